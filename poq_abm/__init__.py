@@ -1,0 +1,1 @@
+"""A laboratory for the economics of decentralised LLM inference."""
