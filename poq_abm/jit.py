@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from numba import njit
 
-__all__ = ["compiled", "sources_digest"]
+__all__ = ["compiled", "compiled_loop", "is_cached", "sources_digest"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -36,10 +36,11 @@ def sources_digest() -> str:
 
 
 def compiled(function: Function) -> Function:
-    """Compile ``function`` with Numba: no fast-math, no GIL, cached on disk.
+    """Compile ``function`` with Numba and let callers absorb it: for rules and draws.
 
-    Fast-math stays off because reordered sums would make the compiled engine and the agents disagree
-    in the last bit. The compiled function can be called from Python and from other compiled functions.
+    Division follows NumPy (no exception on zero) and fast-math stays off, because reordered sums would
+    make the compiled engine and the agents disagree in the last bit. The compiled function can be called
+    from Python and from other compiled functions.
 
     >>> @compiled
     ... def twice(x):
@@ -47,7 +48,21 @@ def compiled(function: Function) -> Function:
     >>> twice(1.5)
     3.0
     """
-    dispatcher = njit(cache=_has_source_file(function), nogil=True)(function)
+    return _compile(function, forceinline=True)
+
+
+def compiled_loop(function: Function) -> Function:
+    """Compile ``function`` as :func:`compiled` does, but as a unit of its own: for loops over rounds."""
+    return _compile(function, forceinline=False)
+
+
+def _compile(function: Function, *, forceinline: bool) -> Function:
+    dispatcher = njit(
+        cache=Path(function.__code__.co_filename).is_file(),
+        error_model="numpy",
+        forceinline=forceinline,
+        nogil=True,
+    )(function)
     _stamp(dispatcher)
     return cast(Function, dispatcher)
 
@@ -56,10 +71,6 @@ def is_cached(function: object) -> bool:
     """Return whether a compiled version of ``function`` lies on disk for the present sources."""
     index = getattr(getattr(function, "_cache", None), "_cache_file", None)
     return bool(index is not None and index._load_index())
-
-
-def _has_source_file(function: Callable[..., Any]) -> bool:
-    return Path(function.__code__.co_filename).is_file()
 
 
 def _stamp(dispatcher: Any) -> None:

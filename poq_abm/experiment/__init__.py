@@ -1,0 +1,1 @@
+"""Many runs: treatments x replications, played, stored and read back."""

@@ -1,0 +1,97 @@
+"""Files that are whole or absent: written aside, flushed, renamed, and known by their checksum."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from poq_abm.errors import InputError
+
+__all__ = ["TableWriter", "checksum", "naming_the_folder", "write_json", "write_table", "written"]
+
+_CHUNK = 1 << 20
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 digest of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def naming_the_folder(folder: Path) -> Iterator[None]:
+    """Turn a refusal by the operating system (full disk, no permission) into a message with the folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write results to {folder}: {reason}") from error
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path`` and rename it when the block ends well, else remove it."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        with aside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all."""
+    with written(path) as aside:
+        aside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class TableWriter:
+    """Writes one Parquet file piece by piece; use as a context manager.
+
+    Strings keep their dictionaries; numbers are compressed with zstd. ``metadata`` goes into the file's
+    own metadata, for readers without our code.
+    """
+
+    def __init__(self, path: Path, schema: Any, metadata: dict[str, str]) -> None:
+        self._stack = contextlib.ExitStack()
+        aside = self._stack.enter_context(written(path))
+        coded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        self._writer = self._stack.enter_context(
+            pq.ParquetWriter(
+                aside,
+                schema.with_metadata(metadata),
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=coded,
+                write_statistics=coded,
+            )
+        )
+
+    def write(self, table: Any) -> None:
+        """Append a table of the schema as one row group."""
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
+
+
+def write_table(path: Path, table: Any, metadata: dict[str, str]) -> None:
+    """Write a whole table as Parquet, whole or not at all."""
+    with TableWriter(path, table.schema, metadata) as writer:
+        writer.write(table.unify_dictionaries())

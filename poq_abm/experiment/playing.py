@@ -1,0 +1,112 @@
+"""Playing one replication, with either engine, with or without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from poq_abm.experiment.tables import ROUNDS
+from poq_abm.network.game import Game
+from poq_abm.network.ledger import BLOCK_ROUNDS, Ledger, open_ledger
+from poq_abm.network.rounds import open_desk, play_rounds
+from poq_abm.network.trace import Trace, open_trace
+
+if TYPE_CHECKING:
+    from poq_abm.scenario import Scenario
+
+__all__ = ["Engine", "TraceSink", "play_replication"]
+
+Engine = Literal["compiled", "agents"]
+TraceSink = Callable[[Any], None]  #: takes one table of ROUNDS at a time
+
+QUIET_STRETCH = 64 * BLOCK_ROUNDS  # rounds between two signs of life; about a fifth of a second
+AGENTS_STRETCH = 2**12
+TRACED_STRETCH = 2 * BLOCK_ROUNDS  # rounds of a trace held in memory at once
+
+
+def play_replication(
+    scenario: Scenario,
+    game: Game,
+    replication: int,
+    *,
+    engine: Engine = "compiled",
+    sink: TraceSink | None = None,
+    treatment: str = "base",
+    progress: Callable[[int], None] | None = None,
+) -> Ledger:
+    """Play all rounds of one replication and return its ledger.
+
+    The rounds are played in stretches, so that memory stays flat, a trace can be written as it comes and
+    an interrupt is noticed. ``progress`` is told how many rounds were played since it was last called.
+    """
+    stretch = TRACED_STRETCH if sink else QUIET_STRETCH
+    stretch = min(stretch, AGENTS_STRETCH) if engine == "agents" else stretch
+    ledger, play = _engine(scenario, game, replication, engine)
+    for first, last in _stretches(scenario.rounds, stretch):
+        trace = open_trace(last - first, game.rules.committee_size) if sink else None
+        play(first, last, trace)
+        if sink and trace is not None:
+            sink(_rounds_table(game, trace, first, treatment, replication))
+        if progress:
+            progress(last - first)
+    return ledger
+
+
+def _stretches(rounds: int, stretch: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, rounds, stretch):
+        yield first, min(rounds, first + stretch)
+
+
+def _engine(
+    scenario: Scenario, game: Game, replication: int, engine: Engine
+) -> tuple[Ledger, Callable[[int, int, Trace | None], None]]:
+    if engine == "agents":
+        # Mesa takes over a second to import and the compiled engine does without it.
+        from poq_abm.network.model import PoQModel  # noqa: PLC0415
+
+        model = PoQModel(scenario, replication=replication, game=game)
+        return model.ledger, lambda _, last, trace: model.run_agents(last, trace)
+    ledger = open_ledger(game.population.size)
+    desk = open_desk(game.rules, game.nodes)
+
+    def play(first: int, last: int, trace: Trace | None) -> None:
+        key = (scenario.seed, replication)
+        play_rounds(
+            first, last, *key, game.rules, game.tables, game.nodes, desk, ledger, trace
+        )
+
+    return ledger, play
+
+
+def _rounds_table(game: Game, trace: Trace, first: int, treatment: str, replication: int) -> Any:
+    rounds = trace.node.size
+    offsets = np.arange(rounds + 1, dtype=np.int32) * trace.scores.shape[1]
+
+    def constant(value: Any, kind: Any) -> Any:
+        return pa.repeat(pa.scalar(value, kind), rounds)
+
+    def words(codes: NDArray[np.int32], known: tuple[str, ...]) -> Any:
+        return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
+
+    def lists(values: NDArray[Any]) -> Any:
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)))
+
+    columns = {
+        "treatment": words(np.zeros(rounds, np.int32), (treatment,)),
+        "replication": constant(replication, pa.int32()),
+        "round": pa.array(np.arange(first, first + rounds)),
+        "record": words(trace.record, game.records),
+        "task": words(trace.task, game.tasks),
+        "node": pa.array(trace.node),
+        "committee": lists(trace.committee),
+        "scores": lists(trace.scores),
+        "consensus": pa.array(trace.consensus),
+        "truth": pa.array(trace.truth),
+        "inference_reward": pa.array(trace.inference_reward),
+        "evaluator_rewards": lists(trace.evaluator_rewards),
+    }
+    return pa.table([columns[name] for name in ROUNDS.names], schema=ROUNDS)

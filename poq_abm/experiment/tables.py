@@ -1,0 +1,207 @@
+"""The result tables: their columns, types and units, and how a ledger becomes their rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from poq_abm.network.game import Game
+from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
+from poq_abm.network.population import Population
+from poq_abm.mechanism.rewards import evaluator_reward, inference_reward
+
+__all__ = ["NODES", "REPLICATIONS", "ROUNDS", "node_table", "replication_table"]
+
+_WORD = pa.dictionary(pa.int32(), pa.string())
+
+
+def _column(name: str, kind: Any, unit: str, meaning: str) -> Any:
+    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
+
+
+_KEYS = [
+    _column("treatment", _WORD, "", "id of the treatment"),
+    _column("replication", pa.int32(), "", "number of the replication, from 0"),
+]
+
+#: one row per treatment x replication x node
+NODES = pa.schema(
+    [
+        *_KEYS,
+        _column("node", pa.int32(), "", "node id, unique across roles"),
+        _column("role", _WORD, "", "inference or evaluator"),
+        _column("group", _WORD, "", "label of the population group"),
+        _column("model", _WORD, "", "model the node runs"),
+        _column("hardware", _WORD, "", "hardware it runs on"),
+        _column("behaviour", _WORD, "", "what the node does"),
+        _column("jobs", pa.int64(), "rounds", "rounds the node was paid for"),
+        _column("reward_total", pa.float64(), "tokens", "sum of its rewards"),
+        _column("reward_mean", pa.float64(), "tokens per job", "reward per job; missing without a job"),
+        _column("reward_sd", pa.float64(), "tokens per job", "s.d. over jobs; missing below two"),
+        _column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
+        _column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
+        _column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
+        _column("cost", pa.float64(), "0-1", "latency, normalised inside the node class"),
+        _column("latency_ms", pa.float64(), "ms", "mean latency in the profile"),
+    ]
+)
+
+#: one row per treatment x replication
+REPLICATIONS = pa.schema(
+    [
+        *_KEYS,
+        _column("rounds", pa.int64(), "rounds", "rounds played"),
+        _column("inference_reward_mean", pa.float64(), "tokens per job", "over inference nodes' jobs"),
+        _column("evaluator_reward_mean", pa.float64(), "tokens per job", "over evaluators' jobs"),
+        _column("inference_cost_mean", pa.float64(), "0-1", "over inference nodes' jobs"),
+        _column("evaluator_cost_mean", pa.float64(), "0-1", "over evaluators' jobs"),
+        _column("closeness_mean", pa.float64(), "0-1", "over evaluators' jobs"),
+        _column("consensus_mean", pa.float64(), "score 0-10", "over rounds"),
+        _column("truth_mean", pa.float64(), "score 0-10", "over rounds"),
+        _column("correlation", pa.float64(), "-1 to 1", "Pearson, consensus against truth"),
+        _column("mean_absolute_error", pa.float64(), "score 0-10", "of consensus against truth"),
+        _column("bias", pa.float64(), "score 0-10", "mean of consensus minus truth"),
+    ]
+)
+
+#: one row per round, where a trace was asked for; the three lists share an order
+ROUNDS = pa.schema(
+    [
+        *_KEYS,
+        _column("round", pa.int64(), "", "number of the round, from 0"),
+        _column("record", _WORD, "", "id of the record"),
+        _column("task", _WORD, "", "task of the record"),
+        _column("node", pa.int32(), "", "inference node that answered"),
+        _column("committee", pa.list_(pa.int32()), "", "evaluator nodes, in the order drawn"),
+        _column("scores", pa.list_(pa.float64()), "score 0-10", "their reported scores"),
+        _column("consensus", pa.float64(), "score 0-10", "aggregate of the scores"),
+        _column("truth", pa.float64(), "score 0-10", "truth of the answer"),
+        _column("inference_reward", pa.float64(), "tokens", "paid to the inference node"),
+        _column("evaluator_rewards", pa.list_(pa.float64()), "tokens", "paid to the evaluators"),
+    ]
+)
+
+
+def node_table(game: Game, sums: NDArray[np.float64], treatment: str, replication: int) -> Any:
+    """Return the rows of :data:`NODES` for one replication; ``sums`` as the ledger holds them."""
+    population = game.population
+    jobs = sums[:, Column.JOBS]
+    means = _over(sums, jobs[:, None])
+    reward_mean = means[:, Column.REWARD]
+    spread = sums[:, Column.SPREAD] - jobs * (reward_mean - _anchors(game)) ** 2
+    inference = population.role_is("inference")
+    columns = {
+        **_keys(population.size, treatment, replication),
+        "node": np.arange(population.size, dtype=np.int32),
+        **_group_words(population),
+        "jobs": jobs.astype(np.int64),
+        "reward_total": sums[:, Column.REWARD],
+        "reward_mean": reward_mean,
+        "reward_sd": np.sqrt(np.maximum(_over(spread, jobs - 1.0), 0.0)),
+        "consensus_mean": means[:, Column.CONSENSUS],
+        "truth_mean": means[:, Column.TRUTH],
+        "closeness_mean": np.where(inference, np.nan, means[:, Column.CLOSENESS]),
+        "cost": population.cost,
+        "latency_ms": population.latency_ms,
+    }
+    return _table(NODES, columns)
+
+
+def replication_table(
+    game: Game,
+    sums: NDArray[np.float64],
+    network: NDArray[np.float64],
+    rounds: int,
+    treatment: str,
+    replication: int,
+) -> Any:
+    """Return the row of :data:`REPLICATIONS` for one replication."""
+    inference = game.population.role_is("inference")
+    cost = game.population.cost
+    f, m = sums[inference], sums[~inference]
+    f_jobs, m_jobs = f[:, Column.JOBS], m[:, Column.JOBS]
+    values = {
+        "inference_reward_mean": f[:, Column.REWARD].sum() / f_jobs.sum(),
+        "evaluator_reward_mean": m[:, Column.REWARD].sum() / m_jobs.sum(),
+        "inference_cost_mean": (f_jobs * cost[inference]).sum() / f_jobs.sum(),
+        "evaluator_cost_mean": (m_jobs * cost[~inference]).sum() / m_jobs.sum(),
+        "closeness_mean": m[:, Column.CLOSENESS].sum() / m_jobs.sum(),
+        **_agreement(network, rounds),
+    }
+    columns = {
+        **_keys(1, treatment, replication),
+        "rounds": np.array([rounds]),
+        **{name: np.array([value]) for name, value in values.items()},
+    }
+    return _table(REPLICATIONS, columns)
+
+
+def _agreement(network: NDArray[np.float64], rounds: int) -> dict[str, float]:
+    """Return correlation, error and bias of consensus against truth from the network's sums."""
+    moments = network / rounds
+    c, t = moments[Agreement.CONSENSUS], moments[Agreement.TRUTH]
+    c_variance = moments[Agreement.CONSENSUS_SQUARED] - c * c
+    t_variance = moments[Agreement.TRUTH_SQUARED] - t * t
+    # A constant series leaves rounding dust where its variance is zero; it has no correlation.
+    dust = BLOCK_ROUNDS * np.finfo(np.float64).eps
+    varies = min(c_variance, t_variance) > dust
+    product = moments[Agreement.PRODUCT] - c * t
+    return {
+        "consensus_mean": c + MID_SCALE,
+        "truth_mean": t + MID_SCALE,
+        "correlation": product / np.sqrt(c_variance * t_variance) if varies else np.nan,
+        "mean_absolute_error": moments[Agreement.ABSOLUTE_ERROR],
+        "bias": c - t,
+    }
+
+
+def _anchors(game: Game) -> NDArray[np.float64]:
+    """Return the constant about which each node's second moment was taken."""
+    rules, cost = game.rules, game.population.cost
+    alpha_f, beta_f = rules.alpha_inference, rules.beta_inference
+    alpha_m, beta_m = rules.alpha_evaluator, rules.beta_evaluator
+    first = game.population.inference_count
+    return np.array(
+        [inference_reward(alpha_f, beta_f, MID_SCALE, c) for c in cost[:first]]
+        + [evaluator_reward(alpha_m, beta_m, 1.0, c) for c in cost[first:]]
+    )
+
+
+def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide, with NaN where the divisor is not positive."""
+    positive = np.broadcast_to(bottom > 0, top.shape)
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
+
+
+def _keys(rows: int, treatment: str, replication: int) -> dict[str, Any]:
+    return {
+        "treatment": _words(np.zeros(rows, np.int32), [treatment]),
+        "replication": np.full(rows, replication, np.int32),
+    }
+
+
+def _group_words(population: Population) -> dict[str, Any]:
+    words = {}
+    for name, attribute in (
+        ("role", "role"),
+        ("group", "label"),
+        ("model", "model"),
+        ("hardware", "hardware"),
+        ("behaviour", "behaviour"),
+    ):
+        values = [getattr(group, attribute) for group in population.groups]
+        known = sorted(set(values))
+        codes = population.node_values([known.index(value) for value in values])
+        words[name] = _words(codes.astype(np.int32), known)
+    return words
+
+
+def _words(codes: NDArray[np.int32], known: list[str]) -> Any:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
+
+
+def _table(schema: Any, columns: dict[str, Any]) -> Any:
+    return pa.table([pa.array(columns[name]) for name in schema.names], schema=schema)

@@ -1,0 +1,134 @@
+"""The network as a Mesa model: one object to step, inspect and subclass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import mesa
+
+from poq_abm.network.agents import EvaluatorNode, InferenceNode, Round, Scheduler
+from poq_abm.network.game import Game, build_game
+from poq_abm.network.ledger import BLOCK_ROUNDS, fold, open_ledger
+from poq_abm.network.rounds import open_desk, play_rounds
+from poq_abm.network.trace import Trace, write_round
+
+if TYPE_CHECKING:
+    from poq_abm.profile import Profile
+    from poq_abm.scenario import Scenario
+
+__all__ = ["PoQModel"]
+
+
+class PoQModel(mesa.Model):
+    """One replication of one treatment, played by Mesa agents or by the compiled loop.
+
+    :meth:`step` plays one round agent by agent; :meth:`run` plays the rest, in the compiled loop as long
+    as every node is one of the stock classes. Both leave the same bits in the ledger, so they can be
+    mixed freely. Mesa's own random generator is never used: every draw is keyed.
+
+    Parameters
+    ----------
+    scenario
+        A scenario without a sweep (or a treatment's scenario).
+    replication
+        Which independent repetition to play, from 0.
+    profile
+        The profile to draw from; the scenario's own by default.
+    game
+        What :func:`poq_abm.network.game.build_game` made of them, where it is at hand already.
+    inference_class, evaluator_class
+        Subclasses of the stock nodes; they are played agent by agent.
+
+    Examples
+    --------
+    >>> import poq_abm
+    >>> model = PoQModel(poq_abm.load("cost_aware_poq").replace({"rounds": 100}))
+    >>> model.step()
+    >>> model.run()
+    >>> model.rounds_played, sum(node.jobs for node in model.inference_nodes)
+    (100, 100)
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        replication: int = 0,
+        profile: Profile | None = None,
+        game: Game | None = None,
+        inference_class: type[InferenceNode] = InferenceNode,
+        evaluator_class: type[EvaluatorNode] = EvaluatorNode,
+    ) -> None:
+        super().__init__(rng=0)  # Mesa's generator never touches a result
+        self.game = _prepare(scenario, profile) if game is None else game
+        self.key = scenario.seed
+        self.replication = replication
+        self.rounds = scenario.rounds
+        self.rounds_played = 0
+        self.last_round: Round | None = None
+        self.ledger = open_ledger(self.game.population.size)
+        self.compiled = inference_class is InferenceNode and evaluator_class is EvaluatorNode
+        first = self.game.population.inference_count
+        self.inference_nodes = [inference_class(self, index) for index in range(first)]
+        self.evaluator_nodes = [
+            evaluator_class(self, index) for index in range(first, self.game.population.size)
+        ]
+        self.scheduler = Scheduler(self)
+
+    def step(self) -> None:
+        """Play one round, agent by agent."""
+        self.last_round = self.scheduler.step()
+        self.rounds_played += 1
+        if self.rounds_played % BLOCK_ROUNDS == 0:
+            fold(*self.ledger)
+
+    def run(self, until: int | None = None, trace: Trace | None = None) -> None:
+        """Play on to round ``until`` (by default to the end); ``trace`` receives the rounds played.
+
+        Compiled as long as every node is one of the stock classes, else agent by agent.
+        """
+        until = self.rounds if until is None else until
+        if self.compiled:
+            self._run_compiled(until, trace)
+        else:
+            self.run_agents(until, trace)
+
+    def run_agents(self, until: int, trace: Trace | None = None) -> None:
+        """Play on to round ``until`` agent by agent, whatever the node classes."""
+        first = self.rounds_played
+        while self.rounds_played < until:
+            self.step()
+            if trace is not None and self.last_round is not None:
+                write_round(trace, self.last_round.round - first, self.last_round)
+
+    def _run_compiled(self, until: int, trace: Trace | None) -> None:
+        game = self.game
+        desk = open_desk(game.rules, game.nodes)
+        first, self.rounds_played = self.rounds_played, max(self.rounds_played, until)
+        play_rounds(
+            first,
+            until,
+            self.key,
+            self.replication,
+            game.rules,
+            game.tables,
+            game.nodes,
+            desk,
+            self.ledger,
+            trace,
+        )
+
+    def reward_table(self) -> Any:
+        """Return the node table so far, as :attr:`poq_abm.Results.nodes` has it for one replication."""
+        from poq_abm.experiment.tables import node_table  # noqa: PLC0415
+
+        return node_table(self.game, self.ledger.nodes())
+
+
+def _prepare(scenario: Scenario, profile: Profile | None) -> Game:
+    from poq_abm.profile import load_profile  # noqa: PLC0415  (not needed where a game is given)
+    from poq_abm.scenario import check  # noqa: PLC0415
+
+    profile = load_profile(scenario.profile) if profile is None else profile
+    check(scenario, profile)
+    return build_game(scenario, profile)

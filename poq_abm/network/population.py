@@ -1,0 +1,100 @@
+"""Who is in the network: one row per node, kept as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.mechanism.rewards import min_max_cost
+
+if TYPE_CHECKING:
+    from poq_abm.profile import Profile
+    from poq_abm.scenario import Scenario
+
+__all__ = ["Group", "Population", "build_population"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Nodes that are alike: one entry of the scenario's population."""
+
+    role: str
+    label: str
+    model: str
+    hardware: str
+    behaviour: str
+    count: int
+    weight: float
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class Population:
+    """All nodes of a treatment; node ids run over inference nodes first, then evaluators."""
+
+    groups: tuple[Group, ...]
+    group: NDArray[np.int64]  #: (F + M,) index into ``groups``
+    cost: NDArray[np.float64]  #: (F + M,) normalised cost in [0, 1]
+    latency_ms: NDArray[np.float64]  #: (F + M,) mean latency
+    weight: NDArray[np.float64]  #: (F + M,) schedule weight
+
+    @property
+    def size(self) -> int:
+        """Number of nodes of both roles."""
+        return int(self.group.size)
+
+    @property
+    def inference_count(self) -> int:
+        """Number of inference nodes; also the id of the first evaluator node."""
+        return sum(group.count for group in self.groups if group.role == "inference")
+
+    def node_values(self, per_group: Sequence[int]) -> NDArray[np.int64]:
+        """Return a per-group value for every node, shape (F + M,)."""
+        return np.asarray(per_group, dtype=np.int64)[self.group]
+
+    def role_is(self, role: str) -> NDArray[np.bool_]:
+        """Return which nodes have ``role``, shape (F + M,)."""
+        return np.array([group.role == role for group in self.groups])[self.group]
+
+
+def build_population(scenario: Scenario, profile: Profile) -> Population:
+    """Return the population of ``scenario``, with latencies from ``profile``.
+
+    Costs are min-max normalised inside each node class of the population in play, so a node's cost
+    depends on who else is there.
+    """
+    groups = tuple(_groups(scenario, profile))
+    index = np.repeat(np.arange(len(groups)), [group.count for group in groups])
+    latency = np.array([group.latency_ms for group in groups])[index]
+    cost = np.empty_like(latency)
+    for role in ("inference", "evaluator"):
+        nodes = np.array([group.role == role for group in groups])[index]
+        cost[nodes] = min_max_cost(latency[nodes])
+    weight = np.array([group.weight for group in groups])[index]
+    return Population(groups, index, cost, latency, weight)
+
+
+def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
+    """Yield the groups that have nodes, inference first; hardware defaults to what was measured."""
+    people = scenario.population
+    for role, labels, entries in (
+        ("inference", people.inference_labels, people.inference),
+        ("evaluator", people.evaluator_labels, people.evaluators),
+    ):
+        for label, entry in zip(labels, entries, strict=True):
+            hardware = entry.hardware or profile.hardware_of(entry.model)[0]
+            if entry.count > 0:
+                yield Group(
+                    role=role,
+                    label=label,
+                    model=entry.model,
+                    hardware=hardware,
+                    behaviour=entry.behaviour,
+                    count=entry.count,
+                    weight=float(getattr(entry, "weight", 1.0)),
+                    latency_ms=profile.latency_ms(entry.model, hardware),
+                )

@@ -1,0 +1,64 @@
+"""The figures in the code against the figures restated by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calibration import published_figures as figures
+
+GOLDEN: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "golden" / "published_profile.json").read_text(encoding="utf-8")
+)
+
+
+def test_mean_quality_undoes_the_reward() -> None:
+    assert figures.mean_quality() == pytest.approx(GOLDEN["quality"]["value"], abs=1e-12)
+
+
+def test_mean_closeness_undoes_the_reward() -> None:
+    assert figures.mean_closeness() == pytest.approx(GOLDEN["closeness"]["value"], abs=1e-12)
+
+
+def test_printed_rewards_follow_from_the_inferred_coefficients() -> None:
+    quality = {"llama": 0.623, "gemma": 0.605, "tinylama": 0.514, "qwen2": 0.437, "phi3": 0.426}
+    for name, value in figures.mean_quality().items():
+        assert value == pytest.approx(quality[name.split("_")[0]], abs=0.00051)
+
+
+@pytest.mark.parametrize("key", ["truth_correlation", "judge_correlation"])
+def test_correlations(key: str) -> None:
+    assert getattr(figures, key.upper()) == GOLDEN[key]["value"]
+
+
+def test_evaluator_latencies_agree_with_print() -> None:
+    latency = figures.evaluator_latencies()
+    printed = GOLDEN["evaluator_latency_ms"]["value"]
+    assert {name: round(ms, 1) for name, ms in latency.items()} == printed
+    fastest, slowest = min(latency.values()), max(latency.values())
+    for name, ms in latency.items():
+        cost = (ms - fastest) / (slowest - fastest)
+        assert round(cost, 3) == GOLDEN["cost"]["value"][name]
+
+
+def test_printed_latencies_alone_would_not_give_the_printed_cost() -> None:
+    assert round((1.0 - 0.9) / (5.9 - 0.9), 3) == 0.02 != GOLDEN["cost"]["value"]["ce_minilm"]
+
+
+def test_fastest_latency_lies_inside_its_interval() -> None:
+    latency = figures.evaluator_latencies()["sts_stsb"]
+    for ms in (latency - 0.015, latency + 0.015):  # still feasible: the interval is 0.037 wide
+        assert ms + 0.0075 * (5.9 - ms) >= 0.95
+        assert 0.85 <= ms < 0.95
+
+
+def test_every_figure_names_the_same_nodes() -> None:
+    assert figures.TRUTH.keys() | figures.INFERRED_TRUTH.keys() == figures.INFERENCE.keys()
+    assert figures.JUDGE.keys() | figures.INFERRED_JUDGE.keys() == figures.INFERENCE.keys()
+    assert not figures.TRUTH.keys() & figures.INFERRED_TRUTH.keys()
+    assert not figures.JUDGE.keys() & figures.INFERRED_JUDGE.keys()
+    assert figures.TRUTH_CORRELATION.keys() == figures.EVALUATORS.keys()
+    assert figures.JUDGE_CORRELATION.keys() == figures.EVALUATORS.keys()
