@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calibration import published_figures as figures
 from calibration.fit import Table, Targets, fit_table
 from calibration.published_provenance import PROVENANCE
 from poq_abm.errors import InputError
+from poq_abm.profile import published_figures as figures
 from poq_abm.profile import write_profile
 from poq_abm.profile.layout import COST_COLUMNS
 

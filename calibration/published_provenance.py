@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from calibration.published_figures import SOURCE
+from poq_abm.profile.published_figures import SOURCE
 
 __all__ = ["PROVENANCE"]
 

@@ -1,8 +1,8 @@
 """The errors a user can cause, told apart from the ones only we can.
 
-An :class:`InputError` is somebody's mistake: a misspelt key, a missing folder, a full disk. It carries
-a message that can be shown as it is, and the command line turns it into exit code 2. Anything else
-that escapes is a defect of this package and keeps its traceback.
+An :class:`InputError` is somebody's mistake: a misspelt key, a missing folder, a full disk. It
+carries a message that can be shown as it is, and the command line turns it into exit code 2.
+Anything else that escapes is a defect of this package and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class PoqError(Exception):
 
 
 class InputError(PoqError):
-    """Something the user gave cannot be used; the message says what, where and what would be valid."""
+    """Something the user gave cannot be used; the message says what and what would be valid."""
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """Return a hint naming the known word closest to ``word``, or the known words when none is close.
+    """Return a hint: the known word closest to ``word``, or the known words if none is close.
 
     >>> nearest("comittee_size", ["committee_size", "reference"])
     "did you mean 'committee_size'?"

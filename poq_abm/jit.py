@@ -1,9 +1,9 @@
 """Compilation: one decorator for every rule, with a cache that cannot go stale.
 
-Numba's on-disk cache watches only the file in which a function is written. Our loops call rules that
-live in other files, so an edited rule would change the agent engine and leave a cached loop as it was:
-two definitions of one rule. :func:`compiled` therefore stamps each cached function with a digest of all
-compiled sources of this package; editing any of them compiles afresh.
+Numba's on-disk cache watches only the file in which a function is written. Our loops call rules
+that live in other files, so an edited rule would change the agent engine and leave a cached loop as
+it was: two definitions of one rule. :func:`compiled` therefore stamps each cached function with a
+digest of all compiled sources of this package; editing any of them compiles afresh.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def sources_digest() -> str:
 def compiled(function: Function) -> Function:
     """Compile ``function`` with Numba and let callers absorb it: for rules and draws.
 
-    Division follows NumPy (no exception on zero) and fast-math stays off, because reordered sums would
-    make the compiled engine and the agents disagree in the last bit. The compiled function can be called
-    from Python and from other compiled functions.
+    Division follows NumPy (no exception on zero) and fast-math stays off, because reordered sums
+    would make the compiled engine and the agents disagree in the last bit. The compiled function
+    can be called from Python and from other compiled functions.
 
     >>> @compiled
     ... def twice(x):
@@ -52,7 +52,7 @@ def compiled(function: Function) -> Function:
 
 
 def compiled_loop(function: Function) -> Function:
-    """Compile ``function`` as :func:`compiled` does, but as a unit of its own: for loops over rounds."""
+    """Compile ``function`` likewise, but as a unit of its own: for loops over rounds."""
     return _compile(function, forceinline=False)
 
 

@@ -1,22 +1,23 @@
 """Keyed random numbers: the only place where randomness is made.
 
-A draw is a pure function of ``(seed, replication, purpose, round, slot)``. There is no generator state:
-any draw of any round can be made by itself, in any order, on any machine, with the same bits. Two
-treatments that share a seed therefore see the same luck, and a difference between them is the effect of
-the treatment alone.
+A draw is a pure function of ``(seed, replication, purpose, round, slot)``. There is no generator
+state: any draw of any round can be made by itself, in any order, on any machine, with the same
+bits. Two treatments that share a seed therefore see the same luck, and a difference between them is
+the effect of the treatment alone.
 
-The function is Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011): the seed is the 64-bit key; replication, purpose, round and block number fill the 128-bit
-counter, so two different keys never collide. One block holds four 32-bit words, and slot ``s`` is word
-``s % 4`` of block ``s // 4``::
+The function is Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1,
+2, 3", SC 2011): the seed is the 64-bit key; replication, purpose, round and block number fill the
+128-bit counter, so two different keys never collide. One block holds four 32-bit words, and slot
+``s`` is word ``s % 4`` of block ``s // 4``::
 
     counter[0]  round, low 32 bits
     counter[1]  round, high 16 bits | purpose (8 bits) | attempt (8 bits)
     counter[2]  block
     counter[3]  replication
 
-A purpose is read either in words (:func:`below`) or in doubles (:func:`uniform`, :func:`normal`; double
-``s`` is made of words ``2s`` and ``2s + 1``), never both, so that draws of one purpose do not overlap.
+A purpose is read either in words (:func:`below`) or in doubles (:func:`uniform`, :func:`normal`;
+double ``s`` is made of words ``2s`` and ``2s + 1``), never both, so that draws of one purpose do
+not overlap.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 WORDS_PER_BLOCK = 4
-MAX_ATTEMPT = 255  # eight bits of the counter; reached with probability below 2**-2000 for n < 2**24
+MAX_ATTEMPT = 255  # eight bits of the counter; for n < 2**24 all but impossible to reach
 
 
 class Purpose(IntEnum):
@@ -65,15 +66,17 @@ _24 = np.uint64(24)
 _11 = np.uint64(11)
 _ONE = np.uint64(1)
 
+Block = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
+
 
 @compiled
 def philox4x32(
-    c0: int, c1: int, c2: int, c3: int, k0: int, k1: int
-) -> tuple[int, int, int, int]:
+    c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
+) -> Block:
     """Return the four 32-bit words of Philox 4x32-10 for one counter and key.
 
-    Arguments and results are unsigned 64-bit integers that hold 32-bit values: the compiler then sees
-    plain widening multiplications and runs eight counters at once.
+    Arguments and results are unsigned 64-bit integers that hold 32-bit values: the compiler then
+    sees plain widening multiplications and runs eight counters at once.
 
     >>> import numpy as np
     >>> zero = np.uint64(0)
@@ -95,12 +98,17 @@ def philox4x32(
 @compiled
 def _block(
     seed: int, replication: int, purpose: int, round_: int, block: int, attempt: int
-) -> tuple[int, int, int, int]:
+) -> Block:
     seed_ = np.uint64(seed)
     round_bits = np.uint64(round_)
     high = (round_bits >> _32) | (np.uint64(purpose) << _16) | (np.uint64(attempt) << _24)
     return philox4x32(
-        round_bits & _LOW, high, np.uint64(block), np.uint64(replication), seed_ & _LOW, seed_ >> _32
+        round_bits & _LOW,
+        high,
+        np.uint64(block),
+        np.uint64(replication),
+        seed_ & _LOW,
+        seed_ >> _32,
     )
 
 
@@ -110,8 +118,8 @@ def fill_words(
 ) -> None:
     """Fill ``words[slot, t]`` with the word of that slot for round ``first_round + t``.
 
-    ``words`` has shape (4 x blocks, rounds); neighbouring rounds lie side by side so that the compiler
-    makes several at once.
+    ``words`` has shape (4 x blocks, rounds); neighbouring rounds lie side by side so that the
+    compiler makes several at once.
 
     >>> import numpy as np
     >>> words = np.empty((4, 2), np.uint32)
@@ -133,7 +141,7 @@ def fill_words(
 @compiled
 def _word(
     seed: int, replication: int, purpose: int, round_: int, slot: int, attempt: int
-) -> int:
+) -> np.uint64:
     w0, w1, w2, w3 = _block(seed, replication, purpose, round_, slot // 4, attempt)
     lane = slot % 4
     if lane == 0:
@@ -152,16 +160,16 @@ def word(seed: int, replication: int, purpose: int, round_: int, slot: int) -> i
     >>> word(1, 0, Purpose.ROUND, 0, 0) == word(1, 0, Purpose.ROUND, 0, 0)
     True
     """
-    return _word(seed, replication, purpose, round_, slot, 0)
+    return int(_word(seed, replication, purpose, round_, slot, 0))
 
 
 @compiled
 def below(seed: int, replication: int, purpose: int, round_: int, slot: int, n: int) -> int:
     """Return an integer in [0, n), each equally likely; ``n`` lies in [1, 2**32].
 
-    Lemire's multiply-and-shift with rejection (ACM Transactions on Modeling and Computer Simulation 29,
-    2019). A rejected word, with probability below n / 2**32, is replaced by the same slot's word at the
-    next attempt, so that no other slot moves.
+    Lemire's multiply-and-shift with rejection (ACM Transactions on Modeling and Computer Simulation
+    29, 2019). A rejected word, with probability below n / 2**32, is replaced by the same slot's
+    word at the next attempt, so that no other slot moves.
 
     >>> below(1, 0, Purpose.ROUND, 0, 0, 1)
     0
@@ -173,7 +181,7 @@ def below(seed: int, replication: int, purpose: int, round_: int, slot: int, n: 
     while (product & _LOW) < threshold and attempt < MAX_ATTEMPT:
         attempt += 1
         product = np.uint64(_word(seed, replication, purpose, round_, slot, attempt)) * bound
-    return np.int64(product >> _32)
+    return int(np.int64(product >> _32))
 
 
 @compiled
@@ -189,8 +197,8 @@ def below_in_place(
     """Turn one slot's words for consecutive rounds into what :func:`below` returns for them.
 
     ``words[t]`` must be the word of round ``first_round + t`` and becomes an integer in
-    [0, ``bounds[t]``). Rejections are looked for over the whole stretch first: there are almost never
-    any, and without them the work is one multiplication per word, eight at a time.
+    [0, ``bounds[t]``). Rejections are looked for over the whole stretch first: there are almost
+    never any, and without them the work is one multiplication per word, eight at a time.
 
     >>> import numpy as np
     >>> words = np.empty((4, 3), np.uint32)
@@ -202,7 +210,7 @@ def below_in_place(
     doubtful = 0
     for t in range(words.size):
         bound = np.uint64(bounds[t])
-        doubtful |= np.int64((np.uint64(words[t]) * bound & _LOW) < bound)
+        doubtful += int((np.uint64(words[t]) * bound & _LOW) < bound)
     if doubtful:
         for t in range(words.size):
             words[t] = below(seed, replication, purpose, first_round + t, slot, bounds[t])
@@ -300,9 +308,9 @@ def _ratio_far(r: float) -> float:
 def normal_quantile(p: float) -> float:
     """Return the standard normal quantile of ``p`` in (0, 1), to about 16 digits.
 
-    Algorithm AS 241, PPND16 (Wichura, Applied Statistics 37, 1988). The inverse is monotone, so equal
-    uniforms give equally ranked normals; and it needs no trigonometry, whose last bit differs between
-    platforms.
+    Algorithm AS 241, PPND16 (Wichura, Applied Statistics 37, 1988). The inverse is monotone, so
+    equal uniforms give equally ranked normals; and it needs no trigonometry, whose last bit differs
+    between platforms.
 
     >>> normal_quantile(0.5)
     0.0

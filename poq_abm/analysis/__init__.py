@@ -1,1 +1,1 @@
-"""What results mean: estimates with their intervals; tables in, tables out."""
+"""What results mean: tables in, tables out, with an interval wherever a number is an estimate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ CONFIDENCE = 0.95
 def mean_interval(values: Any, confidence: float = CONFIDENCE) -> tuple[float, float, float, float]:
     """Return mean, s.d. and the two ends of Student's confidence interval of the mean.
 
-    mean -+ t_{(1 + confidence) / 2, n - 1} s / sqrt(n). Replications are independent, so the interval
-    is exact for normal values and close for means over many rounds. One value has no interval: s.d. and
-    ends are NaN.
+    mean -+ t_{(1 + confidence) / 2, n - 1} s / sqrt(n). Replications are independent, so the
+    interval is exact for normal values and close for means over many rounds. One value has no
+    interval: s.d. and ends are NaN.
 
     >>> [round(x, 4) for x in mean_interval([1.0, 2.0, 3.0])]
     [2.0, 1.0, -0.4841, 4.4841]
@@ -29,15 +30,15 @@ def mean_interval(values: Any, confidence: float = CONFIDENCE) -> tuple[float, f
     if n < 2:
         return mean, np.nan, np.nan, np.nan
     sd = float(sample.std(ddof=1))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / np.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / math.sqrt(n)
     return mean, sd, mean - half, mean + half
 
 
 def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
     """Return one row per treatment and population group: reward per job with its interval.
 
-    The estimate of one replication is the group's reward over its jobs; mean, s.d. and interval are over
-    replications (of those in which the group had a job at all).
+    The estimate of one replication is the group's reward over its jobs; mean, s.d. and interval are
+    over replications (of those in which the group had a job at all).
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def checksum(path: Path) -> str:
 
 @contextlib.contextmanager
 def naming_the_folder(folder: Path) -> Iterator[None]:
-    """Turn a refusal by the operating system (full disk, no permission) into a message with the folder."""
+    """Turn a refusal by the operating system, such as a full disk, into a clear message."""
     try:
         yield
     except OSError as error:
@@ -41,7 +41,7 @@ def naming_the_folder(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path`` and rename it when the block ends well, else remove it."""
+    """Yield a temporary sibling of ``path``, renamed when the block ends well, else removed."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside
@@ -61,8 +61,8 @@ def write_json(path: Path, value: Any) -> None:
 class TableWriter:
     """Writes one Parquet file piece by piece; use as a context manager.
 
-    Strings keep their dictionaries; numbers are compressed with zstd. ``metadata`` goes into the file's
-    own metadata, for readers without our code.
+    Strings keep their dictionaries; numbers are compressed with zstd. ``metadata`` goes into the
+    file's own metadata, for readers without our code.
     """
 
     def __init__(self, path: Path, schema: Any, metadata: dict[str, str]) -> None:

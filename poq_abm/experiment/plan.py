@@ -26,7 +26,7 @@ ROUNDS_PER_JOB = 4_000_000
 
 @dataclass(frozen=True)
 class Job:
-    """Replications ``first`` to ``last - 1`` of one treatment: the unit a worker plays and stores."""
+    """Replications ``first`` to ``last - 1`` of one treatment: what a worker plays and stores."""
 
     number: int
     treatment: int
@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked scenario with the profiles its treatments draw from; ``profiles`` by their source."""
+    """A checked scenario, its treatments, and the profiles they draw from, by their source."""
 
     scenario: Scenario
     treatments: tuple[Treatment, ...]
@@ -96,4 +96,3 @@ class Plan:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
         text = json.dumps(self.configuration(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-

@@ -40,8 +40,9 @@ def play_replication(
 ) -> Ledger:
     """Play all rounds of one replication and return its ledger.
 
-    The rounds are played in stretches, so that memory stays flat, a trace can be written as it comes and
-    an interrupt is noticed. ``progress`` is told how many rounds were played since it was last called.
+    The rounds are played in stretches, so that memory stays flat, a trace can be written as it
+    comes and an interrupt is noticed. ``progress`` is told how many rounds were played since it was
+    last called.
     """
     stretch = TRACED_STRETCH if sink else QUIET_STRETCH
     stretch = min(stretch, AGENTS_STRETCH) if engine == "agents" else stretch
@@ -75,9 +76,7 @@ def _engine(
 
     def play(first: int, last: int, trace: Trace | None) -> None:
         key = (scenario.seed, replication)
-        play_rounds(
-            first, last, *key, game.rules, game.tables, game.nodes, desk, ledger, trace
-        )
+        play_rounds(first, last, *key, game.rules, game.tables, game.nodes, desk, ledger, trace)
 
     return ledger, play
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -28,7 +28,7 @@ __all__ = ["Results", "read_results", "run", "run_to_folder"]
 
 @dataclass
 class Results:
-    """Tables of a run. ``nodes`` and ``replications`` are described in ``poq_abm.experiment.tables``.
+    """The tables of a run; ``poq_abm.experiment.tables`` describes their columns.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Results:
         return frame
 
     def summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
-        """Return mean reward per job, s.d. and interval over replications, per treatment and group."""
+        """Return mean reward per job, s.d. and interval, per treatment and population group."""
         return summarise(self.nodes, confidence)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -158,9 +158,7 @@ def run_to_folder(
         store.open()
         begun = time.perf_counter()
         todo = store.missing()
-        for _ in play_jobs(
-            plan, todo, store.play, n_jobs=n_jobs, engine=engine, progress=progress
-        ):
+        for _ in play_jobs(plan, todo, store.play, n_jobs=n_jobs, engine=engine, progress=progress):
             pass
         store.finish(round(time.perf_counter() - begun, 3))
     return read_results(folder)

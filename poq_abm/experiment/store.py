@@ -1,10 +1,11 @@
-"""The results folder: what is in it, when it counts as done, and how a run finishes what is missing.
+"""The results folder: what is in it, when it is done, and how a run finishes what is missing.
 
 A folder belongs to one configuration, whose hash stands in ``manifest.json``; a folder of another
-configuration is refused. While a run is going on, every job leaves its rows in ``parts/`` together with
-a receipt that holds their checksums. A part counts only if its receipt is there and agrees with it. At
-the end the parts are joined into ``nodes.parquet``, ``replications.parquet`` and, with a trace,
-``rounds.parquet``, whose checksums go into the manifest, and the status becomes ``complete``.
+configuration is refused. While a run is going on, every job leaves its rows in ``parts/`` together
+with a receipt that holds their checksums. A part counts only if its receipt is there and agrees
+with it. At the end the parts are joined into ``nodes.parquet``, ``replications.parquet`` and, with
+a trace, ``rounds.parquet``, whose checksums go into the manifest, and the status becomes
+``complete``.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 class Store:
     """One results folder, opened for one plan.
 
-    Life-cycle: :meth:`open` takes the folder or refuses it; :meth:`missing` says what is left to play;
-    :meth:`play` plays and stores a job; :meth:`finish` joins the parts.
+    Life-cycle: :meth:`open` takes the folder or refuses it; :meth:`missing` says what is left to
+    play; :meth:`play` plays and stores a job; :meth:`finish` joins the parts.
     """
 
     def __init__(self, folder: Path, plan: Plan, engine: Engine = "compiled") -> None:

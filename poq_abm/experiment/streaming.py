@@ -16,8 +16,8 @@ _AHEAD = 1  # stretches waiting: one is encoded, one waits, one is played; memor
 class BackgroundWriter:
     """Passes tables to a :class:`TableWriter` in a thread of its own; use as a context manager.
 
-    A failure of the writer (a full disk, say) is raised again in the caller, at its next :meth:`write`
-    or on leaving the block.
+    A failure of the writer (a full disk, say) is raised again in the caller, at its next
+    :meth:`write` or on leaving the block.
     """
 
     def __init__(self, writer: TableWriter) -> None:
@@ -31,7 +31,7 @@ class BackgroundWriter:
             if self._failure is None:
                 try:
                     self._writer.write(table)
-                except BaseException as failure:  # noqa: BLE001  (raised again in the caller)
+                except BaseException as failure:
                     self._failure = failure
 
     def write(self, table: Any) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from poq_abm.mechanism.rewards import evaluator_reward, inference_reward
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
 from poq_abm.network.population import Population
-from poq_abm.mechanism.rewards import evaluator_reward, inference_reward
 
 __all__ = ["NODES", "REPLICATIONS", "ROUNDS", "node_table", "replication_table"]
 
@@ -39,7 +39,9 @@ NODES = pa.schema(
         _column("behaviour", _WORD, "", "what the node does"),
         _column("jobs", pa.int64(), "rounds", "rounds the node was paid for"),
         _column("reward_total", pa.float64(), "tokens", "sum of its rewards"),
-        _column("reward_mean", pa.float64(), "tokens per job", "reward per job; missing without a job"),
+        _column(
+            "reward_mean", pa.float64(), "tokens per job", "reward per job; missing without a job"
+        ),
         _column("reward_sd", pa.float64(), "tokens per job", "s.d. over jobs; missing below two"),
         _column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
         _column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
@@ -54,7 +56,9 @@ REPLICATIONS = pa.schema(
     [
         *_KEYS,
         _column("rounds", pa.int64(), "rounds", "rounds played"),
-        _column("inference_reward_mean", pa.float64(), "tokens per job", "over inference nodes' jobs"),
+        _column(
+            "inference_reward_mean", pa.float64(), "tokens per job", "over inference nodes' jobs"
+        ),
         _column("evaluator_reward_mean", pa.float64(), "tokens per job", "over evaluators' jobs"),
         _column("inference_cost_mean", pa.float64(), "0-1", "over inference nodes' jobs"),
         _column("evaluator_cost_mean", pa.float64(), "0-1", "over evaluators' jobs"),

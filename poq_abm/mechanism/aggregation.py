@@ -22,8 +22,8 @@ class Aggregation(IntEnum):
 def mean(scores: NDArray[np.float64], count: int) -> float:
     """Return the arithmetic mean of the first ``count`` scores.
 
-    c = (1 / K) sum_k s_k, the published consensus (arXiv 2512.16317, among equations (1)-(5)). The sum
-    runs in the committee's order; scores and result lie in [0, 10].
+    c = (1 / K) sum_k s_k, the published consensus (arXiv 2512.16317, among equations (1)-(5)).
+    The sum runs in the committee's order; scores and result lie in [0, 10].
 
     >>> import numpy as np
     >>> mean(np.array([2.0, 4.0, 9.0]), 3)

@@ -24,8 +24,8 @@ def draw_steps(
 ) -> None:
     """Turn the words of the committee slots into the steps of a Fisher-Yates shuffle.
 
-    The step of seat ``i`` is an integer in [0, M - i). ``words`` has shape (slots, rounds) and its first
-    column belongs to ``first_round``; ``bounds`` is scratch of one entry per round.
+    The step of seat ``i`` is an integer in [0, M - i). ``words`` has shape (slots, rounds) and its
+    first column belongs to ``first_round``; ``bounds`` is scratch of one entry per round.
     """
     for i in range(size):
         slot = Slot.COMMITTEE + i
@@ -43,10 +43,10 @@ def seat_committee(
 ) -> None:
     """Fill ``committee`` with K distinct evaluators, every ordered selection equally likely.
 
-    The committee is a prefix of a Fisher-Yates permutation (Knuth, The Art of Computer Programming 2,
-    3.4.2, Algorithm P): seat ``i`` takes what lies ``steps[COMMITTEE + i, t]`` places further on. A
-    smaller committee is therefore a prefix of a larger one. Only the K places touched are put back, so
-    the cost does not depend on M.
+    The committee is a prefix of a Fisher-Yates permutation (Knuth, The Art of Computer Programming
+    2, 3.4.2, Algorithm P): seat ``i`` takes what lies ``steps[COMMITTEE + i, t]`` places further
+    on. A smaller committee is therefore a prefix of a larger one. Only the K places touched are put
+    back, so the cost does not depend on M.
 
     Parameters
     ----------

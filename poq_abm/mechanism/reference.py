@@ -1,7 +1,7 @@
 """What an evaluator's score is compared with.
 
-In the published mechanism an evaluator is compared with a consensus that contains its own score: alone
-in its committee it always earns the maximum. Leaving its own score out takes that pull away.
+In the published mechanism an evaluator is compared with a consensus that contains its own score:
+alone in its committee it always earns the maximum. Leaving its own score out takes that pull away.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def reference_score(
 ) -> float:
     """Return the score that ``member`` of a committee is compared with, in [0, 10].
 
-    ``inclusive``: the consensus. ``leave_one_out``: the aggregate of the other ``count - 1`` scores; a
-    committee of one has no others and falls back to the consensus. ``others`` is scratch of at least
-    ``count - 1`` places.
+    ``inclusive``: the consensus. ``leave_one_out``: the aggregate of the other ``count - 1``
+    scores; a committee of one has no others and falls back to the consensus. ``others`` is scratch
+    of at least ``count - 1`` places.
 
     >>> import numpy as np
     >>> scores, others = np.array([2.0, 4.0, 9.0]), np.empty(3)

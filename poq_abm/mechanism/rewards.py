@@ -1,8 +1,8 @@
 """What a round pays: the linear, cost-aware rewards of both node classes.
 
 Equations (1)-(5) of arXiv 2512.16317 define the normalised cost, the consensus and its quality, the
-closeness and the two rewards. What they say is published; which number each carries inside that range is
-not known to us, so none is given below.
+closeness and the two rewards. What they say is published; which number each carries inside that
+range is not known to us, so none is given below.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def words_per_round(committee_size: int) -> int:
 def thresholds(shares: Sequence[float] | NDArray[np.float64]) -> NDArray[np.uint64]:
     """Return the cumulative shares on the scale of a 32-bit word.
 
-    A word below ``thresholds[i]`` and not below ``thresholds[i - 1]`` picks item ``i``; each share is
-    honoured to within 2**-32.
+    A word below ``thresholds[i]`` and not below ``thresholds[i - 1]`` picks item ``i``; each share
+    is honoured to within 2**-32.
 
     >>> [int(t) for t in thresholds([1.0, 1.0])]
     [2147483648, 4294967296]
@@ -67,7 +67,8 @@ def thresholds(shares: Sequence[float] | NDArray[np.float64]) -> NDArray[np.uint
     cumulative = np.cumsum(np.asarray(shares, dtype=np.float64))
     scaled = np.floor(cumulative / cumulative[-1] * _WORD_RANGE)
     scaled[-1] = _WORD_RANGE
-    return scaled.astype(np.uint64)
+    limits: NDArray[np.uint64] = scaled.astype(np.uint64)
+    return limits
 
 
 @compiled
@@ -89,9 +90,7 @@ def pick(word: int, limits: NDArray[np.uint64]) -> int:
 
 
 @compiled
-def draw_tasks(
-    tasks: NDArray[np.uint32], limits: NDArray[np.uint64]
-) -> None:
+def draw_tasks(tasks: NDArray[np.uint32], limits: NDArray[np.uint64]) -> None:
     """Turn the words of the task slot into tasks, in proportion to their shares.
 
     >>> words = np.array([0, 2**31], np.uint32)

@@ -1,0 +1,1 @@
+"""The network: nodes, scheduler and the two engines that play the same game."""

@@ -1,8 +1,8 @@
 """The agents: inference nodes, evaluator nodes and the scheduler, as readable Mesa agents.
 
-A node's state lives in the model's columns and an agent is a named view of one row, so that ten thousand
-agents cost no more than the columns and both engines keep the same accounts. Users subclass the nodes and
-override :meth:`InferenceNode.answer` or :meth:`EvaluatorNode.report`.
+A node's state lives in the model's columns and an agent is a named view of one row, so that ten
+thousand agents cost no more than the columns and both engines keep the same accounts. Users
+subclass the nodes and override :meth:`InferenceNode.answer` or :meth:`EvaluatorNode.report`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from poq_abm.network.rounds import draw_batch, open_desk
 
 if TYPE_CHECKING:
     from poq_abm.network.model import PoQModel
+    from poq_abm.network.population import Population
 
 __all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler"]
 
@@ -35,7 +36,7 @@ class Answer(NamedTuple):
 
 
 class Round(NamedTuple):
-    """One round as it was played; ``committee``, ``scores`` and ``evaluator_rewards`` share an order."""
+    """One round as it was played; its committee, scores and evaluator rewards share an order."""
 
     round: int
     task: int
@@ -76,15 +77,16 @@ class Node(mesa.Agent):
     @property
     def group(self) -> str:
         """Label of the population group the node belongs to."""
-        population = self.model.game.population
-        return population.groups[population.group[self.index]].label
+        population: Population = self.model.game.population
+        label: str = population.groups[population.group[self.index]].label
+        return label
 
 
 class InferenceNode(Node):
     """Runs an LLM, answers records and is paid for the quality of its answers less its cost.
 
-    Life-cycle: the scheduler calls :meth:`answer` when the node's turn comes and :meth:`receive` once
-    the committee has a consensus. A node never fails a round.
+    Life-cycle: the scheduler calls :meth:`answer` when the node's turn comes and :meth:`receive`
+    once the committee has a consensus. A node never fails a round.
     """
 
     def __init__(self, model: PoQModel, index: int) -> None:
@@ -108,9 +110,10 @@ class InferenceNode(Node):
 
 
 class EvaluatorNode(Node):
-    """Runs an evaluator model, scores answers and is paid for closeness to the consensus less its cost.
+    """Runs an evaluator model, scores answers, is paid for closeness to consensus less its cost.
 
-    Life-cycle: :meth:`report` when it sits on a committee, :meth:`receive` when the round is settled.
+    Life-cycle: :meth:`report` when it sits on a committee, :meth:`receive` when the round is
+    settled.
     """
 
     def __init__(self, model: PoQModel, index: int) -> None:
@@ -135,7 +138,7 @@ class EvaluatorNode(Node):
 
 
 class Scheduler(mesa.Agent):
-    """Draws each round's record, node and committee, and settles it: Algorithm 1 of arXiv 2512.16317."""
+    """Draws and settles each round: Algorithm 1 of arXiv 2512.16317."""
 
     model: PoQModel
 

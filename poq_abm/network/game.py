@@ -115,7 +115,9 @@ def _nodes(population: Population, profile: Profile) -> Nodes:
     models = {model: i for i, model in enumerate(profile.models)}
     scorers = {model: i for i, model in enumerate(profile.evaluators)}
     return Nodes(
-        model=population.node_values([models.get(g.model, -1) for g in population.groups])[inference],
+        model=population.node_values([models.get(g.model, -1) for g in population.groups])[
+            inference
+        ],
         evaluator=population.node_values([scorers.get(g.model, -1) for g in population.groups])[
             evaluators
         ],

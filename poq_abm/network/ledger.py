@@ -1,18 +1,18 @@
 """The accounts of a replication: what every node did and earned, as columns.
 
 Sums are kept in two levels. A round adds to the *block*; every ``BLOCK_ROUNDS`` rounds (at the same
-absolute rounds whatever plays them) the block is folded into the *total* and cleared. Two-level summation
-bounds the rounding error of a sum of n terms by about ``BLOCK_ROUNDS + n / BLOCK_ROUNDS`` units in the
-last place instead of n, without slowing the round.
+absolute rounds whatever plays them) the block is folded into the *total* and cleared. Two-level
+summation bounds the rounding error of a sum of n terms by about ``BLOCK_ROUNDS + n / BLOCK_ROUNDS``
+units in the last place instead of n, without slowing the round.
 
-Second moments are taken about an anchor near the mean, not about zero, so that a small spread is not lost
-in the difference of two large numbers.
+Second moments are taken about an anchor near the mean, not about zero, so that a small spread is
+not lost in the difference of two large numbers.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class Column(IntEnum):
 
 
 class Agreement(IntEnum):
-    """What the network's row holds, as sums over rounds: consensus c and truth t about mid-scale."""
+    """What the network's row holds: sums over rounds, with both scores taken about mid-scale."""
 
     CONSENSUS = 0
     TRUTH = 1
@@ -89,14 +89,14 @@ def open_ledger(nodes: int) -> Ledger:
 @compiled
 def credit(
     block: NDArray[np.float64],
-    node: int,
+    node: SupportsIndex,
     reward: float,
     anchor: float,
     consensus: float,
     truth: float,
     near: float,
 ) -> None:
-    """Add one round to a node's row; ``anchor`` is the constant its second moment is taken about."""
+    """Add one round to a node's row, its second moment taken about ``anchor``."""
     distance = reward - anchor
     row = block[node]
     row[Column.JOBS] += 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mesa
 
@@ -13,6 +13,8 @@ from poq_abm.network.rounds import open_desk, play_rounds
 from poq_abm.network.trace import Trace, write_round
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
@@ -22,9 +24,9 @@ __all__ = ["PoQModel"]
 class PoQModel(mesa.Model):
     """One replication of one treatment, played by Mesa agents or by the compiled loop.
 
-    :meth:`step` plays one round agent by agent; :meth:`run` plays the rest, in the compiled loop as long
-    as every node is one of the stock classes. Both leave the same bits in the ledger, so they can be
-    mixed freely. Mesa's own random generator is never used: every draw is keyed.
+    :meth:`step` plays one round agent by agent; :meth:`run` plays the rest, in the compiled loop as
+    long as every node is one of the stock classes. Both leave the same bits in the ledger, so they
+    can be mixed freely. Mesa's own random generator is never used: every draw is keyed.
 
     Parameters
     ----------
@@ -118,11 +120,14 @@ class PoQModel(mesa.Model):
             trace,
         )
 
-    def reward_table(self) -> Any:
-        """Return the node table so far, as :attr:`poq_abm.Results.nodes` has it for one replication."""
-        from poq_abm.experiment.tables import node_table  # noqa: PLC0415
+    def node_table(self) -> pd.DataFrame:
+        """Return what every node did and earned so far; columns as in ``Results.nodes``."""
+        from poq_abm.experiment.tables import node_table  # noqa: PLC0415  (lies to the right)
 
-        return node_table(self.game, self.ledger.nodes())
+        frame: pd.DataFrame = node_table(
+            self.game, self.ledger.nodes(), "base", self.replication
+        ).to_pandas()
+        return frame
 
 
 def _prepare(scenario: Scenario, profile: Profile | None) -> Game:

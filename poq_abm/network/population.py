@@ -13,7 +13,7 @@ from poq_abm.mechanism.rewards import min_max_cost
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
-    from poq_abm.scenario import Scenario
+    from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 
 __all__ = ["Group", "Population", "build_population"]
 
@@ -81,10 +81,11 @@ def build_population(scenario: Scenario, profile: Profile) -> Population:
 def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
     """Yield the groups that have nodes, inference first; hardware defaults to what was measured."""
     people = scenario.population
-    for role, labels, entries in (
+    classes: tuple[tuple[str, tuple[str, ...], Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
         ("inference", people.inference_labels, people.inference),
         ("evaluator", people.evaluator_labels, people.evaluators),
-    ):
+    )
+    for role, labels, entries in classes:
         for label, entry in zip(labels, entries, strict=True):
             hardware = entry.hardware or profile.hardware_of(entry.model)[0]
             if entry.count > 0:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.behaviour import honest_report
-from poq_abm.jit import compiled, compiled_loop
+from poq_abm.jit import compiled_loop
 from poq_abm.mechanism.aggregation import aggregate
 from poq_abm.mechanism.committee import draw_steps, seat_committee
 from poq_abm.mechanism.reference import reference_score
@@ -65,16 +65,14 @@ def draw_batch(
     task_size: NDArray[np.int64],
     node_limits: NDArray[np.uint64],
 ) -> None:
-    """Fill ``draws[slot, t]`` with what round ``first_round + t`` draws: task, record, node, steps."""
+    """Fill ``draws[slot, t]`` with what round ``first_round + t`` draws in that slot."""
     fill_words(draws, seed, replication, Purpose.ROUND, first_round)
     tasks = draws[Slot.TASK]
     draw_tasks(tasks, task_limits)
     draw_records(
         draws[Slot.RECORD], tasks, task_first, task_size, bounds, seed, replication, first_round
     )
-    draw_nodes(
-        schedule, draws[Slot.NODE], node_limits, bounds, seed, replication, first_round
-    )
+    draw_nodes(schedule, draws[Slot.NODE], node_limits, bounds, seed, replication, first_round)
     draw_steps(draws, committee_size, evaluators, bounds, seed, replication, first_round)
 
 
@@ -93,8 +91,8 @@ def play_rounds(
 ) -> None:
     """Play rounds ``first`` to ``last - 1`` into the ledger, and into the trace where there is one.
 
-    Algorithm 1 of arXiv 2512.16317, round by round: draw a record, a node and a committee; collect the
-    scores; form the consensus; pay the node and every member.
+    Algorithm 1 of arXiv 2512.16317, round by round: draw a record, a node and a committee; collect
+    the scores; form the consensus; pay the node and every member.
     """
     # Plain local names: reading a column out of a tuple inside the loop would count references.
     schedule, count, aggregation, reference, alpha_f, beta_f, alpha_m, beta_m = rules
@@ -108,8 +106,18 @@ def play_rounds(
     while start < last:
         stop = min(last, (start // batch + 1) * batch)
         draw_batch(
-            draws, bounds, start, seed, replication, schedule, count, evaluator_of.size,
-            task_limits, task_first, task_size, node_limits,
+            draws,
+            bounds,
+            start,
+            seed,
+            replication,
+            schedule,
+            count,
+            evaluator_of.size,
+            task_limits,
+            task_first,
+            task_size,
+            node_limits,
         )
         for round_ in range(start, stop):
             t = round_ - start

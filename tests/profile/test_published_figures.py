@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from calibration import published_figures as figures
+from poq_abm.profile import published_figures as figures
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "published_profile.json").read_text(encoding="utf-8")

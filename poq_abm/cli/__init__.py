@@ -1,0 +1,58 @@
+"""The command line: ``poq VERB ...``, one file per verb.
+
+Exit codes: 0 done, 1 something that was checked failed, 2 usage or invalid input. A user's mistake
+is a message, never a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from poq_abm.errors import InputError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="poq",
+    help="A laboratory for the economics of decentralised LLM inference.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _version(
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version."),
+) -> None:
+    if version:
+        import poq_abm
+
+        typer.echo(f"poq_abm {poq_abm.__version__}")
+        raise typer.Exit
+
+
+def _register() -> None:
+    from poq_abm.cli.new import new
+    from poq_abm.cli.reproduce import reproduce
+    from poq_abm.cli.run import run
+    from poq_abm.cli.scenarios import scenarios
+    from poq_abm.cli.show import show
+    from poq_abm.cli.validate import validate
+
+    for verb in (run, scenarios, show, validate, new, reproduce):
+        app.command()(verb)
+
+
+_register()
+
+
+def main() -> None:
+    """Run the command line; turn every user's mistake into a message and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)

@@ -1,0 +1,66 @@
+"""``poq new``: a commented scenario to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poq_abm.errors import InputError
+
+__all__ = ["new"]
+
+STARTER = """\
+# {name}: put the question this scenario answers here.
+#
+# Check it with `poq validate {file}`, play it with `poq run {file}`.
+# Every key except `population` may be left out; `poq show {file}` prints what it stands for then.
+
+name: {name}
+profile: published          # what agents draw from: a profile that ships, or a folder
+rounds: 5000                # rounds of one replication
+replications: 20            # independent repetitions; intervals come from these
+seed: 1                     # key of every random draw
+
+tasks: {{qa: 0.5, summarization: 0.5}}   # share of the rounds; must sum to 1
+schedule: uniform           # who answers: uniform, round_robin or weighted
+
+mechanism:
+  committee_size: 3         # K, evaluators per round, at most as many as there are
+  aggregation: mean         # how scores become the consensus
+  reference: inclusive      # what an evaluator is compared with: inclusive or leave_one_out
+  alpha_inference: 1.0      # inference reward = alpha x quality - beta x cost
+  beta_inference: 0.3
+  alpha_evaluator: 1.0      # evaluator reward = alpha x closeness - beta x cost
+  beta_evaluator: 0.3
+
+population:
+  inference:                # F nodes: an LLM each
+    - {{model: llama_3_2_3b, count: 2, hardware: rtx_4090}}
+    - {{model: phi3_mini_4k, count: 1, hardware: rtx_4090}}
+  evaluators:               # M nodes: an evaluator model each
+    - {{model: sts_stsb, count: 1, hardware: rtx_4090}}
+    - {{model: ce_minilm, count: 1, hardware: rtx_4090}}
+    - {{model: ce_deberta, count: 1, hardware: rtx_4090}}
+
+# sweep:                    # one treatment per combination of values
+#   mechanism.committee_size: [1, 2, 3]
+"""
+
+
+def new(name: Annotated[str, typer.Argument(help="Name of the scenario.")]) -> None:
+    """Write NAME.yaml, a commented scenario to start from; never overwrite a file."""
+    from poq_abm.scenario import parse  # noqa: PLC0415
+
+    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    text = STARTER.format(name=path.stem, file=path)
+    parse(text, origin=str(path))  # a name that no scenario may have ends here
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(f"{path} exists already; nothing was written") from None
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    typer.echo(f"Wrote {path}. Play it with: poq run {path}")

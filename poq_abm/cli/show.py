@@ -1,0 +1,22 @@
+"""``poq show``: a scenario as it will be played."""
+
+from __future__ import annotations
+
+import typer
+
+from poq_abm.cli.options import ScenarioArgument, Settings
+
+__all__ = ["show"]
+
+
+def show(scenario: ScenarioArgument, settings: Settings = None) -> None:
+    """Print the resolved scenario: inheritance and overrides applied, every default written out."""
+    from poq_abm.experiment.plan import Plan  # noqa: PLC0415
+    from poq_abm.scenario import load  # noqa: PLC0415
+
+    plan = Plan.of(load(scenario, settings or []))
+    typer.echo(plan.scenario.to_yaml().rstrip())
+    if len(plan.treatments) > 1:
+        typer.echo(f"\n# {len(plan.treatments)} treatments:")
+        for treatment in plan.treatments:
+            typer.echo(f"#   {treatment.id}")

@@ -1,0 +1,92 @@
+"""Result tables as a terminal shows them."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from poq_abm.analysis.reproduction import Check
+
+__all__ = ["output_console", "print_checks", "print_summary"]
+
+
+def output_console() -> Console:
+    """Return a console on the output stream, wide where no terminal sets the width."""
+    console = Console()
+    # A pipe or a file has no width; do not fold a table for a reader that is not there.
+    return console if console.is_terminal else Console(width=140)
+
+
+def print_summary(summary: pd.DataFrame, title: str) -> None:
+    """Print ``Results.summary()`` in the manner of the published Table 4."""
+    swept = len(summary["treatment"].unique()) > 1
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    if swept:
+        table.add_column("treatment")
+    for column in ("role", "group"):
+        table.add_column(column)
+    for column in ("nodes", "avg. reward", "95% interval", "latency ms", "cost", "jobs"):
+        table.add_column(column, justify="right")
+    for _, group in summary.groupby("treatment", sort=False, observed=True):
+        for row in group.to_dict("records"):
+            table.add_row(*_cells({str(key): value for key, value in row.items()}, swept))
+        table.add_section()
+    console = output_console()
+    console.print(table)
+    if int(summary["replications"].min()) < 2:
+        console.print("One replication: no interval can be given.")
+
+
+def _cells(row: dict[str, object], swept: bool) -> list[str]:
+    cells = [str(row["treatment"])] if swept else []
+    return [
+        *cells,
+        str(row["role"]),
+        str(row["group"]),
+        f"{row['nodes']:,}",
+        _number(row["reward_mean"], 4),
+        _interval(row["reward_low"], row["reward_high"], 4),
+        _number(row["latency_ms"], 1),
+        _number(row["cost"], 3),
+        f"{row['jobs_mean']:,.0f}",
+    ]
+
+
+def print_checks(checks: list[Check]) -> None:
+    """Print every published figure beside its observed value, its tolerance and the verdict."""
+    table = Table(title="Published and observed", title_justify="left")
+    for column in ("figure", "item", "quantity"):
+        table.add_column(column)
+    for column in ("expected", "observed", "95% interval", "tolerance"):
+        table.add_column(column, justify="right")
+    table.add_column("because")
+    table.add_column("verdict")
+    for check in checks:
+        digits = {"jobs": 0, "latency_ms": 1}.get(check.quantity, 3)
+        finer = digits + (check.tolerance > 0)
+        table.add_row(
+            check.figure,
+            check.item,
+            check.quantity,
+            _number(check.expected, digits),
+            _number(check.observed, digits),
+            _interval(check.low, check.high, digits),
+            _number(check.tolerance, finer),
+            check.reason,
+            "agrees" if check.passes else "MISSES",
+        )
+    output_console().print(table)
+
+
+def _number(value: object, digits: int) -> str:
+    number = float(value)  # type: ignore[arg-type]
+    return "-" if math.isnan(number) else f"{number:,.{digits}f}"
+
+
+def _interval(low: object, high: object, digits: int) -> str:
+    if math.isnan(float(low)):  # type: ignore[arg-type]
+        return "-"
+    return f"[{_number(low, digits)}, {_number(high, digits)}]"

@@ -1,0 +1,32 @@
+"""``poq validate``: says whether scenario files are right, and where they are wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from poq_abm.errors import InputError
+
+__all__ = ["validate"]
+
+
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or library names.")],
+) -> None:
+    """Check scenario files against the schema and their profiles; report every mistake."""
+    from poq_abm.experiment.plan import Plan  # noqa: PLC0415
+    from poq_abm.scenario import load  # noqa: PLC0415
+
+    wrong = 0
+    for file in files:
+        try:
+            plan = Plan.of(load(file))
+        except InputError as error:
+            wrong += 1
+            typer.echo(str(error), err=True)
+        else:
+            count = len(plan.treatments)
+            typer.echo(f"{file}: valid, {count} treatment{'s' * (count > 1)}")
+    if wrong:
+        raise typer.Exit(2)
