@@ -1,0 +1,30 @@
+"""What to play: strict scenario files, inheritance, overrides and sweeps.
+
+A scenario is data. Loading one reads YAML without constructing anything, validates every key, and
+reports every mistake with its file, its line and the nearest valid key.
+"""
+
+from poq_abm.scenario.checks import ProfileLike, check
+from poq_abm.scenario.library import find_scenario, scenario_names
+from poq_abm.scenario.loading import load, parse
+from poq_abm.scenario.problems import Place, Problem, ScenarioError
+from poq_abm.scenario.scenario import Scenario, Treatment
+from poq_abm.scenario.schema import EvaluatorGroup, InferenceGroup, Mechanism, Population
+
+__all__ = [
+    "EvaluatorGroup",
+    "InferenceGroup",
+    "Mechanism",
+    "Place",
+    "Population",
+    "Problem",
+    "ProfileLike",
+    "Scenario",
+    "ScenarioError",
+    "Treatment",
+    "check",
+    "find_scenario",
+    "load",
+    "parse",
+    "scenario_names",
+]

@@ -1,0 +1,67 @@
+"""Loading a scenario: read, inherit, override, validate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from poq_abm.scenario.library import find_scenario, is_path
+from poq_abm.scenario.merging import inherit
+from poq_abm.scenario.overrides import Override, apply, parse_override
+from poq_abm.scenario.problems import Origins, ScenarioError
+from poq_abm.scenario.scenario import Scenario, build
+from poq_abm.scenario.source import question, read, read_text
+
+__all__ = ["load", "parse"]
+
+
+def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Return the scenario of that name in the library or, given a path, the one in that file.
+
+    A ``source`` that ends in ``.yaml`` or ``.yml`` or contains a separator is a path. ``overrides``
+    are texts such as ``"mechanism.committee_size=2"``. Raises :class:`ScenarioError` naming every
+    problem with its file and line.
+
+    >>> load("cost_aware_poq", ["rounds=10"]).rounds
+    10
+    """
+    given = isinstance(source, Path) or is_path(source)
+    path = Path(source) if given else find_scenario(str(source))
+    text = read_text(path, str(path))
+    return _assemble(text, str(path), path.parent, path, overrides)
+
+
+def parse(
+    text: str,
+    *,
+    origin: str = "<text>",
+    folder: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Scenario:
+    """Return the scenario that a YAML text describes.
+
+    ``origin`` stands for the file in messages, ``folder`` is where relative paths start (default:
+    the working directory). Raises :class:`ScenarioError`.
+
+    >>> text = "population: {inference: [{model: a}], evaluators: [{model: b}]}"
+    >>> parse(text).mechanism.committee_size
+    3
+    """
+    return _assemble(text, origin, folder, None, overrides)
+
+
+def _assemble(
+    text: str, file: str, folder: Path | None, path: Path | None, overrides: Sequence[str]
+) -> Scenario:
+    document = inherit(read(text, file), folder, path)
+    data, problems = document.data, list(document.problems)
+    if "name" not in data and file.endswith((".yaml", ".yml")):
+        data = {"name": PurePath(file).stem, **data}
+    settings: list[Override] = []
+    for override in overrides:
+        try:
+            settings.append(parse_override(override))
+        except ScenarioError as error:
+            problems += error.problems
+    data, origins, wrong = apply(data, Origins(document.places), settings)
+    return build(data, origins, question(text), problems + wrong)

@@ -1,0 +1,116 @@
+"""Inheritance: ``extends`` followed to its end, and the files laid over each other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from poq_abm.scenario.library import find_scenario, is_path
+from poq_abm.scenario.problems import KeyPath, Place, Problem, ScenarioError, shown
+from poq_abm.scenario.source import Document, read, read_text
+
+__all__ = ["anchor_profiles", "inherit", "merge"]
+
+
+def inherit(document: Document, folder: Path | None, path: Path | None = None) -> Document:
+    """Return what a file says once everything it extends is filled in below it.
+
+    ``folder`` is what relative paths start from, ``path`` the file itself when there is one. The
+    name of a base is not inherited. Raises :class:`ScenarioError` at the line of ``extends`` when
+    the base cannot be found or a file extends itself, by whatever detour.
+
+    >>> inherit(Document("a.yaml", {"rounds": 10}), None).data
+    {'rounds': 10}
+    """
+    chain = [document]
+    seen = {os.path.realpath(path)} if path is not None else set()
+    while "extends" in chain[-1].data:
+        base = _locate(chain[-1], folder)
+        real = os.path.realpath(base)
+        if real in seen:
+            route = " -> ".join([*(link.file for link in chain), str(base)])
+            raise _refusal(chain[-1], f"a scenario cannot extend itself: {route}")
+        seen.add(real)
+        anchor_profiles(chain[-1].data, folder)
+        folder = base.parent
+        text = read_text(base, str(base), place=chain[-1].places.get(("extends",)))
+        chain.append(read(text, str(base)))
+    anchor_profiles(chain[-1].data, folder)
+    merged = chain.pop()
+    while chain:
+        merged.data.pop("name", None)
+        merged = merge(merged, chain.pop())
+    merged.data.pop("extends", None)
+    return merged
+
+
+def _locate(document: Document, folder: Path | None) -> Path:
+    value = document.data["extends"]
+    if not isinstance(value, str) or not value.isprintable() or not value.strip():
+        raise _refusal(document, f"must be a scenario's name or path, got {shown(value)}")
+    if is_path(value):
+        return Path(os.path.normpath((folder or Path()) / value))
+    try:
+        return find_scenario(value)
+    except ScenarioError as error:
+        raise _refusal(document, f"{shown(value)}: {error.problems[0].message}") from error
+
+
+def _refusal(document: Document, message: str) -> ScenarioError:
+    place = document.places.get(("extends",), Place(document.file))
+    return ScenarioError([*document.problems, Problem(place, "extends", message)])
+
+
+def anchor_profiles(data: dict[str, Any], folder: Path | None) -> None:
+    """Make relative profile folders absolute, counted from the folder of the file that names them.
+
+    >>> data = {"profile": "../measured"}
+    >>> anchor_profiles(data, Path("/study/scenarios"))
+    >>> data["profile"]
+    '/study/measured'
+    """
+    if folder is None:
+        return
+
+    def anchored(value: Any) -> Any:
+        if isinstance(value, list):
+            return [anchored(item) for item in value]
+        if isinstance(value, str) and ("/" in value or "\\" in value):
+            return os.path.normpath(folder.absolute() / value)
+        return value
+
+    axes = data.get("sweep")
+    groups = axes.get("zip") if isinstance(axes, dict) else None
+    for holder in (data, axes, *(groups if isinstance(groups, list) else [groups])):
+        if isinstance(holder, dict) and "profile" in holder:
+            holder["profile"] = anchored(holder["profile"])
+
+
+def merge(below: Document, above: Document) -> Document:
+    """Return ``above`` laid over ``below``: mappings are merged key by key, all else is replaced.
+
+    >>> below, above = Document("b", {"tasks": {"qa": 1}, "seed": 1}), Document("a", {"seed": 2})
+    >>> merge(below, above).data
+    {'tasks': {'qa': 1}, 'seed': 2}
+    """
+    replaced: set[KeyPath] = set()
+    data = _laid_over(below.data, above.data, (), replaced)
+    kept = {
+        path: place
+        for path, place in below.places.items()
+        if not any(path[:length] in replaced for length in range(1, len(path) + 1))
+    }
+    places = {**kept, **above.places}
+    return Document(above.file, data, places, [*below.problems, *above.problems])
+
+
+def _laid_over(below: Any, above: Any, path: KeyPath, replaced: set[KeyPath]) -> Any:
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        replaced.add(path)
+        return above
+    merged = dict(below)
+    for key, value in above.items():
+        inner = (*path, key)
+        merged[key] = _laid_over(below[key], value, inner, replaced) if key in below else value
+    return merged

@@ -1,0 +1,129 @@
+"""Dotted paths into a scenario: reading them, checking them, writing through them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from poq_abm.errors import nearest
+from poq_abm.scenario.problems import KeyPath, dotted, shown
+from poq_abm.scenario.schema import (
+    EvaluatorGroup,
+    InferenceGroup,
+    Mechanism,
+    Population,
+    Settings,
+)
+
+__all__ = ["fault", "keys_at", "put", "split"]
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+_MODELS: dict[KeyPath, type[BaseModel]] = {
+    (): Settings,
+    ("mechanism",): Mechanism,
+    ("population",): Population,
+    ("population", "inference", "*"): InferenceGroup,
+    ("population", "evaluators", "*"): EvaluatorGroup,
+}
+_KEYS = {path: tuple(model.model_fields) for path, model in _MODELS.items()}
+_KEYS[()] += ("extends",)
+_LISTS = (("population", "inference"), ("population", "evaluators"))
+
+
+def keys_at(path: KeyPath) -> tuple[str, ...] | None:
+    """Return the keys that the mapping at ``path`` may have, or ``None`` if any or none may stand.
+
+    >>> keys_at(("population", "inference", 3))
+    ('model', 'count', 'hardware', 'behaviour', 'weight', 'name')
+    """
+    return _KEYS.get(tuple("*" if isinstance(part, int) else part for part in path))
+
+
+def split(text: str) -> KeyPath:
+    """Return the parts of a dotted path; what follows ``sweep.`` (or ``sweep.zip.``) is one part.
+
+    >>> split("population.inference.0.count"), split("sweep.mechanism.committee_size")
+    (('population', 'inference', 0, 'count'), ('sweep', 'mechanism.committee_size'))
+    """
+    for prefix in (("sweep", "zip"), ("sweep",)):
+        start = ".".join(prefix) + "."
+        if text.startswith(start):
+            return (*prefix, text.removeprefix(start))
+    parts: list[str | int] = []
+    for part in text.split("."):
+        is_index = tuple(parts) in _LISTS and _INDEX.fullmatch(part)
+        parts.append(int(part) if is_index else part)
+    return tuple(parts)
+
+
+def fault(path: KeyPath, data: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a path into ``data``, or ``None`` when a value may be put there.
+
+    >>> fault(("mechanism", "comittee_size"), {})
+    "unknown key; did you mean 'committee_size'?"
+    >>> fault(("population", "inference", 2), {"population": {"inference": [{}, {}]}})
+    'there is no group 2; there are 2, counted from 0'
+    """
+    here: Any = data
+    for depth, part in enumerate(path):
+        parent = path[:depth]
+        if parent and parent[0] == "sweep":
+            break
+        wrong = _no_list(parent, here, part) if parent in _LISTS else _no_key(parent, here, part)
+        if wrong is not None:
+            return wrong
+        here = _inside(here, part)
+    return None
+
+
+def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:
+    known = keys_at(parent)
+    if known is None and parent != ("tasks",):
+        return f"{dotted(parent)} is a single value: there is no {shown(part)} in it"
+    if not isinstance(here, Mapping | None):
+        return f"{dotted(parent)} is {shown(here)}, not a mapping: nothing can be put in it"
+    if known is not None and part not in known:
+        return f"unknown key; {nearest(str(part)[:80], known)}"
+    return None
+
+
+def _no_list(parent: KeyPath, here: Any, part: str | int) -> str | None:
+    size = len(here) if isinstance(here, list) else 0
+    if not isinstance(part, int):
+        return f"{dotted(parent)} is a list: say which group, as in {dotted(parent)}.0.count"
+    if part >= size:
+        return f"there is no group {part}; there are {size}, counted from 0"
+    return None
+
+
+def _inside(data: Any, part: str | int) -> Any:
+    if isinstance(data, Mapping):
+        return data.get(str(part))
+    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+        return data[part]
+    return None
+
+
+def put(data: Any, path: KeyPath, value: Any) -> Any:
+    """Return ``data`` with ``value`` at ``path``; only what lies along the path is copied.
+
+    Mappings that are missing on the way are made. Raises :class:`LookupError` if ``path`` leads
+    into a single value or past the end of a list.
+
+    >>> put({"rounds": 1}, ("mechanism", "committee_size"), 2)
+    {'rounds': 1, 'mechanism': {'committee_size': 2}}
+    """
+    if not path:
+        return value
+    first, rest = path[0], path[1:]
+    if isinstance(data, list):
+        if not isinstance(first, int) or first >= len(data):
+            raise LookupError(f"a list of {len(data)} has no {shown(first)}")
+        return [*data[:first], put(data[first], rest, value), *data[first + 1 :]]
+    if data is None or isinstance(data, Mapping):
+        known = data or {}
+        return {**known, str(first): put(known.get(str(first)), rest, value)}
+    raise LookupError(f"{shown(data)} is a single value: there is no {shown(first)} in it")

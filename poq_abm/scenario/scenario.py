@@ -1,0 +1,192 @@
+"""The scenario itself: validated settings that remember where each of them was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import PrivateAttr, ValidationError
+
+from poq_abm.scenario.explaining import findings
+from poq_abm.scenario.overrides import Override, apply
+from poq_abm.scenario.paths import put, split
+from poq_abm.scenario.problems import (
+    MAX_PROBLEMS,
+    Origins,
+    Place,
+    Problem,
+    ScenarioError,
+    shown,
+)
+from poq_abm.scenario.schema import Settings
+from poq_abm.scenario.sweep import Group, expand, plan
+from poq_abm.scenario.writing import to_yaml
+
+__all__ = ["Scenario", "Treatment", "build"]
+
+
+class Scenario(Settings):
+    """What to play, complete and validated; two scenarios are equal when all their keys are.
+
+    Make one with :func:`poq_abm.scenario.load` or :func:`poq_abm.scenario.parse`, whose errors name
+    file and line.
+
+    >>> from poq_abm.scenario import load
+    >>> scenario = load("cost_aware_poq", ["mechanism.committee_size=2"])
+    >>> scenario.mechanism.committee_size, scenario.population.evaluator_nodes
+    (2, 3)
+    """
+
+    _origins: Origins = PrivateAttr(default_factory=lambda: Origins({}))
+    _question: str = PrivateAttr("")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Scenario):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.profile, self.rounds, self.seed, self.population))
+
+    @property
+    def question(self) -> str:
+        """The question the file answers: the first sentence of its leading comment, or nothing."""
+        return self._question
+
+    @property
+    def origins(self) -> Origins:
+        """Where each value was written."""
+        return self._origins
+
+    def treatments(self) -> list[Treatment]:
+        """Return one treatment per cell of the sweep, the last axis moving fastest.
+
+        >>> from poq_abm.scenario import load
+        >>> [treatment.id for treatment in load("committee_size").treatments()]
+        ['committee_size=1', 'committee_size=2', 'committee_size=3']
+        """
+        if not self.sweep:
+            return [Treatment("base", {}, self)]
+        data = self.resolved()
+        groups, wrong = plan(self.sweep, data)
+        if wrong:
+            raise ScenarioError(self._origins.problem(finding) for finding in wrong)
+        treatments = []
+        for identity, settings, played in _cells(data, self, groups, self._origins):
+            if isinstance(played, list):
+                raise ScenarioError(played)
+            played._question = self._question
+            treatments.append(Treatment(identity, settings, played))
+        return treatments
+
+    def replace(self, settings: Mapping[str, Any]) -> Scenario:
+        """Return a scenario with other values at these dotted paths, validated as a file is.
+
+        >>> from poq_abm.scenario import load
+        >>> load("cost_aware_poq").replace({"rounds": 10}).rounds
+        10
+        """
+        overrides = [
+            Override(Place(f"replace {path}={shown(value)}"), path, value)
+            for path, value in settings.items()
+        ]
+        data, origins, problems = apply(self.resolved(), self._origins, overrides)
+        return build(data, origins, self._question, problems)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every key with its value as plain JSON data; a sweep stays as it was written."""
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """Return a scenario file that says the same, defaults written out, nothing inherited."""
+        return to_yaml(self.resolved(), self._question)
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """One cell of a sweep: its id, what the axes set, and the scenario to play, sweep-free."""
+
+    id: str
+    settings: dict[str, Any]
+    scenario: Scenario
+
+
+def build(
+    data: dict[str, Any], origins: Origins, question: str = "", known: Sequence[Problem] = ()
+) -> Scenario:
+    """Return the scenario that plain data describes, all its treatments validated.
+
+    ``known`` are problems found on the way here. Raises :class:`ScenarioError` with every problem
+    of every treatment, each once.
+
+    >>> group = {"inference": [{"model": "a"}], "evaluators": [{"model": "b"}]}
+    >>> build({"population": group}, Origins({})).rounds
+    5000
+    """
+    base = _validated(data, origins)
+    problems = (
+        [problem for problem in base if not _explained(problem, known)]
+        if isinstance(base, list)
+        else []
+    )
+    written = data.get("sweep")
+    if isinstance(written, dict) and written:
+        groups, wrong = plan(written, data)
+        problems += [origins.problem(finding) for finding in wrong]
+        if not wrong:
+            problems += _in_treatments(data, base, groups, origins)
+    problems = list(dict.fromkeys([*known, *problems]))
+    if problems or isinstance(base, list):
+        raise ScenarioError(problems)
+    base._question = question
+    return base
+
+
+def _explained(problem: Problem, known: Sequence[Problem]) -> bool:
+    """Return whether a problem only repeats that its value could not be read."""
+    return any(k.path and f"{problem.path}.".startswith(f"{k.path}.") for k in known)
+
+
+def _in_treatments(
+    data: dict[str, Any], base: Scenario | list[Problem], groups: list[Group], origins: Origins
+) -> list[Problem]:
+    """Return the problems of the first treatments that have any."""
+    found: dict[Problem, None] = {}
+    failures = 0
+    for _, _, played in _cells(data, base, groups, origins):
+        if isinstance(played, list):
+            found.update(dict.fromkeys(played))
+            failures += 1
+            if failures > MAX_PROBLEMS or len(found) > MAX_PROBLEMS:
+                break
+    return list(found)
+
+
+def _cells(
+    data: dict[str, Any], base: Scenario | list[Problem], groups: list[Group], origins: Origins
+) -> Iterator[tuple[str, dict[str, Any], Scenario | list[Problem]]]:
+    """Yield id, settings and scenario (or its problems) of every treatment.
+
+    Sections that no axis touches are shared with ``base``, neither copied nor validated again.
+    """
+    axes = [axis for group in groups for axis in group]
+    paths = {axis.name: split(axis.name) for axis in axes}
+    origins = origins.laid_over({paths[axis.name]: origins.at(axis.place) for axis in axes})
+    fields = dict(base) if isinstance(base, Scenario) else data
+    fields = {key: value for key, value in fields.items() if key != "sweep"}
+    for identity, settings in expand(groups):
+        swept = {str(paths[name][0]) for name in settings}
+        changed: dict[str, Any] = {key: data[key] for key in swept if key in data}
+        for name, value in settings.items():
+            changed = put(changed, paths[name], value)
+        yield identity, settings, _validated({**fields, **changed}, origins)
+
+
+def _validated(data: Mapping[str, Any], origins: Origins) -> Scenario | list[Problem]:
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        return [origins.problem(finding) for finding in findings(error)]
+    scenario._origins = origins
+    return scenario

@@ -1,0 +1,248 @@
+"""The shape of a scenario: which keys it has, of which type, in which range.
+
+Symbols follow the linear reward of arXiv:2512.16317, which pays quality and charges for cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from poq_abm.errors import nearest
+from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
+from poq_abm.scenario.problems import shown
+
+__all__ = [
+    "AGGREGATIONS",
+    "BEHAVIOURS",
+    "MAX_COUNT",
+    "MAX_NODES_IN_ALL",
+    "MAX_REPLICATIONS",
+    "MAX_ROUNDS",
+    "MAX_SEED",
+    "EvaluatorGroup",
+    "InferenceGroup",
+    "Mechanism",
+    "Population",
+    "Settings",
+]
+
+MAX_COUNT: Final = 1_000_000
+MAX_NODES_IN_ALL: Final = 2_000_000
+SHARE_TOLERANCE: Final = 1e-6
+
+BEHAVIOURS: dict[str, tuple[str, ...]] = {"inference": ("honest",), "evaluators": ("honest",)}
+AGGREGATIONS: tuple[str, ...] = ("mean",)
+
+
+def _known(value: str, kind: str, names: Iterable[str]) -> str:
+    names = tuple(names)
+    if value not in names:
+        message = f"unknown {kind} {shown(value)}; {nearest(value[:80], names)}"
+        raise _complaint(message)
+    return value
+
+
+def _complaint(message: str) -> PydanticCustomError:
+    return PydanticCustomError("complaint", "{message}", {"message": message})
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise _complaint(f"must be printable, without blanks around it, got {shown(value)}")
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _sum_to_one(shares: dict[str, float]) -> dict[str, float]:
+    total = math.fsum(shares.values())
+    if abs(total - 1.0) > SHARE_TOLERANCE:
+        raise _complaint(f"the shares sum to {total:.9g}, not to 1")
+    return shares
+
+
+Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Source = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_printable)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Coefficient = Annotated[float, Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class Mechanism(_Strict):
+    """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
+
+    >>> Mechanism().beta_inference
+    0.3
+    """
+
+    committee_size: int = Field(
+        default=3, ge=1, le=MAX_NODES_IN_ALL, description="K, the evaluators sampled for a round"
+    )
+    aggregation: Annotated[str, AfterValidator(lambda v: _known(v, "rule", AGGREGATIONS))] = Field(
+        default="mean", description="how the committee's scores become the consensus"
+    )
+    reference: Literal["inclusive", "leave_one_out"] = Field(
+        default="inclusive",
+        description="whether the consensus an evaluator is compared with contains its own score",
+    )
+    alpha_inference: Coefficient = Field(
+        default=1.0,
+        description="alpha_F in R_F = alpha_F Q - beta_F C, with Q = consensus / 10; >= 0",
+    )
+    beta_inference: Coefficient = Field(
+        default=0.3,
+        description="beta_F in R_F = alpha_F Q - beta_F C, with C the cost in [0, 1]; >= 0",
+    )
+    alpha_evaluator: Coefficient = Field(
+        default=1.0,
+        description="alpha_M in R_M = alpha_M closeness - beta_M C, "
+        "with closeness = 1 - |score - consensus| / 10; >= 0",
+    )
+    beta_evaluator: Coefficient = Field(
+        default=0.3, description="beta_M in R_M = alpha_M closeness - beta_M C, C in [0, 1]; >= 0"
+    )
+
+
+class _Group(_Strict):
+    model: Label = Field(description="a model of the profile")
+    count: int = Field(default=1, ge=0, le=MAX_COUNT, description="how many such nodes; may be 0")
+    hardware: Label | None = Field(
+        default=None, description="default: what the profile was measured on"
+    )
+
+
+class InferenceGroup(_Group):
+    """Inference nodes that are alike.
+
+    >>> InferenceGroup(model="phi3_mini_4k", count=2).weight
+    1.0
+    """
+
+    behaviour: Annotated[
+        str, AfterValidator(lambda v: _known(v, "behaviour", BEHAVIOURS["inference"]))
+    ] = Field(default="honest", description="what these nodes do")
+    weight: float = Field(
+        default=1.0, gt=0, description="relative chance of a job, schedule: weighted"
+    )
+    name: Label | None = Field(default=None, description="label of the group; default: the model")
+
+
+class EvaluatorGroup(_Group):
+    """Evaluator nodes that are alike.
+
+    >>> EvaluatorGroup(model="sts_stsb").count
+    1
+    """
+
+    behaviour: Annotated[
+        str, AfterValidator(lambda v: _known(v, "behaviour", BEHAVIOURS["evaluators"]))
+    ] = Field(default="honest", description="what these nodes do")
+    name: Label | None = Field(default=None, description="label of the group; default: the model")
+
+
+def _somebody(groups: tuple[_Group, ...]) -> tuple[_Group, ...]:
+    if not any(group.count for group in groups):
+        raise _complaint("the population is empty: at least one node is needed here")
+    return groups
+
+
+class Population(_Strict):
+    """Who plays: groups of inference nodes and groups of evaluator nodes.
+
+    >>> population = Population(
+    ...     inference=[InferenceGroup(model="a"), InferenceGroup(model="a", count=3)],
+    ...     evaluators=[EvaluatorGroup(model="b", name="fast")])
+    >>> population.inference_nodes, population.inference_labels, population.evaluator_labels
+    (4, ('a', 'a_2'), ('fast',))
+    """
+
+    inference: Annotated[
+        tuple[InferenceGroup, ...], BeforeValidator(_as_tuple), AfterValidator(_somebody)
+    ] = Field(description="the groups of inference nodes")
+    evaluators: Annotated[
+        tuple[EvaluatorGroup, ...], BeforeValidator(_as_tuple), AfterValidator(_somebody)
+    ] = Field(description="the groups of evaluator nodes")
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Population:
+        total = self.inference_nodes + self.evaluator_nodes
+        if total > MAX_NODES_IN_ALL:
+            raise _complaint(f"{total:,} nodes in all; at most {MAX_NODES_IN_ALL:,} are possible")
+        return self
+
+    @property
+    def inference_nodes(self) -> int:
+        """The number of inference nodes."""
+        return sum(group.count for group in self.inference)
+
+    @property
+    def evaluator_nodes(self) -> int:
+        """The number of evaluator nodes."""
+        return sum(group.count for group in self.evaluators)
+
+    @property
+    def inference_labels(self) -> tuple[str, ...]:
+        """One label per group of inference nodes, all different."""
+        return _labels(self.inference)
+
+    @property
+    def evaluator_labels(self) -> tuple[str, ...]:
+        """One label per group of evaluator nodes, all different."""
+        return _labels(self.evaluators)
+
+
+def _labels(groups: Iterable[InferenceGroup | EvaluatorGroup]) -> tuple[str, ...]:
+    """Return the wanted labels, with _2, _3, ... after the second and later use of the same one."""
+    wanted = [group.name or group.model for group in groups]
+    taken = set(wanted)
+    last: dict[str, int] = {}
+    labels = []
+    for label in wanted:
+        number = last.get(label, 0) + 1
+        while number > 1 and f"{label}_{number}" in taken:
+            number += 1
+        labels.append(label if number == 1 else f"{label}_{number}")
+        taken.add(labels[-1])
+        last[label] = number
+    return tuple(labels)
+
+
+class Settings(_Strict):
+    """Every key of a scenario file, apart from ``extends``."""
+
+    name: str = Field(
+        default="scenario",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$",
+        description="default: the name of the file, without its ending",
+    )
+    profile: Source = Field(default="published", description="a profile that ships, or a folder")
+    rounds: int = Field(
+        default=5000, ge=1, le=MAX_ROUNDS - 1, description="rounds of one replication"
+    )
+    replications: int = Field(
+        default=20, ge=1, le=MAX_REPLICATIONS, description="independent repetitions"
+    )
+    seed: int = Field(default=1, ge=0, le=MAX_SEED, description="the key of every random draw")
+    tasks: Annotated[dict[Label, Share], AfterValidator(_sum_to_one)] | None = Field(
+        default=None, description="share of the rounds per task; default: all tasks, equal shares"
+    )
+    schedule: Literal["uniform", "round_robin", "weighted"] = Field(
+        default="uniform", description="which inference node gets the next job"
+    )
+    mechanism: Mechanism = Field(default=Mechanism(), description="the payment rule")
+    population: Population = Field(description="who plays")
+    sweep: dict[str, Any] = Field(
+        default_factory=dict, description="axes: dotted path to the values to try"
+    )

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from poq_abm.scenario import ScenarioError, find_scenario, library, load, scenario_names
+
+
+def test_what_ships() -> None:
+    assert scenario_names() == ["committee_size", "cost_aware_poq", "cost_weight", "many_nodes"]
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_every_file_asks_a_question(name: str) -> None:
+    scenario = load(name)
+    assert scenario.question.endswith("?")
+    assert scenario.name == name
+    assert load(find_scenario(name)) == load(str(find_scenario(name))) == scenario
+
+
+@pytest.mark.parametrize("name", ["cost_aware_pok", "../scenarios/cost_aware_poq", "", "."])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(ScenarioError, match="no scenario of this name ships; "):
+        find_scenario(name)
+
+
+def test_an_installed_wheel_has_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "mine.yaml").write_text("rounds: 1")
+    monkeypatch.setattr(library, "__file__", str(tmp_path / "library.py"))
+    assert scenario_names() == ["mine"]
+    assert find_scenario("mine") == tmp_path / "library" / "mine.yaml"
+
+
+def test_the_published_run() -> None:
+    scenario = load("cost_aware_poq")
+    assert (scenario.rounds, scenario.replications) == (5000, 20)
+    assert scenario.population.inference_nodes == 5
+    assert scenario.population.evaluator_nodes == scenario.mechanism.committee_size == 3
+
+
+def test_many_nodes() -> None:
+    scenario = load("many_nodes")
+    assert scenario.population.inference_nodes == 2000
+    assert scenario.population.evaluator_nodes == 500
+    assert scenario.mechanism.committee_size == 5
+
+
+def test_the_crossings_announced_in_cost_weight() -> None:
+    """Pay = quality - beta x cost, from the published rewards at beta = 0.3 and the costs."""
+    pay = {"ce_minilm": 0.834, "ce_deberta": 0.544, "phi3": 0.126, "qwen2": 0.157}
+    cost = {"ce_minilm": 0.007, "ce_deberta": 1.0, "phi3": 1.0, "qwen2": 0.933}
+    quality = {node: pay[node] + 0.3 * cost[node] for node in pay}
+    overtaken = (quality["ce_deberta"] - quality["ce_minilm"]) / (1.0 - 0.007)
+    assert round(overtaken, 3) == 0.008
+    assert round(quality["phi3"] / cost["phi3"], 2) == 0.43
+    assert round(quality["qwen2"] / cost["qwen2"], 2) == 0.47
+    betas = [t.scenario.mechanism.beta_evaluator for t in load("cost_weight").treatments()]
+    assert betas == [step / 10 for step in range(11)]
+    text = find_scenario("cost_weight").read_text()
+    assert all(figure in text for figure in ("= 0.008", "= 0.43", "= 0.47"))
