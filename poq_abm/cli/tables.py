@@ -17,7 +17,7 @@ def output_console() -> Console:
     """Return a console on the output stream, wide where no terminal sets the width."""
     console = Console()
     # A pipe or a file has no width; do not fold a table for a reader that is not there.
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=180)
 
 
 def print_summary(summary: pd.DataFrame, title: str) -> None:
@@ -25,7 +25,7 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
     swept = len(summary["treatment"].unique()) > 1
     table = Table(title=title, title_justify="left", caption_justify="left")
     if swept:
-        table.add_column("treatment")
+        table.add_column("treatment", overflow="fold")
     for column in ("role", "group"):
         table.add_column(column)
     for column in ("nodes", "avg. reward", "95% interval", "latency ms", "cost", "jobs"):

@@ -50,7 +50,7 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
     keys = ["treatment", "role", "group"]
     by_replication = nodes.groupby([*keys, "replication"], observed=True, sort=False).agg(
         model=("model", "first"),
-        nodes=("node", "size"),
+        nodes=("jobs", "size"),
         jobs=("jobs", "sum"),
         reward_total=("reward_total", "sum"),
         cost=("cost", "first"),

@@ -59,6 +59,6 @@ def test_the_crossings_announced_in_cost_weight() -> None:
     assert round(quality["phi3"] / cost["phi3"], 2) == 0.43
     assert round(quality["qwen2"] / cost["qwen2"], 2) == 0.47
     betas = [t.scenario.mechanism.beta_evaluator for t in load("cost_weight").treatments()]
-    assert betas == [step / 10 for step in range(11)]
+    assert betas[2] < overtaken < betas[3], "between the third and fourth treatment"
     text = find_scenario("cost_weight").read_text()
     assert all(figure in text for figure in ("= 0.008", "= 0.43", "= 0.47"))

@@ -1,0 +1,126 @@
+"""Every verb, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import poq_abm
+from poq_abm.scenario import load, scenario_names
+
+
+def test_run_prints_a_table_and_stores_results(poq, tmp_path: Path) -> None:
+    done = poq("run", "cost_aware_poq", "--rounds", 200, "--replications", 3)
+    assert done.code == 0
+    assert "llama_3_2_3b" in done.out
+    folder = Path(re.search(r"Results: (\S+)", done.out)[1])
+    assert folder.name.startswith("cost_aware_poq-")
+    assert poq_abm.read_results(tmp_path / folder).nodes["jobs"].sum() == 3 * 200 * 4
+
+
+def test_the_same_command_finds_its_results(poq) -> None:
+    first = poq("run", "cost_aware_poq", "--rounds", 50)
+    again = poq("run", "cost_aware_poq", "--rounds", 50)
+    assert (again.code, again.out) == (0, first.out)
+
+
+def test_engines_print_the_same_table(poq) -> None:
+    options = ("--rounds", 50, "--replications", 2)
+    compiled = poq("run", "cost_aware_poq", *options, "--out", "a").out.replace("Results: a", "")
+    agents = poq("run", "cost_aware_poq", *options, "--engine", "agents", "--out", "b")
+    assert agents.out.replace("Results: b", "") == compiled
+
+
+def test_one_replication_has_no_interval_and_says_so(poq) -> None:
+    done = poq("run", "cost_aware_poq", "--rounds", 50, "--replications", 1)
+    assert "no interval" in done.out
+
+
+def test_a_sweep_prints_every_treatment(poq) -> None:
+    done = poq("run", "committee_size", "--rounds", 50, "--replications", 2, "--jobs", 2)
+    assert all(f"committee_size={k}" in done.out for k in (1, 2, 3))
+
+
+def test_a_trace_is_stored(poq, tmp_path: Path) -> None:
+    poq("run", "cost_aware_poq", "--rounds", 50, "--replications", 2, "--trace", "--out", "t")
+    assert len(poq_abm.read_results(tmp_path / "t").rounds) == 100
+
+
+def test_set_reaches_any_field(poq, tmp_path: Path) -> None:
+    poq("run", "cost_aware_poq", "--rounds", 9, "--set", "mechanism.committee_size=2", "--out", "s")
+    manifest = json.loads((tmp_path / "s" / "manifest.json").read_text())
+    assert manifest["configuration"]["scenario"]["mechanism"]["committee_size"] == 2
+
+
+def test_scenarios_asks_one_question_a_line(poq) -> None:
+    lines = poq("scenarios").out.strip().splitlines()
+    assert [line.split()[0] for line in lines] == scenario_names()
+    assert all(line.rstrip().endswith("?") for line in lines)
+
+
+def test_show_prints_a_scenario_that_plays_alike(poq, tmp_path: Path) -> None:
+    shown = poq("show", "many_nodes", "--set", "mechanism.committee_size=7")
+    (tmp_path / "many_nodes.yaml").write_text(shown.out)
+    assert load(tmp_path / "many_nodes.yaml") == load("many_nodes", ["mechanism.committee_size=7"])
+
+
+def test_show_lists_treatments(poq) -> None:
+    assert "#   committee_size=3" in poq("show", "committee_size").out
+
+
+def test_every_scenario_that_ships_is_valid(poq) -> None:
+    assert poq("validate", *scenario_names()).code == 0
+
+
+def test_new_writes_a_scenario_that_plays(poq, tmp_path: Path) -> None:
+    assert poq("new", "mine").code == 0
+    assert poq("validate", "mine.yaml").code == 0
+    assert poq("run", "mine.yaml", "--rounds", 20, "--replications", 2).code == 0
+
+
+def test_new_never_overwrites(poq, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("precious")
+    refused = poq("new", "mine")
+    assert refused.code == 2
+    assert "exists" in refused.err
+    assert (tmp_path / "mine.yaml").read_text() == "precious"
+
+
+def test_reproduce_agrees_and_says_what_that_means(poq) -> None:
+    done = poq("reproduce", "cost-aware")
+    assert done.code == 0
+    assert "38 of 38 figures agree" in done.out
+    assert "fitted to Table 4" in done.out
+
+
+def test_reproduce_fails_when_a_figure_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
+    from poq_abm.analysis import reproduction
+
+    wrong = {**reproduction.TRUTH_CORRELATION, "sts_stsb": 0.5}
+    monkeypatch.setattr(reproduction, "TRUTH_CORRELATION", wrong)
+    done = poq("reproduce", "cost-aware", "--replications", 2)
+    assert done.code == 1
+    assert "MISSES" in done.out
+
+
+def test_version(poq) -> None:
+    assert poq("--version").out.strip() == f"poq_abm {poq_abm.__version__}"
+
+
+def test_heavy_libraries_stay_out_of_the_package_and_the_run(tmp_path: Path) -> None:
+    heavy = ("torch", "transformers", "sentence_transformers", "seaborn", "matplotlib", "solara")
+    script = (
+        "import sys, poq_abm;"
+        f"print([m for m in {heavy!r} if m in sys.modules], 'numba' in sys.modules);"
+        "poq_abm.run(poq_abm.load('cost_aware_poq'), replications=1);"
+        f"print([m for m in (*{heavy!r}, 'mesa') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split("\n")[:2] == ["[] False", "[]"]
