@@ -35,6 +35,7 @@ __all__ = [
     "Purpose",
     "below",
     "below_in_place",
+    "fill_below",
     "fill_words",
     "normal",
     "normal_quantile",
@@ -63,7 +64,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _16 = np.uint64(16)
 _24 = np.uint64(24)
-_11 = np.uint64(11)
+_12 = np.uint64(12)
 _ONE = np.uint64(1)
 
 Block = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
@@ -185,6 +186,22 @@ def below(seed: int, replication: int, purpose: int, round_: int, slot: int, n: 
 
 
 @compiled
+def fill_below(
+    integers: NDArray[np.int64], n: int, seed: int, replication: int, purpose: int, round_: int
+) -> None:
+    """Fill ``integers[slot]`` with what :func:`below` returns for each slot of one round.
+
+    >>> import numpy as np
+    >>> integers = np.empty(5, np.int64)
+    >>> fill_below(integers, 10, 1, 0, Purpose.BOOTSTRAP, 0)
+    >>> bool(integers[3] == below(1, 0, Purpose.BOOTSTRAP, 0, 3, 10))
+    True
+    """
+    for slot in range(integers.size):
+        integers[slot] = below(seed, replication, purpose, round_, slot, n)
+
+
+@compiled
 def below_in_place(
     words: NDArray[np.uint32],
     bounds: NDArray[np.uint32],
@@ -221,15 +238,17 @@ def below_in_place(
 
 @compiled
 def uniform(seed: int, replication: int, purpose: int, round_: int, slot: int) -> float:
-    """Return a double in the open interval (0, 1): one of 2**53 equally spaced midpoints.
+    """Return a double in the open interval (0, 1): one of 2**52 equally spaced midpoints.
+
+    52 bits and the half of the midpoint fit a double exactly, so that neither end is ever reached.
 
     >>> 0.0 < uniform(1, 0, Purpose.PROFILE, 0, 0) < 1.0
     True
     """
     w0, w1, w2, w3 = _block(seed, replication, purpose, round_, slot // 2, 0)
     high, low = (w0, w1) if slot % 2 == 0 else (w2, w3)
-    bits = ((np.uint64(high) << _32) | np.uint64(low)) >> _11
-    return (np.float64(np.int64(bits)) + 0.5) * 2.0**-53
+    bits = ((np.uint64(high) << _32) | np.uint64(low)) >> _12
+    return (np.float64(np.int64(bits)) + 0.5) * 2.0**-52
 
 
 @compiled

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from poq_abm.profile import Profile
-from poq_abm.streams import Purpose, below
+from poq_abm.streams import Purpose, fill_below
 
 __all__ = ["evaluator_correlations", "pearson"]
 
@@ -75,8 +75,9 @@ def _average(profile: Profile, blocks: list[NDArray[np.int64]]) -> NDArray[np.fl
 
 def _resampled(blocks: list[NDArray[np.int64]], seed: int, sample: int) -> list[NDArray[np.int64]]:
     """Return the records of one bootstrap sample, task by task, by keyed draws."""
-
-    def draw(block: int, size: int) -> list[int]:
-        return [below(seed, sample, Purpose.BOOTSTRAP, block, i, size) for i in range(size)]
-
-    return [records[draw(block, records.size)] for block, records in enumerate(blocks)]
+    resampled = []
+    for number, records in enumerate(blocks):
+        chosen = np.empty(records.size, dtype=np.int64)
+        fill_below(chosen, records.size, seed, sample, Purpose.BOOTSTRAP, number)
+        resampled.append(records[chosen])
+    return resampled

@@ -1,0 +1,38 @@
+"""What a scenario can name is what the mechanism knows, and the reverse."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+import poq_abm
+from poq_abm.mechanism.aggregation import Aggregation
+from poq_abm.mechanism.reference import Reference
+from poq_abm.mechanism.schedule import Schedule
+from poq_abm.scenario.schema import AGGREGATIONS, Mechanism, Settings
+
+
+def test_every_schedule_has_a_rule() -> None:
+    named = get_args(Settings.model_fields["schedule"].annotation)
+    assert {schedule.name.lower() for schedule in Schedule} == set(named)
+
+
+def test_every_reference_has_a_rule() -> None:
+    named = get_args(Mechanism.model_fields["reference"].annotation)
+    assert {reference.name.lower() for reference in Reference} == set(named)
+
+
+def test_every_aggregation_has_a_rule() -> None:
+    assert {rule.name.lower() for rule in Aggregation} == set(AGGREGATIONS)
+
+
+@pytest.mark.parametrize("name", poq_abm.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(poq_abm, name) is not None
+    assert name in dir(poq_abm)
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="laod"):
+        _ = poq_abm.laod
