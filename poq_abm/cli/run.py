@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,9 +18,13 @@ from poq_abm.cli.options import (
 )
 from poq_abm.errors import InputError, nearest
 
+if TYPE_CHECKING:
+    from poq_abm.experiment.plan import Plan
+    from poq_abm.experiment.playing import Engine
+
 __all__ = ["run"]
 
-ENGINES = ("compiled", "agents")
+ENGINES: tuple[Engine, ...] = ("compiled", "agents")
 
 
 def run(
@@ -43,21 +47,18 @@ def run(
     from poq_abm.experiment.results import run_to_folder  # noqa: PLC0415
     from poq_abm.scenario import load  # noqa: PLC0415
 
-    if engine not in ENGINES:
-        raise InputError(f"--engine {engine}: unknown engine; {nearest(engine, ENGINES)}")
+    player = _engine(engine)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     plan = Plan.of(load(scenario, [*(settings or []), *overrides]), trace=trace)
     folder = out or Path("results") / f"{plan.scenario.name}-{plan.hash()[:10]}"
     announce_compilation()
-    with progress_bar(plan.rounds, plan.scenario.name) as progress:
-        results = run_to_folder(
-            plan,
-            folder,
-            n_jobs=jobs,
-            engine="agents" if engine == "agents" else "compiled",
-            progress=progress,
-        )
+    try:
+        with progress_bar(plan.rounds, plan.scenario.name) as progress:
+            results = run_to_folder(plan, folder, n_jobs=jobs, engine=player, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
+        raise typer.Exit(130) from None
     count = plan.scenario.replications
     title = (
         f"{plan.scenario.name}: {count} replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
@@ -66,6 +67,13 @@ def run(
     typer.echo(f"Results: {folder}")
 
 
-def _rounds(plan: object) -> str:
-    rounds = {treatment.scenario.rounds for treatment in plan.treatments}  # type: ignore[attr-defined]
+def _engine(name: str) -> Engine:
+    for engine in ENGINES:
+        if engine == name:
+            return engine
+    raise InputError(f"--engine {name}: unknown engine; {nearest(name, ENGINES)}")
+
+
+def _rounds(plan: Plan) -> str:
+    rounds = {treatment.scenario.rounds for treatment in plan.treatments}
     return " or ".join(f"{number:,}" for number in sorted(rounds))
