@@ -79,11 +79,11 @@ def philox4x32(
     Arguments and results are unsigned 64-bit integers that hold 32-bit values: the compiler then
     sees plain widening multiplications and runs eight counters at once.
 
-    >>> import numpy as np
-    >>> zero = np.uint64(0)
-    >>> [f"{int(w):08x}" for w in philox4x32(zero, zero, zero, zero, zero, zero)]
+    >>> [f"{word:08x}" for word in philox4x32(0, 0, 0, 0, 0, 0)]
     ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
     """
+    c0, c1, c2, c3 = np.uint64(c0), np.uint64(c1), np.uint64(c2), np.uint64(c3)
+    k0, k1 = np.uint64(k0), np.uint64(k1)
     for _ in range(10):
         product_0 = _MULTIPLIER_0 * c0
         product_1 = _MULTIPLIER_1 * c2
@@ -327,8 +327,8 @@ def _ratio_far(r: float) -> float:
 def normal_quantile(p: float) -> float:
     """Return the standard normal quantile of ``p`` in (0, 1), to about 16 digits.
 
-    Algorithm AS 241, PPND16 (Wichura, Applied Statistics 37, 1988). The inverse is monotone, so
-    equal uniforms give equally ranked normals; and it needs no trigonometry, whose last bit differs
+    Algorithm AS 241, PPND16 (Wichura, Applied Statistics 37, 1988). The inverse keeps
+    the order of uniforms, up to rounding, and it needs no trigonometry, whose last bit differs
     between platforms.
 
     >>> normal_quantile(0.5)

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from poq_abm.jit import compiled
 
-__all__ = ["closeness", "evaluator_reward", "inference_reward", "min_max_cost", "quality"]
+__all__ = [
+    "SCORE_SCALE",
+    "closeness",
+    "evaluator_reward",
+    "inference_reward",
+    "min_max_cost",
+    "quality",
+]
 
 SCORE_SCALE = 10.0
 

@@ -64,7 +64,8 @@ def thresholds(shares: Sequence[float] | NDArray[np.float64]) -> NDArray[np.uint
     >>> [int(t) for t in thresholds([1.0, 1.0])]
     [2147483648, 4294967296]
     """
-    cumulative = np.cumsum(np.asarray(shares, dtype=np.float64))
+    weights = np.asarray(shares, dtype=np.float64)
+    cumulative = np.cumsum(weights / weights.max())  # huge weights must not overflow their sum
     scaled = np.floor(cumulative / cumulative[-1] * _WORD_RANGE)
     scaled[-1] = _WORD_RANGE
     limits: NDArray[np.uint64] = scaled.astype(np.uint64)

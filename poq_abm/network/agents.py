@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import mesa
 
 from poq_abm.behaviour import honest_report
+from poq_abm.errors import InputError
 from poq_abm.mechanism.aggregation import aggregate
 from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
-from poq_abm.mechanism.rewards import closeness, evaluator_reward, inference_reward
+from poq_abm.mechanism.rewards import SCORE_SCALE, closeness, evaluator_reward, inference_reward
 from poq_abm.mechanism.schedule import Slot
 from poq_abm.network.ledger import MID_SCALE, Column, credit, observe
 from poq_abm.network.rounds import draw_batch, open_desk
@@ -144,7 +145,8 @@ class Scheduler(mesa.Agent):
 
     def __init__(self, model: PoQModel) -> None:
         super().__init__(model)
-        self._desk = open_desk(model.game.rules, model.game.nodes, rounds_at_once=1)
+        self._desk = open_desk(model.game.rules, model.game.nodes)
+        self._drawn = range(0)  # the rounds whose draws lie on the desk
 
     def step(self) -> Round:
         """Play one round and return it."""
@@ -152,7 +154,7 @@ class Scheduler(mesa.Agent):
         task, record, node, committee = self._draw(model.rounds_played)
         answer = model.inference_nodes[node].answer(record)
         evaluators = [model.evaluator_nodes[member] for member in committee]
-        scores = [evaluator.report(answer) for evaluator in evaluators]
+        scores = [self._checked(evaluator, evaluator.report(answer)) for evaluator in evaluators]
         self._desk.scores[:] = scores
         consensus = aggregate(model.game.rules.aggregation, self._desk.scores, len(scores))
         reward = model.inference_nodes[node].receive(consensus, answer.truth)
@@ -175,25 +177,40 @@ class Scheduler(mesa.Agent):
         )
 
     def _draw(self, round_: int) -> tuple[int, int, int, list[int]]:
-        model, desk = self.model, self._desk
-        rules, tables, nodes = model.game.rules, model.game.tables, model.game.nodes
+        if round_ not in self._drawn:
+            self._draw_ahead(round_)
+        desk, t = self._desk, round_ - self._drawn.start
+        seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
+        task, record, node = desk.draws[: Slot.COMMITTEE, t].tolist()
+        return task, record, node, desk.committee.tolist()
+
+    def _draw_ahead(self, round_: int) -> None:
+        """Put the draws of the coming rounds on the desk; keyed, they are the same at any time."""
+        game, desk = self.model.game, self._desk
         draw_batch(
             desk.draws,
             desk.bounds,
             round_,
-            model.key,
-            model.replication,
-            rules.schedule,
-            rules.committee_size,
-            len(model.evaluator_nodes),
-            tables.task_limits,
-            tables.task_first,
-            tables.task_size,
-            nodes.limits,
+            self.model.key,
+            self.model.replication,
+            game.rules.schedule,
+            game.rules.committee_size,
+            game.nodes.evaluator.size,
+            game.tables.task_limits,
+            game.tables.task_first,
+            game.tables.task_size,
+            game.nodes.limits,
         )
-        seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, 0)
-        drawn = desk.draws[: Slot.COMMITTEE, 0].tolist()
-        return drawn[Slot.TASK], drawn[Slot.RECORD], drawn[Slot.NODE], desk.committee.tolist()
+        self._drawn = range(round_, round_ + desk.draws.shape[1])
+
+    def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
+        """Return a reported score, or stop at this round if it is none."""
+        if not 0.0 <= score <= SCORE_SCALE:  # NaN fails this too
+            raise InputError(
+                f"round {self.model.rounds_played}: evaluator node {evaluator.index} "
+                f"({type(evaluator).__name__}) reported {score}; a score lies in [0, 10]"
+            )
+        return score
 
     def _near(self, member: int, consensus: float) -> float:
         rules, desk = self.model.game.rules, self._desk

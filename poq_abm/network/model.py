@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import mesa
 
+from poq_abm.errors import InputError
+from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.network.agents import EvaluatorNode, InferenceNode, Round, Scheduler
 from poq_abm.network.game import Game, build_game
 from poq_abm.network.ledger import BLOCK_ROUNDS, fold, open_ledger
@@ -62,6 +64,10 @@ class PoQModel(mesa.Model):
         evaluator_class: type[EvaluatorNode] = EvaluatorNode,
     ) -> None:
         super().__init__(rng=0)  # Mesa's generator never touches a result
+        if not 0 <= replication < MAX_REPLICATIONS:
+            raise InputError(
+                f"replication {replication}: must be at least 0 and below {MAX_REPLICATIONS}"
+            )
         self.game = _prepare(scenario, profile) if game is None else game
         self.key = scenario.seed
         self.replication = replication
@@ -69,7 +75,11 @@ class PoQModel(mesa.Model):
         self.rounds_played = 0
         self.last_round: Round | None = None
         self.ledger = open_ledger(self.game.population.size)
-        self.compiled = inference_class is InferenceNode and evaluator_class is EvaluatorNode
+        self.compiled = (
+            inference_class is InferenceNode
+            and evaluator_class is EvaluatorNode
+            and type(self).step is PoQModel.step
+        )
         first = self.game.population.inference_count
         self.inference_nodes = [inference_class(self, index) for index in range(first)]
         self.evaluator_nodes = [
@@ -87,9 +97,17 @@ class PoQModel(mesa.Model):
     def run(self, until: int | None = None, trace: Trace | None = None) -> None:
         """Play on to round ``until`` (by default to the end); ``trace`` receives the rounds played.
 
-        Compiled as long as every node is one of the stock classes, else agent by agent.
+        Compiled as long as every node is one of the stock classes and ``step`` is not overridden,
+        else agent by agent. The compiled loop leaves no :attr:`last_round`.
+
+        Raises
+        ------
+        InputError
+            If ``until`` lies beyond what the keyed streams can number.
         """
         until = self.rounds if until is None else until
+        if until >= MAX_ROUNDS:
+            raise InputError(f"round {until}: rounds are numbered below {MAX_ROUNDS}")
         if self.compiled:
             self._run_compiled(until, trace)
         else:
@@ -107,6 +125,7 @@ class PoQModel(mesa.Model):
         game = self.game
         desk = open_desk(game.rules, game.nodes)
         first, self.rounds_played = self.rounds_played, max(self.rounds_played, until)
+        self.last_round = None
         play_rounds(
             first,
             until,

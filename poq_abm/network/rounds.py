@@ -27,8 +27,8 @@ BATCH_ROUNDS = 256  # the words of a batch stay in the first-level cache; divide
 class Desk(NamedTuple):
     """Scratch space of an engine: the draws of coming rounds and one committee's scores."""
 
-    draws: NDArray[np.uint32]  #: (slots, rounds at once) what coming rounds draw
-    bounds: NDArray[np.uint32]  #: (rounds at once,) scratch of the draws
+    draws: NDArray[np.uint32]  #: (slots, BATCH_ROUNDS) what coming rounds draw
+    bounds: NDArray[np.uint32]  #: (BATCH_ROUNDS,) scratch of the draws
     committee: NDArray[np.int64]  #: (K,) evaluator indices in [0, M)
     scores: NDArray[np.float64]  #: (K,) reported scores
     others: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
@@ -36,12 +36,12 @@ class Desk(NamedTuple):
     swapped: NDArray[np.int64]  #: (K,) scratch of the committee draw
 
 
-def open_desk(rules: Rules, nodes: Nodes, rounds_at_once: int = BATCH_ROUNDS) -> Desk:
+def open_desk(rules: Rules, nodes: Nodes) -> Desk:
     """Return scratch space for a game; one desk belongs to one engine of one replication."""
     size = rules.committee_size
     return Desk(
-        draws=np.empty((words_per_round(size), rounds_at_once), np.uint32),
-        bounds=np.empty(rounds_at_once, np.uint32),
+        draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
+        bounds=np.empty(BATCH_ROUNDS, np.uint32),
         committee=np.empty(size, np.int64),
         scores=np.empty(size),
         others=np.empty(size),

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poq_abm.mechanism.aggregation import Aggregation, aggregate
+from poq_abm.mechanism.reference import Reference, reference_score
+from poq_abm.mechanism.rewards import closeness
+
+property_test = settings(deadline=None, derandomize=True, max_examples=200)
+committees = st.lists(st.floats(0.0, 10.0), min_size=2, max_size=20)
+
+MEAN = int(Aggregation.MEAN)
+INCLUSIVE, LEAVE_ONE_OUT = (int(reference) for reference in Reference)
+
+
+def against(reference: int, scores: list[float], member: int) -> float:
+    array, others = np.array(scores), np.full(len(scores), np.nan)
+    consensus = aggregate(MEAN, array, array.size)
+    return reference_score(reference, MEAN, array, array.size, member, consensus, others)
+
+
+def test_each_member_of_three_is_compared_with_the_other_two() -> None:
+    scores = [2.0, 4.0, 9.0]
+    assert [against(LEAVE_ONE_OUT, scores, k) for k in range(3)] == [6.5, 5.5, 3.0]
+    assert [against(INCLUSIVE, scores, k) for k in range(3)] == [5.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize("reference", list(Reference))
+def test_alone_in_its_committee_an_evaluator_is_compared_with_itself(reference: Reference) -> None:
+    assert against(reference, [7.3], 0) == 7.3
+    assert closeness(7.3, against(reference, [7.3], 0)) == 1.0
+
+
+@property_test
+@given(committees, st.data())
+def test_leaving_one_out_is_the_mean_of_the_others(
+    scores: list[float], data: st.DataObject
+) -> None:
+    member = data.draw(st.integers(0, len(scores) - 1))
+    expected = np.delete(np.array(scores), member).mean()
+    # NumPy adds in another order; both sums of numbers of one sign are good to K units.
+    tolerance = 2 * len(scores) * 2.0**-52 * expected + 5e-324
+    assert abs(against(LEAVE_ONE_OUT, scores, member) - expected) <= tolerance
+
+
+@property_test
+@given(committees, st.floats(0.0, 10.0), st.data())
+def test_an_evaluator_cannot_move_its_own_left_out_reference(
+    scores: list[float], other: float, data: st.DataObject
+) -> None:
+    member = data.draw(st.integers(0, len(scores) - 1))
+    moved = [*scores]
+    moved[member] = other
+    assert against(LEAVE_ONE_OUT, moved, member) == against(LEAVE_ONE_OUT, scores, member)
+
+
+@property_test
+@given(committees, st.data())
+def test_leaving_one_out_stretches_the_distance_by_k_over_k_minus_one(
+    scores: list[float], data: st.DataObject
+) -> None:
+    """s - c_without = (s - c) K / (K - 1): the inclusive mean pulls towards the evaluator."""
+    member, count = data.draw(st.integers(0, len(scores) - 1)), len(scores)
+    inside = scores[member] - against(INCLUSIVE, scores, member)
+    outside = scores[member] - against(LEAVE_ONE_OUT, scores, member)
+    # Scores up to 10, sums of up to 20 of them: rounding stays far below 1e-13.
+    assert abs(outside - inside * count / (count - 1)) < 1e-13
+
+
+@property_test
+@given(committees, st.floats(0.0, 10.0), st.data())
+def test_the_inclusive_reference_is_the_consensus_it_is_given(
+    scores: list[float], consensus: float, data: st.DataObject
+) -> None:
+    member, array = data.draw(st.integers(0, len(scores) - 1)), np.array(scores)
+    given_back = reference_score(
+        INCLUSIVE, MEAN, array, array.size, member, consensus, np.empty(array.size)
+    )
+    assert given_back == consensus
+
+
+def test_the_scores_and_places_beyond_the_committee_are_left_alone() -> None:
+    scores, others = np.array([2.0, 4.0, 9.0, 77.0]), np.full(4, -1.0)
+    assert reference_score(LEAVE_ONE_OUT, MEAN, scores, 3, 0, 5.0, others) == 6.5
+    assert scores.tolist() == [2.0, 4.0, 9.0, 77.0]
+    assert others.tolist() == [4.0, 9.0, -1.0, -1.0]

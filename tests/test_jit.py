@@ -1,0 +1,171 @@
+"""Compilation: it keeps the bits, and its cache follows every source a loop was compiled from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import poq_abm
+from poq_abm.jit import compiled, compiled_loop, is_cached, sources_digest
+
+property_test = settings(deadline=None, derandomize=True, max_examples=200)
+numbers = st.floats(-1e12, 1e12)
+
+
+@compiled
+def running_sum(values: Any) -> float:
+    total = 0.0
+    for i in range(values.size):
+        total += values[i]
+    return total
+
+
+@compiled
+def product_plus(a: float, b: float, c: float) -> float:
+    return a * b + c
+
+
+@compiled_loop
+def ratio(a: float, b: float) -> float:
+    return a / b
+
+
+@property_test
+@given(st.lists(numbers, min_size=1, max_size=70))
+def test_compiled_sums_keep_their_order(values: list[float]) -> None:
+    """Fast-math would add in another order, and differ from Python in the last bit."""
+    total = 0.0
+    for value in values:
+        total += value
+    assert running_sum(np.array(values)) == total
+
+
+@property_test
+@given(numbers, numbers, numbers)
+def test_compiled_products_are_rounded_before_they_are_added(a: float, b: float, c: float) -> None:
+    """A fused multiply-add would round once where Python rounds twice."""
+    assert product_plus(a, b, c) == a * b + c
+
+
+def test_division_by_zero_follows_numpy() -> None:
+    assert ratio(1.0, 0.0) == np.inf
+    assert np.isnan(ratio(0.0, 0.0))
+
+
+def test_a_compiled_function_can_be_called_from_another() -> None:
+    @compiled_loop
+    def three_ratios(a: float) -> float:
+        return ratio(a, 1.0) + ratio(a, 2.0) + ratio(a, 4.0)
+
+    assert three_ratios(4.0) == 7.0
+
+
+def test_a_function_written_at_the_prompt_compiles_without_a_cache() -> None:
+    space: dict[str, Any] = {"compiled": compiled}
+    exec("@compiled\ndef twice(x):\n    return 2.0 * x\n", space)
+    assert space["twice"](1.5) == 3.0
+    assert not is_cached(space["twice"])
+
+
+def test_what_is_not_compiled_is_not_cached() -> None:
+    assert not is_cached(lambda x: x)
+
+
+def test_the_digest_is_one_for_the_whole_package() -> None:
+    assert len(sources_digest()) == 64
+    assert sources_digest() == sources_digest()
+
+
+def test_the_digest_covers_every_file_that_compiles_something() -> None:
+    """A room that starts to compile rules has to be added to the digest."""
+    package = Path(poq_abm.__file__).parent
+    using = {
+        file.parent.relative_to(package).as_posix()
+        for file in package.rglob("*.py")
+        if "import compiled" in file.read_text() and "testing" not in file.parts
+    }
+    assert using <= {".", "mechanism", "behaviour", "network"}
+
+
+PLAY = """
+import json
+import numpy as np
+from poq_abm.jit import is_cached, sources_digest
+from poq_abm.network.game import Nodes, Rules, Tables
+from poq_abm.network.ledger import Column, open_ledger
+from poq_abm.network.rounds import open_desk, play_rounds
+
+was_cached = is_cached(play_rounds)
+scores = np.arange(24.0).reshape(4, 2, 3) / 2.4
+whole = np.array([2**32], np.uint64)
+tables = Tables(scores, scores[:, :, 0].copy(), np.array([0]), np.array([4]), whole)
+nodes = Nodes(np.array([0, 1]), np.arange(3), np.zeros(2), np.zeros(3), np.repeat(whole, 2))
+rules = Rules(0, 2, 0, 0, 1.0, 0.0, 1.0, 0.0)
+ledger = open_ledger(5)
+play_rounds(0, 10, 1, 0, rules, tables, nodes, open_desk(rules, nodes), ledger, None)
+print(json.dumps({
+    "digest": sources_digest(),
+    "was_cached": was_cached,
+    "is_cached": is_cached(play_rounds),
+    "hits": sum(play_rounds.stats.cache_hits.values()),
+    "misses": sum(play_rounds.stats.cache_misses.values()),
+    "inference": ledger.nodes()[:2, Column.REWARD].sum(),
+    "evaluators": ledger.nodes()[2:, Column.REWARD].sum(),
+}))
+"""
+
+
+def play_in_a_new_process(folder: Path) -> dict[str, Any]:
+    env = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", PLAY],
+        cwd=folder,
+        env={**env, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown: dict[str, Any] = json.loads(done.stdout)
+    return shown
+
+
+@pytest.mark.slow
+def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) -> None:
+    """Numba alone would go on playing the old rule: the loop's own file is as it was."""
+    package = tmp_path / "poq_abm"
+    shutil.copytree(
+        Path(poq_abm.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "data")
+    )
+
+    first = play_in_a_new_process(tmp_path)
+    assert (first["was_cached"], first["is_cached"]) == (False, True)
+    assert (first["hits"], first["misses"]) == (0, 1)
+
+    again = play_in_a_new_process(tmp_path)
+    assert again["was_cached"]
+    assert (again["hits"], again["misses"]) == (1, 0)
+    assert again["inference"] == first["inference"]
+
+    rule = package / "mechanism" / "aggregation.py"
+    source = rule.read_text()
+    assert source.count("return total / count\n") == 1
+    rule.write_text(source.replace("return total / count\n", "return total / count + 1.0\n"))
+
+    edited = play_in_a_new_process(tmp_path)
+    assert edited["digest"] != first["digest"]
+    assert (edited["was_cached"], edited["is_cached"]) == (False, True)
+    assert (edited["hits"], edited["misses"]) == (0, 1)
+    # A consensus one point higher pays 0.1 more in each of the ten rounds, up to rounding.
+    assert edited["inference"] == pytest.approx(first["inference"] + 1.0, abs=1e-12)
+    assert edited["evaluators"] != first["evaluators"]
