@@ -45,12 +45,11 @@ def run(
     from poq_abm.cli.tables import print_summary  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
     from poq_abm.experiment.results import run_to_folder  # noqa: PLC0415
-    from poq_abm.scenario import load  # noqa: PLC0415
 
     player = _engine(engine)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
-    plan = Plan.of(load(scenario, [*(settings or []), *overrides]), trace=trace)
+    plan = Plan.load(scenario, [*(settings or []), *overrides], trace=trace)
     folder = out or Path("results") / f"{plan.scenario.name}-{plan.hash()[:10]}"
     announce_compilation()
     try:

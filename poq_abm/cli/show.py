@@ -12,9 +12,8 @@ __all__ = ["show"]
 def show(scenario: ScenarioArgument, settings: Settings = None) -> None:
     """Print the resolved scenario: inheritance and overrides applied, every default written out."""
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.scenario import load  # noqa: PLC0415
 
-    plan = Plan.of(load(scenario, settings or []))
+    plan = Plan.load(scenario, settings or [])
     typer.echo(plan.scenario.to_yaml().rstrip())
     if len(plan.treatments) > 1:
         typer.echo(f"\n# {len(plan.treatments)} treatments:")

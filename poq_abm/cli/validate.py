@@ -16,12 +16,11 @@ def validate(
 ) -> None:
     """Check scenario files against the schema and their profiles; report every mistake."""
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.scenario import load  # noqa: PLC0415
 
     wrong = 0
     for file in files:
         try:
-            plan = Plan.of(load(file))
+            plan = Plan.load(file)
         except InputError as error:
             wrong += 1
             typer.echo(str(error), err=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poq_abm.errors import InputError
 from poq_abm.network.game import Game, build_game
 from poq_abm.profile import Profile, load_profile
-from poq_abm.scenario import Scenario, Treatment, check
+from poq_abm.scenario import Scenario, ScenarioError, Treatment, check, load
+from poq_abm.scenario.problems import Problem
+from poq_abm.scenario.salvage import further
 
 if TYPE_CHECKING:
     from typing import Self
@@ -51,7 +54,7 @@ class Plan:
         """
         treatments = tuple(scenario.treatments())
         sources = dict.fromkeys(treatment.scenario.profile for treatment in treatments)
-        profiles = {source: profile or load_profile(source) for source in sources}
+        profiles = {source: profile or _profile(scenario, source) for source in sources}
         for source, used in profiles.items():
             if len(profiles) == 1:
                 check(scenario, used)
@@ -60,6 +63,17 @@ class Plan:
                     if treatment.scenario.profile == source:
                         check(treatment.scenario, used)
         return cls(scenario, treatments, profiles, trace)
+
+    @classmethod
+    def load(
+        cls, source: str | Path, overrides: Sequence[str] = (), *, trace: bool = False
+    ) -> Self:
+        """Load a scenario and plan it, reporting what schema and profile refuse in one go."""
+        try:
+            scenario = load(source, overrides)
+        except ScenarioError as error:
+            raise ScenarioError([*error.problems, *_hidden_behind(error)]) from None
+        return cls.of(scenario, trace=trace)
 
     @property
     def rounds(self) -> int:
@@ -96,3 +110,21 @@ class Plan:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
         text = json.dumps(self.configuration(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _profile(scenario: Scenario, source: str) -> Profile:
+    try:
+        return load_profile(source)
+    except InputError as error:
+        raise ScenarioError([scenario.origins.problem((("profile",), str(error)))]) from error
+
+
+def _hidden_behind(error: ScenarioError) -> list[Problem]:
+    """Return what the profile refuses in a scenario whose schema is already refused."""
+    if error.salvaged is None:
+        return []
+    try:
+        Plan.of(error.salvaged)
+    except ScenarioError as more:
+        return further(more.problems, error.problems)
+    return []

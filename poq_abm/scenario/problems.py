@@ -5,9 +5,12 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from poq_abm.errors import InputError
+
+if TYPE_CHECKING:
+    from poq_abm.scenario.scenario import Scenario
 
 __all__ = [
     "MAX_PROBLEMS",
@@ -85,8 +88,10 @@ class ScenarioError(InputError):
     a.yaml:1: the file is empty
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], salvaged: Scenario | None = None) -> None:
         self.problems: list[Problem] = list(problems)
+        #: the scenario without what is wrong, where enough is left to be checked further
+        self.salvaged = salvaged
         super().__init__(self.problems)
 
     def __str__(self) -> str:

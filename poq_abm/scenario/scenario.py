@@ -19,6 +19,7 @@ from poq_abm.scenario.problems import (
     ScenarioError,
     shown,
 )
+from poq_abm.scenario.salvage import salvaged
 from poq_abm.scenario.schema import Settings
 from poq_abm.scenario.sweep import Group, expand, plan
 from poq_abm.scenario.writing import to_yaml
@@ -138,9 +139,15 @@ def build(
             problems += _in_treatments(data, base, groups, origins)
     problems = list(dict.fromkeys([*known, *problems]))
     if problems or isinstance(base, list):
-        raise ScenarioError(problems)
+        raise ScenarioError(problems, _salvaged(data, origins))
     base._question = question
     return base
+
+
+def _salvaged(data: dict[str, Any], origins: Origins) -> Scenario | None:
+    rest = salvaged(data)
+    scenario = None if rest is None else _validated(rest, origins)
+    return scenario if isinstance(scenario, Scenario) else None
 
 
 def _explained(problem: Problem, known: Sequence[Problem]) -> bool:

@@ -73,6 +73,27 @@ def test_all_mistakes_of_a_file_are_reported_at_once(poq, tmp_path: Path) -> Non
     assert all(place in lines for place in ("bad.yaml:1", "bad.yaml:2", "bad.yaml:3"))
 
 
+def test_schema_and_profile_speak_at_once(poq, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(
+        "rounds: 0\nmechanism: {committee_size: 9}\ntasks: {qa: 0.5, chess: 0.5}"
+        + GROUPS.replace("phi3_mini_4k", "phi3_mini")
+    )
+    for verb in ("run", "validate", "show"):
+        err = poq(verb, "bad.yaml").err
+        for place in (
+            "bad.yaml:1: rounds",
+            "bad.yaml:2: mechanism.committee_size",
+            "chess",
+            "phi3",
+        ):
+            assert place in err
+
+
+def test_an_unknown_profile_is_found_on_its_line(poq, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("rounds: 5\nprofile: publishd" + GROUPS)
+    assert poq("validate", "bad.yaml").err.startswith("bad.yaml:2: profile: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "mentioned"),
     [
