@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.caching import IndexDataCacheFile
 
 __all__ = ["compiled", "compiled_loop", "is_cached", "sources_digest"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_ROOMS_WITH_RULES = ("", "mechanism", "behaviour", "network")
+_ROOMS_WITH_RULES = ("", "mechanism", "mechanism/aggregation", "behaviour", "network", "profile")
 
 
 @cache
@@ -57,12 +58,16 @@ def compiled_loop(function: Function) -> Function:
 
 
 def _compile(function: Function, *, forceinline: bool) -> Function:
-    dispatcher = njit(
-        cache=Path(function.__code__.co_filename).is_file(),
-        error_model="numpy",
-        forceinline=forceinline,
-        nogil=True,
-    )(function)
+    options: dict[str, Any] = {
+        "cache": Path(function.__code__.co_filename).is_file(),
+        "error_model": "numpy",
+        "forceinline": forceinline,
+        "nogil": True,
+        # Rules allocate nothing, so nothing need be counted: counting the references to the arrays
+        # that a round passes around would take longer than the round.
+        "_nrt": False,
+    }
+    dispatcher = njit(**options)(function)
     _stamp(dispatcher)
     return cast(Function, dispatcher)
 
@@ -73,8 +78,30 @@ def is_cached(function: object) -> bool:
     return bool(index is not None and index._load_index())
 
 
+class _CacheFile(IndexDataCacheFile):
+    """Numba's cache of one function, in files that belong to one state of all sources.
+
+    Numba numbers the data files of a function as it finds the index, so two processes that compile
+    at once can write two versions to one file and leave an index that points to the wrong machine
+    code. Here a file is named after the sources and the types it was compiled for: whoever writes
+    it writes the same.
+    """
+
+    def __init__(self, path: str, base: str, stamp: Any) -> None:
+        self._base = f"{base}-{sources_digest()[:12]}"
+        super().__init__(path, self._base, (stamp, sources_digest()))  # type: ignore[no-untyped-call]
+
+    def save(self, key: Any, data: Any) -> None:
+        """Write the data, then the index, which by then points to nothing that is not there."""
+        numba: Any = super()
+        name = f"{self._base}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
+        numba._save_data(name, data)
+        numba._save_index({**numba._load_index(), key: name})
+
+
 def _stamp(dispatcher: Any) -> None:
-    """Tie the cached machine code to the digest of all sources, not to one file's date."""
-    cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if cache_file is not None:
-        cache_file._source_stamp = (*cache_file._source_stamp, sources_digest())
+    """Tie the cached machine code to the state of all sources, not to one file's date."""
+    cached: Any = getattr(dispatcher, "_cache", None)
+    if getattr(cached, "_cache_file", None) is not None:
+        base, stamp = cached._impl.filename_base, cached._impl.locator.get_source_stamp()
+        cached._cache_file = _CacheFile(cached._cache_path, base, stamp)

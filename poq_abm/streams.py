@@ -35,6 +35,7 @@ __all__ = [
     "Purpose",
     "below",
     "below_in_place",
+    "double",
     "fill_below",
     "fill_words",
     "normal",
@@ -54,6 +55,12 @@ class Purpose(IntEnum):
     ROUND = 1  #: words: task, record, inference node, committee
     PROFILE = 2  #: doubles: building the profile that ships
     BOOTSTRAP = 3  #: words: resampling records for an interval
+    GATE = 4  #: doubles: whether a member that deviates now and then does so, by seat
+    ATTACK = 5  #: doubles: the noise a deviating member adds, by seat
+    NOISE = 6  #: doubles: the noise of a member's own scoring, by seat
+    NODE_BIAS = 7  #: doubles, once a replication: an evaluator node's own offset, by node
+    MALICIOUS = 8  #: words, once: which evaluators are malicious
+    GOLD = 9  #: doubles, once: which records are planted benchmarks
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
@@ -237,18 +244,27 @@ def below_in_place(
 
 
 @compiled
-def uniform(seed: int, replication: int, purpose: int, round_: int, slot: int) -> float:
-    """Return a double in the open interval (0, 1): one of 2**52 equally spaced midpoints.
+def double(high: np.uint64 | int, low: np.uint64 | int) -> float:
+    """Return the double in (0, 1) that two 32-bit words make: one of 2**52 midpoints.
 
     52 bits and the half of the midpoint fit a double exactly, so that neither end is ever reached.
+
+    >>> double(2**31, 0) == 0.5 + 2.0**-53
+    True
+    """
+    bits = ((np.uint64(high) << _32) | np.uint64(low)) >> _12
+    return (np.float64(np.int64(bits)) + 0.5) * 2.0**-52
+
+
+@compiled
+def uniform(seed: int, replication: int, purpose: int, round_: int, slot: int) -> float:
+    """Return a double in the open interval (0, 1): one of 2**52 equally spaced midpoints.
 
     >>> 0.0 < uniform(1, 0, Purpose.PROFILE, 0, 0) < 1.0
     True
     """
     w0, w1, w2, w3 = _block(seed, replication, purpose, round_, slot // 2, 0)
-    high, low = (w0, w1) if slot % 2 == 0 else (w2, w3)
-    bits = ((np.uint64(high) << _32) | np.uint64(low)) >> _12
-    return (np.float64(np.int64(bits)) + 0.5) * 2.0**-52
+    return double(w0, w1) if slot % 2 == 0 else double(w2, w3)
 
 
 @compiled

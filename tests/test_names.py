@@ -10,7 +10,8 @@ import poq_abm
 from poq_abm.mechanism.aggregation import Aggregation
 from poq_abm.mechanism.reference import Reference
 from poq_abm.mechanism.schedule import Schedule
-from poq_abm.scenario.schema import AGGREGATIONS, Mechanism, Settings
+from poq_abm.mechanism.trust import TrustReference, TrustUpdate
+from poq_abm.scenario.schema import AGGREGATIONS, Mechanism, Settings, Trust
 
 
 def test_every_schedule_has_a_rule() -> None:
@@ -25,6 +26,17 @@ def test_every_reference_has_a_rule() -> None:
 
 def test_every_aggregation_has_a_rule() -> None:
     assert {rule.name.lower() for rule in Aggregation} == set(AGGREGATIONS)
+    assert len(AGGREGATIONS) == len(Aggregation)
+
+
+def test_every_trust_update_has_a_rule() -> None:
+    named = get_args(Trust.model_fields["update"].annotation)
+    assert {update.name.lower() for update in TrustUpdate} == set(named)
+
+
+def test_every_trust_reference_has_a_rule() -> None:
+    named = get_args(Trust.model_fields["reference"].annotation)
+    assert {reference.name.lower() for reference in TrustReference} == set(named)
 
 
 @pytest.mark.parametrize("name", poq_abm.__all__)

@@ -41,7 +41,7 @@ from poq_abm.streams import (
 #: 200 of them, so all of them together fail with probability below 2e-5 (Bonferroni).
 ALARM = 1e-7
 
-ROUND, PROFILE, BOOTSTRAP = (int(purpose) for purpose in Purpose)
+ROUND, PROFILE, BOOTSTRAP = map(int, (Purpose.ROUND, Purpose.PROFILE, Purpose.BOOTSTRAP))
 
 seeds = st.integers(0, MAX_SEED)
 replications = st.integers(0, MAX_REPLICATIONS - 1)

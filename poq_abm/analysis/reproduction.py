@@ -40,10 +40,13 @@ class Check:
     high: float
     tolerance: float
     reason: str
+    sign: int = 0  #: where not 0, the interval must lie on this side of zero
 
     @property
     def passes(self) -> bool:
-        """Return whether the observed value lies within the tolerance of the published one."""
+        """Return whether the observed value is as near, or on the side, that was expected."""
+        if self.sign:
+            return min(self.sign * self.low, self.sign * self.high) > 0
         return abs(self.observed - self.expected) <= self.tolerance + 1e-12
 
 

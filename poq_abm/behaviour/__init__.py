@@ -1,5 +1,5 @@
-"""What nodes may do: honest play, and (in time) every declared deviation from it."""
+"""What nodes may do: honest play and the declared deviations from it.
 
-from poq_abm.behaviour.honest import honest_report
-
-__all__ = ["honest_report"]
+``base`` says what a behaviour is, ``evaluators`` and ``inference`` list them, ``resolving`` turns
+what a scenario says into a node's columns, ``attacks`` holds the compiled rules both engines play.
+"""

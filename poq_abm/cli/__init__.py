@@ -43,12 +43,13 @@ def _options(
 def _register() -> None:
     from poq_abm.cli.new import new
     from poq_abm.cli.reproduce import reproduce
+    from poq_abm.cli.rules import behaviours, rules
     from poq_abm.cli.run import run
     from poq_abm.cli.scenarios import scenarios
     from poq_abm.cli.show import show
     from poq_abm.cli.validate import validate
 
-    for verb in (run, scenarios, show, validate, new, reproduce):
+    for verb in (run, scenarios, show, validate, new, rules, behaviours, reproduce):
         app.command()(verb)
 
 

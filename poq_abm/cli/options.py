@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["EngineName", "Jobs", "Replications", "Rounds", "ScenarioArgument", "Seed", "Settings"]
+__all__ = [
+    "EngineName",
+    "Jobs",
+    "Plugins",
+    "Replications",
+    "Rounds",
+    "ScenarioArgument",
+    "Seed",
+    "Settings",
+]
 
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A name from `poq scenarios`, or a file.")
@@ -19,6 +28,10 @@ Replications = Annotated[int | None, typer.Option(help="Independent repetitions.
 Rounds = Annotated[int | None, typer.Option(help="Rounds of one replication.")]
 Seed = Annotated[int | None, typer.Option(help="Key of every random draw.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Workers; the results do not depend on them.")]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="A module with behaviours of your own."),
+]
 EngineName = Annotated[
     str, typer.Option(metavar="compiled|agents", help="Who plays; the results are the same bits.")
 ]

@@ -10,6 +10,7 @@ import typer
 from poq_abm.cli.options import (
     EngineName,
     Jobs,
+    Plugins,
     Replications,
     Rounds,
     ScenarioArgument,
@@ -34,6 +35,7 @@ def run(
     seed: Seed = None,
     jobs: Jobs = 1,
     settings: Settings = None,
+    plugin: Plugins = None,
     trace: Annotated[bool, typer.Option("--trace", help="Store every round.")] = False,
     engine: EngineName = "compiled",
     out: Annotated[
@@ -41,17 +43,22 @@ def run(
     ] = None,
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
+    from poq_abm.behaviour.resolving import load_plugin  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.cli.tables import print_summary  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
     from poq_abm.experiment.results import run_to_folder  # noqa: PLC0415
 
     player = _engine(engine)
+    for module in plugin or []:
+        load_plugin(module)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     plan = Plan.load(scenario, [*(settings or []), *overrides], trace=trace)
     folder = out or Path("results") / f"{plan.scenario.name}-{plan.hash()[:10]}"
     announce_compilation()
+    if plugin and any(plan.game(t).needs_agents for t in range(len(plan.treatments))):
+        typer.echo("A behaviour in plain Python is played: agent by agent.", err=True)
     try:
         with progress_bar(plan.rounds, plan.scenario.name) as progress:
             results = run_to_folder(plan, folder, n_jobs=jobs, engine=player, progress=progress)

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from poq_abm.analysis.reproduction import Check
 
+MOST_TREATMENTS = 24  # more make a table that nobody reads
+
 __all__ = ["output_console", "print_checks", "print_summary"]
 
 
@@ -30,12 +32,17 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
         table.add_column(column)
     for column in ("nodes", "avg. reward", "95% interval", "latency ms", "cost", "jobs"):
         table.add_column(column, justify="right")
-    for _, group in summary.groupby("treatment", sort=False, observed=True):
+    groups = [group for _, group in summary.groupby("treatment", sort=False, observed=True)]
+    for group in groups[:MOST_TREATMENTS]:
         for row in group.to_dict("records"):
             table.add_row(*_cells({str(key): value for key, value in row.items()}, swept))
         table.add_section()
     console = output_console()
     console.print(table)
+    if len(groups) > MOST_TREATMENTS:
+        console.print(
+            f"{len(groups) - MOST_TREATMENTS} more treatments: Results.summary() has them all."
+        )
     if int(summary["replications"].min()) < 2:
         console.print("One replication: no interval can be given.")
 

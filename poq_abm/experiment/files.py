@@ -40,21 +40,26 @@ def naming_the_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path``, renamed when the block ends well, else removed."""
+def written(path: Path, *, flush: bool = True) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path``, renamed when the block ends well, else removed.
+
+    ``flush`` waits until the disk has it; a part of a run, which its receipt's checksum guards and
+    which can be played again, need not wait.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside
-        with aside.open("rb") as stream:
-            os.fsync(stream.fileno())
+        if flush:
+            with aside.open("rb") as stream:
+                os.fsync(stream.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
-    with written(path) as aside:
+    with written(path, flush=flush) as aside:
         aside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -66,9 +71,11 @@ class TableWriter:
     for readers without our code.
     """
 
-    def __init__(self, path: Path, schema: Any, metadata: dict[str, str]) -> None:
+    def __init__(
+        self, path: Path, schema: Any, metadata: dict[str, str], *, flush: bool = True
+    ) -> None:
         self._stack = contextlib.ExitStack()
-        aside = self._stack.enter_context(written(path))
+        aside = self._stack.enter_context(written(path, flush=flush))
         ascending = [name for name in ("round",) if name in schema.names]
         self._writer = self._stack.enter_context(
             pq.ParquetWriter(
@@ -98,7 +105,7 @@ def _leaf(field: Any) -> str:
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else str(field.name)
 
 
-def write_table(path: Path, table: Any, metadata: dict[str, str]) -> None:
+def write_table(path: Path, table: Any, metadata: dict[str, str], *, flush: bool = True) -> None:
     """Write a whole table as Parquet, whole or not at all."""
-    with TableWriter(path, table.schema, metadata) as writer:
+    with TableWriter(path, table.schema, metadata, flush=flush) as writer:
         writer.write(table.unify_dictionaries())

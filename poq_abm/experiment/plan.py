@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poq_abm.errors import InputError
+from poq_abm.behaviour.resolving import behaviours
+from poq_abm.experiment.twins import Twins
+from poq_abm.network.checking import SYNTHETIC, check_playable, profile_of
 from poq_abm.network.game import Game, build_game
-from poq_abm.profile import Profile, load_profile
-from poq_abm.scenario import Scenario, ScenarioError, Treatment, check, load
+from poq_abm.profile import Profile
+from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
 
@@ -45,6 +47,7 @@ class Plan:
     treatments: tuple[Treatment, ...]
     profiles: dict[str, Profile]
     trace: bool = False
+    twins: Twins = field(default_factory=Twins, compare=False, repr=False)
 
     @classmethod
     def of(cls, scenario: Scenario, *, profile: Profile | None = None, trace: bool = False) -> Self:
@@ -53,15 +56,16 @@ class Plan:
         ``profile`` stands in for every profile the scenario names.
         """
         treatments = tuple(scenario.treatments())
-        sources = dict.fromkeys(treatment.scenario.profile for treatment in treatments)
-        profiles = {source: profile or _profile(scenario, source) for source in sources}
-        for source, used in profiles.items():
-            if len(profiles) == 1:
-                check(scenario, used)
-            else:
-                for treatment in treatments:
-                    if treatment.scenario.profile == source:
-                        check(treatment.scenario, used)
+        profiles: dict[str, Profile] = {}
+        for treatment in treatments:
+            key = _source(treatment.scenario)
+            if key not in profiles:
+                profiles[key] = profile or profile_of(treatment.scenario)
+        if len(profiles) == 1:
+            check_playable(scenario, next(iter(profiles.values())))
+        else:
+            for treatment in treatments:
+                check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         return cls(scenario, treatments, profiles, trace)
 
     @classmethod
@@ -76,14 +80,22 @@ class Plan:
         return cls.of(scenario, trace=trace)
 
     @property
+    def logs_trust(self) -> bool:
+        """Whether any treatment keeps a log of trust."""
+        return any(t.scenario.mechanism.trust.interval > 0 for t in self.treatments)
+
+    @property
     def rounds(self) -> int:
         """Number of rounds of all treatments and replications together."""
         return sum(t.scenario.rounds for t in self.treatments) * self.scenario.replications
 
     def game(self, treatment: int) -> Game:
         """Build the game of one treatment."""
-        scenario = self.treatments[treatment].scenario
-        return build_game(scenario, self.profiles[scenario.profile])
+        return build_game(self.treatments[treatment].scenario, self.profile(treatment))
+
+    def profile(self, treatment: int) -> Profile:
+        """Return the profile that one treatment draws from."""
+        return self.profiles[_source(self.treatments[treatment].scenario)]
 
     def jobs(self) -> Iterator[Job]:
         """Yield the jobs in the order of their rows; the cut does not depend on the workers."""
@@ -104,7 +116,18 @@ class Plan:
             "scenario": {**resolved, "profile": Path(self.scenario.profile).name},
             "profiles": [profile.content_hash for profile in self.profiles.values()],
             "trace": self.trace,
+            **self._own_behaviours(),
         }
+
+    def _own_behaviours(self) -> dict[str, Any]:
+        """Return the digests of users' own behaviours, whose code determines results too."""
+        text = json.dumps(self.scenario.resolved())
+        known = {
+            kind.name: kind.digest()
+            for kind in behaviours("evaluator").values()
+            if kind.report is not None and json.dumps(kind.name) in text
+        }
+        return {"plugins": known} if known else {}
 
     def hash(self) -> str:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
@@ -112,11 +135,11 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _profile(scenario: Scenario, source: str) -> Profile:
-    try:
-        return load_profile(source)
-    except InputError as error:
-        raise ScenarioError([scenario.origins.problem((("profile",), str(error)))]) from error
+def _source(scenario: Scenario) -> str:
+    """Return what tells the profiles of treatments apart."""
+    if scenario.profile != SYNTHETIC:
+        return scenario.profile
+    return json.dumps(scenario.synthetic, sort_keys=True)
 
 
 def _hidden_behind(error: ScenarioError) -> list[Problem]:

@@ -10,9 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.experiment.tables import ROUNDS
+from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, Ledger, open_ledger
-from poq_abm.network.rounds import open_desk, play_rounds
+from poq_abm.network.memory import Memory, open_memory
+from poq_abm.network.rounds import check_reports, play_rounds
 from poq_abm.network.trace import Trace, open_trace
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ def play_replication(
     sink: TraceSink | None = None,
     treatment: str = "base",
     progress: Callable[[int], None] | None = None,
-) -> Ledger:
-    """Play all rounds of one replication and return its ledger.
+) -> tuple[Ledger, Memory]:
+    """Play all rounds of one replication and return its ledger and what is remembered.
 
     The rounds are played in stretches, so that memory stays flat, a trace can be written as it
     comes and an interrupt is noticed. ``progress`` is told how many rounds were played since it was
@@ -46,7 +48,7 @@ def play_replication(
     """
     stretch = TRACED_STRETCH if sink else QUIET_STRETCH
     stretch = min(stretch, AGENTS_STRETCH) if engine == "agents" else stretch
-    ledger, play = _engine(scenario, game, replication, engine)
+    ledger, memory, play = _engine(scenario, game, replication, engine)
     for first, last in _stretches(scenario.rounds, stretch):
         trace = open_trace(last - first, game.rules.committee_size) if sink else None
         play(first, last, trace)
@@ -54,7 +56,7 @@ def play_replication(
             sink(_rounds_table(game, trace, first, treatment, replication))
         if progress:
             progress(last - first)
-    return ledger
+    return ledger, memory
 
 
 def _stretches(rounds: int, stretch: int) -> Iterator[tuple[int, int]]:
@@ -64,21 +66,37 @@ def _stretches(rounds: int, stretch: int) -> Iterator[tuple[int, int]]:
 
 def _engine(
     scenario: Scenario, game: Game, replication: int, engine: Engine
-) -> tuple[Ledger, Callable[[int, int, Trace | None], None]]:
-    if engine == "agents":
+) -> tuple[Ledger, Memory, Callable[[int, int, Trace | None], None]]:
+    if engine == "agents" or game.needs_agents:
         # Mesa takes over a second to import and the compiled engine does without it.
         from poq_abm.network.model import PoQModel  # noqa: PLC0415
 
         model = PoQModel(scenario, replication=replication, game=game)
-        return model.ledger, lambda _, last, trace: model.run_agents(last, trace)
+        return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
     ledger = open_ledger(game.population.size)
     desk = open_desk(game.rules, game.nodes)
+    key = (scenario.seed, replication)
+    memory = open_memory(game.rules, game.tables, game.conduct, *key, scenario.rounds)
 
     def play(first: int, last: int, trace: Trace | None) -> None:
-        key = (scenario.seed, replication)
-        play_rounds(first, last, *key, game.rules, game.tables, game.nodes, desk, ledger, trace)
+        play_rounds(
+            first,
+            last,
+            scenario.seed,
+            replication,
+            game.rules,
+            game.tables,
+            game.nodes,
+            desk,
+            ledger,
+            None if game.plain else game.conduct,
+            None if game.plain else memory,
+            trace,
+            game.compiled_plugin,
+        )
+        check_reports(game, memory, desk)
 
-    return ledger, play
+    return ledger, memory, play
 
 
 def _rounds_table(game: Game, trace: Trace, first: int, treatment: str, replication: int) -> Any:

@@ -62,6 +62,13 @@ class Results:
             raise InputError("these results have no trace; run again with trace=True (--trace)")
         return self._frame("rounds")
 
+    @property
+    def trust(self) -> pd.DataFrame:
+        """Trust trajectories; only where ``mechanism.trust.interval`` asks for them."""
+        if "trust" not in self.tables:
+            raise InputError("these results have no trust log; set mechanism.trust.interval")
+        return self._frame("trust")
+
     def _frame(self, name: str) -> pd.DataFrame:
         table = self.tables[name]
         table = table() if callable(table) else table

@@ -10,13 +10,17 @@ import pyarrow as pa
 
 from poq_abm.experiment.plan import Job, Plan
 from poq_abm.experiment.playing import Engine, TraceSink, play_replication
-from poq_abm.experiment.tables import node_table, replication_table
+from poq_abm.experiment.tables import node_table, replication_table, trust_table
+from poq_abm.experiment.twins import Outcome, is_honest
 from poq_abm.network.game import Game
+from poq_abm.network.ledger import Ledger
 
 __all__ = ["Progress", "play_job", "play_jobs"]
 
 Progress = Callable[[int], None]  #: is told how many rounds were played since it was last called
-Tables = dict[str, Any]  #: "nodes" and "replications" of one job
+Tables = dict[
+    str, Any
+]  #: rows of one job by table: nodes, replications and, where it is logged, trust
 
 
 def play_job(
@@ -27,11 +31,11 @@ def play_job(
     sink: TraceSink | None = None,
     progress: Progress | None = None,
 ) -> Tables:
-    """Play the replications of one job and return their node and replication rows."""
+    """Play the replications of one job and return their rows, table by table."""
     treatment = plan.treatments[job.treatment]
-    nodes, replications = [], []
+    nodes, replications, trust = [], [], []
     for replication in range(job.first, job.last):
-        ledger = play_replication(
+        ledger, memory = play_replication(
             treatment.scenario,
             game,
             replication,
@@ -43,10 +47,27 @@ def play_job(
         sums = ledger.nodes()
         rounds = treatment.scenario.rounds
         nodes.append(node_table(game, sums, treatment.id, replication))
+        drift = _against_twin(plan, job.treatment, game, ledger, replication)
         replications.append(
-            replication_table(game, sums, ledger.network(), rounds, treatment.id, replication)
+            replication_table(
+                game, sums, ledger.network(), memory, drift, rounds, treatment.id, replication
+            )
         )
-    return {"nodes": pa.concat_tables(nodes), "replications": pa.concat_tables(replications)}
+        if plan.logs_trust:
+            trust.append(trust_table(game, memory, treatment.id, replication))
+    tables = {"nodes": nodes, "replications": replications, "trust": trust}
+    return {name: pa.concat_tables(parts) for name, parts in tables.items() if parts}
+
+
+def _against_twin(
+    plan: Plan, treatment: int, game: Game, ledger: Ledger, replication: int
+) -> dict[str, float]:
+    """Return what deviation did to a replication; it is its own twin where nobody deviates."""
+    scenario = plan.treatments[treatment].scenario
+    outcome = Outcome.of(ledger, scenario.rounds)
+    if is_honest(game.conduct):
+        return outcome.against(outcome)
+    return outcome.against(plan.twins.outcome(scenario, plan.profile(treatment), replication))
 
 
 def play_jobs(

@@ -34,13 +34,13 @@ from poq_abm.experiment.plan import Job, Plan
 from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.runner import Progress, play_job
 from poq_abm.experiment.streaming import BackgroundWriter
-from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS
+from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.network.game import Game
 
 __all__ = ["MANIFEST", "Store", "read_manifest"]
 
 MANIFEST = "manifest.json"
-SCHEMAS = {"nodes": NODES, "replications": REPLICATIONS, "rounds": ROUNDS}
+SCHEMAS = {"nodes": NODES, "replications": REPLICATIONS, "trust": TRUST, "rounds": ROUNDS}
 _LIBRARIES = ("mesa", "numpy", "numba", "pandas", "pyarrow", "scipy", "joblib", "pydantic")
 
 
@@ -76,12 +76,14 @@ class Store:
         self.plan = plan
         self.engine: Engine = engine
         self.hash = plan.hash()
+        self._scenario = plan.scenario.to_yaml()
         self._parts = folder / "parts"
 
     @property
     def tables(self) -> list[str]:
         """Names of the tables this run stores."""
-        return [name for name in SCHEMAS if name != "rounds" or self.plan.trace]
+        kept = {"rounds": self.plan.trace, "trust": self.plan.logs_trust}
+        return [name for name in SCHEMAS if kept.get(name, True)]
 
     def open(self) -> None:
         """Create the folder, or take up one that this configuration began.
@@ -142,8 +144,9 @@ class Store:
             else:
                 tables = play_job(plan, job, game, self.engine, None, progress)
             for name, table in tables.items():
-                write_table(paths[name], table, self._metadata())
-            write_json(self._receipt(job), {name: _entry(path) for name, path in paths.items()})
+                write_table(paths[name], table, self._metadata(), flush=False)
+            receipt = {name: _entry(path) for name, path in paths.items()}
+            write_json(self._receipt(job), receipt, flush=False)
         return job.number
 
     def finish(self, seconds: float) -> None:
@@ -174,7 +177,7 @@ class Store:
         shutil.rmtree(self._parts)
 
     def _metadata(self) -> dict[str, str]:
-        return {"poq_abm": poq_abm.__version__, "scenario": self.plan.scenario.to_yaml()}
+        return {"poq_abm": poq_abm.__version__, "scenario": self._scenario}
 
     def _manifest(self, status: str) -> dict[str, Any]:
         scenario = self.plan.scenario

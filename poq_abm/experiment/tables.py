@@ -8,12 +8,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from poq_abm.experiment.adversaries import adversary_measures
+from poq_abm.experiment.distributions import QUANTILES, distribution_measures
 from poq_abm.mechanism.rewards import evaluator_reward, inference_reward
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
+from poq_abm.network.memory import Memory
 from poq_abm.network.population import Population
+from poq_abm.network.tally import Kind
 
-__all__ = ["NODES", "REPLICATIONS", "ROUNDS", "node_table", "replication_table"]
+__all__ = [
+    "NODES",
+    "REPLICATIONS",
+    "ROUNDS",
+    "TRUST",
+    "node_table",
+    "replication_table",
+    "trust_table",
+]
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 
@@ -68,6 +80,37 @@ REPLICATIONS = pa.schema(
         _column("correlation", pa.float64(), "-1 to 1", "Pearson, consensus against truth"),
         _column("mean_absolute_error", pa.float64(), "score 0-10", "of consensus against truth"),
         _column("bias", pa.float64(), "score 0-10", "mean of consensus minus truth"),
+        _column("honest_reward_mean", pa.float64(), "tokens per job", "honest evaluators"),
+        _column("malicious_reward_mean", pa.float64(), "tokens per job", "deviating evaluators"),
+        _column("reward_gap", pa.float64(), "tokens per job", "honest minus malicious"),
+        _column("malicious_majority", pa.float64(), "0-1", "share of rounds they rule"),
+        _column("malicious_majority_expected", pa.float64(), "0-1", "hypergeometric chance"),
+        _column("consensus_drift", pa.float64(), "score 0-10", "mean consensus less its twin's"),
+        _column("payout_inflation", pa.float64(), "share", "all rewards over its twin's, less 1"),
+        _column("spearman", pa.float64(), "-1 to 1", "rank correlation, consensus against truth"),
+        *(
+            _column(
+                f"{kind.name.lower()}_reward_{label}",
+                pa.float64(),
+                "tokens per job",
+                f"{q:.0%} quantile of single rewards",
+            )
+            for kind in Kind
+            for label, q in QUANTILES.items()
+        ),
+        _column("saturated_share", pa.float64(), "0-1", "weights that end at w_max"),
+        _column("saturated_round", pa.float64(), "round", "after which all are; missing if never"),
+    ]
+)
+
+#: one row per entry of the trust log x evaluator node x column of the trust table
+TRUST = pa.schema(
+    [
+        *_KEYS,
+        _column("round", pa.int64(), "", "last round before the entry"),
+        _column("node", pa.int32(), "", "evaluator node"),
+        _column("task", _WORD, "", "task the weight counts for; `all` unless trust is per task"),
+        _column("trust", pa.float64(), "weight", "the node's weight"),
     ]
 )
 
@@ -118,6 +161,8 @@ def replication_table(
     game: Game,
     sums: NDArray[np.float64],
     network: NDArray[np.float64],
+    memory: Memory,
+    drift: dict[str, float],
     rounds: int,
     treatment: str,
     replication: int,
@@ -134,6 +179,9 @@ def replication_table(
         "evaluator_cost_mean": (m_jobs * cost[~inference]).sum() / m_jobs.sum(),
         "closeness_mean": m[:, Column.CLOSENESS].sum() / m_jobs.sum(),
         **_agreement(network, rounds),
+        **adversary_measures(game, sums, memory, rounds),
+        **distribution_measures(game.rules, memory),
+        **drift,
     }
     columns = {
         **_keys(1, treatment, replication),
@@ -141,6 +189,25 @@ def replication_table(
         **{name: np.array([value]) for name, value in values.items()},
     }
     return _table(REPLICATIONS, columns)
+
+
+def trust_table(game: Game, memory: Memory, treatment: str, replication: int) -> Any:
+    """Return the rows of :data:`TRUST` for one replication, entry by entry."""
+    entries, nodes, columns = memory.trust_log.shape
+    rows = memory.trust_log.size
+    last = (np.arange(entries) + 1) * game.rules.trust_interval - 1
+    tasks = ["all"] if columns == 1 else list(game.tasks)
+    first = game.population.inference_count
+    values = {
+        **_keys(rows, treatment, replication),
+        "round": np.repeat(last, nodes * columns),
+        "node": np.tile(np.repeat(np.arange(first, first + nodes), columns), entries).astype(
+            np.int32
+        ),
+        "task": _words(np.tile(np.arange(columns, dtype=np.int32), entries * nodes), tasks),
+        "trust": memory.trust_log.reshape(-1),
+    }
+    return _table(TRUST, values)
 
 
 def _agreement(network: NDArray[np.float64], rounds: int) -> dict[str, float]:
@@ -164,13 +231,13 @@ def _agreement(network: NDArray[np.float64], rounds: int) -> dict[str, float]:
 
 def _anchors(game: Game) -> NDArray[np.float64]:
     """Return the constant about which each node's second moment was taken."""
-    rules, cost = game.rules, game.population.cost
+    rules = game.rules
     alpha_f, beta_f = rules.alpha_inference, rules.beta_inference
     alpha_m, beta_m = rules.alpha_evaluator, rules.beta_evaluator
-    first = game.population.inference_count
+    costs_f, costs_m = game.nodes.inference_cost, game.nodes.evaluator_cost
     return np.array(
-        [inference_reward(alpha_f, beta_f, MID_SCALE, c) for c in cost[:first]]
-        + [evaluator_reward(alpha_m, beta_m, 1.0, c) for c in cost[first:]]
+        [inference_reward(alpha_f, beta_f, MID_SCALE, cost) for cost in costs_f]
+        + [evaluator_reward(alpha_m, beta_m, 1.0, cost) for cost in costs_m]
     )
 
 
@@ -189,18 +256,19 @@ def _keys(rows: int, treatment: str, replication: int) -> dict[str, Any]:
 
 def _group_words(population: Population) -> dict[str, Any]:
     words = {}
-    for name, attribute in (
-        ("role", "role"),
-        ("group", "label"),
-        ("model", "model"),
-        ("hardware", "hardware"),
-        ("behaviour", "behaviour"),
-    ):
-        values = [getattr(group, attribute) for group in population.groups]
-        known = sorted(set(values))
-        codes = population.node_values([known.index(value) for value in values])
-        words[name] = _words(codes.astype(np.int32), known)
+    for name in ("role", "label", "model", "hardware"):
+        values = [getattr(group, name) for group in population.groups]
+        words["group" if name == "label" else name] = _coded(values, population.group)
+    names = [str(spec["name"]) for _, spec in population.behaviours]
+    words["behaviour"] = _coded(names, population.behaviour)
     return words
+
+
+def _coded(values: list[str], index: NDArray[np.int64]) -> Any:
+    """Return the words that ``index`` picks from ``values``, dictionary-encoded."""
+    known = sorted(set(values))
+    codes = np.array([known.index(value) for value in values], dtype=np.int32)[index]
+    return _words(codes, known)
 
 
 def _words(codes: NDArray[np.int32], known: list[str]) -> Any:

@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.jit import compiled
+from poq_abm.jit import compiled, compiled_loop
 from poq_abm.mechanism.aggregation import aggregate
 
 __all__ = ["Reference", "reference_score"]
@@ -24,32 +24,56 @@ class Reference(IntEnum):
     LEAVE_ONE_OUT = 1  #: the same rule over the other members
 
 
-@compiled
-def reference_score(
-    reference: int,
+@compiled_loop
+def _leave_one_out(
     rule: int,
+    parameter: float,
     scores: NDArray[np.float64],
+    weights: NDArray[np.float64],
     count: int,
     member: int,
-    consensus: float,
     others: NDArray[np.float64],
+    their_weights: NDArray[np.float64],
+    ordered: NDArray[np.float64],
+    carried: NDArray[np.float64],
 ) -> float:
-    """Return the score that ``member`` of a committee is compared with, in [0, 10].
-
-    ``inclusive``: the consensus. ``leave_one_out``: the aggregate of the other ``count - 1``
-    scores; a committee of one has no others and falls back to the consensus. ``others`` is scratch
-    of at least ``count - 1`` places.
-
-    >>> import numpy as np
-    >>> scores, others = np.array([2.0, 4.0, 9.0]), np.empty(3)
-    >>> reference_score(Reference.LEAVE_ONE_OUT, 0, scores, 3, 2, 5.0, others)
-    3.0
-    """
-    if reference == Reference.INCLUSIVE or count == 1:
-        return consensus
     kept = 0
     for k in range(count):
         if k != member:
             others[kept] = scores[k]
+            their_weights[kept] = weights[k]
             kept += 1
-    return aggregate(rule, others, kept)
+    return aggregate(rule, parameter, others, their_weights, kept, ordered, carried)
+
+
+@compiled
+def reference_score(
+    reference: int,
+    rule: int,
+    parameter: float,
+    scores: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    count: int,
+    member: int,
+    consensus: float,
+    others: NDArray[np.float64],
+    their_weights: NDArray[np.float64],
+    ordered: NDArray[np.float64],
+    carried: NDArray[np.float64],
+) -> float:
+    """Return the score that ``member`` of a committee is compared with, in [0, 10].
+
+    ``inclusive``: the consensus. ``leave_one_out``: the aggregate of the other ``count - 1``
+    members; a committee of one has no others and falls back to the consensus. The last four
+    arguments are scratch of at least ``count`` places.
+
+    >>> import numpy as np
+    >>> scores, scratch = np.array([2.0, 4.0, 9.0]), [np.empty(3) for _ in range(4)]
+    >>> reference_score(Reference.LEAVE_ONE_OUT, 0, 0.0, scores, np.ones(3), 3, 2, 5.0, *scratch)
+    3.0
+    """
+    if reference == Reference.INCLUSIVE or count == 1:
+        return consensus
+    return _leave_one_out(
+        rule, parameter, scores, weights, count, member, others, their_weights, ordered, carried
+    )

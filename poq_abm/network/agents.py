@@ -7,19 +7,24 @@ subclass the nodes and override :meth:`InferenceNode.answer` or :meth:`Evaluator
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import copy
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mesa
+import numpy as np
+from numpy.typing import NDArray
 
-from poq_abm.behaviour import honest_report
-from poq_abm.errors import InputError
-from poq_abm.mechanism.aggregation import aggregate
+from poq_abm.mechanism.aggregation import Aggregation, aggregate
 from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
 from poq_abm.mechanism.rewards import SCORE_SCALE, closeness, evaluator_reward, inference_reward
 from poq_abm.mechanism.schedule import Slot
+from poq_abm.network.columns import Ploy
+from poq_abm.network.desk import draw_ahead, open_desk
+from poq_abm.network.game import refuse_report
 from poq_abm.network.ledger import MID_SCALE, Column, credit, observe
-from poq_abm.network.rounds import draw_batch, open_desk
+from poq_abm.network.moves import close_round, count_round, measure, member_report
 
 if TYPE_CHECKING:
     from poq_abm.network.model import PoQModel
@@ -34,6 +39,7 @@ class Answer(NamedTuple):
     record: int
     model: int
     truth: float
+    node: int
 
 
 class Round(NamedTuple):
@@ -59,7 +65,6 @@ class Node(mesa.Agent):
     def __init__(self, model: PoQModel, index: int) -> None:
         super().__init__(model)
         self.index = index
-        self.cost = float(model.game.population.cost[index])
 
     def _sum(self, column: Column) -> float:
         ledger = self.model.ledger
@@ -93,11 +98,14 @@ class InferenceNode(Node):
     def __init__(self, model: PoQModel, index: int) -> None:
         super().__init__(model, index)
         self.runs = int(model.game.nodes.model[index])
+        self.cost = float(model.game.nodes.inference_cost[index])
 
     def answer(self, record: int) -> Answer:
         """Return the node's answer to ``record``."""
-        truth = self.model.game.tables.truth[record, self.runs]
-        return Answer(record, self.runs, float(truth))
+        game = self.model.game
+        answered = math.isnan(game.conduct.inference[self.index, Ploy.FIXED])
+        truth = float(game.tables.truth[record, self.runs]) if answered else 0.0
+        return Answer(record, self.runs, truth, self.index)
 
     def receive(self, consensus: float, truth: float) -> float:
         """Take the reward for an answer into the node's account and return it."""
@@ -119,13 +127,57 @@ class EvaluatorNode(Node):
 
     def __init__(self, model: PoQModel, index: int) -> None:
         super().__init__(model, index)
-        seat = index - model.game.population.inference_count
-        self.runs = int(model.game.nodes.evaluator[seat])
+        number = index - model.game.population.inference_count
+        self.number = number
+        self.seat = 0  # in the committee that sits; set by the scheduler
+        behaviour = model.game.population.behaviour[index]
+        self.plugin: Any = copy.copy(model.game.plugins[behaviour])  # a node has its own state
+        self.runs = int(model.game.nodes.evaluator[number])
+        self.cost = float(model.game.nodes.evaluator_cost[number])
+
+    @property
+    def trust(self) -> NDArray[np.float64]:
+        """The node's weight, one value or one per task."""
+        weights: NDArray[np.float64] = self.model.memory.trust[self.number]
+        return weights
+
+    def measure(self, answer: Answer) -> float:
+        """Return the score the node's model gives, its own bias and noise included."""
+        model, game = self.model, self.model.game
+        looked_up = game.tables.scores[answer.record, answer.model, self.runs]
+        if game.plain:
+            return float(looked_up)
+        key = (model.key, model.replication, model.rounds_played)
+        evaluators, inference = game.conduct
+        state = model.memory.state
+        return measure(
+            looked_up, answer.node, self.number, inference, evaluators, state, self.seat, *key
+        )
 
     def report(self, answer: Answer) -> float:
         """Return the score the node reports for ``answer``, in [0, 10]."""
-        measured = self.model.game.tables.scores[answer.record, answer.model, self.runs]
-        return honest_report(measured)
+        measured = self.measure(answer)
+        model, game = self.model, self.model.game
+        if game.plain:
+            return measured
+        key = (model.key, model.replication, model.rounds_played)
+        evaluators, inference = game.conduct
+        if self.plugin is not None and not self.plugin.is_compiled():
+            return float(self.plugin.report(measured, self, answer))
+        own = None if self.plugin is None else self.plugin.report
+        return member_report(
+            measured,
+            game.tables.agreed[answer.record, answer.model],
+            model.memory.trust[self.number, model.scheduler.column],
+            answer.node,
+            self.number,
+            inference,
+            evaluators,
+            model.memory.state,
+            self.seat,
+            *key,
+            own,
+        )
 
     def receive(self, near: float, consensus: float, truth: float) -> float:
         """Take the reward for a score into the node's account and return it."""
@@ -147,22 +199,26 @@ class Scheduler(mesa.Agent):
         super().__init__(model)
         self._desk = open_desk(model.game.rules, model.game.nodes)
         self._drawn = range(0)  # the rounds whose draws lie on the desk
+        self.column = 0  # of the trust table, for the task of the round that is played
 
     def step(self) -> Round:
         """Play one round and return it."""
         model = self.model
         task, record, node, committee = self._draw(model.rounds_played)
+        self.column = int(model.game.tables.trust_task[task])
         answer = model.inference_nodes[node].answer(record)
         evaluators = [model.evaluator_nodes[member] for member in committee]
-        scores = [self._checked(evaluator, evaluator.report(answer)) for evaluator in evaluators]
-        self._desk.scores[:] = scores
-        consensus = aggregate(model.game.rules.aggregation, self._desk.scores, len(scores))
+        scores = self._collect(evaluators, answer)
+        consensus = self._agree(committee)
         reward = model.inference_nodes[node].receive(consensus, answer.truth)
         observe(model.ledger.network_block, consensus, answer.truth)
         rewards = [
             evaluator.receive(self._near(k, consensus), consensus, answer.truth)
             for k, evaluator in enumerate(evaluators)
         ]
+        if not model.game.plain:
+            self._desk.rewards[:] = rewards
+            self._close(record, node, reward, consensus, answer.truth)
         return Round(
             model.rounds_played,
             task,
@@ -187,35 +243,72 @@ class Scheduler(mesa.Agent):
     def _draw_ahead(self, round_: int) -> None:
         """Put the draws of the coming rounds on the desk; keyed, they are the same at any time."""
         game, desk = self.model.game, self._desk
-        draw_batch(
-            desk.draws,
-            desk.bounds,
-            round_,
-            self.model.key,
-            self.model.replication,
-            game.rules.schedule,
-            game.rules.committee_size,
-            game.nodes.evaluator.size,
-            game.tables.task_limits,
-            game.tables.task_first,
-            game.tables.task_size,
-            game.nodes.limits,
-        )
+        key = (round_, self.model.key, self.model.replication)
+        draw_ahead(*key, game.rules, game.tables, game.nodes, desk)
         self._drawn = range(round_, round_ + desk.draws.shape[1])
+
+    def _collect(self, evaluators: list[EvaluatorNode], answer: Answer) -> list[float]:
+        """Seat the members and return what they report, in the order of their seats."""
+        scores = []
+        for seat, evaluator in enumerate(evaluators):
+            evaluator.seat = seat
+            scores.append(self._checked(evaluator, evaluator.report(answer)))
+        self._desk.scores[:] = scores
+        return scores
+
+    def _agree(self, committee: list[int]) -> float:
+        """Return the consensus of the scores on the desk."""
+        game, desk = self.model.game, self._desk
+        if game.rules.aggregation == Aggregation.STAKE_MEDIAN:
+            desk.weights[:] = game.nodes.stake[committee]
+        elif not game.plain:
+            desk.weights[:] = self.model.memory.trust[committee, self.column]
+        return aggregate(
+            game.rules.aggregation,
+            game.rules.aggregation_parameter,
+            desk.scores,
+            desk.weights,
+            len(committee),
+            desk.ordered,
+            desk.carried,
+        )
+
+    def _close(self, record: int, node: int, reward: float, consensus: float, truth: float) -> None:
+        """Count the round, let the members remember it and update their trust."""
+        model, game, desk = self.model, self.model.game, self._desk
+        columns = (game.rules, desk, game.conduct, model.memory)
+        count_round(node, reward, consensus, truth, *columns)
+        close_round(
+            model.rounds_played,
+            self.column,
+            consensus,
+            truth,
+            game.tables.gold[record],
+            *columns,
+        )
 
     def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
         """Return a reported score, or stop at this round if it is none."""
         if not 0.0 <= score <= SCORE_SCALE:  # NaN fails this too
-            raise InputError(
-                f"round {self.model.rounds_played}: evaluator node {evaluator.index} "
-                f"({type(evaluator).__name__}) reported {score}; a score lies in [0, 10]"
-            )
+            made = type(evaluator).__name__ if type(evaluator) is not EvaluatorNode else ""
+            refuse_report(self.model.game, self.model.rounds_played, evaluator.number, score, made)
         return score
 
     def _near(self, member: int, consensus: float) -> float:
         rules, desk = self.model.game.rules, self._desk
         count = rules.committee_size
         against = reference_score(
-            rules.reference, rules.aggregation, desk.scores, count, member, consensus, desk.others
+            rules.reference,
+            rules.aggregation,
+            rules.aggregation_parameter,
+            desk.scores,
+            desk.weights,
+            count,
+            member,
+            consensus,
+            desk.others,
+            desk.their_weights,
+            desk.ordered,
+            desk.carried,
         )
         return closeness(desk.scores[member], against)

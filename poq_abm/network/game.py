@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.behaviour.base import Behaviour
+from poq_abm.errors import InputError
 from poq_abm.mechanism.aggregation import Aggregation
 from poq_abm.mechanism.reference import Reference
 from poq_abm.mechanism.schedule import Schedule, thresholds
+from poq_abm.mechanism.trust import TrustReference, TrustUpdate
+from poq_abm.network.columns import Conduct, Nodes, Rules, Tables
+from poq_abm.network.conduct import (
+    build_conduct,
+    is_plain,
+    model_really_run,
+    plugins,
+    reported_cost,
+)
 from poq_abm.network.population import Population, build_population
+from poq_abm.streams import Purpose, uniform
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
-__all__ = ["Game", "Nodes", "Rules", "Tables", "build_game"]
+__all__ = ["Game", "build_game", "refuse_report"]
 
-
-class Rules(NamedTuple):
-    """The mechanism as scalars; enumerations by their number."""
-
-    schedule: int
-    committee_size: int
-    aggregation: int
-    reference: int
-    alpha_inference: float
-    beta_inference: float
-    alpha_evaluator: float
-    beta_evaluator: float
-
-
-class Tables(NamedTuple):
-    """What is drawn from: the profile's rows, and where each task's records lie."""
-
-    scores: NDArray[np.float64]  #: (records, models, evaluators), [0, 10]
-    truth: NDArray[np.float64]  #: (records, models), [0, 10]
-    task_first: NDArray[np.int64]  #: first record of each task in play
-    task_size: NDArray[np.int64]  #: number of its records
-    task_limits: NDArray[np.uint64]  #: cumulative task shares on the scale of a word
-
-
-class Nodes(NamedTuple):
-    """The population as columns: F inference nodes, then M evaluator nodes."""
-
-    model: NDArray[np.int64]  #: (F,) which inference model a node runs
-    evaluator: NDArray[np.int64]  #: (M,) which evaluator model a node runs
-    inference_cost: NDArray[np.float64]  #: (F,) in [0, 1]
-    evaluator_cost: NDArray[np.float64]  #: (M,) in [0, 1]
-    limits: NDArray[np.uint64]  #: (F,) cumulative schedule weights on the scale of a word
+#: what the rules that take a parameter call it in a scenario
+_PARAMETERS = {
+    Aggregation.TRIMMED_MEAN: "tau",
+    Aggregation.WINSORIZED_MEAN: "tau",
+    Aggregation.HUBER: "huber_bend",
+    Aggregation.MAD_FILTER: "mad_cutoff",
+    Aggregation.STAKE_MEDIAN: "kappa",
+}
+_BY_TRUST = (Aggregation.TRUST_WEIGHTED, Aggregation.TRUST_WEIGHTED_MEDIAN)
 
 
 @dataclass(frozen=True)
@@ -60,9 +50,40 @@ class Game:
     rules: Rules
     tables: Tables
     nodes: Nodes
+    conduct: Conduct
     population: Population
     tasks: tuple[str, ...]  #: the tasks in play
     records: tuple[str, ...]  #: all records of the profile
+    #: whether everybody is honest and deterministic and nobody's weight matters: the quick loop
+    plain: bool
+    #: users' own behaviours in play, in the places of ``population.behaviours``
+    plugins: tuple[Behaviour | None, ...] = ()
+
+    @property
+    def needs_agents(self) -> bool:
+        """Whether a behaviour in plain Python keeps the compiled engine from playing."""
+        own = [plugin for plugin in self.plugins if plugin is not None]
+        return len(own) > 1 or any(not plugin.is_compiled() for plugin in own)
+
+    @property
+    def compiled_plugin(self) -> Callable[..., float] | None:
+        """The one compiled function that the compiled engine is to call, if any."""
+        own = [plugin for plugin in self.plugins if plugin is not None]
+        return own[0].report if own and not self.needs_agents else None
+
+
+def refuse_report(game: Game, round_: int, member: int, score: float, made: str = "") -> None:
+    """Raise the error of an evaluator that reported what is no score.
+
+    ``member`` counts evaluators from 0; ``made`` names the class of a node that a user made.
+    """
+    population = game.population
+    node = population.inference_count + member
+    _, spec = population.behaviours[population.behaviour[node]]
+    doing = " ".join(filter(None, [made, str(spec["name"])]))
+    raise InputError(
+        f"round {round_}: evaluator node {node} ({doing}) reported {score}; a score lies in [0, 10]"
+    )
 
 
 def build_game(scenario: Scenario, profile: Profile) -> Game:
@@ -73,55 +94,85 @@ def build_game(scenario: Scenario, profile: Profile) -> Game:
     population = build_population(scenario, profile)
     shares = scenario.tasks or dict.fromkeys(profile.tasks, 1.0)
     codes = np.array([profile.tasks.index(task) for task in shares], dtype=np.int64)
+    conduct = build_conduct(population)
+    rules = _rules(scenario)
+    learns = rules.trust_update != TrustUpdate.NONE or rules.trust_interval > 0
+    contested = scenario.malicious is not None  # also at share 0, so that treatments compare
     return Game(
-        rules=_rules(scenario),
-        tables=_tables(profile, codes, np.array(list(shares.values()))),
+        rules=rules,
+        tables=_tables(scenario, profile, codes, np.array(list(shares.values()))),
         nodes=_nodes(population, profile),
+        conduct=conduct,
         population=population,
         tasks=tuple(shares),
         records=profile.records,
+        plugins=plugins(population),
+        plain=is_plain(conduct) and not (learns or contested or rules.aggregation in _BY_TRUST),
     )
 
 
 def _rules(scenario: Scenario) -> Rules:
     mechanism = scenario.mechanism
+    aggregation = Aggregation[mechanism.aggregation.upper()]
+    parameter = _PARAMETERS.get(aggregation)
+    trust = mechanism.trust
     return Rules(
         schedule=int(Schedule[scenario.schedule.upper()]),
         committee_size=mechanism.committee_size,
-        aggregation=int(Aggregation[mechanism.aggregation.upper()]),
+        aggregation=int(aggregation),
+        aggregation_parameter=float(getattr(mechanism, parameter)) if parameter else 0.0,
         reference=int(Reference[mechanism.reference.upper()]),
         alpha_inference=float(mechanism.alpha_inference),
         beta_inference=float(mechanism.beta_inference),
         alpha_evaluator=float(mechanism.alpha_evaluator),
         beta_evaluator=float(mechanism.beta_evaluator),
+        trust_update=int(TrustUpdate[trust.update.upper()]),
+        trust_rate=float(trust.rate),
+        trust_start=float(trust.start),
+        trust_minimum=float(trust.minimum),
+        trust_maximum=float(trust.maximum),
+        trust_reference=int(TrustReference[trust.reference.upper()]),
+        trust_interval=trust.interval,
     )
 
 
-def _tables(profile: Profile, codes: NDArray[np.int64], shares: NDArray[np.float64]) -> Tables:
+def _tables(
+    scenario: Scenario, profile: Profile, codes: NDArray[np.int64], shares: NDArray[np.float64]
+) -> Tables:
     first = np.searchsorted(profile.task_of_record, codes, side="left")
     last = np.searchsorted(profile.task_of_record, codes, side="right")
+    trust = scenario.mechanism.trust
     return Tables(
         scores=profile.scores,
         truth=profile.truth,
         task_first=first.astype(np.int64),
         task_size=(last - first).astype(np.int64),
         task_limits=thresholds(shares),
+        agreed=profile.scores.mean(axis=2),
+        gold=_gold(len(profile.records), trust.gold_share, scenario.seed, trust.update),
+        trust_task=np.arange(codes.size) if trust.per_task else np.zeros(codes.size, np.int64),
     )
+
+
+def _gold(records: int, share: float, seed: int, update: str) -> NDArray[np.bool_]:
+    """Return which records are planted benchmarks: each with chance ``share``, by its own draw."""
+    if update != "gold":
+        return np.zeros(records, dtype=np.bool_)
+    draws = [uniform(seed, 0, Purpose.GOLD, record, 0) for record in range(records)]
+    return np.array(draws) < share
 
 
 def _nodes(population: Population, profile: Profile) -> Nodes:
     inference = population.role_is("inference")
     evaluators = population.role_is("evaluator")
-    models = {model: i for i, model in enumerate(profile.models)}
     scorers = {model: i for i, model in enumerate(profile.evaluators)}
+    evaluator = population.node_values([scorers.get(g.model, -1) for g in population.groups])
+    stake = np.array([group.stake for group in population.groups])[population.group]
     return Nodes(
-        model=population.node_values([models.get(g.model, -1) for g in population.groups])[
-            inference
-        ],
-        evaluator=population.node_values([scorers.get(g.model, -1) for g in population.groups])[
-            evaluators
-        ],
-        inference_cost=population.cost[inference],
+        model=model_really_run(population, profile.models),
+        evaluator=evaluator[evaluators],
+        inference_cost=reported_cost(population),
         evaluator_cost=population.cost[evaluators],
         limits=thresholds(population.weight[inference]),
+        stake=stake[evaluators],
     )

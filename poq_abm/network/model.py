@@ -9,9 +9,11 @@ import mesa
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.network.agents import EvaluatorNode, InferenceNode, Round, Scheduler
+from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game, build_game
 from poq_abm.network.ledger import BLOCK_ROUNDS, fold, open_ledger
-from poq_abm.network.rounds import open_desk, play_rounds
+from poq_abm.network.memory import open_memory
+from poq_abm.network.rounds import check_reports, play_rounds
 from poq_abm.network.trace import Trace, write_round
 
 if TYPE_CHECKING:
@@ -75,10 +77,19 @@ class PoQModel(mesa.Model):
         self.rounds_played = 0
         self.last_round: Round | None = None
         self.ledger = open_ledger(self.game.population.size)
+        self.memory = open_memory(
+            self.game.rules,
+            self.game.tables,
+            self.game.conduct,
+            self.key,
+            replication,
+            self.rounds,
+        )
         self.compiled = (
             inference_class is InferenceNode
             and evaluator_class is EvaluatorNode
             and type(self).step is PoQModel.step
+            and not self.game.needs_agents
         )
         first = self.game.population.inference_count
         self.inference_nodes = [inference_class(self, index) for index in range(first)]
@@ -136,8 +147,12 @@ class PoQModel(mesa.Model):
             game.nodes,
             desk,
             self.ledger,
+            None if game.plain else game.conduct,
+            None if game.plain else self.memory,
             trace,
+            game.compiled_plugin,
         )
+        check_reports(game, self.memory, desk)
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""
@@ -150,9 +165,11 @@ class PoQModel(mesa.Model):
 
 
 def _prepare(scenario: Scenario, profile: Profile | None) -> Game:
-    from poq_abm.profile import load_profile  # noqa: PLC0415  (not needed where a game is given)
-    from poq_abm.scenario import check  # noqa: PLC0415
+    from poq_abm.network.checking import (  # noqa: PLC0415  (not needed where a game is given)
+        check_playable,
+        profile_of,
+    )
 
-    profile = load_profile(scenario.profile) if profile is None else profile
-    check(scenario, profile)
+    profile = profile_of(scenario) if profile is None else profile
+    check_playable(scenario, profile)
     return build_game(scenario, profile)

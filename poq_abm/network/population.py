@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.behaviour.base import Role
 from poq_abm.mechanism.rewards import min_max_cost
+from poq_abm.streams import Purpose, below
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 
-__all__ = ["Group", "Population", "build_population"]
+__all__ = ["Group", "Population", "build_population", "malicious_nodes"]
+
+Spec = Mapping[str, Any]  # what a scenario says of a behaviour: its name and parameters
 
 
 @dataclass(frozen=True)
 class Group:
     """Nodes that are alike: one entry of the scenario's population."""
 
-    role: str
+    role: Role
     label: str
     model: str
     hardware: str
-    behaviour: str
+    behaviour: Spec
     count: int
     weight: float
     latency_ms: float
+    noise_sd: float = 0.0
+    bias_sd: float = 0.0
+    stake: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Population:
     cost: NDArray[np.float64]  #: (F + M,) normalised cost in [0, 1]
     latency_ms: NDArray[np.float64]  #: (F + M,) mean latency
     weight: NDArray[np.float64]  #: (F + M,) schedule weight
+    behaviours: tuple[tuple[Role, Spec], ...]  #: every behaviour in play, with its role
+    behaviour: NDArray[np.int64]  #: (F + M,) index into ``behaviours``
 
     @property
     def size(self) -> int:
@@ -75,13 +85,39 @@ def build_population(scenario: Scenario, profile: Profile) -> Population:
         nodes = np.array([group.role == role for group in groups])[index]
         cost[nodes] = min_max_cost(latency[nodes])
     weight = np.array([group.weight for group in groups])[index]
-    return Population(groups, index, cost, latency, weight)
+    behaviours = [(group.role, group.behaviour) for group in groups]
+    behaviour = index.copy()
+    if scenario.malicious is not None:
+        evaluators = np.flatnonzero(
+            np.array([role == "evaluator" for role, _ in behaviours])[index]
+        )
+        chosen = malicious_nodes(evaluators.size, scenario.malicious.share, scenario.seed)
+        behaviour[evaluators[chosen]] = len(behaviours)
+        behaviours.append(("evaluator", scenario.malicious.behaviour))
+    return Population(groups, index, cost, latency, weight, tuple(behaviours), behaviour)
+
+
+def malicious_nodes(evaluators: int, share: float, seed: int) -> NDArray[np.int64]:
+    """Return which of M evaluators are malicious: floor(share M) of them, keyed by the seed alone.
+
+    A prefix of one shuffle, so that a larger share adds nodes to those of a smaller one and every
+    treatment and replication has the same.
+
+    >>> malicious_nodes(10, 0.3, 1).size
+    3
+    """
+    count = math.floor(share * evaluators + 1e-9)  # 0.29 x 100 is 28.999999999999996
+    order = np.arange(evaluators)
+    for place in range(count):
+        step = below(seed, 0, Purpose.MALICIOUS, 0, place, evaluators - place)
+        order[[place, place + step]] = order[[place + step, place]]
+    return order[:count]
 
 
 def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
     """Yield the groups that have nodes, inference first; hardware defaults to what was measured."""
     people = scenario.population
-    classes: tuple[tuple[str, tuple[str, ...], Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
+    classes: tuple[tuple[Role, tuple[str, ...], Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
         ("inference", people.inference_labels, people.inference),
         ("evaluator", people.evaluator_labels, people.evaluators),
     )
@@ -98,4 +134,7 @@ def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
                     count=entry.count,
                     weight=float(getattr(entry, "weight", 1.0)),
                     latency_ms=profile.latency_ms(entry.model, hardware),
+                    noise_sd=float(getattr(entry, "noise_sd", 0.0)),
+                    bias_sd=float(getattr(entry, "bias_sd", 0.0)),
+                    stake=float(getattr(entry, "stake", 1.0)),
                 )

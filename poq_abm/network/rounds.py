@@ -2,78 +2,144 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from poq_abm.behaviour import honest_report
-from poq_abm.jit import compiled_loop
-from poq_abm.mechanism.aggregation import aggregate
-from poq_abm.mechanism.committee import draw_steps, seat_committee
+from poq_abm.jit import compiled, compiled_loop
+from poq_abm.mechanism.aggregation import Aggregation, aggregate
+from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
 from poq_abm.mechanism.rewards import closeness, evaluator_reward, inference_reward
-from poq_abm.mechanism.schedule import Slot, draw_nodes, draw_records, draw_tasks, words_per_round
-from poq_abm.network.game import Nodes, Rules, Tables
+from poq_abm.mechanism.schedule import Slot
+from poq_abm.network.columns import Conduct, Nodes, Ploy, Rules, Tables
+from poq_abm.network.desk import Desk, draw_ahead
+from poq_abm.network.game import Game, refuse_report
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Ledger, credit, fold, observe
+from poq_abm.network.memory import Counter, Memory
+from poq_abm.network.moves import Plugin, close_round, count_round, report_all
 from poq_abm.network.trace import Trace
-from poq_abm.streams import Purpose, fill_words
 
-__all__ = ["Desk", "draw_batch", "open_desk", "play_rounds"]
-
-BATCH_ROUNDS = 256  # the words of a batch stay in the first-level cache; divides BLOCK_ROUNDS
+__all__ = ["check_reports", "play_rounds"]
 
 
-class Desk(NamedTuple):
-    """Scratch space of an engine: the draws of coming rounds and one committee's scores."""
+@compiled
+def _weigh(column: int, rules: Rules, nodes: Nodes, desk: Desk, memory: Memory | None) -> None:
+    """Put the members' weights on the desk, where the rule asks for any."""
+    if rules.aggregation == Aggregation.STAKE_MEDIAN:
+        for k in range(rules.committee_size):
+            desk.weights[k] = nodes.stake[desk.committee[k]]
+    elif memory is not None:
+        for k in range(rules.committee_size):
+            desk.weights[k] = memory.trust[desk.committee[k], column]
 
-    draws: NDArray[np.uint32]  #: (slots, BATCH_ROUNDS) what coming rounds draw
-    bounds: NDArray[np.uint32]  #: (BATCH_ROUNDS,) scratch of the draws
-    committee: NDArray[np.int64]  #: (K,) evaluator indices in [0, M)
-    scores: NDArray[np.float64]  #: (K,) reported scores
-    others: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
-    order: NDArray[np.int64]  #: (M,) identity permutation
-    swapped: NDArray[np.int64]  #: (K,) scratch of the committee draw
+
+@compiled
+def _pay_inference(
+    node: int, consensus: float, truth: float, rules: Rules, nodes: Nodes, ledger: Ledger
+) -> float:
+    alpha, beta, cost = rules.alpha_inference, rules.beta_inference, nodes.inference_cost[node]
+    reward = inference_reward(alpha, beta, consensus, cost)
+    anchor = inference_reward(alpha, beta, MID_SCALE, cost)
+    credit(ledger.node_block, node, reward, anchor, consensus, truth, 0.0)
+    return reward
 
 
-def open_desk(rules: Rules, nodes: Nodes) -> Desk:
-    """Return scratch space for a game; one desk belongs to one engine of one replication."""
-    size = rules.committee_size
-    return Desk(
-        draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
-        bounds=np.empty(BATCH_ROUNDS, np.uint32),
-        committee=np.empty(size, np.int64),
-        scores=np.empty(size),
-        others=np.empty(size),
-        order=np.arange(nodes.evaluator.size, dtype=np.int64),
-        swapped=np.empty(size, np.int64),
+@compiled
+def _pay_member(
+    k: int,
+    consensus: float,
+    truth: float,
+    rules: Rules,
+    nodes: Nodes,
+    desk: Desk,
+    ledger: Ledger,
+) -> float:
+    member = desk.committee[k]
+    against = reference_score(
+        rules.reference,
+        rules.aggregation,
+        rules.aggregation_parameter,
+        desk.scores,
+        desk.weights,
+        rules.committee_size,
+        k,
+        consensus,
+        desk.others,
+        desk.their_weights,
+        desk.ordered,
+        desk.carried,
     )
+    near = closeness(desk.scores[k], against)
+    alpha, beta, cost = rules.alpha_evaluator, rules.beta_evaluator, nodes.evaluator_cost[member]
+    reward = evaluator_reward(alpha, beta, near, cost)
+    anchor = evaluator_reward(alpha, beta, 1.0, cost)
+    place = nodes.model.size + member
+    credit(ledger.node_block, place, reward, anchor, consensus, truth, near)
+    return reward
 
 
-@compiled_loop
-def draw_batch(
-    draws: NDArray[np.uint32],
-    bounds: NDArray[np.uint32],
-    first_round: int,
+@compiled
+def _play_round(
+    round_: int,
+    t: int,
+    row: int,
     seed: int,
     replication: int,
-    schedule: int,
-    committee_size: int,
-    evaluators: int,
-    task_limits: NDArray[np.uint64],
-    task_first: NDArray[np.int64],
-    task_size: NDArray[np.int64],
-    node_limits: NDArray[np.uint64],
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    desk: Desk,
+    ledger: Ledger,
+    conduct: Conduct | None,
+    memory: Memory | None,
+    trace: Trace | None,
+    plugin: Plugin | None,
 ) -> None:
-    """Fill ``draws[slot, t]`` with what round ``first_round + t`` draws in that slot."""
-    fill_words(draws, seed, replication, Purpose.ROUND, first_round)
-    tasks = draws[Slot.TASK]
-    draw_tasks(tasks, task_limits)
-    draw_records(
-        draws[Slot.RECORD], tasks, task_first, task_size, bounds, seed, replication, first_round
+    """Play the round whose draws stand in column ``t`` of the desk, into ``row`` of the trace."""
+    count = rules.committee_size
+    task = int(desk.draws[Slot.TASK, t])
+    record, node = int(desk.draws[Slot.RECORD, t]), int(desk.draws[Slot.NODE, t])
+    seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
+    model, column = nodes.model[node], tables.trust_task[task]
+    for k in range(count):
+        desk.scores[k] = tables.scores[record, model, nodes.evaluator[desk.committee[k]]]
+    truth = tables.truth[record, model]
+    if conduct is not None and memory is not None:
+        if not math.isnan(conduct.inference[node, Ploy.FIXED]):
+            truth = 0.0
+        agreed = tables.agreed[record, model]
+        key = (seed, replication, round_)
+        report_all(agreed, node, column, *key, count, desk, conduct, memory, plugin)
+    _weigh(column, rules, nodes, desk, memory)
+    consensus = aggregate(
+        rules.aggregation,
+        rules.aggregation_parameter,
+        desk.scores,
+        desk.weights,
+        count,
+        desk.ordered,
+        desk.carried,
     )
-    draw_nodes(schedule, draws[Slot.NODE], node_limits, bounds, seed, replication, first_round)
-    draw_steps(draws, committee_size, evaluators, bounds, seed, replication, first_round)
+    reward = _pay_inference(node, consensus, truth, rules, nodes, ledger)
+    observe(ledger.network_block, consensus, truth)
+    if trace is not None:
+        trace.task[row] = task
+        trace.record[row] = record
+        trace.node[row] = node
+        trace.consensus[row] = consensus
+        trace.truth[row] = truth
+        trace.inference_reward[row] = reward
+    for k in range(count):
+        desk.rewards[k] = _pay_member(k, consensus, truth, rules, nodes, desk, ledger)
+        if trace is not None:
+            trace.committee[row, k] = nodes.model.size + desk.committee[k]
+            trace.scores[row, k] = desk.scores[k]
+            trace.evaluator_rewards[row, k] = desk.rewards[k]
+    if conduct is not None and memory is not None:
+        gold = tables.gold[record]
+        count_round(node, reward, consensus, truth, rules, desk, conduct, memory)
+        close_round(round_, column, consensus, truth, gold, rules, desk, conduct, memory)
 
 
 @compiled_loop
@@ -87,74 +153,51 @@ def play_rounds(
     nodes: Nodes,
     desk: Desk,
     ledger: Ledger,
+    conduct: Conduct | None,
+    memory: Memory | None,
     trace: Trace | None,
+    plugin: Plugin | None,
 ) -> None:
-    """Play rounds ``first`` to ``last - 1`` into the ledger, and into the trace where there is one.
+    """Play rounds ``first`` to ``last - 1`` into the ledger and memory, and into the trace if any.
 
     Algorithm 1 of arXiv 2512.16317, round by round: draw a record, a node and a committee; collect
-    the scores; form the consensus; pay the node and every member.
+    the scores; form the consensus; pay the node and every member. Without ``conduct`` and
+    ``memory`` everybody is honest and nobody learns; that loop is compiled apart, and is quicker.
     """
-    # Plain local names: reading a column out of a tuple inside the loop would count references.
-    schedule, count, aggregation, reference, alpha_f, beta_f, alpha_m, beta_m = rules
-    table, truths, task_first, task_size, task_limits = tables
-    model_of, evaluator_of, cost_f, cost_m, node_limits = nodes
-    draws, bounds, committee, scores, others, order, swapped = desk
-    block, total, network, network_total = ledger
-    batch = draws.shape[1]
-    inference_nodes = model_of.size
+    batch = desk.draws.shape[1]
     start = first
     while start < last:
         stop = min(last, (start // batch + 1) * batch)
-        draw_batch(
-            draws,
-            bounds,
-            start,
-            seed,
-            replication,
-            schedule,
-            count,
-            evaluator_of.size,
-            task_limits,
-            task_first,
-            task_size,
-            node_limits,
-        )
+        draw_ahead(start, seed, replication, rules, tables, nodes, desk)
         for round_ in range(start, stop):
-            t = round_ - start
-            record, node = np.int64(draws[Slot.RECORD, t]), np.int64(draws[Slot.NODE, t])
-            seat_committee(committee, order, swapped, draws, t)
-            model = model_of[node]
-            for k in range(count):
-                scores[k] = honest_report(table[record, model, evaluator_of[committee[k]]])
-            consensus = aggregate(aggregation, scores, count)
-            truth = truths[record, model]
-            cost = cost_f[node]
-            reward = inference_reward(alpha_f, beta_f, consensus, cost)
-            anchor = inference_reward(alpha_f, beta_f, MID_SCALE, cost)
-            credit(block, node, reward, anchor, consensus, truth, 0.0)
-            observe(network, consensus, truth)
-            if trace is not None:
-                row = round_ - first
-                trace.task[row] = draws[Slot.TASK, t]
-                trace.record[row] = record
-                trace.node[row] = node
-                trace.consensus[row] = consensus
-                trace.truth[row] = truth
-                trace.inference_reward[row] = reward
-            for k in range(count):
-                member = committee[k]
-                against = reference_score(
-                    reference, aggregation, scores, count, k, consensus, others
-                )
-                near = closeness(scores[k], against)
-                cost = cost_m[member]
-                reward = evaluator_reward(alpha_m, beta_m, near, cost)
-                anchor = evaluator_reward(alpha_m, beta_m, 1.0, cost)
-                credit(block, inference_nodes + member, reward, anchor, consensus, truth, near)
-                if trace is not None:
-                    trace.committee[row, k] = inference_nodes + member
-                    trace.scores[row, k] = scores[k]
-                    trace.evaluator_rewards[row, k] = reward
+            _play_round(
+                round_,
+                round_ - start,
+                round_ - first,
+                seed,
+                replication,
+                rules,
+                tables,
+                nodes,
+                desk,
+                ledger,
+                conduct,
+                memory,
+                trace,
+                plugin,
+            )
+            if plugin is not None and memory is not None:  # noqa: SIM102  (pruned where None)
+                if memory.counters[Counter.FAULT_ROUND] >= 0:
+                    return
         if stop % BLOCK_ROUNDS == 0:
-            fold(block, total, network, network_total)
+            fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
         start = stop
+
+
+def check_reports(game: Game, memory: Memory, desk: Desk) -> None:
+    """Raise the error that made the compiled loop stop: a user's behaviour that gave no score."""
+    member = int(memory.counters[Counter.FAULT_MEMBER])
+    if member >= 0:
+        seat = int(np.flatnonzero(desk.committee == member)[0])
+        round_ = int(memory.counters[Counter.FAULT_ROUND])
+        refuse_report(game, round_, member, float(desk.scores[seat]))

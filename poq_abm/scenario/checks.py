@@ -41,7 +41,9 @@ def check(scenario: Scenario, profile: ProfileLike) -> None:
     seen: set[object] = set()
     for treatment in scenario.treatments():
         played = treatment.scenario
-        key = (played.population, played.mechanism.committee_size, tuple(played.tasks or ()))
+        # Treatments share the sections that no axis touches, so identity tells what to look at
+        # anew.
+        key = (id(played.population), id(played.mechanism), tuple(played.tasks or ()))
         if key not in seen:
             seen.add(key)
             found = [played.origins.problem(finding) for finding in _findings(played, profile)]

@@ -25,6 +25,7 @@ _TEMPLATES = {
     "finite_number": "must be finite",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be one of {expected}",
     "string_too_short": "must not be empty",

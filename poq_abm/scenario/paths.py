@@ -13,9 +13,11 @@ from poq_abm.scenario.problems import KeyPath, dotted, shown
 from poq_abm.scenario.schema import (
     EvaluatorGroup,
     InferenceGroup,
+    Malicious,
     Mechanism,
     Population,
     Settings,
+    Trust,
 )
 
 __all__ = ["fault", "keys_at", "put", "split"]
@@ -24,6 +26,8 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _MODELS: dict[KeyPath, type[BaseModel]] = {
     (): Settings,
     ("mechanism",): Mechanism,
+    ("mechanism", "trust"): Trust,
+    ("malicious",): Malicious,
     ("population",): Population,
     ("population", "inference", "*"): InferenceGroup,
     ("population", "evaluators", "*"): EvaluatorGroup,
@@ -79,13 +83,18 @@ def fault(path: KeyPath, data: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _is_open(path: KeyPath) -> bool:
+    """Return whether the mapping at ``path`` may have keys that the schema does not list."""
+    return path[:1] in (("tasks",), ("malicious",), ("synthetic",)) or "behaviour" in path
+
+
 def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:
     known = keys_at(parent)
-    if known is None and parent != ("tasks",):
+    if known is None and not _is_open(parent):
         return f"{dotted(parent)} is a single value: there is no {shown(part)} in it"
     if not isinstance(here, Mapping | None):
         return f"{dotted(parent)} is {shown(here)}, not a mapping: nothing can be put in it"
-    if known is not None and part not in known:
+    if known is not None and part not in known and not _is_open(parent):
         return f"unknown key; {nearest(str(part)[:80], known)}"
     return None
 

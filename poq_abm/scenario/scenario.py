@@ -48,7 +48,7 @@ class Scenario(Settings):
         return self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((self.name, self.profile, self.rounds, self.seed, self.population))
+        return hash((self.name, self.profile, self.rounds, self.seed))
 
     @property
     def question(self) -> str:

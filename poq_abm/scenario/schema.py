@@ -18,25 +18,37 @@ from poq_abm.scenario.problems import shown
 
 __all__ = [
     "AGGREGATIONS",
-    "BEHAVIOURS",
     "MAX_COUNT",
     "MAX_NODES_IN_ALL",
     "MAX_REPLICATIONS",
+    "MAX_ROBUST_COMMITTEE",
     "MAX_ROUNDS",
     "MAX_SEED",
     "EvaluatorGroup",
     "InferenceGroup",
+    "Malicious",
     "Mechanism",
     "Population",
     "Settings",
+    "Trust",
 ]
 
 MAX_COUNT: Final = 1_000_000
 MAX_NODES_IN_ALL: Final = 2_000_000
 SHARE_TOLERANCE: Final = 1e-6
 
-BEHAVIOURS: dict[str, tuple[str, ...]] = {"inference": ("honest",), "evaluators": ("honest",)}
-AGGREGATIONS: tuple[str, ...] = ("mean",)
+AGGREGATIONS: tuple[str, ...] = (
+    "mean",
+    "median",
+    "trimmed_mean",
+    "winsorized_mean",
+    "huber",
+    "mad_filter",
+    "trust_weighted",
+    "trust_weighted_median",
+    "stake_median",
+)
+MAX_ROBUST_COMMITTEE: Final = 64  # rules other than the mean sort the committee by insertion
 
 
 def _known(value: str, kind: str, names: Iterable[str]) -> str:
@@ -68,16 +80,63 @@ def _sum_to_one(shares: dict[str, float]) -> dict[str, float]:
     return shares
 
 
+def _named(value: Any) -> Any:
+    """Return a behaviour as a mapping with its name; a bare name has no parameters."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _has_name(value: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(value.get("name"), str):
+        raise _complaint("a behaviour needs a name, as in {name: boost, b: 3.0}")
+    return value
+
+
 Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Source = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_printable)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Coefficient = Annotated[float, Field(ge=0)]
+Behaviour = Annotated[dict[str, Any], BeforeValidator(_named), AfterValidator(_has_name)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
+
+
+class Trust(_Strict):
+    """How evaluators earn and lose weight; formulas in ``poq_abm.mechanism.trust``.
+
+    >>> Trust().maximum
+    5.0
+    """
+
+    update: Literal["none", "multiplicative", "relative", "hedge", "ema", "gold"] = Field(
+        default="none", description="how a round changes the weights of its committee"
+    )
+    rate: float = Field(default=0.1, gt=0, le=1, description="lambda of the update")
+    start: float = Field(default=1.0, gt=0, description="w0, the weight of a newcomer")
+    minimum: float = Field(default=0.1, gt=0, description="w_min")
+    maximum: float = Field(default=5.0, gt=0, description="w_max")
+    reference: Literal["inclusive", "leave_one_out", "median"] = Field(
+        default="inclusive", description="what a member's deviation is measured from"
+    )
+    per_task: bool = Field(default=False, description="whether each task has weights of its own")
+    gold_share: Share = Field(
+        default=0.1, description="share of records whose truth the operator knows (update: gold)"
+    )
+    interval: int = Field(
+        default=0, ge=0, description="rounds between two entries of trust.parquet; 0 keeps none"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Trust:
+        if not self.minimum <= self.start <= self.maximum:
+            raise _complaint(
+                f"minimum <= start <= maximum is needed, got {self.minimum:g}, {self.start:g}, "
+                f"{self.maximum:g}"
+            )
+        return self
 
 
 class Mechanism(_Strict):
@@ -93,6 +152,22 @@ class Mechanism(_Strict):
     aggregation: Annotated[str, AfterValidator(lambda v: _known(v, "rule", AGGREGATIONS))] = Field(
         default="mean", description="how the committee's scores become the consensus"
     )
+    tau: float = Field(
+        default=0.2,
+        ge=0,
+        lt=0.5,
+        description="share cut or pulled in at each end (trimmed_mean, winsorized_mean)",
+    )
+    huber_bend: float = Field(
+        default=1.345, gt=0, description="normalised MADs beyond which a score loses weight (huber)"
+    )
+    mad_cutoff: float = Field(
+        default=3.0, gt=0, description="normalised MADs beyond which a score is left out"
+    )
+    kappa: float = Field(
+        default=0.5, gt=0, le=1, description="share of stake that supports the consensus"
+    )
+    trust: Trust = Field(default=Trust(), description="how evaluators earn and lose weight")
     reference: Literal["inclusive", "leave_one_out"] = Field(
         default="inclusive",
         description="whether the consensus an evaluator is compared with contains its own score",
@@ -130,9 +205,9 @@ class InferenceGroup(_Group):
     1.0
     """
 
-    behaviour: Annotated[
-        str, AfterValidator(lambda v: _known(v, "behaviour", BEHAVIOURS["inference"]))
-    ] = Field(default="honest", description="what these nodes do")
+    behaviour: Behaviour = Field(
+        default={"name": "honest"}, description="what these nodes do: a name, or a mapping"
+    )
     weight: float = Field(
         default=1.0, gt=0, description="relative chance of a job, schedule: weighted"
     )
@@ -146,9 +221,16 @@ class EvaluatorGroup(_Group):
     1
     """
 
-    behaviour: Annotated[
-        str, AfterValidator(lambda v: _known(v, "behaviour", BEHAVIOURS["evaluators"]))
-    ] = Field(default="honest", description="what these nodes do")
+    behaviour: Behaviour = Field(
+        default={"name": "honest"}, description="what these nodes do: a name, or a mapping"
+    )
+    bias_sd: float = Field(
+        default=0.0, ge=0, description="s.d. of a node's own offset, in points; drawn once"
+    )
+    noise_sd: float = Field(
+        default=0.0, ge=0, description="s.d. of the noise of each of its scores, in points"
+    )
+    stake: float = Field(default=1.0, gt=0, description="weight in the rule stake_median")
     name: Label | None = Field(default=None, description="label of the group; default: the model")
 
 
@@ -219,6 +301,26 @@ def _labels(groups: Iterable[InferenceGroup | EvaluatorGroup]) -> tuple[str, ...
     return tuple(labels)
 
 
+def _gathered(value: Any) -> Any:
+    """Return ``{share, behaviour: boost, b: 3}`` with the parameters inside the behaviour."""
+    if not isinstance(value, dict) or not isinstance(value.get("behaviour"), str):
+        return value
+    parameters = {key: item for key, item in value.items() if key not in ("share", "behaviour")}
+    own = {key: item for key, item in value.items() if key == "share"}
+    return {**own, "behaviour": {"name": value["behaviour"], **parameters}}
+
+
+class Malicious(_Strict):
+    """Evaluators that deviate, in whatever group they are.
+
+    >>> Malicious(share=0.3, behaviour={"name": "boost", "b": 3.0}).share
+    0.3
+    """
+
+    share: Share = Field(description="floor(share x M) evaluators, the same in every treatment")
+    behaviour: Behaviour = Field(description="what they do")
+
+
 class Settings(_Strict):
     """Every key of a scenario file, apart from ``extends``."""
 
@@ -243,6 +345,12 @@ class Settings(_Strict):
     )
     mechanism: Mechanism = Field(default=Mechanism(), description="the payment rule")
     population: Population = Field(description="who plays")
+    synthetic: dict[str, Any] | None = Field(
+        default=None, description="what the profile `synthetic` is made of"
+    )
+    malicious: Annotated[Malicious, BeforeValidator(_gathered)] | None = Field(
+        default=None, description="a share of evaluators that deviate"
+    )
     sweep: dict[str, Any] = Field(
         default_factory=dict, description="axes: dotted path to the values to try"
     )

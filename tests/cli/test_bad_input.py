@@ -55,6 +55,173 @@ BAD_FILES = {
 }
 
 
+PEOPLE = GROUPS.replace("sts_stsb}", "sts_stsb, count: 2}")  # enough for the default K
+MADE = """
+profile: synthetic
+population: {inference: [{model: model_1}], evaluators: [{model: evaluator_1, count: 70}]}
+"""
+
+
+def malicious(behaviour: str, share: float = 0.5) -> str:
+    return f"malicious: {{share: {share}, behaviour: {{name: {behaviour}}}}}" + PEOPLE
+
+
+def inference(behaviour: str) -> str:
+    return PEOPLE.replace("phi3_mini_4k", f"phi3_mini_4k, behaviour: {{name: {behaviour}}}")
+
+
+#: file, the place that must be named, and a word of the message
+BAD_ADVERSARIES = {
+    "tau of a half": ("mechanism: {tau: 0.5}" + PEOPLE, "bad.yaml:1: mechanism.tau: ", "0.5"),
+    "negative sigma": (
+        malicious("noise, sigma: -1"),
+        "bad.yaml:1: malicious.behaviour.sigma: ",
+        "sigma must ",
+    ),
+    "w_min above w_max": (
+        "mechanism:\n  trust: {minimum: 3, start: 2, maximum: 1}" + PEOPLE,
+        "bad.yaml:2: mechanism.trust: ",
+        "minimum <= start <= maximum",
+    ),
+    "share above one": (malicious("boost", 1.5), "bad.yaml:1: malicious.share: ", "at most 1"),
+    "share below zero": (malicious("boost", -0.1), "bad.yaml:1: malicious.share: ", "at least 0"),
+    "a ring of one": (
+        malicious("collude"),
+        "bad.yaml:1: malicious.behaviour: ",
+        "a ring of one",
+    ),
+    "a ring of one behind a gate": (
+        malicious("intermittent, inner: {name: collude}"),
+        "bad.yaml:1: malicious.behaviour: ",
+        "a ring of one",
+    ),
+    "an unknown behaviour": (
+        malicious("bost"),
+        "bad.yaml:1: malicious.behaviour: ",
+        "did you mean 'boost'",
+    ),
+    "an unknown inner behaviour": (
+        malicious("sleeper, inner: {name: sabotge}"),
+        "bad.yaml:1: malicious.behaviour.inner: ",
+        "did you mean 'sabotage'",
+    ),
+    "an unknown parameter": (
+        malicious("whitewash, bellow: 1"),
+        "bad.yaml:1: malicious.behaviour.bellow: ",
+        "did you mean 'below'",
+    ),
+    "a parameter that is not a number": (
+        malicious("boost, b: .nan"),
+        "bad.yaml:1: malicious.behaviour.b: ",
+        "must be a number",
+    ),
+    "a parameter that is missing": (
+        malicious("targeted"),
+        "bad.yaml:1: malicious.behaviour.group: ",
+        "needs 'group'",
+    ),
+    "an evaluator that freeloads": (
+        malicious("freeload"),
+        "bad.yaml:1: malicious.behaviour: ",
+        "behaviour of inference nodes",
+    ),
+    "an inference node that boosts": (
+        inference("boost"),
+        "bad.yaml:3: population.inference.1.behaviour: ",
+        "behaviour of evaluator nodes",
+    ),
+    "a targeted group that does not exist": (
+        malicious("targeted, group: phi3"),
+        "bad.yaml:1: malicious.behaviour",
+        "phi3_mini_4k",
+    ),
+    "a favoured group that does not exist": (
+        malicious("collude, favour: phi3", 1.0),
+        "bad.yaml:1: malicious.behaviour",
+        "phi3_mini_4k",
+    ),
+    "a downgrade to an unknown model": (
+        inference("downgrade, model: phi3_mini"),
+        "bad.yaml:3: population.inference.1.behaviour",
+        "did you mean 'phi3_mini_4k'",
+    ),
+    "an unknown rule": (
+        "mechanism: {aggregation: medain}" + PEOPLE,
+        "bad.yaml:1: mechanism.aggregation: ",
+        "did you mean 'median'",
+    ),
+    "an unknown trust update": (
+        "mechanism: {trust: {update: hegde}}" + PEOPLE,
+        "bad.yaml:1: mechanism.trust.update: ",
+        "did you mean 'hedge'",
+    ),
+    "a committee too large to sort": (
+        "mechanism: {committee_size: 65, aggregation: median}" + MADE,
+        "bad.yaml:1: mechanism.committee_size: ",
+        "at most 64",
+    ),
+    "a synthetic profile of negative noise": (
+        "synthetic: {noise_sd: -1}" + MADE,
+        "bad.yaml:1: synthetic",
+        "noise_sd must be",
+    ),
+    "a synthetic profile with an unknown setting": (
+        "synthetic: {nois_sd: 1}" + MADE,
+        "bad.yaml:1: synthetic",
+        "nois_sd",
+    ),
+    "a synthetic profile without a number": (
+        "synthetic: {records: many}" + MADE,
+        "bad.yaml:1: synthetic",
+        "records must be",
+    ),
+    "a swept share out of range": (
+        "sweep: {malicious.share: [0.5, 1.5]}\n" + malicious("boost"),
+        "bad.yaml:1: ",
+        "at most 1",
+    ),
+    "a swept parameter out of range": (
+        "sweep: {malicious.behaviour.b: [3.0, 30.0]}\n" + malicious("boost, b: 3.0"),
+        "bad.yaml:1: ",
+        "b must lie in [0, 10], got 30",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ADVERSARIES)
+@pytest.mark.parametrize("verb", ["run", "validate"])
+def test_a_bad_adversary_is_explained_where_it_stands(
+    poq, tmp_path: Path, verb: str, case: str
+) -> None:
+    text, place, said = BAD_ADVERSARIES[case]
+    (tmp_path / "bad.yaml").write_text(text)
+    outcome = poq(verb, "bad.yaml")
+    assert outcome.code == 2
+    lines = [line for line in outcome.err.splitlines() if place in line]
+    assert any(said in line for line in lines), outcome.err
+    assert "Traceback" not in outcome.out + outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"], "nothing is written"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mechanism: {tau: 0.499}" + PEOPLE,
+        malicious("noise, sigma: 0"),
+        "mechanism: {trust: {minimum: 1, start: 1, maximum: 1}}" + PEOPLE,
+        malicious("boost", 1.0),
+        malicious("collude, favour: phi3_mini_4k", 1.0),
+        inference("downgrade, model: qwen2_1_5b"),
+        "mechanism: {committee_size: 65}" + MADE,
+        "mechanism: {committee_size: 64, aggregation: median}" + MADE,
+    ],
+)
+def test_what_lies_just_inside_is_valid(poq, tmp_path: Path, text: str) -> None:
+    (tmp_path / "good.yaml").write_text(text)
+    outcome = poq("validate", "good.yaml")
+    assert outcome.code == 0, outcome.err
+
+
 @pytest.mark.parametrize("case", BAD_FILES)
 @pytest.mark.parametrize("verb", ["run", "validate", "show"])
 def test_a_bad_file_is_explained(poq, tmp_path: Path, verb: str, case: str) -> None:
@@ -108,6 +275,9 @@ def test_an_unknown_profile_is_found_on_its_line(poq, tmp_path: Path) -> None:
         (["run", "cost_aware_poq", "--set", "mechanism"], "mechanism"),
         (["run", "cost_aware_poq", "--jobs", "0"], "jobs"),
         (["reproduce", "cost-awar"], "cost-aware"),
+        (["reproduce", "robus"], "robust"),
+        (["run", "trust_saturation", "--set", "mechanism.tau=0.5"], "mechanism.tau"),
+        (["run", "adversary_sweep", "--set", "malicious.share=2"], "malicious.share"),
         (["new", "no/such/folder/mine"], "mine"),
         (["new", "-strange name"], "name"),
         (["rnu"], "rnu"),

@@ -124,3 +124,31 @@ def test_heavy_libraries_stay_out_of_the_package_and_the_run(tmp_path: Path) -> 
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.split("\n")[:2] == ["[] False", "[]"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["collusion_ring", "committee_tradeoff", "model_downgrade", "task_inversion"],
+)
+def test_a_scenario_of_each_kind_runs(poq, tmp_path: Path, name: str) -> None:
+    done = poq("run", name, "--rounds", 60, "--replications", 2, "--out", "out")
+    assert done.code == 0
+    results = poq_abm.read_results(tmp_path / "out")
+    treatments = len(list(load(name).treatments()))
+    assert len(results.replications) == 2 * treatments
+
+
+def test_trust_is_stored_where_it_is_asked_for(poq, tmp_path: Path) -> None:
+    poq("run", "trust_saturation", "--rounds", 60, "--replications", 2, "--out", "with")
+    poq("run", "model_downgrade", "--rounds", 60, "--replications", 2, "--out", "without")
+    assert (tmp_path / "with" / "trust.parquet").is_file()
+    assert not (tmp_path / "without" / "trust.parquet").exists()
+    stored = poq_abm.read_results(tmp_path / "with")
+    assert len(stored.trust) == 10 * 2 * 3 * 10  # treatments, replications, entries, evaluators
+
+
+def test_engines_print_the_same_table_under_attack(poq) -> None:
+    options = ("--rounds", 60, "--replications", 2)
+    compiled = poq("run", "collusion_ring", *options, "--out", "a").out.replace("Results: a", "")
+    agents = poq("run", "collusion_ring", *options, "--engine", "agents", "--out", "b")
+    assert agents.out.replace("Results: b", "") == compiled

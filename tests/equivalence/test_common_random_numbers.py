@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,9 @@ def test_another_k_keeps_record_node_and_the_first_members(
     [
         {"mechanism__reference": "leave_one_out"},
         {"mechanism__aggregation": "mean"},
+        {"mechanism__aggregation": "median"},
+        {"mechanism__aggregation": "trust_weighted", "mechanism__trust": {"update": "hedge"}},
+        {"mechanism__trust": {"update": "gold", "per_task": True, "gold_share": 0.5}},
         {"mechanism__alpha_inference": 7.0},
         {"mechanism__beta_inference": 0.0},
         {"mechanism__alpha_evaluator": 0.5},
@@ -82,6 +86,61 @@ def test_rules_and_coefficients_leave_every_draw_and_score(
 ) -> None:
     columns = (*DRAWS, "scores", "truth")
     assert_same_columns(trace_of(key), trace_of(key, **change), columns)
+
+
+LIAR = {"name": "intermittent", "p": 0.5, "inner": {"name": "noise", "sigma": 2.0}}
+SPREAD = {"noise_sd": 0.5, "bias_sd": 0.5}
+SPREAD_OUT = [{**group, **SPREAD} for group in POPULATION["evaluators"]]
+
+
+@property_test
+@given(keys, st.integers(1, 6), st.sampled_from(["uniform", "round_robin", "weighted"]))
+def test_another_k_keeps_noise_and_misreports_of_the_first_members(
+    key: tuple[int, int, int], size: int, schedule: str
+) -> None:
+    changes = {
+        "population": {**POPULATION, "evaluators": SPREAD_OUT},
+        "malicious": {"share": 0.5, "behaviour": LIAR},
+        "schedule": schedule,
+    }
+    whole = trace_of(key, mechanism__committee_size=6, **changes)
+    part = trace_of(key, mechanism__committee_size=size, **changes)
+    assert_same_columns(part, whole, ("task", "record", "node", "truth"))
+    assert np.array_equal(part.committee, whole.committee[:, :size])
+    assert np.array_equal(part.scores, whole.scores[:, :size])
+
+
+@pytest.mark.parametrize("name", ["boost", "noise", "copycat", "collude", "constant"])
+@property_test
+@given(key=keys, group=st.integers(0, 2))
+def test_one_groups_behaviour_leaves_every_draw_and_all_other_scores(
+    name: str, key: tuple[int, int, int], group: int
+) -> None:
+    deviating = [dict(entry) for entry in SPREAD_OUT]
+    deviating[group]["behaviour"] = {"name": name}
+    one = trace_of(key, population={**POPULATION, "evaluators": SPREAD_OUT})
+    other = trace_of(key, population={**POPULATION, "evaluators": deviating})
+    assert_same_columns(one, other, (*DRAWS, "truth"))
+    first = np.cumsum([4, 3, 2, 1])[group]  # inference nodes, then groups of 3, 2 and 1
+    own = (other.committee >= first) & (other.committee < first + 3 - group)
+    assert 0 < own.sum() < own.size
+    assert np.array_equal(one.scores[~own], other.scores[~own])
+    assert not np.array_equal(one.scores[own], other.scores[own])
+
+
+@property_test
+@given(keys)
+def test_a_larger_malicious_share_leaves_the_smaller_ones_reports(
+    key: tuple[int, int, int],
+) -> None:
+    """Each step adds a liar; those who are honest under both shares report the same."""
+    traces = [
+        trace_of(key, malicious={"share": count / 6, "behaviour": LIAR}) for count in range(7)
+    ]
+    for few, more in pairwise(traces):
+        assert_same_columns(few, more, (*DRAWS, "truth"))
+        changed = np.unique(few.committee[few.scores != more.scores])
+        assert changed.size == 1
 
 
 @property_test

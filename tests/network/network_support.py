@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 import poq_abm
+from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game, build_game
 from poq_abm.network.ledger import Ledger, open_ledger
-from poq_abm.network.rounds import open_desk, play_rounds
+from poq_abm.network.memory import Memory, open_memory
+from poq_abm.network.model import PoQModel
+from poq_abm.network.rounds import play_rounds
 from poq_abm.network.trace import Trace, open_trace
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
@@ -57,6 +60,13 @@ def small_profile(
     )
 
 
+def memory_of(game: Game, scenario: Scenario, replication: int = 0) -> Memory:
+    key = (scenario.seed, replication)
+    memory = open_memory(game.rules, game.tables, game.conduct, *key, scenario.rounds)
+    memory.trust_log.fill(np.nan)
+    return memory
+
+
 def play_compiled(
     game: Game,
     scenario: Scenario,
@@ -65,9 +75,16 @@ def play_compiled(
     *,
     replication: int = 0,
     ledger: Ledger | None = None,
+    memory: Memory | None = None,
+    plain: bool | None = None,
 ) -> tuple[Ledger, Trace]:
-    """Play a stretch in the compiled loop; return the ledger and the stretch's trace."""
+    """Play a stretch in the compiled loop; return the ledger and the stretch's trace.
+
+    ``plain`` chooses the loop; by default the game does.
+    """
+    plain = game.plain if plain is None else plain
     ledger = open_ledger(game.population.size) if ledger is None else ledger
+    memory = memory_of(game, scenario, replication) if memory is None else memory
     trace = open_trace(last - first, game.rules.committee_size)
     desk = open_desk(game.rules, game.nodes)
     play_rounds(
@@ -80,9 +97,22 @@ def play_compiled(
         game.nodes,
         desk,
         ledger,
+        None if plain else game.conduct,
+        None if plain else memory,
         trace,
+        game.compiled_plugin,
     )
     return ledger, trace
+
+
+def model_of(
+    game: Game, scenario: Scenario, replication: int = 0, start: int = 0, **classes: Any
+) -> PoQModel:
+    """A model about to play round ``start``; what its trust log does not hold yet is NaN."""
+    model = PoQModel(scenario, replication=replication, game=game, **classes)
+    model.memory.trust_log.fill(np.nan)
+    model.rounds_played = start
+    return model
 
 
 def assert_same_bits(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:

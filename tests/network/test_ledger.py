@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from network_support import game_of, play_compiled, published, small_profile
 
 from poq_abm.mechanism.rewards import inference_reward
+from poq_abm.network.desk import BATCH_ROUNDS
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import (
     BLOCK_ROUNDS,
@@ -23,7 +24,6 @@ from poq_abm.network.ledger import (
     open_ledger,
 )
 from poq_abm.network.model import PoQModel
-from poq_abm.network.rounds import BATCH_ROUNDS
 from poq_abm.network.trace import Trace
 from poq_abm.scenario import Scenario
 

@@ -273,7 +273,7 @@ class Reporting(EvaluatorNode):
 def test_a_report_that_is_no_score_stops_the_round(told: float) -> None:
     kind = type("Broken", (Reporting,), {"told": told})
     model = PoQModel(SCENARIO, game=GAME, evaluator_class=kind)
-    with pytest.raises(poq_abm.InputError, match=r"round 0: evaluator node \d+ \(Broken\)"):
+    with pytest.raises(poq_abm.InputError, match=r"round 0: evaluator node \d+ \(Broken honest\)"):
         model.step()
 
 

@@ -4,11 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from poq_abm.network.checking import check_playable, profile_of
 from poq_abm.scenario import ScenarioError, find_scenario, library, load, scenario_names
 
 
 def test_what_ships() -> None:
-    assert scenario_names() == ["committee_size", "cost_aware_poq", "cost_weight", "many_nodes"]
+    assert scenario_names() == [
+        "adversary_sweep",
+        "collusion_ring",
+        "committee_size",
+        "committee_tradeoff",
+        "cost_aware_poq",
+        "cost_weight",
+        "many_nodes",
+        "model_downgrade",
+        "task_inversion",
+        "trust_saturation",
+    ]
 
 
 @pytest.mark.parametrize("name", scenario_names())
@@ -47,6 +59,25 @@ def test_many_nodes() -> None:
     assert scenario.population.inference_nodes == 2000
     assert scenario.population.evaluator_nodes == 500
     assert scenario.mechanism.committee_size == 5
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_every_scenario_is_playable(name: str) -> None:
+    scenario = load(name)
+    base = scenario.replace({"sweep": {}}) if "profile" not in scenario.sweep else scenario
+    check_playable(scenario, profile_of(base))
+
+
+def test_the_adversary_sweep_is_as_large_as_announced() -> None:
+    scenario = load("adversary_sweep")
+    treatments = [treatment.scenario for treatment in scenario.treatments()]
+    assert len(treatments) == 600
+    assert len(treatments) * scenario.replications * scenario.rounds == 60_000_000
+    assert {t.mechanism.aggregation for t in treatments} >= {"mean", "median", "trust_weighted"}
+    attacks = {t.malicious.behaviour["name"] for t in treatments}
+    assert attacks == {"noise", "boost", "sabotage", "intermittent"}
+    assert {t.malicious.share for t in treatments} == {0.0, 0.1, 0.2, 0.3, 0.4, 0.5}
+    assert {t.mechanism.committee_size for t in treatments} == {1, 3, 5, 7, 9}
 
 
 def test_the_crossings_announced_in_cost_weight() -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from scenario_support import POPULATION, error, errors, small
 
+from poq_abm.mechanism.aggregation import Aggregation
+from poq_abm.mechanism.trust import TrustReference, TrustUpdate
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Population, schema
 
 
@@ -20,6 +24,21 @@ def test_defaults() -> None:
         "mechanism": {
             "committee_size": 3,
             "aggregation": "mean",
+            "tau": 0.2,
+            "huber_bend": 1.345,
+            "mad_cutoff": 3.0,
+            "kappa": 0.5,
+            "trust": {
+                "update": "none",
+                "rate": 0.1,
+                "start": 1.0,
+                "minimum": 0.1,
+                "maximum": 5.0,
+                "reference": "inclusive",
+                "per_task": False,
+                "gold_share": 0.1,
+                "interval": 0,
+            },
             "reference": "inclusive",
             "alpha_inference": 1.0,
             "beta_inference": 0.3,
@@ -27,14 +46,26 @@ def test_defaults() -> None:
             "beta_evaluator": 0.3,
         },
         "population": None,
+        "synthetic": None,
+        "malicious": None,
         "sweep": {},
     }
     assert scenario.resolved()["population"]["inference"][1] == {
         "model": "phi3_mini_4k",
         "count": 2,
         "hardware": None,
-        "behaviour": "honest",
+        "behaviour": {"name": "honest"},
         "weight": 1.0,
+        "name": None,
+    }
+    assert scenario.resolved()["population"]["evaluators"][0] == {
+        "model": "sts_stsb",
+        "count": 1,
+        "hardware": None,
+        "behaviour": {"name": "honest"},
+        "bias_sd": 0.0,
+        "noise_sd": 0.0,
+        "stake": 1.0,
         "name": None,
     }
 
@@ -62,7 +93,15 @@ def test_defaults() -> None:
         ('profile: ""', "profile: must not be empty, got ''"),
         ('profile: "a\\nb"', "profile: must be printable"),
         ("profiles: x", "profiles: unknown key; did you mean 'profile'?"),
-        ("zzz: 1", "zzz: unknown key; known: 'extends', 'mechanism', 'name'"),
+        ("zzz: 1", "zzz: unknown key; known: 'extends', 'malicious', 'mechanism'"),
+        ("malicious: {share: 0.1}", "malicious.behaviour: this key is needed and has no default"),
+        ("malicious: {behaviour: boost}", "malicious.share: this key is needed and has no default"),
+        ("malicious: {share: 1.1, behaviour: boost}",
+         "malicious.share: must be at most 1, got 1.1"),
+        ("malicious: {share: -0.1, behaviour: boost}",
+         "malicious.share: must be at least 0, got -0.1"),
+        ("malicious: {share: 0.1, behaviour: {b: 3}}",
+         "malicious.behaviour: a behaviour needs a name, as in {name: boost, b: 3.0}"),
         ("tasks: {qa: 0.5, summarization: 0.4}", "tasks: the shares sum to 0.9, not to 1"),
         ("tasks: {}", "tasks: the shares sum to 0, not to 1"),
         ("tasks: {qa: 2, summarization: -1}", "tasks.qa: must be at most 1, got 2"),
@@ -94,6 +133,27 @@ def test_top_level_mistakes(extra: str, message: str) -> None:
         ("beta_inference: 1e999", "beta_inference: must be finite, got inf"),
         ("beta_inference: true", "beta_inference: must be a number, got true"),
         ("beta_inference: yes", "beta_inference: must be a number, got 'yes'"),
+        ("aggregation: medain", "aggregation: unknown rule 'medain'; did you mean 'median'?"),
+        ("tau: 0.5", "tau: must be less than 0.5, got 0.5"),
+        ("tau: -0.1", "tau: must be at least 0, got -0.1"),
+        ("huber_bend: 0", "huber_bend: must be greater than 0, got 0"),
+        ("mad_cutoff: 0", "mad_cutoff: must be greater than 0, got 0"),
+        ("kappa: 0", "kappa: must be greater than 0, got 0"),
+        ("kappa: 1.5", "kappa: must be at most 1, got 1.5"),
+        ("trust: {update: hegde}", "trust.update: must be one of 'none', 'multiplicative', "
+         "'relative', 'hedge', 'ema' or 'gold', got 'hegde'; did you mean 'hedge'?"),
+        ("trust: {rate: 0}", "trust.rate: must be greater than 0, got 0"),
+        ("trust: {rate: 1.5}", "trust.rate: must be at most 1, got 1.5"),
+        ("trust: {minimum: 0}", "trust.minimum: must be greater than 0, got 0"),
+        ("trust: {minimum: 6}",
+         "trust: minimum <= start <= maximum is needed, got 6, 1, 5"),
+        ("trust: {maximum: 0.5}",
+         "trust: minimum <= start <= maximum is needed, got 0.1, 1, 0.5"),
+        ("trust: {reference: mean}", "trust.reference: must be one of 'inclusive', "
+         "'leave_one_out' or 'median', got 'mean'; did you mean 'median'?"),
+        ("trust: {interval: -1}", "trust.interval: must be at least 0, got -1"),
+        ("trust: {gold_share: 2}", "trust.gold_share: must be at most 1, got 2"),
+        ("trust: {ratte: 0.1}", "trust.ratte: unknown key; did you mean 'rate'?"),
     ],
 )  # fmt: skip
 def test_mechanism_mistakes(entry: str, message: str) -> None:
@@ -109,8 +169,11 @@ def test_mechanism_mistakes(entry: str, message: str) -> None:
         ("{model: a, count: 1000001}", ".count: must be at most 1000000, got 1000001"),
         ("{model: a, weight: 0}", ".weight: must be greater than 0, got 0"),
         ("{model: a, weight: .inf}", ".weight: must be finite, got inf"),
-        ("{model: a, behaviour: onest}", ".behaviour: unknown behaviour 'onest'; did you mean "
-         "'honest'?"),
+        ("{model: a, behaviour: 3}", ".behaviour: must be a mapping of keys to values, got 3"),
+        ("{model: a, behaviour: {b: 3}}",
+         ".behaviour: a behaviour needs a name, as in {name: boost, b: 3.0}"),
+        ("{model: a, bias_sd: 1}", ".bias_sd: unknown key; known: 'behaviour', 'count', "
+         "'hardware', 'model', 'name', 'weight'"),
         ("{model: a, hardware: 4090}", ".hardware: must be text, got 4090"),
         ("{model: ' a'}", ".model: must be printable, without blanks around it, got ' a'"),
         ("a", ": must be a mapping of keys to values, got 'a'"),
@@ -201,9 +264,43 @@ def test_the_first_repetition_is_number_two() -> None:
     assert population.inference_labels == ("a", "a_2", "a_3")
 
 
-def test_known_names_are_looked_up_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(schema.BEHAVIOURS, "inference", ("honest", "lazy"))
-    assert InferenceGroup(model="a", behaviour="lazy").behaviour == "lazy"
+def test_a_bare_behaviour_is_one_without_parameters() -> None:
+    assert InferenceGroup(model="a", behaviour="lazy").behaviour == {"name": "lazy"}
+    spelt = {"name": "boost", "b": 2.0}
+    assert EvaluatorGroup(model="a", behaviour=spelt).behaviour == spelt
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    ["boost, b: 2.0", "{name: boost, b: 2.0}"],
+    ids=["beside the name", "as a mapping"],
+)
+def test_malicious_parameters_stand_beside_the_name_or_in_a_mapping(behaviour: str) -> None:
+    malicious = small(f"malicious: {{share: 0.3, behaviour: {behaviour}}}").malicious
+    assert malicious is not None
+    assert malicious.share == 0.3
+    assert malicious.behaviour == {"name": "boost", "b": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("bias_sd: -1", "bias_sd: must be at least 0, got -1"),
+        ("noise_sd: -0.5", "noise_sd: must be at least 0, got -0.5"),
+        ("noise_sd: .inf", "noise_sd: must be finite, got inf"),
+        ("stake: 0", "stake: must be greater than 0, got 0"),
+    ],
+)
+def test_evaluator_mistakes(entry: str, message: str) -> None:
+    text = f"population:\n  inference: [{{model: a}}]\n  evaluators: [{{model: b, {entry}}}]\n"
+    assert errors(text) == [f"bad.yaml:3: population.evaluators.0.{message}"]
+
+
+def test_the_rules_a_scenario_names_are_the_rules_there_are() -> None:
+    assert [name.upper() for name in schema.AGGREGATIONS] == [rule.name for rule in Aggregation]
+    for key, kinds in (("update", TrustUpdate), ("reference", TrustReference)):
+        named = get_args(schema.Trust.model_fields[key].annotation)
+        assert [name.upper() for name in named] == [kind.name for kind in kinds]
 
 
 def test_a_flood_of_mistakes_is_counted() -> None:

@@ -3,11 +3,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poq_abm.mechanism.aggregation import Aggregation, aggregate, mean
+from poq_abm.mechanism.aggregation import mean
 
 property_test = settings(deadline=None, derandomize=True, max_examples=200)
 committees = st.lists(st.floats(0.0, 10.0), min_size=1, max_size=30)
@@ -57,23 +56,3 @@ def test_the_mean_lies_between_the_extremes(scores: list[float]) -> None:
 def test_ten_is_never_exceeded_by_rounding() -> None:
     for count in range(1, 200):
         assert mean(np.full(count, 10.0), count) == 10.0
-
-
-def test_aggregating_leaves_the_scores_alone() -> None:
-    scores = np.array([9.0, 1.0, 4.0])
-    aggregate(Aggregation.MEAN, scores, 3)
-    assert scores.tolist() == [9.0, 1.0, 4.0]
-
-
-@property_test
-@given(committees)
-def test_aggregate_by_mean_is_the_mean(scores: list[float]) -> None:
-    array = np.array(scores)
-    assert aggregate(int(Aggregation.MEAN), array, array.size) == mean(array, array.size)
-    assert aggregate(Aggregation.MEAN, array, array.size) == mean(array, array.size)
-
-
-@pytest.mark.parametrize("rule", [-1, max(Aggregation) + 1, 99])
-def test_an_unknown_rule_is_refused(rule: int) -> None:
-    with pytest.raises(ValueError, match="unknown aggregation rule"):
-        aggregate(rule, np.array([1.0]), 1)

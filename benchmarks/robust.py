@@ -1,0 +1,142 @@
+"""What robustness costs: rules, trust and behaviours against the honest mean, in rounds per second.
+
+``python -m benchmarks.robust`` plays the compiled engine at (F, M, K) = (100, 50, 5) on one core,
+turn by turn. Each rule runs with honest nodes, each trust update with the rule ``trust_weighted``,
+each evaluator behaviour on a share of 0.3 of the evaluators and each inference behaviour on all
+inference nodes; a share of the rate of the mean with honest nodes is wanted of each. The second
+part times the scenario ``adversary_sweep`` with two workers; ``--quick`` leaves it out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+import poq_abm
+from benchmarks.machine import describe, on_one_core
+from benchmarks.measuring import Contestant, contest, spread
+from benchmarks.networks import Network, scenario_of
+from benchmarks.tables import print_values
+from benchmarks.values import measurement
+from poq_abm.behaviour.base import Parameter
+from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
+from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.experiment.results import run
+from poq_abm.mechanism.trust import TrustUpdate
+from poq_abm.network.model import PoQModel
+from poq_abm.scenario import Scenario
+from poq_abm.scenario.schema import AGGREGATIONS
+
+__all__ = ["BASELINE", "NETWORK", "SWEEP", "measure", "scenarios"]
+
+NETWORK = Network(100, 50, 5)
+BASELINE = "mean, all honest"
+SHARE = 0.3
+GOAL = 0.4
+SWEEP = "adversary_sweep"
+SWEEP_WORKERS = 2
+SWEEP_GOAL_S = 30.0
+TURN_S, QUICK_TURN_S = 0.25, 0.002
+
+
+def scenarios() -> dict[str, Scenario]:
+    """Return what is timed, by name; the first is the baseline."""
+    base = scenario_of(NETWORK)
+    changes: dict[str, dict[str, Any]] = {BASELINE: {}}
+    for rule in AGGREGATIONS:
+        if rule != "mean":
+            changes[f"rule {rule}"] = {"mechanism.aggregation": rule}
+    for update in TrustUpdate:
+        if update != TrustUpdate.NONE:
+            changes[f"trust {update.name.lower()}"] = {
+                "mechanism.aggregation": "trust_weighted",
+                "mechanism.trust.update": update.name.lower(),
+            }
+    resolved = base.resolved()["population"]
+    group = base.population.inference_labels[0]
+    for kind in EVALUATOR_BEHAVIOURS:
+        behaviour = {"name": kind.name, **_needed(kind.parameters, group)}
+        changes[f"evaluator {kind.name}"] = {"malicious": {"share": SHARE, "behaviour": behaviour}}
+    for deviation in INFERENCE_BEHAVIOURS:
+        model = resolved["inference"][0]["model"]
+        behaviour = {"name": deviation.name, **_needed(deviation.parameters, model)}
+        groups = [{**entry, "behaviour": behaviour} for entry in resolved["inference"]]
+        changes[f"inference {deviation.name}"] = {"population.inference": groups}
+    return {name: base.replace(change) for name, change in changes.items()}
+
+
+def _needed(parameters: Any, name: str) -> dict[str, str]:
+    """Return a value for every parameter that must be given; all such parameters are names."""
+    values: dict[str, str] = {}
+    for key, parameter in parameters.items():
+        if isinstance(parameter, Parameter) and parameter.required:
+            values[key] = name
+    return values
+
+
+def measure(repeats: int, *, quick: bool = False) -> dict[str, Any]:
+    """Return all rates relative to the baseline and the time of the sweep, ready for JSON."""
+    seconds = QUICK_TURN_S if quick else TURN_S
+    with on_one_core() as core:
+        machine = {**describe(), "core": core}
+        rates = contest([_contestant(name, s, seconds) for name, s in scenarios().items()], repeats)
+    rows = [
+        measurement(
+            name,
+            [rate / honest for rate, honest in zip(turns, rates[BASELINE], strict=True)],
+            "of the mean",
+            at_least=GOAL,
+        )
+        for name, turns in rates.items()
+        if name != BASELINE
+    ]
+    walls = [] if quick else [_time_sweep()]
+    rows.append(measurement(f"{SWEEP}, {SWEEP_WORKERS} workers", walls, "s", at_most=SWEEP_GOAL_S))
+    return {
+        "benchmark": f"robust, {NETWORK.label}",
+        "machine": machine,
+        "repeats": repeats,
+        "quick": quick,
+        "rounds_per_second": {name: spread(turns) for name, turns in rates.items()},
+        "measurements": rows,
+    }
+
+
+def _contestant(name: str, scenario: Scenario, seconds: float) -> Contestant:
+    model = PoQModel(scenario)
+    return Contestant(name, lambda rounds: model.run(model.rounds_played + rounds), seconds)
+
+
+def _time_sweep() -> float:
+    """Return the wall time of the whole sweep, its workers started and its code compiled before."""
+    scenario = poq_abm.load(SWEEP)
+    run(scenario.replace({"rounds": 10, "replications": 1}), n_jobs=SWEEP_WORKERS)
+    begun = time.perf_counter()
+    run(scenario, n_jobs=SWEEP_WORKERS)
+    return time.perf_counter() - begun
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print, as a table or as JSON."""
+    parser = argparse.ArgumentParser(prog="benchmarks.robust", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--repeats", type=int, default=7, help="turns of each contestant")
+    parser.add_argument("--quick", action="store_true", help="very short turns and no sweep")
+    chosen = parser.parse_args(arguments)
+    if chosen.repeats < 1:
+        parser.error("--repeats must be at least 1")
+    document = measure(chosen.repeats, quick=chosen.quick)
+    if chosen.json:
+        print(json.dumps(document, indent=2))
+    else:
+        print_values(document)
+        rate = document["rounds_per_second"][BASELINE]["median"]
+        print(f"{BASELINE}: {rate / 1e6:.2f} million rounds per second")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""``poq rules`` and ``poq behaviours``: what a scenario can name, with formula and source."""
+
+from __future__ import annotations
+
+__all__ = ["behaviours", "rules"]
+
+
+def rules() -> None:
+    """List the aggregation rules and trust updates, with formula and source."""
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.mechanism import aggregation, trust  # noqa: PLC0415
+
+    weighted = {"trust_weighted": "weighted_mean", "trust_weighted_median": "weighted_median"}
+    names = [rule.name.lower() for rule in aggregation.Aggregation]
+    functions = {name: getattr(aggregation, weighted.get(name, name)) for name in names}
+    updates = {
+        update.name.lower(): getattr(trust, update.name.lower(), None)
+        for update in trust.TrustUpdate
+        if update.name != "NONE"
+    }
+    table = Table(show_lines=True)
+    for heading in ("kind", "name", "what it is"):
+        table.add_column(heading)
+    for kind, named in (("aggregation", functions), ("trust update", updates)):
+        for name, function in named.items():
+            table.add_row(kind, name, escape(_said(function)))
+    output_console().print(table)
+
+
+def _said(function: object) -> str:
+    """Return the sentence and the formula of a rule's docstring."""
+    if function is None:
+        return "multiplicative against the truth, on planted records only; ours"
+    text = str(function.__doc__).split(">>>")[0]
+    return " ".join(text.split())
+
+
+def behaviours() -> None:
+    """List the behaviours with role, traits, parameters, formula and source."""
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from poq_abm.behaviour.base import Role  # noqa: PLC0415
+    from poq_abm.behaviour.resolving import behaviours as known  # noqa: PLC0415
+    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+
+    table = Table(show_lines=True)
+    for heading in ("role", "name", "formula", "parameters", "traits", "source"):
+        table.add_column(heading)
+    roles: tuple[Role, ...] = ("evaluator", "inference")
+    for role in roles:
+        for kind in known(role).values():
+            traits = [name.replace("_", " ") for name, has in vars(kind.traits).items() if has]
+            parameters = [
+                f"{name} = {parameter.default}" if not parameter.required else f"{name} (needed)"
+                for name, parameter in kind.parameters.items()
+            ]
+            table.add_row(
+                role,
+                kind.name,
+                escape(kind.formula),
+                escape("\n".join(parameters)),
+                ", ".join(traits) or "-",
+                kind.source,
+            )
+    output_console().print(table)

@@ -1,0 +1,1 @@
+"""Pictures of tables: a DataFrame in, a matplotlib figure out."""

@@ -1,0 +1,160 @@
+"""Trust: a weight per evaluator that follows how far it deviates from the others.
+
+The deviation d = |s - c| / 10 and the multiplicative update are published (arXiv 2601.21189,
+Eq. 21); the other updates are ours, for comparison. Weights start at w0 and stay within
+[w_min, w_max].
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.jit import compiled
+from poq_abm.mechanism.aggregation.order_statistics import median
+from poq_abm.mechanism.rewards import SCORE_SCALE
+
+__all__ = [
+    "TrustReference",
+    "TrustUpdate",
+    "clip",
+    "deviation",
+    "ema",
+    "hedge",
+    "multiplicative",
+    "relative",
+    "update_weights",
+]
+
+
+class TrustUpdate(IntEnum):
+    """How a round changes the weights of its committee."""
+
+    NONE = 0
+    MULTIPLICATIVE = 1  #: published, Eq. 21
+    RELATIVE = 2  #: against the committee's median deviation
+    HEDGE = 3  #: exponential weights against the committee's mean deviation
+    EMA = 4  #: exponential moving average of closeness
+    GOLD = 5  #: Eq. 21 against the truth, on planted records only
+
+
+class TrustReference(IntEnum):
+    """What the deviation is measured from."""
+
+    INCLUSIVE = 0  #: the consensus (published)
+    LEAVE_ONE_OUT = 1  #: the consensus of the others
+    MEDIAN = 2  #: the committee's median
+
+
+@compiled
+def deviation(score: float, reference: float) -> float:
+    """Return d = |s - c| / 10, in [0, 1]; published.
+
+    >>> deviation(7.0, 5.0)
+    0.2
+    """
+    return abs(score - reference) / SCORE_SCALE
+
+
+@compiled
+def clip(weight: float, low: float, high: float) -> float:
+    """Return the weight, pulled into [low, high].
+
+    >>> clip(7.0, 0.1, 5.0)
+    5.0
+    """
+    return min(max(weight, low), high)
+
+
+@compiled
+def multiplicative(weight: float, rate: float, d: float, low: float, high: float) -> float:
+    """Return clip(w (1 + lambda (0.5 - d)), w_min, w_max); published, Eq. 21.
+
+    Every evaluator with a deviation below one half gains weight, until all are at w_max and the
+    rule has become the mean.
+
+    >>> multiplicative(1.0, 0.1, 0.2, 0.1, 5.0)
+    1.03
+    """
+    return clip(weight * (1.0 + rate * (0.5 - d)), low, high)
+
+
+@compiled
+def relative(
+    weight: float, rate: float, d: float, typical: float, low: float, high: float
+) -> float:
+    """Return clip(w (1 + lambda (d_med - d)), w_min, w_max), d_med the committee's median; ours.
+
+    Half of a committee loses weight, whatever the level of its deviations.
+
+    >>> relative(1.0, 0.5, 0.3, 0.1, 0.1, 5.0)
+    0.9
+    """
+    return clip(weight * (1.0 + rate * (typical - d)), low, high)
+
+
+@compiled
+def hedge(weight: float, rate: float, d: float, mean: float, low: float, high: float) -> float:
+    """Return clip(w exp(lambda (d_mean - d)), w_min, w_max), d_mean the committee's mean; ours.
+
+    Exponential weights (Freund and Schapire 1997) with the committee's mean as the zero of loss.
+
+    >>> hedge(1.0, 0.5, 0.2, 0.2, 0.1, 5.0)
+    1.0
+    """
+    return clip(weight * math.exp(rate * (mean - d)), low, high)
+
+
+@compiled
+def ema(weight: float, rate: float, d: float, low: float, high: float) -> float:
+    """Return (1 - lambda) w + lambda (w_min + (w_max - w_min)(1 - d)); ours.
+
+    The weight tends to a level that depends on the evaluator's usual closeness and does not
+    saturate.
+
+    >>> ema(1.0, 0.5, 0.0, 0.0, 5.0)
+    3.0
+    """
+    return clip((1.0 - rate) * weight + rate * (low + (high - low) * (1.0 - d)), low, high)
+
+
+@compiled
+def update_weights(
+    update: int,
+    rate: float,
+    low: float,
+    high: float,
+    weights: NDArray[np.float64],
+    deviations: NDArray[np.float64],
+    count: int,
+    ordered: NDArray[np.float64],
+) -> None:
+    """Update the first ``count`` weights of a committee in place; ``ordered`` is scratch.
+
+    ``deviations`` are those of the same members; under ``gold`` they must be from the truth.
+
+    >>> import numpy as np
+    >>> weights = np.ones(2)
+    >>> update_weights(1, 0.1, 0.1, 5.0, weights, np.array([0.2, 0.7]), 2, np.empty(2))
+    >>> weights.round(3).tolist()
+    [1.03, 0.98]
+    """
+    typical, mean = 0.0, 0.0
+    if update == TrustUpdate.RELATIVE:
+        typical = median(deviations, count, ordered)
+    elif update == TrustUpdate.HEDGE:
+        for k in range(count):
+            mean += deviations[k] / count
+    for k in range(count):
+        weight, d = weights[k], deviations[k]
+        if update == TrustUpdate.RELATIVE:
+            weights[k] = relative(weight, rate, d, typical, low, high)
+        elif update == TrustUpdate.HEDGE:
+            weights[k] = hedge(weight, rate, d, mean, low, high)
+        elif update == TrustUpdate.EMA:
+            weights[k] = ema(weight, rate, d, low, high)
+        else:
+            weights[k] = multiplicative(weight, rate, d, low, high)

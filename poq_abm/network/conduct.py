@@ -1,0 +1,127 @@
+"""From the behaviours of a population to the columns both engines read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.behaviour.attacks import Attack
+from poq_abm.behaviour.base import Behaviour
+from poq_abm.behaviour.resolving import resolve
+from poq_abm.network.columns import Conduct, Ploy, Trait
+from poq_abm.network.population import Population
+
+__all__ = ["build_conduct", "is_plain", "model_really_run", "plugins", "reported_cost"]
+
+_HONEST_EVALUATOR = {
+    Trait.ATTACK: float(Attack.HONEST),
+    Trait.AMOUNT: 0.0,
+    Trait.PROBABILITY: 1.0,
+    Trait.WAKE_TRUST: -math.inf,
+    Trait.WAKE_JOBS: 0.0,
+    Trait.TARGET: -1.0,
+    Trait.RESET_TRUST: -math.inf,
+    Trait.MALICIOUS: 0.0,
+    Trait.NOISE_SD: 0.0,
+    Trait.BIAS_SD: 0.0,
+}
+_HONEST_INFERENCE = {
+    Ploy.LIFT: 0.0,
+    Ploy.FIXED: math.nan,
+    Ploy.GROUP: 0.0,
+    Ploy.DEVIATES: 0.0,
+}
+
+
+def build_conduct(population: Population) -> Conduct:
+    """Return what every node does, from the behaviours of the population."""
+    labels = [group.label for group in population.groups if group.role == "inference"]
+    evaluator_rows = [
+        _evaluator_row(resolve("evaluator", spec), labels) if role == "evaluator" else None
+        for role, spec in population.behaviours
+    ]
+    inference_rows = [
+        _inference_row(resolve("inference", spec)) if role == "inference" else None
+        for role, spec in population.behaviours
+    ]
+    first = population.inference_count
+    evaluators = np.array([evaluator_rows[b] for b in population.behaviour[first:]])
+    inference = np.array([inference_rows[b] for b in population.behaviour[:first]])
+    inference[:, Ploy.GROUP] = population.group[:first]
+    groups = [population.groups[g] for g in population.group[first:]]
+    evaluators[:, Trait.NOISE_SD] = [group.noise_sd for group in groups]
+    evaluators[:, Trait.BIAS_SD] = [group.bias_sd for group in groups]
+    return Conduct(evaluators, inference)
+
+
+def plugins(population: Population) -> tuple[Behaviour | None, ...]:
+    """Return the users' own behaviours in play, in the places of ``population.behaviours``."""
+    return tuple(
+        resolve(role, spec).get("plugin") if role == "evaluator" else None
+        for role, spec in population.behaviours
+    )
+
+
+def is_plain(conduct: Conduct) -> bool:
+    """Return whether every node is honest and deterministic."""
+    evaluators, inference = conduct
+    return bool(
+        (evaluators[:, Trait.ATTACK] == Attack.HONEST).all()
+        and (evaluators[:, [Trait.NOISE_SD, Trait.BIAS_SD]] == 0.0).all()
+        and (inference[:, Ploy.LIFT] == 0.0).all()
+        and np.isnan(inference[:, Ploy.FIXED]).all()
+    )
+
+
+def model_really_run(population: Population, models: Sequence[str]) -> NDArray[np.int64]:
+    """Return the index of the model that every inference node answers with, shape (F,)."""
+    index = {model: i for i, model in enumerate(models)}
+    run = [
+        resolve(role, spec).get("model") if role == "inference" else None
+        for role, spec in population.behaviours
+    ]
+    first = population.inference_count
+    named = [population.groups[g].model for g in population.group[:first]]
+    behaviours = population.behaviour[:first]
+    chosen = [run[b] or name for b, name in zip(behaviours, named, strict=True)]
+    return np.array([index[model] for model in chosen], dtype=np.int64)
+
+
+def reported_cost(population: Population) -> NDArray[np.float64]:
+    """Return the cost that enters every inference node's reward, shape (F,)."""
+    factor = [
+        resolve(role, spec).get("cost_factor", 1.0) if role == "inference" else 1.0
+        for role, spec in population.behaviours
+    ]
+    first = population.inference_count
+    result: NDArray[np.float64] = (
+        population.cost[:first] * np.array(factor)[population.behaviour[:first]]
+    )
+    return result
+
+
+def _evaluator_row(columns: dict[str, Any], labels: list[str]) -> list[float]:
+    row = dict(_HONEST_EVALUATOR)
+    if "plugin" in columns:
+        row[Trait.ATTACK] = float(Attack.PLUGIN)
+    for name, value in columns.items():
+        if name == "plugin":
+            continue
+        if name == "target":
+            value = -1.0 if value is None else float(labels.index(value))  # noqa: PLW2901
+        row[Trait[name.upper()]] = float(value)
+    row[Trait.MALICIOUS] = float(row[Trait.ATTACK] != Attack.HONEST)
+    return [row[trait] for trait in Trait]
+
+
+def _inference_row(columns: dict[str, Any]) -> list[float]:
+    row = dict(_HONEST_INFERENCE)
+    for name, value in columns.items():
+        if name.upper() in Ploy.__members__:
+            row[Ploy[name.upper()]] = float(value)
+    row[Ploy.DEVIATES] = float(bool(columns))
+    return [row[ploy] for ploy in Ploy]

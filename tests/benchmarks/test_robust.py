@@ -1,0 +1,65 @@
+"""The benchmark of rules and behaviours runs and reports everything it promises."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import robust
+from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
+from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.mechanism.trust import TrustUpdate
+from poq_abm.scenario.schema import AGGREGATIONS
+
+SPREAD = {"min", "lower_quartile", "median", "upper_quartile", "max"}
+
+
+def expected() -> set[str]:
+    return (
+        {f"rule {rule}" for rule in AGGREGATIONS if rule != "mean"}
+        | {f"trust {update.name.lower()}" for update in TrustUpdate if update}
+        | {f"evaluator {kind.name}" for kind in EVALUATOR_BEHAVIOURS}
+        | {f"inference {kind.name}" for kind in INFERENCE_BEHAVIOURS}
+    )
+
+
+def test_quick_mode_has_all_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert robust.main(["--json", "--quick", "--repeats", "1"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert set(document["machine"]) >= {"cpu", "python", "numba", "core"}
+    assert set(document["rounds_per_second"]) == expected() | {robust.BASELINE}
+    assert all(set(rate) == SPREAD for rate in document["rounds_per_second"].values())
+    rows = {row["name"]: row for row in document["measurements"]}
+    *contests, sweep = rows
+    assert set(contests) == expected()
+    for name in contests:
+        row = rows[name]
+        assert row["goal"] == 0.4
+        assert row["goal_is"] == "at least"
+        assert row["met"] is (row["value"] >= 0.4)
+    assert rows[sweep]["value"] is None, "not timed in quick mode"
+    assert rows[sweep]["met"] is None
+
+
+def test_every_contestant_differs_from_the_baseline_where_it_should() -> None:
+    scenarios = robust.scenarios()
+    assert next(iter(scenarios)) == robust.BASELINE
+    base = scenarios[robust.BASELINE]
+    assert (base.population.inference_nodes, base.population.evaluator_nodes) == (100, 50)
+    assert base.mechanism.committee_size == 5
+    assert all(s == base for name, s in scenarios.items() if name == robust.BASELINE)
+    assert [name for name, s in scenarios.items() if s == base] in (
+        [robust.BASELINE],
+        [robust.BASELINE, "inference honest"],
+    )
+
+
+def test_the_sweep_is_that_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = []
+    monkeypatch.setattr(robust, "run", lambda scenario, n_jobs: played.append((scenario, n_jobs)))
+    assert robust._time_sweep() >= 0.0
+    scenario, workers = played[-1]
+    assert workers == 2
+    rounds = len(list(scenario.treatments())) * scenario.replications * scenario.rounds
+    assert rounds == 60_000_000

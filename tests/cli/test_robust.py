@@ -1,0 +1,95 @@
+"""The verbs that list rules and behaviours, and the one that checks the robust mechanism."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from poq_abm.analysis import robust
+from poq_abm.behaviour.base import Role
+from poq_abm.behaviour.resolving import behaviours
+from poq_abm.cli import tables
+from poq_abm.mechanism.trust import TrustUpdate
+from poq_abm.scenario.schema import AGGREGATIONS
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables be so wide that no cell is broken."""
+    monkeypatch.setattr(tables, "output_console", lambda: Console(width=2000))
+
+
+def listed(printed: str) -> dict[tuple[str, str], str]:
+    """Return the rows of a printed table by their first two cells."""
+    rows: dict[tuple[str, str], str] = {}
+    last = ("", "")
+    for line in printed.splitlines():
+        cells = [cell.strip() for cell in line.strip("│").split("│")]
+        if len(cells) < 3:
+            continue
+        if cells[0]:
+            last = (cells[0], cells[1])
+        rows[last] = rows.get(last, "") + " " + " | ".join(cells)
+    return rows
+
+
+@pytest.mark.usefixtures("wide")
+def test_rules_lists_every_rule_and_update_with_its_source(poq) -> None:
+    done = poq("rules")
+    rows = listed(done.out)
+    updates = [update.name.lower() for update in TrustUpdate if update.name != "NONE"]
+    wanted = {("aggregation", name) for name in AGGREGATIONS}
+    wanted |= {("trust update", name) for name in updates}
+    assert done.code == 0
+    assert set(rows) == wanted
+    for name, row in rows.items():
+        assert any(word in row.lower() for word in ("published", "named by", "ours", "yuma")), name
+
+
+@pytest.mark.usefixtures("wide")
+def test_rules_prints_formulas_as_they_are_written(poq) -> None:
+    rows = listed(poq("rules").out)
+    for name, formula in {
+        ("aggregation", "mean"): "c = (1 / K) sum_k s_k",
+        ("aggregation", "trimmed_mean"): "floor(tau K)",
+        ("aggregation", "trust_weighted"): "sum_k w_k s_k / sum_k w_k",
+        ("aggregation", "stake_median"): "sum_k S_k [s_k >= s] >= kappa sum_k S_k",
+        ("trust update", "multiplicative"): "w (1 + lambda (0.5 - d))",
+    }.items():
+        assert formula in rows[name]
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("role", ["evaluator", "inference"])
+def test_behaviours_lists_every_one(poq, role: Role) -> None:
+    done = poq("behaviours")
+    rows = {name: row for (kind, name), row in listed(done.out).items() if kind == role}
+    assert done.code == 0
+    assert set(rows) == set(behaviours(role))
+    for name, kind in behaviours(role).items():
+        assert kind.formula in rows[name]
+        assert kind.source in rows[name]
+        assert all(key in rows[name] for key in kind.parameters)
+        traits = [trait.replace("_", " ") for trait, has in vars(kind.traits).items() if has]
+        assert all(trait in rows[name] for trait in traits)
+
+
+def test_reproduce_robust_agrees_and_keeps_sources_apart(poq) -> None:
+    done = poq("reproduce", "robust")
+    assert done.code == 0
+    assert "MISSES" not in done.out
+    said = " ".join(done.out.split())
+    assert "only the abstract and three formulas are known to us" in said
+    assert "our reconstruction" in said
+    assert "our defaults" in said
+    assert all(kind in done.out for kind in ("claim", "consequence", "not confirmed"))
+
+
+def test_an_altered_consequence_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
+    altered = {**robust.BOOST_BIAS, "median": {0.3: 0.81}}
+    monkeypatch.setattr(robust, "BOOST_BIAS", altered)
+    done = poq("reproduce", "robust")
+    assert done.code == 1
+    missed = [line for line in done.out.splitlines() if "MISSES" in line]
+    assert len(missed) == 1
+    assert "median, share 0.3" in missed[0]

@@ -1,0 +1,53 @@
+"""Drift and inflation against the honest twin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import poq_abm
+from poq_abm.experiment.twins import honest_twin
+from poq_abm.scenario import Scenario
+
+BOOST = {"share": 0.34, "behaviour": {"name": "boost", "b": 2.0}}
+
+
+def test_an_honest_run_is_its_own_twin(small: Scenario) -> None:
+    replications = poq_abm.run(small).replications
+    assert (replications["consensus_drift"] == 0.0).all()
+    assert (replications["payout_inflation"] == 0.0).all()
+
+
+def test_drift_is_what_the_deviation_did(small: Scenario) -> None:
+    contested = small.replace({"malicious": BOOST})
+    contested_run = poq_abm.run(contested, trace=True)
+    honest_run = poq_abm.run(small, trace=True)
+    moved = contested_run.rounds["consensus"] - honest_run.rounds["consensus"]
+    expected = moved.groupby(contested_run.rounds["replication"]).mean()
+    drift = contested_run.replications["consensus_drift"]
+    np.testing.assert_allclose(drift, expected, rtol=0, atol=1e-12)
+    assert (drift > 0.3).all(), "one of three adds up to two points"
+
+
+def test_inflation_is_all_pay_over_the_twins(small: Scenario) -> None:
+    contested = poq_abm.run(small.replace({"malicious": BOOST}))
+    honest = poq_abm.run(small)
+    paid, due = (r.nodes.groupby("replication")["reward_total"].sum() for r in (contested, honest))
+    expected = (paid / due - 1.0).to_numpy()
+    assert contested.replications["payout_inflation"].to_numpy() == pytest.approx(expected)
+
+
+def test_the_twin_keeps_noise_trust_and_everything_else(small: Scenario) -> None:
+    scenario = small.replace(
+        {
+            "malicious": BOOST,
+            "population.evaluators.0.noise_sd": 1.0,
+            "population.inference.0.behaviour": {"name": "judge_hack", "b": 1.0},
+            "mechanism.trust.update": "ema",
+        }
+    )
+    twin = honest_twin(scenario)
+    assert twin.malicious is None
+    assert twin.population.inference[0].behaviour == {"name": "honest"}
+    assert twin.population.evaluators[0].noise_sd == 1.0
+    assert twin.mechanism == scenario.mechanism
