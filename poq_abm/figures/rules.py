@@ -37,6 +37,7 @@ SHARES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 _TOP = 10.0
 _NORMAL_95 = 1.959963984540054
 _MARKERS = "osD^vP*X<>"
+_DASHES = ("-", "--", "-.", ":")  # lines that coincide stay visible under each other
 _GREY = "0.75"
 
 
@@ -147,6 +148,7 @@ def bias_by_share(frame: pd.DataFrame, highlight: str | None = None) -> Figure:
             yerr=[line["bias"] - line["low"], line["high"] - line["bias"]],
             color=_GREY if muted else colours[rule],
             marker=None if muted else _MARKERS[number % len(_MARKERS)],
+            linestyle="-" if muted or highlight else _DASHES[number % len(_DASHES)],
             linewidth=1.0 if muted else 1.8,
             markersize=5.0,
             zorder=2 if muted else 3,
