@@ -21,7 +21,8 @@ def announce_compilation() -> None:
 
     if not is_cached(play_rounds):
         Console(stderr=True).print(
-            "Compiling the round loop; this happens once and takes a quarter of a minute.", style="dim"
+            "Compiling the round loop; this happens once and takes a quarter of a minute.",
+            style="dim",
         )
 
 

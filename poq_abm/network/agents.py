@@ -15,7 +15,7 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.mechanism.aggregation import Aggregation, aggregate
+from poq_abm.mechanism.aggregation import Aggregation, aggregate, weighs_by_trust
 from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
 from poq_abm.mechanism.rewards import SCORE_SCALE, closeness, evaluator_reward, inference_reward
@@ -261,7 +261,7 @@ class Scheduler(mesa.Agent):
         game, desk = self.model.game, self._desk
         if game.rules.aggregation == Aggregation.STAKE_MEDIAN:
             desk.weights[:] = game.nodes.stake[committee]
-        elif not game.plain:
+        elif not game.plain and weighs_by_trust(game.rules.aggregation):
             desk.weights[:] = self.model.memory.trust[committee, self.column]
         return aggregate(
             game.rules.aggregation,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poq_abm.behaviour.base import Behaviour
 from poq_abm.errors import InputError
-from poq_abm.mechanism.aggregation import Aggregation
+from poq_abm.mechanism.aggregation import Aggregation, weighs_by_trust
 from poq_abm.mechanism.reference import Reference
 from poq_abm.mechanism.schedule import Schedule, thresholds
 from poq_abm.mechanism.trust import TrustReference, TrustUpdate
@@ -40,7 +40,6 @@ _PARAMETERS = {
     Aggregation.MAD_FILTER: "mad_cutoff",
     Aggregation.STAKE_MEDIAN: "kappa",
 }
-_BY_TRUST = (Aggregation.TRUST_WEIGHTED, Aggregation.TRUST_WEIGHTED_MEDIAN)
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def build_game(scenario: Scenario, profile: Profile) -> Game:
         tasks=tuple(shares),
         records=profile.records,
         plugins=plugins(population),
-        plain=is_plain(conduct) and not (learns or contested or rules.aggregation in _BY_TRUST),
+        plain=is_plain(conduct) and not (learns or contested or weighs_by_trust(rules.aggregation)),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.network.columns import Conduct, Rules, Tables, Trait
-from poq_abm.network.tally import GRID_CELLS, REWARD_CELLS, Kind
+from poq_abm.network.tally import GRID_CELLS, REWARD_CELLS, Kind, reward_scale
 from poq_abm.streams import Purpose, normal
 
 __all__ = ["Counter", "Memory", "State", "open_memory"]
@@ -43,6 +43,7 @@ class Memory(NamedTuple):
     trust_log: NDArray[np.float64]  #: (entries, M, 1 or tasks) weights at every interval
     grid: NDArray[np.int64]  #: (cells, cells) rounds by consensus and truth
     reward_counts: NDArray[np.int64]  #: (4, cells) rewards by :class:`poq_abm.network.tally.Kind`
+    reward_scales: NDArray[np.float64]  #: (2,) cells a token spans: inference, evaluators
 
 
 def open_memory(
@@ -65,4 +66,10 @@ def open_memory(
         trust_log=np.empty((entries, evaluators, columns)),
         grid=np.zeros((GRID_CELLS, GRID_CELLS), np.int64),
         reward_counts=np.zeros((len(Kind), REWARD_CELLS), np.int64),
+        reward_scales=np.array(
+            [
+                reward_scale(REWARD_CELLS, rules.alpha_inference, rules.beta_inference),
+                reward_scale(REWARD_CELLS, rules.alpha_evaluator, rules.beta_evaluator),
+            ]
+        ),
     )

@@ -16,7 +16,7 @@ from poq_abm.mechanism.trust import TrustReference, TrustUpdate, deviation, upda
 from poq_abm.network.columns import Conduct, Ploy, Rules, Trait
 from poq_abm.network.desk import Desk
 from poq_abm.network.memory import Counter, Memory, State
-from poq_abm.network.tally import Kind, count_pair, count_reward, reward_scale
+from poq_abm.network.tally import Kind, count_pair, count_reward
 from poq_abm.streams import Purpose, normal, uniform
 
 __all__ = ["Plugin", "close_round", "count_round", "measure", "member_report", "report_all"]
@@ -146,10 +146,8 @@ def count_round(
     count_pair(memory.grid, consensus, truth)
     beta = rules.beta_inference
     kind = Kind.HONEST_INFERENCE + int(conduct.inference[node, Ploy.DEVIATES])
-    scale = reward_scale(counts, rules.alpha_inference, beta)
-    count_reward(counts, kind, reward, beta, scale)
-    beta = rules.beta_evaluator
-    scale = reward_scale(counts, rules.alpha_evaluator, beta)
+    count_reward(counts, kind, reward, beta, memory.reward_scales[0])
+    beta, scale = rules.beta_evaluator, memory.reward_scales[1]
     for k in range(rules.committee_size):
         malicious = int(conduct.evaluators[desk.committee[k], Trait.MALICIOUS])
         kind = Kind.HONEST_EVALUATOR + malicious

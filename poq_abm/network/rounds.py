@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from poq_abm.jit import compiled, compiled_loop
-from poq_abm.mechanism.aggregation import Aggregation, aggregate
+from poq_abm.mechanism.aggregation import Aggregation, aggregate, weighs_by_trust
 from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
 from poq_abm.mechanism.rewards import closeness, evaluator_reward, inference_reward
@@ -30,6 +30,8 @@ def _weigh(column: int, rules: Rules, nodes: Nodes, desk: Desk, memory: Memory |
         for k in range(rules.committee_size):
             desk.weights[k] = nodes.stake[desk.committee[k]]
     elif memory is not None:
+        if not weighs_by_trust(rules.aggregation):
+            return
         for k in range(rules.committee_size):
             desk.weights[k] = memory.trust[desk.committee[k], column]
 

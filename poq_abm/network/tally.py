@@ -43,15 +43,13 @@ def count_pair(grid: NDArray[np.int64], consensus: float, truth: float) -> None:
     grid[_cell(consensus * scale, cells), _cell(truth * scale, cells)] += 1
 
 
-@compiled
-def reward_scale(counts: NDArray[np.int64], alpha: float, beta: float) -> float:
+def reward_scale(cells: int, alpha: float, beta: float) -> float:
     """Return how many cells of the histogram one token spans; 0 where nothing can vary.
 
-    >>> import numpy as np
-    >>> reward_scale(np.zeros((4, 100), np.int64), 1.5, 0.5)
+    >>> reward_scale(100, 1.5, 0.5)
     50.0
     """
-    return counts.shape[1] / (alpha + beta) if alpha + beta > 0.0 else 0.0
+    return cells / (alpha + beta) if alpha + beta > 0.0 else 0.0
 
 
 @compiled

@@ -22,6 +22,7 @@ __all__ = [
     "median",
     "stake_median",
     "trimmed_mean",
+    "weighs_by_trust",
     "weighted_mean",
     "weighted_median",
     "winsorized_mean",
@@ -40,6 +41,16 @@ class Aggregation(IntEnum):
     TRUST_WEIGHTED = 6
     TRUST_WEIGHTED_MEDIAN = 7
     STAKE_MEDIAN = 8  #: kappa
+
+
+@compiled
+def weighs_by_trust(rule: int) -> bool:
+    """Return whether a rule reads the members' trust.
+
+    >>> weighs_by_trust(Aggregation.TRUST_WEIGHTED), weighs_by_trust(Aggregation.MEAN)
+    (True, False)
+    """
+    return rule == Aggregation.TRUST_WEIGHTED or rule == Aggregation.TRUST_WEIGHTED_MEDIAN  # noqa: PLR1714
 
 
 @compiled_loop
