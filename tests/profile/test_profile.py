@@ -40,8 +40,10 @@ def test_arrays_stay_read_only_in_another_process(tiny: Profile) -> None:
 def test_the_callers_array_is_left_writeable(tiny: Profile) -> None:
     mine = np.ones((3, 2))
     fields = {name: getattr(tiny, name) for name in tiny.__dataclass_fields__}
-    Profile(**{**fields, "truth": mine})
+    profile = Profile(**{**fields, "truth": mine})
     mine[0, 0] = 5.0
+    assert mine.flags.writeable
+    assert profile.truth[0, 0] == 1.0, "the profile has a copy of its own"
 
 
 def test_fields_cannot_be_replaced(tiny: Profile) -> None:
