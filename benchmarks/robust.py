@@ -24,7 +24,7 @@ from benchmarks.values import measurement
 from poq_abm.behaviour.base import Parameter
 from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
 from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
-from poq_abm.experiment.results import run
+from poq_abm.experiment.running import run
 from poq_abm.mechanism.trust import TrustUpdate
 from poq_abm.network.model import PoQModel
 from poq_abm.scenario import Scenario

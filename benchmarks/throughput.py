@@ -6,8 +6,6 @@ and turn by turn. The C loop is first held to the compiled engine's sums, bit fo
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +17,7 @@ from benchmarks.machine import describe, on_one_core
 from benchmarks.measuring import contest, ratio, spread
 from benchmarks.networks import NETWORKS, Network
 from benchmarks.tables import print_throughput
+from benchmarks.values import command_line, show
 
 __all__ = ["GOALS", "measure"]
 
@@ -89,18 +88,16 @@ def _verdict(
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print, as a table or as JSON."""
-    parser = argparse.ArgumentParser(prog="benchmarks.throughput", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--repeats", type=int, default=7, help="turns of each contestant")
-    parser.add_argument("--quick", action="store_true", help="very short turns: a smoke test")
+    parser = command_line(
+        "throughput",
+        __doc__,
+        repeats=7,
+        counted="turns of each contestant",
+        quick="very short turns: a smoke test",
+    )
     chosen = parser.parse_args(arguments)
-    if chosen.repeats < 1:
-        parser.error("--repeats must be at least 1")
     document = measure(chosen.repeats, quick=chosen.quick)
-    if chosen.json:
-        print(json.dumps(document, indent=2))
-    else:
-        print_throughput(document)
+    show(document, as_json=chosen.json, table=print_throughput)
     return 0
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import poq_abm
 from benchmarks.networks import SCENARIO
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.results import run_to_folder
+from poq_abm.experiment.running import run_to_folder
 
 __all__ = ["play_traced"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.measuring import spread
@@ -45,17 +45,45 @@ def measurement(
     }
 
 
-def command_line(name: str, description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options that all such benchmarks have."""
+def command_line(
+    name: str,
+    description: str | None,
+    *,
+    repeats: int = 3,
+    counted: str = "fresh processes per measurement",
+    quick: str | None = None,
+) -> argparse.ArgumentParser:
+    """Return a parser with the options that all benchmarks have.
+
+    ``repeats`` is how many of what is ``counted`` are made by default; ``quick`` says what the
+    option of that name does, where there is one. Fewer than one repeat is refused.
+
+    >>> command_line("any", None, repeats=7).parse_args([]).repeats
+    7
+    """
     parser = argparse.ArgumentParser(prog=f"benchmarks.{name}", description=description)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--repeats", type=int, default=3, help="fresh processes per measurement")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--repeats", type=_at_least_one, default=repeats, help=counted)
+    if quick is not None:
+        parser.add_argument("--quick", action="store_true", help=quick)
     return parser
 
 
-def show(document: dict[str, Any], *, as_json: bool) -> None:
-    """Print a document of measurements."""
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def show(
+    document: dict[str, Any],
+    *,
+    as_json: bool,
+    table: Callable[[dict[str, Any]], None] = print_values,
+) -> None:
+    """Print a document of measurements, as JSON or as what ``table`` makes of it."""
     if as_json:
         print(json.dumps(document, indent=2))
     else:
-        print_values(document)
+        table(document)

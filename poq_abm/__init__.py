@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poq_abm.errors import InputError
-    from poq_abm.experiment.results import Results, read_results, run
+    from poq_abm.experiment.results import Results, read_results
+    from poq_abm.experiment.running import run
     from poq_abm.network.model import PoQModel
     from poq_abm.profile import Profile, load_profile
     from poq_abm.scenario import Scenario, load
@@ -41,7 +42,7 @@ _HOME = {
     "load": "poq_abm.scenario",
     "load_profile": "poq_abm.profile",
     "read_results": "poq_abm.experiment.results",
-    "run": "poq_abm.experiment.results",
+    "run": "poq_abm.experiment.running",
 }
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import types
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["compiled", "compiled_loop", "is_cached", "sources_digest"]
+__all__ = ["compiled", "compiled_loop", "sources_digest"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -72,12 +73,6 @@ def _compile(function: Function, *, forceinline: bool) -> Function:
     return cast(Function, dispatcher)
 
 
-def is_cached(function: object) -> bool:
-    """Return whether a compiled version of ``function`` lies on disk for the present sources."""
-    index = getattr(getattr(function, "_cache", None), "_cache_file", None)
-    return bool(index is not None and index._load_index())
-
-
 class _CacheFile(IndexDataCacheFile):
     """Numba's cache of one function, in files that belong to one state of all sources.
 
@@ -93,6 +88,8 @@ class _CacheFile(IndexDataCacheFile):
 
     def save(self, key: Any, data: Any) -> None:
         """Write the data, then the index, which by then points to nothing that is not there."""
+        if any(isinstance(argument, types.Dispatcher) for argument in key[0]):
+            return  # a user's function is a type of its own in each process: never found again
         numba: Any = super()
         name = f"{self._base}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
         numba._save_data(name, data)

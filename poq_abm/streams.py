@@ -61,6 +61,7 @@ class Purpose(IntEnum):
     NODE_BIAS = 7  #: doubles, once a replication: an evaluator node's own offset, by node
     MALICIOUS = 8  #: words, once: which evaluators are malicious
     GOLD = 9  #: doubles, once: which records are planted benchmarks
+    FIGURE = 10  #: doubles: honest scores of the committees that illustrate a rule
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)

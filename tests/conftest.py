@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
 import pytest
 
+from poq_abm.cli import main
 from poq_abm.scenario import Scenario, load
 
 
@@ -11,3 +17,32 @@ from poq_abm.scenario import Scenario, load
 def small() -> Scenario:
     """The published population, few rounds: plays in a moment."""
     return load("cost_aware_poq", ["rounds=200", "replications=3"])
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Poq = Callable[..., Outcome]
+
+
+@pytest.fixture
+def poq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Poq:
+    """Call ``poq`` with these arguments, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["poq", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        streams = capsys.readouterr()
+        return Outcome(code, streams.out, streams.err)
+
+    return call

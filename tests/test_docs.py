@@ -16,19 +16,30 @@ from poq_abm.behaviour.resolving import behaviours
 from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.mechanism.trust import TrustReference, TrustUpdate
 from poq_abm.profile.synthetic import SyntheticSettings
-from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, load
+from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
 from poq_abm.scenario.schema import Malicious, Settings, Trust
+from tests.conftest import Poq
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_readme_shows_runs(
+    poq: Poq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    text = (ROOT / "README.md").read_text()
+    (scenario,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "boost.yaml").write_text(scenario)
+    assert poq("run", "boost.yaml", "--out", "boost").code == 0
+    told = poq("compare", *["aggregation=mean,share=0.3", "aggregation=median,share=0.3"],
+               "--in", "boost", "--on", "bias")  # fmt: skip
+    assert "bias fell by 0.2207 [0.2169, 0.2245] (30 matched replications)" in told.out
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
     assert (tmp_path / "mine" / "nodes.parquet").is_file()
+    assert (tmp_path / "boost.svg").stat().st_size > 10_000
     nodes = names["model"].node_table()
     assert nodes["jobs"].sum() == 5000 * 3
 
@@ -50,6 +61,8 @@ def test_every_column_is_documented(schema, table: str) -> None:
 
 KEYS = [
     (Settings, ""),
+    (Precision, "replications."),
+    (Until, "replications.until."),
     (Mechanism, "mechanism."),
     (Trust, "mechanism.trust."),
     (Malicious, "malicious."),
@@ -74,9 +87,9 @@ def keys_of_tables(text: str) -> set[str]:
 @pytest.mark.parametrize(("part", "prefix"), KEYS, ids=[part.__name__ for part, _ in KEYS])
 def test_every_key_is_documented(part, prefix: str) -> None:
     known = keys_of_tables((ROOT / "docs" / "scenarios.md").read_text())
-    above = {"mechanism", "population", "malicious", "trust", "sweep", "model"}  # told in prose
+    told_in_prose = {"mechanism", "population", "malicious", "trust", "sweep", "model", "until"}
     missing = {key for key in part.model_fields if prefix + key not in known}
-    assert missing - above == set()
+    assert missing - told_in_prose == set()
 
 
 def test_the_search_for_keys_sees_a_missing_one() -> None:
@@ -163,3 +176,12 @@ PAGES = ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob(
 def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_the_experiments_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "experiments.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert len(names["results"].replications) == 3 * 40

@@ -20,7 +20,6 @@ from poq_abm.jit import (
     _ROOMS_WITH_RULES,
     compiled,
     compiled_loop,
-    is_cached,
     sources_digest,
 )
 
@@ -80,11 +79,7 @@ def test_a_function_written_at_the_prompt_compiles_without_a_cache() -> None:
     space: dict[str, Any] = {"compiled": compiled}
     exec("@compiled\ndef twice(x):\n    return 2.0 * x\n", space)
     assert space["twice"](1.5) == 3.0
-    assert not is_cached(space["twice"])
-
-
-def test_what_is_not_compiled_is_not_cached() -> None:
-    assert not is_cached(lambda x: x)
+    assert space["twice"].stats.cache_path is None
 
 
 def test_the_digest_is_one_for_the_whole_package() -> None:
@@ -123,13 +118,12 @@ def test_nobody_compiles_in_what_a_leaf_compiles(leaf: str) -> None:
 PLAY = """
 import json
 import numpy as np
-from poq_abm.jit import is_cached, sources_digest
+from poq_abm.jit import sources_digest
 from poq_abm.network.columns import Nodes, Rules, Tables
 from poq_abm.network.desk import open_desk
 from poq_abm.network.ledger import Column, open_ledger
 from poq_abm.network.rounds import play_rounds
 
-was_cached = is_cached(play_rounds)
 scores = np.arange(24.0).reshape(4, 2, 3) / 2.4
 whole = np.array([2**32], np.uint64)
 tables = Tables(
@@ -152,8 +146,6 @@ desk = open_desk(rules, nodes)
 play_rounds(0, 10, 1, 0, rules, tables, nodes, desk, ledger, None, None, None, None)
 print(json.dumps({
     "digest": sources_digest(),
-    "was_cached": was_cached,
-    "is_cached": is_cached(play_rounds),
     "hits": sum(play_rounds.stats.cache_hits.values()),
     "misses": sum(play_rounds.stats.cache_misses.values()),
     "inference": ledger.nodes()[:2, Column.REWARD].sum(),
@@ -186,11 +178,9 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
     )
 
     first = play_in_a_new_process(tmp_path)
-    assert (first["was_cached"], first["is_cached"]) == (False, True)
     assert (first["hits"], first["misses"]) == (0, 1)
 
     again = play_in_a_new_process(tmp_path)
-    assert again["was_cached"]
     assert (again["hits"], again["misses"]) == (1, 0)
     assert again["inference"] == first["inference"]
 
@@ -201,7 +191,6 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
 
     edited = play_in_a_new_process(tmp_path)
     assert edited["digest"] != first["digest"]
-    assert (edited["was_cached"], edited["is_cached"]) == (False, True)
     assert (edited["hits"], edited["misses"]) == (0, 1)
     # A consensus one point higher pays 0.1 more in each of the ten rounds, up to rounding.
     assert edited["inference"] == pytest.approx(first["inference"] + 1.0, abs=1e-12)

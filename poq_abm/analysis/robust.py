@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from poq_abm.analysis.reproduction import Check
 from poq_abm.experiment.adversaries import majority_probability
 from poq_abm.experiment.estimates import mean_interval
-from poq_abm.experiment.results import Results, run
+from poq_abm.experiment.results import Results
+from poq_abm.experiment.running import run
 from poq_abm.scenario import Scenario, load
 
 __all__ = ["robust_checks"]
@@ -39,15 +40,19 @@ MAJORITY_SIZES = (1, 3, 5, 7, 9)
 SATURATED_AFTER = 60  # rounds, with all ten evaluators on every committee
 
 
-def robust_checks(replications: int = 20, n_jobs: int = 1) -> list[Check]:
-    """Return a check for every claim and every computed consequence we know of."""
-    return [
-        *_closeness_checks(replications, n_jobs),
-        *_bias_checks(replications, n_jobs),
-        *_attack_checks(replications, n_jobs),
-        *_saturation_checks(replications, n_jobs),
-        *_inversion_checks(replications, n_jobs),
-    ]
+def robust_checks(replications: int = 20, n_jobs: int = 1, seed: int = 1) -> list[Check]:
+    """Return a check for every claim and every computed consequence we know of.
+
+    ``seed`` is the key of every draw: the rounds' and those of the synthetic profiles.
+    """
+    studies = (
+        _closeness_checks,
+        _bias_checks,
+        _attack_checks,
+        _saturation_checks,
+        _inversion_checks,
+    )
+    return [check for study in studies for check in study(replications, n_jobs, seed)]
 
 
 def _population(evaluators: int) -> dict[str, Any]:
@@ -57,9 +62,15 @@ def _population(evaluators: int) -> dict[str, Any]:
     }
 
 
-def _study(settings: dict[str, Any], n_jobs: int) -> Results:
-    scenario: Scenario = load("cost_aware_poq").replace({"profile": "synthetic", **settings})
-    return run(scenario, n_jobs=n_jobs)
+def _study(settings: dict[str, Any], n_jobs: int, seed: int) -> Results:
+    scenario = load("cost_aware_poq").replace({"profile": "synthetic", **settings})
+    return run(_keyed(scenario, seed), n_jobs=n_jobs)
+
+
+def _keyed(scenario: Scenario, seed: int) -> Scenario:
+    """Return the scenario with all that it draws keyed by ``seed``, its synthetic profile too."""
+    synthetic = {**(scenario.synthetic or {}), "seed": seed}
+    return scenario.replace({"seed": seed, "synthetic": synthetic})
 
 
 def _column(results: Results, treatment: str, column: str) -> NDArray[np.float64]:
@@ -85,7 +96,7 @@ def _sign(item: str, quantity: str, values: Any, sign: int) -> Check:
     return Check("claim", item, quantity, 0.0, mean, low, high, 0.0, reason, sign)
 
 
-def _closeness_checks(replications: int, n_jobs: int) -> list[Check]:
+def _closeness_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
     results = _study(
         {
             "replications": replications,
@@ -97,6 +108,7 @@ def _closeness_checks(replications: int, n_jobs: int) -> list[Check]:
             },
         },
         n_jobs,
+        seed,
     )
     # Printed to three decimals, for unclipped scores; the scale cuts off 1.2% of these.
     margin = 0.003
@@ -155,7 +167,7 @@ def _committee_claims(results: Results) -> list[Check]:
     return [*checks, same]
 
 
-def _bias_checks(replications: int, n_jobs: int) -> list[Check]:
+def _bias_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
     shares = [0.0, *BOOST_BIAS["mean"]]
     results = _study(
         {
@@ -168,6 +180,7 @@ def _bias_checks(replications: int, n_jobs: int) -> list[Check]:
             "sweep": {"mechanism.aggregation": list(BOOST_BIAS), "malicious.share": shares},
         },
         n_jobs,
+        seed,
     )
     return [
         _number(
@@ -183,7 +196,7 @@ def _bias_checks(replications: int, n_jobs: int) -> list[Check]:
     ]
 
 
-def _attack_checks(replications: int, n_jobs: int) -> list[Check]:
+def _attack_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
     """Alignment under the four attacks, and malicious majorities."""
     robust = ("median", "trimmed_mean", "trust_weighted_median")
     attacks = ("noise", "boost", "sabotage", "intermittent")
@@ -205,6 +218,7 @@ def _attack_checks(replications: int, n_jobs: int) -> list[Check]:
             },
         },
         n_jobs,
+        seed,
     )
 
     def shift(rule: str, attack: str) -> NDArray[np.float64]:
@@ -227,7 +241,7 @@ def _attack_checks(replications: int, n_jobs: int) -> list[Check]:
             "trust_weighted (Eq. 21), boost", "|bias| less that of the mean", 0.0, saturated, 0.02
         )
     )
-    return checks + _unconfirmed(results) + _majority_checks(settings, n_jobs)
+    return checks + _unconfirmed(results) + _majority_checks(settings, n_jobs, seed)
 
 
 def _unconfirmed(results: Results) -> list[Check]:
@@ -243,9 +257,9 @@ def _unconfirmed(results: Results) -> list[Check]:
     return [replace(check, figure="not confirmed")]
 
 
-def _majority_checks(settings: dict[str, Any], n_jobs: int) -> list[Check]:
+def _majority_checks(settings: dict[str, Any], n_jobs: int, seed: int) -> list[Check]:
     results = _study(
-        {**settings, "sweep": {"mechanism.committee_size": list(MAJORITY_SIZES)}}, n_jobs
+        {**settings, "sweep": {"mechanism.committee_size": list(MAJORITY_SIZES)}}, n_jobs, seed
     )
     return [
         _number(
@@ -259,12 +273,12 @@ def _majority_checks(settings: dict[str, Any], n_jobs: int) -> list[Check]:
     ]
 
 
-def _saturation_checks(replications: int, n_jobs: int) -> list[Check]:
+def _saturation_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
     """Check that a shift of 3 saturates the published update and a shift of 8 is punished."""
     scenario = load("trust_saturation").replace({"replications": replications})
     updates = {"mechanism.trust.update": ["multiplicative"]}
     scenario = scenario.replace({"sweep": {"malicious.behaviour.b": [3.0, 8.0], **updates}})
-    results = run(scenario, n_jobs=n_jobs)
+    results = run(_keyed(scenario, seed), n_jobs=n_jobs)
     rounds = _column(results, "b=3,update=multiplicative", "saturated_round") + 1  # from 0
     mean, _, low, high = mean_interval(rounds)
     saturated = Check(
@@ -293,10 +307,10 @@ def _punished(results: Results) -> list[Check]:
     return [_number("Eq. 21, b = 8", "final weight of malicious", 0.1, final.to_numpy(), 0.0)]
 
 
-def _inversion_checks(replications: int, n_jobs: int) -> list[Check]:
+def _inversion_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
     """Check what a slope of changing sign does; it is assumed in the profile, not found."""
     scenario = load("task_inversion").replace({"replications": replications})
-    results = run(scenario, n_jobs=n_jobs)
+    results = run(_keyed(scenario, seed), n_jobs=n_jobs)
     gain = _column(results, "per_task=true", "mean_absolute_error") - _column(
         results, "per_task=false", "mean_absolute_error"
     )

@@ -7,9 +7,11 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
 from typing import Any, ClassVar, Literal
 
-__all__ = ["Behaviour", "Columns", "Parameter", "Role", "Traits"]
+__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits"]
 
 Role = Literal["inference", "evaluator"]
 
@@ -53,6 +55,26 @@ class Parameter:
         return None
 
 
+#: the columns that a behaviour can set, by role, with what each takes
+COLUMNS: dict[Role, dict[str, Parameter]] = {
+    "inference": {
+        "model": Parameter("the model that really answers", kind="text"),
+        "lift": Parameter("points added to every evaluator's score", low=-10.0, high=10.0),
+        "fixed": Parameter("the score of a constant answer, whose truth is 0", low=0.0, high=10.0),
+        "cost_factor": Parameter("reported over true cost", low=0.0),
+    },
+    "evaluator": {
+        "attack": Parameter("kind of misreport, of poq_abm.behaviour.attacks", low=0.0, high=6.0),
+        "amount": Parameter("its size"),
+        "probability": Parameter("chance that it is on in a round", low=0.0, high=1.0),
+        "wake_trust": Parameter("weight below which the node is honest"),
+        "wake_jobs": Parameter("rounds it sits in before it deviates"),
+        "target": Parameter("label of the inference group it looks at", kind="text"),
+        "reset_trust": Parameter("weight below which it returns as somebody new"),
+    },
+}
+
+
 @dataclass(frozen=True)
 class Traits:
     """What a behaviour needs and does; declared, listed by ``poq behaviours``, tested."""
@@ -66,9 +88,10 @@ class Traits:
 class Behaviour:
     """Base class of all behaviours; a subclass declares and says what it does to a node's columns.
 
-    The behaviours that ship return columns which the compiled attacks understand. One's own
-    evaluator behaviour overrides :meth:`report` instead: as a method in plain Python, which is
-    played agent by agent, or as a compiled function of four numbers, which both engines play.
+    The behaviours that ship return columns, of those in :data:`COLUMNS`, which both engines
+    understand. One's own evaluator behaviour can override :meth:`report` instead: as a method in
+    plain Python, which is played agent by agent, or as a compiled function of four numbers, which
+    both engines play.
     """
 
     name: ClassVar[str]
@@ -94,13 +117,27 @@ class Behaviour:
 
     @classmethod
     def digest(cls) -> str:
-        """Return a digest of the code that reports, which determines results like a parameter."""
-        function = getattr(cls.report, "py_func", cls.report)
-        code = getattr(function, "__code__", None)
-        parts = () if code is None else (code.co_code, code.co_consts, code.co_names)
-        return hashlib.sha256(repr((cls.__qualname__, parts)).encode()).hexdigest()
+        """Return a digest of the code it is made of, which determines results like a parameter.
+
+        Taken is the file that declares it, because a behaviour can call its neighbours; of one
+        declared at the prompt, what its methods are compiled to.
+        """
+        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        if file is not None and Path(file).is_file():
+            code = Path(file).read_text(encoding="utf-8")
+        else:
+            code = repr([_code(function) for function in (cls.columns, cls.report)])
+        return hashlib.sha256(f"{cls.__qualname__}\n{code}".encode()).hexdigest()
 
     @classmethod
     def is_compiled(cls) -> bool:
         """Return whether the compiled engine can play this behaviour."""
         return cls.report is None or hasattr(cls.report, "py_func")
+
+
+def _code(function: Any) -> object:
+    """Return what a function does, in words that are the same in every process."""
+    code = getattr(getattr(function, "py_func", function), "__code__", function)
+    if isinstance(code, CodeType):
+        return code.co_code.hex(), code.co_names, [_code(constant) for constant in code.co_consts]
+    return sorted(map(repr, code)) if isinstance(code, frozenset) else repr(code)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from poq_abm.behaviour.base import Behaviour, Columns, Role
+from poq_abm.behaviour.base import COLUMNS, Behaviour, Columns, Role
 from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
 from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.errors import InputError, nearest
 
-__all__ = ["BehaviourError", "behaviours", "load_plugin", "register", "resolve", "spell"]
+__all__ = [
+    "BehaviourError",
+    "behaviours",
+    "load_plugin",
+    "load_plugins",
+    "own_behaviours",
+    "register",
+    "resolve",
+    "spell",
+]
 
 _REGISTRY: dict[Role, dict[str, type[Behaviour]]] = {
     "inference": {kind.name: kind for kind in INFERENCE_BEHAVIOURS},
@@ -39,14 +48,30 @@ def behaviours(role: Role) -> dict[str, type[Behaviour]]:
     return dict(_REGISTRY[role])
 
 
+def own_behaviours() -> list[type[Behaviour]]:
+    """Return the behaviours that users registered, of both roles.
+
+    >>> any(kind.name == "boost" for kind in own_behaviours())
+    False
+    """
+    shipped = (*INFERENCE_BEHAVIOURS, *EVALUATOR_BEHAVIOURS)
+    known = (kind for kinds in _REGISTRY.values() for kind in kinds.values())
+    return [kind for kind in known if kind not in shipped]
+
+
 def register(kind: type[Behaviour]) -> type[Behaviour]:
     """Add a behaviour of one's own; usable as a decorator.
 
     Raises
     ------
     InputError
-        If the name is taken by another behaviour of the role.
+        If the name is taken by another behaviour of the role, or an inference behaviour reports.
     """
+    if kind.role == "inference" and kind.report is not None:
+        raise InputError(
+            f"{kind.name}: an inference node reports no score; its behaviour sets columns: "
+            + ", ".join(COLUMNS["inference"])
+        )
     taken = _REGISTRY[kind.role].get(kind.name)
     if taken is not None and (taken.__module__, taken.__qualname__) != (
         kind.__module__,
@@ -76,10 +101,7 @@ def resolve(role: Role, spec: Mapping[str, Any], depth: int = 0) -> Columns:
             hint = nearest(key, kind.parameters) if kind.parameters else "it has none"
             raise BehaviourError(f"{kind.name} has no parameter {key!r}; {hint}", key)
     values = {key: _value(role, kind, key, spec, depth) for key in kind.parameters}
-    try:
-        columns = kind.columns(values)
-    except InputError as error:
-        raise BehaviourError(str(error), "inner") from None
+    columns = _columns(role, kind, values)
     return columns if kind.report is None else {**columns, "plugin": kind(values)}
 
 
@@ -98,6 +120,12 @@ def load_plugin(module: str) -> None:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"--plugin {module} cannot be imported: {reason}") from error
+
+
+def load_plugins(modules: Iterable[str] | None) -> None:
+    """Import what ``--plugin`` names, in that order; see :func:`load_plugin`."""
+    for module in modules or ():
+        load_plugin(module)
 
 
 def spell(spec: Mapping[str, Any]) -> str:
@@ -126,6 +154,28 @@ def _kind(role: Role, spec: Mapping[str, Any]) -> type[Behaviour]:
     raise BehaviourError(f"unknown behaviour {name!r}; {nearest(name, _REGISTRY[role])}")
 
 
+def _columns(role: Role, kind: type[Behaviour], values: Mapping[str, Any]) -> Columns:
+    """Return the columns, or say which of them a user's own behaviour sets wrongly."""
+    try:
+        columns = dict(kind.columns(values))
+    except InputError as error:
+        raise BehaviourError(str(error), "inner") from None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise BehaviourError(f"the columns of {kind.name} cannot be had: {reason}") from error
+    known = COLUMNS[role]
+    for name, value in columns.items():
+        if name == "plugin" or (value is None and name == "target"):
+            continue
+        if name not in known:
+            hint = nearest(name, known)
+            raise BehaviourError(f"{kind.name} sets no column of {role} nodes: {name!r}; {hint}")
+        fault = known[name].fault(value)
+        if fault is not None:
+            raise BehaviourError(f"{kind.name}: column {name} {fault}")
+    return columns
+
+
 def _value(role: Role, kind: type[Behaviour], key: str, spec: Mapping[str, Any], depth: int) -> Any:
     parameter = kind.parameters[key]
     if parameter.required and spec.get(key) is None:
@@ -144,6 +194,11 @@ def _value(role: Role, kind: type[Behaviour], key: str, spec: Mapping[str, Any],
     if not isinstance(inner, Mapping):
         raise BehaviourError(f"{kind.name}: {key} must be a behaviour, got {value!r}", key)
     try:
-        return resolve(role, inner, depth + 1)
+        columns = resolve(role, inner, depth + 1)
     except BehaviourError as fault_inside:
         raise BehaviourError(fault_inside.message, key, *fault_inside.path) from None
+    if "plugin" in columns and kind.report is None:
+        # Such a report is called in every round, so that the gate would do nothing.
+        name = inner["name"]
+        raise BehaviourError(f"{kind.name} cannot turn on and off {name!r}, which reports", key)
+    return columns

@@ -41,7 +41,10 @@ def _options(
 
 
 def _register() -> None:
+    from poq_abm.cli.compare import compare
+    from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
+    from poq_abm.cli.plan import plan
     from poq_abm.cli.reproduce import reproduce
     from poq_abm.cli.rules import behaviours, rules
     from poq_abm.cli.run import run
@@ -49,7 +52,10 @@ def _register() -> None:
     from poq_abm.cli.show import show
     from poq_abm.cli.validate import validate
 
-    for verb in (run, scenarios, show, validate, new, rules, behaviours, reproduce):
+    experiments = (plan, run, status, verify, compare)
+    files = (scenarios, show, validate, new)
+    reference = (rules, behaviours, reproduce)
+    for verb in (*experiments, *files, *reference):
         app.command()(verb)
 
 

@@ -30,7 +30,9 @@ Seed = Annotated[int | None, typer.Option(help="Key of every random draw.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Workers; the results do not depend on them.")]
 Plugins = Annotated[
     list[str] | None,
-    typer.Option("--plugin", metavar="MODULE", help="A module with behaviours of your own."),
+    typer.Option(
+        "--plugin", metavar="MODULE", help="A module with behaviours of your own; may be repeated."
+    ),
 ]
 EngineName = Annotated[
     str, typer.Option(metavar="compiled|agents", help="Who plays; the results are the same bits.")

@@ -1,51 +1,52 @@
-"""Signs of life on the error stream, so that results on the output stream stay clean."""
+"""What takes long before anything is played, told on the error stream."""
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterator
+import sys
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from numba.core import event, types
 
-from poq_abm.experiment.runner import Progress as Report
-from poq_abm.jit import is_cached
+__all__ = ["announce_compilation"]
 
-__all__ = ["announce_compilation", "progress_bar"]
+_ROUNDS = "poq_abm.network"  # the room whose code plays rounds, with either engine
+
+
+class _Announcer(event.Listener):  # type: ignore[misc, unused-ignore]
+    """Says, once after it was asked to, that code which plays rounds is being compiled."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        event.register("numba:compile", self)  # type: ignore[no-untyped-call]
+
+    def ask(self) -> None:
+        """Make it speak once more."""
+        self._asked = True
+
+    def on_start(self, told: Any) -> None:
+        """Look at what Numba is about to compile."""
+        module = told.data["dispatcher"].py_func.__module__ or ""  # none at some prompts
+        if not self._asked or not module.startswith(_ROUNDS):
+            return
+        self._asked = False
+        # A user's function is a type of its own in each process, and no cache can know it.
+        own = any(isinstance(argument, types.Dispatcher) for argument in told.data["args"])
+        what = "your behaviour into the round loop" if own else "the code that plays such rounds"
+        when = "in every run" if own else "once"
+        # Written as text, which a bar that is being drawn lets through above itself.
+        sys.stderr.write(f"Compiling {what}; this happens {when} and takes up to half a minute.\n")
+
+    def on_end(self, told: Any) -> None:
+        """Stay silent."""
+
+
+_announcer = _Announcer()
 
 
 def announce_compilation() -> None:
-    """Say that the first run compiles, where it does."""
-    from poq_abm.network.rounds import play_rounds  # noqa: PLC0415  (imports Numba)
+    """Say so, once, if code that plays rounds is compiled from now on and not read from the cache.
 
-    if not is_cached(play_rounds):
-        Console(stderr=True).print(
-            "Compiling the round loop; this happens once and takes a quarter of a minute.",
-            style="dim",
-        )
-
-
-@contextlib.contextmanager
-def progress_bar(rounds: int, label: str) -> Iterator[Report]:
-    """Yield a function to be told of rounds as they are played, and draw a bar with the rate."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task(label, total=rounds, rate="")
-        begun = time.perf_counter()
-
-        def report(played: int) -> None:
-            bar.advance(task, played)
-            elapsed = max(time.perf_counter() - begun, 1e-9)
-            bar.update(task, rate=f"{bar.tasks[0].completed / elapsed / 1e6:.1f} M rounds/s")
-
-        yield report
+    Plain rounds, contested ones, traced ones and either engine are compiled apart, when they are
+    first played; Numba itself tells which it is about to compile, in this process.
+    """
+    _announcer.ask()

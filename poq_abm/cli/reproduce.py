@@ -43,10 +43,7 @@ def reproduce(
 
     announce_compilation()
     if study == "robust":
-        from poq_abm.analysis.robust import robust_checks  # noqa: PLC0415
-
-        # Fewer leave the intervals too wide to have a sign; more tell nothing new.
-        checks, note = robust_checks(min(max(replications, 10), 20), jobs), ROBUST_NOTE
+        checks, note = _robust(replications, seed, jobs), ROBUST_NOTE
     else:
         checks, note = _cost_aware(replications, seed, jobs), COST_AWARE_NOTE
     print_checks(checks)
@@ -57,9 +54,16 @@ def reproduce(
         raise typer.Exit(1)
 
 
+def _robust(replications: int, seed: int, jobs: int) -> list[Check]:
+    from poq_abm.analysis.robust import robust_checks  # noqa: PLC0415
+
+    # Fewer leave the intervals too wide to have a sign; more tell nothing new.
+    return robust_checks(min(max(replications, 10), 20), jobs, seed)
+
+
 def _cost_aware(replications: int, seed: int, jobs: int) -> list[Check]:
     from poq_abm.analysis.reproduction import cost_aware_checks  # noqa: PLC0415
-    from poq_abm.experiment.results import run  # noqa: PLC0415
+    from poq_abm.experiment.running import run  # noqa: PLC0415
     from poq_abm.profile import load_profile  # noqa: PLC0415
     from poq_abm.scenario import load  # noqa: PLC0415
 

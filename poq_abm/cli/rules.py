@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from poq_abm.cli.options import Plugins
+
 __all__ = ["behaviours", "rules"]
 
 
@@ -38,15 +40,17 @@ def _said(function: object) -> str:
     return " ".join(text.split())
 
 
-def behaviours() -> None:
+def behaviours(plugin: Plugins = None) -> None:
     """List the behaviours with role, traits, parameters, formula and source."""
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from poq_abm.behaviour.base import Role  # noqa: PLC0415
     from poq_abm.behaviour.resolving import behaviours as known  # noqa: PLC0415
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
 
+    load_plugins(plugin)
     table = Table(show_lines=True)
     for heading in ("role", "name", "formula", "parameters", "traits", "source"):
         table.add_column(heading)

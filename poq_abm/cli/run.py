@@ -22,8 +22,9 @@ from poq_abm.errors import InputError, nearest
 if TYPE_CHECKING:
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.playing import Engine
+    from poq_abm.experiment.results import Results
 
-__all__ = ["run"]
+__all__ = ["default_folder", "engine_of", "planned", "run"]
 
 ENGINES: tuple[Engine, ...] = ("compiled", "agents")
 
@@ -38,42 +39,102 @@ def run(
     plugin: Plugins = None,
     trace: Annotated[bool, typer.Option("--trace", help="Store every round.")] = False,
     engine: EngineName = "compiled",
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="threading|loky|dask",
+            help="Kind of worker; default: threads, or processes for the agents.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as tcp://HOST:PORT.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Play replications again that raised.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Results folder; default results/NAME-HASH.")
     ] = None,
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
-    from poq_abm.behaviour.resolving import load_plugin  # noqa: PLC0415
-    from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
-    from poq_abm.cli.tables import print_summary  # noqa: PLC0415
-    from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.experiment.results import run_to_folder  # noqa: PLC0415
+    from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.experiment.runner import Workers, backend_of  # noqa: PLC0415
+    from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
-    player = _engine(engine)
-    for module in plugin or []:
-        load_plugin(module)
+    player = engine_of(engine)
+    workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
-    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
-    plan = Plan.load(scenario, [*(settings or []), *overrides], trace=trace)
-    folder = out or Path("results") / f"{plan.scenario.name}-{plan.hash()[:10]}"
+    plan = planned(scenario, settings, numbers, plugin, trace=trace)
+    folder = out or default_folder(plan)
     announce_compilation()
     if plugin and any(plan.game(t).needs_agents for t in range(len(plan.treatments))):
         typer.echo("A behaviour in plain Python is played: agent by agent.", err=True)
     try:
-        with progress_bar(plan.rounds, plan.scenario.name) as progress:
-            results = run_to_folder(plan, folder, n_jobs=jobs, engine=player, progress=progress)
+        with progress_bar(plan.scenario.name) as bar:
+            results = run_to_folder(
+                plan,
+                folder,
+                workers=workers,
+                engine=player,
+                retry_failed=retry_failed,
+                progress=bar.played,
+                expect=bar.expect,
+            )
     except KeyboardInterrupt:
         typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
         raise typer.Exit(130) from None
-    count = plan.scenario.replications
+    _report(plan, results, folder)
+
+
+def planned(
+    scenario: str,
+    settings: list[str] | None,
+    numbers: dict[str, int | None],
+    plugins: list[str] | None,
+    *,
+    trace: bool = False,
+) -> Plan:
+    """Return the plan of a scenario with what the command line sets in it."""
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.experiment.plan import Plan  # noqa: PLC0415
+
+    load_plugins(plugins)
+    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    return Plan.load(scenario, [*(settings or []), *overrides], trace=trace)
+
+
+def default_folder(plan: Plan) -> Path:
+    """Return the folder of a plan's results where none is named."""
+    return Path("results") / f"{plan.scenario.name}-{plan.hash()[:10]}"
+
+
+def _report(plan: Plan, results: Results, folder: Path) -> None:
+    """Print who earned what, the precision reached and what failed; exit with 1 if anything did."""
+    from poq_abm.cli.tables import print_precision, print_summary  # noqa: PLC0415
+
+    count = plan.scenario.most_replications
+    most = "" if plan.scenario.precision is None else "at most "
     title = (
-        f"{plan.scenario.name}: {count} replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
+        f"{plan.scenario.name}: {most}{count:,} replication{'s' * (count > 1)} of {_rounds(plan)} "
+        "rounds"
     )
     print_summary(results.summary(), title)
+    if plan.scenario.precision is not None and results.precision is not None:
+        print_precision(results.precision, plan.scenario.precision)
     typer.echo(f"Results: {folder}")
+    if results.failures:
+        first = results.failures[0]
+        typer.echo(
+            f"{len(results.failures)} replications raised and are left out, the first with "
+            f"{first['error']}; `poq status {folder}` lists them, --retry-failed plays them again.",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
-def _engine(name: str) -> Engine:
+def engine_of(name: str) -> Engine:
+    """Return the engine of this name, or raise."""
     for engine in ENGINES:
         if engine == name:
             return engine

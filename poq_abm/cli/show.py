@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from poq_abm.cli.options import ScenarioArgument, Settings
+from poq_abm.cli.options import Plugins, ScenarioArgument, Settings
 
 __all__ = ["show"]
 
 
-def show(scenario: ScenarioArgument, settings: Settings = None) -> None:
+def show(scenario: ScenarioArgument, settings: Settings = None, plugin: Plugins = None) -> None:
     """Print the resolved scenario: inheritance and overrides applied, every default written out."""
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
+    load_plugins(plugin)
     plan = Plan.load(scenario, settings or [])
     typer.echo(plan.scenario.to_yaml().rstrip())
     if len(plan.treatments) > 1:

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from poq_abm.analysis.reproduction import Check
+from poq_abm.scenario.precision import Precision
 
 MOST_TREATMENTS = 24  # more make a table that nobody reads
 
-__all__ = ["output_console", "print_checks", "print_summary"]
+__all__ = ["output_console", "print_checks", "print_precision", "print_summary"]
 
 
 def output_console() -> Console:
@@ -62,6 +63,31 @@ def _cells(row: dict[str, object], swept: bool) -> list[str]:
     ]
 
 
+def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
+    """Print which treatment reached the precision asked for, and with how many replications."""
+    until = asked.until
+    wish = f"{until.half_width}" if until.half_width is not None else f"{until.relative:.3g} of it"
+    level = f"{asked.confidence:.0%} interval of each treatment alone"
+    table = Table(title=f"{until.metric} within {wish}, {level}", title_justify="left")
+    table.add_column("treatment", overflow="fold")
+    for column in ("replications", "mean", "half-width", "interval"):
+        table.add_column(column, justify="right")
+    table.add_column("precision")
+    for row in precision.head(MOST_TREATMENTS).to_dict("records"):
+        table.add_row(
+            str(row["treatment"]),
+            f"{row['replications']:,}",
+            _number(row["mean"], 5),
+            _number(row["half_width"], 5),
+            _interval(row["low"], row["high"], 5),
+            str(row["state"]),
+        )
+    console = output_console()
+    console.print(table)
+    if len(precision) > MOST_TREATMENTS:
+        console.print(f"{len(precision) - MOST_TREATMENTS} more treatments in manifest.json.")
+
+
 def print_checks(checks: list[Check]) -> None:
     """Print every published figure beside its observed value, its tolerance and the verdict."""
     table = Table(title="Published and observed", title_justify="left")
@@ -89,11 +115,11 @@ def print_checks(checks: list[Check]) -> None:
 
 
 def _number(value: object, digits: int) -> str:
-    number = float(value)  # type: ignore[arg-type]
+    number = math.nan if value is None else float(value)  # type: ignore[arg-type]
     return "-" if math.isnan(number) else f"{number:,.{digits}f}"
 
 
 def _interval(low: object, high: object, digits: int) -> str:
-    if math.isnan(float(low)):  # type: ignore[arg-type]
+    if low is None or math.isnan(float(low)):  # type: ignore[arg-type]
         return "-"
     return f"[{_number(low, digits)}, {_number(high, digits)}]"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from poq_abm.cli.options import Plugins
 from poq_abm.errors import InputError
 
 __all__ = ["validate"]
@@ -13,10 +14,13 @@ __all__ = ["validate"]
 
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or library names.")],
+    plugin: Plugins = None,
 ) -> None:
     """Check scenario files against the schema and their profiles; report every mistake."""
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
+    load_plugins(plugin)
     wrong = 0
     for file in files:
         try:

@@ -11,9 +11,9 @@ from scipy.special import gammaln
 from poq_abm.network.columns import Trait
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import Column
-from poq_abm.network.memory import Counter, Memory
+from poq_abm.network.memory import Counter
 
-__all__ = ["adversary_measures", "majority_probability"]
+__all__ = ["adversary_measures", "majority_probability", "total"]
 
 
 def majority_probability(evaluators: int, malicious: int, committee_size: int) -> float:
@@ -39,30 +39,46 @@ def majority_probability(evaluators: int, malicious: int, committee_size: int) -
 
 
 def adversary_measures(
-    game: Game, sums: NDArray[np.float64], memory: Memory, rounds: int
-) -> dict[str, float]:
-    """Return pay by honesty, malicious majorities and the saturation of trust, for one replication.
+    game: Game, sums: NDArray[np.float64], counters: NDArray[np.int64], weights: int, rounds: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return pay by honesty, malicious majorities and the saturation of trust.
 
-    ``sums`` as the ledger holds them. The gap is honest minus malicious pay per job; it is missing
-    where nobody of one kind had a job.
+    One value for each replication: ``sums`` has the shape (replications, nodes, 8), ``counters``
+    (replications, 5); ``weights`` is the number of trust weights there are. The gap is honest minus
+    malicious pay per job; it is missing where nobody of one kind had a job.
     """
-    evaluators = sums[game.population.inference_count :]
+    evaluators = sums[:, game.population.inference_count :]
     malicious = game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0
-    honest_pay, malicious_pay = _pay(evaluators[~malicious]), _pay(evaluators[malicious])
-    saturated_round = int(memory.counters[Counter.SATURATED_ROUND])
+    honest_pay, malicious_pay = _pay(evaluators[:, ~malicious]), _pay(evaluators[:, malicious])
+    expected = majority_probability(malicious.size, int(malicious.sum()), game.rules.committee_size)
+    saturated_round = counters[:, Counter.SATURATED_ROUND]
     return {
         "honest_reward_mean": honest_pay,
         "malicious_reward_mean": malicious_pay,
         "reward_gap": honest_pay - malicious_pay,
-        "malicious_majority": float(memory.counters[Counter.MAJORITY]) / rounds,
-        "malicious_majority_expected": majority_probability(
-            malicious.size, int(malicious.sum()), game.rules.committee_size
-        ),
-        "saturated_share": float(memory.counters[Counter.SATURATED]) / memory.trust.size,
-        "saturated_round": float(saturated_round) if saturated_round >= 0 else math.nan,
+        "malicious_majority": counters[:, Counter.MAJORITY] / rounds,
+        "malicious_majority_expected": np.full(len(sums), expected),
+        "saturated_share": counters[:, Counter.SATURATED] / weights,
+        "saturated_round": np.where(saturated_round >= 0, saturated_round, math.nan),
     }
 
 
-def _pay(rows: NDArray[np.float64]) -> float:
-    jobs = rows[:, Column.JOBS].sum()
-    return float(rows[:, Column.REWARD].sum() / jobs) if jobs > 0 else math.nan
+def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum over nodes of values of shape (replications, nodes).
+
+    Each row is summed on its own and in one order: without the copy, the order in which NumPy adds,
+    and with it the last bit, would depend on the number of rows.
+
+    >>> total(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [3.0, 7.0]
+    """
+    sums: NDArray[np.float64] = np.ascontiguousarray(values).sum(axis=1)
+    return sums
+
+
+def _pay(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the reward per job of the nodes together, one value for each replication."""
+    jobs = total(rows[..., Column.JOBS])
+    pay: NDArray[np.float64] = np.full_like(jobs, np.nan)
+    np.divide(total(rows[..., Column.REWARD]), jobs, out=pay, where=jobs > 0)
+    return pay

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.network.columns import Rules
+from poq_abm.network.game import Game
 from poq_abm.network.memory import Memory
 from poq_abm.network.tally import Kind
 
@@ -50,17 +52,23 @@ def histogram_quantile(counts: NDArray[np.int64], q: float, low: float, high: fl
     return float(low + (high - low) * (cell + inside) / counts.size)
 
 
-def distribution_measures(rules: Rules, memory: Memory) -> dict[str, float]:
-    """Return Spearman's correlation of consensus and truth, and reward quantiles by kind."""
+def distribution_measures(game: Game, memory: Memory) -> dict[str, float]:
+    """Return Spearman's correlation of consensus and truth, and reward quantiles by kind.
+
+    They are missing in a plain game, whose rounds are not counted.
+    """
+    rules = game.rules
     ranges = {
         "inference": (-rules.beta_inference, rules.alpha_inference),
         "evaluator": (-rules.beta_evaluator, rules.alpha_evaluator),
     }
-    measures = {"spearman": spearman_of_grid(memory.grid)}
+    measures = {"spearman": math.nan if game.plain else spearman_of_grid(memory.grid)}
     for kind in Kind:
         name = kind.name.lower()
         low, high = ranges[name.split("_")[1]]
+        counts = memory.reward_counts[kind]
         for label, q in QUANTILES.items():
-            value = histogram_quantile(memory.reward_counts[kind], q, low, high)
-            measures[f"{name}_reward_{label}"] = value
+            measures[f"{name}_reward_{label}"] = (
+                math.nan if game.plain else histogram_quantile(counts, q, low, high)
+            )
     return measures

@@ -9,9 +9,22 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-__all__ = ["mean_interval", "summarise"]
+__all__ = ["CONFIDENCE", "SUMMARISED", "mean_interval", "summarise"]
 
 CONFIDENCE = 0.95
+
+#: the columns of ``nodes`` that a summary reads
+SUMMARISED = (
+    "treatment",
+    "replication",
+    "role",
+    "group",
+    "model",
+    "jobs",
+    "reward_total",
+    "cost",
+    "latency_ms",
+)
 
 
 def mean_interval(values: Any, confidence: float = CONFIDENCE) -> tuple[float, float, float, float]:

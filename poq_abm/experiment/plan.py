@@ -1,15 +1,18 @@
-"""What a run consists of: treatments, replications, and the jobs that workers play."""
+"""What a run consists of: treatments, replications, and the chunks that workers play."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poq_abm.behaviour.resolving import behaviours
+from poq_abm.behaviour.resolving import own_behaviours
+from poq_abm.errors import nearest
+from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
+from poq_abm.experiment.tables import REPLICATIONS, SCHEMAS
 from poq_abm.experiment.twins import Twins
 from poq_abm.network.checking import SYNTHETIC, check_playable, profile_of
 from poq_abm.network.game import Game, build_game
@@ -17,26 +20,20 @@ from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
+from poq_abm.scenario.sweep import is_drawn
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RESULTS_VERSION", "Job", "Plan"]
+__all__ = ["RESULTS_VERSION", "Plan"]
 
 #: raised whenever the same configuration would give other numbers or other columns
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
-ROUNDS_PER_JOB = 4_000_000
-
-
-@dataclass(frozen=True)
-class Job:
-    """Replications ``first`` to ``last - 1`` of one treatment: what a worker plays and stores."""
-
-    number: int
-    treatment: int
-    first: int
-    last: int
+#: a chunk takes a worker about a fifth of a second, ten times as long with the agents
+MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}
+MOST_ROWS = 50_000  #: a few megabytes of every table
+CHUNKS_PER_WORKER = 4  #: so that workers end at about the same time
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,7 @@ class Plan:
         else:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
+        _check_metric(scenario)
         return cls(scenario, treatments, profiles, trace)
 
     @classmethod
@@ -86,8 +84,12 @@ class Plan:
 
     @property
     def rounds(self) -> int:
-        """Number of rounds of all treatments and replications together."""
-        return sum(t.scenario.rounds for t in self.treatments) * self.scenario.replications
+        """Number of rounds of all treatments and replications together, at most."""
+        return sum(t.scenario.rounds for t in self.treatments) * self.scenario.most_replications
+
+    def rounds_of(self, span: Span) -> int:
+        """Return the number of rounds of a span."""
+        return self.treatments[span.treatment].scenario.rounds * (span.last - span.first)
 
     def game(self, treatment: int) -> Game:
         """Build the game of one treatment."""
@@ -97,15 +99,41 @@ class Plan:
         """Return the profile that one treatment draws from."""
         return self.profiles[_source(self.treatments[treatment].scenario)]
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield the jobs in the order of their rows; the cut does not depend on the workers."""
-        number = 0
-        for index, treatment in enumerate(self.treatments):
-            size = 1 if self.trace else max(1, ROUNDS_PER_JOB // treatment.scenario.rounds)
-            for first in range(0, self.scenario.replications, size):
-                last = min(first + size, self.scenario.replications)
-                yield Job(number, index, first, last)
-                number += 1
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables this run leaves."""
+        kept = {"rounds": self.trace, "trust": self.logs_trust}
+        return [name for name in SCHEMAS if kept.get(name, True)]
+
+    def rows(self, treatment: int) -> dict[str, int]:
+        """Return how many rows one replication of a treatment adds to each table."""
+        scenario = self.treatments[treatment].scenario
+        people, trust = scenario.population, scenario.mechanism.trust
+        entries = scenario.rounds // trust.interval if trust.interval else 0
+        columns = len(scenario.tasks or self.profile(treatment).tasks) if trust.per_task else 1
+        rows = {
+            "nodes": people.inference_nodes + people.evaluator_nodes,
+            "replications": 1,
+            "trust": entries * people.evaluator_nodes * columns,
+            "rounds": scenario.rounds,
+        }
+        return {name: rows[name] for name in self.tables}
+
+    def chunks(
+        self, spans: Iterable[Span], *, engine: str = "compiled", workers: int = 1
+    ) -> list[Chunk]:
+        """Cut spans into what workers play at a time; with a trace, one replication each."""
+        spans = list(spans)
+        rounds = sum(self.rounds_of(span) for span in spans)
+        most = MOST_ROUNDS[engine]
+        share = rounds // (CHUNKS_PER_WORKER * workers) if workers > 1 else most
+        limits = Limits(min(most, max(share, most // 20)), MOST_ROWS, 1 if self.trace else None)
+        return list(cut(spans, self._weight, limits))
+
+    def _weight(self, treatment: int) -> Weight:
+        rows = self.rows(treatment)
+        stored = sum(rows.values()) - rows.get("rounds", 0)
+        return Weight(self.treatments[treatment].scenario.rounds, stored)
 
     def configuration(self) -> dict[str, Any]:
         """Return all that determines the results, as plain data."""
@@ -116,16 +144,26 @@ class Plan:
             "scenario": {**resolved, "profile": Path(self.scenario.profile).name},
             "profiles": [profile.content_hash for profile in self.profiles.values()],
             "trace": self.trace,
+            **self._sampled(),
             **self._own_behaviours(),
         }
+
+    def _sampled(self) -> dict[str, Any]:
+        """Return the values that a design drew, which another release of SciPy may draw otherwise.
+
+        Other sweeps say all of it in the scenario.
+        """
+        if not is_drawn(self.scenario.sweep):
+            return {}
+        return {"treatments": [treatment.settings for treatment in self.treatments]}
 
     def _own_behaviours(self) -> dict[str, Any]:
         """Return the digests of users' own behaviours, whose code determines results too."""
         text = json.dumps(self.scenario.resolved())
         known = {
-            kind.name: kind.digest()
-            for kind in behaviours("evaluator").values()
-            if kind.report is not None and json.dumps(kind.name) in text
+            f"{kind.role} {kind.name}": kind.digest()
+            for kind in own_behaviours()
+            if json.dumps(kind.name) in text
         }
         return {"plugins": known} if known else {}
 
@@ -133,6 +171,18 @@ class Plan:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
         text = json.dumps(self.configuration(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_metric(scenario: Scenario) -> None:
+    """Refuse a precision target of what no column of ``replications`` measures."""
+    if scenario.precision is None:
+        return
+    metric = scenario.precision.until.metric
+    metrics = [field.name for field in REPLICATIONS if str(field.type) == "double"]
+    if metric not in metrics:
+        path = ("replications", "until", "metric")
+        said = f"no measure {metric!r}; {nearest(metric, metrics)}"
+        raise ScenarioError([scenario.origins.problem((path, said))])
 
 
 def _source(scenario: Scenario) -> str:

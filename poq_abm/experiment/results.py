@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from poq_abm.errors import InputError
-from poq_abm.experiment.estimates import CONFIDENCE, summarise
-from poq_abm.experiment.plan import Job, Plan
-from poq_abm.experiment.playing import Engine
-from poq_abm.experiment.runner import Progress, play_job, play_jobs
-from poq_abm.experiment.store import Store, read_manifest
-from poq_abm.network.game import Game
-from poq_abm.profile import Profile
-from poq_abm.scenario import Scenario
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
+from poq_abm.experiment.files import recoded
+from poq_abm.experiment.manifest import read_manifest
+from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.store import COMPLETE, FAILED, Store
 
-__all__ = ["Results", "read_results", "run", "run_to_folder"]
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Results", "read_results", "treatment_frame"]
 
 
 @dataclass
@@ -37,13 +35,19 @@ class Results:
     treatments
         One row per treatment: its id and one column per swept field.
     tables
-        The Arrow tables by name.
+        The Arrow tables by name, or functions that read them.
+    failures
+        The replications that raised, each with its treatment, number, seed and traceback.
+    precision
+        The precision reached by every treatment, where the scenario asks for one.
     """
 
     scenario: dict[str, Any]
     treatments: pd.DataFrame
     tables: dict[str, Any] = field(repr=False)
     plan: Plan | None = field(default=None, repr=False)
+    failures: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    precision: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def nodes(self) -> pd.DataFrame:
@@ -69,15 +73,55 @@ class Results:
             raise InputError("these results have no trust log; set mechanism.trust.interval")
         return self._frame("trust")
 
-    def _frame(self, name: str) -> pd.DataFrame:
+    def _frame(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
         table = self.tables[name]
-        table = table() if callable(table) else table
-        frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
+        table = table(columns) if callable(table) else table
+        table = table.select(columns) if columns else table
+        table = table.unify_dictionaries() if name == "rounds" else recoded(table)
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return mean reward per job, s.d. and interval, per treatment and population group."""
-        return summarise(self.nodes, confidence)
+        return summarise(self._frame("nodes", list(SUMMARISED)), confidence)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return nodes and replications as one dataset over treatment, replication and node.
+
+        Raises
+        ------
+        InputError
+            If the package ``xarray`` is missing.
+        """
+        from poq_abm.experiment.labelled import dataset  # noqa: PLC0415  (an extra)
+
+        labelled: xarray.Dataset = dataset(self.treatments, self.replications, self.nodes)
+        return labelled
+
+    def compare(self, a: str, b: str, on: list[str] | None = None) -> pd.DataFrame:
+        """Return the paired differences, treatment ``b`` minus treatment ``a``, with intervals.
+
+        :func:`poq_abm.analysis.comparing.compare` describes the columns.
+
+        Raises
+        ------
+        InputError
+            If there is no such treatment or no such measure.
+        """
+        from poq_abm.analysis.comparing import compare  # noqa: PLC0415  (lies to the right)
+
+        for treatment in (a, b):
+            if treatment not in set(self.treatments["treatment"]):
+                known = nearest(treatment, list(self.treatments["treatment"]))
+                raise InputError(f"no treatment {treatment!r}; {known}")
+        replications, nodes = self.replications, self.nodes
+        return compare(
+            replications[replications["treatment"] == a],
+            replications[replications["treatment"] == b],
+            on=on,
+            nodes_a=nodes[nodes["treatment"] == a],
+            nodes_b=nodes[nodes["treatment"] == b],
+        )
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Store the results in ``folder``, as ``poq run`` does; return the folder.
@@ -91,111 +135,44 @@ class Results:
         if self.plan is None:
             raise InputError("these results were read from a folder; copy that folder instead")
         store = Store(Path(folder), self.plan)
-        if not store.is_complete():
-            store.open()
-            store.write(self.tables)
+        with store.locked():
+            if not store.is_complete():
+                store.open()
+                store.write(self.tables)
         return store.folder
 
 
-def run(
-    scenario: Scenario,
-    *,
-    replications: int | None = None,
-    n_jobs: int = 1,
-    engine: Engine = "compiled",
-    trace: bool = False,
-    profile: Profile | None = None,
-    progress: Progress | None = None,
-) -> Results:
-    """Play a scenario with all its treatments and return the results.
-
-    Parameters
-    ----------
-    scenario
-        What :func:`poq_abm.load` returned.
-    replications
-        Independent repetitions, instead of the scenario's own number.
-    n_jobs
-        Workers; the results are the same bits for any number.
-    engine
-        ``compiled`` or ``agents``; the results are the same bits.
-    trace
-        Keep every round (:attr:`Results.rounds`).
-    profile
-        A profile to draw from instead of the scenario's own.
-    progress
-        Told how many rounds were played since it was last called.
-
-    Examples
-    --------
-    >>> import poq_abm
-    >>> results = poq_abm.run(poq_abm.load("cost_aware_poq"), replications=2)
-    >>> results.nodes.shape
-    (16, 17)
-    """
-    if replications is not None:
-        scenario = scenario.replace({"replications": replications})
-    plan = Plan.of(scenario, profile=profile, trace=trace)
-
-    def work(plan: Plan, job: Job, game: Game, progress: Progress | None) -> dict[str, Any]:
-        rounds: list[Any] = []
-        sink = rounds.append if plan.trace else None
-        tables = play_job(plan, job, game, engine, sink, progress)
-        return {**tables, "rounds": pa.concat_tables(rounds)} if plan.trace else tables
-
-    parts = list(
-        play_jobs(plan, plan.jobs(), work, n_jobs=n_jobs, engine=engine, progress=progress)
-    )
-    tables = {name: pa.concat_tables([part[name] for part in parts]) for name in parts[0]}
-    settings = [(treatment.id, treatment.settings) for treatment in plan.treatments]
-    return Results(scenario.resolved(), _treatment_frame(settings), tables, plan)
-
-
-def run_to_folder(
-    plan: Plan,
-    folder: Path,
-    *,
-    n_jobs: int = 1,
-    engine: Engine = "compiled",
-    progress: Callable[[int], None] | None = None,
-) -> Results:
-    """Play what ``folder`` lacks of ``plan``, store it there and return all of it."""
-    store = Store(folder, plan, engine)
-    if not store.is_complete():
-        store.open()
-        begun = time.perf_counter()
-        todo = store.missing()
-        for _ in play_jobs(plan, todo, store.play, n_jobs=n_jobs, engine=engine, progress=progress):
-            pass
-        store.finish(round(time.perf_counter() - begun, 3))
-    return read_results(folder)
-
-
 def read_results(folder: str | os.PathLike[str]) -> Results:
-    """Read a results folder; the rounds are loaded only when they are asked for.
+    """Read a results folder; a table is loaded when it is first asked for.
 
     Raises
     ------
     InputError
-        If the folder is not that of a complete run.
+        If the folder is not that of a finished run.
     """
     path = Path(folder)
     manifest = read_manifest(path)
-    if manifest.get("status") != "complete":
+    if manifest.get("status") not in (COMPLETE, FAILED):
         raise InputError(f"{path} holds an unfinished run; the same `poq run` finishes it")
     tables: dict[str, Any] = {}
     for name, entry in manifest["files"].items():
         file = path / entry["file"]
         if not file.is_file():
             raise InputError(f"{path} has lost {entry['file']}; the same `poq run` restores it")
-        tables[name] = _later(file) if name == "rounds" else pq.read_table(file)
-    settings = [(entry["id"], entry["settings"]) for entry in manifest["treatments"]]
-    return Results(manifest["configuration"]["scenario"], _treatment_frame(settings), tables)
+        tables[name] = _reader(file)
+    return Results(
+        manifest["configuration"]["scenario"],
+        treatment_frame([(entry["id"], entry["settings"]) for entry in manifest["treatments"]]),
+        tables,
+        failures=manifest.get("failures", []),
+        precision=pd.DataFrame(manifest["precision"]) if "precision" in manifest else None,
+    )
 
 
-def _later(file: Path) -> Callable[[], Any]:
-    return lambda: pq.read_table(file)
+def _reader(file: Path) -> Callable[[list[str] | None], Any]:
+    return lambda columns: pq.read_table(file, columns=columns)
 
 
-def _treatment_frame(settings: list[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
+def treatment_frame(settings: list[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
+    """Return one row per treatment: its id and what the axes set."""
     return pd.DataFrame([{"treatment": name, **values} for name, values in settings])

@@ -1,119 +1,158 @@
-"""Running a plan: jobs go to workers, every worker returns tables or stores them itself."""
+"""Running chunks: on this thread, on threads, on processes or on a Dask cluster, through joblib.
+
+What runs where never changes a result. A worker that dies costs its chunk, which is played again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
 
 import joblib
-import pyarrow as pa
 
-from poq_abm.experiment.plan import Job, Plan
-from poq_abm.experiment.playing import Engine, TraceSink, play_replication
-from poq_abm.experiment.tables import node_table, replication_table, trust_table
-from poq_abm.experiment.twins import Outcome, is_honest
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import Ledger
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.harvest import Progress
+from poq_abm.experiment.parcel import Parcel
+from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.spans import Chunk
 
-__all__ = ["Progress", "play_job", "play_jobs"]
+__all__ = ["BACKENDS", "Backend", "Workers", "backend_of", "play_chunks"]
 
-Progress = Callable[[int], None]  #: is told how many rounds were played since it was last called
-Tables = dict[
-    str, Any
-]  #: rows of one job by table: nodes, replications and, where it is logged, trust
+Backend = Literal["threading", "loky", "dask"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+T = TypeVar("T")
+Work = Callable[[Plan, Chunk, Progress | None], T]
 
-
-def play_job(
-    plan: Plan,
-    job: Job,
-    game: Game,
-    engine: Engine = "compiled",
-    sink: TraceSink | None = None,
-    progress: Progress | None = None,
-) -> Tables:
-    """Play the replications of one job and return their rows, table by table."""
-    treatment = plan.treatments[job.treatment]
-    nodes, replications, trust = [], [], []
-    for replication in range(job.first, job.last):
-        ledger, memory = play_replication(
-            treatment.scenario,
-            game,
-            replication,
-            engine=engine,
-            sink=sink,
-            treatment=treatment.id,
-            progress=progress,
-        )
-        sums = ledger.nodes()
-        rounds = treatment.scenario.rounds
-        nodes.append(node_table(game, sums, treatment.id, replication))
-        drift = _against_twin(plan, job.treatment, game, ledger, replication)
-        replications.append(
-            replication_table(
-                game, sums, ledger.network(), memory, drift, rounds, treatment.id, replication
-            )
-        )
-        if plan.logs_trust:
-            trust.append(trust_table(game, memory, treatment.id, replication))
-    tables = {"nodes": nodes, "replications": replications, "trust": trust}
-    return {name: pa.concat_tables(parts) for name, parts in tables.items() if parts}
+_DEATHS_IN_A_ROW = 3
+_SCHEDULER_TIMEOUT_S = 10
 
 
-def _against_twin(
-    plan: Plan, treatment: int, game: Game, ledger: Ledger, replication: int
-) -> dict[str, float]:
-    """Return what deviation did to a replication; it is its own twin where nobody deviates."""
-    scenario = plan.treatments[treatment].scenario
-    outcome = Outcome.of(ledger, scenario.rounds)
-    if is_honest(game.conduct):
-        return outcome.against(outcome)
-    return outcome.against(plan.twins.outcome(scenario, plan.profile(treatment), replication))
+@dataclass(frozen=True)
+class Workers:
+    """How many workers there are, of which kind, and where.
 
-
-def play_jobs(
-    plan: Plan,
-    jobs: Iterable[Job],
-    work: Callable[[Plan, Job, Game, Progress | None], Any],
-    *,
-    n_jobs: int = 1,
-    engine: Engine = "compiled",
-    progress: Progress | None = None,
-) -> Iterator[Any]:
-    """Yield what ``work`` returns for each job, in the order of the jobs.
-
-    The compiled engine releases Python's global lock, so its workers are threads; the agents need
-    processes, and report progress job by job.
+    The compiled engine releases Python's global lock, so that threads serve it best: they start at
+    once and share what was read and compiled. The agents need processes.
     """
-    games = _Games(plan)
-    jobs = list(jobs)
-    if n_jobs == 1 or len(jobs) == 1:
-        for job in jobs:
-            yield work(plan, job, games[job.treatment], progress)
+
+    count: int = 1
+    backend: Backend | None = None  #: default: threads for the compiled engine, else processes
+    scheduler: str | None = None  #: address of the Dask scheduler
+
+    def kind(self, engine: str) -> Backend:
+        """Return the backend that plays with this engine."""
+        if self.backend is not None:
+            return self.backend
+        return "threading" if engine == "compiled" else "loky"
+
+
+def backend_of(name: str) -> Backend:
+    """Return the backend of this name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for backend in BACKENDS:
+        if backend == name:
+            return backend
+    raise InputError(f"unknown backend {name!r}; {nearest(name, BACKENDS)}")
+
+
+def play_chunks(
+    plan: Plan,
+    chunks: Sequence[Chunk],
+    work: Work[T],
+    workers: Workers,
+    *,
+    engine: str = "compiled",
+    progress: Progress | None = None,
+) -> Iterator[tuple[Chunk, T]]:
+    """Yield every chunk with what ``work`` returns for it, as they come.
+
+    Raises
+    ------
+    InputError
+        If workers keep dying, or the scheduler of a cluster does not answer.
+    """
+    kind = workers.kind(engine)
+    alone = kind != "dask" and (workers.count == 1 or len(chunks) == 1)
+    if alone and (kind == "threading" or engine == "compiled" or len(chunks) == 1):
+        for chunk in chunks:
+            yield chunk, work(plan, chunk, progress)
         return
-    in_threads = engine == "compiled"
-    parallel = joblib.Parallel(
-        n_jobs=n_jobs, backend="threading" if in_threads else "loky", return_as="generator"
-    )
-    tasks = (
-        joblib.delayed(work)(plan, job, games[job.treatment], progress if in_threads else None)
-        for job in jobs
-    )
-    for job, result in zip(jobs, parallel(tasks), strict=True):
-        if progress and not in_threads:
-            rounds = plan.treatments[job.treatment].scenario.rounds
-            progress((job.last - job.first) * rounds)
-        yield result
+    left = {chunk.name: chunk for chunk in chunks}
+    deaths = 0
+    with _cluster(workers, kind) as cluster:
+        deadly: tuple[type[Exception], ...] = (BrokenProcessPool, *cluster)
+        while left:
+            try:
+                for name, result in _parallel(plan, left, work, workers, kind, progress):
+                    deaths = 0
+                    yield left.pop(name), result
+            except deadly as death:
+                deaths += 1
+                if deaths >= _DEATHS_IN_A_ROW:
+                    raise InputError(
+                        f"workers died {deaths} times in a row without finishing a chunk, perhaps "
+                        "for want of memory; what was finished is kept"
+                    ) from death
 
 
-class _Games:
-    """The game of the treatment in hand; jobs come treatment by treatment, so one is kept."""
+def _parallel(
+    plan: Plan,
+    chunks: dict[str, Chunk],
+    work: Work[T],
+    workers: Workers,
+    kind: Backend,
+    progress: Progress | None,
+) -> Iterator[tuple[str, T]]:
+    """Yield the names of chunks and what ``work`` returned for them."""
+    count = -1 if kind == "dask" else workers.count
+    with joblib.parallel_config(backend=kind):  # which alone knows of Dask
+        parallel = joblib.Parallel(n_jobs=count, batch_size=1, return_as="generator_unordered")
+    if kind == "threading":
+        yield from parallel(
+            joblib.delayed(_here)(work, plan, chunk, progress) for chunk in list(chunks.values())
+        )
+        return
+    parcel = Parcel.of(plan)
+    tasks = (joblib.delayed(_elsewhere)(work, parcel, chunk) for chunk in list(chunks.values()))
+    for name, result in parallel(tasks):
+        if progress:
+            progress(sum(plan.rounds_of(span) for span in chunks[name].spans))
+        yield name, result
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._treatment: int | None = None
-        self._game: Game | None = None
 
-    def __getitem__(self, treatment: int) -> Game:
-        if self._game is None or self._treatment != treatment:
-            self._treatment, self._game = treatment, self._plan.game(treatment)
-        return self._game
+def _here(work: Work[T], plan: Plan, chunk: Chunk, progress: Progress | None) -> tuple[str, T]:
+    return chunk.name, work(plan, chunk, progress)
+
+
+def _elsewhere(work: Work[T], parcel: Parcel, chunk: Chunk) -> tuple[str, T]:
+    return chunk.name, work(parcel.open(), chunk, None)
+
+
+@contextlib.contextmanager
+def _cluster(workers: Workers, kind: Backend) -> Iterator[tuple[type[Exception], ...]]:
+    """Connect to a Dask cluster for the time of the block; yield how its workers' deaths show."""
+    if kind != "dask":
+        yield ()
+        return
+    try:
+        from distributed import Client, KilledWorker  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise InputError(
+            'the backend dask needs an extra: pip install "poq-abm[distributed]"'
+        ) from None
+    if workers.scheduler is None:
+        raise InputError("the backend dask needs --scheduler, as in tcp://127.0.0.1:8786")
+    try:
+        client = Client(workers.scheduler, timeout=_SCHEDULER_TIMEOUT_S)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Dask scheduler answers at {workers.scheduler}: {error}") from error
+    with client:
+        yield (KilledWorker,)

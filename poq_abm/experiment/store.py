@@ -1,74 +1,52 @@
 """The results folder: what is in it, when it is done, and how a run finishes what is missing.
 
 A folder belongs to one configuration, whose hash stands in ``manifest.json``; a folder of another
-configuration is refused. While a run is going on, every job leaves its rows in ``parts/`` together
-with a receipt that holds their checksums. A part counts only if its receipt is there and agrees
-with it. At the end the parts are joined into ``nodes.parquet``, ``replications.parquet`` and, with
-a trace, ``rounds.parquet``, whose checksums go into the manifest, and the status becomes
-``complete``.
+configuration is refused, and so is one that another run is working on. Every chunk leaves its rows
+as a shard in ``shards/``, with a receipt that holds their checksums; a shard counts only if its
+receipt agrees with it. At the end the shards are joined into ``nodes.parquet``,
+``replications.parquet`` and, where asked for, ``trust.parquet`` and ``rounds.parquet``, whose
+checksums go into the manifest. The shards stay (but for a trace's), so that a table or a shard that
+is damaged later costs only its own replications; ``shards/`` may be deleted as a whole.
 """
 
 from __future__ import annotations
 
-import json
-import platform
-import shutil
-from datetime import UTC, datetime
-from importlib.metadata import version
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import filelock
+import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.files import (
-    TableWriter,
-    checksum,
-    naming_the_folder,
-    write_json,
-    write_table,
-)
-from poq_abm.experiment.plan import Job, Plan
+from poq_abm.experiment.files import TableWriter, naming_the_folder, write_json, write_table
+from poq_abm.experiment.harvest import Failure
+from poq_abm.experiment.joining import Piece, columns_by_treatment, in_order
+from poq_abm.experiment.manifest import MANIFEST, differences, manifest_of, read_manifest
+from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.playing import Engine
-from poq_abm.experiment.runner import Progress, play_job
-from poq_abm.experiment.streaming import BackgroundWriter
-from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
-from poq_abm.network.game import Game
+from poq_abm.experiment.receipts import Entry, Receipt, describe, fault_of, read_receipts
+from poq_abm.experiment.recorder import SHARDS, Recorder
+from poq_abm.experiment.spans import Coverage, Span
+from poq_abm.experiment.tables import SCHEMAS
 
-__all__ = ["MANIFEST", "Store", "read_manifest"]
+__all__ = ["COMPLETE", "FAILED", "LOCK", "Store", "table_faults"]
 
-MANIFEST = "manifest.json"
-SCHEMAS = {"nodes": NODES, "replications": REPLICATIONS, "trust": TRUST, "rounds": ROUNDS}
-_LIBRARIES = ("mesa", "numpy", "numba", "pandas", "pyarrow", "scipy", "joblib", "pydantic")
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a results folder.
-
-    Raises
-    ------
-    InputError
-        If the folder has no readable manifest.
-    """
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{folder} is not a results folder: it has no {MANIFEST}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or "hash" not in manifest:
-        raise InputError(f"{path} is not the manifest of a run")
-    return manifest
+LOCK = ".lock"
+COMPLETE, FAILED, RUNNING = "complete", "failed", "running"
+_DIFFERENCES_SHOWN = 12
 
 
 class Store:
     """One results folder, opened for one plan.
 
-    Life-cycle: :meth:`open` takes the folder or refuses it; :meth:`missing` says what is left to
-    play; :meth:`play` plays and stores a job; :meth:`finish` joins the parts.
+    Life-cycle: :meth:`locked` keeps others out; :meth:`open` takes the folder or refuses it and
+    reads its receipts; :meth:`record` adds those of new chunks; :meth:`finish` joins the shards.
     """
 
     def __init__(self, folder: Path, plan: Plan, engine: Engine = "compiled") -> None:
@@ -76,159 +54,243 @@ class Store:
         self.plan = plan
         self.engine: Engine = engine
         self.hash = plan.hash()
-        self._scenario = plan.scenario.to_yaml()
-        self._parts = folder / "parts"
+        self.receipts: dict[str, Receipt] = {}
+        self.played = Coverage()
+        self._tried = Coverage()
+        self._intact: frozenset[str] = frozenset()
+        self._shards = folder / SHARDS
+        self._metadata = {"poq_abm": poq_abm.__version__, "scenario": plan.scenario.to_yaml()}
 
     @property
-    def tables(self) -> list[str]:
-        """Names of the tables this run stores."""
-        kept = {"rounds": self.plan.trace, "trust": self.plan.logs_trust}
-        return [name for name in SCHEMAS if kept.get(name, True)]
+    def recorder(self) -> Recorder:
+        """What workers are given to play and store chunks with."""
+        return Recorder(self.folder.absolute(), self.engine, self._metadata)
 
-    def open(self) -> None:
-        """Create the folder, or take up one that this configuration began.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder for the time of the block; a dead run keeps nobody out.
 
         Raises
         ------
         InputError
-            If the folder holds something else, or cannot be written.
+            If another run is working on the folder, or it cannot be written.
         """
         with naming_the_folder(self.folder):
-            if self.folder.is_dir() and any(self.folder.iterdir()):
-                self._must_be_ours()
-            self._parts.mkdir(parents=True, exist_ok=True)
-            if not (self.folder / MANIFEST).exists():
-                write_json(self.folder / MANIFEST, self._manifest("running"))
-
-    def _must_be_ours(self) -> None:
-        found = read_manifest(self.folder)["hash"]
-        if found != self.hash:
-            raise InputError(
-                f"{self.folder} holds the results of another configuration "
-                f"({found[:10]}, not {self.hash[:10]}); name another folder with --out"
-            )
-
-    def is_complete(self) -> bool:
-        """Return whether every table is there and agrees with its checksum in the manifest."""
-        if not (self.folder / MANIFEST).is_file():
-            return False
-        manifest = read_manifest(self.folder)
-        if manifest["hash"] != self.hash or manifest.get("status") != "complete":
-            return False
-        return all(_agrees(self.folder, manifest["files"].get(name)) for name in self.tables)
-
-    def missing(self) -> list[Job]:
-        """Return the jobs without a valid part."""
-        return [job for job in self.plan.jobs() if not self._has(job)]
-
-    def _has(self, job: Job) -> bool:
+            self._refuse_others()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.folder / LOCK, blocking=False)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise InputError(
+                    f"another run is working on {self.folder}; wait for it, or name another "
+                    "folder with --out"
+                ) from None
         try:
-            receipt = json.loads(self._receipt(job).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return all(_agrees(self._parts, receipt.get(name)) for name in self.tables)
+            yield
+        finally:
+            lock.release()
 
-    def _receipt(self, job: Job) -> Path:
-        return self._parts / f"{job.number:06}.json"
-
-    def play(self, plan: Plan, job: Job, game: Game, progress: Progress | None) -> int:
-        """Play a job and store its rows; return the job's number."""
+    def open(self) -> None:
+        """Create the folder, or take up one that this configuration began; drop broken shards."""
         with naming_the_folder(self.folder):
-            paths = {name: self._parts / f"{job.number:06}.{name}.parquet" for name in self.tables}
-            if plan.trace:
-                with (
-                    TableWriter(paths["rounds"], ROUNDS, self._metadata()) as writer,
-                    BackgroundWriter(writer) as sink,
-                ):
-                    tables = play_job(plan, job, game, self.engine, sink.write, progress)
-            else:
-                tables = play_job(plan, job, game, self.engine, None, progress)
-            for name, table in tables.items():
-                write_table(paths[name], table, self._metadata(), flush=False)
-            receipt = {name: _entry(path) for name, path in paths.items()}
-            write_json(self._receipt(job), receipt, flush=False)
-        return job.number
+            self._shards.mkdir(exist_ok=True)
+            if not (self.folder / MANIFEST).exists():
+                write_json(self.folder / MANIFEST, manifest_of(self.plan, RUNNING, self.engine))
+            self._intact = self._intact_tables()
+            # The rounds of a finished trace are in its table alone.
+            spared = self._intact & {"rounds"}
+            receipts, broken = read_receipts(self._shards)
+            for path in broken:
+                path.unlink()
+            for receipt in receipts:
+                if any(receipt.faults(self._shards, without=spared)) or not self._fits(receipt):
+                    (self._shards / f"{receipt.name}.json").unlink()
+                else:
+                    self.record(receipt)
 
-    def finish(self, seconds: float) -> None:
-        """Join the parts into the tables and seal the folder."""
+    def _intact_tables(self) -> frozenset[str]:
+        """Return the tables of a complete run that are as they were written."""
+        manifest = read_manifest(self.folder)
+        if manifest.get("status") != COMPLETE:
+            return frozenset()
+        files = {name: Entry(**entry) for name, entry in manifest["files"].items()}
+        return frozenset(name for name in files if not fault_of(self.folder, files[name]))
+
+    def _refuse_others(self) -> None:
+        """Refuse a folder that holds something else than a run of this configuration."""
+        if not self.folder.is_dir() or not any(p.name != LOCK for p in self.folder.iterdir()):
+            return
+        manifest = read_manifest(self.folder)
+        if manifest["hash"] == self.hash:
+            return
+        lines = differences(manifest.get("configuration", {}), self.plan.configuration())
+        shown = "".join(f"\n  {line}" for line in lines[:_DIFFERENCES_SHOWN])
+        more = len(lines) - _DIFFERENCES_SHOWN
+        rest = f"\n  and {more} more" if more > 0 else ""
+        raise InputError(
+            f"{self.folder} holds the results of another configuration; name another folder with "
+            f"--out. It differs in{shown}{rest}"
+        )
+
+    def _fits(self, receipt: Receipt) -> bool:
+        """Return whether a receipt is one of this plan, for replications nobody else stored."""
+        known = all(span.treatment < len(self.plan.treatments) for span in receipt.spans)
+        mine = set(receipt.files) == set(self.plan.tables)
+        return known and mine and not any(self.played.overlaps(s) for s in receipt.played)
+
+    def record(self, receipt: Receipt) -> None:
+        """Take note of a chunk that is stored."""
+        self.receipts[receipt.name] = receipt
+        self.played.update(receipt.played)
+        self._tried.update(receipt.spans)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The replications that raised and were not played again since, in their order."""
+        latest = {f.span: f for receipt in self.receipts.values() for f in receipt.failures}
+        return [latest[span] for span in sorted(latest) if not self.played.overlaps(span)]
+
+    def missing(self, wanted: Iterable[Span], *, retry: bool = False) -> list[Span]:
+        """Return what is not stored of the wanted spans; failed ones too where they are retried."""
+        return list((self.played if retry else self._tried).lacking(wanted))
+
+    def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
+        """Return a column of ``replications`` by treatment; NaN where a replication raised."""
+        receipts = self.receipts.values()
+        failed = [failure.span for receipt in receipts for failure in receipt.failures]
+        return columns_by_treatment(
+            [
+                (failed, np.full(len(failed), np.nan)),
+                *((receipt.played, self._read(receipt, metric)) for receipt in receipts),
+            ]
+        )
+
+    def _read(self, receipt: Receipt, metric: str) -> NDArray[np.float64]:
+        file = self._shards / receipt.files["replications"].file
+        values: NDArray[np.float64] = pq.read_table(file, columns=[metric]).column(0).to_numpy()
+        return values
+
+    def has_failures(self) -> bool:
+        """Return whether the finished run in the folder has replications that raised."""
+        return bool(read_manifest(self.folder).get("failures"))
+
+    def finish(self, seconds: float, precision: list[dict[str, Any]] | None = None) -> None:
+        """Join the shards into the tables and seal the folder."""
         with naming_the_folder(self.folder):
-            jobs = list(self.plan.jobs())
-            for name in self.tables:
-                parts = [self._parts / f"{job.number:06}.{name}.parquet" for job in jobs]
-                _join(parts, self._table(name), SCHEMAS[name], self._metadata())
-            self._seal(seconds)
+            for name in self.plan.tables:
+                if name not in self._intact:
+                    self._join(name)
+            counts = [self.played.count(number) for number in range(len(self.plan.treatments))]
+            self._seal(counts, seconds, precision)
+
+    def _join(self, name: str) -> None:
+        """Join one table; only one shard and one group of rows are in memory at a time."""
+        receipts = list(self.receipts.values())
+        pieces = in_order([r.played for r in receipts], lambda t: self.plan.rows(t)[name])
+        files = [self._shards / receipt.files[name].file for receipt in receipts]
+        target = self.folder / f"{name}.parquet"
+        if name == "rounds" and len(files) == 1 and not self.failures:
+            files[0].replace(target)
+            return
+        with TableWriter(target, SCHEMAS[name], self._metadata) as writer:
+            for table in _slices(pieces, files, whole=name != "rounds"):
+                writer.write(table)
 
     def write(self, tables: dict[str, Any]) -> None:
         """Store whole tables and seal the folder."""
         with naming_the_folder(self.folder):
-            for name in self.tables:
-                write_table(self._table(name), tables[name], self._metadata())
-            self._seal(None)
+            for name in self.plan.tables:
+                write_table(self.folder / f"{name}.parquet", tables[name], self._metadata)
+            ids = tables["replications"].column("treatment").cast("string")
+            counts = Counter(ids.to_pylist())
+            self._seal([counts[treatment.id] for treatment in self.plan.treatments])
 
-    def _table(self, name: str) -> Path:
-        return self.folder / f"{name}.parquet"
-
-    def _seal(self, seconds: float | None) -> None:
-        """Write the final manifest, which makes the run count as done, and remove the parts."""
-        manifest = self._manifest("complete")
+    def _seal(
+        self,
+        counts: list[int],
+        seconds: float | None = None,
+        precision: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """Write the final manifest, which makes the run count as done."""
+        failures = self.failures
+        manifest = manifest_of(self.plan, FAILED if failures else COMPLETE, self.engine)
         manifest["seconds"] = seconds
-        manifest["files"] = {name: _entry(self._table(name)) for name in self.tables}
+        manifest["treatments"] = self._treatments(manifest["treatments"], counts)
+        manifest["failures"] = [failure.as_data() for failure in failures]
+        if precision is not None:
+            manifest["precision"] = precision
+        manifest["files"] = {name: self._counted(name, counts) for name in self.plan.tables}
         write_json(self.folder / MANIFEST, manifest)
-        shutil.rmtree(self._parts)
+        if not failures:  # a retry joins the rounds anew
+            for path in self._shards.glob("*.rounds.parquet"):
+                path.unlink()
 
-    def _metadata(self) -> dict[str, str]:
-        return {"poq_abm": poq_abm.__version__, "scenario": self._scenario}
+    def _counted(self, name: str, counts: list[int]) -> dict[str, Any]:
+        """Return the entry of a table, after counting its rows against the plan."""
+        entry = describe(self.folder / f"{name}.parquet")
+        due = sum(count * self.plan.rows(number)[name] for number, count in enumerate(counts))
+        if entry.rows != due:
+            raise RuntimeError(f"{entry.file} has {entry.rows} rows, not {due}")
+        return entry._asdict()
 
-    def _manifest(self, status: str) -> dict[str, Any]:
-        scenario = self.plan.scenario
-        return {
-            "status": status,
-            "hash": self.hash,
-            "name": scenario.name,
-            "question": scenario.question,
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
-            "configuration": self.plan.configuration(),
-            "treatments": [
-                {"id": treatment.id, "settings": treatment.settings}
-                for treatment in self.plan.treatments
-            ],
-            "profiles": {
-                profile.name: profile.content_hash for profile in self.plan.profiles.values()
-            },
-            "seed": scenario.seed,
-            "engine": self.engine,
-            "versions": {
-                "poq_abm": poq_abm.__version__,
-                "python": platform.python_version(),
-                "platform": platform.platform(),
-                **{library: version(library) for library in _LIBRARIES},
-            },
-        }
+    def _treatments(self, entries: list[dict[str, Any]], counts: list[int]) -> list[dict[str, Any]]:
+        """Return the manifest's treatments with what was played of each, and in what time."""
+        seconds = np.zeros(len(entries))
+        for receipt in self.receipts.values():
+            for span, spent in zip(receipt.spans, receipt.seconds, strict=True):
+                seconds[span.treatment] += spent
+        failed = {failure.treatment for failure in self.failures}
+        return [
+            {
+                **entry,
+                "replications": counts[number],
+                "status": FAILED if number in failed else COMPLETE,
+                "seconds": round(float(seconds[number]), 3) if self.receipts else None,
+            }
+            for number, entry in enumerate(entries)
+        ]
 
-
-def _entry(path: Path) -> dict[str, Any]:
-    rows = pq.ParquetFile(path).metadata.num_rows
-    return {"file": path.name, "sha256": checksum(path), "rows": rows}
-
-
-def _agrees(folder: Path, entry: Any) -> bool:
-    if not isinstance(entry, dict):
-        return False
-    path = folder / str(entry.get("file"))
-    return path.is_file() and checksum(path) == entry.get("sha256")
+    def is_complete(self) -> bool:
+        """Return whether tables and shards are all there and agree with their checksums."""
+        if not (self.folder / MANIFEST).is_file():
+            return False
+        manifest = read_manifest(self.folder)
+        if manifest["hash"] != self.hash or manifest.get("status") not in (COMPLETE, FAILED):
+            return False
+        return not any(table_faults(self.folder, manifest)) and not any(shard_faults(self.folder))
 
 
-def _join(parts: list[Path], target: Path, schema: Any, metadata: dict[str, str]) -> None:
-    """Join the parts of a table row group by row group, so that memory stays flat."""
-    if len(parts) == 1:
-        parts[0].replace(target)
-        return
-    with TableWriter(target, schema, metadata) as writer:
-        if schema is ROUNDS:
-            for part in parts:
-                file = pq.ParquetFile(part)
-                for group in range(file.num_row_groups):
-                    writer.write(file.read_row_group(group))
-        else:
-            tables = [pq.read_table(part) for part in parts]
-            writer.write(pa.concat_tables(tables).unify_dictionaries())
+def table_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the tables of a finished run."""
+    for entry in manifest.get("files", {}).values():
+        if said := fault_of(folder, Entry(**entry)):
+            yield said
+
+
+def shard_faults(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the shards of a finished run; none at all is fine."""
+    receipts, broken = read_receipts(folder / SHARDS)
+    for path in broken:
+        yield f"{SHARDS}/{path.name} is no receipt"
+    for receipt in receipts:
+        for said in receipt.faults(folder / SHARDS, without=frozenset({"rounds"})):
+            yield f"{SHARDS}/{said}"
+
+
+def _slices(pieces: Iterable[Piece], files: list[Path], *, whole: bool) -> Iterator[Any]:
+    """Yield the rows of the pieces; a file that is not read ``whole`` is one piece by itself."""
+    at, table = -1, None
+    for chunk, first, rows in pieces:
+        if not whole:
+            yield from _groups(files[chunk])
+            continue
+        if chunk != at or table is None:
+            at, table = chunk, pq.read_table(files[chunk])
+        yield table.slice(first, rows)
+
+
+def _groups(path: Path) -> Iterator[Any]:
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        yield file.read_row_group(group)

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from poq_abm.experiment.adversaries import adversary_measures
-from poq_abm.experiment.distributions import QUANTILES, distribution_measures
+from poq_abm.experiment.adversaries import total
+from poq_abm.experiment.distributions import QUANTILES
 from poq_abm.mechanism.rewards import evaluator_reward, inference_reward
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
-from poq_abm.network.memory import Memory
 from poq_abm.network.population import Population
 from poq_abm.network.tally import Kind
 
@@ -21,6 +20,7 @@ __all__ = [
     "NODES",
     "REPLICATIONS",
     "ROUNDS",
+    "SCHEMAS",
     "TRUST",
     "node_table",
     "replication_table",
@@ -132,27 +132,37 @@ ROUNDS = pa.schema(
 )
 
 
-def node_table(game: Game, sums: NDArray[np.float64], treatment: str, replication: int) -> Any:
-    """Return the rows of :data:`NODES` for one replication; ``sums`` as the ledger holds them."""
+SCHEMAS = {"nodes": NODES, "replications": REPLICATIONS, "trust": TRUST, "rounds": ROUNDS}
+
+
+def node_table(
+    game: Game, sums: NDArray[np.float64], treatment: str, replications: NDArray[np.int32]
+) -> Any:
+    """Return the rows of :data:`NODES` for replications of one treatment.
+
+    ``sums`` has the shape (replications, nodes, 8) and holds what the ledgers do. A replication's
+    rows are the same bits whatever others stand beside it.
+    """
     population = game.population
-    jobs = sums[:, Column.JOBS]
-    means = _over(sums, jobs[:, None])
-    reward_mean = means[:, Column.REWARD]
-    spread = sums[:, Column.SPREAD] - jobs * (reward_mean - _anchors(game)) ** 2
+    jobs = sums[..., Column.JOBS]
+    means = _over(sums, jobs[..., None])
+    reward_mean = means[..., Column.REWARD]
+    spread = sums[..., Column.SPREAD] - jobs * (reward_mean - _anchors(game)) ** 2
     inference = population.role_is("inference")
+    times = len(replications)
     columns = {
-        **_keys(population.size, treatment, replication),
-        "node": np.arange(population.size, dtype=np.int32),
-        **_group_words(population),
+        **_keys(population.size, treatment, replications),
+        "node": np.tile(np.arange(population.size, dtype=np.int32), times),
+        **_group_words(population, times),
         "jobs": jobs.astype(np.int64),
-        "reward_total": sums[:, Column.REWARD],
+        "reward_total": sums[..., Column.REWARD],
         "reward_mean": reward_mean,
         "reward_sd": np.sqrt(np.maximum(_over(spread, jobs - 1.0), 0.0)),
-        "consensus_mean": means[:, Column.CONSENSUS],
-        "truth_mean": means[:, Column.TRUTH],
-        "closeness_mean": np.where(inference, np.nan, means[:, Column.CLOSENESS]),
-        "cost": population.cost,
-        "latency_ms": population.latency_ms,
+        "consensus_mean": means[..., Column.CONSENSUS],
+        "truth_mean": means[..., Column.TRUTH],
+        "closeness_mean": np.where(inference, np.nan, means[..., Column.CLOSENESS]),
+        "cost": np.tile(population.cost, times),
+        "latency_ms": np.tile(population.latency_ms, times),
     }
     return _table(NODES, columns)
 
@@ -161,70 +171,73 @@ def replication_table(
     game: Game,
     sums: NDArray[np.float64],
     network: NDArray[np.float64],
-    memory: Memory,
-    drift: dict[str, float],
+    measures: dict[str, NDArray[np.float64]],
     rounds: int,
     treatment: str,
-    replication: int,
+    replications: NDArray[np.int32],
 ) -> Any:
-    """Return the row of :data:`REPLICATIONS` for one replication."""
+    """Return the rows of :data:`REPLICATIONS` for replications of one treatment.
+
+    ``sums`` as in :func:`node_table`, ``network`` of shape (replications, 8); ``measures`` are the
+    columns that come from elsewhere, one value for each replication.
+    """
     inference = game.population.role_is("inference")
     cost = game.population.cost
-    f, m = sums[inference], sums[~inference]
-    f_jobs, m_jobs = f[:, Column.JOBS], m[:, Column.JOBS]
-    values = {
-        "inference_reward_mean": f[:, Column.REWARD].sum() / f_jobs.sum(),
-        "evaluator_reward_mean": m[:, Column.REWARD].sum() / m_jobs.sum(),
-        "inference_cost_mean": (f_jobs * cost[inference]).sum() / f_jobs.sum(),
-        "evaluator_cost_mean": (m_jobs * cost[~inference]).sum() / m_jobs.sum(),
-        "closeness_mean": m[:, Column.CLOSENESS].sum() / m_jobs.sum(),
-        **_agreement(network, rounds),
-        **adversary_measures(game, sums, memory, rounds),
-        **distribution_measures(game.rules, memory),
-        **drift,
-    }
+    f, m = sums[:, inference], sums[:, ~inference]
+    f_jobs, m_jobs = total(f[..., Column.JOBS]), total(m[..., Column.JOBS])
     columns = {
-        **_keys(1, treatment, replication),
-        "rounds": np.array([rounds]),
-        **{name: np.array([value]) for name, value in values.items()},
+        **_keys(1, treatment, replications),
+        "rounds": np.full(len(replications), rounds),
+        "inference_reward_mean": total(f[..., Column.REWARD]) / f_jobs,
+        "evaluator_reward_mean": total(m[..., Column.REWARD]) / m_jobs,
+        "inference_cost_mean": total(f[..., Column.JOBS] * cost[inference]) / f_jobs,
+        "evaluator_cost_mean": total(m[..., Column.JOBS] * cost[~inference]) / m_jobs,
+        "closeness_mean": total(m[..., Column.CLOSENESS]) / m_jobs,
+        **_agreement(network, rounds),
+        **measures,
     }
     return _table(REPLICATIONS, columns)
 
 
-def trust_table(game: Game, memory: Memory, treatment: str, replication: int) -> Any:
-    """Return the rows of :data:`TRUST` for one replication, entry by entry."""
-    entries, nodes, columns = memory.trust_log.shape
-    rows = memory.trust_log.size
+def trust_table(
+    game: Game, logs: NDArray[np.float64], treatment: str, replications: NDArray[np.int32]
+) -> Any:
+    """Return the rows of :data:`TRUST` for replications of one treatment, entry by entry.
+
+    ``logs`` has the shape (replications, entries, evaluator nodes, columns of trust).
+    """
+    times, entries, nodes, columns = logs.shape
     last = (np.arange(entries) + 1) * game.rules.trust_interval - 1
     tasks = ["all"] if columns == 1 else list(game.tasks)
     first = game.population.inference_count
+    node = np.tile(np.repeat(np.arange(first, first + nodes), columns), times * entries)
+    task = np.tile(np.arange(columns, dtype=np.int32), times * entries * nodes)
     values = {
-        **_keys(rows, treatment, replication),
-        "round": np.repeat(last, nodes * columns),
-        "node": np.tile(np.repeat(np.arange(first, first + nodes), columns), entries).astype(
-            np.int32
-        ),
-        "task": _words(np.tile(np.arange(columns, dtype=np.int32), entries * nodes), tasks),
-        "trust": memory.trust_log.reshape(-1),
+        **_keys(entries * nodes * columns, treatment, replications),
+        "round": np.tile(np.repeat(last, nodes * columns), times),
+        "node": node.astype(np.int32),
+        "task": _words(task, tasks),
+        "trust": logs,
     }
     return _table(TRUST, values)
 
 
-def _agreement(network: NDArray[np.float64], rounds: int) -> dict[str, float]:
-    """Return correlation, error and bias of consensus against truth from the network's sums."""
+def _agreement(network: NDArray[np.float64], rounds: int) -> dict[str, NDArray[np.float64]]:
+    """Return correlation, error and bias of consensus against truth from the networks' sums."""
     moments = network / rounds
-    c, t = moments[Agreement.CONSENSUS], moments[Agreement.TRUTH]
-    c_variance = moments[Agreement.CONSENSUS_SQUARED] - c * c
-    t_variance = moments[Agreement.TRUTH_SQUARED] - t * t
+    c, t = moments[:, Agreement.CONSENSUS], moments[:, Agreement.TRUTH]
+    c_variance = moments[:, Agreement.CONSENSUS_SQUARED] - c * c
+    t_variance = moments[:, Agreement.TRUTH_SQUARED] - t * t
     # A constant series leaves rounding dust where its variance is zero; it has no correlation.
     dust = BLOCK_ROUNDS * np.finfo(np.float64).eps
-    varies = min(c_variance, t_variance) > dust
-    product = moments[Agreement.PRODUCT] - c * t
+    varies = np.minimum(c_variance, t_variance) > dust
+    product = moments[:, Agreement.PRODUCT] - c * t
+    scale = np.sqrt(np.where(varies, c_variance * t_variance, 1.0))
     return {
         "consensus_mean": c + MID_SCALE,
         "truth_mean": t + MID_SCALE,
-        "correlation": product / np.sqrt(c_variance * t_variance) if varies else np.nan,
-        "mean_absolute_error": moments[Agreement.ABSOLUTE_ERROR],
+        "correlation": np.where(varies, product / scale, np.nan),
+        "mean_absolute_error": moments[:, Agreement.ABSOLUTE_ERROR],
         "bias": c - t,
     }
 
@@ -247,20 +260,21 @@ def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.f
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
 
 
-def _keys(rows: int, treatment: str, replication: int) -> dict[str, Any]:
+def _keys(rows: int, treatment: str, replications: NDArray[np.int32]) -> dict[str, Any]:
     return {
-        "treatment": _words(np.zeros(rows, np.int32), [treatment]),
-        "replication": np.full(rows, replication, np.int32),
+        "treatment": _words(np.zeros(rows * len(replications), np.int32), [treatment]),
+        "replication": np.repeat(replications, rows),
     }
 
 
-def _group_words(population: Population) -> dict[str, Any]:
+def _group_words(population: Population, times: int) -> dict[str, Any]:
     words = {}
+    group = np.tile(population.group, times)
     for name in ("role", "label", "model", "hardware"):
         values = [getattr(group, name) for group in population.groups]
-        words["group" if name == "label" else name] = _coded(values, population.group)
+        words["group" if name == "label" else name] = _coded(values, group)
     names = [str(spec["name"]) for _, spec in population.behaviours]
-    words["behaviour"] = _coded(names, population.behaviour)
+    words["behaviour"] = _coded(names, np.tile(population.behaviour, times))
     return words
 
 
@@ -276,4 +290,7 @@ def _words(codes: NDArray[np.int32], known: list[str]) -> Any:
 
 
 def _table(schema: Any, columns: dict[str, Any]) -> Any:
-    return pa.table([pa.array(columns[name]) for name in schema.names], schema=schema)
+    arrays = (columns[name] for name in schema.names)
+    return pa.table(
+        [a if isinstance(a, pa.Array) else pa.array(a.reshape(-1)) for a in arrays], schema=schema
+    )

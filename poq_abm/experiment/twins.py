@@ -6,10 +6,11 @@ deviation and nothing else. Treatments that differ only in who deviates share th
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from poq_abm.experiment.playing import play_replication
 from poq_abm.network.columns import Conduct, Ploy, Trait
@@ -18,7 +19,7 @@ from poq_abm.network.ledger import MID_SCALE, Agreement, Column, Ledger
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 
-__all__ = ["Outcome", "Twins", "honest_twin", "is_honest"]
+__all__ = ["Outcome", "Twin", "Twins", "honest_twin", "is_honest"]
 
 
 class Outcome(NamedTuple):
@@ -63,18 +64,37 @@ def honest_twin(scenario: Scenario) -> Scenario:
 
 @dataclass
 class Twins:
-    """Outcomes of the twins that a plan needed so far."""
+    """Outcomes of the twins that a plan needed so far, shared by its treatments."""
 
-    _outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
-    _games: dict[str, Game] = field(default_factory=dict)
+    _twins: dict[str, Twin] = field(default_factory=dict)
 
-    def outcome(self, scenario: Scenario, profile: Profile, replication: int) -> Outcome:
-        """Return the outcome of a replication's twin, played unless another treatment needed it."""
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_twins": {}}  # a worker finds its own sooner than it reads ours
+
+    def of(self, scenario: Scenario, profile: Profile) -> Twin:
+        """Return the twin of a treatment; treatments that share a twin share its outcomes."""
         twin = honest_twin(scenario)
         key = json.dumps([twin.resolved(), profile.content_hash], sort_keys=True)
-        known = self._outcomes.get((key, replication))
+        return self._twins.setdefault(key, Twin(twin, profile))
+
+
+@dataclass
+class Twin:
+    """One honest scenario, and the outcomes of the replications that were needed."""
+
+    scenario: Scenario
+    profile: Profile
+    _outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    @functools.cached_property
+    def _game(self) -> Game:
+        return build_game(self.scenario, self.profile)
+
+    def outcome(self, replication: int) -> Outcome:
+        """Return the outcome of a replication, played unless it was before."""
+        known = self._outcomes.get(replication)
         if known is None:
-            game = self._games.get(key) or self._games.setdefault(key, build_game(twin, profile))
-            ledger, _ = play_replication(twin, game, replication)
-            known = self._outcomes.setdefault((key, replication), Outcome.of(ledger, twin.rounds))
+            ledger, _ = play_replication(self.scenario, self._game, replication)
+            known = Outcome.of(ledger, self.scenario.rounds)
+            self._outcomes[replication] = known
         return known

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import mesa
+import numpy as np
 
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
@@ -158,8 +159,9 @@ class PoQModel(mesa.Model):
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""
         from poq_abm.experiment.tables import node_table  # noqa: PLC0415  (lies to the right)
 
+        replication = np.array([self.replication], np.int32)
         frame: pd.DataFrame = node_table(
-            self.game, self.ledger.nodes(), "base", self.replication
+            self.game, self.ledger.nodes()[None], "base", replication
         ).to_pandas()
         return frame
 

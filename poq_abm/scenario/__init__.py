@@ -7,6 +7,7 @@ reports every mistake with its file, its line and the nearest valid key.
 from poq_abm.scenario.checks import ProfileLike, check
 from poq_abm.scenario.library import find_scenario, scenario_names
 from poq_abm.scenario.loading import load, parse
+from poq_abm.scenario.precision import Precision, Until
 from poq_abm.scenario.problems import Place, Problem, ScenarioError
 from poq_abm.scenario.scenario import Scenario, Treatment
 from poq_abm.scenario.schema import EvaluatorGroup, InferenceGroup, Mechanism, Population
@@ -17,11 +18,13 @@ __all__ = [
     "Mechanism",
     "Place",
     "Population",
+    "Precision",
     "Problem",
     "ProfileLike",
     "Scenario",
     "ScenarioError",
     "Treatment",
+    "Until",
     "check",
     "find_scenario",
     "load",

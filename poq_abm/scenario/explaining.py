@@ -14,6 +14,7 @@ from poq_abm.scenario.scalars import MAX_DIGITS, resolve
 
 __all__ = ["findings"]
 
+_INTERNAL = ("[key]", "[number]", "[precision]")  # parts of a place that no file has
 _TEMPLATES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -35,8 +36,10 @@ _TEMPLATES = {
 }
 
 
-def findings(error: ValidationError) -> list[Finding]:
+def findings(error: ValidationError, under: KeyPath = ()) -> list[Finding]:
     """Return where and what for the first ``MAX_PROBLEMS`` mistakes pydantic found.
+
+    ``under`` is where the validated data stands in the scenario.
 
     >>> from pydantic import ValidationError
     >>> from poq_abm.scenario.schema import Mechanism
@@ -48,14 +51,14 @@ def findings(error: ValidationError) -> list[Finding]:
     """
     details = error.errors(include_url=False)
     if len(details) <= MAX_PROBLEMS:
-        return [_finding(detail) for detail in details]
-    found = [_finding(detail) for detail in details[: MAX_PROBLEMS - 1]]
-    found.append(((), f"and {len(details) - len(found)} more problems"))
+        return [_finding(detail, under) for detail in details]
+    found = [_finding(detail, under) for detail in details[: MAX_PROBLEMS - 1]]
+    found.append((under, f"and {len(details) - len(found)} more problems"))
     return found
 
 
-def _finding(detail: ErrorDetails) -> Finding:
-    path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
+def _finding(detail: ErrorDetails, under: KeyPath) -> Finding:
+    path: KeyPath = (*under, *(part for part in detail["loc"] if part not in _INTERNAL))
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "missing":
         return path, "this key is needed and has no default"

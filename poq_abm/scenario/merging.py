@@ -81,8 +81,11 @@ def anchor_profiles(data: dict[str, Any], folder: Path | None) -> None:
         return value
 
     axes = data.get("sweep")
-    groups = axes.get("zip") if isinstance(axes, dict) else None
-    for holder in (data, axes, *(groups if isinstance(groups, list) else [groups])):
+    holders = [data, axes]
+    for key in ("zip", "list"):
+        groups = axes.get(key) if isinstance(axes, dict) else None
+        holders += groups if isinstance(groups, list) else [groups]
+    for holder in holders:
         if isinstance(holder, dict) and "profile" in holder:
             holder["profile"] = anchored(holder["profile"])
 

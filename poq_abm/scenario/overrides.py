@@ -8,9 +8,16 @@ from typing import Any, NamedTuple
 
 from poq_abm.scenario.merging import anchor_profiles
 from poq_abm.scenario.paths import fault, put, split
-from poq_abm.scenario.problems import KeyPath, Origins, Place, Problem, ScenarioError
+from poq_abm.scenario.problems import (
+    KeyPath,
+    Origins,
+    Place,
+    Problem,
+    ScenarioError,
+    dotted,
+)
 from poq_abm.scenario.source import read_value
-from poq_abm.scenario.sweep import axis_names
+from poq_abm.scenario.sweep import written_axes
 
 __all__ = ["Override", "apply", "parse_override"]
 
@@ -71,12 +78,12 @@ def apply(
             continue
         origins = origins.laid_over({path: override.place})
         applied.append((override, path))
-    axes = {split(axis): axis for axis in axis_names(data.get("sweep"))}
+    axes = {split(name): dotted(place) for name, place in written_axes(data.get("sweep"))}
     for override, path in applied:
         for length in range(1, len(path) + 1):
             if (axis := axes.get(path[:length])) is not None:
                 message = (
-                    f"this is an axis of the sweep, which would win: set sweep.{axis}=[...] "
+                    f"this is an axis of the sweep, which would win: set {axis}=[...] "
                     "to change its values, or sweep={} to drop the sweep"
                 )
                 problems.append(Problem(override.place, override.path, message))

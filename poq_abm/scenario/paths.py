@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from poq_abm.errors import nearest
+from poq_abm.scenario.designs import DESIGNS, Range
+from poq_abm.scenario.precision import Precision, Until
 from poq_abm.scenario.problems import KeyPath, dotted, shown
 from poq_abm.scenario.schema import (
     EvaluatorGroup,
@@ -20,7 +22,7 @@ from poq_abm.scenario.schema import (
     Trust,
 )
 
-__all__ = ["fault", "keys_at", "put", "split"]
+__all__ = ["fault", "field_at", "is_open", "keys_at", "put", "split", "value_at"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _MODELS: dict[KeyPath, type[BaseModel]] = {
@@ -28,10 +30,19 @@ _MODELS: dict[KeyPath, type[BaseModel]] = {
     ("mechanism",): Mechanism,
     ("mechanism", "trust"): Trust,
     ("malicious",): Malicious,
+    ("replications",): Precision,
+    ("replications", "until"): Until,
     ("population",): Population,
     ("population", "inference", "*"): InferenceGroup,
     ("population", "evaluators", "*"): EvaluatorGroup,
+    **{("sweep", name): design for name, design in DESIGNS.items()},
+    **{("sweep", name, "ranges", "*"): Range for name in DESIGNS},
 }
+_PREFIXES: tuple[tuple[str, ...], ...] = (
+    *(("sweep", name, "ranges") for name in DESIGNS),
+    *(("sweep", name) for name in (*DESIGNS, "zip")),
+    ("sweep",),
+)
 _KEYS = {path: tuple(model.model_fields) for path, model in _MODELS.items()}
 _KEYS[()] += ("extends",)
 _LISTS = (("population", "inference"), ("population", "evaluators"))
@@ -43,16 +54,35 @@ def keys_at(path: KeyPath) -> tuple[str, ...] | None:
     >>> keys_at(("population", "inference", 3))
     ('model', 'count', 'hardware', 'behaviour', 'weight', 'name')
     """
-    return _KEYS.get(tuple("*" if isinstance(part, int) else part for part in path))
+    return _KEYS.get(_pattern(path))
+
+
+def _pattern(path: KeyPath) -> KeyPath:
+    """Return the path with a star for every group of nodes and every swept path."""
+    if path[:1] == ("sweep",) and path[2:3] == ("ranges",) and len(path) == 4:
+        return (*path[:3], "*")
+    return tuple("*" if isinstance(part, int) else part for part in path)
+
+
+def field_at(path: KeyPath) -> tuple[type[BaseModel], str] | None:
+    """Return the part of the schema that has the field at ``path``, and its key there.
+
+    >>> field_at(("mechanism", "committee_size"))[0].__name__
+    'Mechanism'
+    """
+    model, key = _MODELS.get(_pattern(path[:-1])), str(path[-1])
+    return None if model is None or key not in model.model_fields else (model, key)
 
 
 def split(text: str) -> KeyPath:
-    """Return the parts of a dotted path; what follows ``sweep.`` (or ``sweep.zip.``) is one part.
+    """Return the parts of a dotted path; what follows ``sweep.`` is one part.
+
+    So is what follows ``sweep.zip.``, the name of a design, and the ``ranges`` of one.
 
     >>> split("population.inference.0.count"), split("sweep.mechanism.committee_size")
     (('population', 'inference', 0, 'count'), ('sweep', 'mechanism.committee_size'))
     """
-    for prefix in (("sweep", "zip"), ("sweep",)):
+    for prefix in _PREFIXES:
         start = ".".join(prefix) + "."
         if text.startswith(start):
             return (*prefix, text.removeprefix(start))
@@ -83,18 +113,33 @@ def fault(path: KeyPath, data: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_open(path: KeyPath) -> bool:
-    """Return whether the mapping at ``path`` may have keys that the schema does not list."""
+def value_at(path: KeyPath, data: Any) -> Any:
+    """Return the value at ``path``, or ``None`` where there is none.
+
+    >>> value_at(("mechanism", "tau"), {"mechanism": {"tau": 0.1}})
+    0.1
+    """
+    for part in path:
+        data = _inside(data, part)
+    return data
+
+
+def is_open(path: KeyPath) -> bool:
+    """Return whether the mapping at ``path`` may have keys that the schema does not list.
+
+    >>> is_open(("synthetic",)), is_open(("mechanism",))
+    (True, False)
+    """
     return path[:1] in (("tasks",), ("malicious",), ("synthetic",)) or "behaviour" in path
 
 
 def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:
     known = keys_at(parent)
-    if known is None and not _is_open(parent):
+    if known is None and not is_open(parent):
         return f"{dotted(parent)} is a single value: there is no {shown(part)} in it"
     if not isinstance(here, Mapping | None):
         return f"{dotted(parent)} is {shown(here)}, not a mapping: nothing can be put in it"
-    if known is not None and part not in known and not _is_open(parent):
+    if known is not None and part not in known and not is_open(parent):
         return f"unknown key; {nearest(str(part)[:80], known)}"
     return None
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from pydantic import PrivateAttr, ValidationError
 
+from poq_abm.scenario.axes import Group, expand
 from poq_abm.scenario.explaining import findings
 from poq_abm.scenario.overrides import Override, apply
 from poq_abm.scenario.paths import put, split
 from poq_abm.scenario.problems import (
     MAX_PROBLEMS,
+    KeyPath,
     Origins,
     Place,
     Problem,
@@ -21,7 +23,7 @@ from poq_abm.scenario.problems import (
 )
 from poq_abm.scenario.salvage import salvaged
 from poq_abm.scenario.schema import Settings
-from poq_abm.scenario.sweep import Group, expand, plan
+from poq_abm.scenario.sweep import is_drawn, plan
 from poq_abm.scenario.writing import to_yaml
 
 __all__ = ["Scenario", "Treatment", "build"]
@@ -59,6 +61,11 @@ class Scenario(Settings):
     def origins(self) -> Origins:
         """Where each value was written."""
         return self._origins
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a design draws values of the sweep, so that the file alone does not say them."""
+        return is_drawn(self.sweep)
 
     def treatments(self) -> list[Treatment]:
         """Return one treatment per cell of the sweep, the last axis moving fastest.
@@ -106,7 +113,10 @@ class Scenario(Settings):
 
 @dataclass(frozen=True)
 class Treatment:
-    """One cell of a sweep: its id, what the axes set, and the scenario to play, sweep-free."""
+    """One cell of a sweep: its id, what the axes set, and the scenario to play, sweep-free.
+
+    ``settings`` maps dotted paths to plain values, drawn ones included.
+    """
 
     id: str
     settings: dict[str, Any]
@@ -177,17 +187,20 @@ def _cells(
 
     Sections that no axis touches are shared with ``base``, neither copied nor validated again.
     """
-    axes = [axis for group in groups for axis in group]
-    paths = {axis.name: split(axis.name) for axis in axes}
-    origins = origins.laid_over({paths[axis.name]: origins.at(axis.place) for axis in axes})
+    paths = {axis.name: split(axis.name) for group in groups for axis in group.axes}
+    laid: dict[tuple[KeyPath, ...], Origins] = {}
     fields = dict(base) if isinstance(base, Scenario) else data
     fields = {key: value for key, value in fields.items() if key != "sweep"}
-    for identity, settings in expand(groups):
+    for identity, settings, places in expand(groups):
+        here = tuple(places.values())
+        if here not in laid:
+            over = {paths[name]: origins.at(place) for name, place in places.items()}
+            laid[here] = origins.laid_over(over)
         swept = {str(paths[name][0]) for name in settings}
         changed: dict[str, Any] = {key: data[key] for key in swept if key in data}
         for name, value in settings.items():
             changed = put(changed, paths[name], value)
-        yield identity, settings, _validated({**fields, **changed}, origins)
+        yield identity, settings, _validated({**fields, **changed}, laid[here])
 
 
 def _validated(data: Mapping[str, Any], origins: Origins) -> Scenario | list[Problem]:

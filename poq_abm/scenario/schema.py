@@ -9,12 +9,20 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from poq_abm.errors import nearest
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
+from poq_abm.scenario.precision import Precision
 from poq_abm.scenario.problems import shown
+from poq_abm.scenario.strict import Strict, complaint
 
 __all__ = [
     "AGGREGATIONS",
@@ -55,17 +63,13 @@ def _known(value: str, kind: str, names: Iterable[str]) -> str:
     names = tuple(names)
     if value not in names:
         message = f"unknown {kind} {shown(value)}; {nearest(value[:80], names)}"
-        raise _complaint(message)
+        raise complaint(message)
     return value
-
-
-def _complaint(message: str) -> PydanticCustomError:
-    return PydanticCustomError("complaint", "{message}", {"message": message})
 
 
 def _printable(value: str) -> str:
     if not value.isprintable() or value != value.strip():
-        raise _complaint(f"must be printable, without blanks around it, got {shown(value)}")
+        raise complaint(f"must be printable, without blanks around it, got {shown(value)}")
     return value
 
 
@@ -76,7 +80,7 @@ def _as_tuple(value: Any) -> Any:
 def _sum_to_one(shares: dict[str, float]) -> dict[str, float]:
     total = math.fsum(shares.values())
     if abs(total - 1.0) > SHARE_TOLERANCE:
-        raise _complaint(f"the shares sum to {total:.9g}, not to 1")
+        raise complaint(f"the shares sum to {total:.9g}, not to 1")
     return shares
 
 
@@ -87,7 +91,7 @@ def _named(value: Any) -> Any:
 
 def _has_name(value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(value.get("name"), str):
-        raise _complaint("a behaviour needs a name, as in {name: boost, b: 3.0}")
+        raise complaint("a behaviour needs a name, as in {name: boost, b: 3.0}")
     return value
 
 
@@ -98,13 +102,7 @@ Coefficient = Annotated[float, Field(ge=0)]
 Behaviour = Annotated[dict[str, Any], BeforeValidator(_named), AfterValidator(_has_name)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-class Trust(_Strict):
+class Trust(Strict):
     """How evaluators earn and lose weight; formulas in ``poq_abm.mechanism.trust``.
 
     >>> Trust().maximum
@@ -132,14 +130,14 @@ class Trust(_Strict):
     @model_validator(mode="after")
     def _in_order(self) -> Trust:
         if not self.minimum <= self.start <= self.maximum:
-            raise _complaint(
+            raise complaint(
                 f"minimum <= start <= maximum is needed, got {self.minimum:g}, {self.start:g}, "
                 f"{self.maximum:g}"
             )
         return self
 
 
-class Mechanism(_Strict):
+class Mechanism(Strict):
     """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
 
     >>> Mechanism().beta_inference
@@ -190,7 +188,7 @@ class Mechanism(_Strict):
     )
 
 
-class _Group(_Strict):
+class _Group(Strict):
     model: Label = Field(description="a model of the profile")
     count: int = Field(default=1, ge=0, le=MAX_COUNT, description="how many such nodes; may be 0")
     hardware: Label | None = Field(
@@ -236,11 +234,11 @@ class EvaluatorGroup(_Group):
 
 def _somebody(groups: tuple[_Group, ...]) -> tuple[_Group, ...]:
     if not any(group.count for group in groups):
-        raise _complaint("the population is empty: at least one node is needed here")
+        raise complaint("the population is empty: at least one node is needed here")
     return groups
 
 
-class Population(_Strict):
+class Population(Strict):
     """Who plays: groups of inference nodes and groups of evaluator nodes.
 
     >>> population = Population(
@@ -261,7 +259,7 @@ class Population(_Strict):
     def _not_too_many(self) -> Population:
         total = self.inference_nodes + self.evaluator_nodes
         if total > MAX_NODES_IN_ALL:
-            raise _complaint(f"{total:,} nodes in all; at most {MAX_NODES_IN_ALL:,} are possible")
+            raise complaint(f"{total:,} nodes in all; at most {MAX_NODES_IN_ALL:,} are possible")
         return self
 
     @property
@@ -303,14 +301,15 @@ def _labels(groups: Iterable[InferenceGroup | EvaluatorGroup]) -> tuple[str, ...
 
 def _gathered(value: Any) -> Any:
     """Return ``{share, behaviour: boost, b: 3}`` with the parameters inside the behaviour."""
-    if not isinstance(value, dict) or not isinstance(value.get("behaviour"), str):
+    behaviour = _named(value.get("behaviour")) if isinstance(value, dict) else None
+    if not isinstance(behaviour, dict):
         return value
     parameters = {key: item for key, item in value.items() if key not in ("share", "behaviour")}
     own = {key: item for key, item in value.items() if key == "share"}
-    return {**own, "behaviour": {"name": value["behaviour"], **parameters}}
+    return {**own, "behaviour": {**behaviour, **parameters}}
 
 
-class Malicious(_Strict):
+class Malicious(Strict):
     """Evaluators that deviate, in whatever group they are.
 
     >>> Malicious(share=0.3, behaviour={"name": "boost", "b": 3.0}).share
@@ -321,7 +320,18 @@ class Malicious(_Strict):
     behaviour: Behaviour = Field(description="what they do")
 
 
-class Settings(_Strict):
+def _form(value: Any) -> str:
+    return "[precision]" if isinstance(value, dict | Precision) else "[number]"
+
+
+Replications = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_REPLICATIONS), Tag("[number]")]
+    | Annotated[Precision, Tag("[precision]")],
+    Discriminator(_form),
+]
+
+
+class Settings(Strict):
     """Every key of a scenario file, apart from ``extends``."""
 
     name: str = Field(
@@ -333,8 +343,8 @@ class Settings(_Strict):
     rounds: int = Field(
         default=5000, ge=1, le=MAX_ROUNDS - 1, description="rounds of one replication"
     )
-    replications: int = Field(
-        default=20, ge=1, le=MAX_REPLICATIONS, description="independent repetitions"
+    replications: Replications = Field(
+        default=20, description="independent repetitions, or the precision that they have to reach"
     )
     seed: int = Field(default=1, ge=0, le=MAX_SEED, description="the key of every random draw")
     tasks: Annotated[dict[Label, Share], AfterValidator(_sum_to_one)] | None = Field(
@@ -354,3 +364,14 @@ class Settings(_Strict):
     sweep: dict[str, Any] = Field(
         default_factory=dict, description="axes: dotted path to the values to try"
     )
+
+    @property
+    def precision(self) -> Precision | None:
+        """The precision that the replications have to reach; nothing where their number is set."""
+        return None if isinstance(self.replications, int) else self.replications
+
+    @property
+    def most_replications(self) -> int:
+        """The number of replications of a treatment or, with a precision to reach, the most."""
+        written = self.replications
+        return written if isinstance(written, int) else written.at_most

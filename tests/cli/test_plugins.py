@@ -10,8 +10,9 @@ import poq_abm
 from poq_abm.behaviour.resolving import _REGISTRY
 
 MODULE = """
-from poq_abm.behaviour.base import Parameter
+from poq_abm.behaviour.base import Parameter, Traits
 from poq_abm.behaviour.evaluators import EvaluatorBehaviour
+from poq_abm.behaviour.inference import InferenceBehaviour
 from poq_abm.behaviour.resolving import register
 from poq_abm.jit import compiled
 
@@ -57,6 +58,31 @@ def over_the_top(measured, amount, uniform, normal):
 class OverTheTop(EvaluatorBehaviour):
     name, formula, source = "over_the_top", "s' = 11 at times", "a test"
     report = staticmethod(over_the_top)
+
+
+@register
+class Bargain(InferenceBehaviour):
+    name, formula, source = "bargain", "a cheaper model, whose answers please", "a test"
+    traits = Traits(private_information=True)
+    parameters = {
+        "model": Parameter("the model that answers", kind="text", required=True),
+        "b": Parameter("points by which it pleases", 1.0, low=0.0, high=10.0),
+    }
+
+    @classmethod
+    def columns(cls, values):
+        return {"model": values["model"], "lift": values["b"], "cost_factor": 0.5}
+"""
+
+SCENARIO = """
+extends: cost_aware_poq
+rounds: 60
+replications: 2
+population:
+  inference:
+    - {model: llama_3_2_3b, behaviour: {name: bargain, model: MODEL, b: 2.0}}
+    - {model: gemma_2_2b_it}
+  evaluators: [{model: sts_stsb, count: 2}, {model: ce_minilm}]
 """
 
 RUN = ("run", "cost_aware_poq", "--plugin", "own_behaviours", "--rounds", 60, "--replications", 2)
@@ -68,7 +94,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_behaviours.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "own_behaviours", raising=False)
-    monkeypatch.setitem(_REGISTRY, "evaluator", dict(_REGISTRY["evaluator"]))
+    for role in ("evaluator", "inference"):
+        monkeypatch.setitem(_REGISTRY, role, dict(_REGISTRY[role]))
 
 
 def minilm(poq, tmp_path: Path, behaviour: str, out: str, *options: object):
@@ -95,6 +122,8 @@ def test_a_compiled_one_leaves_the_same_bits_on_both_engines(poq, tmp_path: Path
     assert "agent by agent" not in done.err
     assert compiled["reward_total"].tolist() == agents["reward_total"].tolist()
     assert compiled["reward_total"].tolist() == plain["reward_total"].tolist(), "s x 0.5 is s / 2"
+    # Its function is new to Numba in every process, so that this much is sure to be compiled.
+    assert "Compiling your behaviour into the round loop; this happens in every run" in done.err
 
 
 @pytest.mark.usefixtures("plugin")
@@ -139,3 +168,69 @@ def test_a_module_that_fails(poq, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     done = poq("run", "cost_aware_poq", "--plugin", "failing_module")
     assert done.code == 2
     assert "ZeroDivisionError" in done.err
+
+
+# ------------------------------------------------------- a scenario that names them, verb by verb
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> str:
+    (tmp_path / "mine.yaml").write_text(SCENARIO.replace("MODEL", "tinylama_1_1b"))
+    return "mine.yaml"
+
+
+OWN = ("--plugin", "own_behaviours")
+
+
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize("verb", ["validate", "show", "run"])
+def test_every_verb_needs_the_module_and_takes_it(poq, scenario: str, verb: str) -> None:
+    refused = poq(verb, scenario)
+    assert refused.code == 2
+    assert "unknown behaviour 'bargain'" in refused.err
+    done = poq(verb, scenario, *OWN)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.usefixtures("plugin")
+def test_show_writes_its_parameters_out(poq, scenario: str) -> None:
+    shown = poq("show", scenario, *OWN).out
+    assert "name: bargain" in shown
+    assert "model: tinylama_1_1b" in shown
+
+
+@pytest.mark.usefixtures("plugin")
+def test_validate_looks_into_the_behaviour(poq, scenario: str, tmp_path: Path) -> None:
+    (tmp_path / scenario).write_text(SCENARIO.replace("MODEL", "tinylama"))
+    done = poq("validate", scenario, *OWN)
+    assert done.code == 2
+    assert "there is no inference model 'tinylama'; did you mean 'tinylama_1_1b'?" in done.err
+
+
+@pytest.mark.parametrize("verb", [("validate", "cost_aware_poq"), ("show", "many_nodes")])
+def test_every_verb_says_that_a_module_is_not_there(poq, verb: tuple[str, str]) -> None:
+    done = poq(*verb, "--plugin", "nowhere_to_be_found")
+    assert done.code == 2
+    assert "--plugin nowhere_to_be_found cannot be imported" in done.err
+
+
+@pytest.mark.usefixtures("plugin")
+def test_behaviours_lists_ones_own(poq) -> None:
+    assert "bargain" not in poq("behaviours").out
+    assert "bargain" in poq("behaviours", *OWN).out
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_declared_inference_behaviour_is_played_by_both_engines(poq, tmp_path, scenario) -> None:
+    tables = []
+    for engine in ("compiled", "agents"):
+        assert poq("run", scenario, *OWN, "--engine", engine, "--out", engine).code == 0
+        tables.append(poq_abm.read_results(tmp_path / engine).nodes)
+    assert tables[0]["reward_total"].tolist() == tables[1]["reward_total"].tolist()
+    honest = ("--set", "population.inference.0.behaviour=honest")
+    assert poq("run", scenario, *OWN, *honest, "--out", "honest").code == 0
+    plain = poq_abm.read_results(tmp_path / "honest").nodes
+    mine, theirs = (table.query("model == 'llama_3_2_3b'") for table in (tables[0], plain))
+    assert (mine["behaviour"] == "bargain").all()
+    assert (mine["truth_mean"].to_numpy() < theirs["truth_mean"].to_numpy()).all()
+    assert (mine["consensus_mean"].to_numpy() > theirs["consensus_mean"].to_numpy()).all()

@@ -6,11 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import poq_abm
+from poq_abm.cli.progress import announce_compilation
+from poq_abm.jit import compiled
 from poq_abm.scenario import load, scenario_names
 
 
@@ -106,6 +110,48 @@ def test_reproduce_fails_when_a_figure_misses(poq, monkeypatch: pytest.MonkeyPat
     done = poq("reproduce", "cost-aware", "--replications", 2)
     assert done.code == 1
     assert "MISSES" in done.out
+
+
+def figures(printed: str) -> list[str]:
+    return re.findall(r"-?\d+\.\d+", printed)
+
+
+def test_reproduce_robust_is_keyed_by_its_seed(poq) -> None:
+    """Other draws, other numbers; every interval still agrees."""
+    first, other = (poq("reproduce", "robust", "--seed", seed) for seed in (1, 2))
+    assert (first.code, other.code) == (0, 0), other.out
+    assert figures(first.out) != figures(other.out)
+    assert figures(poq("reproduce", "robust").out) == figures(first.out)
+
+
+def made_up(module: str | None) -> Callable[[float], float]:
+    """A compiled function that was never called, from a module of that name."""
+    space: dict[str, Any] = {"__name__": module, "compiled": compiled}
+    exec("@compiled\ndef twice(x):\n    return 2.0 * x\n", space)
+    twice: Callable[[float], float] = space["twice"]
+    return twice
+
+
+def test_what_plays_rounds_is_announced_when_it_is_compiled(capsys) -> None:
+    rounds, more = made_up("poq_abm.network.rounds"), made_up("poq_abm.network.desk")
+    announce_compilation()
+    assert made_up("poq_abm.analysis.other")(1.5) == made_up(None)(1.5) == 3.0
+    assert capsys.readouterr().err == ""
+    assert rounds(1.5) == 3.0
+    assert capsys.readouterr().err.startswith("Compiling the code that plays such rounds; this")
+    assert more(1.5) == 3.0
+    assert capsys.readouterr().err == "", "once is enough"
+
+
+def test_what_was_compiled_before_is_not_announced(capsys) -> None:
+    rounds = made_up("poq_abm.network.rounds")
+    rounds(1.5)
+    capsys.readouterr()
+    announce_compilation()
+    rounds(2.5)
+    assert capsys.readouterr().err == ""
+    rounds(1)  # an integer is another type, and compiled apart
+    assert "Compiling" in capsys.readouterr().err
 
 
 def test_version(poq) -> None:

@@ -9,22 +9,36 @@ import pytest
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.plan import ROUNDS_PER_JOB, Plan
+from poq_abm.experiment.plan import MOST_ROUNDS, Plan
+from poq_abm.experiment.spans import Span, cells
+from poq_abm.experiment.stages import wanted
 from poq_abm.scenario import Scenario, ScenarioError, load
 
 
-def test_jobs_cover_every_replication_once() -> None:
-    scenario = load("committee_size", ["replications=7", f"rounds={ROUNDS_PER_JOB // 3}"])
-    played = [
-        (job.treatment, replication)
-        for job in Plan.of(scenario).jobs()
-        for replication in range(job.first, job.last)
-    ]
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("engine", ["compiled", "agents"])
+def test_chunks_cover_every_replication_once(workers: int, engine: str) -> None:
+    scenario = load("committee_size", ["replications=7", f"rounds={MOST_ROUNDS[engine] // 3}"])
+    plan = Plan.of(scenario)
+    chunks = plan.chunks(wanted(plan, {}), engine=engine, workers=workers)
+    played = [cell for chunk in chunks for cell in cells(chunk.spans)]
     assert played == [(t, r) for t in range(3) for r in range(7)]
+    assert len(chunks) >= 7
+
+
+def test_small_replications_share_a_chunk_across_treatments() -> None:
+    plan = Plan.of(load("committee_size", ["replications=4", "rounds=10"]))
+    (chunk,) = plan.chunks(wanted(plan, {}))
+    assert chunk.spans == (Span(0, 0, 4), Span(1, 0, 4), Span(2, 0, 4))
 
 
 def test_a_trace_is_cut_by_replication(small: Scenario) -> None:
-    assert [job.last - job.first for job in Plan.of(small, trace=True).jobs()] == [1, 1, 1]
+    plan = Plan.of(small, trace=True)
+    assert [chunk.name for chunk in plan.chunks(wanted(plan, {}))] == [
+        "t0r0-t0r0",
+        "t0r1-t0r1",
+        "t0r2-t0r2",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment import files, store
+from poq_abm.experiment import files, plan, recorder
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.results import run_to_folder
+from poq_abm.experiment.runner import Workers
+from poq_abm.experiment.running import run_to_folder
 from poq_abm.experiment.streaming import BackgroundWriter
 from poq_abm.scenario import Scenario
 
@@ -40,10 +41,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_finished_folder_holds_tables_and_manifest(small: Scenario, tmp_path: Path) -> None:
     run_to_folder(Plan.of(small, trace=True), tmp_path / "run")
     assert listing(tmp_path / "run") == [
+        ".lock",
         "manifest.json",
         "nodes.parquet",
         "replications.parquet",
         "rounds.parquet",
+        "shards",
     ]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["status"] == "complete"
@@ -54,10 +57,10 @@ def test_a_finished_folder_holds_tables_and_manifest(small: Scenario, tmp_path: 
 
 @pytest.mark.parametrize("trace", [False, True])
 def test_workers_leave_the_same_bytes(swept: Scenario, tmp_path: Path, trace: bool) -> None:
-    plan = Plan.of(swept, trace=trace)
-    run_to_folder(plan, tmp_path / "one", n_jobs=1)
-    run_to_folder(plan, tmp_path / "two", n_jobs=2)
-    run_to_folder(plan, tmp_path / "agents", n_jobs=2, engine="agents")
+    work = Plan.of(swept, trace=trace)
+    run_to_folder(work, tmp_path / "one", workers=Workers(1))
+    run_to_folder(work, tmp_path / "two", workers=Workers(2))
+    run_to_folder(work, tmp_path / "agents", workers=Workers(2), engine="agents")
     assert contents(tmp_path / "one") == contents(tmp_path / "two") == contents(tmp_path / "agents")
 
 
@@ -77,7 +80,7 @@ def test_a_finished_run_is_not_played_again(
     def never(*_: Any) -> None:
         raise AssertionError("played again")
 
-    monkeypatch.setattr(store, "play_job", never)
+    monkeypatch.setattr(recorder, "play_chunk", never)
     again = run_to_folder(Plan.of(small), tmp_path)
     assert_frame_equal(first.nodes, again.nodes, check_exact=True)
 
@@ -104,33 +107,43 @@ def test_a_damaged_table_is_noticed_and_restored(
 def test_an_interrupted_run_finishes_only_what_is_missing(
     swept: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(plan.MOST_ROUNDS, "compiled", 3 * swept.rounds)
     run_to_folder(Plan.of(swept), tmp_path / "whole")
-    played: list[int] = []
-    play_job = store.play_job
+    played: list[str] = []
+    play_chunk = recorder.play_chunk
 
-    def counting(plan: Plan, job: Any, *rest: Any) -> Any:
-        if job.number == 2 and len(played) == 2:
+    def counting(plan: Plan, chunk: Any, *rest: Any) -> Any:
+        if len(played) == 2:
             raise KeyboardInterrupt
-        played.append(job.number)
-        return play_job(plan, job, *rest)
+        played.append(chunk.name)
+        return play_chunk(plan, chunk, *rest)
 
-    monkeypatch.setattr(store, "play_job", counting)
+    monkeypatch.setattr(recorder, "play_chunk", counting)
     with pytest.raises(KeyboardInterrupt):
         run_to_folder(Plan.of(swept), tmp_path / "run")
     with pytest.raises(InputError, match="unfinished"):
         poq_abm.read_results(tmp_path / "run")
-    played.append(-1)
+    played.append("resumed")
     run_to_folder(Plan.of(swept), tmp_path / "run")
-    assert played == [0, 1, -1, 2]
+    assert played == ["t0r0-t0r2", "t1r0-t1r2", "resumed", "t2r0-t2r2"]
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_another_configuration_is_refused_and_left_alone(small: Scenario, tmp_path: Path) -> None:
     run_to_folder(Plan.of(small), tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(InputError, match="another configuration"):
-        run_to_folder(Plan.of(small.replace({"seed": 9})), tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    before = everything(tmp_path)
+    changed = small.replace({"seed": 9, "mechanism.beta_inference": 0.5})
+    with pytest.raises(InputError, match="another configuration") as refused:
+        run_to_folder(Plan.of(changed), tmp_path)
+    assert everything(tmp_path) == before
+    assert str(refused.value).splitlines()[1:] == [
+        "  seed: 1 there, 9 now",
+        "  mechanism.beta_inference: 0.3 there, 0.5 now",
+    ]
 
 
 def test_a_folder_of_something_else_is_refused(small: Scenario, tmp_path: Path) -> None:

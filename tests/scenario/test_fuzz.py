@@ -24,6 +24,9 @@ FLAT = Path(find_scenario("cost_aware_poq")).read_text(encoding="utf-8")
 FILES += [
     FLAT + "tasks: {qa: 0.5, summarization: 0.5}\nsweep:\n  tasks: [null, {qa: 1.0}]\n",
     FLAT + "sweep:\n  population.inference.0.count: [1, 2]\n  zip: [{rounds: [1], seed: [2]}]\n",
+    FLAT + "sweep:\n  sobol: {samples: 4, ranges: {mechanism.tau: [0.1, 0.2]}}\n"
+    "  list: [{id: a, rounds: 1}, {id: b, rounds: 2}]\n",
+    FLAT.replace("replications: 20", "replications: {until: {metric: bias, half_width: 0.1}}"),
 ]
 NASTY = [
     "", "~", "true", "yes", "nan", ".nan", ".inf", "-.inf", "1e999", "-1", "0", "1.5", "0x10",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import poq_abm
 from poq_abm.network.checking import check_playable, profile_of
 from poq_abm.scenario import ScenarioError, find_scenario, library, load, scenario_names
 
@@ -15,6 +16,7 @@ def test_what_ships() -> None:
         "committee_size",
         "committee_tradeoff",
         "cost_aware_poq",
+        "cost_space",
         "cost_weight",
         "many_nodes",
         "model_downgrade",
@@ -72,7 +74,7 @@ def test_the_adversary_sweep_is_as_large_as_announced() -> None:
     scenario = load("adversary_sweep")
     treatments = [treatment.scenario for treatment in scenario.treatments()]
     assert len(treatments) == 600
-    assert len(treatments) * scenario.replications * scenario.rounds == 60_000_000
+    assert len(treatments) * scenario.most_replications * scenario.rounds == 60_000_000
     assert {t.mechanism.aggregation for t in treatments} >= {"mean", "median", "trust_weighted"}
     attacks = {t.malicious.behaviour["name"] for t in treatments}
     assert attacks == {"noise", "boost", "sabotage", "intermittent"}
@@ -93,3 +95,25 @@ def test_the_crossings_announced_in_cost_weight() -> None:
     assert betas[2] < overtaken < betas[3], "between the third and fourth treatment"
     text = find_scenario("cost_weight").read_text()
     assert all(figure in text for figure in ("= 0.008", "= 0.43", "= 0.47"))
+
+
+def test_the_thresholds_announced_in_cost_space() -> None:
+    """Who has cost 1 earns where beta / alpha is below what it delivers, and nothing else counts.
+
+    Two replications of 1000 rounds know a quality to about 0.01; 0.05 around a threshold is left
+    out.
+    """
+    scenario = load("cost_space", ["replications=2"])
+    nodes = poq_abm.run(scenario).nodes
+    closeness = [1.0, 0.90, 0.87, 0.86, 0.85, 0.85, 0.85, 0.85, 0.84]  # for K = 1 to 9
+    pay = nodes.groupby(["treatment", "model"], observed=True)["reward_mean"].mean()
+    told = 0
+    for treatment in scenario.treatments():
+        rule = treatment.scenario.mechanism
+        phi3 = rule.beta_inference / rule.alpha_inference - 0.42
+        deberta = rule.beta_evaluator / rule.alpha_evaluator - closeness[rule.committee_size - 1]
+        for model, above in (("phi3_mini_4k", phi3), ("ce_deberta", deberta)):
+            if abs(above) > 0.05:
+                assert (pay[treatment.id, model] > 0) == (above < 0), (treatment.id, model)
+                told += 1
+    assert told > 40, "of 64 cases"

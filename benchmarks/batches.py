@@ -1,0 +1,197 @@
+"""What a batch of replications costs beyond its rounds: ``python -m benchmarks.batches``.
+
+Everything is stored in a results folder, as ``poq run`` does. Plain Mesa's ``batch_run`` plays the
+same network in the same run, without storing anything. Every turn is a fresh process; the turns of
+what is compared alternate, and medians are printed.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.machine import describe
+from benchmarks.networks import SCENARIO
+from benchmarks.values import command_line, measurement, show
+
+__all__ = ["measure", "mesa_batch", "simulate", "store"]
+
+SMALL_ROUNDS = 2_000
+SMALL_REPLICATIONS = 10_000
+OVERHEAD_GOAL_S, SPEEDUP_GOAL, WARM_GOAL_S, MEMORY_GOAL_MB = 0.002, 1.8, 3.0, 500.0
+MESA_REPLICATIONS, MESA_ROUNDS = 200, 500
+
+
+def store(replications: int, rounds: int, workers: int) -> dict[str, float]:
+    """Run the published scenario into a folder; return the wall time and the parent's peak memory.
+
+    What is compiled and read from disk once is so before the clock starts.
+    """
+    from poq_abm.experiment.plan import Plan
+    from poq_abm.experiment.runner import Workers
+    from poq_abm.experiment.running import run_to_folder
+    from poq_abm.scenario import load
+
+    def plan(replications: int, rounds: int) -> Plan:
+        return Plan.of(load(SCENARIO, [f"replications={replications}", f"rounds={rounds}"]))
+
+    with TemporaryDirectory() as folder:
+        run_to_folder(plan(2, 10), Path(folder) / "warm", workers=Workers(workers))
+        asked = plan(replications, rounds)
+        begun = time.perf_counter()
+        run_to_folder(asked, Path(folder) / "run", workers=Workers(workers))
+        seconds = time.perf_counter() - begun
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": seconds, "megabytes": kilobytes / 1024}
+
+
+def simulate(replications: int, rounds: int) -> dict[str, float]:
+    """Play as many rounds in one call of the compiled loop, and nothing else."""
+    from poq_abm.experiment.playing import play_replication
+    from poq_abm.network.game import build_game
+    from poq_abm.profile import load_profile
+    from poq_abm.scenario import load
+
+    scenario = load(SCENARIO, [f"rounds={replications * rounds}"])
+    game = build_game(scenario, load_profile(scenario.profile))
+    play_replication(scenario.replace({"rounds": 10}), game, 0)
+    begun = time.perf_counter()
+    play_replication(scenario, game, 0)
+    return {"seconds": time.perf_counter() - begun}
+
+
+def mesa_batch(replications: int, rounds: int) -> dict[str, float]:
+    """Play replications by ``mesa.batch_run`` over the plain model."""
+    import mesa
+
+    from benchmarks.plain_mesa import PlainModel
+    from poq_abm.network.game import build_game
+    from poq_abm.profile import load_profile
+    from poq_abm.scenario import load
+
+    scenario = load(SCENARIO)
+    game = build_game(scenario, load_profile(scenario.profile))
+
+    class Batched(PlainModel):
+        """A plain model that collects every node's reward once, at the end."""
+
+        def __init__(self, seed: int = 1) -> None:
+            super().__init__(game, seed)
+            self.datacollector = mesa.DataCollector(
+                agent_reporters={"jobs": "jobs", "reward_total": "reward_total"}
+            )
+
+        def step(self) -> None:
+            super().step()
+            if self.steps == rounds:
+                self.datacollector.collect(self)
+
+    begun = time.perf_counter()
+    rows = mesa.batch_run(
+        Batched,
+        parameters={"seed": list(range(replications))},
+        max_steps=rounds,
+        number_processes=1,
+        data_collection_period=-1,
+        display_progress=False,
+    )
+    seconds = time.perf_counter() - begun
+    nodes = len(game.population.group)
+    if len(rows) != replications * nodes:
+        raise RuntimeError(f"batch_run left {len(rows)} rows, not {replications * nodes}")
+    return {"seconds": seconds}
+
+
+def measure(repeats: int, *, quick: bool = False) -> dict[str, Any]:
+    """Return all measurements, ready for JSON."""
+    count = SMALL_REPLICATIONS // 100 if quick else SMALL_REPLICATIONS
+    small = (count, SMALL_ROUNDS)
+    one, two, alone, batch, ours = [], [], [], [], []
+    for _ in range(repeats):
+        alone.append(_fresh("simulate", *small)["seconds"])
+        one.append(_fresh("store", *small, 1)["seconds"])
+        two.append(_fresh("store", *small, 2)["seconds"])
+        batch.append(_fresh("mesa_batch", MESA_REPLICATIONS, MESA_ROUNDS)["seconds"])
+        ours.append(_fresh("store", MESA_REPLICATIONS, MESA_ROUNDS, 1)["seconds"])
+    thousand = 10 if quick else 1000
+    warm = [_fresh("store", thousand, 5000, 2)["seconds"] for _ in range(repeats)]
+    many = [_fresh("store", 10 * count, 100, 2)["megabytes"] for _ in range(1)]
+    few = [_fresh("store", count, 100, 2)["megabytes"] for _ in range(1)]
+    overhead = [(w - s) / count for w, s in zip(one, alone, strict=True)]
+    speedup = [single / double for single, double in zip(one, two, strict=True)]
+    per_replication = [seconds / MESA_REPLICATIONS for seconds in batch]
+    return {
+        "benchmark": f"batches of {SCENARIO}",
+        "machine": describe(),
+        "repeats": repeats,
+        "quick": quick,
+        "measurements": [
+            measurement(
+                f"overhead of a replication ({count:,} x {SMALL_ROUNDS:,} rounds, 1 worker)",
+                overhead, "s", at_most=OVERHEAD_GOAL_S,
+            ),
+            measurement(
+                "speed of two workers over one, the same batch", speedup, "times",
+                at_least=SPEEDUP_GOAL,
+            ),
+            measurement(
+                f"{thousand:,} x 5,000 rounds, 2 workers", warm, "s", at_most=WARM_GOAL_S
+            ),
+            measurement(
+                f"peak memory of the parent, {10 * count:,} replications x 8 nodes", many, "MB",
+                at_most=MEMORY_GOAL_MB,
+            ),
+            measurement(f"the same, {count:,} replications", few, "MB"),
+            measurement(
+                f"mesa.batch_run, a replication of {MESA_ROUNDS} rounds", per_replication, "s"
+            ),
+            measurement(
+                "poq_abm over mesa.batch_run, that batch",
+                [theirs / mine for theirs, mine in zip(batch, ours, strict=True)], "times",
+            ),
+            measurement(
+                "rounds a second over mesa.batch_run, a large batch",
+                [
+                    (b / (MESA_REPLICATIONS * MESA_ROUNDS)) / (w / (count * SMALL_ROUNDS))
+                    for b, w in zip(batch, one, strict=True)
+                ],
+                "times",
+            ),
+        ],
+        "medians_s": {
+            "simulate": median(alone), "one worker": median(one), "two workers": median(two),
+            "mesa.batch_run": median(batch), "the same batch": median(ours),
+        },
+    }  # fmt: skip
+
+
+def _fresh(task: str, *numbers: int) -> dict[str, float]:
+    """Do a task in a process of its own and return what it measured."""
+    call = f"{task}{numbers}"
+    code = f"import json; from benchmarks.batches import {task}; print(json.dumps({call}))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print, as a table or as JSON."""
+    parser = command_line(
+        "batches", __doc__, counted="turns", quick="a hundredth of the replications"
+    )
+    chosen = parser.parse_args(arguments)
+    show(measure(chosen.repeats, quick=chosen.quick), as_json=chosen.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

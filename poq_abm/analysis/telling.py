@@ -1,0 +1,172 @@
+"""A comparison in plain words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["decimals", "describe", "factor", "is_equal"]
+
+FEW = 4  # more metrics in one sentence are listed by name; their numbers stand in the table
+MANY = 8  # of a longer list the first so many are named and the others counted
+
+
+def describe(comparison: pd.DataFrame, name_a: str, name_b: str) -> str:
+    """Say what moved from A to B, what did not, and what matching the replications was worth.
+
+    Parameters
+    ----------
+    comparison
+        What :func:`poq_abm.analysis.comparing.compare` returned.
+    name_a, name_b
+        How A and B are called.
+
+    Examples
+    --------
+    >>> from poq_abm.analysis.comparing import compare
+    >>> a = pd.DataFrame({"replication": range(4), "correlation": [0.1, 0.2, 0.3, 0.4]})
+    >>> b = pd.DataFrame({"replication": range(4), "correlation": [0.2, 0.41, 0.5, 0.59]})
+    >>> describe(compare(a, b), "small", "large").split(": ")[0]
+    'From small to large, correlation rose by 0.17 [0.09, 0.26] (4 matched replications). Common
+    random numbers divided the variance of this difference by 17 [1.4, 303]'
+    """
+    rows: list[dict[str, Any]] = comparison.to_dict("records")  # type: ignore[assignment]
+    start = f"From {name_a} to {name_b}, "
+    if not rows:
+        return f"{start}no metric has a number in both."
+    silent = [row for row in rows if math.isnan(row["low"])]
+    judged = [row for row in rows if not math.isnan(row["low"])] or rows
+    equal = [row for row in rows if is_equal(row)]
+    moved = [row for row in rows if row["moved"] != "no evidence"]
+    settled = {row["metric"] for row in (*silent, *equal, *moved)}
+    unclear = [row for row in rows if row["metric"] not in settled]
+    parts = [start + (_moves(moved) or "nothing is shown to have moved") + _pairs(judged)]
+    if unclear:
+        alone = _alone(unclear, len(moved) + len(unclear))
+        parts.append(f"No evidence that {_listed(unclear)} moved{alone}")
+    if equal:
+        parts.append(f"Equal in every pair: {_names(equal)}")
+    if silent:
+        parts.append(f"Too few pairs to judge: {_names(silent)}")
+    parts += _worth([*moved, *unclear])
+    return " ".join(f"{part}." for part in parts)
+
+
+def is_equal(row: dict[str, Any]) -> bool:
+    """Return whether a metric was the same in both of every pair, of which there are two or more.
+
+    >>> is_equal({"difference": 0.0, "low": 0.0, "high": 0.0})
+    True
+    """
+    return bool(row["difference"] == row["low"] == row["high"] == 0.0)
+
+
+def decimals(row: dict[str, Any]) -> int:
+    """Return how many decimals show the width of a row's interval in two digits.
+
+    >>> decimals({"low": 0.120, "high": 0.126, "difference": 0.123})
+    4
+    """
+    width = float(row["high"]) - float(row["low"])
+    size = width if width > 0.0 else abs(float(row["difference"])) / 100
+    if not (math.isfinite(size) and size > 0.0):
+        return 4
+    return min(max(1 - math.floor(math.log10(size)), 0), 9)
+
+
+def factor(value: float) -> str:
+    """Return a variance reduction in two digits, three above 100; infinity by its word.
+
+    >>> factor(3.527), factor(1234.5), factor(float("inf"))
+    ('3.5', '1230', 'infinite')
+    """
+    if math.isinf(value):
+        return "infinite"
+    if math.isnan(value):
+        return "-"
+    return f"{float(f'{value:.{2 if value < 100 else 3}g}'):g}"
+
+
+def _moves(rows: list[dict[str, Any]]) -> str:
+    """Say what rose and what fell, with numbers where there are few."""
+    if len(rows) <= FEW:
+        return _joined([f"{row['metric']} {_by(row)}" for row in rows])
+    ways = {
+        word: _names([row for row in rows if row["moved"] == way])
+        for word, way in (("rose", "up"), ("fell", "down"))
+    }
+    return " and ".join(f"{names} {word}" for word, names in ways.items() if names)
+
+
+def _by(row: dict[str, Any]) -> str:
+    digits = decimals(row)
+    ends = sorted(abs(float(row[end])) for end in ("low", "high"))
+    word = "rose" if row["moved"] == "up" else "fell"
+    size = f"{word} by {abs(row['difference']):.{digits}f}"
+    if row["low"] == row["high"]:
+        return f"{size} in every pair"
+    return f"{size} [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+
+
+def _listed(rows: list[dict[str, Any]]) -> str:
+    if len(rows) > FEW:
+        return _names(rows, "or")
+    shown = []
+    for row in rows:
+        digits = decimals(row)
+        low, high = (f"{row[end]:+.{digits}f}" for end in ("low", "high"))
+        shown.append(f"{row['metric']} ({row['difference']:+.{digits}f} [{low}, {high}])")
+    return _joined(shown, "or")
+
+
+def _alone(unclear: list[dict[str, Any]], tests: int) -> str:
+    """Count what its own interval calls moved, but not when as many metrics are asked about."""
+    outside = sum(row["low"] > 0.0 or row["high"] < 0.0 for row in unclear)
+    if outside == 0:
+        return ""
+    whose = "its" if len(unclear) == 1 else f"for {outside} of them, the"
+    return f" ({whose} interval excludes zero, which may be chance among {tests} metrics)"
+
+
+def _names(rows: list[dict[str, Any]], last: str = "and") -> str:
+    names = [str(row["metric"]) for row in rows]
+    left_out = len(names) - MANY
+    return _joined([*names[:MANY], f"{left_out} more"] if left_out > 1 else names, last)
+
+
+def _joined(words: list[str], last: str = "and") -> str:
+    return f" {last} ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def _pairs(rows: list[dict[str, Any]]) -> str:
+    least, most = (pick(row["replications"] for row in rows) for pick in (min, max))
+    number = f"{most}" if least == most else f"{least} to {most}"
+    return f" ({number} matched replication{'s' * (most != 1)})"
+
+
+def _worth(rows: list[dict[str, Any]]) -> list[str]:
+    """Say what matching did to the variance, which is the number of replications it stands for."""
+    known = [row for row in rows if not math.isnan(row["variance_reduction"])]
+    values = np.array([row["variance_reduction"] for row in known])
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return ["Common random numbers left no variance in the difference"] if known else []
+    least, middle, most = (factor(float(q)) for q in np.quantile(finite, [0.0, 0.5, 1.0]))
+    if finite.size > 1:
+        return [
+            f"Common random numbers divided the variance of these differences by {least} to {most} "
+            f"(median {middle}): independent seeds would need that many times as many replications "
+            "for intervals as narrow"
+        ]
+    row = next(row for row in known if math.isfinite(row["variance_reduction"]))
+    low, high = row["variance_reduction_low"], row["variance_reduction_high"]
+    interval = "" if math.isnan(low) else f" [{factor(low)}, {factor(high)}]"
+    doubt = "; that is no evidence that matching helped" if low <= 1.0 else ""
+    return [
+        f"Common random numbers divided the variance of this difference by {most}{interval}: "
+        f"independent seeds would need about {most} times as many replications for an interval as "
+        f"narrow{doubt}"
+    ]

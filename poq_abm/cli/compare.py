@@ -1,0 +1,177 @@
+"""``poq compare``: two treatments, replication by replication."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from poq_abm.cli.options import Jobs, Plugins, Replications, Rounds, Seed, Settings
+from poq_abm.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from poq_abm.cli.sides import Side
+
+__all__ = ["compare"]
+
+# Columns of a terminal below which the table leaves out what matters less, and the longest line of
+# a metric's name in what is left.
+WIDE, WIDE_NAME = 140, 60
+MIDDLE, MIDDLE_NAME = 110, 24
+NARROW_NAME = 19  # `reward of inference`
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="Scenario, results folder or treatment.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same, to compare with A.")],
+    on: Annotated[
+        list[str] | None,
+        typer.Option("--on", metavar="METRIC", help="What to compare; may be repeated."),
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option("--in", metavar="FOLDER", help="A and B are treatments stored here."),
+    ] = None,
+    replications: Replications = None,
+    rounds: Rounds = None,
+    seed: Seed = None,
+    jobs: Jobs = 1,
+    settings: Settings = None,
+    plugin: Plugins = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
+) -> None:
+    """Compare B with A over matched replications: what moved, and how surely."""
+    from poq_abm.analysis.comparing import compare as compared  # noqa: PLC0415
+    from poq_abm.analysis.telling import describe  # noqa: PLC0415
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.cli.sides import matched, what_differs  # noqa: PLC0415
+
+    _check_metrics(on or [])
+    load_plugins(plugin)
+    numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    left, right = _sides(a, b, folder, [*(settings or []), *overrides], jobs)
+    matched(left, right)
+    (played_a, nodes_a), (played_b, nodes_b) = left.tables(), right.tables()
+    table = compared(played_a, played_b, on=on or None, nodes_a=nodes_a, nodes_b=nodes_b)
+    notes = what_differs(left, right, played_a, played_b)
+    if csv:
+        typer.echo(table.to_csv(index=False), nl=False)
+        for note in notes:
+            typer.echo(note, err=True)
+    else:
+        # What is equal in every pair stands in the sentence; it needs no row unless asked for.
+        _print(table, left.name, right.name, keep_equal=bool(on))
+        _say([describe(table, left.name, right.name), *notes])
+
+
+def _check_metrics(names: list[str]) -> None:
+    """Refuse a misspelt column before anything is played."""
+    from poq_abm.analysis.comparing import REWARD_OF  # noqa: PLC0415
+    from poq_abm.experiment.tables import REPLICATIONS  # noqa: PLC0415
+
+    known = [field.name for field in REPLICATIONS if str(field.type) == "double"]
+    for name in names:
+        if name not in known and not name.startswith(REWARD_OF):
+            raise InputError(f"--on {name}: unknown metric; {nearest(name, known)}")
+
+
+def _sides(
+    a: str, b: str, folder: str | None, overrides: Sequence[str], jobs: int
+) -> tuple[Side, Side]:
+    from poq_abm.cli.sides import is_stored, open_side, sides_of_folder  # noqa: PLC0415
+
+    if overrides and (folder is not None or (is_stored(a) and is_stored(b))):
+        raise InputError(f"stored results are compared as they are; {overrides[0]} has no use here")
+    if folder is not None:
+        return sides_of_folder(folder, a, b)
+    return open_side(a, overrides, jobs), open_side(b, overrides, jobs)
+
+
+def _say(lines: list[str]) -> None:
+    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+
+    for line in lines:
+        output_console().print(line, markup=False, highlight=False)
+
+
+def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bool) -> None:
+    from rich import box  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from poq_abm.analysis.telling import is_equal  # noqa: PLC0415
+    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+
+    console = output_console()
+    rows: list[dict[str, Any]] = comparison.to_dict("records")  # type: ignore[assignment]
+    rows = [row for row in rows if keep_equal or not is_equal(row)]
+    if not rows:
+        return
+    roomy = console.width >= MIDDLE
+    table = Table(
+        title=escape(f"A = {name_a}, B = {name_b}"),
+        title_justify="left",
+        caption="Each interval holds at 95%; the verdicts hold together at 95% (Holm).",
+        caption_justify="left",
+        box=box.HEAVY_HEAD if roomy else box.HORIZONTALS,
+        padding=(0, 1) if roomy else (0, 0, 0, 1),
+        pad_edge=roomy,
+    )
+    wide = console.width >= WIDE
+    for heading in ("metric", "unit") if wide else ("metric",):
+        table.add_column(heading, overflow="fold")
+    for heading in ("pairs", "A", "B", "B - A") if wide else ("A", "B", "B - A"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    gap = " " if roomy else "\n"
+    for heading in (f"95%{gap}interval", f"variance{gap}cut"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("moved")
+    for row in rows:
+        table.add_row(*map(escape, _cells(row, console.width)))
+    console.print(table)
+
+
+def _cells(row: dict[str, Any], width: int) -> list[str]:
+    from poq_abm.analysis.telling import decimals, factor  # noqa: PLC0415
+
+    digits = decimals(row)
+    longest = WIDE_NAME if width >= WIDE else MIDDLE_NAME if width >= MIDDLE else NARROW_NAME
+
+    def number(name: str, sign: str = "") -> str:
+        return "-" if math.isnan(row[name]) else f"{row[name]:{sign},.{digits}f}"
+
+    def interval(low: str, high: str) -> str:
+        gap = " " if width >= MIDDLE else "\n"
+        return "-" if low == "-" else f"[{low},{gap}{high}]"
+
+    cut = factor(row["variance_reduction"])
+    ends = [factor(row[f"variance_reduction_{end}"]) for end in ("low", "high")]
+    if width >= MIDDLE and not {"-", "infinite"} & set(ends):
+        cut = f"{cut} {interval(*ends)}"
+    return [
+        _broken(str(row["metric"]), longest),
+        *([row["unit"], f"{row['replications']:,}"] if width >= WIDE else []),
+        number("mean_a"),
+        number("mean_b"),
+        number("difference", "+"),
+        interval(number("low", "+"), number("high", "+")),
+        cut,
+        row["moved"],
+    ]
+
+
+def _broken(name: str, longest: int) -> str:
+    """Break a metric's name into lines: at spaces, and after underscores in a word too long."""
+    lines = [""]
+    for word in re.findall(r"\S+\s?", name):
+        for part in re.findall(r"[^_]*_?", word) if len(word) > longest else [word]:
+            if lines[-1] and len((lines[-1] + part).rstrip()) > longest:
+                lines.append("")
+            lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,100 @@
+"""``poq status`` and ``poq verify``: look at a results folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poq_abm.cli.options import Plugins
+
+if TYPE_CHECKING:
+    from poq_abm.experiment.verifying import Standing
+
+__all__ = ["status", "verify"]
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A results folder.")]
+_MOST_LINES = 20
+
+
+def status(
+    folder: Folder,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Print the tracebacks of what raised.")
+    ] = False,
+) -> None:
+    """Say how far the run in a results folder has come, and what failed in it."""
+    from poq_abm.experiment.verifying import standing_of  # noqa: PLC0415
+
+    standing = standing_of(folder)
+    manifest = standing.manifest
+    typer.echo(f"{manifest['name']}: {standing.status}")
+    if manifest.get("question"):
+        typer.echo(manifest["question"])
+    for line in _progress(standing):
+        typer.echo(line)
+    for line in _precision(standing):
+        typer.echo(line)
+    for failure in standing.failures[:_MOST_LINES]:
+        id_ = manifest["treatments"][failure["treatment"]]["id"]
+        typer.echo(
+            f"raised: replication {failure['replication']} of {id_} (seed {failure['seed']}): "
+            f"{failure['error']}"
+        )
+        if traceback:
+            typer.echo(failure["traceback"])
+    if len(standing.failures) > _MOST_LINES:
+        typer.echo(f"... and {len(standing.failures) - _MOST_LINES:,} more in manifest.json")
+
+
+def _progress(standing: Standing) -> list[str]:
+    """Return lines on what was played."""
+    asked = standing.manifest["configuration"]["scenario"]["replications"]
+    wanted = asked if isinstance(asked, int) else asked["at_most"]
+    most = "" if isinstance(asked, int) else "at most "
+    played = {name: count for name, count in standing.played.items() if count is not None}
+    lines = [
+        f"{sum(played.values()):,} replications of {len(played):,} treatments stored, of {most}"
+        f"{wanted * len(played):,}",
+        f"{standing.shards:,} shards",
+    ]
+    if (seconds := standing.manifest.get("seconds")) is not None:
+        lines.append(f"last run took {seconds:,.1f} s")
+    short = [f"  {name}: {count:,}" for name, count in played.items() if count < wanted]
+    if standing.status == "running" and short:
+        lines += ["treatments that are not whole yet:", *short[:_MOST_LINES]]
+        if len(short) > _MOST_LINES:
+            lines.append(f"  ... and {len(short) - _MOST_LINES:,} more")
+    return lines
+
+
+def _precision(standing: Standing) -> list[str]:
+    precision = standing.manifest.get("precision")
+    if precision is None:
+        return []
+    states = [entry["state"] for entry in precision]
+    counts = ", ".join(f"{states.count(state):,} {state}" for state in dict.fromkeys(states))
+    return [f"precision of the treatments: {counts}"]
+
+
+def verify(
+    folder: Folder,
+    replay: Annotated[
+        int, typer.Option(min=0, help="Replications to play again and compare bit for bit.")
+    ] = 5,
+    plugin: Plugins = None,
+) -> None:
+    """Check a results folder: checksums, rows, and some replications played again."""
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.experiment import verifying  # noqa: PLC0415
+
+    load_plugins(plugin)
+    faults = 0
+    for fault in verifying.verify(folder, replay):
+        typer.echo(fault)
+        faults += 1
+    if faults:
+        typer.echo(f"{faults} fault{'s' * (faults > 1)}; the same `poq run` mends them.")
+        raise typer.Exit(1)
+    typer.echo(f"{folder} is whole; {replay} replications played again gave the same bits.")

@@ -1,0 +1,95 @@
+"""``poq plan``: what a run consists of and what it will take, before anything is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poq_abm.cli.options import (
+    EngineName,
+    Jobs,
+    Plugins,
+    Replications,
+    Rounds,
+    ScenarioArgument,
+    Seed,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from poq_abm.experiment.plan import Plan
+
+__all__ = ["plan"]
+
+_MOST_TREATMENTS = 20
+
+
+def plan(
+    scenario: ScenarioArgument,
+    replications: Replications = None,
+    rounds: Rounds = None,
+    seed: Seed = None,
+    jobs: Jobs = 1,
+    settings: Settings = None,
+    plugin: Plugins = None,
+    trace: Annotated[bool, typer.Option("--trace", help="As if every round were stored.")] = False,
+    engine: EngineName = "compiled",
+    every: Annotated[bool, typer.Option("--all", help="List every treatment.")] = False,
+) -> None:
+    """List the treatments of a scenario and estimate time, memory and disk; nothing is stored."""
+    from poq_abm.cli.bars import duration  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.cli.run import default_folder, engine_of, planned  # noqa: PLC0415
+    from poq_abm.experiment.estimating import estimate  # noqa: PLC0415
+
+    player = engine_of(engine)
+    numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    made = planned(scenario, settings, numbers, plugin, trace=trace)
+    for line in _contents(made, most=len(made.treatments) if every else _MOST_TREATMENTS):
+        typer.echo(line)
+    announce_compilation()
+    needs = estimate(made, engine=player, workers=jobs)
+    typer.echo(f"results  {default_folder(made)}")
+    typer.echo(
+        f"time     about {duration(needs.seconds)} with {jobs} worker{'s' * (jobs > 1)} on this "
+        f"machine as it is now ({duration(needs.fastest)} to {duration(needs.slowest)} by the "
+        "treatments tried)"
+    )
+    typer.echo(
+        f"memory   about {_size(needs.memory)} (workers that are processes need as much each)"
+    )
+    typer.echo(f"disk     about {_size(needs.disk)}, shards included")
+
+
+def _contents(plan: Plan, most: int) -> list[str]:
+    """Return lines on treatments, replications and rounds."""
+    scenario = plan.scenario
+    count = len(plan.treatments)
+    asked = f"{scenario.most_replications:,} replications each"
+    if (precision := scenario.precision) is not None:
+        until = precision.until
+        width = until.half_width if until.half_width is not None else f"{until.relative:.3g} of it"
+        asked = (
+            f"{precision.at_least:,} to {precision.at_most:,} replications each, until "
+            f"{until.metric} is known within {width}"
+        )
+    lines = [f"{scenario.name}: {scenario.question}" if scenario.question else scenario.name]
+    lines.append(f"{count:,} treatment{'s' * (count > 1)}, {asked}")
+    lines.append(f"{plan.rounds:,} rounds in all{' at most' if scenario.precision else ''}")
+    lines += [f"  {treatment.id}" for treatment in plan.treatments[:most]]
+    if count > most:
+        lines.append(f"  ... and {count - most:,} more; --all lists them")
+    return lines
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes as people read it.
+
+    >>> _size(2_340_000), _size(120.0)
+    ('2.3 MB', '120 B')
+    """
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:,.1f} {unit}"
+    return f"{count:,.0f} B"

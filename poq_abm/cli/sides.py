@@ -1,0 +1,132 @@
+"""The two sides of a comparison: scenarios to play, or results that were stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from poq_abm.cli.bars import progress_bar
+from poq_abm.cli.progress import announce_compilation
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.manifest import read_manifest
+from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.results import Results, read_results
+from poq_abm.experiment.running import run
+from poq_abm.scenario import scenario_names
+
+__all__ = ["Side", "is_stored", "matched", "open_side", "sides_of_folder", "what_differs"]
+
+SHOWN = 6  # treatments named in a message; more are counted
+
+Tables = tuple[pd.DataFrame, pd.DataFrame]  # replications and nodes of one treatment
+
+
+class Side(NamedTuple):
+    """One treatment: how the user called it, what keyed its draws, and its tables, when needed."""
+
+    name: str
+    seed: int
+    profile: str  # its name
+    profile_hash: str  # what tells it apart from another of that name
+    tables: Callable[[], Tables]
+
+
+def is_stored(source: str) -> bool:
+    """Return whether a side is a results folder; a name from the library is that scenario."""
+    return source not in scenario_names() and Path(source).is_dir()
+
+
+def open_side(source: str, overrides: Sequence[str], jobs: int) -> Side:
+    """Return a side that is a results folder or a scenario, each of exactly one treatment."""
+    if is_stored(source):
+        manifest = read_manifest(Path(source))
+        results = read_results(source)
+        names = [str(entry["id"]) for entry in manifest["treatments"]]
+        if len(names) > 1:
+            raise InputError(f"{source} holds {_several(names)}; compare two with --in {source}")
+        ((profile, content),) = manifest["profiles"].items()
+        tables = _selected(results, names[0])
+        return Side(source, int(results.scenario["seed"]), profile, content, lambda: tables)
+    plan = Plan.load(source, overrides)
+    names = [treatment.id for treatment in plan.treatments]
+    if len(names) > 1:
+        raise InputError(
+            f"{source} has {_several(names)}; play it with `poq run {source}` and compare two of "
+            "them with --in FOLDER"
+        )
+    drawn = plan.profile(0)
+
+    def play() -> Tables:
+        announce_compilation()
+        with progress_bar(source) as bar:
+            bar.expect(plan.rounds)
+            return _selected(run(plan.scenario, n_jobs=jobs, progress=bar.played), names[0])
+
+    return Side(source, plan.scenario.seed, drawn.name, drawn.content_hash, play)
+
+
+def sides_of_folder(folder: str, a: str, b: str) -> tuple[Side, Side]:
+    """Return two treatments of one stored run."""
+    results = read_results(folder)
+    manifest = read_manifest(Path(folder))
+    settings = {str(entry["id"]): entry["settings"] for entry in manifest["treatments"]}
+
+    def side(name: str) -> Side:
+        if name not in settings:
+            raise InputError(f"{folder} has no treatment {name!r}; {nearest(name, settings)}")
+        swept = settings[name]
+        profile = str(swept.get("profile", results.scenario["profile"]))
+        made = {key: value for key, value in swept.items() if key.startswith("synthetic")}
+        told_apart = json.dumps([profile, made], sort_keys=True)
+        tables = _selected(results, name)
+        return Side(
+            name, int(results.scenario["seed"]), Path(profile).name, told_apart, lambda: tables
+        )
+
+    return side(a), side(b)
+
+
+def matched(a: Side, b: Side) -> None:
+    """Raise unless the replications of both sides saw the same luck."""
+    if a.seed != b.seed:
+        raise InputError(
+            f"{a.name} is drawn with seed {a.seed}, {b.name} with seed {b.seed}: their "
+            "replications are no matched pairs; play both with one seed (--seed)"
+        )
+
+
+def what_differs(a: Side, b: Side, left: pd.DataFrame, right: pd.DataFrame) -> list[str]:
+    """Return a line for whatever leaves replications unmatched, or matched less closely."""
+    differ = []
+    rounds = [" or ".join(f"{n:,}" for n in sorted(t["rounds"].unique())) for t in (left, right)]
+    if rounds[0] != rounds[1]:
+        differ.append(f"rounds ({rounds[0]} and {rounds[1]})")
+    if a.profile_hash != b.profile_hash:
+        other = f"{a.profile} and {b.profile}" if a.profile != b.profile else "two of one name"
+        differ.append(f"profiles ({other})")
+    lines = []
+    if differ:
+        lines.append(
+            f"Different {' and '.join(differ)}: draws are keyed alike, but the pairs match less."
+        )
+    alone = len(set(left["replication"]) ^ set(right["replication"]))
+    if alone:
+        lines.append(f"Replications without a partner on the other side, left out: {alone}.")
+    return lines
+
+
+def _selected(results: Results, treatment: str) -> Tables:
+    replications, nodes = results.replications, results.nodes
+    return (
+        replications[replications["treatment"] == treatment],
+        nodes[nodes["treatment"] == treatment],
+    )
+
+
+def _several(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} treatments ({'; '.join(names[:SHOWN])}{more})"

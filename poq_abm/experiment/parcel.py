@@ -1,0 +1,59 @@
+"""A plan on its way to worker processes: packed once, unpacked once by each of them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from poq_abm.behaviour.resolving import own_behaviours, register
+from poq_abm.experiment.plan import Plan
+
+__all__ = ["Parcel"]
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A plan together with the users' own behaviours it may name."""
+
+    digest: str
+    content: bytes
+
+    @classmethod
+    def of(cls, plan: Plan) -> Parcel:
+        """Pack a plan."""
+        own = list(own_behaviours())
+        # Workers elsewhere lack the user's module: its code travels along.
+        modules = {sys.modules[kind.__module__] for kind in own} - {sys.modules["__main__"]}
+        for module in modules:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            content = cloudpickle.dumps((own, plan))
+        finally:
+            for module in modules:
+                cloudpickle.unregister_pickle_by_value(module)
+        return cls(hashlib.sha256(content).hexdigest(), content)
+
+    def open(self) -> Plan:
+        """Return the plan, its behaviours registered."""
+        return _open(self)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Parcel) and self.digest == other.digest
+
+
+@functools.lru_cache(maxsize=2)
+def _open(parcel: Parcel) -> Plan:
+    own, plan = cloudpickle.loads(parcel.content)
+    for kind in own:
+        register(kind)
+    if not isinstance(plan, Plan):
+        raise TypeError("a parcel holds a plan")
+    return plan

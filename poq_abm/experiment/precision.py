@@ -1,0 +1,252 @@
+"""When a treatment has been replicated often enough: a precision target and its honest interval.
+
+Looking at the interval again and again, and stopping when one likes it, makes an ordinary interval
+cover less often than it says. These intervals hold at all looks together, whatever makes one stop.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import stdtrit
+
+from poq_abm.errors import InputError
+from poq_abm.experiment.boundaries import critical_level
+
+__all__ = [
+    "PrecisionTarget",
+    "Reached",
+    "State",
+    "critical_level",
+    "judge",
+    "judge_at_level",
+    "looks",
+    "next_look",
+]
+
+State = Literal["reached", "spent", "undefined", "going on"]
+
+
+@dataclass(frozen=True)
+class PrecisionTarget:
+    """How well the mean of a metric is to be known, and how many replications that may take.
+
+    Attributes
+    ----------
+    metric
+        The column of the replications table.
+    half_width, relative
+        Half the interval's width, in the metric's units or as a share of the mean; exactly one of
+        the two, positive.
+    at_least, at_most
+        Replications at the first look, at least 2, and at the last.
+    confidence
+        Chance that the reported interval holds the mean, inside (0, 1).
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+    """
+
+    metric: str
+    half_width: float | None
+    relative: float | None
+    at_least: int
+    at_most: int
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        sizes = [size for size in (self.half_width, self.relative) if size is not None]
+        if len(sizes) != 1:
+            raise InputError("a precision target takes exactly one of half_width and relative")
+        if not 0.0 < sizes[0] < math.inf:
+            name = "half_width" if self.relative is None else "relative"
+            raise InputError(f"{name} must be a positive number, not {sizes[0]}")
+        if not 2 <= self.at_least <= self.at_most:
+            raise InputError(
+                "a precision target needs 2 <= at_least <= at_most,"
+                f" not {self.at_least} and {self.at_most}"
+            )
+        if not 0.0 < self.confidence < 1.0:
+            raise InputError(f"confidence must lie between 0 and 1, not at {self.confidence}")
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of replications at which the target is judged."""
+        return looks(self.at_least, self.at_most)
+
+    def is_met(self, mean: float, half_width: float) -> bool:
+        """Tell whether an interval mean -+ h is narrow enough.
+
+        h <= half_width, or h <= relative (|mean| - h), the end nearest to zero: then the estimate
+        lies within ``relative`` of the *true* mean wherever the interval holds it, and zero lies
+        outside. An interval without width always is.
+
+        Source: Law (2015), Simulation Modeling and Analysis, section 9.4, for the relative rule,
+        there written h / |mean| <= relative / (1 + relative).
+
+        >>> PrecisionTarget("spearman", None, 0.1, 20, 100).is_met(mean=1.1, half_width=0.1)
+        True
+        >>> PrecisionTarget("spearman", None, 0.1, 20, 100).is_met(mean=1.0, half_width=0.1)
+        False
+        """
+        if half_width == 0.0:
+            return True
+        if self.half_width is not None:
+            return half_width <= self.half_width
+        assert self.relative is not None
+        return half_width <= self.relative * (abs(mean) - half_width)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What one look has found: the estimate, its interval, and whether to go on.
+
+    Attributes
+    ----------
+    replications, used
+        Replications played, and those in which the metric is not missing.
+    mean, low, high, half_width
+        The estimate and its interval; NaN where ``state`` is undefined (the mean of a single
+        value is told).
+    state
+        ``reached`` the target; ``spent`` all replications without reaching it; ``undefined``, fewer
+        than two values to go by; or ``going on``. Only the last asks for more replications.
+    looks
+        Looks so far, this one included.
+    """
+
+    replications: int
+    used: int
+    mean: float
+    low: float
+    high: float
+    half_width: float
+    state: State
+    looks: int
+
+
+def looks(at_least: int, at_most: int) -> tuple[int, ...]:
+    """Return the sample sizes at which a target is judged.
+
+    n_1 = at_least, n_{i+1} = ceil(1.5 n_i), and at_most at the end.
+
+    Raises
+    ------
+    InputError
+        If not 1 <= at_least <= at_most.
+
+    Examples
+    --------
+    >>> looks(20, 100)
+    (20, 30, 45, 68, 100)
+    >>> looks(20, 20)
+    (20,)
+    """
+    if not 1 <= at_least <= at_most:
+        raise InputError(f"looks need 1 <= at_least <= at_most, not {at_least} and {at_most}")
+    sizes = [at_least]
+    while sizes[-1] < at_most:
+        sizes.append(min(at_most, (3 * sizes[-1] + 1) // 2))
+    return tuple(sizes)
+
+
+def next_look(target: PrecisionTarget, replications: int) -> int | None:
+    """Return the smallest look above ``replications``, or None where none is left.
+
+    >>> next_look(PrecisionTarget("spearman", 0.1, None, 20, 100), 20)
+    30
+    """
+    return next((look for look in target.looks if look > replications), None)
+
+
+def judge(target: PrecisionTarget, values: Any) -> Reached:
+    """Return what the metric's values of replications 0 to n - 1 say, n being one of the looks.
+
+    mean -+ t_{1 - α'/2, m - 1} s / sqrt(m) over the m values that are not missing (NaN), at the
+    level α' of :func:`~poq_abm.experiment.boundaries.critical_level`, which makes the intervals
+    hold at all looks together with probability ``target.confidence``. They therefore hold at
+    whichever look one stops. With missing values this is so if their absence tells nothing about
+    what they would have been. The result depends on the values alone, not on their order.
+
+    Source: Jennison and Turnbull (1989), J. R. Statist. Soc. B 51, 305-361, repeated confidence
+    intervals; (2000), chapter 9, and section 4.4 for Student's t.
+
+    Parameters
+    ----------
+    target
+        What is wanted.
+    values
+        Shape (n,), in the order of replications. An infinite value leaves the mean undefined.
+
+    Raises
+    ------
+    ValueError
+        If n is not a look: the level would not be the right one.
+
+    Examples
+    --------
+    >>> target = PrecisionTarget("spearman", 5.0, None, 3, 3)
+    >>> judge(target, [1.0, 2.0, 3.0]).state
+    'reached'
+    >>> round(judge(target, [1.0, 2.0, 3.0]).half_width, 3)
+    2.484
+    """
+    return judge_at_level(target, values, critical_level(target.looks, target.confidence))
+
+
+def judge_at_level(target: PrecisionTarget, values: Any, level: float) -> Reached:
+    """Return what :func:`judge` does, with intervals at a two-sided level of one's own.
+
+    ``level`` = 1 - confidence gives the naive rule, which forgets that one has looked before.
+
+    Raises
+    ------
+    ValueError
+        If the number of values is not a look.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    schedule = target.looks
+    if sample.ndim != 1 or sample.size not in schedule:
+        raise ValueError(f"{sample.shape} values are no look; looks are at {schedule}")
+    known = sample[~np.isnan(sample)]
+    mean, half_width = _interval(known, level)
+    return Reached(
+        replications=sample.size,
+        used=known.size,
+        mean=mean,
+        low=mean - half_width,
+        high=mean + half_width,
+        half_width=half_width,
+        state=_state(target, mean, half_width, last=sample.size == target.at_most),
+        looks=schedule.index(sample.size) + 1,
+    )
+
+
+def _interval(known: Any, level: float) -> tuple[float, float]:
+    """Return the mean and half the width of Student's interval; NaN where there is none.
+
+    Sums are exact before they are rounded, so neither the order nor the machine's vector width can
+    move a stop.
+    """
+    n = known.size
+    if n == 0 or not np.isfinite(known).all():
+        return math.nan, math.nan
+    if known.min() == known.max():
+        return float(known[0]), 0.0 if n > 1 else math.nan
+    mean = math.fsum(known.tolist()) / n
+    variance = math.fsum(((known - mean) ** 2).tolist()) / (n - 1)
+    quantile = -float(stdtrit(n - 1, level / 2.0))
+    return mean, quantile * math.sqrt(variance / n)
+
+
+def _state(target: PrecisionTarget, mean: float, half_width: float, *, last: bool) -> State:
+    if math.isnan(half_width):
+        return "undefined"
+    if target.is_met(mean, half_width):
+        return "reached"
+    return "spent" if last else "going on"

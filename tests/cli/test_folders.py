@@ -1,0 +1,102 @@
+"""``poq plan``, ``status`` and ``verify``; progress in a log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from poq_abm.cli.bars import LineBar
+from poq_abm.experiment import recorder
+from tests.conftest import Poq
+
+SMALL = ("--rounds", 50, "--replications", 4)
+
+
+def test_plan_lists_treatments_and_what_they_take(poq: Poq, tmp_path: Path) -> None:
+    planned = poq("plan", "committee_size", *SMALL, "--jobs", 2)
+    assert planned.code == 0
+    assert "3 treatments, 4 replications each" in planned.out
+    assert "600 rounds in all" in planned.out
+    assert "committee_size=2" in planned.out
+    for line in ("time", "memory", "disk"):
+        assert f"\n{line} " in planned.out
+    assert list(tmp_path.iterdir()) == [], "nothing is stored"
+
+
+def test_plan_names_the_folder_that_run_uses(poq: Poq, tmp_path: Path) -> None:
+    planned = poq("plan", "cost_aware_poq", *SMALL)
+    poq("run", "cost_aware_poq", *SMALL)
+    (folder,) = (tmp_path / "results").iterdir()
+    assert f"results/{folder.name}" in planned.out
+
+
+def test_plan_tells_of_a_precision_target(poq: Poq) -> None:
+    target = "replications={until: {metric: bias, half_width: 0.1}, at_least: 5, at_most: 9}"
+    planned = poq("plan", "cost_aware_poq", "--rounds", 50, "--set", target)
+    assert "5 to 9 replications each, until bias is known within 0.1" in planned.out
+    assert "450 rounds in all at most" in planned.out
+    run = poq("run", "cost_aware_poq", "--rounds", 50, "--set", target)
+    assert run.code == 0
+    assert "bias within 0.1" in run.out
+
+
+def test_status_of_a_finished_run(poq: Poq) -> None:
+    poq("run", "committee_size", *SMALL, "--out", "mine")
+    status = poq("status", "mine")
+    assert status.out.splitlines()[0] == "committee_size: complete"
+    assert "12 replications of 3 treatments stored, of 12" in status.out
+
+
+def test_status_of_an_interrupted_run(poq: Poq, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poq_abm.experiment.plan.MOST_ROUNDS", {"compiled": 100, "agents": 100})
+    play_chunk = recorder.play_chunk
+
+    def failing(plan, chunk, *rest):
+        if chunk.spans[0].treatment == 1:
+            raise KeyboardInterrupt
+        return play_chunk(plan, chunk, *rest)
+
+    monkeypatch.setattr(recorder, "play_chunk", failing)
+    assert poq("run", "committee_size", *SMALL, "--out", "mine").code == 130
+    status = poq("status", "mine")
+    assert status.code == 0
+    assert "committee_size: running" in status.out
+    assert "4 replications of 3 treatments stored, of 12" in status.out
+    assert "committee_size=3: 0" in status.out
+    assert poq("verify", "mine").code == 2
+
+
+@pytest.mark.parametrize("verb", ["status", "verify"])
+def test_a_folder_of_something_else(poq: Poq, tmp_path: Path, verb: str) -> None:
+    (tmp_path / "thesis").mkdir()
+    refused = poq(verb, "thesis")
+    assert refused.code == 2
+    assert "not a results folder" in refused.err
+
+
+@pytest.mark.parametrize("backend", ["lokky", "mpi"])
+def test_an_unknown_backend(poq: Poq, backend: str) -> None:
+    refused = poq("run", "cost_aware_poq", "--backend", backend)
+    assert refused.code == 2
+    assert f"unknown backend '{backend}'" in refused.err
+
+
+def test_dask_needs_the_address_of_its_scheduler(poq: Poq) -> None:
+    refused = poq("run", "cost_aware_poq", *SMALL, "--backend", "dask")
+    assert refused.code == 2
+    assert "--scheduler" in refused.err
+
+
+def test_a_log_gets_a_line_now_and_then() -> None:
+    now = 0.0
+    lines: list[str] = []
+    bar = LineBar("mine", lines.append, every=10.0, clock=lambda: now)
+    bar.expect(100_000_000)
+    for _ in range(25):
+        now += 1.0
+        bar.played(2_000_000)
+    assert lines == [
+        "mine: 20%, 2.0 M rounds/s, 40 s left",
+        "mine: 40%, 2.0 M rounds/s, 30 s left",
+    ]

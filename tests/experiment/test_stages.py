@@ -1,0 +1,96 @@
+"""Running until precise enough."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import poq_abm
+from poq_abm.experiment import recorder
+from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.precision import looks
+from poq_abm.experiment.runner import Workers
+from poq_abm.experiment.running import run_to_folder
+from poq_abm.scenario import Scenario, ScenarioError, load
+
+TARGET = {
+    "until": {"metric": "inference_reward_mean", "half_width": 0.012},
+    "at_least": 10,
+    "at_most": 120,
+}
+
+
+@pytest.fixture(scope="module")
+def precise() -> Scenario:
+    return load("cost_aware_poq").replace(
+        {
+            "replications": TARGET,
+            "sweep": {"mechanism.committee_size": [1, 3], "rounds": [60, 900]},
+        }
+    )
+
+
+def test_each_treatment_plays_until_it_is_precise(precise: Scenario) -> None:
+    results = poq_abm.run(precise)
+    counts = results.replications.groupby("treatment", observed=True).size()
+    assert results.precision is not None
+    reached = results.precision.set_index("treatment")
+    assert counts.to_dict() == reached["replications"].to_dict()
+    assert set(counts) <= set(looks(10, 120))
+    assert (reached["state"] == "reached").all()
+    assert (reached["half_width"] <= 0.012).all()
+    long, short = (counts[[f"rounds={n}" in name for name in counts.index]] for n in (900, 60))
+    assert long.max() < short.min(), "longer replications vary less"
+
+
+def test_workers_and_interruptions_do_not_move_the_stop(
+    precise: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_to_folder(Plan.of(precise), tmp_path / "whole", workers=Workers(2))
+    play_chunk = recorder.play_chunk
+    played: list[int] = []
+
+    def failing(*arguments: Any) -> Any:
+        played.append(1)
+        if len(played) in (2, 4, 5):
+            raise KeyboardInterrupt
+        return play_chunk(*arguments)
+
+    monkeypatch.setattr(recorder, "play_chunk", failing)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run_to_folder(Plan.of(precise), tmp_path / "run")
+    again = run_to_folder(Plan.of(precise), tmp_path / "run")
+    for name in ("nodes", "replications"):
+        file = f"{name}.parquet"
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert whole.precision is not None
+    assert again.precision is not None
+    assert again.precision.equals(whole.precision)
+
+
+def test_a_budget_that_is_spent_is_reported(precise: Scenario, tmp_path: Path) -> None:
+    target = {**TARGET, "until": {"metric": "correlation", "relative": 1e-4}, "at_most": 15}
+    results = run_to_folder(Plan.of(precise.replace({"replications": target})), tmp_path)
+    assert results.precision is not None
+    assert set(results.precision["state"]) == {"spent"}
+    assert set(results.precision["replications"]) == {15}
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert {entry["replications"] for entry in manifest["treatments"]} == {15}
+
+
+def test_a_measure_that_nobody_has_is_undefined_and_stops(precise: Scenario) -> None:
+    target = {**TARGET, "until": {"metric": "reward_gap", "half_width": 0.1}}
+    results = poq_abm.run(precise.replace({"replications": target}))
+    assert results.precision is not None
+    assert set(results.precision["state"]) == {"undefined"}
+    assert set(results.precision["replications"]) == {10}
+
+
+def test_a_misspelt_measure_names_the_nearest(precise: Scenario) -> None:
+    target = {**TARGET, "until": {"metric": "reward_gpa", "half_width": 0.1}}
+    with pytest.raises(ScenarioError, match="reward_gap"):
+        Plan.of(precise.replace({"replications": target}))
