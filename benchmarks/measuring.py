@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Contestant", "contest", "ratio", "spread"]
+__all__ = ["Contestant", "contest", "duels", "ratio", "spread"]
 
 Rates = Mapping[str, Sequence[float]]  #: rounds per second, one entry per turn
 
@@ -33,6 +33,25 @@ def contest(contestants: Sequence[Contestant], repeats: int) -> dict[str, list[f
             count = rounds[contestant.name]
             rates[contestant.name].append(count / _seconds(contestant, count))
     return rates
+
+
+def duels(
+    baseline: Contestant, contestants: Sequence[Contestant], repeats: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Return every contestant's rate in each turn, and the baseline's right next to it.
+
+    Who of the two goes first changes from turn to turn, so that neither gains from what the other
+    leaves behind or from a machine that quickens or slows; an equal contestant reads 1.
+    """
+    rounds = {player.name: _rounds_for(player) for player in (baseline, *contestants)}
+    pairs: dict[str, list[tuple[float, float]]] = {player.name: [] for player in contestants}
+    for turn in range(repeats):
+        for contestant in contestants:
+            gc.collect()
+            order = (baseline, contestant) if turn % 2 == 0 else (contestant, baseline)
+            rates = {id(p): rounds[p.name] / _seconds(p, rounds[p.name]) for p in order}
+            pairs[contestant.name].append((rates[id(contestant)], rates[id(baseline)]))
+    return pairs
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -1,10 +1,11 @@
 """What robustness costs: rules, trust and behaviours against the honest mean, in rounds per second.
 
 ``python -m benchmarks.robust`` plays the compiled engine at (F, M, K) = (100, 50, 5) on one core,
-turn by turn. Each rule runs with honest nodes, each trust update with the rule ``trust_weighted``,
-each evaluator behaviour on a share of 0.3 of the evaluators and each inference behaviour on all
-inference nodes; a share of the rate of the mean with honest nodes is wanted of each. The second
-part times the scenario ``adversary_sweep`` with two workers; ``--quick`` leaves it out.
+each turn next to one of the mean with honest nodes, of whose rate a share is wanted. Each rule runs
+with honest nodes, each trust update with the rule ``trust_weighted``, each evaluator behaviour on a
+share of 0.3 of the evaluators and each inference behaviour on all inference nodes. Behaviours that
+wait for trust to rise or fall run with ``trust_weighted`` and its published update. The second part
+times the scenario ``adversary_sweep`` with two workers; ``--quick`` leaves it out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import poq_abm
 from benchmarks.machine import describe, on_one_core
-from benchmarks.measuring import Contestant, contest, spread
+from benchmarks.measuring import Contestant, duels, spread
 from benchmarks.networks import Network, scenario_of
 from benchmarks.tables import print_values
 from benchmarks.values import measurement
@@ -35,6 +36,11 @@ __all__ = ["BASELINE", "NETWORK", "SWEEP", "measure", "scenarios"]
 NETWORK = Network(100, 50, 5)
 BASELINE = "mean, all honest"
 SHARE = 0.3
+LEARNING = {
+    "mechanism.aggregation": "trust_weighted",
+    "mechanism.trust.update": "multiplicative",
+}
+WATCH_TRUST = ("sleeper", "whitewash")  # without learning, they would never do what they are for
 GOAL = 0.4
 SWEEP = "adversary_sweep"
 SWEEP_WORKERS = 2
@@ -59,7 +65,9 @@ def scenarios() -> dict[str, Scenario]:
     group = base.population.inference_labels[0]
     for kind in EVALUATOR_BEHAVIOURS:
         behaviour = {"name": kind.name, **_needed(kind.parameters, group)}
-        changes[f"evaluator {kind.name}"] = {"malicious": {"share": SHARE, "behaviour": behaviour}}
+        watched = LEARNING if kind.name in WATCH_TRUST else {}
+        malicious = {"share": SHARE, "behaviour": behaviour}
+        changes[f"evaluator {kind.name}"] = {"malicious": malicious, **watched}
     for deviation in INFERENCE_BEHAVIOURS:
         model = resolved["inference"][0]["model"]
         behaviour = {"name": deviation.name, **_needed(deviation.parameters, model)}
@@ -82,17 +90,19 @@ def measure(repeats: int, *, quick: bool = False) -> dict[str, Any]:
     seconds = QUICK_TURN_S if quick else TURN_S
     with on_one_core() as core:
         machine = {**describe(), "core": core}
-        rates = contest([_contestant(name, s, seconds) for name, s in scenarios().items()], repeats)
+        baseline, *rest = [_contestant(name, s, seconds) for name, s in scenarios().items()]
+        pairs = duels(baseline, rest, repeats)
     rows = [
         measurement(
             name,
-            [rate / honest for rate, honest in zip(turns, rates[BASELINE], strict=True)],
+            [rate / honest for rate, honest in turns],
             "of the mean",
             at_least=GOAL,
         )
-        for name, turns in rates.items()
-        if name != BASELINE
+        for name, turns in pairs.items()
     ]
+    rates = {name: [rate for rate, _ in turns] for name, turns in pairs.items()}
+    rates[BASELINE] = [honest for turns in pairs.values() for _, honest in turns]
     walls = [] if quick else [_time_sweep()]
     rows.append(measurement(f"{SWEEP}, {SWEEP_WORKERS} workers", walls, "s", at_most=SWEEP_GOAL_S))
     return {

@@ -37,6 +37,8 @@ __all__ = [
     "below_in_place",
     "double",
     "fill_below",
+    "fill_normals",
+    "fill_uniforms",
     "fill_words",
     "normal",
     "normal_quantile",
@@ -62,6 +64,7 @@ class Purpose(IntEnum):
     MALICIOUS = 8  #: words, once: which evaluators are malicious
     GOLD = 9  #: doubles, once: which records are planted benchmarks
     FIGURE = 10  #: doubles: honest scores of the committees that illustrate a rule
+    JUDGE = 11  #: doubles: which outputs a judge sees, and how long to wait before asking again
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
@@ -74,6 +77,8 @@ _16 = np.uint64(16)
 _24 = np.uint64(24)
 _12 = np.uint64(12)
 _ONE = np.uint64(1)
+
+_CENTRAL = 0.425  # how far from one half the first of the quantile's three formulas holds
 
 Block = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 
@@ -281,6 +286,56 @@ def normal(seed: int, replication: int, purpose: int, round_: int, slot: int) ->
 
 
 @compiled
+def fill_uniforms(uniforms: NDArray[np.float64], words: NDArray[np.uint32]) -> None:
+    """Fill ``uniforms[slot, t]`` with what :func:`uniform` returns for that slot and round.
+
+    ``words`` is what :func:`fill_words` made of the same purpose and rounds.
+
+    >>> import numpy as np
+    >>> words, uniforms = np.empty((4, 2), np.uint32), np.empty((2, 2))
+    >>> fill_words(words, 1, 0, Purpose.GATE, 7)
+    >>> fill_uniforms(uniforms, words)
+    >>> bool(uniforms[1, 1] == uniform(1, 0, Purpose.GATE, 8, 1))
+    True
+    """
+    for slot in range(uniforms.shape[0]):
+        for t in range(uniforms.shape[1]):
+            uniforms[slot, t] = double(words[2 * slot, t], words[2 * slot + 1, t])
+
+
+@compiled
+def fill_normals(
+    normals: NDArray[np.float64], uniforms: NDArray[np.float64], places: NDArray[np.uint32]
+) -> None:
+    """Fill ``normals`` with the normal quantiles of ``uniforms``, both of shape (slots, rounds).
+
+    First as if all lay in the middle of the distribution, by arithmetic alone and so several at a
+    time; then the 15 % that do not, one by one. They are listed first, in ``places`` (scratch of
+    one entry per round), because a processor that guesses them wrong waits for each.
+
+    >>> import numpy as np
+    >>> uniforms, normals = np.array([[0.01, 0.5]]), np.empty((1, 2))
+    >>> fill_normals(normals, uniforms, np.empty(2, np.uint32))
+    >>> bool(normals[0, 0] == normal_quantile(0.01)), float(normals[0, 1])
+    (True, 0.0)
+    """
+    for slot in range(normals.shape[0]):
+        for t in range(normals.shape[1]):
+            normals[slot, t] = _central_quantile(uniforms[slot, t] - 0.5)
+        outside = 0
+        for t in range(normals.shape[1]):
+            places[outside] = t
+            outside += int(abs(uniforms[slot, t] - 0.5) > _CENTRAL)
+        for i in range(outside):
+            normals[slot, places[i]] = normal_quantile(uniforms[slot, places[i]])
+
+
+@compiled
+def _central_quantile(q: float) -> float:
+    return q * _ratio_centre(0.180625 - q * q)
+
+
+@compiled
 def _ratio_centre(r: float) -> float:
     top = 2.5090809287301226727e3
     top = top * r + 3.3430575583588128105e4
@@ -352,9 +407,9 @@ def normal_quantile(p: float) -> float:
     0.0
     """
     q = p - 0.5
-    if abs(q) <= 0.425:
-        return q * _ratio_centre(0.180625 - q * q)
-    tail = p if q < 0.0 else 1.0 - p
+    if abs(q) <= _CENTRAL:
+        return _central_quantile(q)
+    tail = min(p, 1.0 - p)
     r = math.sqrt(-math.log(tail))
     size = _ratio_middle(r - 1.6) if r <= 5.0 else _ratio_far(r - 5.0)
-    return -size if q < 0.0 else size
+    return math.copysign(size, q)

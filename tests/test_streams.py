@@ -29,6 +29,8 @@ from poq_abm.streams import (
     below,
     below_in_place,
     fill_below,
+    fill_normals,
+    fill_uniforms,
     fill_words,
     normal,
     normal_quantile,
@@ -208,6 +210,24 @@ def test_fill_words_gives_the_words(
     fill_words(words, seed, replication, purpose, first)
     for slot, t in product((0, 1, 4 * blocks - 2, 4 * blocks - 1), (0, count // 2, count - 1)):
         assert words[slot, t] == word(seed, replication, purpose, first + t, slot)
+
+
+@property_test
+@given(seeds, replications, purposes, rounds, st.integers(1, 6), st.integers(1, 40))
+def test_filled_doubles_are_those_drawn_one_by_one(
+    seed: int, replication: int, purpose: int, first: int, slots: int, count: int
+) -> None:
+    """To the last bit, for the middle of the normal distribution and for its tails."""
+    first = min(first, MAX_ROUNDS - count)
+    words = np.empty((-(-slots // 2) * 4, count), np.uint32)
+    uniforms, normals = np.empty((slots, count)), np.empty((slots, count))
+    fill_words(words, seed, replication, purpose, first)
+    fill_uniforms(uniforms, words)
+    fill_normals(normals, uniforms, np.empty(count, np.uint32))
+    for slot, t in product(range(slots), range(count)):
+        key = (seed, replication, purpose, first + t, slot)
+        assert uniforms[slot, t] == uniform(*key)
+        assert normals[slot, t] == normal(*key)
 
 
 @property_test

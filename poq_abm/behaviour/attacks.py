@@ -7,10 +7,11 @@ formulas are our reconstruction; the rest are ours.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 from poq_abm.jit import compiled
 
-__all__ = ["HIGHEST", "LOWEST", "Attack", "attacked", "in_scale", "report"]
+__all__ = ["HIGHEST", "LOWEST", "Attack", "Recipe", "attacked", "in_scale", "recipe"]
 
 LOWEST, HIGHEST = 0.0, 10.0
 
@@ -28,6 +29,17 @@ class Attack(IntEnum):
     PLUGIN = 7  #: what a user's own behaviour makes of it
 
 
+class Recipe(NamedTuple):
+    """What an attack is made of: the weights of three scores, and the points added to them."""
+
+    own: float  #: weight of the score measured
+    seen: float  #: weight of the mean consensus the node has seen
+    agreed: float  #: weight of the mean score of all evaluator models
+    shift: float  #: points added
+    spread: float  #: s.d. of the points added at random
+    favour: float  #: points added for favoured nodes and taken from others
+
+
 @compiled
 def in_scale(score: float) -> float:
     """Return the score, pulled into [0, 10].
@@ -38,63 +50,50 @@ def in_scale(score: float) -> float:
     return min(max(score, LOWEST), HIGHEST)
 
 
+def recipe(attack: int, amount: float) -> Recipe:
+    """Return what an attack of a size is made of; an honest node reports what it measured.
+
+    noise: s + sigma z; boost: s + b; sabotage: s - b; constant: b; copycat: r; collude: a + b where
+    the ring favours the answer's node and a - b elsewhere.
+
+    >>> recipe(Attack.SABOTAGE, 3.0)
+    Recipe(own=1.0, seen=0.0, agreed=0.0, shift=-3.0, spread=0.0, favour=0.0)
+    """
+    own = Recipe(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    return {
+        Attack.NOISE: own._replace(spread=amount),
+        Attack.BOOST: own._replace(shift=amount),
+        Attack.SABOTAGE: own._replace(shift=-amount),
+        Attack.CONSTANT: Recipe(0.0, 0.0, 0.0, amount, 0.0, 0.0),
+        Attack.COPYCAT: Recipe(0.0, 1.0, 0.0, 0.0, 0.0, 0.0),
+        Attack.COLLUDE: Recipe(0.0, 0.0, 1.0, 0.0, 0.0, amount),
+    }.get(Attack(attack), own)
+
+
 @compiled
-def attacked(  # noqa: PLR0911  (one line per attack)
-    attack: int,
-    amount: float,
-    measured: float,
-    normal: float,
-    remembered: float,
+def attacked(
+    own: float,
+    seen: float,
     agreed: float,
+    shift: float,
+    spread: float,
+    favour: float,
+    measured: float,
+    remembered: float,
+    mean: float,
+    normal: float,
     favoured: bool,
 ) -> float:
     """Return the score a deviating evaluator reports, in [0, 10].
 
-    noise: clip(s + sigma z); boost: min(10, s + b); sabotage: max(0, s - b); constant: b; copycat:
-    the mean consensus the node has seen; collude: clip(a + b) where the ring favours the answer's
-    node and clip(a - b) elsewhere, with a the mean of all evaluator models' scores.
+    clip(own s + seen r + agreed a + shift + spread z +- favour) with s what it measured, r the mean
+    consensus it has seen, a the mean of all evaluator models' scores and z a standard normal; plus
+    where the ring favours the answer's node. One formula for all attacks: a processor would guess
+    wrong which of a committee's members attacks, and how.
 
-    >>> attacked(Attack.BOOST, 3.0, 8.0, 0.0, 5.0, 5.0, True)
-    10.0
-    >>> attacked(Attack.SABOTAGE, 3.0, 8.0, 0.0, 5.0, 5.0, True)
-    5.0
+    >>> boost = recipe(Attack.BOOST, 3.0)
+    >>> attacked(*boost, 8.0, 5.0, 5.0, 0.0, True), attacked(*boost, 5.0, 5.0, 5.0, 0.0, True)
+    (10.0, 8.0)
     """
-    if attack == Attack.NOISE:
-        return in_scale(measured + amount * normal)
-    if attack == Attack.BOOST:
-        return in_scale(measured + amount)
-    if attack == Attack.SABOTAGE:
-        return in_scale(measured - amount)
-    if attack == Attack.CONSTANT:
-        return in_scale(amount)
-    if attack == Attack.COPYCAT:
-        return remembered
-    if attack == Attack.COLLUDE:
-        return in_scale(agreed + amount) if favoured else in_scale(agreed - amount)
-    return measured
-
-
-@compiled
-def report(
-    attack: int,
-    amount: float,
-    measured: float,
-    probability: float,
-    uniform: float,
-    awake: bool,
-    normal: float,
-    remembered: float,
-    agreed: float,
-    favoured: bool,
-) -> float:
-    """Return what an evaluator reports: the attack while it is on, what it measured otherwise.
-
-    The attack is on when the node is ``awake`` (trusted enough, long enough in the network, and
-    faced with an answer it cares about) and ``uniform`` falls below ``probability``.
-
-    >>> report(Attack.BOOST, 3.0, 5.0, 0.3, 0.5, True, 0.0, 5.0, 5.0, True)
-    5.0
-    """
-    if awake and uniform < probability:
-        return attacked(attack, amount, measured, normal, remembered, agreed, favoured)
-    return measured
+    points = shift + spread * normal + (favour if favoured else -favour)
+    return in_scale(own * measured + seen * remembered + agreed * mean + points)

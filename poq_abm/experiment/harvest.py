@@ -26,6 +26,8 @@ from poq_abm.experiment.spans import Chunk, Coverage, Span
 from poq_abm.experiment.tables import SCHEMAS, node_table, replication_table, trust_table
 from poq_abm.experiment.twins import Outcome, is_honest
 from poq_abm.network.game import Game
+from poq_abm.network.ledger import Ledger
+from poq_abm.network.memory import Memory
 
 __all__ = ["Failure", "Harvest", "Progress", "play_chunk", "played_of"]
 
@@ -65,16 +67,41 @@ class Harvest(NamedTuple):
     seconds: tuple[float, ...]  #: of each span
 
 
-class _Played(NamedTuple):
-    """What is kept of one replication until the rows are made."""
+class _Kept:
+    """What is kept of the replications of a span until their rows are made: a few large arrays."""
 
-    replication: int
-    sums: NDArray[np.float64]
-    network: NDArray[np.float64]
-    counters: NDArray[np.int64]
-    weights: int
-    measures: dict[str, float]
-    trust_log: NDArray[np.float64]
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._columns: dict[str, NDArray[Any]] = {}
+        self.count = 0
+        self.weights = 0  #: number of trust weights, the same in every replication
+
+    def add(self, replication: int, ledger: Ledger, memory: Memory, **measures: float) -> None:
+        """Copy what is needed of a replication that was played."""
+        values = {
+            "replication": np.int32(replication),
+            "sums": ledger.nodes(),
+            "network": ledger.network(),
+            "counters": memory.counters,
+            "trust_log": memory.trust_log,
+            **measures,
+        }
+        for name, value in values.items():
+            if name not in self._columns:
+                array = np.asarray(value)
+                self._columns[name] = np.empty((self._most, *array.shape), array.dtype)
+            self._columns[name][self.count] = value
+        self.weights = memory.trust.size
+        self.count += 1
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return one value for each replication."""
+        return self._columns[name][: self.count]
+
+    def measures(self) -> dict[str, NDArray[np.float64]]:
+        """Return what was measured besides the accounts."""
+        own = ("replication", "sums", "network", "counters", "trust_log")
+        return {name: self[name] for name in self._columns if name not in own}
 
 
 def play_chunk(
@@ -91,10 +118,10 @@ def play_chunk(
     for span in chunk.spans:
         begun = time.perf_counter()
         game = plan.game(span.treatment)
-        played, failed = _play_span(plan, span, game, engine, sink, progress)
+        kept, failed = _play_span(plan, span, game, engine, sink, progress)
         failures += failed
-        if played:
-            for name, table in _rows(plan, span.treatment, game, played).items():
+        if kept.count:
+            for name, table in _rows(plan, span.treatment, game, kept).items():
                 parts[name].append(table)
         seconds.append(round(time.perf_counter() - begun, 6))
     tables = {
@@ -111,12 +138,12 @@ def _play_span(
     engine: Engine,
     sink: TraceSink | None,
     progress: Progress | None,
-) -> tuple[list[_Played], list[Failure]]:
+) -> tuple[_Kept, list[Failure]]:
     treatment = plan.treatments[span.treatment]
     scenario = treatment.scenario
     profile = plan.profile(span.treatment)
     twin = None if is_honest(game.conduct) else plan.twins.of(scenario, profile)
-    played, failures = [], []
+    kept, failures = _Kept(span.last - span.first), []
     for replication in range(span.first, span.last):
         try:
             ledger, memory = play_replication(
@@ -137,29 +164,24 @@ def _play_span(
             trail = traceback.format_exc()
             failures.append(Failure(span.treatment, replication, scenario.seed, said, trail))
             continue
-        measures = {**drift, **distribution_measures(game, memory)}
-        sums, network = ledger.nodes(), ledger.network()
-        kept = (memory.counters, memory.trust.size, measures, memory.trust_log)
-        played.append(_Played(replication, sums, network, *kept))
-    return played, failures
+        kept.add(replication, ledger, memory, **drift, **distribution_measures(game, memory))
+    return kept, failures
 
 
-def _rows(plan: Plan, treatment: int, game: Game, played: list[_Played]) -> dict[str, Any]:
+def _rows(plan: Plan, treatment: int, game: Game, kept: _Kept) -> dict[str, Any]:
     """Return the rows of replications of one treatment, table by table."""
     id_, rounds = plan.treatments[treatment].id, plan.treatments[treatment].scenario.rounds
-    replications = np.array([one.replication for one in played], np.int32)
-    sums = np.stack([one.sums for one in played])
-    network = np.stack([one.network for one in played])
-    counters = np.stack([one.counters for one in played])
+    replications, sums = kept["replication"], kept["sums"]
     measures = {
-        **adversary_measures(game, sums, counters, played[0].weights, rounds),
-        **{name: np.array([one.measures[name] for one in played]) for name in played[0].measures},
+        **adversary_measures(game, sums, kept["counters"], kept.weights, rounds),
+        **kept.measures(),
     }
     tables = {
         "nodes": node_table(game, sums, id_, replications),
-        "replications": replication_table(game, sums, network, measures, rounds, id_, replications),
+        "replications": replication_table(
+            game, sums, kept["network"], measures, rounds, id_, replications
+        ),
     }
     if plan.logs_trust:
-        logs = np.stack([one.trust_log for one in played])
-        tables["trust"] = trust_table(game, logs, id_, replications)
+        tables["trust"] = trust_table(game, kept["trust_log"], id_, replications)
     return tables

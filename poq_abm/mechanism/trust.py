@@ -26,7 +26,8 @@ __all__ = [
     "hedge",
     "multiplicative",
     "relative",
-    "update_weights",
+    "typical_deviation",
+    "update_weight",
 ]
 
 
@@ -122,39 +123,39 @@ def ema(weight: float, rate: float, d: float, low: float, high: float) -> float:
 
 
 @compiled
-def update_weights(
+def typical_deviation(
     update: int,
-    rate: float,
-    low: float,
-    high: float,
-    weights: NDArray[np.float64],
+    total: float,
     deviations: NDArray[np.float64],
     count: int,
     ordered: NDArray[np.float64],
-) -> None:
-    """Update the first ``count`` weights of a committee in place; ``ordered`` is scratch.
+) -> float:
+    """Return what an update compares a deviation with: the committee's median or mean, or nothing.
 
-    ``deviations`` are those of the same members; under ``gold`` they must be from the truth.
+    ``total`` is the sum of the first ``count`` deviations; ``ordered`` is scratch.
 
     >>> import numpy as np
-    >>> weights = np.ones(2)
-    >>> update_weights(1, 0.1, 0.1, 5.0, weights, np.array([0.2, 0.7]), 2, np.empty(2))
-    >>> weights.round(3).tolist()
-    [1.03, 0.98]
+    >>> typical_deviation(TrustUpdate.RELATIVE, 0.9, np.array([0.1, 0.6, 0.2]), 3, np.empty(3))
+    0.2
     """
-    typical, mean = 0.0, 0.0
     if update == TrustUpdate.RELATIVE:
-        typical = median(deviations, count, ordered)
-    elif update == TrustUpdate.HEDGE:
-        for k in range(count):
-            mean += deviations[k] / count
-    for k in range(count):
-        weight, d = weights[k], deviations[k]
-        if update == TrustUpdate.RELATIVE:
-            weights[k] = relative(weight, rate, d, typical, low, high)
-        elif update == TrustUpdate.HEDGE:
-            weights[k] = hedge(weight, rate, d, mean, low, high)
-        elif update == TrustUpdate.EMA:
-            weights[k] = ema(weight, rate, d, low, high)
-        else:
-            weights[k] = multiplicative(weight, rate, d, low, high)
+        return median(deviations, count, ordered)
+    return total / count if update == TrustUpdate.HEDGE else 0.0
+
+
+@compiled
+def update_weight(
+    update: int, weight: float, rate: float, d: float, typical: float, low: float, high: float
+) -> float:
+    """Return an evaluator's weight after a round; under ``gold``, ``d`` must be from the truth.
+
+    >>> update_weight(TrustUpdate.MULTIPLICATIVE, 1.0, 0.1, 0.2, 0.0, 0.1, 5.0)
+    1.03
+    """
+    if update == TrustUpdate.RELATIVE:
+        return relative(weight, rate, d, typical, low, high)
+    if update == TrustUpdate.HEDGE:
+        return hedge(weight, rate, d, typical, low, high)
+    if update == TrustUpdate.EMA:
+        return ema(weight, rate, d, low, high)
+    return multiplicative(weight, rate, d, low, high)

@@ -20,11 +20,13 @@ from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
 from poq_abm.mechanism.rewards import SCORE_SCALE, closeness, evaluator_reward, inference_reward
 from poq_abm.mechanism.schedule import Slot
-from poq_abm.network.columns import Ploy
-from poq_abm.network.desk import draw_ahead, open_desk
+from poq_abm.network.columns import Ploy, Trait
+from poq_abm.network.conduct import find_habits
+from poq_abm.network.desk import draw_ahead, draw_whims, open_desk
 from poq_abm.network.game import refuse_report
 from poq_abm.network.ledger import MID_SCALE, Column, credit, observe
-from poq_abm.network.moves import close_round, count_round, measure, member_report
+from poq_abm.network.memory import State
+from poq_abm.network.moves import close_round, count_rounds, measure, member_report
 
 if TYPE_CHECKING:
     from poq_abm.network.model import PoQModel
@@ -148,34 +150,40 @@ class EvaluatorNode(Node):
         if game.plain:
             return float(looked_up)
         key = (model.key, model.replication, model.rounds_played)
-        evaluators, inference = game.conduct
-        state = model.memory.state
         return measure(
-            looked_up, answer.node, self.number, inference, evaluators, state, self.seat, *key
+            looked_up,
+            game.conduct.inference[answer.node, Ploy.LIFT],
+            game.conduct.inference[answer.node, Ploy.FIXED],
+            model.memory.state[self.number, State.BIAS],
+            game.conduct.evaluators[self.number, Trait.NOISE_SD],
+            self.seat,
+            *key,
         )
 
     def report(self, answer: Answer) -> float:
         """Return the score the node reports for ``answer``, in [0, 10]."""
         measured = self.measure(answer)
-        model, game = self.model, self.model.game
+        model, game, scheduler = self.model, self.model.game, self.model.scheduler
         if game.plain:
             return measured
         key = (model.key, model.replication, model.rounds_played)
-        evaluators, inference = game.conduct
         if self.plugin is not None and not self.plugin.is_compiled():
             return float(self.plugin.report(measured, self, answer))
         own = None if self.plugin is None else self.plugin.report
         return member_report(
             measured,
             game.tables.agreed[answer.record, answer.model],
-            model.memory.trust[self.number, model.scheduler.column],
+            model.memory.trust[self.number, scheduler.column],
             answer.node,
             self.number,
-            inference,
-            evaluators,
-            model.memory.state,
             self.seat,
             *key,
+            scheduler.habits,
+            game.conduct.inference,
+            game.conduct.evaluators,
+            model.memory.state,
+            scheduler.desk.chances[self.seat, scheduler.drawn_at],
+            scheduler.desk.shocks[self.seat, scheduler.drawn_at],
             own,
         )
 
@@ -197,8 +205,10 @@ class Scheduler(mesa.Agent):
 
     def __init__(self, model: PoQModel) -> None:
         super().__init__(model)
-        self._desk = open_desk(model.game.rules, model.game.nodes)
+        self.desk = open_desk(model.game.rules, model.game.nodes)
+        self.habits = find_habits(model.game.conduct)
         self._drawn = range(0)  # the rounds whose draws lie on the desk
+        self.drawn_at = 0  # column of the desk in which the draws of the round played stand
         self.column = 0  # of the trust table, for the task of the round that is played
 
     def step(self) -> Round:
@@ -217,8 +227,8 @@ class Scheduler(mesa.Agent):
             for k, evaluator in enumerate(evaluators)
         ]
         if not model.game.plain:
-            self._desk.rewards[:] = rewards
-            self._close(record, node, reward, consensus, answer.truth)
+            self.desk.rewards[self.drawn_at] = rewards
+            self._close(record, reward, consensus, answer.truth)
         return Round(
             model.rounds_played,
             task,
@@ -235,16 +245,18 @@ class Scheduler(mesa.Agent):
     def _draw(self, round_: int) -> tuple[int, int, int, list[int]]:
         if round_ not in self._drawn:
             self._draw_ahead(round_)
-        desk, t = self._desk, round_ - self._drawn.start
+        desk, t = self.desk, round_ - self._drawn.start
+        self.drawn_at = t
         seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
         task, record, node = desk.draws[: Slot.COMMITTEE, t].tolist()
         return task, record, node, desk.committee.tolist()
 
     def _draw_ahead(self, round_: int) -> None:
         """Put the draws of the coming rounds on the desk; keyed, they are the same at any time."""
-        game, desk = self.model.game, self._desk
+        game, desk = self.model.game, self.desk
         key = (round_, self.model.key, self.model.replication)
         draw_ahead(*key, game.rules, game.tables, game.nodes, desk)
+        draw_whims(*key, self.habits, desk)
         self._drawn = range(round_, round_ + desk.draws.shape[1])
 
     def _collect(self, evaluators: list[EvaluatorNode], answer: Answer) -> list[float]:
@@ -253,12 +265,12 @@ class Scheduler(mesa.Agent):
         for seat, evaluator in enumerate(evaluators):
             evaluator.seat = seat
             scores.append(self._checked(evaluator, evaluator.report(answer)))
-        self._desk.scores[:] = scores
+        self.desk.scores[:] = scores
         return scores
 
     def _agree(self, committee: list[int]) -> float:
         """Return the consensus of the scores on the desk."""
-        game, desk = self.model.game, self._desk
+        game, desk = self.model.game, self.desk
         if game.rules.aggregation == Aggregation.STAKE_MEDIAN:
             desk.weights[:] = game.nodes.stake[committee]
         elif not game.plain and weighs_by_trust(game.rules.aggregation):
@@ -273,11 +285,14 @@ class Scheduler(mesa.Agent):
             desk.carried,
         )
 
-    def _close(self, record: int, node: int, reward: float, consensus: float, truth: float) -> None:
+    def _close(self, record: int, reward: float, consensus: float, truth: float) -> None:
         """Count the round, let the members remember it and update their trust."""
-        model, game, desk = self.model, self.model.game, self._desk
+        model, game, desk = self.model, self.model.game, self.desk
         columns = (game.rules, desk, game.conduct, model.memory)
-        count_round(node, reward, consensus, truth, *columns)
+        t = self.drawn_at
+        desk.seated[t] = desk.committee
+        desk.consensus[t], desk.truth[t], desk.paid[t] = consensus, truth, reward
+        count_rounds(t, t + 1, *columns)
         close_round(
             model.rounds_played,
             self.column,
@@ -295,7 +310,7 @@ class Scheduler(mesa.Agent):
         return score
 
     def _near(self, member: int, consensus: float) -> float:
-        rules, desk = self.model.game.rules, self._desk
+        rules, desk = self.model.game.rules, self.desk
         count = rules.committee_size
         against = reference_score(
             rules.reference,

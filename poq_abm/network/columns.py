@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Conduct", "Nodes", "Ploy", "Rules", "Tables", "Trait"]
+__all__ = ["Conduct", "Habits", "Nodes", "Ploy", "Rules", "Tables", "Trait"]
 
 
 class Rules(NamedTuple):
@@ -58,6 +58,12 @@ class Trait(IntEnum):
     MALICIOUS = 7  #: 1 where the node deviates at all
     NOISE_SD = 8  #: s.d. of the noise of its own scoring, in points
     BIAS_SD = 9  #: s.d. of its own offset, drawn once a replication, in points
+    OWN = 10  #: from here on what its misreport is made of, as in ``Recipe``: weight of its score,
+    SEEN = 11  #: of the mean consensus it has seen,
+    AGREED = 12  #: of the mean score of all evaluator models,
+    SHIFT = 13  #: points added,
+    SPREAD = 14  #: s.d. of the points added at random,
+    FAVOUR = 15  #: points added for favoured nodes and taken from others
 
 
 class Ploy(IntEnum):
@@ -72,8 +78,18 @@ class Ploy(IntEnum):
 class Conduct(NamedTuple):
     """What deviates from honest, deterministic play; one row per node."""
 
-    evaluators: NDArray[np.float64]  #: (M, 10) by :class:`Trait`
+    evaluators: NDArray[np.float64]  #: (M, 16) by :class:`Trait`
     inference: NDArray[np.float64]  #: (F, 4) by :class:`Ploy`
+
+
+class Habits(NamedTuple):
+    """What any evaluator at all does; where nobody does a thing, no round need ask for it."""
+
+    deviates: bool  #: misreports
+    waits: bool  #: misreports only when trusted, long enough there, or faced with a target
+    pauses: bool  #: misreports by chance
+    scatters: bool  #: adds noise to what it reports
+    strays: bool  #: measures with noise
 
 
 class Nodes(NamedTuple):

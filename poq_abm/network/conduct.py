@@ -9,13 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.behaviour.attacks import Attack
+from poq_abm.behaviour.attacks import Attack, recipe
 from poq_abm.behaviour.base import Behaviour
 from poq_abm.behaviour.resolving import resolve
-from poq_abm.network.columns import Conduct, Ploy, Trait
+from poq_abm.jit import compiled_loop
+from poq_abm.network.columns import Conduct, Habits, Ploy, Trait
 from poq_abm.network.population import Population
 
-__all__ = ["build_conduct", "is_plain", "model_really_run", "plugins", "reported_cost"]
+__all__ = [
+    "build_conduct",
+    "find_habits",
+    "is_plain",
+    "model_really_run",
+    "plugins",
+    "reported_cost",
+]
 
 _HONEST_EVALUATOR = {
     Trait.ATTACK: float(Attack.HONEST),
@@ -66,6 +74,21 @@ def plugins(population: Population) -> tuple[Behaviour | None, ...]:
     )
 
 
+@compiled_loop
+def find_habits(conduct: Conduct) -> Habits:
+    """Return what any evaluator at all does."""
+    deviates = waits = pauses = scatters = strays = False
+    for member in range(conduct.evaluators.shape[0]):
+        row = conduct.evaluators[member]
+        deviates = deviates or int(row[Trait.ATTACK]) != Attack.HONEST
+        waits = waits or row[Trait.WAKE_TRUST] > -math.inf or row[Trait.WAKE_JOBS] > 0.0
+        waits = waits or row[Trait.TARGET] >= 0.0
+        pauses = pauses or row[Trait.PROBABILITY] < 1.0
+        scatters = scatters or row[Trait.SPREAD] > 0.0
+        strays = strays or row[Trait.NOISE_SD] > 0.0
+    return Habits(deviates, waits, pauses, scatters, strays)
+
+
 def is_plain(conduct: Conduct) -> bool:
     """Return whether every node is honest and deterministic."""
     evaluators, inference = conduct
@@ -105,7 +128,7 @@ def reported_cost(population: Population) -> NDArray[np.float64]:
 
 
 def _evaluator_row(columns: dict[str, Any], labels: list[str]) -> list[float]:
-    row = dict(_HONEST_EVALUATOR)
+    row: dict[Trait, float] = dict(_HONEST_EVALUATOR)
     if "plugin" in columns:
         row[Trait.ATTACK] = float(Attack.PLUGIN)
     for name, value in columns.items():
@@ -115,6 +138,8 @@ def _evaluator_row(columns: dict[str, Any], labels: list[str]) -> list[float]:
             value = -1.0 if value is None else float(labels.index(value))  # noqa: PLW2901
         row[Trait[name.upper()]] = float(value)
     row[Trait.MALICIOUS] = float(row[Trait.ATTACK] != Attack.HONEST)
+    made = recipe(int(row[Trait.ATTACK]), row[Trait.AMOUNT])
+    row.update({Trait[name.upper()]: value for name, value in made._asdict().items()})
     return [row[trait] for trait in Trait]
 
 

@@ -16,10 +16,10 @@ from poq_abm.mechanism.schedule import (
     draw_tasks,
     words_per_round,
 )
-from poq_abm.network.columns import Nodes, Rules, Tables
-from poq_abm.streams import Purpose, fill_words
+from poq_abm.network.columns import Habits, Nodes, Rules, Tables
+from poq_abm.streams import WORDS_PER_BLOCK, Purpose, fill_normals, fill_uniforms, fill_words
 
-__all__ = ["BATCH_ROUNDS", "Desk", "draw_ahead", "open_desk"]
+__all__ = ["BATCH_ROUNDS", "Desk", "draw_ahead", "draw_whims", "open_desk"]
 
 BATCH_ROUNDS = 256  # the draws of a batch stay in the first-level cache; divides BLOCK_ROUNDS
 
@@ -39,13 +39,21 @@ class Desk(NamedTuple):
     others: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
     their_weights: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
     deviations: NDArray[np.float64]  #: (K,) scratch of trust
-    updated: NDArray[np.float64]  #: (K,) scratch of trust
-    rewards: NDArray[np.float64]  #: (K,) what the members were paid
+    words: NDArray[np.uint32]  #: (slots, BATCH_ROUNDS) scratch of the next three
+    uniforms: NDArray[np.float64]  #: (K, BATCH_ROUNDS) scratch of the noise
+    chances: NDArray[np.float64]  #: (K, BATCH_ROUNDS) what decides who deviates, by seat
+    shocks: NDArray[np.float64]  #: (K, BATCH_ROUNDS) standard normal noise, by seat
+    seated: NDArray[np.int64]  #: (BATCH_ROUNDS, K) committees of the rounds played
+    rewards: NDArray[np.float64]  #: (BATCH_ROUNDS, K) what their members were paid
+    paid: NDArray[np.float64]  #: (BATCH_ROUNDS,) what their inference nodes were paid
+    consensus: NDArray[np.float64]  #: (BATCH_ROUNDS,) their consensus
+    truth: NDArray[np.float64]  #: (BATCH_ROUNDS,) their truth
 
 
 def open_desk(rules: Rules, nodes: Nodes) -> Desk:
     """Return scratch space for a game."""
     size = rules.committee_size
+    doubles = -(-2 * size // WORDS_PER_BLOCK) * WORDS_PER_BLOCK  # of two words each
     return Desk(
         draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
         bounds=np.empty(BATCH_ROUNDS, np.uint32),
@@ -59,8 +67,15 @@ def open_desk(rules: Rules, nodes: Nodes) -> Desk:
         others=np.empty(size),
         their_weights=np.empty(size),
         deviations=np.empty(size),
-        updated=np.empty(size),
-        rewards=np.empty(size),
+        words=np.empty((doubles, BATCH_ROUNDS), np.uint32),
+        uniforms=np.empty((size, BATCH_ROUNDS)),
+        chances=np.empty((size, BATCH_ROUNDS)),
+        shocks=np.zeros((size, BATCH_ROUNDS)),
+        seated=np.empty((BATCH_ROUNDS, size), np.int64),
+        rewards=np.empty((BATCH_ROUNDS, size)),
+        paid=np.empty(BATCH_ROUNDS),
+        consensus=np.empty(BATCH_ROUNDS),
+        truth=np.empty(BATCH_ROUNDS),
     )
 
 
@@ -83,3 +98,15 @@ def draw_ahead(
     draw_records(draws[Slot.RECORD], tasks, tables.task_first, tables.task_size, bounds, *key)
     draw_nodes(rules.schedule, draws[Slot.NODE], nodes.limits, bounds, *key)
     draw_steps(draws, rules.committee_size, nodes.evaluator.size, bounds, *key)
+
+
+@compiled_loop
+def draw_whims(first_round: int, seed: int, replication: int, habits: Habits, desk: Desk) -> None:
+    """Fill ``desk.chances`` and ``desk.shocks`` from ``first_round`` on, where anybody asks."""
+    if habits.pauses:
+        fill_words(desk.words, seed, replication, Purpose.GATE, first_round)
+        fill_uniforms(desk.chances, desk.words)
+    if habits.scatters:
+        fill_words(desk.words, seed, replication, Purpose.ATTACK, first_round)
+        fill_uniforms(desk.uniforms, desk.words)
+        fill_normals(desk.shocks, desk.uniforms, desk.bounds)

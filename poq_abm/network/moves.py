@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.behaviour.attacks import HIGHEST, LOWEST, Attack, in_scale, report
-from poq_abm.jit import compiled
+from poq_abm.behaviour.attacks import HIGHEST, LOWEST, Attack, attacked, in_scale
+from poq_abm.jit import compiled, compiled_loop
 from poq_abm.mechanism.aggregation.order_statistics import median
 from poq_abm.mechanism.reference import Reference, reference_score
-from poq_abm.mechanism.trust import TrustReference, TrustUpdate, deviation, update_weights
-from poq_abm.network.columns import Conduct, Ploy, Rules, Trait
+from poq_abm.mechanism.schedule import Slot
+from poq_abm.mechanism.trust import (
+    TrustReference,
+    TrustUpdate,
+    deviation,
+    typical_deviation,
+    update_weight,
+)
+from poq_abm.network.columns import Conduct, Habits, Ploy, Rules, Trait
 from poq_abm.network.desk import Desk
 from poq_abm.network.memory import Counter, Memory, State
 from poq_abm.network.tally import Kind, count_pair, count_reward
 from poq_abm.streams import Purpose, normal, uniform
 
-__all__ = ["Plugin", "close_round", "count_round", "measure", "member_report", "report_all"]
+__all__ = ["Plugin", "close_round", "count_rounds", "measure", "member_report", "report_all"]
 
 Table = NDArray[np.float64]
 Plugin = Callable[[float, float, float, float], float]  #: a user's own compiled report
@@ -28,11 +36,10 @@ Plugin = Callable[[float, float, float, float], float]  #: a user's own compiled
 @compiled
 def measure(
     looked_up: float,
-    node: int,
-    member: int,
-    inference: Table,
-    evaluators: Table,
-    state: Table,
+    lift: float,
+    fixed: float,
+    bias: float,
+    noise_sd: float,
     seat: int,
     seed: int,
     replication: int,
@@ -44,13 +51,10 @@ def measure(
     noise is keyed by round and seat, so that a larger committee leaves the first seats as they
     were.
     """
-    fixed = inference[node, Ploy.FIXED]
     score = looked_up if math.isnan(fixed) else fixed
-    score += inference[node, Ploy.LIFT] + state[member, State.BIAS]
-    if evaluators[member, Trait.NOISE_SD] > 0.0:
-        score += evaluators[member, Trait.NOISE_SD] * normal(
-            seed, replication, Purpose.NOISE, round_, seat
-        )
+    score += lift + bias
+    if noise_sd > 0.0:
+        score += noise_sd * normal(seed, replication, Purpose.NOISE, round_, seat)
     return in_scale(score)
 
 
@@ -60,44 +64,54 @@ def member_report(
     agreed: float,
     trust: float,
     node: int,
-    member: int,
-    inference: Table,
-    evaluators: Table,
-    state: Table,
+    member: SupportsIndex,
     seat: int,
     seed: int,
     replication: int,
     round_: int,
+    habits: Habits,
+    inference: Table,
+    evaluators: Table,
+    state: Table,
+    chance: float,
+    z: float,
     plugin: Plugin | None,
 ) -> float:
-    """Return what a member reports of what it measured, as its behaviour has it."""
-    attack = int(evaluators[member, Trait.ATTACK])
-    if attack == Attack.HONEST:
-        return measured
-    chance, z = 0.0, 0.0
-    probability = evaluators[member, Trait.PROBABILITY]
-    if probability < 1.0:
-        chance = uniform(seed, replication, Purpose.GATE, round_, seat)
-    if plugin is not None and attack == Attack.PLUGIN:
-        amount = evaluators[member, Trait.AMOUNT]
+    """Return what a member reports of what it measured, as its behaviour has it.
+
+    ``chance`` and ``z`` are the seat's uniform and normal draw, where anybody has a use for them.
+    Nothing is decided by branches that differ from member to member: a processor would guess wrong
+    which members deviate.
+    """
+    traits = evaluators[member]
+    if plugin is not None and int(traits[Trait.ATTACK]) == Attack.PLUGIN:
         chance = uniform(seed, replication, Purpose.GATE, round_, seat)
         z = normal(seed, replication, Purpose.ATTACK, round_, seat)
-        return plugin(measured, amount, chance, z)
-    if attack == Attack.NOISE:
-        z = normal(seed, replication, Purpose.ATTACK, round_, seat)
-    target, jobs = evaluators[member, Trait.TARGET], state[member, State.JOBS]
-    on_target = target < 0.0 or target == inference[node, Ploy.GROUP]
-    awake = (
-        trust >= evaluators[member, Trait.WAKE_TRUST]
-        and jobs >= evaluators[member, Trait.WAKE_JOBS]
-    )
-    if attack != Attack.COLLUDE:
-        awake = awake and on_target
+        return plugin(measured, traits[Trait.AMOUNT], chance, z)
+    jobs = state[member, State.JOBS]
     remembered = state[member, State.SEEN] / jobs if jobs > 0.0 else measured
-    amount = evaluators[member, Trait.AMOUNT]
-    return report(
-        attack, amount, measured, probability, chance, awake, z, remembered, agreed, on_target
+    on, favoured = True, True
+    if habits.waits:
+        target = traits[Trait.TARGET]
+        favoured = (target < 0.0) | (target == inference[node, Ploy.GROUP])
+        on = (trust >= traits[Trait.WAKE_TRUST]) & (jobs >= traits[Trait.WAKE_JOBS])
+        on = on & (favoured | (traits[Trait.AGREED] > 0.0))  # a ring attacks everybody
+    if habits.pauses:
+        on = on & (chance < traits[Trait.PROBABILITY])
+    reported = attacked(
+        traits[Trait.OWN],
+        traits[Trait.SEEN],
+        traits[Trait.AGREED],
+        traits[Trait.SHIFT],
+        traits[Trait.SPREAD],
+        traits[Trait.FAVOUR],
+        measured,
+        remembered,
+        agreed,
+        z,
+        favoured,
     )
+    return reported if on else measured
 
 
 @compiled
@@ -105,10 +119,12 @@ def report_all(
     agreed: float,
     node: int,
     column: int,
+    t: int,
     seed: int,
     replication: int,
     round_: int,
     count: int,
+    habits: Habits,
     desk: Desk,
     conduct: Conduct,
     memory: Memory,
@@ -116,60 +132,77 @@ def report_all(
 ) -> None:
     """Turn the profile's scores on the desk into what the members of the committee report."""
     evaluators, inference = conduct
+    key = (seed, replication, round_)
+    lift, fixed = inference[node, Ploy.LIFT], inference[node, Ploy.FIXED]
     for seat in range(count):
-        member = desk.committee[seat]
-        place = (node, member, inference, evaluators, memory.state, seat)
-        measured = measure(desk.scores[seat], *place, seed, replication, round_)
-        trust = memory.trust[member, column]
-        desk.scores[seat] = member_report(
-            measured, agreed, trust, *place, seed, replication, round_, plugin
-        )
+        member = np.uint64(desk.committee[seat])
+        noise_sd = evaluators[member, Trait.NOISE_SD] if habits.strays else 0.0
+        bias = memory.state[member, State.BIAS]
+        score = measure(desk.scores[seat], lift, fixed, bias, noise_sd, seat, *key)
+        if habits.deviates:
+            score = member_report(
+                score,
+                agreed,
+                memory.trust[member, column],
+                node,
+                member,
+                seat,
+                *key,
+                habits,
+                inference,
+                evaluators,
+                memory.state,
+                desk.chances[seat, t],
+                desk.shocks[seat, t],
+                plugin,
+            )
+        desk.scores[seat] = score
         # Only a user's own function can report what is no score; NaN fails the comparison too.
-        if plugin is not None and not LOWEST <= desk.scores[seat] <= HIGHEST:
+        if plugin is not None and not LOWEST <= score <= HIGHEST:
             memory.counters[Counter.FAULT_ROUND] = round_
-            memory.counters[Counter.FAULT_MEMBER] = member
+            memory.counters[Counter.FAULT_MEMBER] = desk.committee[seat]
 
 
-@compiled
-def count_round(
-    node: int,
-    reward: float,
-    consensus: float,
-    truth: float,
-    rules: Rules,
-    desk: Desk,
-    conduct: Conduct,
-    memory: Memory,
+@compiled_loop
+def count_rounds(
+    first: int, last: int, rules: Rules, desk: Desk, conduct: Conduct, memory: Memory
 ) -> None:
-    """Count a round's consensus, truth and rewards (the members' lie on the desk)."""
-    counts = memory.reward_counts
-    count_pair(memory.grid, consensus, truth)
-    beta = rules.beta_inference
-    kind = Kind.HONEST_INFERENCE + int(conduct.inference[node, Ploy.DEVIATES])
-    count_reward(counts, kind, reward, beta, memory.reward_scales[0])
-    beta, scale = rules.beta_evaluator, memory.reward_scales[1]
-    for k in range(rules.committee_size):
-        malicious = int(conduct.evaluators[desk.committee[k], Trait.MALICIOUS])
-        kind = Kind.HONEST_EVALUATOR + malicious
-        count_reward(counts, kind, desk.rewards[k], beta, scale)
+    """Count consensus, truth, rewards and malicious majorities of the desk's columns in a range.
+
+    Many rounds at a time: a loop that does nothing else keeps its few addresses in registers.
+    """
+    counts, scales, majorities = memory.reward_counts, memory.reward_scales, 0
+    for t in range(first, last):
+        count_pair(memory.grid, desk.consensus[t], desk.truth[t])
+        deviates = int(conduct.inference[np.uint64(desk.draws[Slot.NODE, t]), Ploy.DEVIATES])
+        kind = Kind.HONEST_INFERENCE + deviates
+        count_reward(counts, kind, desk.paid[t], rules.beta_inference, scales[0])
+        malicious = 0
+        for k in range(rules.committee_size):
+            lies = int(conduct.evaluators[np.uint64(desk.seated[t, k]), Trait.MALICIOUS])
+            kind = Kind.HONEST_EVALUATOR + lies
+            count_reward(counts, kind, desk.rewards[t, k], rules.beta_evaluator, scales[1])
+            malicious += lies
+        majorities += int(2 * malicious > rules.committee_size)
+    memory.counters[Counter.MAJORITY] += majorities
 
 
 @compiled
-def _remember(count: int, consensus: float, desk: Desk, conduct: Conduct, memory: Memory) -> None:
-    """Let the members note the consensus, and count a committee that malicious members rule."""
-    malicious = 0.0
+def _remember(count: int, consensus: float, desk: Desk, memory: Memory) -> None:
+    """Let the members note the consensus."""
     for k in range(count):
-        member = desk.committee[k]
+        member = np.uint64(desk.committee[k])
         memory.state[member, State.JOBS] += 1.0
         memory.state[member, State.SEEN] += consensus
-        malicious += conduct.evaluators[member, Trait.MALICIOUS]
-    if 2.0 * malicious > count:
-        memory.counters[Counter.MAJORITY] += 1
 
 
 @compiled
-def _find_deviations(consensus: float, truth: float, rules: Rules, desk: Desk) -> None:
-    """Put each member's deviation from what trust is measured against on the desk."""
+def _find_deviations(consensus: float, truth: float, rules: Rules, desk: Desk) -> float:
+    """Put each member's deviation from what trust is measured against on the desk.
+
+    Returns their sum, which also keeps the compiler from reading scores four at a time that have
+    just been written one by one: a processor waits for that.
+    """
     count = rules.committee_size
     centre, apart = consensus, False
     if rules.trust_update == TrustUpdate.GOLD:
@@ -178,6 +211,7 @@ def _find_deviations(consensus: float, truth: float, rules: Rules, desk: Desk) -
         centre = median(desk.scores, count, desk.ordered)
     else:
         apart = rules.trust_reference == TrustReference.LEAVE_ONE_OUT
+    total = 0.0
     for k in range(count):
         against = centre
         if apart:
@@ -195,35 +229,37 @@ def _find_deviations(consensus: float, truth: float, rules: Rules, desk: Desk) -
                 desk.ordered,
                 desk.carried,
             )
-        desk.deviations[k] = deviation(desk.scores[k], against)
+        d = deviation(desk.scores[k], against)
+        desk.deviations[k] = d
+        total += d
+    return total
 
 
 @compiled
 def _learn(
-    round_: int, column: int, rules: Rules, desk: Desk, conduct: Conduct, memory: Memory
+    round_: int,
+    column: int,
+    total: float,
+    rules: Rules,
+    desk: Desk,
+    conduct: Conduct,
+    memory: Memory,
 ) -> None:
     """Update the members' trust, let those who lost it come back as somebody new."""
-    count, high = rules.committee_size, rules.trust_maximum
+    count, update, high = rules.committee_size, rules.trust_update, rules.trust_maximum
+    typical = typical_deviation(update, total, desk.deviations, count, desk.ordered)
+    full = 0
     for k in range(count):
-        desk.updated[k] = memory.trust[desk.committee[k], column]
-    update_weights(
-        rules.trust_update,
-        rules.trust_rate,
-        rules.trust_minimum,
-        high,
-        desk.updated,
-        desk.deviations,
-        count,
-        desk.ordered,
-    )
-    for k in range(count):
-        member, weight = desk.committee[k], desk.updated[k]
+        member, d = np.uint64(desk.committee[k]), desk.deviations[k]
+        old = memory.trust[member, column]
+        low, rate = rules.trust_minimum, rules.trust_rate
+        weight = update_weight(update, old, rate, d, typical, low, high)
         if weight < conduct.evaluators[member, Trait.RESET_TRUST]:
             weight = rules.trust_start
             memory.state[member, State.IDENTITIES] += 1.0
-        full = int(weight >= high) - int(memory.trust[member, column] >= high)
+        full += int(weight >= high) - int(old >= high)
         memory.trust[member, column] = weight
-        memory.counters[Counter.SATURATED] += full
+    memory.counters[Counter.SATURATED] += full
     everyone = memory.counters[Counter.SATURATED] == memory.trust.size
     if everyone and memory.counters[Counter.SATURATED_ROUND] < 0:
         memory.counters[Counter.SATURATED_ROUND] = round_
@@ -245,11 +281,11 @@ def close_round(
 
     Under ``gold`` only rounds on planted records, whose truth the operator knows, change trust.
     """
-    _remember(rules.committee_size, consensus, desk, conduct, memory)
+    _remember(rules.committee_size, consensus, desk, memory)
     update = rules.trust_update
     if update != TrustUpdate.NONE and (update != TrustUpdate.GOLD or gold):
-        _find_deviations(consensus, truth, rules, desk)
-        _learn(round_, column, rules, desk, conduct, memory)
+        total = _find_deviations(consensus, truth, rules, desk)
+        _learn(round_, column, total, rules, desk, conduct, memory)
     interval = rules.trust_interval
     if interval > 0 and (round_ + 1) % interval == 0:
         entry = (round_ + 1) // interval - 1

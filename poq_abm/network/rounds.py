@@ -12,12 +12,13 @@ from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
 from poq_abm.mechanism.rewards import closeness, evaluator_reward, inference_reward
 from poq_abm.mechanism.schedule import Slot
-from poq_abm.network.columns import Conduct, Nodes, Ploy, Rules, Tables
-from poq_abm.network.desk import Desk, draw_ahead
+from poq_abm.network.columns import Conduct, Habits, Nodes, Ploy, Rules, Tables
+from poq_abm.network.conduct import find_habits
+from poq_abm.network.desk import Desk, draw_ahead, draw_whims
 from poq_abm.network.game import Game, refuse_report
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Ledger, credit, fold, observe
 from poq_abm.network.memory import Counter, Memory
-from poq_abm.network.moves import Plugin, close_round, count_round, report_all
+from poq_abm.network.moves import Plugin, close_round, count_rounds, report_all
 from poq_abm.network.trace import Trace
 
 __all__ = ["check_reports", "play_rounds"]
@@ -95,6 +96,7 @@ def _play_round(
     ledger: Ledger,
     conduct: Conduct | None,
     memory: Memory | None,
+    habits: Habits | None,
     trace: Trace | None,
     plugin: Plugin | None,
 ) -> None:
@@ -107,12 +109,12 @@ def _play_round(
     for k in range(count):
         desk.scores[k] = tables.scores[record, model, nodes.evaluator[desk.committee[k]]]
     truth = tables.truth[record, model]
-    if conduct is not None and memory is not None:
+    if conduct is not None and memory is not None and habits is not None:
         if not math.isnan(conduct.inference[node, Ploy.FIXED]):
             truth = 0.0
         agreed = tables.agreed[record, model]
-        key = (seed, replication, round_)
-        report_all(agreed, node, column, *key, count, desk, conduct, memory, plugin)
+        key = (t, seed, replication, round_)
+        report_all(agreed, node, column, *key, count, habits, desk, conduct, memory, plugin)
     _weigh(column, rules, nodes, desk, memory)
     consensus = aggregate(
         rules.aggregation,
@@ -133,14 +135,17 @@ def _play_round(
         trace.truth[row] = truth
         trace.inference_reward[row] = reward
     for k in range(count):
-        desk.rewards[k] = _pay_member(k, consensus, truth, rules, nodes, desk, ledger)
+        paid = _pay_member(k, consensus, truth, rules, nodes, desk, ledger)
         if trace is not None:
             trace.committee[row, k] = nodes.model.size + desk.committee[k]
             trace.scores[row, k] = desk.scores[k]
-            trace.evaluator_rewards[row, k] = desk.rewards[k]
+            trace.evaluator_rewards[row, k] = paid
+        if conduct is not None:
+            desk.seated[t, k] = desk.committee[k]
+            desk.rewards[t, k] = paid
     if conduct is not None and memory is not None:
         gold = tables.gold[record]
-        count_round(node, reward, consensus, truth, rules, desk, conduct, memory)
+        desk.consensus[t], desk.truth[t], desk.paid[t] = consensus, truth, reward
         close_round(round_, column, consensus, truth, gold, rules, desk, conduct, memory)
 
 
@@ -168,9 +173,12 @@ def play_rounds(
     """
     batch = desk.draws.shape[1]
     start = first
+    habits = None if conduct is None else find_habits(conduct)
     while start < last:
         stop = min(last, (start // batch + 1) * batch)
         draw_ahead(start, seed, replication, rules, tables, nodes, desk)
+        if habits is not None:
+            draw_whims(start, seed, replication, habits, desk)
         for round_ in range(start, stop):
             _play_round(
                 round_,
@@ -185,12 +193,15 @@ def play_rounds(
                 ledger,
                 conduct,
                 memory,
+                habits,
                 trace,
                 plugin,
             )
             if plugin is not None and memory is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
+        if conduct is not None and memory is not None:
+            count_rounds(0, stop - start, rules, desk, conduct, memory)
         if stop % BLOCK_ROUNDS == 0:
             fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
         start = stop

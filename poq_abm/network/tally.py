@@ -57,4 +57,5 @@ def count_reward(
     counts: NDArray[np.int64], kind: int, reward: float, beta: float, scale: float
 ) -> None:
     """Count one reward in the histogram of its kind, over [-beta, alpha]."""
-    counts[kind, _cell((reward + beta) * scale, counts.shape[1])] += 1
+    cell = _cell((reward + beta) * scale, counts.shape[1])
+    counts[np.uint64(kind), np.uint64(cell)] += 1

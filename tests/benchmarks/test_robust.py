@@ -10,6 +10,8 @@ from benchmarks import robust
 from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
 from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.mechanism.trust import TrustUpdate
+from poq_abm.network.columns import Trait
+from poq_abm.network.model import PoQModel
 from poq_abm.scenario.schema import AGGREGATIONS
 
 SPREAD = {"min", "lower_quartile", "median", "upper_quartile", "max"}
@@ -53,6 +55,17 @@ def test_every_contestant_differs_from_the_baseline_where_it_should() -> None:
         [robust.BASELINE],
         [robust.BASELINE, "inference honest"],
     )
+
+
+def test_behaviours_that_watch_trust_are_timed_where_trust_moves() -> None:
+    scenarios = robust.scenarios()
+    for name in ("sleeper", "whitewash"):
+        scenario = scenarios[f"evaluator {name}"]
+        assert scenario.mechanism.trust.update == "multiplicative"
+        model = PoQModel(scenario)
+        model.run(20_000)
+        trust = model.memory.trust[model.game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0]
+        assert trust.max() >= 2.0, "a sleeper attacks from here on"
 
 
 def test_the_sweep_is_that_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

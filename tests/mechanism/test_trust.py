@@ -20,7 +20,8 @@ from poq_abm.mechanism.trust import (
     hedge,
     multiplicative,
     relative,
-    update_weights,
+    typical_deviation,
+    update_weight,
 )
 from poq_abm.network.columns import Trait
 from poq_abm.network.game import build_game
@@ -46,10 +47,11 @@ def updated(
     high: float = 5.0,
 ) -> list[float]:
     """The weights after one round; the scratch starts as NaN."""
-    array, count = np.array(weights), len(weights)
-    scratch = np.full(count, np.nan)
-    update_weights(update, rate, low, high, array, np.array(deviations), count, scratch)
-    return list(array.tolist())
+    count = len(weights)
+    scratch, total = np.full(count, np.nan), sum(deviations)
+    typical = typical_deviation(update, total, np.array(deviations), count, scratch)
+    pairs = zip(weights, deviations, strict=True)
+    return [update_weight(update, w, rate, d, typical, low, high) for w, d in pairs]
 
 
 # ------------------------------------------------------------------------------------- by hand
@@ -120,10 +122,11 @@ def test_the_moving_average_goes_to_a_level_set_by_closeness() -> None:
     assert weight == pytest.approx(4.0, rel=1e-14)  # 1 + 4 x 0.75; 0.75^200 is 1e-25
 
 
-def test_only_the_committee_learns() -> None:
-    weights = np.array([1.0, 1.0, 1.0])
-    update_weights(1, 0.5, 0.1, 5.0, weights, np.array([0.0, 1.0, 0.0]), 2, np.empty(3))
-    assert weights.tolist() == [1.25, 0.75, 1.0]
+def test_only_the_committee_says_what_is_typical() -> None:
+    deviations = np.array([0.0, 0.5, 1.0])
+    for update in (TrustUpdate.RELATIVE, TrustUpdate.HEDGE):
+        assert typical_deviation(update, 0.5, deviations, 2, np.empty(3)) == 0.25
+    assert typical_deviation(TrustUpdate.EMA, 0.5, deviations, 2, np.empty(3)) == 0.0
 
 
 # ---------------------------------------------------------------------------------- properties

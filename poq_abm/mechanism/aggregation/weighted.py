@@ -52,7 +52,7 @@ def _sort_by_score(
     sort_pairs_into(ordered, carried, scores, weights, count)
     whole = 0.0
     for k in range(count):
-        whole += carried[k]
+        whole += weights[k]
     if whole > 0.0:
         return whole
     for k in range(count):
