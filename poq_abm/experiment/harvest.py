@@ -7,6 +7,7 @@ run.
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -15,19 +16,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import adversary_measures
 from poq_abm.experiment.distributions import distribution_measures
+from poq_abm.experiment.keeping import Kept
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.playing import Engine, TraceSink, play_replication
+from poq_abm.experiment.playing import (
+    Engine,
+    TraceSink,
+    many_at_once,
+    play_plain,
+    play_replication,
+)
 from poq_abm.experiment.spans import Chunk, Coverage, Span
 from poq_abm.experiment.tables import SCHEMAS, node_table, replication_table, trust_table
 from poq_abm.experiment.twins import Outcome, is_honest
 from poq_abm.network.game import Game
-from poq_abm.network.ledger import Ledger
-from poq_abm.network.memory import Memory
+from poq_abm.network.ledger import Column
+from poq_abm.network.memory import open_memory
+from poq_abm.scenario import Scenario
 
 __all__ = ["Failure", "Harvest", "Progress", "play_chunk", "played_of"]
 
@@ -67,43 +75,6 @@ class Harvest(NamedTuple):
     seconds: tuple[float, ...]  #: of each span
 
 
-class _Kept:
-    """What is kept of the replications of a span until their rows are made: a few large arrays."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._columns: dict[str, NDArray[Any]] = {}
-        self.count = 0
-        self.weights = 0  #: number of trust weights, the same in every replication
-
-    def add(self, replication: int, ledger: Ledger, memory: Memory, **measures: float) -> None:
-        """Copy what is needed of a replication that was played."""
-        values = {
-            "replication": np.int32(replication),
-            "sums": ledger.nodes(),
-            "network": ledger.network(),
-            "counters": memory.counters,
-            "trust_log": memory.trust_log,
-            **measures,
-        }
-        for name, value in values.items():
-            if name not in self._columns:
-                array = np.asarray(value)
-                self._columns[name] = np.empty((self._most, *array.shape), array.dtype)
-            self._columns[name][self.count] = value
-        self.weights = memory.trust.size
-        self.count += 1
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return one value for each replication."""
-        return self._columns[name][: self.count]
-
-    def measures(self) -> dict[str, NDArray[np.float64]]:
-        """Return what was measured besides the accounts."""
-        own = ("replication", "sums", "network", "counters", "trust_log")
-        return {name: self[name] for name in self._columns if name not in own}
-
-
 def play_chunk(
     plan: Plan,
     chunk: Chunk,
@@ -138,12 +109,14 @@ def _play_span(
     engine: Engine,
     sink: TraceSink | None,
     progress: Progress | None,
-) -> tuple[_Kept, list[Failure]]:
+) -> tuple[Kept, list[Failure]]:
     treatment = plan.treatments[span.treatment]
     scenario = treatment.scenario
     profile = plan.profile(span.treatment)
     twin = None if is_honest(game.conduct) else plan.twins.of(scenario, profile)
-    kept, failures = _Kept(span.last - span.first), []
+    if twin is None and many_at_once(scenario, game, engine, sink):
+        return _play_plain(scenario, game, span, progress), []
+    kept, failures = Kept(span.last - span.first), []
     for replication in range(span.first, span.last):
         try:
             ledger, memory = play_replication(
@@ -168,7 +141,30 @@ def _play_span(
     return kept, failures
 
 
-def _rows(plan: Plan, treatment: int, game: Game, kept: _Kept) -> dict[str, Any]:
+def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress | None) -> Kept:
+    """Play a span of a plain game in which nobody deviates; each replication is its own twin."""
+    sums, network = play_plain(scenario, game, span.first, span.last, progress)
+    memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
+    paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
+    kept = Kept(span.last - span.first)
+    kept.columns = {
+        "replication": np.arange(span.first, span.last, dtype=np.int32),
+        "sums": sums,
+        "network": network,
+        "counters": np.tile(memory.counters, (len(sums), 1)),
+        "trust_log": np.tile(memory.trust_log, (len(sums), 1, 1, 1)),
+        "consensus_drift": np.zeros(len(sums)),
+        "payout_inflation": np.where(paid, 0.0, math.nan),
+        **{
+            name: np.full(len(sums), value)
+            for name, value in distribution_measures(game, memory).items()
+        },
+    }
+    kept.count, kept.weights = len(sums), memory.trust.size
+    return kept
+
+
+def _rows(plan: Plan, treatment: int, game: Game, kept: Kept) -> dict[str, Any]:
     """Return the rows of replications of one treatment, table by table."""
     id_, rounds = plan.treatments[treatment].id, plan.treatments[treatment].scenario.rounds
     replications, sums = kept["replication"], kept["sums"]

@@ -22,9 +22,11 @@ from poq_abm.jit import compiled
 __all__ = [
     "BLOCK_ROUNDS",
     "MID_SCALE",
+    "ROW",
     "Agreement",
     "Column",
     "Ledger",
+    "clear",
     "credit",
     "fold",
     "observe",
@@ -135,3 +137,20 @@ def fold(
     for column in range(ROW):
         network_total[column] += network_block[column]
         network_block[column] = 0.0
+
+
+@compiled
+def clear(
+    node_block: NDArray[np.float64],
+    node_total: NDArray[np.float64],
+    network_block: NDArray[np.float64],
+    network_total: NDArray[np.float64],
+) -> None:
+    """Forget every round: the ledger of another replication begins."""
+    for node in range(node_block.shape[0]):
+        for column in range(ROW):
+            node_block[node, column] = 0.0
+            node_total[node, column] = 0.0
+    for column in range(ROW):
+        network_block[column] = 0.0
+        network_total[column] = 0.0

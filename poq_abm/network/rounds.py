@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poq_abm.jit import compiled, compiled_loop
 from poq_abm.mechanism.aggregation import Aggregation, aggregate, weighs_by_trust
@@ -16,12 +17,23 @@ from poq_abm.network.columns import Conduct, Habits, Nodes, Ploy, Rules, Tables
 from poq_abm.network.conduct import find_habits
 from poq_abm.network.desk import Desk, draw_ahead, draw_whims
 from poq_abm.network.game import Game, refuse_report
-from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Ledger, credit, fold, observe
+from poq_abm.network.ledger import (
+    BLOCK_ROUNDS,
+    MID_SCALE,
+    ROW,
+    Ledger,
+    clear,
+    credit,
+    fold,
+    observe,
+)
 from poq_abm.network.memory import Counter, Memory
 from poq_abm.network.moves import Plugin, close_round, count_rounds, report_all
 from poq_abm.network.trace import Trace
 
-__all__ = ["check_reports", "play_rounds"]
+__all__ = ["check_reports", "play_replications", "play_rounds"]
+
+Table = NDArray[np.float64]
 
 
 @compiled
@@ -205,6 +217,51 @@ def play_rounds(
         if stop % BLOCK_ROUNDS == 0:
             fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
         start = stop
+
+
+@compiled_loop
+def play_replications(
+    first: int,
+    last: int,
+    rounds: int,
+    seed: int,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    desk: Desk,
+    ledger: Ledger,
+    node_sums: Table,
+    network_sums: Table,
+) -> None:
+    """Play replications ``first`` to ``last - 1`` of a plain game, one after the other.
+
+    Row ``r - first`` of ``node_sums`` (of shape (replications, nodes, 8)) and of ``network_sums``
+    holds what the ledger does after replication r. Short replications take less time than a call
+    from Python does, and this is one call for all of them.
+    """
+    for replication in range(first, last):
+        clear(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
+        play_rounds(
+            0,
+            rounds,
+            seed,
+            replication,
+            rules,
+            tables,
+            nodes,
+            desk,
+            ledger,
+            None,
+            None,
+            None,
+            None,
+        )
+        fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
+        row = replication - first
+        for column in range(ROW):
+            network_sums[row, column] = ledger.network_total[column]
+            for node in range(node_sums.shape[1]):
+                node_sums[row, node, column] = ledger.node_total[node, column]
 
 
 def check_reports(game: Game, memory: Memory, desk: Desk) -> None:
