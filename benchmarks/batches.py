@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from benchmarks.values import command_line, measurement, show
 
 __all__ = ["measure", "mesa_batch", "simulate", "store"]
 
-SMALL_ROUNDS = 2_000
+SMALL_ROUNDS = 5_000  # the scenario's own
 SMALL_REPLICATIONS = 10_000
 OVERHEAD_GOAL_S, SPEEDUP_GOAL, WARM_GOAL_S, MEMORY_GOAL_MB = 0.002, 1.8, 3.0, 500.0
 MESA_REPLICATIONS, MESA_ROUNDS = 200, 500
@@ -52,18 +53,21 @@ def store(replications: int, rounds: int, workers: int) -> dict[str, float]:
     return {"seconds": seconds, "megabytes": kilobytes / 1024}
 
 
-def simulate(replications: int, rounds: int) -> dict[str, float]:
-    """Play as many rounds in one call of the compiled loop, and nothing else."""
-    from poq_abm.experiment.playing import play_replication
+def simulate(replications: int, rounds: int, threads: int) -> dict[str, float]:
+    """Play as many replications in calls of the compiled loop, one on each thread, and no more."""
+    from poq_abm.experiment.playing import play_plain
     from poq_abm.network.game import build_game
     from poq_abm.profile import load_profile
     from poq_abm.scenario import load
 
-    scenario = load(SCENARIO, [f"rounds={replications * rounds}"])
+    scenario = load(SCENARIO, [f"rounds={rounds}"])
     game = build_game(scenario, load_profile(scenario.profile))
-    play_replication(scenario.replace({"rounds": 10}), game, 0)
+    play_plain(scenario, game, 0, 2)
+    share = replications // threads
     begun = time.perf_counter()
-    play_replication(scenario, game, 0)
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, share * threads, share):
+            pool.submit(play_plain, scenario, game, first, first + share)
     return {"seconds": time.perf_counter() - begun}
 
 
@@ -113,9 +117,10 @@ def measure(repeats: int, *, quick: bool = False) -> dict[str, Any]:
     """Return all measurements, ready for JSON."""
     count = SMALL_REPLICATIONS // 100 if quick else SMALL_REPLICATIONS
     small = (count, SMALL_ROUNDS)
-    one, two, alone, batch, ours = [], [], [], [], []
+    one, two, alone, both, batch, ours = [], [], [], [], [], []
     for _ in range(repeats):
-        alone.append(_fresh("simulate", *small)["seconds"])
+        alone.append(_fresh("simulate", *small, 1)["seconds"])
+        both.append(_fresh("simulate", *small, 2)["seconds"])
         one.append(_fresh("store", *small, 1)["seconds"])
         two.append(_fresh("store", *small, 2)["seconds"])
         batch.append(_fresh("mesa_batch", MESA_REPLICATIONS, MESA_ROUNDS)["seconds"])
@@ -140,6 +145,10 @@ def measure(repeats: int, *, quick: bool = False) -> dict[str, Any]:
             measurement(
                 "speed of two workers over one, the same batch", speedup, "times",
                 at_least=SPEEDUP_GOAL,
+            ),
+            measurement(
+                "the bare loop on two threads over one, for comparison",
+                [single / double for single, double in zip(alone, both, strict=True)], "times",
             ),
             measurement(
                 f"{thousand:,} x 5,000 rounds, 2 workers", warm, "s", at_most=WARM_GOAL_S

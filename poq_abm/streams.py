@@ -64,7 +64,9 @@ class Purpose(IntEnum):
     MALICIOUS = 8  #: words, once: which evaluators are malicious
     GOLD = 9  #: doubles, once: which records are planted benchmarks
     FIGURE = 10  #: doubles: honest scores of the committees that illustrate a rule
-    JUDGE = 11  #: doubles: which outputs a judge sees, and how long to wait before asking again
+    JUDGE = 12  #: doubles: which outputs a judge sees, and how long to wait before asking again
+    CORPUS = 11  #: doubles: the place of a record in a sample, by a digest of its id
+    SMOOTHING = 13  #: doubles: the records of a smoothed profile
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from poq_abm.analysis.agreement import AVERAGE, correlation_table
+from poq_abm.analysis.resampling import RESAMPLES
 from poq_abm.profile import Profile
-from poq_abm.streams import Purpose, fill_below
 
 __all__ = ["evaluator_correlations", "pearson"]
-
-RESAMPLES = 1000
 
 
 def pearson(scores: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -39,45 +38,11 @@ def evaluator_correlations(
 ) -> pd.DataFrame:
     """Return every evaluator's correlation with truth and judge, averaged over the tasks.
 
-    The interval is a percentile bootstrap over records, drawn within each task: rows of one
-    record share its difficulty and are not independent. Columns: evaluator, against, correlation,
-    low, high.
+    These are the rows ``average`` of :func:`poq_abm.analysis.agreement.correlation_table`: rows of
+    one record share its difficulty, and the intervals resample records within each task. Columns:
+    evaluator, against, correlation, low, high.
     """
-    blocks = [np.flatnonzero(profile.task_of_record == task) for task in range(len(profile.tasks))]
-    truth, judge = _average(profile, blocks)
-    draws = np.array(
-        [_average(profile, _resampled(blocks, seed, sample)) for sample in range(resamples)]
-    )
-    tail = 100 * (1 - confidence) / 2
-    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
-    rows = [
-        (evaluator, against, values[e], low[a, e], high[a, e])
-        for a, (against, values) in enumerate((("truth", truth), ("judge", judge)))
-        for e, evaluator in enumerate(profile.evaluators)
-    ]
-    return pd.DataFrame(rows, columns=["evaluator", "against", "correlation", "low", "high"])
-
-
-def _average(profile: Profile, blocks: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Return correlations with truth and judge, averaged over tasks; shape (2, evaluators)."""
-    averages: NDArray[np.float64] = np.mean(
-        [
-            [
-                pearson(profile.scores[records], column[records])
-                for column in (profile.truth, profile.judge)
-            ]
-            for records in blocks
-        ],
-        axis=0,
-    )
-    return averages
-
-
-def _resampled(blocks: list[NDArray[np.int64]], seed: int, sample: int) -> list[NDArray[np.int64]]:
-    """Return the records of one bootstrap sample, task by task, by keyed draws."""
-    resampled = []
-    for number, records in enumerate(blocks):
-        chosen = np.empty(records.size, dtype=np.int64)
-        fill_below(chosen, records.size, seed, sample, Purpose.BOOTSTRAP, number)
-        resampled.append(records[chosen])
-    return resampled
+    table = correlation_table(profile, resamples=resamples, confidence=confidence, seed=seed)
+    averaged = table[table["task"] == (AVERAGE if len(profile.tasks) > 1 else profile.tasks[0])]
+    columns = ["evaluator", "against", "correlation", "low", "high"]
+    return averaged[columns].reset_index(drop=True)

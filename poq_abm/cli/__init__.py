@@ -41,6 +41,7 @@ def _options(
 
 
 def _register() -> None:
+    from poq_abm.cli.calibrate import calibrate
     from poq_abm.cli.compare import compare
     from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
@@ -55,6 +56,7 @@ def _register() -> None:
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, reproduce)
+    app.add_typer(calibrate, name="calibrate")
     for verb in (*experiments, *files, *reference):
         app.command()(verb)
 

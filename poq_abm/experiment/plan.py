@@ -33,7 +33,7 @@ RESULTS_VERSION = 2
 #: a chunk takes a worker about a fifth of a second, ten times as long with the agents
 MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}
 MOST_ROWS = 50_000  #: a few megabytes of every table
-CHUNKS_PER_WORKER = 4  #: so that workers end at about the same time
+CHUNKS_PER_WORKER = 8  #: so that workers end at about the same time
 
 
 @dataclass(frozen=True)

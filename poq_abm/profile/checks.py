@@ -1,9 +1,9 @@
-"""What makes a profile valid; every fault is reported as an input error of its own."""
+"""What makes a profile valid: every fault in words, and errors that raise the first of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,15 @@ from poq_abm.profile.layout import (
     TOP,
 )
 
-__all__ = ["check_costs", "check_header", "check_scores", "names_of"]
+__all__ = [
+    "check_costs",
+    "check_header",
+    "check_scores",
+    "cost_faults",
+    "header_faults",
+    "names_of",
+    "score_faults",
+]
 
 _NAME = re.compile(r"[a-z0-9_]+")
 
@@ -52,128 +60,179 @@ def names_of(header: dict[str, Any], field: str) -> tuple[str, ...]:
 
 def check_header(header: Any) -> None:
     """Raise :class:`~poq_abm.errors.InputError` unless ``header`` can be a ``profile.json``."""
-    if not isinstance(header, dict):
-        raise InputError(f"{HEADER_FILE} must hold one JSON object")
-    version = header.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"{HEADER_FILE} has schema version {version!r}; this version reads {SCHEMA_VERSION}"
-        )
-    missing = [field for field in HEADER_FIELDS if field not in header]
-    if missing:
-        raise InputError(f"{HEADER_FILE} lacks {', '.join(missing)}")
-    for field in ("normalisation", "provenance", "files"):
-        if not isinstance(header[field], dict):
-            raise InputError(f"{HEADER_FILE}: {field!r} must be a JSON object")
-    if not isinstance(header["name"], str) or not _NAME.fullmatch(header["name"]):
-        raise InputError(
-            f"{HEADER_FILE}: the name {header['name']!r} must be made of a-z, 0-9 and _"
-        )
-    names_of(header, "tasks")
-    names_of(header, "hardware")
-    evaluators = names_of(header, "evaluators")
-    taken = {*names_of(header, "models"), *SCORE_COLUMNS}.intersection(evaluators)
-    if taken:
-        raise InputError(f"{HEADER_FILE}: {', '.join(sorted(taken))} cannot be an evaluator's name")
+    _raise_first(header_faults(header))
 
 
 def check_scores(
     table: pd.DataFrame, tasks: Sequence[str], models: Sequence[str], evaluators: Sequence[str]
 ) -> None:
     """Raise unless the score table is a complete grid of records x models, values in [0, 10]."""
-    _require_columns(table, (*SCORE_COLUMNS, *evaluators), SCORES_FILE)
-    if table[["record", "task", "model"]].isna().to_numpy().any():
-        raise InputError(f"{SCORES_FILE} has rows without record, task or model")
-    _require_known(table["task"], tasks, f"{SCORES_FILE}: task")
-    _require_known(table["model"], models, f"{SCORES_FILE}: model")
-    for task in tasks:
-        if not (table["task"] == task).any():
-            raise InputError(f"{SCORES_FILE} has no record of task {task!r}")
-    _check_grid(table, len(models))
-    for column in ("truth", *evaluators):
-        _require_on_scale(table, column, may_be_missing=False)
-    _require_on_scale(table, "judge", may_be_missing=True)
+    _raise_first(score_faults(table, tasks, models, evaluators))
 
 
 def check_costs(
     table: pd.DataFrame, models: Sequence[str], evaluators: Sequence[str], hardware: Sequence[str]
 ) -> None:
     """Raise unless every model and evaluator has a positive latency on some known hardware."""
-    _require_columns(table, COST_COLUMNS, COSTS_FILE)
-    _require_known(table["role"], ROLES, f"{COSTS_FILE}: role")
-    _require_known(table["hardware"], hardware, f"{COSTS_FILE}: hardware")
-    _require_known(table["node"], (*models, *evaluators), f"{COSTS_FILE}: node")
-    repeated = table[table.duplicated(["node", "hardware"])]
-    if len(repeated):
-        raise InputError(f"{COSTS_FILE} has two rows for {_first(repeated, COST_KEYS[1:])}")
-    for role, nodes in zip(ROLES, (models, evaluators), strict=True):
-        priced = set(table.loc[table["role"] == role, "node"])
-        for node in nodes:
-            if node not in priced:
-                raise InputError(f"{COSTS_FILE} has no row for {role} node {node!r}")
+    _raise_first(cost_faults(table, models, evaluators, hardware))
+
+
+def header_faults(header: Any) -> Iterator[str]:
+    """Yield every fault of a ``profile.json``; later checks are skipped where they make no sense.
+
+    >>> list(header_faults([]))
+    ['profile.json must hold one JSON object']
+    """
+    if not isinstance(header, dict):
+        yield f"{HEADER_FILE} must hold one JSON object"
+        return
+    version = header.get("schema_version")
+    if version != SCHEMA_VERSION:
+        yield f"{HEADER_FILE} has schema version {version!r}; this version reads {SCHEMA_VERSION}"
+        return
+    missing = [field for field in HEADER_FIELDS if field not in header]
+    if missing:
+        yield f"{HEADER_FILE} lacks {', '.join(missing)}"
+        return
+    for field in ("normalisation", "provenance", "files"):
+        if not isinstance(header[field], dict):
+            yield f"{HEADER_FILE}: {field!r} must be a JSON object"
+    if not isinstance(header["name"], str) or not _NAME.fullmatch(header["name"]):
+        yield f"{HEADER_FILE}: the name {header['name']!r} must be made of a-z, 0-9 and _"
+    names: dict[str, tuple[str, ...]] = {}
+    for field in ("tasks", "hardware", "evaluators", "models"):
+        try:
+            names[field] = names_of(header, field)
+        except InputError as error:
+            yield str(error)
+    taken = {*names.get("models", ()), *SCORE_COLUMNS}.intersection(names.get("evaluators", ()))
+    if taken:
+        yield f"{HEADER_FILE}: {', '.join(sorted(taken))} cannot be an evaluator's name"
+
+
+def score_faults(
+    table: pd.DataFrame, tasks: Sequence[str], models: Sequence[str], evaluators: Sequence[str]
+) -> Iterator[str]:
+    """Yield every fault of a score table, one for each column, value or record that has one."""
+    yield from _missing_columns(table, (*SCORE_COLUMNS, *evaluators), SCORES_FILE)
+    keys = [column for column in ("record", "task", "model") if column in table.columns]
+    if table[keys].isna().to_numpy().any():
+        yield f"{SCORES_FILE} has rows without record, task or model"
+    if len(keys) == 3:
+        yield from _unknown(table["task"], tasks, f"{SCORES_FILE}: task")
+        yield from _unknown(table["model"], models, f"{SCORES_FILE}: model")
+        for task in tasks:
+            if not (table["task"] == task).any():
+                yield f"{SCORES_FILE} has no record of task {task!r}"
+        yield from _grid_faults(table, models)
+    for column in ("truth", *evaluators):
+        yield from _off_scale(table, column, may_be_missing=False)
+    yield from _off_scale(table, "judge", may_be_missing=True)
+
+
+def cost_faults(
+    table: pd.DataFrame, models: Sequence[str], evaluators: Sequence[str], hardware: Sequence[str]
+) -> Iterator[str]:
+    """Yield every fault of a cost table."""
+    yield from _missing_columns(table, COST_COLUMNS, COSTS_FILE)
+    if set(COST_KEYS) <= set(table.columns):
+        yield from _unknown(table["role"], ROLES, f"{COSTS_FILE}: role")
+        yield from _unknown(table["hardware"], hardware, f"{COSTS_FILE}: hardware")
+        yield from _unknown(table["node"], (*models, *evaluators), f"{COSTS_FILE}: node")
+        repeated = table[table.duplicated(["node", "hardware"])]
+        if len(repeated):
+            yield f"{COSTS_FILE} has two rows for {_first(repeated, COST_KEYS[1:])}"
+        for role, nodes in zip(ROLES, (models, evaluators), strict=True):
+            priced = set(table.loc[table["role"] == role, "node"])
+            for node in nodes:
+                if node not in priced:
+                    yield f"{COSTS_FILE} has no row for {role} node {node!r}"
     for column in COST_COLUMNS[len(COST_KEYS) :]:
-        _require_cost(table, column)
+        yield from _bad_costs(table, column)
 
 
-def _require_cost(table: pd.DataFrame, column: str) -> None:
-    """Raise unless the latency is positive, and other costs zero or more or not known."""
-    values = _numbers(table, column, COSTS_FILE)
+def _raise_first(faults: Iterator[str]) -> None:
+    for fault in faults:
+        raise InputError(fault)
+
+
+def _bad_costs(table: pd.DataFrame, column: str) -> Iterator[str]:
+    """Yield unless the latency is positive, and other costs zero or more or not known."""
+    values = _numbers(table, column)
+    if values is None:
+        if column in table.columns:
+            yield f"{COSTS_FILE}: column {column} must hold numbers"
+        return
     if column == "latency_ms":
         allowed, kind = values > 0, "positive"
     else:
         allowed, kind = (values >= 0) | np.isnan(values), "zero or more, or NaN where not known"
     bad = table[~allowed | np.isinf(values)]
     if len(bad):
-        row = _first(bad, COST_KEYS[1:])
-        raise InputError(f"{COSTS_FILE}: {column} of {row} must be finite and {kind}")
-
-
-def _check_grid(table: pd.DataFrame, n_models: int) -> None:
-    several = table.groupby("record")["task"].nunique()
-    if (several > 1).any():
-        raise InputError(f"{SCORES_FILE}: record {several.idxmax()!r} appears in two tasks")
-    repeated = table[table.duplicated(["record", "model"])]
-    if len(repeated):
-        raise InputError(f"{SCORES_FILE} has two rows for {_first(repeated, ('record', 'model'))}")
-    rows = table.groupby("record").size()
-    if (rows < n_models).any():
-        raise InputError(
-            f"{SCORES_FILE} is incomplete: "
-            f"record {rows.idxmin()!r} has {rows.min()} of {n_models} models"
+        yield (
+            f"{COSTS_FILE}: {column} of {_first(bad, COST_KEYS[1:])} must be finite and {kind}"
+            + _more(len(bad))
         )
 
 
-def _require_columns(table: pd.DataFrame, columns: Sequence[str], file: str) -> None:
+def _grid_faults(table: pd.DataFrame, models: Sequence[str]) -> Iterator[str]:
+    several = table.groupby("record")["task"].nunique()
+    if (several > 1).any():
+        yield f"{SCORES_FILE}: record {several.idxmax()!r} appears in two tasks"
+    repeated = table[table.duplicated(["record", "model"])]
+    if len(repeated):
+        row = _first(repeated, ("record", "model"))
+        yield f"{SCORES_FILE} has two rows for {row}{_more(len(repeated))}"
+    rows = table[table["model"].isin(models)].groupby("record")["model"].nunique()
+    if (rows < len(models)).any():
+        yield (
+            f"{SCORES_FILE} is incomplete: record {rows.idxmin()!r} has {rows.min()} of "
+            f"{len(models)} models{_more(int((rows < len(models)).sum()))}"
+        )
+
+
+def _missing_columns(table: pd.DataFrame, columns: Sequence[str], file: str) -> Iterator[str]:
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise InputError(f"{file} lacks the columns {', '.join(missing)}")
+        yield f"{file} lacks the columns {', '.join(missing)}"
 
 
-def _require_known(values: pd.Series[Any], known: Sequence[str], what: str) -> None:
+def _unknown(values: pd.Series[Any], known: Sequence[str], what: str) -> Iterator[str]:
     for value in values.unique():
         if value not in known:
-            raise InputError(f"{what} {value!r} is not in {HEADER_FILE}; {nearest(value, known)}")
+            yield f"{what} {value!r} is not in {HEADER_FILE}; {nearest(value, known)}"
 
 
-def _require_on_scale(table: pd.DataFrame, column: str, *, may_be_missing: bool) -> None:
-    values = _numbers(table, column, SCORES_FILE)
+def _off_scale(table: pd.DataFrame, column: str, *, may_be_missing: bool) -> Iterator[str]:
+    values = _numbers(table, column)
+    if values is None:
+        if column in table.columns:
+            yield f"{SCORES_FILE}: column {column} must hold numbers"
+        return
     missing = np.isnan(values)
     if missing.any() and not may_be_missing:
         rows = _first(table[missing], ("record", "model"))
-        raise InputError(f"{SCORES_FILE}: {column} of {rows} is NaN")
+        yield f"{SCORES_FILE}: {column} of {rows} is NaN{_more(int(missing.sum()))}"
     outside = ~missing & ~((values >= 0) & (values <= TOP))
     if outside.any():
         rows = _first(table[outside], ("record", "model"))
-        raise InputError(
+        yield (
             f"{SCORES_FILE}: {column} of {rows} is {values[outside][0]}, outside [0, {TOP:g}]"
+            + _more(int(outside.sum()))
         )
 
 
-def _numbers(table: pd.DataFrame, column: str, file: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if not pd.api.types.is_numeric_dtype(table[column]):
-        raise InputError(f"{file}: column {column} must hold numbers")
+def _numbers(table: pd.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return the values of a column, or nothing where it is missing or does not hold numbers."""
+    if column not in table.columns or not pd.api.types.is_numeric_dtype(table[column]):
+        return None
     return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _first(rows: pd.DataFrame, columns: Sequence[str]) -> str:
-    return ", ".join(f"{column} {rows[column].iloc[0]!r}" for column in columns)
+    known = [column for column in columns if column in rows.columns]
+    return ", ".join(f"{column} {rows[column].iloc[0]!r}" for column in known)
+
+
+def _more(count: int) -> str:
+    return f" (and {count - 1:,} more)" if count > 1 else ""
