@@ -46,6 +46,7 @@ def _register() -> None:
     from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
     from poq_abm.cli.plan import plan
+    from poq_abm.cli.profile import profile
     from poq_abm.cli.reproduce import reproduce
     from poq_abm.cli.rules import behaviours, rules
     from poq_abm.cli.run import run
@@ -56,7 +57,8 @@ def _register() -> None:
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, reproduce)
-    app.add_typer(calibrate, name="calibrate")
+    for group in (calibrate, profile):
+        app.add_typer(group)
     for verb in (*experiments, *files, *reference):
         app.command()(verb)
 

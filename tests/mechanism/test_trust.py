@@ -17,6 +17,7 @@ from poq_abm.mechanism.trust import (
     clip,
     deviation,
     ema,
+    exponential,
     hedge,
     multiplicative,
     relative,
@@ -339,3 +340,8 @@ def test_playing_beyond_the_scenario_writes_no_log_beyond_its_end(engine: str) -
     getattr(model, engine)(25)
     assert model.rounds_played == 25
     assert np.all(room[20:] == -1.0)
+
+
+@given(st.floats(-1.0, 1.0))
+def test_the_exponential_is_within_four_units_in_the_last_place(x: float) -> None:
+    assert abs(exponential(x) - math.exp(x)) <= 4 * math.ulp(math.exp(x))

@@ -1,0 +1,167 @@
+"""The configuration of a calibration: strict YAML, checked as a whole before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import BeforeValidator as Before
+
+from calibration.fields import (
+    AsTuple,
+    Folder,
+    Name,
+    Templates,
+    Text,
+    registered_evaluator,
+    registered_model,
+    somebody,
+)
+from calibration.folders import NAME
+from calibration.registry import evaluator_names, model_names
+from calibration.settings import (
+    CorpusSource,
+    EfficiencySettings,
+    EvaluatorSpec,
+    GenerationSettings,
+    JudgeSettings,
+    ModelSpec,
+    ScoringSettings,
+)
+from poq_abm.errors import InputError, nearest
+from poq_abm.limits import MAX_SEED
+from poq_abm.profile.layout import SCORE_COLUMNS
+from poq_abm.scenario.explaining import findings
+from poq_abm.scenario.problems import Finding, KeyPath, Origins, ScenarioError
+from poq_abm.scenario.source import read, read_text
+from poq_abm.scenario.strict import Strict, complaint
+
+__all__ = [
+    "Calibration",
+    "CorpusSource",
+    "EfficiencySettings",
+    "EvaluatorSpec",
+    "GenerationSettings",
+    "JudgeSettings",
+    "ModelSpec",
+    "ScoringSettings",
+    "load_configuration",
+]
+
+
+class Calibration(Strict):
+    """Everything a calibration needs to know; registered names are looked up, paths made whole.
+
+    ``prompts`` holds the templates of the file alone; :func:`calibration.prompts.instruction` adds
+    the defaults. Relative paths start at the folder of the file.
+    """
+
+    name: Name
+    out: Folder
+    seed: int = Field(default=1, ge=0, le=MAX_SEED)
+    corpus: Annotated[tuple[CorpusSource, ...], AsTuple, AfterValidator(somebody)]
+    models: Annotated[
+        tuple[Annotated[ModelSpec, Before(registered_model)], ...],
+        AsTuple,
+        AfterValidator(somebody),
+    ]
+    evaluators: Annotated[
+        tuple[Annotated[EvaluatorSpec, Before(registered_evaluator)], ...],
+        AsTuple,
+        AfterValidator(somebody),
+    ]
+    generation: GenerationSettings = GenerationSettings()
+    prompts: Templates = Field(default_factory=dict)
+    scoring: ScoringSettings = ScoringSettings()
+    judge: JudgeSettings | None = None
+    efficiency: EfficiencySettings = EfficiencySettings()
+    caveats: Annotated[tuple[Text, ...], AsTuple] = ()
+
+    @model_validator(mode="after")
+    def _columns_are_told_apart(self) -> Calibration:
+        taken = {*SCORE_COLUMNS, *(model.name for model in self.models)}
+        for evaluator in self.evaluators:
+            if evaluator.name in taken:
+                raise complaint(f"{evaluator.name!r} cannot be the name of an evaluator as well")
+        return self
+
+
+_NEEDED = ("out", "corpus", "models", "evaluators")
+_REGISTERED: dict[str | int, Callable[[], tuple[str, ...]]] = {
+    "models": model_names,
+    "evaluators": evaluator_names,
+}
+_PARTS: dict[KeyPath, type[BaseModel]] = {
+    (): Calibration,
+    ("corpus", "*"): CorpusSource,
+    ("models", "*"): ModelSpec,
+    ("evaluators", "*"): EvaluatorSpec,
+    ("generation",): GenerationSettings,
+    ("scoring",): ScoringSettings,
+    ("judge",): JudgeSettings,
+    ("efficiency",): EfficiencySettings,
+}
+
+
+def load_configuration(path: str | Path) -> Calibration:
+    """Return the calibration that a YAML file describes; ``name`` is by default the file's.
+
+    Raises :class:`~poq_abm.scenario.problems.ScenarioError`, an input error, that names every
+    mistake with its file and line.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "mine.yaml"
+    >>> text = "out: o, corpus: [{format: squad, path: s}], models: [qwen2_1_5b]"
+    >>> _ = file.write_text(f"{{{text}, evaluators: [sts_stsb]}}")
+    >>> load_configuration(file).models[0].model
+    'Qwen/Qwen2-1.5B-Instruct'
+    """
+    path = Path(path)
+    document = read(_text(path), str(path))
+    data, origins = document.data, Origins(document.places)
+    if "name" not in data and NAME.fullmatch(path.stem):
+        data = {"name": path.stem, **data}
+    problems = list(document.problems)
+    try:
+        calibration = Calibration.model_validate(data, context={"folder": path.parent.absolute()})
+    except ValidationError as error:
+        problems += [origins.problem(finding) for finding in _explained(error)]
+    if problems:
+        raise ScenarioError(sorted(problems, key=lambda problem: problem.place.line or 0))
+    return calibration
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is no file"
+        beside = [found.name for found in path.parent.glob("*.y*ml")]
+        hint = f"; {nearest(path.name, beside)}" if beside else ""
+        raise InputError(f"{path} {what}{hint}")
+    text = read_text(path, str(path))
+    if not text.strip():
+        raise InputError(f"{path} is empty; a calibration needs {', '.join(_NEEDED)}")
+    return text
+
+
+def _explained(error: ValidationError) -> list[Finding]:
+    """Return every mistake in words, an unknown key with the nearest one of its own part."""
+    details = error.errors(include_url=False)
+    explained = []
+    for index, (path, message) in enumerate(findings(error)):
+        said = message
+        kind = details[index]["type"] if index < len(details) else ""
+        if kind == "extra_forbidden":
+            said = f"unknown key; {nearest(str(path[-1])[:80], _keys(path[:-1]))}"
+        elif kind == "missing" and path[-1] == "model" and path[0] in _REGISTERED:
+            names = _REGISTERED[path[0]]()
+            name = str(details[index]["input"].get("name"))[:80]
+            said = f"needs a hub id or a folder; {name!r} is not registered, {nearest(name, names)}"
+        explained.append((path, said))
+    return explained
+
+
+def _keys(path: KeyPath) -> tuple[str, ...]:
+    part = _PARTS.get(tuple("*" if isinstance(step, int) else step for step in path))
+    return () if part is None else tuple(part.model_fields)

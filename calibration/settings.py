@@ -1,0 +1,197 @@
+"""The parts of a calibration's configuration: what each may say, and what it means by default."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from calibration.fields import (
+    Address,
+    Checkpoint,
+    Count,
+    Counts,
+    Device,
+    Dollars,
+    Dtype,
+    Folder,
+    Name,
+    Names,
+    Text,
+    Variable,
+)
+from poq_abm.scenario.strict import Strict, complaint
+
+__all__ = [
+    "CorpusSource",
+    "EfficiencySettings",
+    "EvaluatorSpec",
+    "GenerationSettings",
+    "JudgeSettings",
+    "ModelSpec",
+    "ScoringSettings",
+]
+
+_TASKS = {"squad": "qa", "cnn_dailymail": "summarization"}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "table": {"id": "id", "input": "input"},
+    "cnn_dailymail": {"id": "id", "input": "article", "reference": ("highlights",)},
+    "squad": {},
+}
+
+
+class CorpusSource(Strict):
+    """One file of records and how many of each task to take; ``sample`` null takes all.
+
+    ``id``, ``input`` and ``reference`` name columns of a table or of CNN/DailyMail. A table has
+    either one ``task`` or a ``task_column``, by default the column ``task``; without ``reference``
+    it is the column ``reference`` or ``references``, whichever there is.
+    """
+
+    format: Literal["squad", "cnn_dailymail", "table"]
+    path: Folder
+    task: Name | None = None
+    task_column: Text | None = None
+    sample: Count | None = None
+    id: Text | None = None
+    input: Text | None = None
+    reference: Names | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_format(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("format") not in _DEFAULTS:
+            return data
+        file_format = data["format"]
+        filled = {**_DEFAULTS[file_format], **data}
+        if file_format in _TASKS:
+            return {"task": _TASKS[file_format], **filled}
+        if filled.get("task") is None and filled.get("task_column") is None:
+            filled["task_column"] = "task"
+        return filled
+
+    @model_validator(mode="after")
+    def _fits_the_format(self) -> CorpusSource:
+        if self.format == "squad":
+            for key in ("id", "input", "reference"):
+                if getattr(self, key) is not None:
+                    raise complaint(f"{key!r} names a column, and a squad file has no columns")
+        if self.format != "table" and self.task_column is not None:
+            raise complaint("'task_column' is for tables; this format has one task")
+        if self.task is not None and self.task_column is not None:
+            raise complaint("give 'task' or 'task_column', not both")
+        return self
+
+
+class ModelSpec(Strict):
+    """One inference model and how it is loaded.
+
+    ``model`` is a hub id or the path of a folder. ``trust_remote_code`` lets the checkpoint run
+    Python of its own; it is false unless the user's file turns it on for this very model.
+    """
+
+    name: Name
+    model: Checkpoint
+    revision: Text | None = None
+    dtype: Dtype = "auto"
+    prompt: Literal["chat", "plain"] = "chat"
+    batch_size: Count = 1
+    trust_remote_code: bool = False
+    hardware: Name | None = None
+
+
+class EvaluatorSpec(Strict):
+    """One evaluator: a cross encoder that reads a pair of texts, or a bi encoder with its cosine.
+
+    ``activation`` turns raw logits into one number; ``entailment`` is the probability of the class
+    called ``label``, by default the one the checkpoint itself calls entailment. ``batch_size`` is
+    32 for a cross encoder and 64 for a bi encoder unless it is given.
+    """
+
+    name: Name
+    model: Checkpoint
+    kind: Literal["cross_encoder", "bi_encoder"]
+    activation: Literal["identity", "sigmoid", "entailment"] = "identity"
+    label: Text | None = None
+    batch_size: Count = 32
+    revision: Text | None = None
+    dtype: Dtype = "auto"
+    trust_remote_code: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_of_its_kind(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("kind") == "bi_encoder":
+            return {"batch_size": 64, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _activation_fits(self) -> EvaluatorSpec:
+        if self.kind == "bi_encoder" and self.activation != "identity":
+            raise complaint(
+                f"a bi encoder has a cosine and no logits: it takes no {self.activation}"
+            )
+        if self.label is not None and self.activation != "entailment":
+            raise complaint("'label' names the class of the activation entailment, of no other")
+        return self
+
+
+class GenerationSettings(Strict):
+    """How outputs are sampled: at most ``max_new_tokens``, from the nucleus of mass ``top_p``.
+
+    A temperature of 0 is greedy decoding.
+    """
+
+    max_new_tokens: Count = 128
+    temperature: float = Field(default=1.0, ge=0, le=100)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    device: Device = "auto"
+
+
+class ScoringSettings(Strict):
+    """Which pair an evaluator reads, and over what the minimum and maximum are taken."""
+
+    pairs: Literal["reference_output", "input_output"] = "reference_output"
+    normalise: Literal["per_task", "whole_set"] = "per_task"
+    device: Device = "auto"
+
+
+class JudgeSettings(Strict):
+    """The judge and its budget; ``key_variable`` names an environment variable, never the key.
+
+    ``per_group`` is the number of judged outputs per task and model. A budget in dollars needs both
+    prices, in dollars per million tokens.
+    """
+
+    model: Text
+    base_url: Address | None = None
+    key_variable: Variable = "OPENAI_API_KEY"
+    api: Literal["auto", "responses", "chat"] = "auto"
+    per_group: Count = 30
+    max_calls: Count = 1000
+    max_usd: Dollars | None = None
+    usd_per_million_input: Dollars | None = None
+    usd_per_million_output: Dollars | None = None
+    retries: int = Field(default=5, ge=0, le=100)
+    timeout_s: float = Field(default=60.0, gt=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _dollars_need_prices(self) -> JudgeSettings:
+        prices = ("usd_per_million_input", "usd_per_million_output")
+        missing = [price for price in prices if getattr(self, price) is None]
+        if self.max_usd is not None and missing:
+            raise complaint(f"max_usd cannot be kept without {' and '.join(missing)}")
+        return self
+
+
+class EfficiencySettings(Strict):
+    """How cost is timed: ``prompts`` timed after ``warm_up``, each with exactly ``new_tokens``.
+
+    ``batch_sizes`` are those of inference models; an evaluator is timed at its own.
+    """
+
+    prompts: Count = 100
+    warm_up: int = Field(default=3, ge=0, le=10_000)
+    weights: Literal["real", "random"] = "real"
+    new_tokens: Count = 128
+    batch_sizes: Counts = (1,)

@@ -1,0 +1,221 @@
+"""``poq calibrate``: from real models and evaluators to a profile, stage by stage."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from poq_abm.errors import InputError
+
+__all__ = ["calibrate"]
+
+calibrate = typer.Typer(
+    name="calibrate",
+    help="Measure real models and evaluators, and write the profile agents draw from.",
+    no_args_is_help=True,
+)
+
+Configuration = Annotated[
+    Path, typer.Argument(metavar="CONFIGURATION", help="The YAML file of the calibration.")
+]
+Stage = Callable[[Any, Callable[[str], None]], Any]
+
+#: verb, module and function of every stage, in their order
+STAGES = {
+    "corpus": ("calibration.corpus", "build_corpus"),
+    "generate": ("calibration.generation", "generate"),
+    "score": ("calibration.scoring", "score"),
+    "judge": ("calibration.judging", "judge"),
+    "efficiency": ("calibration.efficiency", "measure"),
+    "build": ("calibration.building", "build"),
+}
+
+
+def _report(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _configuration(path: Path) -> Any:
+    from calibration.configuration import load_configuration  # noqa: PLC0415
+
+    return load_configuration(path)
+
+
+def _play(stage: str, calibration: Any) -> Any:
+    module, function = STAGES[stage]
+    work: Stage = getattr(import_module(module), function)
+    return work(calibration, _report)
+
+
+@contextlib.contextmanager
+def _working_in(out: Path) -> Iterator[None]:
+    """Keep other calibrations out of a folder, and turn an interrupt into a message.
+
+    Every stage has written what it did when it is interrupted.
+    """
+    import filelock  # noqa: PLC0415
+
+    from calibration.files import naming  # noqa: PLC0415
+
+    with naming(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(out / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise InputError(f"another calibration is working in {out}; wait for it") from None
+    try:
+        yield
+    except KeyboardInterrupt:
+        _report("Interrupted; the same command goes on where it stopped.")
+        raise typer.Exit(130) from None
+    finally:
+        lock.release()
+
+
+@calibrate.command()
+def run(configuration: Configuration) -> None:
+    """Do every stage that is not done yet, and write the profile."""
+    calibration = _configuration(configuration)
+    _check(calibration)
+    with _working_in(calibration.out):
+        for stage in STAGES:
+            if stage == "judge" and calibration.judge is None:
+                continue
+            _report(f"== {stage}")
+            made = _play(stage, calibration)
+    typer.echo(f"Profile: {made}")
+
+
+@calibrate.command()
+def check(configuration: Configuration) -> None:
+    """Read the configuration and look for every file and model it names; nothing is computed."""
+    calibration = _configuration(configuration)
+    _check(calibration)
+    typer.echo(f"{calibration.name}: everything it names is there")
+
+
+def _check(calibration: Any) -> None:
+    from calibration.loading import check_models  # noqa: PLC0415
+
+    missing = [str(source.path) for source in calibration.corpus if not source.path.is_file()]
+    if missing:
+        raise InputError(f"no such corpus file: {', '.join(missing)}")
+    check_models(calibration)
+    if calibration.judge is not None:
+        from calibration.judging import check_judge  # noqa: PLC0415
+
+        check_judge(calibration)
+
+
+def _stage(name: str, summary: str) -> None:
+    def verb(configuration: Configuration) -> None:
+        calibration = _configuration(configuration)
+        with _working_in(calibration.out):
+            made = _play(name, calibration)
+        if name == "build":
+            typer.echo(f"Profile: {made}")
+
+    verb.__doc__ = summary
+    calibrate.command(name)(verb)
+
+
+_stage("corpus", "Draw the records and bring them into one form.")
+_stage("generate", "Let every inference model answer every record.")
+_stage("score", "Let every evaluator score every answer.")
+_stage("efficiency", "Measure latency, throughput, memory and energy of every model.")
+_stage("build", "Make the profile of what the other stages left.")
+
+
+@calibrate.command()
+def judge(
+    configuration: Configuration,
+    again: Annotated[bool, typer.Option("--again", help="Ask again what was refused.")] = False,
+) -> None:
+    """Let the judge score a sample of the answers."""
+    calibration = _configuration(configuration)
+    if calibration.judge is None:
+        raise InputError(f"{configuration} names no judge")
+    from calibration.judging import judge as ask  # noqa: PLC0415
+
+    with _working_in(calibration.out):
+        ask(calibration, _report, again=again)
+
+
+@calibrate.command("import")
+def import_(
+    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="CSV, Parquet or JSONL.")],
+    record: Annotated[str, typer.Option(metavar="COL", help="Column of the record's id.")],
+    model: Annotated[str, typer.Option(metavar="COL", help="Column of the model that answered.")],
+    truth: Annotated[str, typer.Option(metavar="COL", help="Column of the truth, 0 to 10.")],
+    evaluators: Annotated[str, typer.Option(metavar="A,B,C", help="Columns of scores.")],
+    out: Annotated[Path, typer.Option(help="Folder of the profile.")],
+    task: Annotated[str | None, typer.Option(metavar="COL", help="Column of the task.")] = None,
+    judge: Annotated[str | None, typer.Option(metavar="COL", help="Column of the judge.")] = None,
+    normalise: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|per_task|whole_set",
+            help="How scores come to [0, 10]; auto keeps those that lie there.",
+        ),
+    ] = "auto",
+    costs: Annotated[
+        Path | None, typer.Option(help="Table with node and latency_ms; default: equal latencies.")
+    ] = None,
+) -> None:
+    """Make a profile of scores somebody already has."""
+    from calibration.importing import import_table  # noqa: PLC0415
+
+    made = import_table(
+        scores,
+        record=record,
+        model=model,
+        task=task,
+        truth=truth,
+        evaluators=[name.strip() for name in evaluators.split(",")],
+        judge=judge,
+        out=out,
+        normalise=normalise,
+        costs=costs,
+    )
+    typer.echo(f"Profile: {made}")
+
+
+@calibrate.command()
+def smooth(
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="Name or folder.")],
+    out: Annotated[Path, typer.Option(help="Folder of the smoothed profile.")],
+    records: Annotated[int, typer.Option(min=2, help="Records of each task.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Key of every draw.")] = 1,
+) -> None:
+    """Draw more records than were measured, from a copula fitted to those that were."""
+    from calibration.smoothing import smooth as smoothed  # noqa: PLC0415
+
+    typer.echo(f"Profile: {smoothed(profile, out, records=records, seed=seed)}")
+
+
+@calibrate.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the demonstration.")] = Path("demo"),
+) -> None:
+    """Run every stage on tiny models made on the spot; the scores mean nothing."""
+    from calibration.demo import demo as run_demo  # noqa: PLC0415
+    from poq_abm.profile import read_profile  # noqa: PLC0415
+
+    with _working_in(out):
+        made = run_demo(out, _report)
+    profile = read_profile(made)
+    people = {"inference": profile.models, "evaluators": profile.evaluators}
+    settings = [
+        f"--set 'population.{role}=[{', '.join(f'{{model: {name}}}' for name in names)}]'"
+        for role, names in people.items()
+    ]
+    typer.echo(f"Profile: {made}")
+    typer.echo(
+        f"Try: poq run cost_aware_poq --set profile={made} \\\n  " + " \\\n  ".join(settings)
+    )

@@ -1,0 +1,120 @@
+"""A profile as a terminal shows it: sizes, costs, correlations, qualities, variance."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from poq_abm.cli.tables import output_console
+from poq_abm.profile import Profile
+
+__all__ = ["print_correlations", "print_costs", "print_head", "print_qualities", "print_shares"]
+
+_SAID = ("published", "measured", "inferred", "assumed", "caveats")
+
+
+def print_head(loaded: Profile) -> None:
+    """Print name, hash, sizes, and what is published, measured, inferred and assumed."""
+    records, models, evaluators = loaded.scores.shape
+    typer.echo(f"{loaded.name}  {loaded.content_hash}")
+    if "summary" in loaded.provenance:
+        typer.echo(str(loaded.provenance["summary"]))
+    judged = int((~np.isnan(loaded.judge)).sum())
+    typer.echo(
+        f"{records:,} records x {models:,} models x {evaluators:,} evaluators; "
+        f"{judged:,} of {loaded.judge.size:,} outputs judged"
+    )
+    sizes = np.bincount(loaded.task_of_record, minlength=len(loaded.tasks))
+    tasks = ", ".join(f"{t} ({n:,} records)" for t, n in zip(loaded.tasks, sizes, strict=True))
+    typer.echo(f"tasks: {tasks}")
+    typer.echo(f"models: {', '.join(loaded.models)}")
+    typer.echo(f"evaluators: {', '.join(loaded.evaluators)}")
+    for word in _SAID:
+        sentences = loaded.provenance.get(word) or []
+        for number, sentence in enumerate([sentences] if isinstance(sentences, str) else sentences):
+            typer.echo(f"{word if number == 0 else '':>9}  {sentence}")
+
+
+def print_costs(loaded: Profile) -> None:
+    """Print what each node costs on each hardware; columns that nobody filled are left out."""
+    columns = ["latency_ms", "latency_p50_ms", "latency_p95_ms", "throughput_tokens_per_s"]
+    columns += ["peak_memory_mb", "energy_j"]
+    known = [column for column in columns if loaded.costs[column].notna().any()]
+    rows = [
+        [row["role"], row["node"], row["hardware"], *(_number(row[c], 2) for c in known)]
+        for row in loaded.costs.to_dict("records")
+    ]
+    _print("Costs", ["role", "node", "hardware"], known, rows)
+
+
+def print_correlations(table: pd.DataFrame) -> None:
+    """Print the table of :func:`poq_abm.analysis.agreement.correlation_table`."""
+    rows = [
+        [row["task"], row["evaluator"], row["against"], f"{row['rows']:,}", *_triple(row, 3)]
+        for row in table.to_dict("records")
+    ]
+    _print(
+        "Correlation of evaluators with truth and judge",
+        ["task", "evaluator", "against"],
+        ["outputs", "correlation", "95% interval"],
+        rows,
+    )
+
+
+def print_qualities(table: pd.DataFrame) -> None:
+    """Print the table of :func:`poq_abm.analysis.efficiency.quality_against_latency`."""
+    names = [name for name in ("truth", "judge", "consensus") if table[name].notna().any()]
+    rows = [
+        [
+            row["model"],
+            str(row["hardware"]),
+            _number(row["latency_ms"], 1),
+            *(part for name in names for part in _triple(row, 2, name)),
+            _number(row["truth_per_second"], 3),
+        ]
+        for row in table.to_dict("records")
+    ]
+    numbers = ["latency ms", *(part for name in names for part in (name, "95% interval"))]
+    _print("Quality against latency", ["model", "hardware"], [*numbers, "truth per second"], rows)
+
+
+def print_shares(table: pd.DataFrame) -> None:
+    """Print the table of :func:`poq_abm.analysis.variance.variance_shares`, a line a quantity."""
+    rows = []
+    for (task, quantity), part in table.groupby(["task", "quantity"], sort=False):
+        shares = [cell for row in part.to_dict("records") for cell in _triple(row, 2, "share")]
+        rows.append([str(task), str(quantity), *shares])
+    numbers = [h for source in ("record", "model", "residual") for h in (source, "95% interval")]
+    _print("Share of variance", ["task", "quantity"], numbers, rows)
+
+
+def _triple(row: dict[Any, Any], digits: int, name: str = "correlation") -> list[str]:
+    """Return a value and its interval as a table shows them."""
+    ends = ("low", "high") if name in ("correlation", "share") else (f"{name}_low", f"{name}_high")
+    low, high = (_number(row[end], digits) for end in ends)
+    return [_number(row[name], digits), "-" if "-" in (low, high) else f"[{low}, {high}]"]
+
+
+def _print(title: str, names: list[str], numbers: list[str], rows: list[list[str]]) -> None:
+    if not rows:
+        return
+
+    table = Table(title=title, title_justify="left")
+    for heading in names:
+        table.add_column(heading)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    output_console().print(table)
+
+
+def _number(value: object, digits: int) -> str:
+    number = float(value)  # type: ignore[arg-type]
+    return "-" if math.isnan(number) else f"{number:,.{digits}f}"

@@ -1,0 +1,247 @@
+"""The parts of the judge that need no server: question, verdict, sample, budget, waiting, key."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibration.judge_budget import Budget
+from calibration.judge_patience import LONGEST_S, backoff_s, retry_after_s
+from calibration.judge_question import (
+    SCHEMA,
+    SYSTEM_PROMPT,
+    UnusableError,
+    make_question,
+    parse_verdict,
+)
+from calibration.judge_sample import sample_records
+from calibration.judge_secret import HIDDEN, OFFICIAL, Secret, read_secret
+from calibration.records import Record
+from calibration.settings import JudgeSettings
+from poq_abm.errors import InputError
+from poq_abm.limits import MAX_SEED
+
+property_test = hypothesis.settings(deadline=None, derandomize=True)
+RECORD = Record("q1", "qa", "Who won?", ("Denver", "the Broncos"))
+KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60)
+corpora = st.lists(
+    st.tuples(st.text(max_size=6), st.sampled_from(["qa", "summarization"])),
+    unique_by=lambda pair: pair[0],
+    max_size=40,
+).map(lambda pairs: [Record(id_, task, "?", ("!",)) for id_, task in pairs])
+
+
+@property_test
+@given(st.text())
+def test_no_output_breaks_out_of_its_quotes(output: str) -> None:
+    message = json.loads(make_question("gpt", RECORD, "tiny", output).text)
+    assert message == {
+        "task": "qa",
+        "input": "Who won?",
+        "references": ["Denver", "the Broncos"],
+        "answer": output,
+    }
+
+
+def test_half_a_surrogate_pair_can_be_sent() -> None:
+    assert make_question("gpt", RECORD, "tiny", "so \ud83d").text.encode()
+
+
+def test_the_key_covers_what_is_asked_of_whom_and_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Record("q2", RECORD.task, RECORD.input, RECORD.references)
+    keys = {
+        make_question("gpt", RECORD, "tiny", "Denver").key,
+        make_question("gpt-2", RECORD, "tiny", "Denver").key,
+        make_question("gpt", other, "tiny", "Denver").key,
+        make_question("gpt", RECORD, "large", "Denver").key,
+        make_question("gpt", RECORD, "tiny", "Boston").key,
+    }
+    assert len(keys) == 5
+    monkeypatch.setattr("calibration.judge_question.SYSTEM_PROMPT", SYSTEM_PROMPT + " Be kind.")
+    assert make_question("gpt", RECORD, "tiny", "Denver").key not in keys
+
+
+def test_the_schema_is_one_that_strict_servers_take() -> None:
+    assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) == {"score", "justification"}
+    assert SCHEMA["additionalProperties"] is False
+
+
+@property_test
+@given(st.floats(0, 10), st.text())
+def test_a_verdict_is_read_as_it_was_given(score: float, why: str) -> None:
+    verdict = parse_verdict(json.dumps({"score": score, "justification": why}))
+    assert (verdict.score, verdict.justification) == (score, why)
+
+
+@property_test
+@given(st.one_of(st.floats(), st.integers()).filter(lambda score: not 0 <= score <= 10))
+def test_a_score_off_the_scale_is_never_clipped(score: float) -> None:
+    with pytest.raises(UnusableError, match="not between 0 and 10"):
+        parse_verdict(json.dumps({"score": score, "justification": ""}))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "seven",
+        "7",
+        "[7]",
+        "{}",
+        '{"score": "7", "justification": ""}',
+        '{"score": true, "justification": ""}',
+        '{"score": null, "justification": ""}',
+        '{"score": 7}',
+        '{"score": 7, "justification": 3}',
+        '{"score": 7, "justification": "cut off he',
+        "[" * 100_000,
+    ],
+)
+def test_a_reply_in_another_form_is_unusable(reply: str) -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_verdict(reply)
+    assert len(str(caught.value)) < 200
+
+
+@property_test
+@given(corpora, st.integers(0, MAX_SEED), st.integers(1, 10), st.randoms(use_true_random=False))
+def test_a_sample_is_nested_and_knows_no_order(
+    records: list[Record], seed: int, size: int, random: Random
+) -> None:
+    sample = sample_records(records, seed, size)
+    for task in ("qa", "summarization"):
+        chosen = [record for record in sample if record.task == task]
+        larger = [r for r in sample_records(records, seed, size + 1) if r.task == task]
+        assert larger[: len(chosen)] == chosen
+        assert len(chosen) == min(size, sum(record.task == task for record in records))
+    shuffled = list(records)
+    random.shuffle(shuffled)
+    assert sample_records(shuffled, seed, size) == sample
+
+
+def test_a_record_that_joins_the_corpus_replaces_at_most_one() -> None:
+    records = [Record(f"q{i}", "qa", "?", ("!",)) for i in range(50)]
+    before, after = (set(sample_records(records[:n], 1, 10)) for n in (49, 50))
+    assert len(before - after) <= 1
+
+
+def test_every_record_has_the_same_chance_of_being_judged() -> None:
+    """5 of 10 under 2,000 seeds: 1,000 +- 22 each; five standard errors are 112."""
+    records = [Record(f"q{i}", "qa", "?", ("!",)) for i in range(10)]
+    counts = dict.fromkeys((record.id for record in records), 0)
+    for seed in range(2000):
+        for record in sample_records(records, seed, 5):
+            counts[record.id] += 1
+    assert all(abs(count - 1000) < 112 for count in counts.values())
+
+
+def test_a_sample_stopped_early_is_balanced() -> None:
+    records = [
+        Record(f"{task}{i}", task, "?", ("!",)) for task in ("a", "b", "c") for i in range(9)
+    ]
+    assert [record.task for record in sample_records(records, 1, 4)] == ["a", "b", "c"] * 4
+
+
+def settings(**changes: object) -> JudgeSettings:
+    prices = {"usd_per_million_input": 2.0, "usd_per_million_output": 8.0}
+    return JudgeSettings.model_validate({"model": "gpt", **prices, **changes})
+
+
+def test_a_reply_costs_its_tokens_at_their_prices() -> None:
+    budget = Budget(settings(max_usd=1.0), [])
+    assert budget.charge(100_000, 50_000) == pytest.approx(0.2 + 0.4)
+    assert budget.usd == pytest.approx(0.6)
+
+
+@property_test
+@given(st.lists(st.floats(0.001, 0.3), max_size=20))
+def test_a_budget_is_passed_only_by_a_call_dearer_than_all_before(costs: list[float]) -> None:
+    budget, paid = Budget(settings(max_usd=1.0), []), []
+    for cost in costs:
+        if budget.exhausted():
+            break
+        paid.append(budget.charge(round(cost * 5e5), 0) or 0.0)
+    assert budget.usd <= 1.0 or max(paid[:-1], default=0.0) < paid[-1]
+
+
+def test_earlier_runs_count() -> None:
+    rows = [{"attempts": 3, "usd": 0.4}, {"attempts": 2, "usd": None}, {"refused": "no"}]
+    budget = Budget(settings(max_usd=0.7), rows)
+    assert (budget.calls, budget.usd) == (5, 0.4)
+    assert budget.exhausted() == "of the budget of 0.7 dollars, 0.4 are spent"
+
+
+def test_what_cannot_be_counted_is_not_spent_blindly() -> None:
+    budget = Budget(settings(max_usd=1.0), [])
+    assert budget.charge(None, 3) is None
+    assert "no token counts" in str(budget.exhausted())
+    unlimited = Budget(settings(), [])
+    unlimited.charge(None, None)
+    assert unlimited.exhausted() is None
+
+
+@property_test
+@given(st.integers(0, MAX_SEED), st.binary(min_size=32, max_size=32), st.integers(0, 100))
+def test_backing_off_doubles_up_to_a_minute(seed: int, digest: bytes, attempt: int) -> None:
+    full = min(LONGEST_S, 2.0**attempt)
+    assert full / 2 < backoff_s(seed, digest.hex(), attempt) < full
+
+
+def test_two_questions_that_failed_together_come_back_apart() -> None:
+    waits = {backoff_s(1, f"{i:064x}"[::-1], 3) for i in range(100)}
+    assert len(waits) == 100
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "12"}, 12.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "12"}, 0.25),
+        ({"retry-after": "Thu, 01 Jan 1970 00:20:00 GMT"}, 200.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+    ],
+)
+def test_a_server_may_say_when(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after_s(headers, now=1000.0) == seconds
+
+
+@property_test
+@given(KEYS, st.text(), st.text())
+def test_a_key_is_blotted_out_of_any_text(key: str, before: str, after: str) -> None:
+    secret = Secret(key)
+    once = secret.redact(before + key + after)
+    assert key not in once or key in HIDDEN
+    assert key not in repr(secret)
+
+
+def test_a_short_key_does_not_spoil_words() -> None:
+    assert Secret("key").redact("a monkey has the key") == f"a monkey has the {HIDDEN}"
+
+
+def test_a_key_comes_from_its_variable_alone() -> None:
+    environment = {"MINE": " sk-mine-0123456789\n", "OPENAI_API_KEY": "sk-other"}
+    assert read_secret("MINE", OFFICIAL, environment).reveal() == "sk-mine-0123456789"
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_server_elsewhere_needs_a_key(value: str) -> None:
+    with pytest.raises(InputError, match=r"MINE holds no key for https://api\.openai\.com;"):
+        read_secret("MINE", OFFICIAL, {"MINE": value})
+
+
+@pytest.mark.parametrize("value", ["sk-with a blank", "sk-ключ-0123456", "sk-two\nlines"])
+def test_a_key_that_cannot_be_sent_is_not_repeated(value: str) -> None:
+    with pytest.raises(InputError, match="the key in MINE") as caught:
+        read_secret("MINE", OFFICIAL, {"MINE": value})
+    assert value not in str(caught.value)
