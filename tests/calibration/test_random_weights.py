@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from calibration.random_weights import build_random, count_parameters
-from poq_abm.errors import InputError
+from calibration.random_weights import build_random, count_parameters  # noqa: E402
+from poq_abm.errors import InputError  # noqa: E402
 
 SMALL = {
     "hidden_size": 64,

@@ -18,6 +18,7 @@ def test_what_ships() -> None:
         "cost_aware_poq",
         "cost_space",
         "cost_weight",
+        "extractive_baselines",
         "many_nodes",
         "model_downgrade",
         "task_inversion",
