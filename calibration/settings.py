@@ -185,9 +185,10 @@ class JudgeSettings(Strict):
 
 
 class EfficiencySettings(Strict):
-    """How cost is timed: ``prompts`` timed after ``warm_up``, of at most ``new_tokens`` tokens each.
+    """How cost is timed: ``prompts`` after ``warm_up``, of at most ``new_tokens`` tokens each.
 
-    With random weights an output has exactly so many. ``batch_sizes`` are those of inference models; an evaluator is timed at its own.
+    With random weights an output has exactly so many. ``batch_sizes`` are those of inference
+    models; an evaluator is timed at its own.
     """
 
     prompts: Count = 100
