@@ -77,9 +77,9 @@ class TableWriter:
     """Writes one Parquet file piece by piece; use as a context manager.
 
     The rows lie in groups of :data:`ROWS_PER_GROUP`, whatever the pieces were, so that equal rows
-    make equal bytes. Values are dictionary-encoded: what is drawn from the rows of a profile
-    recurs, which makes a trace twice as quick to write and half as large. ``metadata`` goes into
-    the file's own metadata, for readers without our code.
+    make equal bytes. Values that recur are dictionary-encoded: a trace draws from the rows of a
+    profile, and is twice as quick to write so and half as large. ``metadata`` goes into the file's
+    own metadata, for readers without our code.
     """
 
     def __init__(
@@ -88,7 +88,8 @@ class TableWriter:
         self._stack = contextlib.ExitStack()
         aside = self._stack.enter_context(written(path, flush=flush))
         ascending = [name for name in ("round",) if name in schema.names]
-        self._recode = not ascending  # a trace's dictionaries are those of its profile
+        # The dictionaries of a trace are those of its profile; others depend on the pieces.
+        self._recode = not any(pa.types.is_list(field.type) for field in schema)
         self._held: list[Any] = []
         self._writer = self._stack.enter_context(
             pq.ParquetWriter(
@@ -96,11 +97,17 @@ class TableWriter:
                 schema.with_metadata(metadata),
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=[_leaf(f) for f in schema if f.name not in ascending],
+                use_dictionary=[
+                    _leaf(f) for f in schema if f.name not in ascending and self._recurs(f)
+                ],
                 column_encoding=dict.fromkeys(ascending, "DELTA_BINARY_PACKED"),
                 write_statistics=ascending,
             )
         )
+
+    def _recurs(self, field: Any) -> bool:
+        """Return whether values of a column recur: sums of rewards do not, a trace's draws do."""
+        return not (self._recode and pa.types.is_floating(field.type))
 
     def write(self, table: Any) -> None:
         """Append a table of the schema."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 import poq_abm
+from poq_abm.experiment import files
 from poq_abm.experiment import plan as planning
 from poq_abm.experiment.harvest import play_chunk
 from poq_abm.experiment.plan import Plan
@@ -66,6 +67,18 @@ def test_chunk_sizes(
     monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", 60 * replications_per_chunk)
     run_to_folder(Plan.of(contested), tmp_path)
     assert tables(tmp_path) == reference
+
+
+@pytest.mark.parametrize("replications_per_chunk", [1, 3, 100])
+def test_chunk_sizes_where_a_table_has_several_groups_of_rows(
+    contested: Scenario, tmp_path: Path, replications_per_chunk: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(files, "ROWS_PER_GROUP", 50)
+    run_to_folder(Plan.of(contested), tmp_path / "whole")
+    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", 60 * replications_per_chunk)
+    run_to_folder(Plan.of(contested), tmp_path / "cut")
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("seed", [1, 2])
