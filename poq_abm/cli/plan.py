@@ -69,10 +69,9 @@ def _contents(plan: Plan, most: int) -> list[str]:
     asked = f"{scenario.most_replications:,} replications each"
     if (precision := scenario.precision) is not None:
         until = precision.until
-        width = until.half_width if until.half_width is not None else f"{until.relative:.3g} of it"
         asked = (
             f"{precision.at_least:,} to {precision.at_most:,} replications each, until "
-            f"{until.metric} is known within {width}"
+            f"{until.metric} is known within {until.width}"
         )
     lines = [f"{scenario.name}: {scenario.question}" if scenario.question else scenario.name]
     lines.append(f"{count:,} treatment{'s' * (count > 1)}, {asked}")

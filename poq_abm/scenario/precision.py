@@ -33,8 +33,17 @@ class Until(Strict):
         default=None, gt=0, description="half the interval's width at most, in the metric's unit"
     )
     relative: float | None = Field(
-        default=None, gt=0, description="half the interval's width at most, over abs(mean)"
+        default=None, gt=0, description="the same over the interval's end nearest zero"
     )
+
+    @property
+    def width(self) -> str:
+        """How narrow, in words.
+
+        >>> Until(metric="bias", relative=0.01).width
+        '0.01 of it'
+        """
+        return f"{self.half_width:g}" if self.half_width is not None else f"{self.relative:g} of it"
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Until:
