@@ -21,8 +21,9 @@ from calibration.prompts import instruction
 from calibration.random_weights import build_random
 from calibration.records import Record, read_corpus
 from calibration.registry import architecture, architectures
+from calibration.sampling import decoding
 from calibration.settings import EvaluatorSpec, GenerationSettings, ModelSpec
-from calibration.subjects import decoding, spread
+from calibration.subjects import spread
 from calibration.timing import Timed, time_call, time_generation, token_batches
 from poq_abm.errors import InputError
 

@@ -20,8 +20,9 @@ from calibration.locating import Source, locate
 from calibration.prompting import fit
 from calibration.prompts import instruction
 from calibration.records import Record, read_corpus
+from calibration.sampling import decoding
 from calibration.settings import EvaluatorSpec, ModelSpec
-from calibration.subjects import decoding, spread
+from calibration.subjects import spread
 from calibration.timing import Timed, time_call, time_generation
 from poq_abm.errors import InputError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from calibration.loading import LanguageModel
 from calibration.prompting import Prompt
 from poq_abm.errors import InputError
 
-__all__ = ["Answer", "sample", "seed_of"]
+__all__ = ["Answer", "decoding", "sample", "seed_of"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ def sample(
         [language_model.pad] * gap + [*p.tokens] for gap, p in zip(gaps, prompts, strict=True)
     ]
     masks = [[0] * gap + [1] * (width - gap) for gap in gaps]
-    language_model.model.generation_config = _decoding(language_model, settings)
+    language_model.model.generation_config = decoding(
+        settings, settings.max_new_tokens, ends=language_model.ends, pad=language_model.pad
+    )
     torch.manual_seed(seed)
     with torch.inference_mode():
         try:
@@ -73,16 +75,28 @@ def sample(
     return [_answer(language_model, tokens) for tokens in made[:, width:].tolist()]
 
 
-def _decoding(language_model: LanguageModel, settings: GenerationSettings) -> Any:
-    """Return settings in which every default of a checkpoint, and top-k of the library, is off."""
-    random = settings.temperature > 0
+def decoding(
+    settings: GenerationSettings,
+    new_tokens: int,
+    *,
+    ends: Iterable[int],
+    pad: int,
+    forced: bool = False,
+) -> Any:
+    """Return generation settings: nucleus sampling (greedy at temperature 0), nothing else on.
+
+    Every default of a checkpoint is off, and so is the library's top-k.
+
+    An answer has at most ``new_tokens`` tokens, and exactly so many when it is ``forced``.
+    """
     nucleus = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
     return library("transformers").GenerationConfig(
-        do_sample=random,
-        max_new_tokens=settings.max_new_tokens,
-        eos_token_id=sorted(language_model.ends) or None,
-        pad_token_id=language_model.pad,
-        **(nucleus if random else {}),
+        do_sample=settings.temperature > 0,
+        max_new_tokens=new_tokens,
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=pad,
+        **({"min_new_tokens": new_tokens} if forced else {}),
+        **(nucleus if settings.temperature > 0 else {}),
     )
 
 

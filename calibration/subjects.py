@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from calibration.libraries import library
-from calibration.settings import GenerationSettings
 from calibration.timing import Timed
 
-__all__ = ["Subject", "decoding", "spread"]
+__all__ = ["Subject", "spread"]
 
 T = TypeVar("T")
 
@@ -55,29 +53,6 @@ class Subject(Protocol):
 
     def release(self) -> None:
         """Give the memory back."""
-
-
-def decoding(
-    settings: GenerationSettings,
-    new_tokens: int,
-    *,
-    ends: Sequence[int],
-    pad: int,
-    forced: bool = False,
-) -> Any:
-    """Return generation settings: nucleus sampling (greedy at temperature 0), nothing else on.
-
-    An answer has at most ``new_tokens`` tokens, and exactly so many when it is ``forced``.
-    """
-    nucleus = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
-    return library("transformers").GenerationConfig(
-        do_sample=settings.temperature > 0,
-        max_new_tokens=new_tokens,
-        eos_token_id=sorted(ends) or None,
-        pad_token_id=pad,
-        **({"min_new_tokens": new_tokens} if forced else {}),
-        **(nucleus if settings.temperature > 0 else {}),
-    )
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

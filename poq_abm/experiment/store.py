@@ -217,6 +217,7 @@ class Store:
         manifest = manifest_of(self.plan, FAILED if failures else COMPLETE, self.engine)
         manifest["seconds"] = seconds
         manifest["treatments"] = self._treatments(manifest["treatments"], counts)
+        manifest["shards"] = sorted(self.receipts)
         manifest["failures"] = [failure.as_data() for failure in failures]
         if precision is not None:
             manifest["precision"] = precision
@@ -258,7 +259,9 @@ class Store:
         manifest = read_manifest(self.folder)
         if manifest["hash"] != self.hash or manifest.get("status") not in (COMPLETE, FAILED):
             return False
-        return not any(table_faults(self.folder, manifest)) and not any(shard_faults(self.folder))
+        return not any(
+            any(faults(self.folder, manifest)) for faults in (table_faults, shard_faults)
+        )
 
 
 def table_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
@@ -268,11 +271,15 @@ def table_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield said
 
 
-def shard_faults(folder: Path) -> Iterator[str]:
-    """Yield what is wrong with the shards of a finished run; none at all is fine."""
+def shard_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the shards of a finished run; that all of them are gone is fine."""
     receipts, broken = read_receipts(folder / SHARDS)
     for path in broken:
         yield f"{SHARDS}/{path.name} is no receipt"
+    there = {receipt.name for receipt in receipts} | {path.stem for path in broken}
+    for name in manifest.get("shards", []) if any((folder / SHARDS).glob("*")) else []:
+        if name not in there:
+            yield f"{SHARDS}/{name}.json is missing"
     for receipt in receipts:
         for said in receipt.faults(folder / SHARDS, without=frozenset({"rounds"})):
             yield f"{SHARDS}/{said}"

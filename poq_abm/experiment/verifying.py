@@ -97,7 +97,7 @@ def verify(
         raise InputError(f"{folder} holds an unfinished run; the same `poq run` finishes it")
     damaged = list(table_faults(folder, manifest))
     yield from damaged
-    yield from shard_faults(folder)
+    yield from shard_faults(folder, manifest)
     if damaged:
         return
     plan = plan_of(folder)

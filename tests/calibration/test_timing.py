@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from calibration.libraries import library
 from calibration.random_weights import build_random
+from calibration.sampling import decoding
 from calibration.settings import GenerationSettings
-from calibration.subjects import decoding
 from calibration.timing import Timed, quantiles, time_generation, token_batches
 
 

@@ -75,6 +75,24 @@ def test_a_damaged_shard_is_named_and_it_alone_is_played_again(
     assert poq("verify", "run").code == 0
 
 
+def test_a_shard_that_is_gone_with_its_receipt_is_named_and_played_again(
+    poq: Poq, tmp_path: Path, many_shards: None
+) -> None:
+    command = ("run", "cost_aware_poq", *SETTINGS, "--out", "run")
+    assert poq(*command).code == 0
+    whole, written = tables(tmp_path / "run"), receipts(tmp_path / "run")
+    gone = sorted(written)[2]
+    for path in (tmp_path / "run" / "shards").glob(gone.replace(".json", ".*")):
+        path.unlink()
+    found = poq("verify", "run")
+    assert (found.code, f"shards/{gone} is missing" in found.out) == (1, True)
+    assert poq(*command).code == 0
+    again = receipts(tmp_path / "run")
+    assert [name for name in again if again[name] != written[name]] == [gone]
+    assert tables(tmp_path / "run") == whole
+    assert poq("verify", "run").code == 0
+
+
 def spoil(path: Path, damage: str) -> None:
     data = bytearray(path.read_bytes())
     if damage == "deleted":
