@@ -22,7 +22,16 @@ __all__ = ["compiled", "compiled_loop", "sources_digest"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_ROOMS_WITH_RULES = ("", "mechanism", "mechanism/aggregation", "behaviour", "network", "profile")
+_ROOMS_WITH_RULES = (
+    "",
+    "mechanism",
+    "mechanism/aggregation",
+    "behaviour",
+    "network",
+    "profile",
+    "economy",
+    "verification",
+)
 
 
 @cache

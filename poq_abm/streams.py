@@ -64,8 +64,8 @@ class Purpose(IntEnum):
     MALICIOUS = 8  #: words, once: which evaluators are malicious
     GOLD = 9  #: doubles, once: which records are planted benchmarks
     FIGURE = 10  #: doubles: honest scores of the committees that illustrate a rule
-    JUDGE = 12  #: doubles: which outputs a judge sees, and how long to wait before asking again
     CORPUS = 11  #: doubles: the place of a record in a sample, by a digest of its id
+    JUDGE = 12  #: doubles: which outputs a judge sees, and how long to wait before asking again
     SMOOTHING = 13  #: doubles: the records of a smoothed profile
 
 
