@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from poq_abm.errors import nearest
+from poq_abm.scenario.economy_checks import economy_findings
 from poq_abm.scenario.problems import Finding, Problem, ScenarioError, shown
 from poq_abm.scenario.scenario import Scenario
 
@@ -43,7 +44,14 @@ def check(scenario: Scenario, profile: ProfileLike) -> None:
         played = treatment.scenario
         # Treatments share the sections that no axis touches, so identity tells what to look at
         # anew.
-        key = (id(played.population), id(played.mechanism), tuple(played.tasks or ()))
+        key = (
+            id(played.population),
+            id(played.mechanism),
+            id(played.economy),
+            played.schedule,
+            played.rounds,
+            tuple(played.tasks or ()),
+        )
         if key not in seen:
             seen.add(key)
             found = [played.origins.problem(finding) for finding in _findings(played, profile)]
@@ -53,6 +61,7 @@ def check(scenario: Scenario, profile: ProfileLike) -> None:
 
 
 def _findings(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
+    yield from economy_findings(scenario, profile.tasks)
     for task in scenario.tasks or ():
         if task not in profile.tasks:
             yield (

@@ -14,7 +14,13 @@ from poq_abm.scenario.scalars import MAX_DIGITS, resolve
 
 __all__ = ["findings"]
 
-_INTERNAL = ("[key]", "[number]", "[precision]")  # parts of a place that no file has
+_INTERNAL = (
+    "[key]",
+    "[number]",
+    "[precision]",
+    "[name]",
+    "[mix]",
+)  # parts of a place that no file has
 _TEMPLATES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from poq_abm.errors import nearest
 from poq_abm.scenario.designs import DESIGNS, Range
-from poq_abm.scenario.precision import Precision, Until
 from poq_abm.scenario.problems import KeyPath, dotted, shown
-from poq_abm.scenario.schema import (
-    EvaluatorGroup,
-    InferenceGroup,
-    Malicious,
-    Mechanism,
-    Population,
-    Settings,
-    Trust,
-)
+from poq_abm.scenario.schema import Settings
 
 __all__ = ["fault", "field_at", "is_open", "keys_at", "put", "split", "value_at"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
-_MODELS: dict[KeyPath, type[BaseModel]] = {
-    (): Settings,
-    ("mechanism",): Mechanism,
-    ("mechanism", "trust"): Trust,
-    ("malicious",): Malicious,
-    ("replications",): Precision,
-    ("replications", "until"): Until,
-    ("population",): Population,
-    ("population", "inference", "*"): InferenceGroup,
-    ("population", "evaluators", "*"): EvaluatorGroup,
+_DESIGNED: dict[KeyPath, type[BaseModel]] = {
     **{("sweep", name): design for name, design in DESIGNS.items()},
     **{("sweep", name, "ranges", "*"): Range for name in DESIGNS},
 }
+
+
+def _kinds(annotation: Any) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield what a field may hold, plain, with a star for each list that it stands in."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from _kinds(arguments[0])
+    elif origin in (Union, UnionType):
+        for argument in arguments:
+            yield from _kinds(argument)
+    elif origin is tuple:
+        yield from ((("*", *below), kind) for below, kind in _kinds(arguments[0]))
+    else:
+        yield (), origin or annotation
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _fields(model: type[BaseModel], at: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield every place of the schema below ``model``, with what it may hold."""
+    for name, field in model.model_fields.items():
+        for below, kind in _kinds(field.annotation):
+            yield (*at, name, *below), kind
+            if _is_section(kind):
+                yield from _fields(kind, (*at, name, *below))
+
+
+_PLACES = tuple(_fields(Settings))
+_MODELS: dict[KeyPath, type[BaseModel]] = {
+    (): Settings,
+    **{path: kind for path, kind in _PLACES if _is_section(kind)},
+    **_DESIGNED,
+}
+#: mappings whose keys the author chooses; besides, what is malicious may have parameters
+_OPEN = {path for path, kind in _PLACES if kind is dict and path != ("sweep",)} | {("malicious",)}
+_LISTS = {path[: path.index("*")] for path, _ in _PLACES if "*" in path}
 _PREFIXES: tuple[tuple[str, ...], ...] = (
     *(("sweep", name, "ranges") for name in DESIGNS),
     *(("sweep", name) for name in (*DESIGNS, "zip")),
@@ -45,14 +66,13 @@ _PREFIXES: tuple[tuple[str, ...], ...] = (
 )
 _KEYS = {path: tuple(model.model_fields) for path, model in _MODELS.items()}
 _KEYS[()] += ("extends",)
-_LISTS = (("population", "inference"), ("population", "evaluators"))
 
 
 def keys_at(path: KeyPath) -> tuple[str, ...] | None:
     """Return the keys that the mapping at ``path`` may have, or ``None`` if any or none may stand.
 
     >>> keys_at(("population", "inference", 3))
-    ('model', 'count', 'hardware', 'behaviour', 'weight', 'name')
+    ('model', 'count', 'hardware', 'region', 'active', 'stake', 'behaviour', 'weight', 'name')
     """
     return _KEYS.get(_pattern(path))
 
@@ -130,7 +150,8 @@ def is_open(path: KeyPath) -> bool:
     >>> is_open(("synthetic",)), is_open(("mechanism",))
     (True, False)
     """
-    return path[:1] in (("tasks",), ("malicious",), ("synthetic",)) or "behaviour" in path
+    whole = _pattern(path)
+    return any(whole[:length] in _OPEN for length in range(1, len(whole) + 1))
 
 
 def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:
@@ -146,10 +167,11 @@ def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:
 
 def _no_list(parent: KeyPath, here: Any, part: str | int) -> str | None:
     size = len(here) if isinstance(here, list) else 0
+    noun, key = ("group", ".count") if parent[0] == "population" else ("entry", "")
     if not isinstance(part, int):
-        return f"{dotted(parent)} is a list: say which group, as in {dotted(parent)}.0.count"
+        return f"{dotted(parent)} is a list: say which {noun}, as in {dotted(parent)}.0{key}"
     if part >= size:
-        return f"there is no group {part}; there are {size}, counted from 0"
+        return f"there is no {noun} {part}; there are {size}, counted from 0"
     return None
 
 

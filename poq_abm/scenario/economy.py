@@ -1,0 +1,376 @@
+"""The section ``economy`` of a scenario: time, money, demand, stake, and nodes that adapt.
+
+Every default that is no neutral value (0, none, off) is assumed: the published study has one GPU,
+uniform scheduling, no stake, and nodes that neither come nor go.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from poq_abm.scenario.fields import Behaviour, Label, Share, Shares, as_tuple, named
+from poq_abm.scenario.strict import Strict, complaint
+
+__all__ = [
+    "MAX_EPOCHS",
+    "Adaptation",
+    "Audits",
+    "Controller",
+    "Cost",
+    "Demand",
+    "Economy",
+    "Latency",
+    "Options",
+    "Payment",
+    "Preference",
+    "Service",
+    "Slashing",
+    "Stake",
+    "Surge",
+]
+
+MAX_EPOCHS: Final = 100_000
+
+Amount = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _has_name(value: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(value.get("name"), str):
+        raise complaint("an adaptation needs a name, as in {name: entry_exit, rate: 0.1}")
+    return value
+
+
+Adaptation = Annotated[dict[str, Any], BeforeValidator(named), AfterValidator(_has_name)]
+
+
+class Cost(Strict):
+    """What a job costs: the published normalised latency, or money.
+
+    >>> Cost(basis="money").usd_per_token
+    0.001
+    """
+
+    basis: Literal["latency", "money"] = Field(
+        default="latency",
+        description="what the cost C in a reward normalises; with money, nodes also pay for "
+        "energy, hardware and bandwidth",
+    )
+    usd_per_token: Positive = Field(
+        default=0.001, description="USD a token of reward is worth; turns costs into tokens"
+    )
+    usd_per_mwh: Amount = Field(
+        default=50.0, description="electricity, USD/MWh, where a group names no region"
+    )
+    ownership: Literal["rent", "own"] = Field(
+        default="rent", description="hardware is rented by the hour, or bought and written off"
+    )
+    idle_share: Share = Field(default=0.1, description="idle power over full power")
+    usd_per_gigabyte: Amount = Field(default=0.0, description="bandwidth, USD/GB")
+    bytes_per_job: Amount = Field(default=4096.0, description="bytes sent and received for a job")
+
+
+class Latency(Strict):
+    """How the time of a job varies about its mean.
+
+    >>> Latency(distribution="lognormal", sigma=0.2).charged
+    'mean'
+    """
+
+    distribution: Literal["fixed", "lognormal", "exponential"] = Field(
+        default="fixed", description="of the service time of a job, about its mean"
+    )
+    sigma: Amount = Field(default=0.15, le=3, description="s.d. of the log (lognormal)")
+    tail_share: Share = Field(default=0.0, description="share of jobs in the heavy tail")
+    tail_index: float = Field(
+        default=2.5, gt=1, le=100, description="Pareto index of the heavy tail; its mean is finite"
+    )
+    outage_probability: Share = Field(
+        default=0.0, description="chance that a node is down once in an epoch"
+    )
+    outage_share: Share = Field(default=0.1, description="share of an epoch that it is down then")
+    charged: Literal["mean", "realised"] = Field(
+        default="mean", description="whether a reward charges the mean cost or that of the job"
+    )
+
+
+class Surge(Strict):
+    """A stretch of epochs with more, or less, demand.
+
+    >>> Surge(first=10, last=20, factor=3.0).factor
+    3.0
+    """
+
+    first: int = Field(ge=0, description="first epoch of the surge, from 0")
+    last: int = Field(ge=0, description="last epoch of the surge")
+    factor: Amount = Field(description="demand over what it would be")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Surge:
+        if self.last < self.first:
+            raise complaint(f"last {self.last} lies before first {self.first}")
+        return self
+
+
+class Demand(Strict):
+    """When queries arrive, and what they are worth to those who ask.
+
+    >>> Demand(arrivals="poisson").elasticity
+    0.0
+    """
+
+    arrivals: Literal["fixed", "poisson", "diurnal", "bursty"] = Field(
+        default="fixed", description="evenly spaced, or at random, at a rate that may vary"
+    )
+    amplitude: Share = Field(default=0.5, description="swing of the rate over a day (diurnal)")
+    peak_hour: float = Field(default=14.0, ge=0, lt=24, description="hour of the peak (diurnal)")
+    burst_factor: float = Field(
+        default=4.0, ge=1, description="rate in a burst over the rate outside it (bursty)"
+    )
+    burst_share: float = Field(
+        default=0.1, gt=0, lt=1, description="share of the time in a burst (bursty)"
+    )
+    burst_minutes: Positive = Field(default=10.0, description="mean length of a burst (bursty)")
+    elasticity: Amount = Field(
+        default=0.0, le=10, description="demand falls as (fee / first fee) ** -elasticity"
+    )
+    value: Amount = Field(
+        default=0.0, description="tokens that a perfect answer is worth to its user (welfare)"
+    )
+    surge: Surge | None = Field(default=None, description="a stretch of other demand")
+    tasks_end: Shares | None = Field(
+        default=None, description="share per task in the last epoch; linear in between"
+    )
+
+
+class Service(Strict):
+    """How many jobs an inference node takes at a time, and how long a query waits.
+
+    >>> Service().capacity
+    1
+    """
+
+    capacity: int = Field(
+        default=1, ge=1, le=1024, description="jobs an inference node works on at a time"
+    )
+    patience_s: Positive | None = Field(
+        default=None, description="a query that would wait longer is dropped; default: it waits"
+    )
+    temperature: Positive = Field(
+        default=0.1, description="of schedule trust_softmax: weight exp(reputation / temperature)"
+    )
+    memory: Share = Field(
+        default=0.2, description="weight of the last epoch in a node's reputation"
+    )
+
+
+class Payment(Strict):
+    """Where the tokens come from that nodes are paid.
+
+    >>> Payment(scheme="pool", pool=100.0, decay=0.99).fee
+    0.0
+    """
+
+    scheme: Literal["per_round", "pool"] = Field(
+        default="per_round",
+        description="rewards are tokens, or points that share an epoch's pool pro rata",
+    )
+    pool: Amount = Field(default=0.0, description="tokens minted for the pool in the first epoch")
+    decay: float = Field(
+        default=1.0, gt=0, le=1, description="minted in an epoch over the epoch before"
+    )
+    evaluator_share: Share = Field(default=0.3, description="share of the pool for evaluator nodes")
+    fee: Amount = Field(default=0.0, description="tokens a user pays for a query that is served")
+    latency_penalty: Share = Field(
+        default=0.0, description="most that is added to the fee for fast service, as a share"
+    )
+    network_share: Share = Field(default=0.0, description="share of fees kept by the network")
+    treasury_share: Share = Field(default=0.0, description="share of fees kept by the treasury")
+
+    @model_validator(mode="after")
+    def _skims(self) -> Payment:
+        both = self.network_share + self.treasury_share
+        if both > 1.0:
+            raise complaint(f"network_share + treasury_share is {both:g}, more than all fees")
+        return self
+
+
+class Preference(Strict):
+    """Users who want quality against users who want low cost, and how their mix moves.
+
+    >>> Preference(start=0.5, end=0.8).end
+    0.8
+    """
+
+    start: Share = Field(description="share of users who want quality, first epoch")
+    end: Share = Field(description="the same in the last epoch; linear in between")
+
+
+class Controller(Strict):
+    """A coefficient that follows utilisation, as fee markets do.
+
+    >>> Controller(move="fee", target=0.5).step
+    0.125
+    """
+
+    move: Literal[
+        "alpha_inference", "beta_inference", "alpha_evaluator", "beta_evaluator", "fee"
+    ] = Field(description="what is moved")
+    target: float = Field(default=0.5, gt=0, le=1, description="utilisation aimed at")
+    zone: Share = Field(
+        default=0.0, description="distance from the target below which nothing moves"
+    )
+    step: float = Field(
+        default=0.125,
+        ge=-1,
+        le=1,
+        description="largest relative change in an epoch; negative: against utilisation",
+    )
+    minimum: Amount = Field(default=0.0, description="the value is kept at or above this")
+    maximum: Amount = Field(default=10.0, description="and at or below this")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Controller:
+        if self.maximum < self.minimum:
+            raise complaint(f"maximum {self.maximum:g} lies below minimum {self.minimum:g}")
+        return self
+
+
+class Slashing(Strict):
+    """What costs a node part of its bond, and how much.
+
+    >>> Slashing(deviation=0.3).form
+    'linear'
+    """
+
+    form: Literal["linear", "tiered", "correlated"] = Field(
+        default="linear",
+        description="share of the bond lost: rate x severity; a step of it; or more, the more "
+        "nodes fail together",
+    )
+    rate: Share = Field(default=0.1, description="share of the bond lost at severity 1")
+    deviation: Share | None = Field(
+        default=None,
+        description="evaluators: mean distance from consensus / 10 in an epoch above which they "
+        "are slashed; default: never",
+    )
+    gold: Share | None = Field(
+        default=None,
+        description="evaluators: share of planted records scored wrongly above which they are "
+        "slashed; default: never",
+    )
+    gold_tolerance: Share = Field(
+        default=0.3, description="distance from truth / 10 that counts as wrong"
+    )
+    downtime: Share | None = Field(
+        default=None,
+        description="inference nodes: share of an epoch down above which they are slashed",
+    )
+    correlation: Amount = Field(
+        default=3.0, description="correlated: factor on the share of nodes that fail together"
+    )
+    goes_to: Literal["burned", "treasury", "redistributed"] = Field(
+        default="burned", description="where slashed tokens go"
+    )
+
+
+class Stake(Strict):
+    """What nodes lock away, and what may happen to it.
+
+    >>> Stake(bond=100.0).unbonding_epochs
+    0
+    """
+
+    bond: Amount = Field(default=0.0, description="tokens a new node locks, times its stake")
+    unbonding_epochs: int = Field(
+        default=0, ge=0, le=10_000, description="epochs until the bond of a node that left is free"
+    )
+    capital_rate: Amount = Field(
+        default=0.0, le=1, description="what locked tokens would have earned elsewhere, per epoch"
+    )
+    eject_below: Share = Field(
+        default=0.0, description="a node whose bond falls below this share of what it put up leaves"
+    )
+    sampling: Literal["uniform", "stake", "trust"] = Field(
+        default="uniform", description="the chance of a seat in a committee"
+    )
+    slashing: Slashing = Field(default=Slashing(), description="what costs part of a bond")
+
+
+class Audits(Strict):
+    """Random checks of the costs that inference nodes report.
+
+    >>> Audits(rate=0.1, slash=5.0).forfeit
+    True
+    """
+
+    rate: Share = Field(default=0.0, description="p, chance that a node is audited in an epoch")
+    slash: Amount = Field(
+        default=0.0, description="S, tokens of bond lost for a false report that is found"
+    )
+    forfeit: bool = Field(
+        default=True, description="whether F, the epoch's reward, is lost as well"
+    )
+    commit_reveal: bool = Field(
+        default=True,
+        description="reports are sealed until all are in; if not, those who misreport undercut "
+        "the cheapest honest report",
+    )
+
+
+class Options(Strict):
+    """What nodes that adapt can choose from, besides what is in play.
+
+    >>> Options(hardware=("h100_sxm",)).hardware
+    ('h100_sxm',)
+    """
+
+    inference: Annotated[tuple[Behaviour, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="behaviours of inference nodes"
+    )
+    evaluator: Annotated[tuple[Behaviour, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="behaviours of evaluator nodes"
+    )
+    hardware: Annotated[tuple[Label, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="hardware that inference nodes may change to"
+    )
+    models: Annotated[tuple[Label, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="models that inference nodes may change to"
+    )
+
+
+class Economy(Strict):
+    """Epochs, at whose ends nodes are paid, slashed, and decide.
+
+    >>> Economy(epochs=10).epoch_hours
+    1.0
+    """
+
+    epochs: int = Field(
+        default=1, ge=1, le=MAX_EPOCHS, description="epochs that share the rounds equally"
+    )
+    epoch_hours: Positive = Field(default=1.0, le=87_600, description="length of an epoch in hours")
+    cost: Cost = Field(default=Cost(), description="what a job costs")
+    regions: dict[Label, Amount] = Field(
+        default_factory=dict, description="USD/MWh by region, before those that ship"
+    )
+    latency: Latency = Field(default=Latency(), description="how service times vary")
+    demand: Demand = Field(default=Demand(), description="when queries arrive")
+    service: Service = Field(default=Service(), description="capacity, queues and routing")
+    payment: Payment = Field(default=Payment(), description="where rewards come from")
+    controllers: Annotated[tuple[Controller, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="coefficients that follow utilisation"
+    )
+    preference: Preference | None = Field(
+        default=None,
+        description="mix of users: alpha_F scales with the share that wants quality, beta_F with "
+        "the rest",
+    )
+    stake: Stake = Field(default=Stake(), description="bonds and slashing")
+    audits: Audits = Field(default=Audits(), description="checks of reported costs")
+    options: Options = Field(default=Options(), description="what adapting nodes choose from")
+    adaptation: Annotated[tuple[Adaptation, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="how nodes decide at the end of an epoch, in this order"
+    )
