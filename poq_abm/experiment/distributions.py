@@ -57,11 +57,7 @@ def distribution_measures(game: Game, memory: Memory) -> dict[str, float]:
 
     They are missing in a plain game, whose rounds are not counted.
     """
-    rules = game.rules
-    ranges = {
-        "inference": (-rules.beta_inference, rules.alpha_inference),
-        "evaluator": (-rules.beta_evaluator, rules.alpha_evaluator),
-    }
+    ranges = dict(zip(("inference", "evaluator"), memory.reward_ranges.tolist(), strict=True))
     measures = {"spearman": math.nan if game.plain else spearman_of_grid(memory.grid)}
     for kind in Kind:
         name = kind.name.lower()

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from poq_abm.experiment.adversaries import total
 from poq_abm.experiment.distributions import QUANTILES
-from poq_abm.mechanism.rewards import evaluator_reward, inference_reward
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
 from poq_abm.network.population import Population
@@ -244,14 +243,7 @@ def _agreement(network: NDArray[np.float64], rounds: int) -> dict[str, NDArray[n
 
 def _anchors(game: Game) -> NDArray[np.float64]:
     """Return the constant about which each node's second moment was taken."""
-    rules = game.rules
-    alpha_f, beta_f = rules.alpha_inference, rules.beta_inference
-    alpha_m, beta_m = rules.alpha_evaluator, rules.beta_evaluator
-    costs_f, costs_m = game.nodes.inference_cost, game.nodes.evaluator_cost
-    return np.array(
-        [inference_reward(alpha_f, beta_f, MID_SCALE, cost) for cost in costs_f]
-        + [evaluator_reward(alpha_m, beta_m, 1.0, cost) for cost in costs_m]
-    )
+    return np.concatenate([game.nodes.inference_anchor, game.nodes.evaluator_anchor])
 
 
 def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from poq_abm.mechanism.aggregation import Aggregation, aggregate, weighs_by_trust
 from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
-from poq_abm.mechanism.rewards import SCORE_SCALE, closeness, evaluator_reward, inference_reward
+from poq_abm.mechanism.rewards import SCORE_SCALE, closeness, evaluator_reward, family_reward
 from poq_abm.mechanism.schedule import Slot
 from poq_abm.network.columns import Ploy, Trait
 from poq_abm.network.conduct import find_habits
 from poq_abm.network.desk import draw_ahead, draw_whims, open_desk
 from poq_abm.network.game import refuse_report
-from poq_abm.network.ledger import MID_SCALE, Column, credit, observe
+from poq_abm.network.ledger import Column, credit, observe
 from poq_abm.network.memory import State
 from poq_abm.network.moves import close_round, count_rounds, measure, member_report
 
@@ -111,10 +111,17 @@ class InferenceNode(Node):
 
     def receive(self, consensus: float, truth: float) -> float:
         """Take the reward for an answer into the node's account and return it."""
-        rules = self.model.game.rules
-        alpha, beta = rules.alpha_inference, rules.beta_inference
-        reward = inference_reward(alpha, beta, consensus, self.cost)
-        anchor = inference_reward(alpha, beta, MID_SCALE, self.cost)
+        game = self.model.game
+        reward = family_reward(
+            game.rules.reward_family,
+            game.rules.reward_parameter,
+            game.tables.task_weight[self.model.scheduler.task],
+            game.rules.alpha_inference,
+            game.rules.beta_inference,
+            consensus,
+            self.cost,
+        )
+        anchor = game.nodes.inference_anchor[self.index]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, 0.0)
         return reward
@@ -192,7 +199,7 @@ class EvaluatorNode(Node):
         rules = self.model.game.rules
         alpha, beta = rules.alpha_evaluator, rules.beta_evaluator
         reward = evaluator_reward(alpha, beta, near, self.cost)
-        anchor = evaluator_reward(alpha, beta, 1.0, self.cost)
+        anchor = self.model.game.nodes.evaluator_anchor[self.number]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, near)
         return reward
@@ -209,12 +216,14 @@ class Scheduler(mesa.Agent):
         self.habits = find_habits(model.game.conduct)
         self._drawn = range(0)  # the rounds whose draws lie on the desk
         self.drawn_at = 0  # column of the desk in which the draws of the round played stand
+        self.task = 0  # of the round that is played
         self.column = 0  # of the trust table, for the task of the round that is played
 
     def step(self) -> Round:
         """Play one round and return it."""
         model = self.model
         task, record, node, committee = self._draw(model.rounds_played)
+        self.task = task
         self.column = int(model.game.tables.trust_task[task])
         answer = model.inference_nodes[node].answer(record)
         evaluators = [model.evaluator_nodes[member] for member in committee]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Conduct", "Habits", "Nodes", "Ploy", "Rules", "Tables", "Trait"]
+__all__ = ["Conduct", "Habits", "Nodes", "Orders", "Ploy", "Rules", "Tables", "Trait"]
 
 
 class Rules(NamedTuple):
@@ -19,6 +19,8 @@ class Rules(NamedTuple):
     aggregation: int
     aggregation_parameter: float  #: tau, huber_bend, mad_cutoff or kappa, as the rule has it
     reference: int
+    reward_family: int
+    reward_parameter: float  #: exponent or threshold, as the family has it
     alpha_inference: float
     beta_inference: float
     alpha_evaluator: float
@@ -43,6 +45,7 @@ class Tables(NamedTuple):
     agreed: NDArray[np.float64]  #: (records, models) mean of all evaluator models' scores
     gold: NDArray[np.bool_]  #: (records,) planted benchmarks, whose truth the operator knows
     trust_task: NDArray[np.int64]  #: column of the trust table that each task in play uses
+    task_weight: NDArray[np.float64]  #: factor on alpha by task in play (reward task_weighted)
 
 
 class Trait(IntEnum):
@@ -101,3 +104,19 @@ class Nodes(NamedTuple):
     evaluator_cost: NDArray[np.float64]  #: (M,) in [0, 1]
     limits: NDArray[np.uint64]  #: (F,) cumulative schedule weights on the scale of a word
     stake: NDArray[np.float64]  #: (M,) stake, for the rules that weigh by it
+    #: constants about which second moments of rewards are taken; they stay as coefficients move
+    inference_anchor: NDArray[np.float64]  #: (F,)
+    evaluator_anchor: NDArray[np.float64]  #: (M,)
+
+
+class Orders(NamedTuple):
+    """Rounds whose draws were made elsewhere, by a scheduler that knows queues, stakes and money.
+
+    A round without a node is a query that was dropped: nobody plays it and nobody is paid.
+    """
+
+    task: NDArray[np.int32]  #: (rounds,)
+    record: NDArray[np.int32]  #: (rounds,)
+    node: NDArray[np.int32]  #: (rounds,) inference node; -1 for nobody
+    committee: NDArray[np.int32]  #: (rounds, K) evaluator indices in [0, M)
+    cost_factor: NDArray[np.float64]  #: (rounds,) cost charged over the node's cost

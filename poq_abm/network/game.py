@@ -13,6 +13,7 @@ from poq_abm.behaviour.base import Behaviour
 from poq_abm.errors import InputError
 from poq_abm.mechanism.aggregation import Aggregation, weighs_by_trust
 from poq_abm.mechanism.reference import Reference
+from poq_abm.mechanism.rewards import RewardFamily, evaluator_reward, inference_reward
 from poq_abm.mechanism.schedule import Schedule, thresholds
 from poq_abm.mechanism.trust import TrustReference, TrustUpdate
 from poq_abm.network.columns import Conduct, Nodes, Rules, Tables
@@ -23,12 +24,14 @@ from poq_abm.network.conduct import (
     plugins,
     reported_cost,
 )
+from poq_abm.network.ledger import MID_SCALE
 from poq_abm.network.population import Population, build_population
 from poq_abm.streams import Purpose, uniform
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
+    from poq_abm.scenario.mechanism import Reward
 
 __all__ = ["Game", "build_game", "refuse_report"]
 
@@ -39,6 +42,10 @@ _PARAMETERS = {
     Aggregation.HUBER: "huber_bend",
     Aggregation.MAD_FILTER: "mad_cutoff",
     Aggregation.STAKE_MEDIAN: "kappa",
+}
+_FAMILY_PARAMETERS = {
+    RewardFamily.CONVEX_COST: "exponent",
+    RewardFamily.THRESHOLD: "threshold",
 }
 
 
@@ -100,7 +107,7 @@ def build_game(scenario: Scenario, profile: Profile) -> Game:
     return Game(
         rules=rules,
         tables=_tables(scenario, profile, codes, np.array(list(shares.values()))),
-        nodes=_nodes(population, profile),
+        nodes=_nodes(population, profile, rules),
         conduct=conduct,
         population=population,
         tasks=tuple(shares),
@@ -115,12 +122,16 @@ def _rules(scenario: Scenario) -> Rules:
     aggregation = Aggregation[mechanism.aggregation.upper()]
     parameter = _PARAMETERS.get(aggregation)
     trust = mechanism.trust
+    family = RewardFamily[mechanism.reward.family.upper()]
     return Rules(
-        schedule=int(Schedule[scenario.schedule.upper()]),
+        # Schedules beyond these look at queues, prices or stakes: the economy's scheduler has them.
+        schedule=int(Schedule.__members__.get(scenario.schedule.upper(), Schedule.UNIFORM)),
         committee_size=mechanism.committee_size,
         aggregation=int(aggregation),
         aggregation_parameter=float(getattr(mechanism, parameter)) if parameter else 0.0,
         reference=int(Reference[mechanism.reference.upper()]),
+        reward_family=int(family),
+        reward_parameter=float(getattr(mechanism.reward, _FAMILY_PARAMETERS.get(family, ""), 0.0)),
         alpha_inference=float(mechanism.alpha_inference),
         beta_inference=float(mechanism.beta_inference),
         alpha_evaluator=float(mechanism.alpha_evaluator),
@@ -150,7 +161,13 @@ def _tables(
         agreed=profile.scores.mean(axis=2),
         gold=_gold(len(profile.records), trust.gold_share, scenario.seed, trust.update),
         trust_task=np.arange(codes.size) if trust.per_task else np.zeros(codes.size, np.int64),
+        task_weight=_task_weights(scenario.mechanism.reward, [profile.tasks[c] for c in codes]),
     )
+
+
+def _task_weights(reward: Reward, tasks: list[str]) -> NDArray[np.float64]:
+    weighted = reward.family == "task_weighted"
+    return np.array([reward.task_weights.get(task, 1.0) if weighted else 1.0 for task in tasks])
 
 
 def _gold(records: int, share: float, seed: int, update: str) -> NDArray[np.bool_]:
@@ -161,17 +178,26 @@ def _gold(records: int, share: float, seed: int, update: str) -> NDArray[np.bool
     return np.array(draws) < share
 
 
-def _nodes(population: Population, profile: Profile) -> Nodes:
+def _nodes(population: Population, profile: Profile, rules: Rules) -> Nodes:
     inference = population.role_is("inference")
     evaluators = population.role_is("evaluator")
     scorers = {model: i for i, model in enumerate(profile.evaluators)}
     evaluator = population.node_values([scorers.get(g.model, -1) for g in population.groups])
     stake = np.array([group.stake for group in population.groups])[population.group]
+    costs, evaluator_costs = reported_cost(population), population.cost[evaluators]
+    alpha_f, beta_f = rules.alpha_inference, rules.beta_inference
+    alpha_m, beta_m = rules.alpha_evaluator, rules.beta_evaluator
     return Nodes(
         model=model_really_run(population, profile.models),
         evaluator=evaluator[evaluators],
-        inference_cost=reported_cost(population),
-        evaluator_cost=population.cost[evaluators],
+        inference_cost=costs,
+        evaluator_cost=evaluator_costs,
+        inference_anchor=np.array(
+            [inference_reward(alpha_f, beta_f, MID_SCALE, cost) for cost in costs]
+        ),
+        evaluator_anchor=np.array(
+            [evaluator_reward(alpha_m, beta_m, 1.0, cost) for cost in evaluator_costs]
+        ),
         limits=thresholds(population.weight[inference]),
         stake=stake[evaluators],
     )

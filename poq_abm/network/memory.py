@@ -43,6 +43,7 @@ class Memory(NamedTuple):
     trust_log: NDArray[np.float64]  #: (entries, M, 1 or tasks) weights at every interval
     grid: NDArray[np.int64]  #: (cells, cells) rounds by consensus and truth
     reward_counts: NDArray[np.int64]  #: (4, cells) rewards by :class:`poq_abm.network.tally.Kind`
+    reward_ranges: NDArray[np.float64]  #: (2, 2) lowest and highest: inference, evaluators
     reward_scales: NDArray[np.float64]  #: (2,) cells a token spans: inference, evaluators
 
 
@@ -59,6 +60,12 @@ def open_memory(
         if spread > 0.0:
             z = normal(seed, replication, Purpose.NODE_BIAS, 0, node)
             state[node, State.BIAS] = spread * z
+    ranges = np.array(
+        [
+            [-rules.beta_inference, rules.alpha_inference * tables.task_weight.max()],
+            [-rules.beta_evaluator, rules.alpha_evaluator],
+        ]
+    )
     return Memory(
         trust=np.full((evaluators, columns), rules.trust_start),
         state=state,
@@ -66,10 +73,8 @@ def open_memory(
         trust_log=np.empty((entries, evaluators, columns)),
         grid=np.zeros((GRID_CELLS, GRID_CELLS), np.int64),
         reward_counts=np.zeros((len(Kind), REWARD_CELLS), np.int64),
+        reward_ranges=ranges,
         reward_scales=np.array(
-            [
-                reward_scale(REWARD_CELLS, rules.alpha_inference, rules.beta_inference),
-                reward_scale(REWARD_CELLS, rules.alpha_evaluator, rules.beta_evaluator),
-            ]
+            [reward_scale(REWARD_CELLS, low, high) for low, high in ranges.tolist()]
         ),
     )

@@ -21,7 +21,7 @@ from poq_abm.mechanism.trust import (
     typical_deviation,
     update_weight,
 )
-from poq_abm.network.columns import Conduct, Habits, Ploy, Rules, Trait
+from poq_abm.network.columns import Conduct, Habits, Orders, Ploy, Rules, Trait
 from poq_abm.network.desk import Desk
 from poq_abm.network.memory import Counter, Memory, State
 from poq_abm.network.tally import Kind, count_pair, count_reward
@@ -165,23 +165,34 @@ def report_all(
 
 @compiled_loop
 def count_rounds(
-    first: int, last: int, rules: Rules, desk: Desk, conduct: Conduct, memory: Memory
+    first: int,
+    last: int,
+    rules: Rules,
+    desk: Desk,
+    conduct: Conduct,
+    memory: Memory,
+    first_row: int = 0,
+    orders: Orders | None = None,
 ) -> None:
     """Count consensus, truth, rewards and malicious majorities of the desk's columns in a range.
 
     Many rounds at a time: a loop that does nothing else keeps its few addresses in registers.
     """
     counts, scales, majorities = memory.reward_counts, memory.reward_scales, 0
+    low_inference, low_evaluator = memory.reward_ranges[0, 0], memory.reward_ranges[1, 0]
     for t in range(first, last):
+        if orders is not None:  # noqa: SIM102  (pruned where None)
+            if orders.node[first_row + t] < 0:
+                continue
         count_pair(memory.grid, desk.consensus[t], desk.truth[t])
         deviates = int(conduct.inference[np.uint64(desk.draws[Slot.NODE, t]), Ploy.DEVIATES])
         kind = Kind.HONEST_INFERENCE + deviates
-        count_reward(counts, kind, desk.paid[t], rules.beta_inference, scales[0])
+        count_reward(counts, kind, desk.paid[t], low_inference, scales[0])
         malicious = 0
         for k in range(rules.committee_size):
             lies = int(conduct.evaluators[np.uint64(desk.seated[t, k]), Trait.MALICIOUS])
             kind = Kind.HONEST_EVALUATOR + lies
-            count_reward(counts, kind, desk.rewards[t, k], rules.beta_evaluator, scales[1])
+            count_reward(counts, kind, desk.rewards[t, k], low_evaluator, scales[1])
             malicious += lies
         majorities += int(2 * malicious > rules.committee_size)
     memory.counters[Counter.MAJORITY] += majorities

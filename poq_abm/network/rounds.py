@@ -11,15 +11,14 @@ from poq_abm.jit import compiled, compiled_loop
 from poq_abm.mechanism.aggregation import Aggregation, aggregate, weighs_by_trust
 from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.reference import reference_score
-from poq_abm.mechanism.rewards import closeness, evaluator_reward, inference_reward
+from poq_abm.mechanism.rewards import closeness, evaluator_reward, family_reward
 from poq_abm.mechanism.schedule import Slot
-from poq_abm.network.columns import Conduct, Habits, Nodes, Ploy, Rules, Tables
+from poq_abm.network.columns import Conduct, Habits, Nodes, Orders, Ploy, Rules, Tables
 from poq_abm.network.conduct import find_habits
 from poq_abm.network.desk import Desk, draw_ahead, draw_whims
 from poq_abm.network.game import Game, refuse_report
 from poq_abm.network.ledger import (
     BLOCK_ROUNDS,
-    MID_SCALE,
     ROW,
     Ledger,
     clear,
@@ -51,11 +50,26 @@ def _weigh(column: int, rules: Rules, nodes: Nodes, desk: Desk, memory: Memory |
 
 @compiled
 def _pay_inference(
-    node: int, consensus: float, truth: float, rules: Rules, nodes: Nodes, ledger: Ledger
+    node: int,
+    task: int,
+    cost: float,
+    consensus: float,
+    truth: float,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    ledger: Ledger,
 ) -> float:
-    alpha, beta, cost = rules.alpha_inference, rules.beta_inference, nodes.inference_cost[node]
-    reward = inference_reward(alpha, beta, consensus, cost)
-    anchor = inference_reward(alpha, beta, MID_SCALE, cost)
+    reward = family_reward(
+        rules.reward_family,
+        rules.reward_parameter,
+        tables.task_weight[task],
+        rules.alpha_inference,
+        rules.beta_inference,
+        consensus,
+        cost,
+    )
+    anchor = nodes.inference_anchor[node]
     credit(ledger.node_block, node, reward, anchor, consensus, truth, 0.0)
     return reward
 
@@ -88,10 +102,30 @@ def _pay_member(
     near = closeness(desk.scores[k], against)
     alpha, beta, cost = rules.alpha_evaluator, rules.beta_evaluator, nodes.evaluator_cost[member]
     reward = evaluator_reward(alpha, beta, near, cost)
-    anchor = evaluator_reward(alpha, beta, 1.0, cost)
+    anchor = nodes.evaluator_anchor[member]
     place = nodes.model.size + member
     credit(ledger.node_block, place, reward, anchor, consensus, truth, near)
     return reward
+
+
+@compiled
+def _seat(row: int, t: int, orders: Orders | None, desk: Desk) -> None:
+    """Put the members of the round's committee on the desk."""
+    if orders is None:
+        seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
+    else:
+        for k in range(desk.committee.size):
+            desk.committee[k] = orders.committee[row, k]
+
+
+@compiled_loop
+def _take_orders(first_row: int, rounds: int, orders: Orders, desk: Desk) -> None:
+    """Put what was drawn elsewhere where a round looks for its draws."""
+    for t in range(rounds):
+        row = first_row + t
+        desk.draws[Slot.TASK, t] = orders.task[row]
+        desk.draws[Slot.RECORD, t] = orders.record[row]
+        desk.draws[Slot.NODE, t] = orders.node[row]
 
 
 @compiled
@@ -111,12 +145,17 @@ def _play_round(
     habits: Habits | None,
     trace: Trace | None,
     plugin: Plugin | None,
+    orders: Orders | None,
 ) -> None:
     """Play the round whose draws stand in column ``t`` of the desk, into ``row`` of the trace."""
     count = rules.committee_size
+    if orders is not None and trace is not None:  # noqa: SIM102  (pruned where None)
+        if orders.node[row] < 0:
+            trace.node[row] = -1
+            return
     task = int(desk.draws[Slot.TASK, t])
     record, node = int(desk.draws[Slot.RECORD, t]), int(desk.draws[Slot.NODE, t])
-    seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
+    _seat(row, t, orders, desk)
     model, column = nodes.model[node], tables.trust_task[task]
     for k in range(count):
         desk.scores[k] = tables.scores[record, model, nodes.evaluator[desk.committee[k]]]
@@ -137,7 +176,10 @@ def _play_round(
         desk.ordered,
         desk.carried,
     )
-    reward = _pay_inference(node, consensus, truth, rules, nodes, ledger)
+    cost = nodes.inference_cost[node]
+    if orders is not None:
+        cost = cost * orders.cost_factor[row]
+    reward = _pay_inference(node, task, cost, consensus, truth, rules, tables, nodes, ledger)
     observe(ledger.network_block, consensus, truth)
     if trace is not None:
         trace.task[row] = task
@@ -176,19 +218,25 @@ def play_rounds(
     memory: Memory | None,
     trace: Trace | None,
     plugin: Plugin | None,
+    orders: Orders | None = None,
 ) -> None:
     """Play rounds ``first`` to ``last - 1`` into the ledger and memory, and into the trace if any.
 
     Algorithm 1 of arXiv 2512.16317, round by round: draw a record, a node and a committee; collect
     the scores; form the consensus; pay the node and every member. Without ``conduct`` and
     ``memory`` everybody is honest and nobody learns; that loop is compiled apart, and is quicker.
+    With ``orders``, whose rows belong to these rounds, tasks, records, nodes and committees are as
+    ordered instead of drawn.
     """
     batch = desk.draws.shape[1]
     start = first
     habits = None if conduct is None else find_habits(conduct)
     while start < last:
         stop = min(last, (start // batch + 1) * batch)
-        draw_ahead(start, seed, replication, rules, tables, nodes, desk)
+        if orders is None:
+            draw_ahead(start, seed, replication, rules, tables, nodes, desk)
+        else:
+            _take_orders(start - first, stop - start, orders, desk)
         if habits is not None:
             draw_whims(start, seed, replication, habits, desk)
         for round_ in range(start, stop):
@@ -208,12 +256,13 @@ def play_rounds(
                 habits,
                 trace,
                 plugin,
+                orders,
             )
             if plugin is not None and memory is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
         if conduct is not None and memory is not None:
-            count_rounds(0, stop - start, rules, desk, conduct, memory)
+            count_rounds(0, stop - start, rules, desk, conduct, memory, start - first, orders)
         if stop % BLOCK_ROUNDS == 0:
             fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
         start = stop
@@ -251,6 +300,7 @@ def play_replications(
             nodes,
             desk,
             ledger,
+            None,
             None,
             None,
             None,

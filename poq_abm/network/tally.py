@@ -13,7 +13,7 @@ from poq_abm.mechanism.rewards import SCORE_SCALE
 __all__ = ["GRID_CELLS", "REWARD_CELLS", "Kind", "count_pair", "count_reward", "reward_scale"]
 
 GRID_CELLS = 128  # per axis: a cell is 0.08 points wide
-REWARD_CELLS = 1024  # over [-beta, alpha]
+REWARD_CELLS = 1024  # over the range of rewards
 
 
 class Kind(IntEnum):
@@ -43,19 +43,19 @@ def count_pair(grid: NDArray[np.int64], consensus: float, truth: float) -> None:
     grid[_cell(consensus * scale, cells), _cell(truth * scale, cells)] += 1
 
 
-def reward_scale(cells: int, alpha: float, beta: float) -> float:
+def reward_scale(cells: int, low: float, high: float) -> float:
     """Return how many cells of the histogram one token spans; 0 where nothing can vary.
 
-    >>> reward_scale(100, 1.5, 0.5)
+    >>> reward_scale(100, -0.5, 1.5)
     50.0
     """
-    return cells / (alpha + beta) if alpha + beta > 0.0 else 0.0
+    return cells / (high - low) if high > low else 0.0
 
 
 @compiled
 def count_reward(
-    counts: NDArray[np.int64], kind: int, reward: float, beta: float, scale: float
+    counts: NDArray[np.int64], kind: int, reward: float, low: float, scale: float
 ) -> None:
-    """Count one reward in the histogram of its kind, over [-beta, alpha]."""
-    cell = _cell((reward + beta) * scale, counts.shape[1])
+    """Count one reward in the histogram of its kind, whose range begins at ``low``."""
+    cell = _cell((reward - low) * scale, counts.shape[1])
     counts[np.uint64(kind), np.uint64(cell)] += 1

@@ -72,6 +72,8 @@ def test_defaults() -> None:
         "model": "sts_stsb",
         "count": 1,
         "hardware": None,
+        "region": None,
+        "active": None,
         "behaviour": {"name": "honest"},
         "bias_sd": 0.0,
         "noise_sd": 0.0,
