@@ -35,7 +35,7 @@ def gini(amounts: ArrayLike) -> float:
         return float("nan")
     count = shares.size
     ranks = 2.0 * np.arange(1, count + 1) - count - 1.0
-    return float(max(0.0, np.sort(shares) @ ranks / count))
+    return max(0.0, float(np.sort(shares) @ ranks) / count)
 
 
 def lorenz(amounts: ArrayLike) -> tuple[Array, Array]:
@@ -72,7 +72,7 @@ def theil(amounts: ArrayLike) -> float:
     if shares.size == 0:
         return float("nan")
     ratios = shares[shares > 0.0] * shares.size
-    return float(max(0.0, np.sum(ratios * np.log(ratios)) / shares.size))
+    return max(0.0, float(np.sum(ratios * np.log(ratios))) / shares.size)
 
 
 def hhi(amounts: ArrayLike) -> float:
@@ -121,5 +121,7 @@ def _shares(amounts: ArrayLike) -> Array:
         )
     if values.size == 0 or values.max() == 0.0:
         return np.empty(0)
-    scaled = values / values.max()  # no sum of huge or tiny amounts leaves the range of a double
-    return scaled / scaled.sum()
+    scaled: Array = (
+        values / values.max()
+    )  # no sum of huge or tiny amounts leaves the range of a double
+    return scaled / float(scaled.sum())
