@@ -20,7 +20,7 @@ from poq_abm.cli.options import (
 if TYPE_CHECKING:
     from poq_abm.experiment.plan import Plan
 
-__all__ = ["plan"]
+__all__ = ["estimated_lines", "plan"]
 
 _MOST_TREATMENTS = 20
 
@@ -79,7 +79,15 @@ def _contents(plan: Plan, most: int) -> list[str]:
     lines += [f"  {treatment.id}" for treatment in plan.treatments[:most]]
     if count > most:
         lines.append(f"  ... and {count - most:,} more; --all lists them")
-    return lines
+    return [*lines, *estimated_lines(plan)]
+
+
+def estimated_lines(plan: Plan) -> list[str]:
+    """Return a line on every latency that is estimated, not measured."""
+    return [
+        f"estimated, not measured: {model} on {hardware} takes {ms:,.1f} ms"
+        for (model, hardware), ms in plan.estimated().items()
+    ]
 
 
 def _size(count: float) -> str:

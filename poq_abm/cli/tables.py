@@ -44,6 +44,8 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
         console.print(
             f"{len(groups) - MOST_TREATMENTS} more treatments: Results.summary() has them all."
         )
+    if (summary["latency_source"] == "estimated").any():
+        console.print("* estimated: not measured on this hardware (docs/hardware.md).")
     if int(summary["replications"].min()) < 2:
         console.print("One replication: no interval can be given.")
 
@@ -57,7 +59,7 @@ def _cells(row: dict[str, object], swept: bool) -> list[str]:
         f"{row['nodes']:,}",
         _number(row["reward_mean"], 4),
         _interval(row["reward_low"], row["reward_high"], 4),
-        _number(row["latency_ms"], 1),
+        _number(row["latency_ms"], 1) + ("*" if row["latency_source"] == "estimated" else ""),
         _number(row["cost"], 3),
         f"{row['jobs_mean']:,.0f}",
     ]

@@ -24,6 +24,7 @@ SUMMARISED = (
     "reward_total",
     "cost",
     "latency_ms",
+    "latency_source",
 )
 
 
@@ -68,6 +69,7 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
         reward_total=("reward_total", "sum"),
         cost=("cost", "first"),
         latency_ms=("latency_ms", "first"),
+        latency_source=("latency_source", "first"),
     )
     jobs = by_replication["jobs"].to_numpy(dtype=np.float64)
     reward = np.full(jobs.size, np.nan)
@@ -92,6 +94,7 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
                 "reward_high": high,
                 "cost": float(group["cost"].iloc[0]),
                 "latency_ms": float(group["latency_ms"].iloc[0]),
+                "latency_source": str(group["latency_source"].iloc[0]),
             }
         )
     return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from poq_abm.experiment.tables import REPLICATIONS, SCHEMAS
 from poq_abm.experiment.twins import Twins
 from poq_abm.network.checking import SYNTHETIC, check_playable, profile_of
 from poq_abm.network.game import Game, build_game
-from poq_abm.profile import Profile
+from poq_abm.profile import Profile, latency_of
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["RESULTS_VERSION", "Plan"]
 
 #: raised whenever the same configuration would give other numbers or other columns
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 
 #: a chunk takes a worker about a fifth of a second, ten times as long with the agents
 MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}
@@ -94,6 +94,23 @@ class Plan:
     def game(self, treatment: int) -> Game:
         """Build the game of one treatment."""
         return build_game(self.treatments[treatment].scenario, self.profile(treatment))
+
+    def estimated(self) -> dict[tuple[str, str], float]:
+        """Return the latencies in ms that nobody measured, by (model, hardware), first met first."""
+        found: dict[tuple[str, str], float] = {}
+        seen: set[tuple[int, str]] = set()  # treatments share the populations no axis touches
+        for index, treatment in enumerate(self.treatments):
+            people = treatment.scenario.population
+            key = (id(people), _source(treatment.scenario))
+            if key not in seen:
+                seen.add(key)
+                profile = self.profile(index)
+                for group in (*people.inference, *people.evaluators):
+                    if group.hardware is not None and group.count > 0:
+                        latency = latency_of(profile, group.model, group.hardware)
+                        if latency.source == "estimated":
+                            found[group.model, group.hardware] = latency.ms
+        return found
 
     def profile(self, treatment: int) -> Profile:
         """Return the profile that one treatment draws from."""

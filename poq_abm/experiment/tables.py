@@ -58,7 +58,8 @@ NODES = pa.schema(
         _column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
         _column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
         _column("cost", pa.float64(), "0-1", "latency, normalised inside the node class"),
-        _column("latency_ms", pa.float64(), "ms", "mean latency in the profile"),
+        _column("latency_ms", pa.float64(), "ms", "mean latency of a job"),
+        _column("latency_source", _WORD, "", "measured, or estimated from other hardware"),
     ]
 )
 
@@ -262,7 +263,7 @@ def _keys(rows: int, treatment: str, replications: NDArray[np.int32]) -> dict[st
 def _group_words(population: Population, times: int) -> dict[str, Any]:
     words = {}
     group = np.tile(population.group, times)
-    for name in ("role", "label", "model", "hardware"):
+    for name in ("role", "label", "model", "hardware", "latency_source"):
         values = [getattr(group, name) for group in population.groups]
         words["group" if name == "label" else name] = _coded(values, group)
     names = [str(spec["name"]) for _, spec in population.behaviours]

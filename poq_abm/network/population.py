@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from poq_abm.behaviour.base import Role
 from poq_abm.mechanism.rewards import min_max_cost
+from poq_abm.profile.latencies import latency_of
 from poq_abm.streams import Purpose, below
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Group:
     count: int
     weight: float
     latency_ms: float
+    latency_source: str = "measured"  #: or ``estimated``, from what was measured elsewhere
     noise_sd: float = 0.0
     bias_sd: float = 0.0
     stake: float = 1.0
@@ -73,6 +75,9 @@ class Population:
 
 def build_population(scenario: Scenario, profile: Profile) -> Population:
     """Return the population of ``scenario``, with latencies from ``profile``.
+
+    A latency that was not measured is estimated by
+    :func:`~poq_abm.profile.latencies.latency_of`, and its group says so.
 
     Costs are min-max normalised inside each node class of the population in play, so a node's cost
     depends on who else is there.
@@ -125,6 +130,7 @@ def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
         for label, entry in zip(labels, entries, strict=True):
             hardware = entry.hardware or profile.hardware_of(entry.model)[0]
             if entry.count > 0:
+                latency = latency_of(profile, entry.model, hardware)
                 yield Group(
                     role=role,
                     label=label,
@@ -133,7 +139,8 @@ def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
                     behaviour=entry.behaviour,
                     count=entry.count,
                     weight=float(getattr(entry, "weight", 1.0)),
-                    latency_ms=profile.latency_ms(entry.model, hardware),
+                    latency_ms=latency.ms,
+                    latency_source=latency.source,
                     noise_sd=float(getattr(entry, "noise_sd", 0.0)),
                     bias_sd=float(getattr(entry, "bias_sd", 0.0)),
                     stake=float(getattr(entry, "stake", 1.0)),

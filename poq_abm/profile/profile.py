@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.profile import latencies
 
 __all__ = ["Profile"]
 
@@ -95,6 +96,15 @@ class Profile:
                 f"profile {self.name!r} has no costs of node {node!r}; {nearest(node, known)}"
             )
         return measured
+
+    def hardware_fault(self, node: str, hardware: str) -> str | None:
+        """Return why node key ``node`` has no latency on ``hardware``, or ``None`` if it has one.
+
+        >>> from poq_abm.profile import load_profile
+        >>> load_profile("published").hardware_fault("sts_stsb", "rtx_3090") is None
+        True
+        """
+        return latencies.hardware_fault(self, node, hardware)
 
     def latency_ms(self, node: str, hardware: str) -> float:
         """Return the mean latency of one job of node key ``node`` on ``hardware``, in milliseconds.

@@ -31,6 +31,9 @@ class ProfileLike(Protocol):
     def hardware_of(self, node: str) -> tuple[str, ...]:
         """Return the hardware on which a model was measured."""
 
+    def hardware_fault(self, node: str, hardware: str) -> str | None:
+        """Return why a model cannot be played on some hardware, or ``None`` where it can."""
+
 
 def check(scenario: Scenario, profile: ProfileLike) -> None:
     """Raise :class:`ScenarioError` unless ``profile`` can play every treatment of the scenario.
@@ -80,13 +83,9 @@ def _findings(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
                 hint = _near(group.model, known)
                 yield (*here, "model"), f"the profile has no {kind} {shown(group.model)}; {hint}"
             elif group.hardware is not None:
-                measured = profile.hardware_of(group.model)
-                if group.hardware not in measured:
-                    yield (
-                        (*here, "hardware"),
-                        f"{group.model} was not measured on {shown(group.hardware)}; measured on: "
-                        + ", ".join(map(repr, measured)),
-                    )
+                fault = profile.hardware_fault(group.model, group.hardware[:80])
+                if fault is not None:
+                    yield (*here, "hardware"), fault
     size, available = scenario.mechanism.committee_size, population.evaluator_nodes
     if size > available:
         yield (

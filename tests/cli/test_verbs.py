@@ -198,3 +198,27 @@ def test_engines_print_the_same_table_under_attack(poq) -> None:
     compiled = poq("run", "collusion_ring", *options, "--out", "a").out.replace("Results: a", "")
     agents = poq("run", "collusion_ring", *options, "--engine", "agents", "--out", "b")
     assert agents.out.replace("Results: b", "") == compiled
+
+
+def test_estimated_latencies_are_flagged_wherever_the_population_is_shown(
+    poq, tmp_path: Path
+) -> None:
+    onto = ("--set", "population.inference.0.hardware=h100_sxm")
+    said = "estimated, not measured: llama_3_2_3b on h100_sxm takes 320.2 ms"
+    assert f"# {said}" in poq("show", "cost_aware_poq", *onto).out
+    assert said in poq("plan", "cost_aware_poq", "--rounds", 9, *onto).out
+    done = poq("run", "cost_aware_poq", "--rounds", 50, *onto, "--out", "e")
+    assert "320.2*" in done.out
+    assert "* estimated" in done.out
+    nodes = poq_abm.read_results(tmp_path / "e").nodes
+    assert nodes.groupby("hardware", observed=True)["latency_source"].first().to_dict() == {
+        "h100_sxm": "estimated",
+        "rtx_4090": "measured",
+    }
+    assert "estimated" not in poq("show", "cost_aware_poq").out
+
+
+def test_hardware_that_nobody_knows_is_refused_with_the_nearest_name(poq) -> None:
+    refused = poq("show", "cost_aware_poq", "--set", "population.inference.0.hardware=h100")
+    assert refused.code == 2
+    assert "did you mean 'h100_sxm'?" in refused.err

@@ -44,6 +44,7 @@ def node(replication: int, group: str, jobs: int, total: float) -> dict[str, obj
         "reward_total": total,
         "cost": 0.5,
         "latency_ms": 100.0,
+        "latency_source": "measured",
     }
 
 

@@ -33,6 +33,7 @@ NODE_COLUMNS = [
     "closeness_mean",
     "cost",
     "latency_ms",
+    "latency_source",
 ]
 ROUND_COLUMNS = [
     "treatment",

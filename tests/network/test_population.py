@@ -12,6 +12,7 @@ from poq_abm.network.game import Game
 from poq_abm.network.memory import State
 from poq_abm.network.model import PoQModel
 from poq_abm.network.population import Population, build_population, malicious_nodes
+from poq_abm.profile import latency_of, load_profile
 from poq_abm.scenario import Scenario
 from poq_abm.streams import Purpose, normal
 
@@ -229,3 +230,13 @@ def test_agents_know_who_they_are(counts: tuple[int, int]) -> None:
     runs = [profile.models[node.runs] for node in model.inference_nodes]
     runs += [profile.evaluators[node.runs] for node in model.evaluator_nodes]
     assert runs == [people.groups[g].model for g in people.group]
+
+
+def test_unmeasured_hardware_is_estimated_and_says_so() -> None:
+    scenario = published().replace({"population.inference.0.hardware": "rtx_3090"})
+    profile = load_profile("published")
+    groups = build_population(scenario, profile).groups
+    assert [group.latency_source for group in groups] == ["estimated"] + ["measured"] * 7
+    first = groups[0]
+    assert first.latency_ms == latency_of(profile, first.model, "rtx_3090").ms
+    assert first.latency_ms > profile.latency_ms(first.model, "rtx_4090")

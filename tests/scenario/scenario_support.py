@@ -30,6 +30,9 @@ class FakeProfile:
     def hardware_of(self, node: str) -> tuple[str, ...]:
         return ("rtx_4090",) if node in (*self.models, *self.evaluators) else ()
 
+    def hardware_fault(self, node: str, hardware: str) -> str | None:
+        return None if hardware in ("rtx_4090", "rtx_3090") else f"no latency on {hardware!r}"
+
 
 def small(extra: str = "", overrides: Sequence[str] = ()) -> Scenario:
     """The small scenario (its last key is on line 7) with more keys below, from line 8."""

@@ -35,11 +35,15 @@ def test_unknown_names() -> None:
     ]
 
 
-def test_hardware_that_was_not_measured() -> None:
+def test_hardware_without_a_latency() -> None:
     assert found("", ("population.inference.0.hardware=rtx_3060",)) == [
         "--set population.inference.0.hardware=rtx_3060: population.inference.0.hardware: "
-        "llama_3_2_3b was not measured on 'rtx_3060'; measured on: 'rtx_4090'"
+        "no latency on 'rtx_3060'"
     ]
+
+
+def test_hardware_that_was_not_measured_but_can_be_estimated() -> None:
+    check(small("", ["population.inference.0.hardware=rtx_3090"]), FakeProfile())
 
 
 def test_a_committee_larger_than_the_evaluators() -> None:
