@@ -67,6 +67,14 @@ class Purpose(IntEnum):
     CORPUS = 11  #: doubles: the place of a record in a sample, by a digest of its id
     JUDGE = 12  #: doubles: which outputs a judge sees, and how long to wait before asking again
     SMOOTHING = 13  #: doubles: the records of a smoothed profile
+    ARRIVAL = 14  #: doubles: the time from one query to the next
+    SERVICE = 15  #: doubles: how long an inference node takes for a query
+    ROUTE = 16  #: words: the second node that a query looks at
+    SEAT = 17  #: words: members of a committee drawn by weight, by seat and attempt
+    OUTAGE = 18  #: doubles, once an epoch: whether and when a node is down, by node
+    AUDIT = 19  #: doubles, once an epoch: whether a node is audited, by node
+    ADAPTATION = 20  #: doubles, once an epoch and rule: what a node decides, by node
+    BURST = 21  #: doubles, once a stretch of time: whether a burst begins or ends
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)

@@ -96,7 +96,7 @@ class Plan:
         return build_game(self.treatments[treatment].scenario, self.profile(treatment))
 
     def estimated(self) -> dict[tuple[str, str], float]:
-        """Return the latencies in ms that nobody measured, by (model, hardware), first met first."""
+        """Return the latencies in ms that nobody measured, by (model, hardware)."""
         found: dict[tuple[str, str], float] = {}
         seen: set[tuple[int, str]] = set()  # treatments share the populations no axis touches
         for index, treatment in enumerate(self.treatments):
@@ -106,10 +106,10 @@ class Plan:
                 seen.add(key)
                 profile = self.profile(index)
                 for group in (*people.inference, *people.evaluators):
-                    if group.hardware is not None and group.count > 0:
-                        latency = latency_of(profile, group.model, group.hardware)
+                    for machine in [name for name, count in group.machines if name and count]:
+                        latency = latency_of(profile, group.model, machine)
                         if latency.source == "estimated":
-                            found[group.model, group.hardware] = latency.ms
+                            found[group.model, machine] = latency.ms
         return found
 
     def profile(self, treatment: int) -> Profile:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +13,17 @@ from poq_abm.behaviour.base import Behaviour
 from poq_abm.behaviour.resolving import resolve
 from poq_abm.jit import compiled_loop
 from poq_abm.network.columns import Conduct, Habits, Ploy, Trait
-from poq_abm.network.population import Population
+from poq_abm.network.population import Population, Spec
 
 __all__ = [
     "build_conduct",
+    "cost_factor_of",
+    "evaluator_row",
     "find_habits",
+    "inference_row",
     "is_plain",
     "model_really_run",
+    "model_run_by",
     "plugins",
     "reported_cost",
 ]
@@ -47,19 +50,19 @@ _HONEST_INFERENCE = {
 
 def build_conduct(population: Population) -> Conduct:
     """Return what every node does, from the behaviours of the population."""
-    labels = [group.label for group in population.groups if group.role == "inference"]
+    entries = [group.entry for group in population.groups if group.role == "inference"]
+    labels = list(dict.fromkeys(entries))
     evaluator_rows = [
-        _evaluator_row(resolve("evaluator", spec), labels) if role == "evaluator" else None
+        evaluator_row(spec, labels) if role == "evaluator" else None
         for role, spec in population.behaviours
     ]
     inference_rows = [
-        _inference_row(resolve("inference", spec)) if role == "inference" else None
-        for role, spec in population.behaviours
+        inference_row(spec) if role == "inference" else None for role, spec in population.behaviours
     ]
     first = population.inference_count
     evaluators = np.array([evaluator_rows[b] for b in population.behaviour[first:]])
     inference = np.array([inference_rows[b] for b in population.behaviour[:first]])
-    inference[:, Ploy.GROUP] = population.group[:first]
+    inference[:, Ploy.GROUP] = [labels.index(entries[g]) for g in population.group[:first]]
     groups = [population.groups[g] for g in population.group[first:]]
     evaluators[:, Trait.NOISE_SD] = [group.noise_sd for group in groups]
     evaluators[:, Trait.BIAS_SD] = [group.bias_sd for group in groups]
@@ -104,8 +107,7 @@ def model_really_run(population: Population, models: Sequence[str]) -> NDArray[n
     """Return the index of the model that every inference node answers with, shape (F,)."""
     index = {model: i for i, model in enumerate(models)}
     run = [
-        resolve(role, spec).get("model") if role == "inference" else None
-        for role, spec in population.behaviours
+        model_run_by(spec) if role == "inference" else None for role, spec in population.behaviours
     ]
     first = population.inference_count
     named = [population.groups[g].model for g in population.group[:first]]
@@ -117,8 +119,7 @@ def model_really_run(population: Population, models: Sequence[str]) -> NDArray[n
 def reported_cost(population: Population) -> NDArray[np.float64]:
     """Return the cost that enters every inference node's reward, shape (F,)."""
     factor = [
-        resolve(role, spec).get("cost_factor", 1.0) if role == "inference" else 1.0
-        for role, spec in population.behaviours
+        cost_factor_of(spec) if role == "inference" else 1.0 for role, spec in population.behaviours
     ]
     first = population.inference_count
     result: NDArray[np.float64] = (
@@ -127,7 +128,20 @@ def reported_cost(population: Population) -> NDArray[np.float64]:
     return result
 
 
-def _evaluator_row(columns: dict[str, Any], labels: list[str]) -> list[float]:
+def cost_factor_of(spec: Spec) -> float:
+    """Return reported over true cost under a behaviour of inference nodes."""
+    return float(resolve("inference", spec).get("cost_factor", 1.0))
+
+
+def model_run_by(spec: Spec) -> str | None:
+    """Return the model that really answers under a behaviour, where it is not the one named."""
+    model: str | None = resolve("inference", spec).get("model")
+    return model
+
+
+def evaluator_row(spec: Spec, labels: Sequence[str]) -> list[float]:
+    """Return the row of :class:`Conduct` of an evaluator; ``labels`` are those of its targets."""
+    columns = resolve("evaluator", spec)
     row: dict[Trait, float] = dict(_HONEST_EVALUATOR)
     if "plugin" in columns:
         row[Trait.ATTACK] = float(Attack.PLUGIN)
@@ -143,7 +157,9 @@ def _evaluator_row(columns: dict[str, Any], labels: list[str]) -> list[float]:
     return [row[trait] for trait in Trait]
 
 
-def _inference_row(columns: dict[str, Any]) -> list[float]:
+def inference_row(spec: Spec) -> list[float]:
+    """Return the row of :class:`Conduct` of an inference node, its group left at 0."""
+    columns = resolve("inference", spec)
     row = dict(_HONEST_INFERENCE)
     for name, value in columns.items():
         if name.upper() in Ploy.__members__:

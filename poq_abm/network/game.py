@@ -159,7 +159,7 @@ def _tables(
         task_size=(last - first).astype(np.int64),
         task_limits=thresholds(shares),
         agreed=profile.scores.mean(axis=2),
-        gold=_gold(len(profile.records), trust.gold_share, scenario.seed, trust.update),
+        gold=_gold(len(profile.records), trust.gold_share, scenario.seed, _plants(scenario)),
         trust_task=np.arange(codes.size) if trust.per_task else np.zeros(codes.size, np.int64),
         task_weight=_task_weights(scenario.mechanism.reward, [profile.tasks[c] for c in codes]),
     )
@@ -170,9 +170,16 @@ def _task_weights(reward: Reward, tasks: list[str]) -> NDArray[np.float64]:
     return np.array([reward.task_weights.get(task, 1.0) if weighted else 1.0 for task in tasks])
 
 
-def _gold(records: int, share: float, seed: int, update: str) -> NDArray[np.bool_]:
+def _plants(scenario: Scenario) -> bool:
+    """Return whether anything looks at planted benchmarks."""
+    economy = scenario.economy
+    slashes = economy is not None and economy.stake.slashing.gold is not None
+    return slashes or scenario.mechanism.trust.update == "gold"
+
+
+def _gold(records: int, share: float, seed: int, planted: bool) -> NDArray[np.bool_]:
     """Return which records are planted benchmarks: each with chance ``share``, by its own draw."""
-    if update != "gold":
+    if not planted:
         return np.zeros(records, dtype=np.bool_)
     draws = [uniform(seed, 0, Purpose.GOLD, record, 0) for record in range(records)]
     return np.array(draws) < share

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 
-__all__ = ["Group", "Population", "build_population", "malicious_nodes"]
+__all__ = ["Group", "Population", "Spec", "build_population", "malicious_nodes"]
 
 Spec = Mapping[str, Any]  # what a scenario says of a behaviour: its name and parameters
 
 
 @dataclass(frozen=True)
 class Group:
-    """Nodes that are alike: one entry of the scenario's population."""
+    """Nodes that are alike: an entry of the scenario's population, or one machine of its mix."""
 
     role: Role
     label: str
@@ -40,6 +40,9 @@ class Group:
     noise_sd: float = 0.0
     bias_sd: float = 0.0
     stake: float = 1.0
+    entry: str = ""  #: label of the entry, which all machines of a mix share
+    region: str | None = None
+    active: int | None = None  #: nodes of the whole entry that are there at first; all if none
 
 
 @dataclass(frozen=True)
@@ -128,20 +131,35 @@ def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
     )
     for role, labels, entries in classes:
         for label, entry in zip(labels, entries, strict=True):
-            hardware = entry.hardware or profile.hardware_of(entry.model)[0]
-            if entry.count > 0:
-                latency = latency_of(profile, entry.model, hardware)
-                yield Group(
-                    role=role,
-                    label=label,
-                    model=entry.model,
-                    hardware=hardware,
-                    behaviour=entry.behaviour,
-                    count=entry.count,
-                    weight=float(getattr(entry, "weight", 1.0)),
-                    latency_ms=latency.ms,
-                    latency_source=latency.source,
-                    noise_sd=float(getattr(entry, "noise_sd", 0.0)),
-                    bias_sd=float(getattr(entry, "bias_sd", 0.0)),
-                    stake=float(getattr(entry, "stake", 1.0)),
-                )
+            for machine, count in entry.machines:
+                if count:
+                    yield _group(role, label, entry, machine, count, profile)
+
+
+def _group(
+    role: Role,
+    label: str,
+    entry: InferenceGroup | EvaluatorGroup,
+    machine: str | None,
+    count: int,
+    profile: Profile,
+) -> Group:
+    hardware = machine or profile.hardware_of(entry.model)[0]
+    latency = latency_of(profile, entry.model, hardware)
+    return Group(
+        role=role,
+        label=f"{label} on {hardware}" if isinstance(entry.hardware, dict) else label,
+        entry=label,
+        model=entry.model,
+        hardware=hardware,
+        behaviour=entry.behaviour,
+        count=count,
+        weight=float(getattr(entry, "weight", 1.0)),
+        latency_ms=latency.ms,
+        latency_source=latency.source,
+        noise_sd=float(getattr(entry, "noise_sd", 0.0)),
+        bias_sd=float(getattr(entry, "bias_sd", 0.0)),
+        stake=float(entry.stake),
+        region=entry.region,
+        active=entry.active,
+    )

@@ -82,9 +82,10 @@ def _findings(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
             if group.model not in known:
                 hint = _near(group.model, known)
                 yield (*here, "model"), f"the profile has no {kind} {shown(group.model)}; {hint}"
-            elif group.hardware is not None:
-                fault = profile.hardware_fault(group.model, group.hardware[:80])
-                if fault is not None:
+                continue
+            for machine, _ in group.machines:
+                fault = machine and profile.hardware_fault(group.model, machine[:80])
+                if fault:
                     yield (*here, "hardware"), fault
     size, available = scenario.mechanism.committee_size, population.evaluator_nodes
     if size > available:

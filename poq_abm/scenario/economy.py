@@ -144,6 +144,11 @@ class Demand(Strict):
         default=None, description="share per task in the last epoch; linear in between"
     )
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether every epoch has the same number of queries."""
+        return self.arrivals == "fixed" and self.surge is None and self.elasticity == 0.0
+
 
 class Service(Strict):
     """How many jobs an inference node takes at a time, and how long a query waits.

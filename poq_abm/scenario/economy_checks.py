@@ -25,10 +25,10 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
     for task in economy.demand.tasks_end or ():
         if task not in played:
             yield ("economy", "demand", "tasks_end", task), f"no such task; {nearest(task, played)}"
-    if scenario.mechanism.trust.interval and economy.demand.arrivals != "fixed":
+    if scenario.mechanism.trust.interval and not economy.demand.is_constant:
         yield (
             ("mechanism", "trust", "interval"),
-            "needs arrivals: fixed, as epochs differ in rounds; epochs.parquet has trust by epoch",
+            "needs a constant demand, where epochs have equal rounds; epochs.parquet has trust too",
         )
 
 

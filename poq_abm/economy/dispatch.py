@@ -1,0 +1,190 @@
+"""The scheduler of an economy: who answers a query, when, and which committee judges it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from poq_abm.economy.columns import Array, Floor, Noise, Queries, Routing
+from poq_abm.jit import compiled, compiled_loop
+from poq_abm.mechanism.committee import seat_committee
+from poq_abm.mechanism.schedule import Slot, pick
+from poq_abm.network.columns import Nodes, Orders, Rules, Tables
+from poq_abm.network.desk import Desk, draw_ahead
+from poq_abm.streams import Purpose, below, normal_quantile, uniform, word
+
+__all__ = ["dispatch", "earliest_place", "service_factor"]
+
+_ATTEMPTS = 64  # at a seat drawn by weight, before the first member without a seat gets it
+
+
+@compiled
+def service_factor(
+    distribution: int, sigma: float, tail_share: float, tail_index: float, u: float
+) -> float:
+    """Return a job's time over its mean, from one uniform ``u``.
+
+    Fixed: 1. Exponential: -ln(1 - u). Log-normal: exp(sigma z - sigma^2 / 2), but for a share of
+    jobs, which take a Pareto time of index a from 1 on; all divided by the mean of the mixture,
+    1 + tail_share / (a - 1), so that the mean is 1.
+
+    >>> service_factor(0, 0.2, 0.0, 2.5, 0.3), service_factor(1, 0.0, 0.0, 2.5, 0.3)
+    (1.0, 1.0)
+    """
+    if distribution == 0:
+        return 1.0
+    if distribution == 2:
+        return -math.log(1.0 - u)
+    mean = 1.0 + tail_share / (tail_index - 1.0)
+    if u < tail_share:
+        return float((u / tail_share) ** (-1.0 / tail_index)) / mean
+    z = normal_quantile((u - tail_share) / (1.0 - tail_share))
+    return math.exp(sigma * z - 0.5 * sigma * sigma) / mean
+
+
+@compiled
+def earliest_place(free_at: Array, node: int) -> int:
+    """Return which of a node's places is free first.
+
+    >>> earliest_place(np.array([[3.0, 1.0]]), 0)
+    1
+    """
+    place = 0
+    for other in range(1, free_at.shape[1]):
+        if free_at[node, other] < free_at[node, place]:
+            place = other
+    return place
+
+
+@compiled
+def _start(floor: Floor, node: int, arrival: float) -> float:
+    """Return when a node would begin with a query that arrives now."""
+    begin = max(arrival, floor.free_at[node, earliest_place(floor.free_at, node)])
+    if floor.down_from[node] <= begin < floor.down_until[node]:
+        return float(floor.down_until[node])
+    return float(begin)
+
+
+@compiled
+def _route(
+    drawn: int, arrival: float, round_: int, seed: int, replication: int, floor: Floor
+) -> int:
+    """Return the node that a query goes to, given the one that was drawn."""
+    if floor.routing == Routing.POWER_OF_TWO:
+        place = below(seed, replication, Purpose.ROUTE, round_, 0, floor.active.size)
+        other = floor.active[place]
+        return other if _start(floor, other, arrival) < _start(floor, drawn, arrival) else drawn
+    if floor.routing == Routing.CHEAPEST:
+        best, soonest = drawn, math.inf
+        for i in range(floor.by_cost.size):
+            node = floor.by_cost[i]
+            begin = _start(floor, node, arrival)
+            if begin < soonest:
+                best, soonest = node, begin
+            if soonest <= arrival:
+                return best
+        return best
+    return drawn
+
+
+@compiled
+def _seated(desk: Desk, filled: int, place: int) -> bool:
+    found = False
+    for k in range(filled):
+        found = found or desk.committee[k] == place
+    return found
+
+
+@compiled
+def _seat_by_weight(round_: int, seed: int, replication: int, floor: Floor, desk: Desk) -> None:
+    """Fill the committee seat by seat, in proportion to the weights of those who have none yet.
+
+    A member drawn twice is drawn again, so a smaller committee is a prefix of a larger one.
+    """
+    for k in range(desk.committee.size):
+        place = -1
+        for attempt in range(_ATTEMPTS):
+            drawn = word(seed, replication, Purpose.SEAT, round_, k * _ATTEMPTS + attempt)
+            place = pick(drawn, floor.seats)
+            if not _seated(desk, k, place):
+                break
+        if _seated(desk, k, place):
+            place = 0
+            while _seated(desk, k, place):
+                place += 1
+        desk.committee[k] = place
+
+
+@compiled
+def _take_on(
+    row: int,
+    t: int,
+    round_: int,
+    seed: int,
+    replication: int,
+    noise: Noise,
+    desk: Desk,
+    floor: Floor,
+    orders: Orders,
+    queries: Queries,
+) -> None:
+    """Find the node of one query and let it queue there, unless it would wait too long."""
+    arrival = queries.arrival[row]
+    drawn = floor.active[np.int64(desk.draws[Slot.NODE, t])]
+    node = _route(drawn, arrival, round_, seed, replication, floor)
+    factor = 1.0
+    if noise.distribution != 0:
+        u = uniform(seed, replication, Purpose.SERVICE, round_, 0)
+        factor = service_factor(
+            noise.distribution, noise.sigma, noise.tail_share, noise.tail_index, u
+        )
+    begin = _start(floor, node, arrival)
+    if begin - arrival > floor.patience_s:
+        orders.node[row] = -1
+        queries.wait[row] = math.nan
+        return
+    service = floor.service_s[node] * factor
+    floor.free_at[node, earliest_place(floor.free_at, node)] = begin + service
+    orders.node[row] = node
+    orders.cost_factor[row] = factor if noise.charges_realised else 1.0
+    queries.wait[row], queries.service[row] = begin - arrival, service
+
+
+@compiled_loop
+def dispatch(
+    first_round: int,
+    count: int,
+    seed: int,
+    replication: int,
+    noise: Noise,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    desk: Desk,
+    floor: Floor,
+    orders: Orders,
+    queries: Queries,
+) -> None:
+    """Turn the first ``count`` queries of an epoch into orders for its rounds.
+
+    ``nodes`` describes the nodes that are there: its schedule limits and evaluators are those of
+    ``floor.active`` and ``floor.members``. With everybody there, uniform seats and a schedule that
+    draws, the orders are what plain rounds draw for themselves.
+    """
+    start = 0
+    while start < count:
+        stop = min(count, start + desk.draws.shape[1])
+        draw_ahead(first_round + start, seed, replication, rules, tables, nodes, desk)
+        for t in range(stop - start):
+            row, round_ = start + t, first_round + start + t
+            orders.task[row] = desk.draws[Slot.TASK, t]
+            orders.record[row] = desk.draws[Slot.RECORD, t]
+            _take_on(row, t, round_, seed, replication, noise, desk, floor, orders, queries)
+            if floor.seats.size > 0:
+                _seat_by_weight(round_, seed, replication, floor, desk)
+            else:
+                seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
+            for k in range(desk.committee.size):
+                orders.committee[row, k] = floor.members[desk.committee[k]]
+        start = stop

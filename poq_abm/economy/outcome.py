@@ -1,0 +1,53 @@
+"""What an epoch of rounds was worth to every node, and what it costs them in bonds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.economy.slashing import severity, slashed_share
+from poq_abm.network.ledger import Column
+
+if TYPE_CHECKING:
+    from poq_abm.economy.columns import Takings
+    from poq_abm.scenario.economy import Slashing
+
+__all__ = ["Outcome", "bond_share_lost", "outcome_of"]
+
+Array = NDArray[np.float64]
+
+
+class Outcome(NamedTuple):
+    """One epoch, node by node; F inference nodes, then M evaluators."""
+
+    jobs: Array  #: (N,) rounds a node took part in
+    points: Array  #: (N,) sum of its rewards
+    quality: Array  #: (F,) mean consensus / 10; NaN without a job
+    distance: Array  #: (M,) mean distance from the reference / 10; NaN without a job
+    gold_failed: Array  #: (M,) share of planted records scored wrongly; NaN without one
+
+
+def outcome_of(sums: Array, inference: int, takings: Takings) -> Outcome:
+    """Return the outcome of an epoch from what the ledger took in, shape (N, 8)."""
+    jobs = sums[:, Column.JOBS]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Outcome(
+            jobs=jobs,
+            points=sums[:, Column.REWARD],
+            quality=sums[:inference, Column.CONSENSUS] / jobs[:inference] / 10.0,
+            distance=1.0 - sums[inference:, Column.CLOSENESS] / jobs[inference:],
+            gold_failed=takings.gold_failed / takings.gold_seen,
+        )
+
+
+def bond_share_lost(
+    outcome: Outcome, downtime: Array, active: NDArray[np.bool_], rule: Slashing
+) -> Array:
+    """Return the share of its bond that each node loses for an epoch; ``downtime`` is (F,)."""
+    evaluators = np.maximum(
+        severity(outcome.distance, rule.deviation), severity(outcome.gold_failed, rule.gold)
+    )
+    worst = np.concatenate([severity(downtime, rule.downtime), evaluators])
+    return slashed_share(np.where(active, worst, 0.0), active, rule)

@@ -1,0 +1,305 @@
+"""Playing the rounds of one epoch: arrivals, orders, rounds, takings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.economy.arrivals import arrive_at_random, arrive_evenly, most_queries
+from poq_abm.economy.books import Holding
+from poq_abm.economy.columns import (
+    Floor,
+    Noise,
+    Queries,
+    Routing,
+    Takings,
+    open_orders,
+    open_queries,
+)
+from poq_abm.economy.dispatch import dispatch
+from poq_abm.economy.drawing import node_uniforms
+from poq_abm.economy.outcome import Outcome, outcome_of
+from poq_abm.economy.settling import begin_epoch, settle
+from poq_abm.mechanism.schedule import Schedule, thresholds
+from poq_abm.network.columns import Conduct, Nodes, Orders, Rules, Tables
+from poq_abm.network.desk import Desk, open_desk
+from poq_abm.network.ledger import Ledger
+from poq_abm.network.memory import Memory
+from poq_abm.network.rounds import check_reports, play_rounds
+from poq_abm.network.trace import Trace, open_trace
+from poq_abm.streams import Purpose
+
+if TYPE_CHECKING:
+    from poq_abm.economy.economy import Economy
+
+__all__ = ["STRIDE", "Play", "Played", "open_play", "play_epoch", "replay"]
+
+Array = NDArray[np.float64]
+
+Columns = TypeVar("Columns", Ledger, Memory)
+
+STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
+_DISTRIBUTIONS = {"fixed": 0, "lognormal": 1, "exponential": 2}
+_ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
+
+
+@dataclass
+class Play:
+    """Scratch space and settings of the rounds of an economy, used epoch after epoch."""
+
+    noise: Noise
+    routing: Routing
+    orders: Orders
+    queries: Queries
+    trace: Trace
+    play_desk: Desk
+    orders_desk: Desk
+    members: int  #: evaluators for whom ``orders_desk`` was opened
+
+
+@dataclass(frozen=True)
+class Played:
+    """An epoch as it was played."""
+
+    count: int  #: queries that arrived
+    first_round: int
+    outcome: Outcome
+    downtime: Array  #: (F,) share of the epoch that a node was down
+    rules: Rules
+    tables: Tables
+    before: tuple[Ledger, Memory] | None  #: copies from before the first round, for replays
+
+
+def open_play(economy: Economy) -> Play:
+    """Return what the rounds of an economy need."""
+    game, latency = economy.game, economy.settings.latency
+    size = game.rules.committee_size
+    return Play(
+        noise=Noise(
+            _DISTRIBUTIONS[latency.distribution],
+            float(latency.sigma),
+            float(latency.tail_share),
+            float(latency.tail_index),
+            latency.charged == "realised",
+        ),
+        routing=_ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN),
+        orders=open_orders(0, size),
+        queries=open_queries(0),
+        trace=open_trace(0, size),
+        play_desk=open_desk(game.rules, game.nodes),
+        orders_desk=open_desk(game.rules, game.nodes),
+        members=game.nodes.evaluator.size,
+    )
+
+
+def play_epoch(economy: Economy) -> Played:
+    """Play the rounds of the epoch that has come."""
+    play, roster, game = economy.play, economy.roster, economy.game
+    values = economy.coefficients.now(economy.epoch)
+    rules = game.rules._replace(
+        schedule=int(_schedule(economy)),
+        alpha_inference=values["alpha_inference"],
+        beta_inference=values["beta_inference"],
+        alpha_evaluator=values["alpha_evaluator"],
+        beta_evaluator=values["beta_evaluator"],
+    )
+    tables = _tables_now(economy)
+    first = _first_round(economy)
+    count = _arrive(economy, first, values["fee"])
+    downtime, down_from, down_until = _outages(economy)
+    floor = _floor(economy, down_from, down_until)
+    present = _present(economy, floor)
+    begin_epoch(economy.takings)
+    dispatch(
+        first, count, *economy.key, play.noise, rules, tables, present, play.orders_desk, floor,
+        play.orders, play.queries,
+    )  # fmt: skip
+    keeps = any(rule.replays for rule in economy.rules)
+    before = (_copied(economy.ledger), _copied(economy.memory)) if keeps else None
+    sums = economy.ledger.nodes()
+    _rounds(economy, first, count, rules, tables, roster.nodes, roster.conduct, economy.ledger,
+            economy.memory)  # fmt: skip
+    check_reports(game, economy.memory, play.play_desk)
+    _settle(economy, count, tables, economy.takings)
+    economy.free_at -= 3600.0 * economy.hours
+    np.maximum(economy.free_at, 0.0, out=economy.free_at)
+    outcome = outcome_of(economy.ledger.nodes() - sums, roster.inference, economy.takings)
+    return Played(count, first, outcome, downtime, rules, tables, before)
+
+
+def replay(
+    economy: Economy, played: Played, nodes: Nodes, conduct: Conduct, takings: Takings
+) -> Outcome:
+    """Return what the same orders would have brought, had nodes behaved otherwise."""
+    assert played.before is not None, "no rule of this economy replays"
+    ledger, memory = _copied(played.before[0]), _copied(played.before[1])
+    sums = ledger.nodes()
+    begin_epoch(takings)
+    _rounds(economy, played.first_round, played.count, played.rules, played.tables, nodes, conduct,
+            ledger, memory)  # fmt: skip
+    _settle(economy, played.count, played.tables, takings)
+    return outcome_of(ledger.nodes() - sums, economy.roster.inference, takings)
+
+
+def _copied(part: Columns) -> Columns:
+    return type(part)(*(array.copy() for array in part))
+
+
+def _rounds(
+    economy: Economy,
+    first: int,
+    count: int,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    conduct: Conduct,
+    ledger: Ledger,
+    memory: Memory,
+) -> None:
+    play = economy.play
+    play_rounds(
+        first, first + count, *economy.key, rules, tables, nodes, play.play_desk, ledger, conduct,
+        memory, play.trace, economy.game.compiled_plugin, play.orders,
+    )  # fmt: skip
+
+
+def _settle(economy: Economy, count: int, tables: Tables, takings: Takings) -> None:
+    play, settings = economy.play, economy.settings
+    service = economy.roster.service_s[: economy.roster.inference]
+    settle(
+        count,
+        float(service.min()),
+        float(settings.payment.latency_penalty),
+        float(settings.stake.slashing.gold_tolerance),
+        tables,
+        economy.roster.inference,
+        play.orders,
+        play.queries,
+        play.trace,
+        takings,
+    )
+
+
+def _first_round(economy: Economy) -> int:
+    constant = economy.settings.demand.is_constant
+    return economy.epoch * (economy.rounds_per_epoch if constant else STRIDE)
+
+
+def _arrive(economy: Economy, first: int, fee: float) -> int:
+    """Let the queries of an epoch arrive; return how many there are."""
+    play, seconds = economy.play, 3600.0 * economy.hours
+    first_fee = economy.settings.payment.fee
+    ratio = fee / first_fee if first_fee > 0.0 else 1.0
+    if economy.settings.demand.arrivals == "fixed":
+        wanted = economy.rounds_per_epoch * economy.clock.scale(economy.epoch, ratio)
+        count = min(round(wanted), STRIDE)
+        _make_room(play, count)
+        arrive_evenly(play.queries.arrival, count, seconds)
+        return count
+    expected = economy.clock.expected(economy.epoch, ratio)
+    _make_room(play, min(most_queries(expected), STRIDE))
+    return arrive_at_random(play.queries.arrival, expected, seconds, *economy.key, first)
+
+
+def _make_room(play: Play, count: int) -> None:
+    if play.orders.node.size < count:
+        size = play.orders.committee.shape[1]
+        play.orders, play.queries = open_orders(count, size), open_queries(count)
+        play.trace = open_trace(count, size)
+
+
+def _tables_now(economy: Economy) -> Tables:
+    """Return the tables with the task mix of the epoch, which may drift."""
+    tables, end = economy.game.tables, economy.settings.demand.tasks_end
+    if end is None:
+        return tables
+    tasks = economy.game.tasks
+    start = economy.scenario.tasks or dict.fromkeys(tasks, 1.0 / len(tasks))
+    progress = economy.epoch / max(1, economy.settings.epochs - 1)
+    shares = [start[task] + progress * (end.get(task, 0.0) - start[task]) for task in tasks]
+    return tables._replace(task_limits=thresholds(shares))
+
+
+def _schedule(economy: Economy) -> Schedule:
+    name = economy.scenario.schedule
+    if name in ("trust_softmax", "stake_weighted"):
+        return Schedule.WEIGHTED
+    return Schedule.__members__.get(name.upper(), Schedule.UNIFORM)
+
+
+def _outages(economy: Economy) -> tuple[Array, Array, Array]:
+    """Return each inference node's share of the epoch down, and from when until when."""
+    latency, seconds = economy.settings.latency, 3600.0 * economy.hours
+    inference = economy.roster.inference
+    if latency.outage_probability == 0.0:
+        never = np.full(inference, math.inf)
+        return np.zeros(inference), never, never
+    draws = node_uniforms(economy, Purpose.OUTAGE, 0, 2)[:, :inference]
+    down = draws[0] < latency.outage_probability
+    length = latency.outage_share * seconds
+    start = np.where(down, draws[1] * (seconds - length), math.inf)
+    return np.where(down, latency.outage_share, 0.0), start, start + length
+
+
+def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
+    roster, play = economy.roster, economy.play
+    first = roster.inference
+    active = np.flatnonzero(roster.active[:first])
+    members = np.flatnonzero(roster.active[first:])
+    by_cost = active[np.argsort(roster.nodes.inference_cost[active], kind="stable")]
+    patience = economy.settings.service.patience_s
+    return Floor(
+        routing=int(play.routing),
+        active=active,
+        members=members,
+        seats=_seats(economy, members),
+        by_cost=by_cost,
+        service_s=roster.service_s[:first],
+        free_at=economy.free_at,
+        down_from=down_from,
+        down_until=down_until,
+        patience_s=math.inf if patience is None else float(patience),
+    )
+
+
+def _seats(economy: Economy, members: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return the cumulative weights of seats in a committee; empty where all weigh the same."""
+    sampling = economy.settings.stake.sampling
+    if sampling == "stake":
+        bonds = economy.books.nodes[Holding.BOND][economy.roster.inference :]
+        return _weights(bonds[members])
+    if sampling == "trust":
+        return _weights(economy.memory.trust[members].mean(axis=1))
+    return np.empty(0, np.uint64)
+
+
+def _weights(values: Array) -> NDArray[np.uint64]:
+    """Return cumulative weights; where nobody has any, all have the same."""
+    return thresholds(values if values.max() > 0.0 else np.ones_like(values))
+
+
+def _present(economy: Economy, floor: Floor) -> Nodes:
+    """Return the nodes as the draws see them: only those that are there."""
+    roster, play, game = economy.roster, economy.play, economy.game
+    if floor.members.size != play.members:
+        evaluators = roster.nodes.evaluator[floor.members]
+        play.orders_desk = open_desk(game.rules, game.nodes._replace(evaluator=evaluators))
+        play.members = floor.members.size
+    return roster.nodes._replace(
+        limits=_limits(economy, floor.active), evaluator=roster.nodes.evaluator[floor.members]
+    )
+
+
+def _limits(economy: Economy, active: NDArray[np.int64]) -> NDArray[np.uint64]:
+    name = economy.scenario.schedule
+    if name == "trust_softmax":
+        temperature = economy.settings.service.temperature
+        reputation = economy.reputation[active]
+        return thresholds(np.exp((reputation - reputation.max()) / temperature))
+    if name == "stake_weighted":
+        return _weights(economy.books.nodes[Holding.BOND][active])
+    return thresholds(economy.game.population.weight[active])

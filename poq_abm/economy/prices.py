@@ -1,0 +1,112 @@
+"""What running a node costs in money: by machine, by region, busy or idle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.mechanism.costs import HOURS_PER_YEAR, energy_cost
+from poq_abm.profile.electricity import region
+from poq_abm.profile.hardware import Hardware, catalogue
+
+if TYPE_CHECKING:
+    from poq_abm.network.game import Game
+    from poq_abm.scenario import Scenario
+    from poq_abm.scenario.economy import Cost
+
+__all__ = ["Prices", "hourly_usd"]
+
+Array = NDArray[np.float64]
+
+_BYTES_PER_GIGABYTE = 1e9
+
+
+def hourly_usd(machine: Hardware, cost: Cost) -> float:
+    """Return what an hour with a machine costs in USD, before energy: its rent or its capital.
+
+    Bought, the price is written off straight over its life, whether it works or not. What nobody
+    rents out is taken as bought.
+    """
+    if cost.ownership == "rent" and machine.rental_usd_per_hour is not None:
+        return machine.rental_usd_per_hour
+    return machine.purchase_usd / (machine.life_years * HOURS_PER_YEAR)
+
+
+class Prices:
+    """The prices that N nodes face, in USD; all zero unless costs are money."""
+
+    def __init__(self, scenario: Scenario, game: Game, machines: list[str]) -> None:
+        economy = scenario.economy
+        self.in_money = economy is not None and economy.cost.basis == "money"
+        if economy is None or not self.in_money:
+            return
+        cost = economy.cost
+        known = [catalogue()[name] for name in machines]
+        watts = np.array([machine.power_w for machine in known])
+        self._hourly = np.array([hourly_usd(machine, cost) for machine in known])
+        self._watts, self._idle_watts = watts, cost.idle_share * watts
+        self._bandwidth = cost.bytes_per_job / _BYTES_PER_GIGABYTE * cost.usd_per_gigabyte
+        of_group = [_usd_per_kwh(scenario, group.region) for group in game.population.groups]
+        joule = [energy_cost(1.0, 1.0, price) for price in of_group]
+        self._usd_per_joule = np.array(joule)[game.population.group]
+
+    def per_job(self, machine: NDArray[np.int64], service_s: Array) -> Array:
+        """Return what a job costs: energy, the machine for as long as it takes, bandwidth."""
+        if not self.in_money:
+            return np.zeros(machine.size)
+        energy = self._watts[machine] * service_s * self._usd_per_joule
+        total: Array = energy + self._hourly[machine] * service_s / 3600.0 + self._bandwidth
+        return total
+
+    def job_on(self, node: int, machine: int, service_s: float) -> float:
+        """Return what a job of one node would cost on another machine."""
+        watts, hourly = float(self._watts[machine]), float(self._hourly[machine])
+        energy = watts * service_s * float(self._usd_per_joule[node])
+        return energy + hourly * service_s / 3600.0 + self._bandwidth
+
+    def epoch_on(self, node: int, machine: int, busy_s: float, jobs: float, hours: float) -> float:
+        """Return what an epoch of one node would cost on another machine; 0 unless in money."""
+        if not self.in_money:
+            return 0.0
+        busy = min(busy_s, 3600.0 * hours)
+        idle = 3600.0 * hours - busy
+        joules = float(self._watts[machine]) * busy + float(self._idle_watts[machine]) * idle
+        energy = joules * float(self._usd_per_joule[node])
+        return energy + float(self._hourly[machine]) * hours + jobs * self._bandwidth
+
+    def per_epoch(
+        self,
+        machine: NDArray[np.int64],
+        busy_s: Array,
+        jobs: Array,
+        hours: float,
+        machines_held: Array,
+    ) -> Array:
+        """Return what an epoch costs: energy busy and idle, the machine for all of it, bandwidth.
+
+        ``machines_held`` is how many machines stand behind each identity: 1, a part where several
+        identities share one, 0 for who is not there.
+        """
+        if not self.in_money:
+            return np.zeros(machine.size)
+        busy = np.minimum(busy_s, 3600.0 * hours)
+        idle = np.maximum(machines_held * 3600.0 * hours - busy, 0.0)
+        joules = self._watts[machine] * busy + self._idle_watts[machine] * idle
+        energy = joules * self._usd_per_joule
+        total: Array = (
+            energy + self._hourly[machine] * hours * machines_held + jobs * self._bandwidth
+        )
+        return total
+
+
+def _usd_per_kwh(scenario: Scenario, name: str | None) -> float:
+    economy = scenario.economy
+    if economy is None:
+        return 0.0
+    if name is None:
+        return economy.cost.usd_per_mwh / 1000.0
+    if name in economy.regions:
+        return economy.regions[name] / 1000.0
+    return region(name).usd_per_kwh

@@ -1,0 +1,253 @@
+"""Who is in the network and what each node runs, does and pays, as columns that can change.
+
+Node ids run over inference nodes first, then evaluators, as everywhere. Nodes that are not there
+keep their row: an entrant takes up a free one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.behaviour.base import Role
+from poq_abm.economy.prices import Prices
+from poq_abm.mechanism.rewards import min_max_cost
+from poq_abm.network.columns import Conduct, Nodes, Ploy, Trait
+from poq_abm.network.conduct import cost_factor_of, evaluator_row, inference_row, model_run_by
+from poq_abm.profile.latencies import latency_of
+
+if TYPE_CHECKING:
+    from poq_abm.economy.economy import Economy
+    from poq_abm.network.game import Game
+    from poq_abm.network.population import Spec
+    from poq_abm.profile import Profile
+    from poq_abm.scenario import Scenario
+
+__all__ = ["Roster"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_NODE_TRAITS = (Trait.NOISE_SD, Trait.BIAS_SD)  # a node's own, whatever it does
+
+
+class Roster:
+    """The mutable columns of a population; N nodes, of which the first F are inference nodes.
+
+    Attributes
+    ----------
+    active
+        Which nodes are there, shape (N,).
+    behaviour, machine, model
+        What each does, runs on and is paid for, as indices into ``behaviours``, ``machines`` and
+        the profile's models; evaluators keep their model. Shape (N,), but ``model`` (F,).
+    operator
+        Who owns each identity: the id of the operator's first node, shape (N,).
+    conduct, nodes, service_s
+        What the compiled rounds read, brought up to date by :meth:`refresh`.
+    """
+
+    def __init__(self, scenario: Scenario, game: Game, profile: Profile) -> None:
+        population = game.population
+        self.population = population
+        self.size, self.inference = population.size, population.inference_count
+        options = scenario.economy.options if scenario.economy else None
+        self.behaviours: list[tuple[Role, Spec]] = list(population.behaviours)
+        for role, specs in (
+            ("inference", options.inference if options else ()),
+            ("evaluator", options.evaluator if options else ()),
+        ):
+            known = [spec for its_role, spec in self.behaviours if its_role == role]
+            self.behaviours += [(role, spec) for spec in specs if spec not in known]  # type: ignore[misc]
+        hardware = [group.hardware for group in population.groups]
+        self.machines = list(dict.fromkeys([*hardware, *(options.hardware if options else ())]))
+        self.models = profile.models
+        self._measure(profile)
+        self.prices = Prices(scenario, game, self.machines)
+        self._read_behaviours(game)
+        machine_of_group = np.array([self.machines.index(name) for name in hardware])
+        self.behaviour: Index = population.behaviour.copy()
+        self.machine: Index = machine_of_group[population.group]
+        named = [profile.models.index(g.model) if g.role == "inference" else -1
+                 for g in population.groups]  # fmt: skip
+        self.model: Index = np.array(named)[population.group[: self.inference]]
+        self.evaluator: Index = game.nodes.evaluator
+        self.operator: Index = np.arange(self.size)
+        self.active = self._first_active()
+        self.conduct = Conduct(game.conduct.evaluators.copy(), game.conduct.inference.copy())
+        self.nodes: Nodes = game.nodes
+        self.labels = list(dict.fromkeys(g.entry for g in population.groups))
+        self.true_cost: Array = population.cost.copy()
+        self.usd_per_job: Array = np.zeros(self.size)
+        self.latency_ms: Array = np.zeros(self.size)
+        self.service_s: Array = np.zeros(self.size)
+        self.changed = False  #: whether anybody decided anything since the last refresh
+        self.refresh()
+
+    def _measure(self, profile: Profile) -> None:
+        """Tabulate mean latencies in ms by model and machine; NaN where it cannot run."""
+        self._latency_ms = {
+            "inference": _latencies(profile, profile.models, self.machines),
+            "evaluator": _latencies(profile, profile.evaluators, self.machines),
+        }
+
+    def _read_behaviours(self, game: Game) -> None:
+        """Tabulate what each behaviour does to the columns of a node."""
+        entries = [group.entry for group in game.population.groups if group.role == "inference"]
+        labels = list(dict.fromkeys(entries))
+        count = len(self.behaviours)
+        self._evaluator_rows = np.zeros((count, len(Trait)))
+        self._inference_rows = np.zeros((count, len(Ploy)))
+        self._cost_factor = np.ones(count)
+        self._really_run = np.full(count, -1)
+        for index, (role, spec) in enumerate(self.behaviours):
+            if role == "evaluator":
+                self._evaluator_rows[index] = evaluator_row(spec, labels)
+            else:
+                self._inference_rows[index] = inference_row(spec)
+                self._cost_factor[index] = cost_factor_of(spec)
+                really = model_run_by(spec)
+                self._really_run[index] = -1 if really is None else self.models.index(really)
+
+    def _first_active(self) -> NDArray[np.bool_]:
+        """Return who is there at first: of each entry the first ``active`` nodes."""
+        groups, active = self.population.groups, np.ones(self.size, dtype=np.bool_)
+        left = {(g.role, g.entry): g.active for g in groups if g.active is not None}
+        first = 0
+        for group in groups:
+            key = (group.role, group.entry)
+            if key in left:
+                kept = min(group.count, left[key])
+                active[first + kept : first + group.count] = False
+                left[key] -= kept
+            first += group.count
+        return active
+
+    def refresh_if_changed(self) -> None:
+        """Refresh the columns where somebody decided anything."""
+        if self.changed:
+            self.changed = False
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the columns of the compiled rounds up to date with who does what on what."""
+        first = self.inference
+        inference, evaluators = self.behaviour[:first], self.behaviour[first:]
+        its_group = self.conduct.inference[:, Ploy.GROUP].copy()
+        self.conduct.inference[:] = self._inference_rows[inference]
+        self.conduct.inference[:, Ploy.GROUP] = its_group
+        own = self.conduct.evaluators[:, _NODE_TRAITS].copy()
+        self.conduct.evaluators[:] = self._evaluator_rows[evaluators]
+        self.conduct.evaluators[:, _NODE_TRAITS] = own
+        self.latency_ms[:first] = self._latency_ms["inference"][self.model, self.machine[:first]]
+        self.latency_ms[first:] = self._latency_ms["evaluator"][
+            self.evaluator, self.machine[first:]
+        ]
+        self.service_s = self.latency_ms / 1000.0
+        self.usd_per_job = self.prices.per_job(self.machine, self.service_s)
+        self._normalise()
+        really = self._really_run[inference]
+        self.nodes = self.nodes._replace(
+            model=np.where(really >= 0, really, self.model),
+            inference_cost=self.true_cost[:first] * self._cost_factor[inference],
+            evaluator_cost=self.true_cost[first:].copy(),
+        )
+
+    def _normalise(self) -> None:
+        """Normalise costs inside each node class, over all rows, whether there or not."""
+        basis = self.usd_per_job if self.prices.in_money else self.latency_ms
+        for part in (slice(0, self.inference), slice(self.inference, None)):
+            self.true_cost[part] = min_max_cost(basis[part])
+
+    @property
+    def misreports(self) -> NDArray[np.bool_]:
+        """Which inference nodes report a cost that is not theirs, shape (F,)."""
+        factors: NDArray[np.bool_] = self._cost_factor[self.behaviour[: self.inference]] != 1.0
+        return factors
+
+    @property
+    def deviates(self) -> NDArray[np.bool_]:
+        """Which nodes do anything but play honestly, shape (N,)."""
+        inference = self.conduct.inference[:, Ploy.DEVIATES] == 1.0
+        return np.concatenate([inference, self.conduct.evaluators[:, Trait.MALICIOUS] == 1.0])
+
+    def misreports_with(self, behaviour: int) -> bool:
+        """Return whether inference nodes of a behaviour report a cost that is not theirs."""
+        return bool(self._cost_factor[behaviour] != 1.0)
+
+    def columns_with(self, node: int, behaviour: int) -> tuple[Nodes, Conduct]:
+        """Return the columns of the compiled rounds, had one node behaved otherwise."""
+        conduct = Conduct(self.conduct.evaluators.copy(), self.conduct.inference.copy())
+        if node >= self.inference:
+            row = conduct.evaluators[node - self.inference]
+            own = row[list(_NODE_TRAITS)].copy()
+            row[:] = self._evaluator_rows[behaviour]
+            row[list(_NODE_TRAITS)] = own
+            return self.nodes, conduct
+        group = conduct.inference[node, Ploy.GROUP]
+        conduct.inference[node] = self._inference_rows[behaviour]
+        conduct.inference[node, Ploy.GROUP] = group
+        model, cost = self.nodes.model.copy(), self.nodes.inference_cost.copy()
+        really = self._really_run[behaviour]
+        model[node] = really if really >= 0 else self.model[node]
+        cost[node] = self.true_cost[node] * self._cost_factor[behaviour]
+        return self.nodes._replace(model=model, inference_cost=cost), conduct
+
+    def costs_on(
+        self, economy: Economy, node: int, machine: int, jobs: float
+    ) -> tuple[float, float]:
+        """Return the normalised cost of a node on another machine, and its epoch there in tokens.
+
+        The range that costs are normalised by stays as it is.
+        """
+        seconds = self.latency_s(int(self.model[node]), machine)
+        basis = self.usd_per_job if self.prices.in_money else self.latency_ms
+        own = self.prices.job_on(node, machine, seconds) if self.prices.in_money else seconds * 1e3
+        low, high = basis[: self.inference].min(), basis[: self.inference].max()
+        cost = (own - low) / (high - low) if high > low else 0.0
+        usd = self.prices.epoch_on(node, machine, seconds * jobs, jobs, economy.hours)
+        tokens = usd / economy.settings.cost.usd_per_token
+        return float(cost * self._cost_factor[self.behaviour[node]]), tokens
+
+    def machines_held(self, active: NDArray[np.bool_]) -> Array:
+        """Return how many machines stand behind each identity: one for each operator, shared."""
+        identities = np.bincount(self.operator[active], minlength=self.size)
+        held: Array = np.where(active, 1.0 / np.maximum(identities[self.operator], 1), 0.0)
+        return held
+
+    def take_after(self, place: int, node: int) -> None:
+        """Make a free row an identity of the operator of ``node``, alike in all it does."""
+        self.operator[place] = self.operator[node]
+        self.behaviour[place] = self.behaviour[node]
+        self.machine[place] = self.machine[node]
+        if node < self.inference:
+            self.model[place] = self.model[node]
+        self.changed = True
+
+    def role_is(self, role: str) -> NDArray[np.bool_]:
+        """Return which nodes have a role, shape (N,)."""
+        first = np.arange(self.size) < self.inference
+        return first if role == "inference" else ~first
+
+    def options(self, role: str) -> Index:
+        """Return the behaviours that nodes of a role can choose from, as indices."""
+        return np.array([i for i, (its_role, _) in enumerate(self.behaviours) if its_role == role])
+
+    def fits(self, model: int, machine: int) -> bool:
+        """Return whether an inference model runs on a machine."""
+        return bool(np.isfinite(self._latency_ms["inference"][model, machine]))
+
+    def latency_s(self, model: int, machine: int) -> float:
+        """Return the mean latency of an inference model on a machine; NaN where it cannot run."""
+        return float(self._latency_ms["inference"][model, machine]) / 1000.0
+
+
+def _latencies(profile: Profile, models: tuple[str, ...], machines: list[str]) -> Array:
+    table = np.full((len(models), len(machines)), np.nan)
+    for row, model in enumerate(models):
+        for column, machine in enumerate(machines):
+            if profile.hardware_fault(model, machine) is None:
+                table[row, column] = latency_of(profile, model, machine).ms
+    return table
