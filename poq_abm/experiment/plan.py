@@ -96,7 +96,7 @@ class Plan:
         return build_game(self.treatments[treatment].scenario, self.profile(treatment))
 
     def estimated(self) -> dict[tuple[str, str], float]:
-        """Return the latencies in ms that nobody measured, by (model, hardware), first met first."""
+        """Return the latencies in ms that nobody measured, by model and hardware."""
         found: dict[tuple[str, str], float] = {}
         seen: set[tuple[int, str]] = set()  # treatments share the populations no axis touches
         for index, treatment in enumerate(self.treatments):
