@@ -48,7 +48,7 @@ def test_a_log_normal_seldom_shows_a_tail() -> None:
         fit_latency_noise(sample(LatencyNoise(0.1), 150, replication), resamples=0).noise
         for replication in range(40)
     ]
-    # 4 % of 200 samples did: Binomial(40, 0.05) exceeds 9 with probability 1e-5.
+    # 5 % of 200 samples did: Binomial(40, 0.05) exceeds 9 with probability 1e-5.
     assert sum(noise.tail_share > 0.0 for noise in found) <= 9
     sigmas = [noise.sigma for noise in found if noise.tail_share == 0.0]
     assert np.mean(sigmas) == pytest.approx(0.1, abs=0.004)
