@@ -40,7 +40,7 @@ BAD_FILES = {
     ),
     "unknown task": ("tasks: {qa: 0.5, translation: 0.5}" + GROUPS, "translation"),
     "shares that do not sum to 1": ("tasks: {qa: 0.5, summarization: 0.4}" + GROUPS, "0.9"),
-    "unknown hardware": (GROUPS.replace("sts_stsb", "sts_stsb, hardware: h100"), "rtx_4090"),
+    "unknown hardware": (GROUPS.replace("sts_stsb", "sts_stsb, hardware: h100"), "h100_sxm"),
     "unknown behaviour": (GROUPS.replace("sts_stsb", "sts_stsb, behaviour: hones"), "honest"),
     "unknown profile": ("profile: publishd" + GROUPS, "published"),
     "code in a tag": (

@@ -187,7 +187,7 @@ def test_a_full_disk_is_a_message_and_leaves_no_scraps(
             run_to_folder(Plan.of(small, trace=trace), tmp_path / "run")
     assert not list((tmp_path / "run").rglob("*.parquet*"))
     run_to_folder(Plan.of(small, trace=trace), tmp_path / "run")
-    assert poq_abm.read_results(tmp_path / "run").nodes.shape == (24, 17)
+    assert poq_abm.read_results(tmp_path / "run").nodes.shape == (24, 18)
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,15 @@ def test_regions_run_from_the_cheapest_to_the_dearest() -> None:
 def test_an_unknown_region_gets_the_nearest_name() -> None:
     with pytest.raises(InputError, match="did you mean 'germany'"):
         region("germny")
+
+
+def test_the_page_on_hardware_holds_every_machine_and_price_and_its_example_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "hardware.md").read_text()
+    for row in ROWS:
+        assert f"| `{row.key}` | {row.memory_gb:g} | {row.bandwidth_gb_s:,.0f} |" in text
+    assert all(f"`{key}` {found.usd_per_mwh:.2f}" in text for key, found in regions().items())
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, float] = {}
+    exec(example, names)
+    # 450 W at 0.08458 USD/kWh and 1,800 USD over 17,532 busy hours, for 1.0777 s
+    assert names["cents"] == pytest.approx(100 * 1.0777 / 3600 * (0.45 * 0.08458 + 1800 / 17532))

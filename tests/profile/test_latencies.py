@@ -113,9 +113,7 @@ def test_without_a_shape_an_inference_model_scales_by_bandwidth_if_its_memory_is
         ("evaluator", "judge", "rtx_4090", 1.0, 500.0),
     )
     assert latency_of(profile, "mine", "t4").ms == pytest.approx(1000.0 * 1008 / 320)
-    with pytest.raises(
-        InputError, match=r"'mine' needs 13\.0 GB of memory, and 'rtx_3060' has 12 G"
-    ):
+    with pytest.raises(InputError, match=r"'mine' needs 13\.0 GB of memory"):
         latency_of(profile, "mine", "rtx_3060")
     for node in ("blank", "judge"):
         with pytest.raises(InputError, match=f"'{node}' cannot be estimated: the table of model"):
