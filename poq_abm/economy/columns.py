@@ -42,6 +42,7 @@ class Noise(NamedTuple):
     sigma: float
     tail_share: float
     tail_index: float
+    mean: float  #: of the quantile function before it is scaled
     charges_realised: bool  #: whether rewards charge what a job took
 
 

@@ -12,7 +12,8 @@ from poq_abm.mechanism.committee import seat_committee
 from poq_abm.mechanism.schedule import Slot, pick
 from poq_abm.network.columns import Nodes, Orders, Rules, Tables
 from poq_abm.network.desk import Desk, draw_ahead
-from poq_abm.streams import Purpose, below, normal_quantile, uniform, word
+from poq_abm.profile.latency_noise import latency_quantile
+from poq_abm.streams import Purpose, below, uniform, word
 
 __all__ = ["dispatch", "earliest_place", "service_factor"]
 
@@ -20,27 +21,20 @@ _ATTEMPTS = 64  # at a seat drawn by weight, before the first member without a s
 
 
 @compiled
-def service_factor(
-    distribution: int, sigma: float, tail_share: float, tail_index: float, u: float
-) -> float:
+def service_factor(noise: Noise, u: float) -> float:
     """Return a job's time over its mean, from one uniform ``u``.
 
-    Fixed: 1. Exponential: -ln(1 - u). Log-normal: exp(sigma z - sigma^2 / 2), but for a share of
-    jobs, which take a Pareto time of index a from 1 on; all divided by the mean of the mixture,
-    1 + tail_share / (a - 1), so that the mean is 1.
+    Fixed: 1. Exponential: -ln(1 - u). Log-normal with a heavy tail: the quantile function of
+    :mod:`poq_abm.profile.latency_noise`, over its mean.
 
-    >>> service_factor(0, 0.2, 0.0, 2.5, 0.3), service_factor(1, 0.0, 0.0, 2.5, 0.3)
-    (1.0, 1.0)
+    >>> service_factor(Noise(0, 0.2, 0.0, 2.5, 1.0, False), 0.3)
+    1.0
     """
-    if distribution == 0:
+    if noise.distribution == 0:
         return 1.0
-    if distribution == 2:
+    if noise.distribution == 2:
         return -math.log(1.0 - u)
-    mean = 1.0 + tail_share / (tail_index - 1.0)
-    if u < tail_share:
-        return float((u / tail_share) ** (-1.0 / tail_index)) / mean
-    z = normal_quantile((u - tail_share) / (1.0 - tail_share))
-    return math.exp(sigma * z - 0.5 * sigma * sigma) / mean
+    return latency_quantile(noise.sigma, noise.tail_share, noise.tail_index, u) / noise.mean
 
 
 @compiled
@@ -136,9 +130,7 @@ def _take_on(
     factor = 1.0
     if noise.distribution != 0:
         u = uniform(seed, replication, Purpose.SERVICE, round_, 0)
-        factor = service_factor(
-            noise.distribution, noise.sigma, noise.tail_share, noise.tail_index, u
-        )
+        factor = service_factor(noise, u)
     begin = _start(floor, node, arrival)
     if begin - arrival > floor.patience_s:
         orders.node[row] = -1

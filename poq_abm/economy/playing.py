@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from poq_abm.network.ledger import Ledger
 from poq_abm.network.memory import Memory
 from poq_abm.network.rounds import check_reports, play_rounds
 from poq_abm.network.trace import Trace, open_trace
+from poq_abm.profile.latency_noise import latency_mean
 from poq_abm.streams import Purpose
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def open_play(economy: Economy) -> Play:
             float(latency.sigma),
             float(latency.tail_share),
             float(latency.tail_index),
+            latency_mean(latency.sigma, latency.tail_share, latency.tail_index),
             latency.charged == "realised",
         ),
         routing=_ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN),
@@ -146,7 +148,8 @@ def replay(
 
 
 def _copied(part: Columns) -> Columns:
-    return type(part)(*(array.copy() for array in part))
+    copies: Any = (array.copy() for array in part)
+    return type(part)(*copies)
 
 
 def _rounds(

@@ -83,7 +83,9 @@ class Latency(Strict):
         default="fixed", description="of the service time of a job, about its mean"
     )
     sigma: Amount = Field(default=0.15, le=3, description="s.d. of the log (lognormal)")
-    tail_share: Share = Field(default=0.0, description="share of jobs in the heavy tail")
+    tail_share: Share = Field(
+        default=0.0, le=0.5, description="share of jobs in the heavy tail, at most 1/2"
+    )
     tail_index: float = Field(
         default=2.5, gt=1, le=100, description="Pareto index of the heavy tail; its mean is finite"
     )

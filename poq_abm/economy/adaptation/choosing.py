@@ -39,7 +39,7 @@ def imitate(
     draws: Array,
     model: NDArray[np.int64],
 ) -> None:
-    """Write into ``model[i]`` whom ``nodes[i]`` imitates: another node by the Fermi rule, or itself.
+    """Write into ``model[i]`` whom ``nodes[i]`` imitates by the Fermi rule: another, or itself.
 
     A node revises with chance ``rate``; it looks at one of the others, each equally likely.
     ``draws`` are uniforms of shape (3, N).
