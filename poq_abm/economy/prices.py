@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from poq_abm.mechanism.costs import HOURS_PER_YEAR, energy_cost
 from poq_abm.profile.electricity import region
-from poq_abm.profile.hardware import Hardware, catalogue
+from poq_abm.profile.hardware import Hardware, hardware
 
 if TYPE_CHECKING:
     from poq_abm.network.game import Game
@@ -43,7 +43,7 @@ class Prices:
         if economy is None or not self.in_money:
             return
         cost = economy.cost
-        known = [catalogue()[name] for name in machines]
+        known = [hardware(name) for name in machines]
         watts = np.array([machine.power_w for machine in known])
         self._hourly = np.array([hourly_usd(machine, cost) for machine in known])
         self._watts, self._idle_watts = watts, cost.idle_share * watts

@@ -39,7 +39,11 @@ def majority_probability(evaluators: int, malicious: int, committee_size: int) -
 
 
 def adversary_measures(
-    game: Game, sums: NDArray[np.float64], counters: NDArray[np.int64], weights: int, rounds: int
+    game: Game,
+    sums: NDArray[np.float64],
+    counters: NDArray[np.int64],
+    weights: int,
+    rounds: NDArray[np.int64],
 ) -> dict[str, NDArray[np.float64]]:
     """Return pay by honesty, malicious majorities and the saturation of trust.
 

@@ -20,6 +20,15 @@ import pyarrow as pa
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import adversary_measures
 from poq_abm.experiment.distributions import distribution_measures
+from poq_abm.experiment.economies import (
+    account_table,
+    economy_measures,
+    epoch_table,
+    kept_of,
+    names_of,
+    no_measures,
+    play_economy,
+)
 from poq_abm.experiment.keeping import Kept
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.playing import (
@@ -113,6 +122,8 @@ def _play_span(
     treatment = plan.treatments[span.treatment]
     scenario = treatment.scenario
     profile = plan.profile(span.treatment)
+    if scenario.economy is not None:
+        return _play_economies(plan, span, game, progress)
     twin = None if is_honest(game.conduct) else plan.twins.of(scenario, profile)
     if twin is None and many_at_once(scenario, game, engine, sink):
         return _play_plain(scenario, game, span, progress), []
@@ -133,12 +144,39 @@ def _play_span(
         except InputError:
             raise
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            trail = traceback.format_exc()
-            failures.append(Failure(span.treatment, replication, scenario.seed, said, trail))
+            failures.append(_failure(span, replication, scenario, error))
             continue
-        kept.add(replication, ledger, memory, **drift, **distribution_measures(game, memory))
+        measures = {**distribution_measures(game, memory), **no_measures()}
+        kept.add(replication, ledger, memory, **drift, **measures)
     return kept, failures
+
+
+def _play_economies(
+    plan: Plan, span: Span, game: Game, progress: Progress | None
+) -> tuple[Kept, list[Failure]]:
+    """Play a span of economies; where somebody deviates, they have no honest twin."""
+    scenario, profile = plan.treatments[span.treatment].scenario, plan.profile(span.treatment)
+    kept, failures = Kept(span.last - span.first), []
+    honest = is_honest(game.conduct)
+    for replication in range(span.first, span.last):
+        try:
+            economy = play_economy(scenario, game, profile, replication, progress)
+        except InputError:
+            raise
+        except Exception as error:
+            failures.append(_failure(span, replication, scenario, error))
+            continue
+        drift = dict.fromkeys(("consensus_drift", "payout_inflation"), 0.0 if honest else math.nan)
+        measures = {**distribution_measures(game, economy.memory), **economy_measures(economy)}
+        extras = kept_of(economy)
+        kept.add(replication, economy.ledger, economy.memory, **drift, **measures, **extras)
+        kept.names = names_of(economy)
+    return kept, failures
+
+
+def _failure(span: Span, replication: int, scenario: Scenario, error: Exception) -> Failure:
+    said, trail = f"{type(error).__name__}: {error}", traceback.format_exc()
+    return Failure(span.treatment, replication, scenario.seed, said, trail)
 
 
 def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress | None) -> Kept:
@@ -157,7 +195,7 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
         "payout_inflation": np.where(paid, 0.0, math.nan),
         **{
             name: np.full(len(sums), value)
-            for name, value in distribution_measures(game, memory).items()
+            for name, value in {**distribution_measures(game, memory), **no_measures()}.items()
         },
     }
     kept.count, kept.weights = len(sums), memory.trust.size
@@ -166,8 +204,10 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
 
 def _rows(plan: Plan, treatment: int, game: Game, kept: Kept) -> dict[str, Any]:
     """Return the rows of replications of one treatment, table by table."""
-    id_, rounds = plan.treatments[treatment].id, plan.treatments[treatment].scenario.rounds
+    id_, scenario = plan.treatments[treatment].id, plan.treatments[treatment].scenario
     replications, sums = kept["replication"], kept["sums"]
+    economies = scenario.economy is not None
+    rounds = kept["served"] if economies else np.full(len(replications), scenario.rounds)
     measures = {
         **adversary_measures(game, sums, kept["counters"], kept.weights, rounds),
         **kept.measures(),
@@ -180,4 +220,10 @@ def _rows(plan: Plan, treatment: int, game: Game, kept: Kept) -> dict[str, Any]:
     }
     if plan.logs_trust:
         tables["trust"] = trust_table(game, kept["trust_log"], id_, replications)
+    if economies:
+        groups, network = kept["epoch_groups"], kept["epoch_network"]
+        tables["epochs"] = epoch_table(game, groups, network, id_, replications)
+        tables["accounts"] = account_table(
+            game, kept["accounts"], kept["final"], kept.names, id_, replications
+        )
     return tables

@@ -13,6 +13,7 @@ from poq_abm.network.memory import Memory
 __all__ = ["Kept"]
 
 _ACCOUNTS = ("replication", "sums", "network", "counters", "trust_log")
+_OF_ECONOMIES = ("served", "epoch_groups", "epoch_network", "accounts", "final")
 
 
 class Kept:
@@ -22,9 +23,10 @@ class Kept:
         self._most = most
         self.columns: dict[str, NDArray[Any]] = {}
         self.count = 0
+        self.names: dict[str, list[str]] = {}  #: what the codes of an economy mean
         self.weights = 0  #: number of trust weights, the same in every replication
 
-    def add(self, replication: int, ledger: Ledger, memory: Memory, **measures: float) -> None:
+    def add(self, replication: int, ledger: Ledger, memory: Memory, **measures: Any) -> None:
         """Copy what is needed of a replication that was played."""
         values = {
             "replication": np.int32(replication),
@@ -48,4 +50,5 @@ class Kept:
 
     def measures(self) -> dict[str, NDArray[np.float64]]:
         """Return what was measured besides the accounts."""
-        return {name: self[name] for name in self.columns if name not in _ACCOUNTS}
+        apart = (*_ACCOUNTS, *_OF_ECONOMIES)
+        return {name: self[name] for name in self.columns if name not in apart}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.behaviour.resolving import own_behaviours
-from poq_abm.errors import nearest
+from poq_abm.economy.checking import adaptation_findings
+from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
 from poq_abm.experiment.tables import REPLICATIONS, SCHEMAS
 from poq_abm.experiment.twins import Twins
@@ -64,6 +65,7 @@ class Plan:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         _check_metric(scenario)
+        _check_economies(treatments, trace=trace)
         return cls(scenario, treatments, profiles, trace)
 
     @classmethod
@@ -81,6 +83,11 @@ class Plan:
     def logs_trust(self) -> bool:
         """Whether any treatment keeps a log of trust."""
         return any(t.scenario.mechanism.trust.interval > 0 for t in self.treatments)
+
+    @property
+    def has_economies(self) -> bool:
+        """Whether any treatment is played as an economy."""
+        return any(t.scenario.economy is not None for t in self.treatments)
 
     @property
     def rounds(self) -> int:
@@ -119,18 +126,26 @@ class Plan:
     @property
     def tables(self) -> list[str]:
         """Names of the tables this run leaves."""
-        kept = {"rounds": self.trace, "trust": self.logs_trust}
+        kept = {
+            "rounds": self.trace,
+            "trust": self.logs_trust,
+            "epochs": self.has_economies,
+            "accounts": self.has_economies,
+        }
         return [name for name in SCHEMAS if kept.get(name, True)]
 
     def rows(self, treatment: int) -> dict[str, int]:
         """Return how many rows one replication of a treatment adds to each table."""
         scenario = self.treatments[treatment].scenario
         people, trust = scenario.population, scenario.mechanism.trust
+        economy = scenario.economy
         entries = scenario.rounds // trust.interval if trust.interval else 0
         columns = len(scenario.tasks or self.profile(treatment).tasks) if trust.per_task else 1
         rows = {
             "nodes": people.inference_nodes + people.evaluator_nodes,
             "replications": 1,
+            "epochs": economy.epochs * (people.group_count + 1) if economy else 0,
+            "accounts": people.inference_nodes + people.evaluator_nodes if economy else 0,
             "trust": entries * people.evaluator_nodes * columns,
             "rounds": scenario.rounds,
         }
@@ -200,6 +215,20 @@ def _check_metric(scenario: Scenario) -> None:
         path = ("replications", "until", "metric")
         said = f"no measure {metric!r}; {nearest(metric, metrics)}"
         raise ScenarioError([scenario.origins.problem((path, said))])
+
+
+def _check_economies(treatments: Sequence[Treatment], *, trace: bool) -> None:
+    """Refuse what economies cannot play."""
+    problems: dict[Problem, None] = {}
+    for treatment in treatments:
+        if treatment.scenario.economy is None:
+            continue
+        if trace:
+            raise InputError("a trace of an economy is not kept; epochs.parquet has its epochs")
+        found = adaptation_findings(treatment.scenario)
+        problems.update(dict.fromkeys(map(treatment.scenario.origins.problem, found)))
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _source(scenario: Scenario) -> str:

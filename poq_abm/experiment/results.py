@@ -73,6 +73,21 @@ class Results:
             raise InputError("these results have no trust log; set mechanism.trust.interval")
         return self._frame("trust")
 
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch and group, and one for the network; only of economies."""
+        return self._of_economies("epochs")
+
+    @property
+    def accounts(self) -> pd.DataFrame:
+        """What every node earned, paid and holds, over all epochs; only of economies."""
+        return self._of_economies("accounts")
+
+    def _of_economies(self, name: str) -> pd.DataFrame:
+        if name not in self.tables:
+            raise InputError("these results are of no economy; give the scenario an economy")
+        return self._frame(name)
+
     def _frame(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
         table = self.tables[name]
         table = table(columns) if callable(table) else table

@@ -9,7 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.experiment.adversaries import total
+from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
 from poq_abm.experiment.distributions import QUANTILES
+from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
 from poq_abm.network.population import Population
@@ -26,70 +28,58 @@ __all__ = [
     "trust_table",
 ]
 
-_WORD = pa.dictionary(pa.int32(), pa.string())
-
-
-def _column(name: str, kind: Any, unit: str, meaning: str) -> Any:
-    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
-
-
-_KEYS = [
-    _column("treatment", _WORD, "", "id of the treatment"),
-    _column("replication", pa.int32(), "", "number of the replication, from 0"),
-]
-
 #: one row per treatment x replication x node
 NODES = pa.schema(
     [
-        *_KEYS,
-        _column("node", pa.int32(), "", "node id, unique across roles"),
-        _column("role", _WORD, "", "inference or evaluator"),
-        _column("group", _WORD, "", "label of the population group"),
-        _column("model", _WORD, "", "model the node runs"),
-        _column("hardware", _WORD, "", "hardware it runs on"),
-        _column("behaviour", _WORD, "", "what the node does"),
-        _column("jobs", pa.int64(), "rounds", "rounds the node was paid for"),
-        _column("reward_total", pa.float64(), "tokens", "sum of its rewards"),
-        _column(
+        *KEYS,
+        column("node", pa.int32(), "", "node id, unique across roles"),
+        column("role", WORD, "", "inference or evaluator"),
+        column("group", WORD, "", "label of the population group"),
+        column("model", WORD, "", "model the node runs"),
+        column("hardware", WORD, "", "hardware it runs on"),
+        column("behaviour", WORD, "", "what the node does"),
+        column("jobs", pa.int64(), "rounds", "rounds the node was paid for"),
+        column("reward_total", pa.float64(), "tokens", "sum of its rewards"),
+        column(
             "reward_mean", pa.float64(), "tokens per job", "reward per job; missing without a job"
         ),
-        _column("reward_sd", pa.float64(), "tokens per job", "s.d. over jobs; missing below two"),
-        _column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
-        _column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
-        _column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
-        _column("cost", pa.float64(), "0-1", "latency, normalised inside the node class"),
-        _column("latency_ms", pa.float64(), "ms", "mean latency of a job"),
-        _column("latency_source", _WORD, "", "measured, or estimated from other hardware"),
+        column("reward_sd", pa.float64(), "tokens per job", "s.d. over jobs; missing below two"),
+        column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
+        column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
+        column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
+        column("cost", pa.float64(), "0-1", "latency, normalised inside the node class"),
+        column("latency_ms", pa.float64(), "ms", "mean latency of a job"),
+        column("latency_source", WORD, "", "measured, or estimated from other hardware"),
     ]
 )
 
 #: one row per treatment x replication
 REPLICATIONS = pa.schema(
     [
-        *_KEYS,
-        _column("rounds", pa.int64(), "rounds", "rounds played"),
-        _column(
+        *KEYS,
+        column("rounds", pa.int64(), "rounds", "rounds played"),
+        column(
             "inference_reward_mean", pa.float64(), "tokens per job", "over inference nodes' jobs"
         ),
-        _column("evaluator_reward_mean", pa.float64(), "tokens per job", "over evaluators' jobs"),
-        _column("inference_cost_mean", pa.float64(), "0-1", "over inference nodes' jobs"),
-        _column("evaluator_cost_mean", pa.float64(), "0-1", "over evaluators' jobs"),
-        _column("closeness_mean", pa.float64(), "0-1", "over evaluators' jobs"),
-        _column("consensus_mean", pa.float64(), "score 0-10", "over rounds"),
-        _column("truth_mean", pa.float64(), "score 0-10", "over rounds"),
-        _column("correlation", pa.float64(), "-1 to 1", "Pearson, consensus against truth"),
-        _column("mean_absolute_error", pa.float64(), "score 0-10", "of consensus against truth"),
-        _column("bias", pa.float64(), "score 0-10", "mean of consensus minus truth"),
-        _column("honest_reward_mean", pa.float64(), "tokens per job", "honest evaluators"),
-        _column("malicious_reward_mean", pa.float64(), "tokens per job", "deviating evaluators"),
-        _column("reward_gap", pa.float64(), "tokens per job", "honest minus malicious"),
-        _column("malicious_majority", pa.float64(), "0-1", "share of rounds they rule"),
-        _column("malicious_majority_expected", pa.float64(), "0-1", "hypergeometric chance"),
-        _column("consensus_drift", pa.float64(), "score 0-10", "mean consensus less its twin's"),
-        _column("payout_inflation", pa.float64(), "share", "all rewards over its twin's, less 1"),
-        _column("spearman", pa.float64(), "-1 to 1", "rank correlation, consensus against truth"),
+        column("evaluator_reward_mean", pa.float64(), "tokens per job", "over evaluators' jobs"),
+        column("inference_cost_mean", pa.float64(), "0-1", "over inference nodes' jobs"),
+        column("evaluator_cost_mean", pa.float64(), "0-1", "over evaluators' jobs"),
+        column("closeness_mean", pa.float64(), "0-1", "over evaluators' jobs"),
+        column("consensus_mean", pa.float64(), "score 0-10", "over rounds"),
+        column("truth_mean", pa.float64(), "score 0-10", "over rounds"),
+        column("correlation", pa.float64(), "-1 to 1", "Pearson, consensus against truth"),
+        column("mean_absolute_error", pa.float64(), "score 0-10", "of consensus against truth"),
+        column("bias", pa.float64(), "score 0-10", "mean of consensus minus truth"),
+        column("honest_reward_mean", pa.float64(), "tokens per job", "honest evaluators"),
+        column("malicious_reward_mean", pa.float64(), "tokens per job", "deviating evaluators"),
+        column("reward_gap", pa.float64(), "tokens per job", "honest minus malicious"),
+        column("malicious_majority", pa.float64(), "0-1", "share of rounds they rule"),
+        column("malicious_majority_expected", pa.float64(), "0-1", "hypergeometric chance"),
+        column("consensus_drift", pa.float64(), "score 0-10", "mean consensus less its twin's"),
+        column("payout_inflation", pa.float64(), "share", "all rewards over its twin's, less 1"),
+        column("spearman", pa.float64(), "-1 to 1", "rank correlation, consensus against truth"),
         *(
-            _column(
+            column(
                 f"{kind.name.lower()}_reward_{label}",
                 pa.float64(),
                 "tokens per job",
@@ -98,41 +88,52 @@ REPLICATIONS = pa.schema(
             for kind in Kind
             for label, q in QUANTILES.items()
         ),
-        _column("saturated_share", pa.float64(), "0-1", "weights that end at w_max"),
-        _column("saturated_round", pa.float64(), "round", "after which all are; missing if never"),
+        column("saturated_share", pa.float64(), "0-1", "weights that end at w_max"),
+        column("saturated_round", pa.float64(), "round", "after which all are; missing if never"),
+        *(
+            column(name, pa.float64(), unit, f"economy: {meaning}")
+            for name, unit, meaning in ECONOMY_MEASURES
+        ),
     ]
 )
 
 #: one row per entry of the trust log x evaluator node x column of the trust table
 TRUST = pa.schema(
     [
-        *_KEYS,
-        _column("round", pa.int64(), "", "last round before the entry"),
-        _column("node", pa.int32(), "", "evaluator node"),
-        _column("task", _WORD, "", "task the weight counts for; `all` unless trust is per task"),
-        _column("trust", pa.float64(), "weight", "the node's weight"),
+        *KEYS,
+        column("round", pa.int64(), "", "last round before the entry"),
+        column("node", pa.int32(), "", "evaluator node"),
+        column("task", WORD, "", "task the weight counts for; `all` unless trust is per task"),
+        column("trust", pa.float64(), "weight", "the node's weight"),
     ]
 )
 
 #: one row per round, where a trace was asked for; the three lists share an order
 ROUNDS = pa.schema(
     [
-        *_KEYS,
-        _column("round", pa.int64(), "", "number of the round, from 0"),
-        _column("record", _WORD, "", "id of the record"),
-        _column("task", _WORD, "", "task of the record"),
-        _column("node", pa.int32(), "", "inference node that answered"),
-        _column("committee", pa.list_(pa.int32()), "", "evaluator nodes, in the order drawn"),
-        _column("scores", pa.list_(pa.float64()), "score 0-10", "their reported scores"),
-        _column("consensus", pa.float64(), "score 0-10", "aggregate of the scores"),
-        _column("truth", pa.float64(), "score 0-10", "truth of the answer"),
-        _column("inference_reward", pa.float64(), "tokens", "paid to the inference node"),
-        _column("evaluator_rewards", pa.list_(pa.float64()), "tokens", "paid to the evaluators"),
+        *KEYS,
+        column("round", pa.int64(), "", "number of the round, from 0"),
+        column("record", WORD, "", "id of the record"),
+        column("task", WORD, "", "task of the record"),
+        column("node", pa.int32(), "", "inference node that answered"),
+        column("committee", pa.list_(pa.int32()), "", "evaluator nodes, in the order drawn"),
+        column("scores", pa.list_(pa.float64()), "score 0-10", "their reported scores"),
+        column("consensus", pa.float64(), "score 0-10", "aggregate of the scores"),
+        column("truth", pa.float64(), "score 0-10", "truth of the answer"),
+        column("inference_reward", pa.float64(), "tokens", "paid to the inference node"),
+        column("evaluator_rewards", pa.list_(pa.float64()), "tokens", "paid to the evaluators"),
     ]
 )
 
 
-SCHEMAS = {"nodes": NODES, "replications": REPLICATIONS, "trust": TRUST, "rounds": ROUNDS}
+SCHEMAS = {
+    "nodes": NODES,
+    "replications": REPLICATIONS,
+    "epochs": EPOCHS,
+    "accounts": ACCOUNTS,
+    "trust": TRUST,
+    "rounds": ROUNDS,
+}
 
 
 def node_table(
@@ -151,7 +152,7 @@ def node_table(
     inference = population.role_is("inference")
     times = len(replications)
     columns = {
-        **_keys(population.size, treatment, replications),
+        **keys(population.size, treatment, replications),
         "node": np.tile(np.arange(population.size, dtype=np.int32), times),
         **_group_words(population, times),
         "jobs": jobs.astype(np.int64),
@@ -164,7 +165,7 @@ def node_table(
         "cost": np.tile(population.cost, times),
         "latency_ms": np.tile(population.latency_ms, times),
     }
-    return _table(NODES, columns)
+    return table(NODES, columns)
 
 
 def replication_table(
@@ -172,7 +173,7 @@ def replication_table(
     sums: NDArray[np.float64],
     network: NDArray[np.float64],
     measures: dict[str, NDArray[np.float64]],
-    rounds: int,
+    rounds: NDArray[np.int64],
     treatment: str,
     replications: NDArray[np.int32],
 ) -> Any:
@@ -186,8 +187,8 @@ def replication_table(
     f, m = sums[:, inference], sums[:, ~inference]
     f_jobs, m_jobs = total(f[..., Column.JOBS]), total(m[..., Column.JOBS])
     columns = {
-        **_keys(1, treatment, replications),
-        "rounds": np.full(len(replications), rounds),
+        **keys(1, treatment, replications),
+        "rounds": rounds,
         "inference_reward_mean": total(f[..., Column.REWARD]) / f_jobs,
         "evaluator_reward_mean": total(m[..., Column.REWARD]) / m_jobs,
         "inference_cost_mean": total(f[..., Column.JOBS] * cost[inference]) / f_jobs,
@@ -196,7 +197,7 @@ def replication_table(
         **_agreement(network, rounds),
         **measures,
     }
-    return _table(REPLICATIONS, columns)
+    return table(REPLICATIONS, columns)
 
 
 def trust_table(
@@ -213,18 +214,20 @@ def trust_table(
     node = np.tile(np.repeat(np.arange(first, first + nodes), columns), times * entries)
     task = np.tile(np.arange(columns, dtype=np.int32), times * entries * nodes)
     values = {
-        **_keys(entries * nodes * columns, treatment, replications),
+        **keys(entries * nodes * columns, treatment, replications),
         "round": np.tile(np.repeat(last, nodes * columns), times),
         "node": node.astype(np.int32),
-        "task": _words(task, tasks),
+        "task": coded(task, tasks),
         "trust": logs,
     }
-    return _table(TRUST, values)
+    return table(TRUST, values)
 
 
-def _agreement(network: NDArray[np.float64], rounds: int) -> dict[str, NDArray[np.float64]]:
+def _agreement(
+    network: NDArray[np.float64], rounds: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
     """Return correlation, error and bias of consensus against truth from the networks' sums."""
-    moments = network / rounds
+    moments = network / rounds[:, None]
     c, t = moments[:, Agreement.CONSENSUS], moments[:, Agreement.TRUTH]
     c_variance = moments[:, Agreement.CONSENSUS_SQUARED] - c * c
     t_variance = moments[:, Agreement.TRUTH_SQUARED] - t * t
@@ -253,37 +256,12 @@ def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.f
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
 
 
-def _keys(rows: int, treatment: str, replications: NDArray[np.int32]) -> dict[str, Any]:
-    return {
-        "treatment": _words(np.zeros(rows * len(replications), np.int32), [treatment]),
-        "replication": np.repeat(replications, rows),
-    }
-
-
 def _group_words(population: Population, times: int) -> dict[str, Any]:
-    words = {}
+    columns = {}
     group = np.tile(population.group, times)
     for name in ("role", "label", "model", "hardware", "latency_source"):
         values = [getattr(group, name) for group in population.groups]
-        words["group" if name == "label" else name] = _coded(values, group)
+        columns["group" if name == "label" else name] = words(values, group)
     names = [str(spec["name"]) for _, spec in population.behaviours]
-    words["behaviour"] = _coded(names, np.tile(population.behaviour, times))
-    return words
-
-
-def _coded(values: list[str], index: NDArray[np.int64]) -> Any:
-    """Return the words that ``index`` picks from ``values``, dictionary-encoded."""
-    known = sorted(set(values))
-    codes = np.array([known.index(value) for value in values], dtype=np.int32)[index]
-    return _words(codes, known)
-
-
-def _words(codes: NDArray[np.int32], known: list[str]) -> Any:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
-
-
-def _table(schema: Any, columns: dict[str, Any]) -> Any:
-    arrays = (columns[name] for name in schema.names)
-    return pa.table(
-        [a if isinstance(a, pa.Array) else pa.array(a.reshape(-1)) for a in arrays], schema=schema
-    )
+    columns["behaviour"] = words(names, np.tile(population.behaviour, times))
+    return columns

@@ -148,6 +148,12 @@ class Population(Strict):
         return sum(group.count for group in self.evaluators)
 
     @property
+    def group_count(self) -> int:
+        """The number of groups that have nodes, each machine of a mix a group of its own."""
+        entries = (*self.inference, *self.evaluators)
+        return sum(1 for entry in entries for _, count in entry.machines if count)
+
+    @property
     def inference_labels(self) -> tuple[str, ...]:
         """One label per group of inference nodes, all different."""
         return _labels(self.inference)

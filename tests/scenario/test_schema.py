@@ -98,7 +98,8 @@ def test_defaults() -> None:
         ("seed: 9223372036854775808", "seed: must be at most 9223372036854775807, got 922"),
         ("schedule: round-robin",
         "schedule: must be one of 'uniform', 'round_robin', 'weighted', 'cheapest', "
-         "'trust_softmax', 'stake_weighted' or 'power_of_two', got 'round-robin'; did you mean 'round_robin'?"),
+         "'trust_softmax', 'stake_weighted' or 'power_of_two', got 'round-robin'; "
+         "did you mean 'round_robin'?"),
         ("name: -x", "name: must start with a letter or digit"),
         ("name: " + "x" * 81, "name: must start with a letter or digit"),
         ("name: 3", "name: must be text, got 3"),
