@@ -176,6 +176,9 @@ class Economy:
     def unbond(self, amounts: NDArray[np.float64]) -> None:
         """Begin to free parts of bonds, in tokens, shape (N,)."""
         delay = self.settings.stake.unbonding_epochs
+        if delay == 0:
+            self.books.move(Holding.BOND, Holding.WALLET, amounts)
+            return
         self.books.move(Holding.BOND, Holding.UNBONDING, amounts)
         due = self.epoch + delay
         self.releases[due] = self.releases.get(due, 0.0) + amounts
