@@ -123,6 +123,7 @@ class Economy:
         if self.halted < 0 and not self._has_quorum():
             self.halted = self.epoch
         if self.halted >= 0:
+            self.release()
             self.record.add_empty()
             self.epoch += 1
             return
