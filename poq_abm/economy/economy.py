@@ -172,6 +172,7 @@ class Economy:
         nodes = nodes & self.roster.active
         if nodes.any():
             self.roster.active &= ~nodes
+            self.roster.part(nodes)
             self.unbond(np.where(nodes, self.books.nodes[Holding.BOND], 0.0))
 
     def unbond(self, amounts: NDArray[np.float64]) -> None:

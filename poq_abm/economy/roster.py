@@ -226,6 +226,15 @@ class Roster:
             self.model[place] = self.model[node]
         self.changed = True
 
+    def part(self, nodes: NDArray[np.bool_]) -> None:
+        """Let identities that left stand for themselves; the others' operator goes on without."""
+        if np.array_equal(self.operator, np.arange(self.size)):
+            return
+        for node in np.flatnonzero(nodes):
+            rest = np.flatnonzero(self.active & (self.operator == node))
+            self.operator[rest] = rest.min(initial=self.size)
+        self.operator[nodes] = np.flatnonzero(nodes)
+
     def role_is(self, role: str) -> NDArray[np.bool_]:
         """Return which nodes have a role, shape (N,)."""
         first = np.arange(self.size) < self.inference
