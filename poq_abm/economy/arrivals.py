@@ -62,13 +62,15 @@ class Clock:
     def _of_bursts(self, epoch: int) -> Array:
         """Return the rate over its mean: a two-state chain that is stationary from the start."""
         demand = self._demand
-        stay = math.exp(-60.0 * self._hours / BINS / demand.burst_minutes)
         share = demand.burst_share
+        # One who forgets may go on as before, so bursts last 1 / (1 - share) times as long.
+        forgetting = 60.0 * self._hours / BINS / (demand.burst_minutes * (1.0 - share))
+        forgetting = min(1.0, forgetting)
         calm = 1.0 / (1.0 + share * (demand.burst_factor - 1.0))
         rates = np.empty(BINS)
         for stretch in range(BINS):
             u = uniform(*self._key, Purpose.BURST, epoch, stretch)
-            forgets = 1.0 if not self._begun else 1.0 - stay
+            forgets = 1.0 if not self._begun else forgetting
             if u < forgets:  # a new state, drawn from the stationary shares
                 self._bursting = u < forgets * share
             self._begun = True
