@@ -17,7 +17,7 @@ from poq_abm.economy.playing import Play, open_play, play_epoch
 from poq_abm.economy.record import Record
 from poq_abm.economy.roster import Roster
 from poq_abm.network.ledger import open_ledger
-from poq_abm.network.memory import open_memory
+from poq_abm.network.memory import Counter, State, open_memory
 from poq_abm.streams import Purpose
 
 if TYPE_CHECKING:
@@ -165,7 +165,11 @@ class Economy:
         first = self.roster.inference
         self.reputation[nodes[:first]] = 0.5
         self.free_at[nodes[:first]] = 0.0
-        self.memory.trust[nodes[first:]] = self.game.rules.trust_start
+        memory, evaluators = self.memory, nodes[first:]
+        memory.trust[evaluators] = self.game.rules.trust_start
+        memory.state[evaluators, State.SEEN] = memory.state[evaluators, State.JOBS] = 0.0
+        saturated = memory.trust >= self.game.rules.trust_maximum
+        memory.counters[Counter.SATURATED] = saturated.sum()
 
     def leave(self, nodes: NDArray[np.bool_]) -> None:
         """Let nodes go; their bonds become free after the unbonding delay."""
