@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 
 BINS = 60  #: stretches of an epoch in which the rate is constant
 _DAY_HOURS = 24.0
+_MOST_LOG_DEMAND = 100.0  # far more than can be played, and still a number
 _SPARE = 10.0  # standard deviations above the mean: a Poisson number is never that large
 
 
@@ -40,7 +41,7 @@ class Clock:
         surge = demand.surge
         factor = surge.factor if surge and surge.first <= epoch <= surge.last else 1.0
         if demand.elasticity > 0.0 and fee_ratio > 0.0:
-            factor *= fee_ratio**-demand.elasticity
+            factor *= math.exp(min(-demand.elasticity * math.log(fee_ratio), _MOST_LOG_DEMAND))
         return factor
 
     def expected(self, epoch: int, fee_ratio: float = 1.0) -> Array:
