@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 from typing import Any, ClassVar, Literal
 
-__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits"]
+__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits", "code_digest"]
 
 Role = Literal["inference", "evaluator"]
 
@@ -122,17 +122,26 @@ class Behaviour:
         Taken is the file that declares it, because a behaviour can call its neighbours; of one
         declared at the prompt, what its methods are compiled to.
         """
-        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        if file is not None and Path(file).is_file():
-            code = Path(file).read_text(encoding="utf-8")
-        else:
-            code = repr([_code(function) for function in (cls.columns, cls.report)])
-        return hashlib.sha256(f"{cls.__qualname__}\n{code}".encode()).hexdigest()
+        return code_digest(cls, (cls.columns, cls.report))
 
     @classmethod
     def is_compiled(cls) -> bool:
         """Return whether the compiled engine can play this behaviour."""
         return cls.report is None or hasattr(cls.report, "py_func")
+
+
+def code_digest(kind: type, functions: Iterable[Any]) -> str:
+    """Return a digest of the file that declares a class or, where none does, of its functions.
+
+    >>> len(code_digest(Behaviour, ()))
+    64
+    """
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if file is not None and Path(file).is_file():
+        code = Path(file).read_text(encoding="utf-8")
+    else:
+        code = repr([_code(function) for function in functions])
+    return hashlib.sha256(f"{kind.__qualname__}\n{code}".encode()).hexdigest()
 
 
 def _code(function: Any) -> object:
