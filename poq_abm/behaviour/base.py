@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, ClassVar, Literal
 
-__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits"]
+__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits", "digest_of"]
 
 Role = Literal["inference", "evaluator"]
 
@@ -119,20 +119,34 @@ class Behaviour:
     def digest(cls) -> str:
         """Return a digest of the code it is made of, which determines results like a parameter.
 
-        Taken is the file that declares it, because a behaviour can call its neighbours; of one
-        declared at the prompt, what its methods are compiled to.
+        See :func:`digest_of`.
         """
-        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        if file is not None and Path(file).is_file():
-            code = Path(file).read_text(encoding="utf-8")
-        else:
-            code = repr([_code(function) for function in (cls.columns, cls.report)])
-        return hashlib.sha256(f"{cls.__qualname__}\n{code}".encode()).hexdigest()
+        return digest_of(cls)
 
     @classmethod
     def is_compiled(cls) -> bool:
         """Return whether the compiled engine can play this behaviour."""
         return cls.report is None or hasattr(cls.report, "py_func")
+
+
+def digest_of(kind: type) -> str:
+    """Return a digest of the code that declares a class of a user's.
+
+    Taken is the whole file, because a class can call its neighbours; of one declared at the prompt,
+    what its methods are compiled to.
+    """
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if file is not None and Path(file).is_file():
+        code = Path(file).read_text(encoding="utf-8")
+    else:
+        methods = [value for value in vars(kind).values() if _is_code(value)]
+        code = repr([_code(getattr(value, "__func__", value)) for value in methods])
+    return hashlib.sha256(f"{kind.__qualname__}\n{code}".encode()).hexdigest()
+
+
+def _is_code(value: object) -> bool:
+    plain = getattr(value, "__func__", value)
+    return hasattr(getattr(plain, "py_func", plain), "__code__")
 
 
 def _code(function: Any) -> object:

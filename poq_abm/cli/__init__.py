@@ -48,7 +48,7 @@ def _register() -> None:
     from poq_abm.cli.plan import plan
     from poq_abm.cli.profile import profile
     from poq_abm.cli.reproduce import reproduce
-    from poq_abm.cli.rules import behaviours, rules
+    from poq_abm.cli.rules import adaptations, behaviours, rules
     from poq_abm.cli.run import run
     from poq_abm.cli.scenarios import scenarios
     from poq_abm.cli.show import show
@@ -56,7 +56,7 @@ def _register() -> None:
 
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
-    reference = (rules, behaviours, reproduce)
+    reference = (rules, behaviours, adaptations, reproduce)
     for group in (calibrate, profile):
         app.add_typer(group)
     for verb in (*experiments, *files, *reference):

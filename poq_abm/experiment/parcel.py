@@ -11,6 +11,8 @@ from typing import Any
 import cloudpickle
 
 from poq_abm.behaviour.resolving import own_behaviours, register
+from poq_abm.economy.adaptation.base import Adaptation
+from poq_abm.economy.adaptation.registry import own_adaptations, register_adaptation
 from poq_abm.experiment.plan import Plan
 
 __all__ = ["Parcel"]
@@ -18,7 +20,7 @@ __all__ = ["Parcel"]
 
 @dataclass(frozen=True)
 class Parcel:
-    """A plan together with the users' own behaviours it may name."""
+    """A plan together with the users' own behaviours and adaptations it may name."""
 
     digest: str
     content: bytes
@@ -26,7 +28,7 @@ class Parcel:
     @classmethod
     def of(cls, plan: Plan) -> Parcel:
         """Pack a plan."""
-        own = list(own_behaviours())
+        own = [*own_behaviours(), *own_adaptations()]
         # Workers elsewhere lack the user's module: its code travels along.
         modules = {sys.modules[kind.__module__] for kind in own} - {sys.modules["__main__"]}
         for module in modules:
@@ -53,7 +55,10 @@ class Parcel:
 def _open(parcel: Parcel) -> Plan:
     own, plan = cloudpickle.loads(parcel.content)
     for kind in own:
-        register(kind)
+        if issubclass(kind, Adaptation):
+            register_adaptation(kind)
+        else:
+            register(kind)
     if not isinstance(plan, Plan):
         raise TypeError("a parcel holds a plan")
     return plan

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poq_abm.behaviour.base import digest_of
 from poq_abm.behaviour.resolving import own_behaviours
+from poq_abm.economy.adaptation.registry import own_adaptations
 from poq_abm.economy.checking import adaptation_findings
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
@@ -197,6 +199,13 @@ class Plan:
             for kind in own_behaviours()
             if json.dumps(kind.name) in text
         }
+        known.update(
+            {
+                f"adaptation {kind.name}": digest_of(kind)
+                for kind in own_adaptations()
+                if json.dumps(kind.name) in text
+            }
+        )
         return {"plugins": known} if known else {}
 
     def hash(self) -> str:
