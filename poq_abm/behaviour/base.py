@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 from typing import Any, ClassVar, Literal
 
-__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits", "digest_of"]
+__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits", "code_digest"]
 
 Role = Literal["inference", "evaluator"]
 
@@ -119,9 +119,10 @@ class Behaviour:
     def digest(cls) -> str:
         """Return a digest of the code it is made of, which determines results like a parameter.
 
-        See :func:`digest_of`.
+        Taken is the file that declares it, because a behaviour can call its neighbours; of one
+        declared at the prompt, what its methods are compiled to.
         """
-        return digest_of(cls)
+        return code_digest(cls, (cls.columns, cls.report))
 
     @classmethod
     def is_compiled(cls) -> bool:
@@ -129,24 +130,18 @@ class Behaviour:
         return cls.report is None or hasattr(cls.report, "py_func")
 
 
-def digest_of(kind: type) -> str:
-    """Return a digest of the code that declares a class of a user's.
+def code_digest(kind: type, functions: Iterable[Any]) -> str:
+    """Return a digest of the file that declares a class or, where none does, of its functions.
 
-    Taken is the whole file, because a class can call its neighbours; of one declared at the prompt,
-    what its methods are compiled to.
+    >>> len(code_digest(Behaviour, ()))
+    64
     """
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     if file is not None and Path(file).is_file():
         code = Path(file).read_text(encoding="utf-8")
     else:
-        methods = [value for value in vars(kind).values() if _is_code(value)]
-        code = repr([_code(getattr(value, "__func__", value)) for value in methods])
+        code = repr([_code(function) for function in functions])
     return hashlib.sha256(f"{kind.__qualname__}\n{code}".encode()).hexdigest()
-
-
-def _is_code(value: object) -> bool:
-    plain = getattr(value, "__func__", value)
-    return hasattr(getattr(plain, "py_func", plain), "__code__")
 
 
 def _code(function: Any) -> object:

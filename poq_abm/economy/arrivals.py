@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 
 BINS = 60  #: stretches of an epoch in which the rate is constant
 _DAY_HOURS = 24.0
+_MOST_LOG_DEMAND = 100.0  # far more than can be played, and still a number
 _SPARE = 10.0  # standard deviations above the mean: a Poisson number is never that large
 
 
@@ -40,7 +41,7 @@ class Clock:
         surge = demand.surge
         factor = surge.factor if surge and surge.first <= epoch <= surge.last else 1.0
         if demand.elasticity > 0.0 and fee_ratio > 0.0:
-            factor *= fee_ratio**-demand.elasticity
+            factor *= math.exp(min(-demand.elasticity * math.log(fee_ratio), _MOST_LOG_DEMAND))
         return factor
 
     def expected(self, epoch: int, fee_ratio: float = 1.0) -> Array:
@@ -62,13 +63,15 @@ class Clock:
     def _of_bursts(self, epoch: int) -> Array:
         """Return the rate over its mean: a two-state chain that is stationary from the start."""
         demand = self._demand
-        stay = math.exp(-60.0 * self._hours / BINS / demand.burst_minutes)
         share = demand.burst_share
+        # One who forgets may go on as before, so bursts last 1 / (1 - share) times as long.
+        forgetting = 60.0 * self._hours / BINS / (demand.burst_minutes * (1.0 - share))
+        forgetting = min(1.0, forgetting)
         calm = 1.0 / (1.0 + share * (demand.burst_factor - 1.0))
         rates = np.empty(BINS)
         for stretch in range(BINS):
             u = uniform(*self._key, Purpose.BURST, epoch, stretch)
-            forgets = 1.0 if not self._begun else 1.0 - stay
+            forgets = 1.0 if not self._begun else forgetting
             if u < forgets:  # a new state, drawn from the stationary shares
                 self._bursting = u < forgets * share
             self._begun = True

@@ -41,7 +41,7 @@ def close_epoch(economy: Economy, played: Played) -> EpochEnd:
     minted = pay_rewards(economy.books, economy.settings.payment, pool, paid)
     forfeited, fined = _audit(economy, paid)
     running = _run_costs(economy, played, active)
-    slashed = _slash(economy, played, active) + fined
+    slashed = np.minimum(_slash(economy, played, active) + fined, economy.books.nodes[Holding.BOND])
     received = _redistribute(economy, slashed, active)
     _renew_identities(economy)
     locked = economy.books.nodes[Holding.BOND] + economy.books.nodes[Holding.UNBONDING]

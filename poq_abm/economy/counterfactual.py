@@ -33,11 +33,14 @@ def payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
 
 
 def _worth(end: EpochEnd, outcome: Outcome, node: int, behaviour: int) -> float:
-    """Return pay less expected audits, slashing and running costs of one node."""
+    """Return pay less expected audits, slashing and running costs of one node.
+
+    What slashing takes, it takes of the bond as it was while the epoch was played.
+    """
     economy, roster = end.economy, end.roster
     settings = economy.settings
     paid = float(entitlements(settings.payment, end.budget, outcome.points, roster.inference)[node])
-    bond = float(economy.books.nodes[Holding.BOND][node])
+    bond = float(economy.books.nodes[Holding.BOND][node] + end.flows.slashed[node])
     if node < roster.inference and roster.misreports_with(behaviour):
         audits = settings.audits
         lost = min(audits.slash, bond) + (max(paid, 0.0) if audits.forfeit else 0.0)

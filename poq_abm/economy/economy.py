@@ -17,7 +17,7 @@ from poq_abm.economy.playing import Play, open_play, play_epoch
 from poq_abm.economy.record import Record
 from poq_abm.economy.roster import Roster
 from poq_abm.network.ledger import open_ledger
-from poq_abm.network.memory import open_memory
+from poq_abm.network.memory import Counter, State, open_memory
 from poq_abm.streams import Purpose
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class Economy:
         if self.halted < 0 and not self._has_quorum():
             self.halted = self.epoch
         if self.halted >= 0:
+            self.release()
             self.record.add_empty()
             self.epoch += 1
             return
@@ -164,18 +165,26 @@ class Economy:
         first = self.roster.inference
         self.reputation[nodes[:first]] = 0.5
         self.free_at[nodes[:first]] = 0.0
-        self.memory.trust[nodes[first:]] = self.game.rules.trust_start
+        memory, evaluators = self.memory, nodes[first:]
+        memory.trust[evaluators] = self.game.rules.trust_start
+        memory.state[evaluators, State.SEEN] = memory.state[evaluators, State.JOBS] = 0.0
+        saturated = memory.trust >= self.game.rules.trust_maximum
+        memory.counters[Counter.SATURATED] = saturated.sum()
 
     def leave(self, nodes: NDArray[np.bool_]) -> None:
         """Let nodes go; their bonds become free after the unbonding delay."""
         nodes = nodes & self.roster.active
         if nodes.any():
             self.roster.active &= ~nodes
+            self.roster.part(nodes)
             self.unbond(np.where(nodes, self.books.nodes[Holding.BOND], 0.0))
 
     def unbond(self, amounts: NDArray[np.float64]) -> None:
         """Begin to free parts of bonds, in tokens, shape (N,)."""
         delay = self.settings.stake.unbonding_epochs
+        if delay == 0:
+            self.books.move(Holding.BOND, Holding.WALLET, amounts)
+            return
         self.books.move(Holding.BOND, Holding.UNBONDING, amounts)
         due = self.epoch + delay
         self.releases[due] = self.releases.get(due, 0.0) + amounts

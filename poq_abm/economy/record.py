@@ -173,7 +173,7 @@ class Record:
         economy, flows = self._economy, end.flows
         takings, roster, books = economy.takings, economy.roster, economy.books
         served = int(takings.served[0])
-        values = economy.coefficients.now(economy.epoch)
+        rules = end.played.rules
         quality = float(takings.sums[0]) / served / 10.0 if served else math.nan
         value = economy.settings.demand.value * float(takings.sums[0]) / 10.0
         bonds = np.maximum(books.nodes[Holding.BOND], 0.0)
@@ -190,10 +190,10 @@ class Record:
             latency_quantile(takings.latencies, 0.95),
             quality,
             end.price,
-            values["alpha_inference"],
-            values["beta_inference"],
-            values["alpha_evaluator"],
-            values["beta_evaluator"],
+            rules.alpha_inference,
+            rules.beta_inference,
+            rules.alpha_evaluator,
+            rules.beta_evaluator,
             float(economy.coefficients.held),
             flows.fees,
             flows.minted,

@@ -217,13 +217,13 @@ class Roster:
     ) -> tuple[float, float]:
         """Return the normalised cost of a node on another machine, and its epoch there in tokens.
 
-        The range that costs are normalised by stays as it is.
+        The range that costs are normalised by stays as it is, and costs within it.
         """
         seconds = self.latency_s(int(self.model[node]), machine)
         basis = self.usd_per_job if self.prices.in_money else self.latency_ms
         own = self.prices.job_on(node, machine, seconds) if self.prices.in_money else seconds * 1e3
         low, high = basis[: self.inference].min(), basis[: self.inference].max()
-        cost = (own - low) / (high - low) if high > low else 0.0
+        cost = min(1.0, max(0.0, (own - low) / (high - low))) if high > low else 0.0
         usd = self.prices.epoch_on(node, machine, seconds * jobs, jobs, economy.hours)
         tokens = usd / economy.settings.cost.usd_per_token
         return float(cost * self._cost_factor[self.behaviour[node]]), tokens
@@ -242,6 +242,15 @@ class Roster:
         if node < self.inference:
             self.model[place] = self.model[node]
         self.changed = True
+
+    def part(self, nodes: NDArray[np.bool_]) -> None:
+        """Let identities that left stand for themselves; the others' operator goes on without."""
+        if np.array_equal(self.operator, np.arange(self.size)):
+            return
+        for node in np.flatnonzero(nodes):
+            rest = np.flatnonzero(self.active & (self.operator == node))
+            self.operator[rest] = rest.min(initial=self.size)
+        self.operator[nodes] = np.flatnonzero(nodes)
 
     def role_is(self, role: str) -> NDArray[np.bool_]:
         """Return which nodes have a role, shape (N,)."""

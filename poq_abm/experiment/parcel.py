@@ -11,7 +11,6 @@ from typing import Any
 import cloudpickle
 
 from poq_abm.behaviour.resolving import own_behaviours, register
-from poq_abm.economy.adaptation.base import Adaptation
 from poq_abm.economy.adaptation.registry import own_adaptations, register_adaptation
 from poq_abm.experiment.plan import Plan
 
@@ -20,7 +19,7 @@ __all__ = ["Parcel"]
 
 @dataclass(frozen=True)
 class Parcel:
-    """A plan together with the users' own behaviours and adaptations it may name."""
+    """A plan together with the users' own behaviours and rules it may name."""
 
     digest: str
     content: bytes
@@ -28,9 +27,10 @@ class Parcel:
     @classmethod
     def of(cls, plan: Plan) -> Parcel:
         """Pack a plan."""
-        own = [*own_behaviours(), *own_adaptations()]
+        own = (own_behaviours(), own_adaptations())
         # Workers elsewhere lack the user's module: its code travels along.
-        modules = {sys.modules[kind.__module__] for kind in own} - {sys.modules["__main__"]}
+        modules = {sys.modules[kind.__module__] for kinds in own for kind in kinds}
+        modules.discard(sys.modules["__main__"])
         for module in modules:
             cloudpickle.register_pickle_by_value(module)
         try:
@@ -41,7 +41,7 @@ class Parcel:
         return cls(hashlib.sha256(content).hexdigest(), content)
 
     def open(self) -> Plan:
-        """Return the plan, its behaviours registered."""
+        """Return the plan, its behaviours and rules of adaptation registered."""
         return _open(self)
 
     def __hash__(self) -> int:
@@ -54,11 +54,11 @@ class Parcel:
 @functools.lru_cache(maxsize=2)
 def _open(parcel: Parcel) -> Plan:
     own, plan = cloudpickle.loads(parcel.content)
-    for kind in own:
-        if issubclass(kind, Adaptation):
-            register_adaptation(kind)
-        else:
-            register(kind)
+    behaviours, adaptations = own
+    for kind in behaviours:
+        register(kind)
+    for kind in adaptations:
+        register_adaptation(kind)
     if not isinstance(plan, Plan):
         raise TypeError("a parcel holds a plan")
     return plan

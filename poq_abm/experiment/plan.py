@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poq_abm.behaviour.base import digest_of
 from poq_abm.behaviour.resolving import own_behaviours
 from poq_abm.economy.adaptation.registry import own_adaptations
 from poq_abm.economy.checking import adaptation_findings
@@ -192,20 +191,15 @@ class Plan:
         return {"treatments": [treatment.settings for treatment in self.treatments]}
 
     def _own_behaviours(self) -> dict[str, Any]:
-        """Return the digests of users' own behaviours, whose code determines results too."""
+        """Return the digests of users' own behaviours and rules: code determines results too."""
         text = json.dumps(self.scenario.resolved())
+        own = {f"{k.role} {k.name}": (k.name, k.digest()) for k in own_behaviours()}
+        rules = {f"adaptation {k.name}": (k.name, k.digest()) for k in own_adaptations()}
         known = {
-            f"{kind.role} {kind.name}": kind.digest()
-            for kind in own_behaviours()
-            if json.dumps(kind.name) in text
+            label: digest
+            for label, (name, digest) in {**own, **rules}.items()
+            if json.dumps(name) in text
         }
-        known.update(
-            {
-                f"adaptation {kind.name}": digest_of(kind)
-                for kind in own_adaptations()
-                if json.dumps(kind.name) in text
-            }
-        )
         return {"plugins": known} if known else {}
 
     def hash(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.behaviour.base import Parameter
+from poq_abm.behaviour.base import Parameter, code_digest
 
 if TYPE_CHECKING:
     from poq_abm.economy.epoch_end import EpochEnd
@@ -37,6 +37,11 @@ class Adaptation:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
+
+    @classmethod
+    def digest(cls) -> str:
+        """Return a digest of the code it is made of, which determines results like a parameter."""
+        return code_digest(cls, (cls.__init__, cls.revise))
 
     def revise(self, end: EpochEnd, draws: NDArray[np.float64]) -> None:
         """Decide; ``draws`` are uniforms of shape (``self.draws``, N)."""

@@ -44,7 +44,9 @@ class Imitation(Adaptation):
         options = end.roster.options(self.values["role"])
         mutates = draws[3, nodes] < self.values["mutation"]
         place = np.minimum((draws[4, nodes] * options.size).astype(np.int64), options.size - 1)
-        end.adopt(nodes, np.where(mutates, options[place], behaviours))
+        decides = mutates | (copied != nodes)  # others keep what an earlier rule made of them
+        chosen = np.where(mutates, options[place], behaviours)
+        end.adopt(nodes[decides], chosen[decides])
 
 
 class BestResponse(Adaptation):

@@ -93,18 +93,20 @@ class Sybil(Adaptation):
         margin = end.flows.paid - end.flows.slashed - bond
         free = np.flatnonzero(roster.role_is(self.values["role"]) & ~roster.active).tolist()
         leaves, enters = np.zeros(roster.size, np.bool_), np.zeros(roster.size, np.bool_)
+        identities = np.bincount(roster.operator[roster.active], minlength=roster.size)
         for node in nodes:
             operator = roster.operator[node]
-            identities = np.flatnonzero((roster.operator == operator) & roster.active)
             if draws[0, node] >= self.values["rate"]:
                 continue
-            if margin[node] < 0.0 and identities.size > 1 and node != operator:
+            if margin[node] < 0.0 and identities[operator] > 1 and node != operator:
                 leaves[node] = True
+                identities[operator] -= 1
                 roster.operator[node] = node
-            elif margin[node] > self.values["fee"] and identities.size < self.values["most"]:
+            elif margin[node] > self.values["fee"] and identities[operator] < self.values["most"]:
                 place = self._room(end, int(node), free)
                 if place is not None:
                     enters[place] = True
+                    identities[operator] += 1
         economy.leave(leaves)
         economy.enter(enters)
 
