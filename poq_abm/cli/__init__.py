@@ -41,6 +41,7 @@ def _options(
 
 
 def _register() -> None:
+    from poq_abm.cli.audit import audit
     from poq_abm.cli.calibrate import calibrate
     from poq_abm.cli.compare import compare
     from poq_abm.cli.folders import status, verify
@@ -56,10 +57,11 @@ def _register() -> None:
 
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
+    analysis = (audit,)
     reference = (rules, behaviours, reproduce)
     for group in (calibrate, profile):
         app.add_typer(group)
-    for verb in (*experiments, *files, *reference):
+    for verb in (*experiments, *analysis, *files, *reference):
         app.command()(verb)
 
 

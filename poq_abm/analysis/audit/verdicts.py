@@ -82,7 +82,7 @@ def _gain(row: Row) -> str:
     ends = f"[{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
     members = int(row["members"])
     if members == 1:
-        who = f"{row['behaviour']} by one of {row['group']}"
+        who = f"{row['behaviour']} by one node of {row['group']}"
         return f"{who} gains {row['gain']:.{digits}f} per job {ends}"
     return (
         f"{row['behaviour']} by a ring of {members} of {row['group']} gains "
