@@ -47,6 +47,7 @@ def _register() -> None:
     from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
     from poq_abm.cli.plan import plan
+    from poq_abm.cli.plot import plot
     from poq_abm.cli.profile import profile
     from poq_abm.cli.reproduce import reproduce
     from poq_abm.cli.rules import behaviours, rules
@@ -57,7 +58,7 @@ def _register() -> None:
 
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
-    analysis = (audit,)
+    analysis = (audit, plot)
     reference = (rules, behaviours, reproduce)
     for group in (calibrate, profile):
         app.add_typer(group)
