@@ -41,7 +41,8 @@ def difference_forest(frame: pd.DataFrame) -> Figure:
     )
     names = frame.attrs.get("sides", ("A", "B"))
     figure = _forest(scaled, "difference (half-widths of its 95% interval)")
-    caption(figure, figure.axes[0], f"From {names[0]} to {names[1]}", frame, count_of(frame),
+    figure.axes[0].set_xscale("symlog", linthresh=2.0)  # a hundred half-widths hide one otherwise
+    caption(figure, f"From {names[0]} to {names[1]}", frame, count_of(frame),
             "filled: shown at 95% over all rows (Holm)")  # fmt: skip
     return figure
 
@@ -66,7 +67,7 @@ def gain_forest(frame: pd.DataFrame) -> Figure:
     )
     figure = _forest(scaled, "gain from deviating (tokens per job of a member)")
     left_out = len(frame) - len(table)
-    caption(figure, figure.axes[0], "What deviations gain", frame, count_of(frame),
+    caption(figure, "What deviations gain", frame, count_of(frame),
             "thick 95% each, thin 95% together; filled: shown (Holm)",
             f"{left_out} more rows left out" if left_out > 0 else "")  # fmt: skip
     return figure

@@ -35,7 +35,7 @@ def quality_cost_figure(frame: pd.DataFrame) -> Figure:
     axes.set_xlabel("mean latency (ms)")
     axes.set_ylabel("quality: mean consensus (0-10)")
     axes.legend(frameon=False, fontsize=8)
-    caption(figure, axes, "Quality for latency", frame, count_of(frame),
+    caption(figure, "Quality for latency", frame, count_of(frame),
             "bars 95%; filled: no other group is both quicker and better")  # fmt: skip
     return figure
 
@@ -63,6 +63,6 @@ def attack_frontier_figure(frame: pd.DataFrame) -> Figure:
     axes.set_ylabel("drift of the mean consensus (points of 10)")
     axes.legend(frameon=False, fontsize=7.5)
     sizes = ", ".join(f"{n}" for n in sorted(set(frame["members"])))
-    caption(figure, axes, "What an attack moves, and what it costs", frame, count_of(frame),
+    caption(figure, "What an attack moves, and what it costs", frame, count_of(frame),
             f"coalitions of {sizes}; filled: no other attack moves more for less")  # fmt: skip
     return figure

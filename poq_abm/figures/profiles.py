@@ -58,7 +58,7 @@ def evaluator_correlation_bars(frame: pd.DataFrame) -> Figure:
     _grouped_bars(axes, wide, "evaluator", against)
     axes.axhline(0.0, color="black", linewidth=0.6)
     axes.set_ylabel("Pearson correlation (-1 to 1)")
-    caption(figure, axes, "Do evaluators track quality?", frame,
+    caption(figure, "Do evaluators track quality?", frame,
             "mean over tasks; bars 95%, records resampled", _records(frame))  # fmt: skip
     return figure
 
@@ -66,20 +66,26 @@ def evaluator_correlation_bars(frame: pd.DataFrame) -> Figure:
 def model_quality_bars(frame: pd.DataFrame) -> Figure:
     """Return Figure 5: truth and judge score of every model, and truth per second of latency.
 
-    ``frame`` is :func:`poq_abm.analysis.efficiency.quality_against_latency`.
+    ``frame`` is :func:`poq_abm.analysis.efficiency.quality_against_latency`. The bars of the right
+    panel are those of truth; latency is taken as known.
     """
     need(frame, ["model", "truth", "judge", "latency_ms", "truth_per_second"])
     known = [name for name in ("truth", "judge") if frame[name].notna().any()]
     table = frame.sort_values("truth", ascending=False).reset_index(drop=True)
-    figure, (left, right) = canvas(8.4, 4.0, panels=2)
+    figure, (left, right) = canvas(9.4, 4.2, panels=2)
     _grouped_bars(left, table, "model", known)
     left.set_ylabel("mean score (0-10)")
     left.set_ylim(0.0, 10.0)
     places = np.arange(len(table))
     right.bar(places, table["truth_per_second"], color=colours(range(3))[2], edgecolor="white")
+    seconds = table["latency_ms"] / 1000.0
+    ends = [(table["truth"] - table["truth_low"]) / seconds,
+            (table["truth_high"] - table["truth"]) / seconds]  # fmt: skip
+    right.errorbar(places, table["truth_per_second"], yerr=np.nan_to_num(ends), fmt="none",
+                   ecolor="0.2", elinewidth=1.0, capsize=2.0)  # fmt: skip
     right.set_xticks(places, table["model"], rotation=20, ha="right", fontsize=8)
     right.set_ylabel("mean truth per second of latency (points/s)")
-    caption(figure, left, "What each model gives, and for its time", frame,
+    caption(figure, "What each model gives, and for its time", frame,
             "bars 95%, records resampled", _records(frame))  # fmt: skip
     return figure
 
@@ -106,7 +112,7 @@ def reward_against_cost(frame: pd.DataFrame) -> Figure:
         axes.set_ylabel("reward (tokens per job)")
         axes.set_xlim(-0.08, 1.08)
         axes.legend(frameon=False, fontsize=7)
-    caption(figure, panels[0], "What nodes earn for what they cost", frame, count_of(frame),
+    caption(figure, "What nodes earn for what they cost", frame, count_of(frame),
             "bars 95%")  # fmt: skip
     return figure
 

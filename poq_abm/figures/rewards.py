@@ -37,7 +37,7 @@ def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_
     axes.set_ylabel("share of nodes at or below")
     axes.set_ylim(0.0, 1.02)
     axes.legend(frameon=False, fontsize=8)
-    caption(figure, axes, "Distribution of rewards over nodes", frame, _nodes(frame))
+    caption(figure, "Distribution of rewards over nodes", frame, _nodes(frame))
     return figure
 
 
@@ -63,7 +63,7 @@ def reward_violins(
     axes.tick_params(axis="x", labelrotation=20, labelsize=8)
     axes.set_xlabel("")
     axes.set_ylabel(f"reward ({_UNITS.get(amount, amount)})")
-    caption(figure, axes, f"Rewards by {by}", frame, _nodes(frame), "lines: quartiles")
+    caption(figure, f"Rewards by {by}", frame, _nodes(frame), "lines: quartiles")
     return figure
 
 
@@ -92,9 +92,7 @@ def lorenz_figure(frame: pd.DataFrame) -> Figure:
     axes.legend(frameon=False, fontsize=7.5)
     counts = sorted({int(n) for n in frame["replications"]})
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    caption(
-        figure, axes, "How unevenly rewards are shared", frame, f"mean of n = {span} replications"
-    )
+    caption(figure, "How unevenly rewards are shared", frame, f"mean of n = {span} replications")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ FORMATS = ("svg", "pdf", "png")
 MARKERS = "osD^vP*X<>"
 DASHES = ("-", "--", "-.", ":")
 _GREY = "0.35"
+_CHARACTERS_PER_INCH = 17.0  # of a caption
 
 
 def canvas(width: float = 6.4, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
@@ -81,8 +83,8 @@ def count_of(frame: pd.DataFrame, column: str = "replications") -> str:
     return f"n = {span} replication{'s' * (most != 1)}"
 
 
-def caption(figure: Figure, axes: Axes, title: str, frame: pd.DataFrame, *parts: str) -> None:
-    """Put a title over a figure, and under it the scenario's name, n, and what else must be known.
+def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> None:
+    """Put a title over a figure, and below it the scenario's name, n, and what else must be known.
 
     ``frame.attrs`` may hold ``scenario`` (its name) and ``notes`` (a list of warnings, as of a
     partial run).
@@ -90,11 +92,13 @@ def caption(figure: Figure, axes: Axes, title: str, frame: pd.DataFrame, *parts:
     import seaborn as sns  # noqa: PLC0415
 
     figure.suptitle(title, fontsize=11)
-    scenario = frame.attrs.get("scenario")
-    first = [f"scenario {scenario}"] if scenario else []
+    scenario = str(frame.attrs.get("scenario", ""))
+    named = scenario if scenario.startswith("profile ") or not scenario else f"scenario {scenario}"
     # What a reader must not miss gets a line of its own.
-    lines = ["; ".join([*first, *filter(None, parts)]), *frame.attrs.get("notes", [])]
-    axes.set_title("\n".join(filter(None, lines)), fontsize=7.5, color=_GREY)
+    lines = ["; ".join(filter(None, [named, *parts])), *frame.attrs.get("notes", [])]
+    width = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
+    text = "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
+    figure.supxlabel(text, fontsize=7.5, color=_GREY)
     sns.despine(fig=figure)
 
 

@@ -43,7 +43,7 @@ def heat_map(
         _write(axes, table, texts + single.map(lambda alone: "*" if alone is True else ""))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    caption(figure, axes, f"{label or value} over {_leaf(x)} and {_leaf(y)}", frame,
+    caption(figure, f"{label or value} over {_leaf(x)} and {_leaf(y)}", frame,
             count_of(frame))  # fmt: skip
     return figure
 
@@ -68,7 +68,7 @@ def attack_phase_diagram(frame: pd.DataFrame) -> Figure:
     axes.set_xlabel("share of evaluators that attack (0-1)")
     axes.set_ylabel(field)
     against = frame.attrs.get("gain_against", "being honest")
-    caption(figure, axes, "Where the attack pays", frame,
+    caption(figure, "Where the attack pays", frame,
             f"+ pays, {_SIGNS['costs']} costs, ? undecided, against {against} (95%)",
             count_of(frame))  # fmt: skip
     return figure
@@ -89,7 +89,7 @@ def _paint(figure: Figure, axes: Axes, table: pd.DataFrame, label: str) -> None:
         {"cmap": "PuOr_r", "vmin": -most, "vmax": most} if both else {"cmap": "cividis"}
     )
     image = axes.imshow(np.ma.masked_invalid(values), aspect="auto", origin="lower", **scale)
-    figure.colorbar(image, ax=axes, label=label)
+    figure.colorbar(image, ax=axes).set_label(label, fontsize=8.5)
     axes.set_xticks(range(table.shape[1]), [_short(name) for name in table.columns], fontsize=8)
     axes.set_yticks(range(len(table)), [_short(name) for name in table.index], fontsize=8)
     if max(len(_short(name)) for name in table.columns) > 6:

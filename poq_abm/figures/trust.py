@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["trust_figure"]
 
 _MOST_LINES = 8
+_MOST_INSIDE = 4  # in the legend; a longer one would cover the lines
 
 
 def trust_figure(frame: pd.DataFrame) -> Figure:
@@ -26,7 +27,7 @@ def trust_figure(frame: pd.DataFrame) -> Figure:
     by = next(c for c in ("behaviour", "group", "model", "hardware") if c in frame)
     several = len(frame["treatment"].unique()) > 1
     lines = list(frame.groupby(["treatment", by], sort=False))
-    figure, (axes,) = canvas(6.8, 4.2)
+    figure, (axes,) = canvas(7.6, 4.2)
     paint = colours(range(min(len(lines), _MOST_LINES)))
     for number, ((treatment, name), part) in enumerate(lines[:_MOST_LINES]):
         line = part.sort_values("round")
@@ -37,8 +38,11 @@ def trust_figure(frame: pd.DataFrame) -> Figure:
                           linewidth=0)  # fmt: skip
     axes.set_xlabel("round")
     axes.set_ylabel("mean trust (weight)")
-    axes.legend(frameon=False, fontsize=7.5)
+    if len(lines) > _MOST_INSIDE:
+        axes.legend(frameon=False, fontsize=7.5, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    else:
+        axes.legend(frameon=False, fontsize=7.5)
     left_out = len(lines) - _MOST_LINES
-    caption(figure, axes, "Trust of evaluators over time", frame, count_of(frame), "bands 95%",
+    caption(figure, "Trust of evaluators over time", frame, count_of(frame), "bands 95%",
             f"{left_out} more lines left out" if left_out > 0 else "")  # fmt: skip
     return figure
