@@ -53,12 +53,13 @@ def _register() -> None:
     from poq_abm.cli.rules import behaviours, rules
     from poq_abm.cli.run import run
     from poq_abm.cli.scenarios import scenarios
+    from poq_abm.cli.sensitivity import sensitivity
     from poq_abm.cli.show import show
     from poq_abm.cli.validate import validate
 
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
-    analysis = (audit, plot)
+    analysis = (audit, sensitivity, plot)
     reference = (rules, behaviours, reproduce)
     for group in (calibrate, profile):
         app.add_typer(group)
