@@ -41,6 +41,7 @@ def _options(
 
 
 def _register() -> None:
+    from poq_abm.cli.analyse import analyse
     from poq_abm.cli.audit import audit
     from poq_abm.cli.calibrate import calibrate
     from poq_abm.cli.compare import compare
@@ -59,7 +60,7 @@ def _register() -> None:
 
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
-    analysis = (audit, sensitivity, plot)
+    analysis = (analyse, audit, sensitivity, plot)
     reference = (rules, behaviours, reproduce)
     for group in (calibrate, profile):
         app.add_typer(group)
