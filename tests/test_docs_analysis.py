@@ -14,9 +14,10 @@ from poq_abm.figures.kinds import KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+    pytest.mark.usefixtures("shipped_behaviours"),
+]
 
 
 @pytest.mark.parametrize("page", ["analysis.md", "audit.md", "figures.md"])

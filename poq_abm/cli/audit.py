@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from poq_abm.analysis.audit.auditing import Audit
     from poq_abm.analysis.audit.bench import Bench
+    from poq_abm.analysis.audit.breaking_even import BreakEven
     from poq_abm.scenario import Scenario
 
 __all__ = ["audit"]
@@ -47,7 +48,9 @@ def audit(
     ] = None,
     break_even: Annotated[
         list[str] | None,
-        typer.Option("--break-even", metavar="PATH=LOW:HIGH", help="Where deviations stop paying."),
+        typer.Option(
+            "--break-even", metavar="PATH=LOW:HIGH", help="Look here for where what gains stops."
+        ),
     ] = None,
     frontier: Annotated[
         bool, typer.Option("--frontier", help="What coalitions move, and at what cost.")
@@ -152,6 +155,25 @@ def _range(text: str) -> tuple[str, float, float]:
         ) from None
 
 
+def _break_evens(
+    bench: Bench, found: Audit, ranges: list[tuple[str, float, float]]
+) -> list[BreakEven]:
+    """Return where the deviations that gain stop gaining.
+
+    In the ranges asked for, all of them; without any, the cheapest of each role in the usual ones.
+    """
+    from poq_abm.analysis.audit.breaking_even import break_even, usual_ranges  # noqa: PLC0415
+
+    if ranges:
+        return [break_even(bench, paying, *span) for paying in found.profitable for span in ranges]
+    cheapest = {deviation.role: deviation for deviation in reversed(found.profitable)}
+    return [
+        break_even(bench, deviation, *span)
+        for role, deviation in cheapest.items()
+        for span in usual_ranges(bench.scenario, role)
+    ]
+
+
 def _more(
     bench: Bench,
     found: Audit,
@@ -164,19 +186,15 @@ def _more(
     import pandas as pd  # noqa: PLC0415
 
     from poq_abm.analysis.audit.breakdown import breakdown_shares  # noqa: PLC0415
-    from poq_abm.analysis.audit.breaking_even import break_even  # noqa: PLC0415
     from poq_abm.analysis.audit.frontier import attack_frontier  # noqa: PLC0415
 
     tables: dict[str, pd.DataFrame] = {}
-    lines: list[str] = []
-    if ranges:
-        paying = [d for d, v in zip(found.deviations, found.gains["verdict"], strict=True)
-                  if v == "gains"]  # fmt: skip
-        roots = [break_even(bench, deviation, *span) for deviation in paying for span in ranges]
+    roots = _break_evens(bench, found, ranges)
+    lines = [f"{root.said}." for root in roots]
+    if roots:
         tables["break_even"] = pd.DataFrame(roots)
-        lines += [f"{root.said}." for root in roots]
-        if not paying:
-            lines.append("No deviation is shown to gain: there is nothing to break even.")
+    elif ranges:
+        lines.append("No deviation is shown to gain: there is nothing to break even.")
     if frontier:
         specs = {str(d.behaviour): d.behaviour for d in found.deviations if d.role == "evaluator"}
         tables["frontier"] = attack_frontier(bench, specs.values())

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+
 FEW = ("--rounds", 200, "--replications", 3)
 EVALUATORS = ("--role", "evaluator")
 
@@ -21,6 +23,7 @@ def test_verdicts_are_said_and_what_was_left_out(poq) -> None:
     assert done.code == 0
     assert "Cheapest profitable deviation of evaluator nodes: " in done.out
     assert "21 deviations, 10 matched replications; verdicts hold together at 95%" in said(done)
+    assert "gains for every mechanism.beta_evaluator tried from 0 to 2" in said(done)
     assert "left out: evaluator sleeper: watches trust" in done.out
 
 

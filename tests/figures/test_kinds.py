@@ -23,9 +23,10 @@ from poq_abm.figures.sweeps import attack_phase_diagram
 from poq_abm.scenario import load
 
 # The drawing libraries warn of each other's plans in some pairs of versions.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+    pytest.mark.usefixtures("shipped_behaviours"),
+]
 
 SWEEP = {
     "sweep": {"malicious.share": [0.0, 0.3, 0.6], "mechanism.aggregation": ["mean", "median"]},

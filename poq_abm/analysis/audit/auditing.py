@@ -50,6 +50,13 @@ class Audit:
         return lines
 
     @property
+    def profitable(self) -> list[Deviation]:
+        """The deviations that are shown to gain, the cheapest first: fewest members, most gain."""
+        gaining = self.gains[self.gains["verdict"] == "gains"]
+        order = gaining.sort_values(["members", "gain"], ascending=[True, False], kind="stable")
+        return [self.deviations[int(number)] for number in order.index]
+
+    @property
     def widest(self) -> float:
         """Half the width of the widest interval of a gain; NaN where none has one."""
         widths = (self.gains["high"] - self.gains["low"]) / 2.0

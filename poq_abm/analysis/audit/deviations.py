@@ -66,7 +66,8 @@ def declared(scenario: Scenario, role: Role) -> Declared:
         elif name == "downgrade":
             found += [{"name": name, "model": model} for model in models]
         elif name == "targeted":
-            found.append({"name": name, "group": people.inference_labels[0]})
+            first = next(i for i, group in enumerate(people.inference) if group.count)
+            found.append({"name": name, "group": people.inference_labels[first]})
         elif needed:
             skipped.append(f"{name}: needs {', '.join(needed)}; name it as {{name: {name}, ...}}")
         else:

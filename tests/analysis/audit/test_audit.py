@@ -15,6 +15,8 @@ from poq_abm.errors import InputError
 from poq_abm.network.population import build_population
 from poq_abm.scenario import Scenario, load
 
+pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+
 SEVERAL = ["population.evaluators.0.count=4", "population.evaluators.2.count=3", "rounds=200"]
 
 
@@ -226,3 +228,14 @@ def test_bad_input_is_refused(crowd: Scenario, arguments, message: str) -> None:
 def test_a_sweep_is_refused() -> None:
     with pytest.raises(InputError, match="3 treatments; an audit takes one"):
         audit(load("committee_size"))
+
+
+def test_the_profitable_are_listed_cheapest_first(crowd: Scenario) -> None:
+    found = audit(crowd, replications=10)
+    first = found.profitable[0]
+    row = cheapest(found.gains)
+    assert row is not None
+    assert (first.role, first.group, len(first.members)) == (
+        row["role"], row["group"], row["members"],
+    )  # fmt: skip
+    assert len(found.profitable) == (found.gains["verdict"] == "gains").sum()

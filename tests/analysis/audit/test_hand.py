@@ -16,6 +16,8 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.problems import Origins
 from poq_abm.scenario.scenario import build
 
+pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+
 BOOST = {"name": "boost", "b": 3.0}
 
 
