@@ -53,6 +53,8 @@ def open_results(folder: str | os.PathLike[str]) -> Opened:
     whole = manifest.get("status") in (COMPLETE, FAILED)
     results = read_results(path) if whole else _partial(path, manifest)
     played = results.replications.groupby("treatment", observed=True).size()
+    if played.empty:
+        raise InputError(f"{path} holds no replication: every one that was tried raised")
     notes = []
     if not whole:
         notes.append(_progress(manifest, played))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poq_abm.cli.options import Plugins
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ def analyse(
     amount: Annotated[
         str, typer.Option(metavar="reward_total|reward_mean", help="Per run, or per job.")
     ] = "reward_total",
+    plugin: Plugins = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
 ) -> None:
     """Say what a stored run means: distributions, alignment, and what rewards were paid for."""
     from poq_abm.analysis.reading import open_results, select  # noqa: PLC0415
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     if table == "list":
         for name, says in TABLES.items():
@@ -55,6 +58,7 @@ def analyse(
         raise InputError(f"no table {table!r}; {nearest(table, TABLES)}")
     if not folder:
         raise InputError(f"poq analyse {table} needs a results folder")
+    load_plugins(plugin)  # what was paid depends on what the behaviours report
     opened = open_results(folder)
     if table == "difference":
         found = _difference(opened, treatment, against)

@@ -81,3 +81,13 @@ def test_the_scenarios_of_a_stored_run_are_those_that_were_played(folder: Path) 
 def test_an_empty_group_is_answered_with_the_nearest(folder: Path) -> None:
     with pytest.raises(InputError, match="no rows with group 'ce_miniln'; did you mean"):
         select(open_results(folder).results.nodes, group="ce_miniln")
+
+
+def test_a_run_of_which_nothing_is_left_is_refused(folder: Path) -> None:
+    results = open_results(folder).results
+    table = results.tables["replications"](None)
+    import pyarrow.parquet as pq
+
+    pq.write_table(table.slice(0, 0), folder / "replications.parquet")
+    with pytest.raises(InputError, match="holds no replication"):
+        open_results(folder)
