@@ -33,44 +33,52 @@ __all__ = ["audit"]
 _ROLES = ("inference", "evaluator")
 
 
+Share = Annotated[float, typer.Option(help="Share of a group or role in a coalition.")]
+Specs = Annotated[
+    list[str] | None,
+    typer.Option("--behaviour", metavar="SPEC", help="Try this instead; may be repeated."),
+]
+RoleName = Annotated[
+    str | None, typer.Option(metavar="inference|evaluator", help="Whose deviations.")
+]
+HalfWidth = Annotated[
+    float | None, typer.Option(help="Play on until every interval is within +- this.")
+]
+BreakEvens = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--break-even", metavar="PATH=LOW:HIGH", help="Look here for where what gains stops."
+    ),
+]
+Frontier = Annotated[
+    bool, typer.Option("--frontier", help="What coalitions move, and at what cost.")
+]
+Breakdown = Annotated[bool, typer.Option("--breakdown", help="How many members break each rule.")]
+TreatmentName = Annotated[
+    str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
+Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write every table as CSV here.")]
+
+
 def audit(
     scenario: ScenarioArgument,
-    share: Annotated[float, typer.Option(help="Share of a group or role in a coalition.")] = 0.3,
-    behaviour: Annotated[
-        list[str] | None,
-        typer.Option("--behaviour", metavar="SPEC", help="Try this instead; may be repeated."),
-    ] = None,
-    role: Annotated[
-        str | None, typer.Option(metavar="inference|evaluator", help="Whose deviations.")
-    ] = None,
-    half_width: Annotated[
-        float | None, typer.Option(help="Play on until every interval is within +- this.")
-    ] = None,
-    break_even: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--break-even", metavar="PATH=LOW:HIGH", help="Look here for where what gains stops."
-        ),
-    ] = None,
-    frontier: Annotated[
-        bool, typer.Option("--frontier", help="What coalitions move, and at what cost.")
-    ] = False,
-    breakdown: Annotated[
-        bool, typer.Option("--breakdown", help="How many members break each rule.")
-    ] = False,
-    treatment: Annotated[
-        str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
-    ] = None,
+    share: Share = 0.3,
+    behaviour: Specs = None,
+    role: RoleName = None,
+    half_width: HalfWidth = None,
+    break_even: BreakEvens = None,
+    frontier: Frontier = False,
+    breakdown: Breakdown = False,
+    treatment: TreatmentName = None,
     replications: Replications = None,
     rounds: Rounds = None,
     seed: Seed = None,
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write every table as CSV here.")
-    ] = None,
+    csv: Csv = False,
+    out: Out = None,
 ) -> None:
     """Try every declared deviation against a scenario: what it gains, and how surely."""
     from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415

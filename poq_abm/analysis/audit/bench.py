@@ -76,8 +76,10 @@ class Bench:
         Raises
         ------
         InputError
-            If a variant cannot be played, or one of its replications raises.
+            If there is nothing to play, a variant cannot be played, or a replication raises.
         """
+        if last <= first:
+            raise InputError(f"at least one replication is needed, got {last - first}")
         profile = self.plan.profile(0)
         for variant in variants.values():
             check_playable(variant, profile)

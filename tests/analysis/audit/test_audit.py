@@ -239,3 +239,15 @@ def test_the_profitable_are_listed_cheapest_first(crowd: Scenario) -> None:
         row["role"], row["group"], row["members"],
     )  # fmt: skip
     assert len(found.profitable) == (found.gains["verdict"] == "gains").sum()
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_replications_are_refused(crowd: Scenario, count: int) -> None:
+    with pytest.raises(InputError, match="at least one replication"):
+        audit(crowd, behaviours=[{"name": "boost"}], replications=count)
+
+
+def test_a_precision_target_starts_with_its_least_replications(crowd: Scenario) -> None:
+    asked = {"until": {"metric": "bias", "half_width": 0.1}, "at_least": 4, "at_most": 9}
+    found = audit(crowd.replace({"replications": asked}), behaviours=[{"name": "boost"}])
+    assert (found.gains["replications"] == 4).all()
