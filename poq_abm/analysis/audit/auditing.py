@@ -122,7 +122,7 @@ def audit(
     tried, skipped = deviations(bench.scenario, share=share, chosen=behaviours, roles=roles)
     if not tried:
         raise InputError("nobody can deviate: no behaviour is left to try")
-    count = replications or _replications(bench.scenario)
+    count = bench.replications if replications is None else replications
     names = [f"d{number}" for number in range(len(tried))]
     variants = {
         name: deviating(bench.scenario, deviation)
@@ -140,11 +140,6 @@ def audit(
         _refine(bench, variants, played, gains, half_width)
         gains = table()
     return Audit(bench.scenario, tried, gains, skipped, confidence, half_width)
-
-
-def _replications(scenario: Scenario) -> int:
-    written = scenario.replications
-    return written if isinstance(written, int) else written.at_least
 
 
 def _refine(

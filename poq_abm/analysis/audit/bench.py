@@ -70,6 +70,12 @@ class Bench:
         """The scenario that variants are of."""
         return self.plan.scenario
 
+    @property
+    def replications(self) -> int:
+        """The scenario's replications; of a precision target, the least it asks for."""
+        written = self.scenario.replications
+        return written if isinstance(written, int) else written.at_least
+
     def play(self, variants: Mapping[str, Scenario], first: int, last: int) -> dict[str, Played]:
         """Play replications ``first`` to ``last - 1`` of every variant.
 

@@ -78,7 +78,7 @@ def break_even(
     low: float,
     high: float,
     *,
-    replications: int = 20,
+    replications: int | None = None,
     points: int = 5,
     confidence: float = CONFIDENCE,
 ) -> BreakEven:
@@ -99,7 +99,7 @@ def break_even(
     low, high
         Where to look.
     replications, points, confidence
-        How precisely.
+        How precisely; replications default to the scenario's.
 
     Raises
     ------
@@ -107,7 +107,8 @@ def break_even(
         If the field is no such number, decides what is drawn from, or the range is empty.
     """
     _check(bench.scenario, field, low, high)
-    gains = _Gains(bench, deviation, field, replications, confidence)
+    count = bench.replications if replications is None else replications
+    gains = _Gains(bench, deviation, field, count, confidence)
     grid = [float(value) for value in np.linspace(low, high, points)]
     signs = [np.sign(gains(value).mean) for value in grid]
     change = next(

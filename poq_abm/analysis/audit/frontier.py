@@ -32,13 +32,14 @@ def attack_frontier(
     *,
     shares: Sequence[float] = SHARES,
     role: Role = "evaluator",
-    replications: int = 20,
+    replications: int | None = None,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
     """Return how far coalitions of growing size move the consensus, and what they pay for it.
 
     A coalition holds floor(share x nodes) nodes of the role, those of a smaller share among those
     of a larger one. Shares that give nobody are left out, and the same number is played once.
+    Replications default to the scenario's.
 
     Returns
     -------
@@ -64,7 +65,8 @@ def attack_frontier(
     if not attacks:
         raise InputError("no share in the list gives a coalition of even one node")
     variants = {f"a{i}": deviating(bench.scenario, attack) for i, attack in enumerate(attacks)}
-    played = bench.play({"base": bench.scenario, **variants}, 0, replications)
+    count = bench.replications if replications is None else replications
+    played = bench.play({"base": bench.scenario, **variants}, 0, count)
     population = build_population(bench.scenario, bench.plan.profile(0))
     base = played.pop("base")
     total = population.role_is(role).sum()
@@ -85,7 +87,7 @@ def attack_phases(
     *,
     shares: Sequence[float] = SHARES,
     role: Role = "evaluator",
-    replications: int = 20,
+    replications: int | None = None,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
     """Return whether an attack pays, by its share and by the value of a field.

@@ -81,7 +81,7 @@ def empirical_game(
     role: Role = "evaluator",
     group: str = ALL,
     shares: Sequence[float] = (1.0,),
-    replications: int = 20,
+    replications: int | None = None,
 ) -> EmpiricalGame:
     """Return the game among behaviours of one role, the rest of the scenario held fixed.
 
@@ -100,7 +100,7 @@ def empirical_game(
     shares
         Population shares, in (0, 1]; 1 fills the matrix and is always played.
     replications
-        Independent repetitions.
+        Independent repetitions; default: the scenario's.
 
     Raises
     ------
@@ -121,7 +121,8 @@ def empirical_game(
         for share in sorted({1.0, *shares}) if i != j else [1.0]:
             cells[i, j, share] = _played_by(bench.scenario, role, focal, order, own, other, share)
     names = {f"g{number}": key for number, key in enumerate(cells)}
-    played = bench.play({name: cells[key] for name, key in names.items()}, 0, replications)
+    count = bench.replications if replications is None else replications
+    played = bench.play({name: cells[key] for name, key in names.items()}, 0, count)
     population = build_population(bench.scenario, bench.plan.profile(0))
     node = np.array([focal + (0 if role == "inference" else population.inference_count)])
     rows = []
