@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
+from poq_abm.behaviour import resolving
+from poq_abm.behaviour.base import Role
+from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
+from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.cli import main
 from poq_abm.scenario import Scenario, load
 
@@ -17,6 +21,15 @@ from poq_abm.scenario import Scenario, load
 def small() -> Scenario:
     """The published population, few rounds: plays in a moment."""
     return load("cost_aware_poq", ["rounds=200", "replications=3"])
+
+
+@pytest.fixture
+def shipped_behaviours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the behaviours that other tests registered, for tests that try every one there is."""
+    kinds = (*INFERENCE_BEHAVIOURS, *EVALUATOR_BEHAVIOURS)
+    roles: tuple[Role, ...] = ("inference", "evaluator")
+    shipped = {role: {k.name: k for k in kinds if k.role == role} for role in roles}
+    monkeypatch.setattr(resolving, "_REGISTRY", shipped)
 
 
 class Outcome(NamedTuple):

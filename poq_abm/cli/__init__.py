@@ -41,25 +41,30 @@ def _options(
 
 
 def _register() -> None:
+    from poq_abm.cli.analyse import analyse
+    from poq_abm.cli.audit import audit
     from poq_abm.cli.calibrate import calibrate
     from poq_abm.cli.compare import compare
     from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
     from poq_abm.cli.plan import plan
+    from poq_abm.cli.plot import plot
     from poq_abm.cli.profile import profile
     from poq_abm.cli.reproduce import reproduce
-    from poq_abm.cli.rules import behaviours, rules
+    from poq_abm.cli.rules import adaptations, behaviours, rules
     from poq_abm.cli.run import run
     from poq_abm.cli.scenarios import scenarios
+    from poq_abm.cli.sensitivity import sensitivity
     from poq_abm.cli.show import show
     from poq_abm.cli.validate import validate
 
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
-    reference = (rules, behaviours, reproduce)
+    reference = (rules, behaviours, adaptations, reproduce)
+    analysis = (analyse, audit, sensitivity, plot)
     for group in (calibrate, profile):
         app.add_typer(group)
-    for verb in (*experiments, *files, *reference):
+    for verb in (*experiments, *analysis, *files, *reference):
         app.command()(verb)
 
 

@@ -1,10 +1,16 @@
-"""``poq rules`` and ``poq behaviours``: what a scenario can name, with formula and source."""
+"""``poq rules``, ``poq behaviours``, ``poq adaptations``: what a scenario can name, and why."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from poq_abm.cli.options import Plugins
 
-__all__ = ["behaviours", "rules"]
+if TYPE_CHECKING:
+    from poq_abm.behaviour.base import Parameter
+
+__all__ = ["adaptations", "behaviours", "rules"]
 
 
 def rules() -> None:
@@ -40,6 +46,38 @@ def _said(function: object) -> str:
     return " ".join(text.split())
 
 
+def adaptations(plugin: Plugins = None) -> None:
+    """List the rules by which nodes adapt at the end of an epoch, with formula and source."""
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.economy.adaptation.registry import adaptations as known  # noqa: PLC0415
+
+    load_plugins(plugin)
+    table = Table(show_lines=True)
+    for heading in ("name", "what it is", "formula", "parameters", "source"):
+        table.add_column(heading)
+    for kind in known().values():
+        said = " ".join(str(kind.__doc__).split("\n\n")[0].split())
+        table.add_row(
+            kind.name,
+            escape(said),
+            escape(kind.formula),
+            escape("\n".join(_parameters(kind.parameters))),
+            escape(kind.source),
+        )
+    output_console().print(table)
+
+
+def _parameters(parameters: Mapping[str, Parameter]) -> list[str]:
+    return [
+        f"{name} = {parameter.default}" if not parameter.required else f"{name} (needed)"
+        for name, parameter in parameters.items()
+    ]
+
+
 def behaviours(plugin: Plugins = None) -> None:
     """List the behaviours with role, traits, parameters, formula and source."""
     from rich.markup import escape  # noqa: PLC0415
@@ -58,15 +96,11 @@ def behaviours(plugin: Plugins = None) -> None:
     for role in roles:
         for kind in known(role).values():
             traits = [name.replace("_", " ") for name, has in vars(kind.traits).items() if has]
-            parameters = [
-                f"{name} = {parameter.default}" if not parameter.required else f"{name} (needed)"
-                for name, parameter in kind.parameters.items()
-            ]
             table.add_row(
                 role,
                 kind.name,
                 escape(kind.formula),
-                escape("\n".join(parameters)),
+                escape("\n".join(_parameters(kind.parameters))),
                 ", ".join(traits) or "-",
                 kind.source,
             )

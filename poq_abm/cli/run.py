@@ -111,7 +111,7 @@ def default_folder(plan: Plan) -> Path:
 
 def _report(plan: Plan, results: Results, folder: Path) -> None:
     """Print who earned what, the precision reached and what failed; exit with 1 if anything did."""
-    from poq_abm.cli.tables import print_precision, print_summary  # noqa: PLC0415
+    from poq_abm.cli.tables import print_economy, print_precision, print_summary  # noqa: PLC0415
 
     count = plan.scenario.most_replications
     most = "" if plan.scenario.precision is None else "at most "
@@ -120,6 +120,11 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
         "rounds"
     )
     print_summary(results.summary(), title)
+    if plan.has_economies:
+        from poq_abm.experiment.economy_summary import LAST_SHARE  # noqa: PLC0415
+
+        halted = results.replications["halted_epoch"]
+        print_economy(results.economy_summary(), halted, LAST_SHARE)
     if plan.scenario.precision is not None and results.precision is not None:
         print_precision(results.precision, plan.scenario.precision)
     typer.echo(f"Results: {folder}")

@@ -13,7 +13,13 @@ from poq_abm.scenario.precision import Precision
 
 MOST_TREATMENTS = 24  # more make a table that nobody reads
 
-__all__ = ["output_console", "print_checks", "print_precision", "print_summary"]
+__all__ = [
+    "output_console",
+    "print_checks",
+    "print_economy",
+    "print_precision",
+    "print_summary",
+]
 
 
 def output_console() -> Console:
@@ -63,6 +69,39 @@ def _cells(row: dict[str, object], swept: bool) -> list[str]:
         _number(row["cost"], 3),
         f"{row['jobs_mean']:,.0f}",
     ]
+
+
+def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float) -> None:
+    """Print ``Results.economy_summary()``: from which economy to which."""
+    title = f"The economy: first epoch, and mean of the last {share:.0%} with its 95% interval"
+    table = Table(title=title, title_justify="left")
+    swept = len(summary["treatment"].unique()) > 1
+    if swept:
+        table.add_column("treatment", overflow="fold")
+    for column in ("group", "measure", "unit"):
+        table.add_column(column)
+    for column in ("first", "last", "95% interval"):
+        table.add_column(column, justify="right")
+    varying = summary[(summary["first"].fillna(0.0) != 0.0) | (summary["last"].fillna(0.0) != 0.0)]
+    groups = [group for _, group in varying.groupby("treatment", sort=False, observed=True)]
+    for group in groups[:MOST_TREATMENTS]:
+        network = group[group["group"] == "network"] if swept else group
+        for row in network.to_dict("records"):
+            cells = [str(row["treatment"])] if swept else []
+            cells += [str(row["group"]), str(row["measure"]), str(row["unit"])]
+            interval = _interval(row["low"], row["high"], 3)
+            table.add_row(*cells, _number(row["first"], 3), _number(row["last"], 3), interval)
+        table.add_section()
+    console = output_console()
+    console.print(table)
+    stopped = halted.dropna()
+    if len(stopped):
+        console.print(
+            f"The network halted in {len(stopped)} of {len(halted)} replications, between epoch "
+            f"{int(stopped.min())} and epoch {int(stopped.max())}: too few nodes were left."
+        )
+    hidden = "; Results.economy_summary() has the groups" if swept else ""
+    console.print(f"Measures that are 0 throughout are not shown{hidden}.")
 
 
 def print_precision(precision: pd.DataFrame, asked: Precision) -> None:

@@ -21,8 +21,11 @@ from poq_abm.network.memory import Counter, State, open_memory
 from poq_abm.streams import Purpose
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from poq_abm.economy.epoch_end import EpochEnd
     from poq_abm.network.game import Game
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
@@ -82,6 +85,8 @@ class Economy:
         self.rules = [resolve_adaptation(spec) for spec in self.settings.adaptation]
         self.play: Play = open_play(self)
         self.record = Record(self)
+        #: asked after the scenario's rules, for decisions that are made node by node
+        self.consult: Callable[[EpochEnd], None] | None = None
         self.epoch, self.halted = 0, -1
         self.served, self.rounds_played = 0, 0
         self.bond(self.roster.active)
@@ -134,6 +139,8 @@ class Economy:
         for number, rule in enumerate(self.rules):
             draws = node_uniforms(self, Purpose.ADAPTATION, number, rule.draws)
             rule.revise(end, draws)
+        if self.consult is not None:
+            self.consult(end)
         self.roster.refresh_if_changed()
         self.record.add(end)
         self.books.check(self.epoch)

@@ -30,6 +30,7 @@ __all__ = ["Roster"]
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+_UNDERCUT = 0.01  #: of the range of costs, below the cheapest honest report
 _NODE_TRAITS = (Trait.NOISE_SD, Trait.BIAS_SD)  # a node's own, whatever it does
 
 
@@ -67,6 +68,7 @@ class Roster:
         self._measure(profile)
         self.prices = Prices(scenario, game, self.machines)
         self._read_behaviours(game)
+        self._sealed = scenario.economy is None or scenario.economy.audits.commit_reveal
         machine_of_group = np.array([self.machines.index(name) for name in hardware])
         self.behaviour: Index = population.behaviour.copy()
         self.machine: Index = machine_of_group[population.group]
@@ -151,9 +153,24 @@ class Roster:
         really = self._really_run[inference]
         self.nodes = self.nodes._replace(
             model=np.where(really >= 0, really, self.model),
-            inference_cost=self.true_cost[:first] * self._cost_factor[inference],
+            inference_cost=self._reported(),
             evaluator_cost=self.true_cost[first:].copy(),
         )
+
+    def _reported(self) -> Array:
+        """Return the costs that inference nodes report, shape (F,).
+
+        Where reports are not sealed, who misreports sees the honest ones and goes just below the
+        cheapest, if that is lower than its own factor would have it.
+        """
+        first = self.inference
+        costs = self.true_cost[:first]
+        reported: Array = costs * self._cost_factor[self.behaviour[:first]]
+        honest = self.active[:first] & ~self.misreports
+        if self._sealed or not honest.any():
+            return reported
+        below = max(0.0, float(costs[honest].min()) - _UNDERCUT)
+        return np.where(self.misreports, np.minimum(reported, below), reported)
 
     def _normalise(self) -> None:
         """Normalise costs inside each node class, over all rows, whether there or not."""

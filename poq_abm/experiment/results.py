@@ -100,6 +100,15 @@ class Results:
         """Return mean reward per job, s.d. and interval, per treatment and population group."""
         return summarise(self._frame("nodes", list(SUMMARISED)), confidence)
 
+    def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
+        """Return how economies began and ended, per treatment, group and measure.
+
+        :func:`poq_abm.experiment.economy_summary.summarise_economy` describes the columns.
+        """
+        from poq_abm.experiment.economy_summary import summarise_economy  # noqa: PLC0415
+
+        return summarise_economy(self.epochs, confidence)
+
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.
 

@@ -54,13 +54,17 @@ class EntryExit(Adaptation):
                 hope = float(smoothed[mine & here].mean()) - outside - self.values["entry_cost"]
                 chance = rate * min(1.0, max(0.0, hope / scale))
                 comes |= mine & ~roster.active & (draws[0] < chance)
-        goes[roster.inference :] &= self._may_go(goes, here, roster.inference)
+        self._keep_some(goes, here, draws[0], roster.inference)
         economy.leave(goes)
         economy.enter(comes)
 
-    def _may_go(self, goes: NDArray[np.bool_], here: NDArray[np.bool_], first: int) -> bool:
-        left = int((here & ~goes)[first:].sum())
-        return bool(left >= self.values["stays"])
+    def _keep_some(
+        self, goes: NDArray[np.bool_], here: NDArray[np.bool_], draws: Array, first: int
+    ) -> None:
+        """Let no more evaluators go than may; those of the lowest draws go first."""
+        wanting = first + np.flatnonzero(goes[first:])
+        spare = max(0, int(here[first:].sum()) - int(self.values["stays"]))
+        goes[wanting[np.argsort(draws[wanting], kind="stable")][spare:]] = False
 
 
 class Sybil(Adaptation):

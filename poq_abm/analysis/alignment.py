@@ -1,0 +1,145 @@
+"""Does pay follow what it is meant to pay for? Rank correlations of reward over nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+
+__all__ = ["MERITS", "evaluator_accuracy", "rank_correlation", "reward_alignment"]
+
+Role = Literal["inference", "evaluator"]
+_LEAST_NODES = 3  # two nodes correlate at 1 or -1 whatever happens
+
+#: what a node's reward per job is ranked against, by role: from its row of ``nodes`` to a number
+MERITS: dict[str, dict[str, Callable[[pd.DataFrame], pd.Series[float]]]] = {
+    "inference": {
+        "quality": lambda nodes: nodes["consensus_mean"] / 10.0,
+        "truth": lambda nodes: nodes["truth_mean"],
+        # Cost is 0 for the cheapest node of its class; latency is what it was normalised from.
+        "quality per cost": lambda nodes: nodes["consensus_mean"] / nodes["latency_ms"],
+        "truth per cost": lambda nodes: nodes["truth_mean"] / nodes["latency_ms"],
+    },
+    "evaluator": {
+        "closeness": lambda nodes: nodes["closeness_mean"],
+        "closeness per cost": lambda nodes: nodes["closeness_mean"] / nodes["latency_ms"],
+        "accuracy": lambda nodes: nodes["accuracy"],
+        "accuracy per cost": lambda nodes: nodes["accuracy"] / nodes["latency_ms"],
+    },
+}
+
+
+def reward_alignment(
+    nodes: pd.DataFrame,
+    *,
+    role: Role = "inference",
+    rounds: pd.DataFrame | None = None,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """Return Spearman's rank correlation of reward per job with what a node is worth.
+
+    Correlations are taken over the nodes of a replication, their mean and Student interval over
+    replications. An inference node is worth its quality (mean consensus / 10), its truth, and
+    either of them over its mean latency, the unnormalised cost. An evaluator is worth its
+    closeness and, with a trace, its accuracy: agreement pay is not accuracy pay.
+
+    Parameters
+    ----------
+    nodes
+        Rows of :data:`poq_abm.experiment.tables.NODES`.
+    role
+        Whose reward.
+    rounds
+        A trace (:data:`poq_abm.experiment.tables.ROUNDS`) of the same replications, from which
+        evaluators' accuracy comes; without one it has no rows.
+    confidence
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    DataFrame
+        ``treatment``, ``role``, ``merit``, ``nodes`` (most in a replication), ``replications`` in
+        which it is defined, ``correlation`` in [-1, 1], ``low``, ``high`` (cut to that range;
+        missing below two replications). A correlation needs three nodes with a job, and neither
+        side all equal.
+
+    Raises
+    ------
+    InputError
+        If the role is unknown or has no nodes.
+    """
+    if role not in MERITS:
+        raise InputError(f"no role {role!r}; {nearest(role, MERITS)}")
+    chosen = nodes[(nodes["role"].astype(str) == role) & (nodes["jobs"] > 0)]
+    if chosen.empty:
+        raise InputError(f"no {role} node had a job: there is nothing to correlate")
+    if role == "evaluator" and rounds is not None:
+        keys = ["treatment", "replication", "node"]
+        accuracy = evaluator_accuracy(rounds)
+        chosen = chosen.astype({"treatment": str}).merge(
+            accuracy.astype({"treatment": str}), on=keys, how="left"
+        )
+    rows = []
+    for treatment, part in chosen.groupby("treatment", observed=True, sort=False):
+        for merit, worth in MERITS[role].items():
+            if merit.startswith("accuracy") and "accuracy" not in part:
+                continue
+            table = part[["replication", "reward_mean"]].assign(worth=worth(part))
+            found = [
+                rank_correlation(one["reward_mean"].to_numpy(), one["worth"].to_numpy())
+                for _, one in table.groupby("replication")
+            ]
+            values = np.array([value for value in found if np.isfinite(value)])
+            mean, _, low, high = mean_interval(values, confidence) if values.size else (np.nan,) * 4
+            rows.append(
+                {
+                    "treatment": treatment,
+                    "role": role,
+                    "merit": merit,
+                    "nodes": int(table.groupby("replication").size().max()),
+                    "replications": values.size,
+                    "correlation": mean,
+                    "low": max(low, -1.0) if np.isfinite(low) else low,
+                    "high": min(high, 1.0) if np.isfinite(high) else high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Spearman's rank correlation, tied ranks averaged; NaN where it is not defined.
+
+    Undefined for fewer than three pairs of numbers, or where either side is all equal.
+
+    >>> import numpy as np
+    >>> round(rank_correlation(np.array([1.0, 2.0, 9.0]), np.array([5.0, 6.0, 7.0])), 12)
+    1.0
+    """
+    known = np.isfinite(a) & np.isfinite(b)
+    if int(known.sum()) < _LEAST_NODES:
+        return float("nan")
+    x, y = rankdata(a[known]), rankdata(b[known])
+    x, y = x - x.mean(), y - y.mean()
+    norm = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / norm if norm > 0.0 else float("nan")
+
+
+def evaluator_accuracy(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Return how near each evaluator's reports lie to the truth: 1 - mean |score - truth| / 10.
+
+    ``rounds`` is a trace. Columns: ``treatment``, ``replication``, ``node``, ``accuracy`` in
+    [0, 1].
+    """
+    keys = ["treatment", "replication"]
+    seats = rounds[[*keys, "committee", "scores", "truth"]].explode(["committee", "scores"])
+    distance = (seats["scores"].astype(float) - seats["truth"]).abs()
+    table = seats[keys].assign(
+        node=seats["committee"].astype("int32"), accuracy=1.0 - distance / 10.0
+    )
+    return table.groupby([*keys, "node"], observed=True)["accuracy"].mean().reset_index()

@@ -1,0 +1,166 @@
+"""The audit: every deviation, precise enough, with verdicts that hold together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from poq_abm.analysis.audit.bench import Bench, Played
+from poq_abm.analysis.audit.deviations import ROLES, Deviation, deviating, deviations
+from poq_abm.analysis.audit.gains import gain_table
+from poq_abm.analysis.audit.verdicts import sentences
+from poq_abm.behaviour.base import Role
+from poq_abm.errors import InputError
+from poq_abm.experiment.estimates import CONFIDENCE
+from poq_abm.experiment.harvest import Progress
+from poq_abm.network.population import build_population
+from poq_abm.scenario import Scenario
+
+__all__ = ["Audit", "audit"]
+
+AT_MOST = 1000  #: replications, where a precision is asked for
+_MARGIN = 1.2  # the spread of a first sample may be below the true one
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found; ``gains`` has the columns of :func:`.gains.gain_table`."""
+
+    scenario: Scenario
+    deviations: list[Deviation]
+    gains: pd.DataFrame
+    skipped: list[str]
+    confidence: float
+    half_width: float | None = None
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdicts in words."""
+        lines = sentences(self.gains, self.confidence)
+        if self.half_width is not None and self.widest > self.half_width:
+            lines.append(
+                f"Not every interval reached +-{self.half_width:g}: the widest is "
+                f"+-{self.widest:.2g}; more replications are needed."
+            )
+        return lines
+
+    @property
+    def profitable(self) -> list[Deviation]:
+        """The deviations that are shown to gain, the cheapest first: fewest members, most gain."""
+        gaining = self.gains[self.gains["verdict"] == "gains"]
+        order = gaining.sort_values(["members", "gain"], ascending=[True, False], kind="stable")
+        return [self.deviations[int(number)] for number in order.index]
+
+    @property
+    def widest(self) -> float:
+        """Half the width of the widest interval of a gain; NaN where none has one."""
+        widths = (self.gains["high"] - self.gains["low"]) / 2.0
+        return float(widths.max())
+
+
+def audit(
+    scenario: Scenario,
+    *,
+    share: float = 0.3,
+    behaviours: Iterable[Mapping[str, Any]] | None = None,
+    roles: Sequence[Role] = ROLES,
+    replications: int | None = None,
+    half_width: float | None = None,
+    confidence: float = CONFIDENCE,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> Audit:
+    """Return what every declared deviation gains against the scenario as a fixed background.
+
+    A deviation changes what its members do and nothing else; every draw stays as it was. See
+    :func:`poq_abm.analysis.audit.deviations.deviations` for what is tried and
+    :func:`poq_abm.analysis.audit.gains.gain_table` for the statistics.
+
+    Parameters
+    ----------
+    scenario
+        What to audit, without a sweep.
+    share
+        Share of a group, and of a role, that a coalition holds.
+    behaviours
+        Behaviours to try instead of all declared ones, as ``{name: boost, b: 2.0}``.
+    roles
+        Whose deviations.
+    replications
+        Independent repetitions; default: the scenario's, the least ones of a precision target.
+    half_width
+        If given, deviations whose interval is wider are played on, up to 1,000 replications; their
+        number follows from the spread of the first ones (two stages).
+    confidence
+        Level of the intervals and of the family-wise verdicts, in (0, 1).
+    n_jobs, progress
+        As in :func:`poq_abm.run`; the results do not depend on them.
+
+    Raises
+    ------
+    InputError
+        If the scenario has several treatments, or nobody can deviate.
+
+    Examples
+    --------
+    >>> from poq_abm.scenario import load
+    >>> alone = load("cost_aware_poq", ["mechanism.committee_size=1", "rounds=200"])
+    >>> found = audit(alone, behaviours=[{"name": "boost"}], replications=2)
+    >>> found.gains["verdict"].unique().tolist()
+    ['equal']
+    """
+    if not 0.0 < confidence < 1.0:
+        raise InputError(f"confidence must lie between 0 and 1, got {confidence!r}")
+    if half_width is not None and not half_width > 0.0:
+        raise InputError(f"the half-width asked for must be above 0, got {half_width!r}")
+    bench = Bench.of(scenario, n_jobs=n_jobs, progress=progress)
+    tried, skipped = deviations(bench.scenario, share=share, chosen=behaviours, roles=roles)
+    if not tried:
+        raise InputError("nobody can deviate: no behaviour is left to try")
+    count = bench.replications if replications is None else replications
+    names = [f"d{number}" for number in range(len(tried))]
+    variants = {
+        name: deviating(bench.scenario, deviation)
+        for name, deviation in zip(names, tried, strict=True)
+    }
+    played = bench.play({"base": bench.scenario, **variants}, 0, count)
+    population = build_population(bench.scenario, bench.plan.profile(0))
+
+    def table() -> pd.DataFrame:
+        everyone = [played[name] for name in names]
+        return gain_table(tried, played["base"], everyone, population, confidence)
+
+    gains = table()
+    if half_width is not None:
+        _refine(bench, variants, played, gains, half_width)
+        gains = table()
+    return Audit(bench.scenario, tried, gains, skipped, confidence, half_width)
+
+
+def _refine(
+    bench: Bench,
+    variants: Mapping[str, Scenario],
+    played: dict[str, Played],
+    gains: pd.DataFrame,
+    half_width: float,
+) -> None:
+    """Play on those deviations whose interval is too wide, and the background beside them."""
+    widths = ((gains["high"] - gains["low"]) / 2.0).to_numpy()
+    wide = {
+        name: width for name, width in zip(variants, widths, strict=True) if not width <= half_width
+    }
+    if not wide:
+        return
+    first = len(played["base"].rewards)
+    most = max((width for width in wide.values() if np.isfinite(width)), default=half_width)
+    needed = math.ceil(first * _MARGIN * (most / half_width) ** 2)
+    last = min(max(needed, first + 1), max(AT_MOST, first))
+    if last > first:
+        again = {"base": bench.scenario, **{name: variants[name] for name in wide}}
+        for name, later in bench.play(again, first, last).items():
+            played[name] = played[name].joined(later)

@@ -1,0 +1,215 @@
+"""Where a deviation stops paying: root finding on paired runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+
+from poq_abm.analysis.audit.bench import Bench
+from poq_abm.analysis.audit.deviations import Deviation, deviating
+from poq_abm.analysis.audit.gains import per_job, places
+from poq_abm.analysis.paired import paired
+from poq_abm.behaviour.base import Role
+from poq_abm.errors import InputError
+from poq_abm.experiment.estimates import CONFIDENCE
+from poq_abm.network.population import build_population
+from poq_abm.scenario import Scenario
+from poq_abm.scenario.paths import fault, split, value_at
+
+__all__ = ["FIELDS", "BreakEven", "Range", "break_even", "usual_ranges"]
+
+_TOLERANCE = 1e-4  # of the range: far below what replications tell apart
+
+
+class Range(NamedTuple):
+    """A field and the values between which its break-even is looked for."""
+
+    field: str
+    low: float
+    high: float
+
+
+#: what can be asked to break even without naming a path, and where that applies; another rule of
+#: payment adds its own, and any number of a scenario can be named by its path
+FIELDS: dict[str, Callable[[Scenario, Role], Range | None]] = {
+    "beta": lambda _, role: Range(f"mechanism.beta_{role}", 0.0, 2.0),
+    "trust rate": lambda scenario, _: (
+        None
+        if scenario.mechanism.trust.update == "none"
+        else Range("mechanism.trust.rate", 0.001, 1.0)
+    ),
+}
+
+
+class BreakEven(NamedTuple):
+    """Where the gain of a deviation changes sign, if it does.
+
+    ``low`` and ``high`` bound the values at which the gain's interval contains zero; an end is NaN
+    where it lies outside the range looked at.
+    """
+
+    deviation: str
+    field: str
+    value: float
+    low: float
+    high: float
+    said: str
+
+
+def usual_ranges(scenario: Scenario, role: Role) -> list[Range]:
+    """Return the ranges of :data:`FIELDS` that apply to a scenario.
+
+    >>> from poq_abm.scenario import load
+    >>> usual_ranges(load("cost_aware_poq"), "evaluator")
+    [Range(field='mechanism.beta_evaluator', low=0.0, high=2.0)]
+    """
+    ranges = (applies(scenario, role) for applies in FIELDS.values())
+    return [found for found in ranges if found is not None]
+
+
+def break_even(
+    bench: Bench,
+    deviation: Deviation,
+    field: str,
+    low: float,
+    high: float,
+    *,
+    replications: int | None = None,
+    points: int = 5,
+    confidence: float = CONFIDENCE,
+) -> BreakEven:
+    """Return the value of a field at which a deviation neither gains nor loses.
+
+    Each value is played with and without the deviation on the same keys, so the mean gain is a
+    function of the value without noise of its own, and Brent's method finds its root between the
+    first two of ``points`` evenly spaced values at which its sign differs. The interval is that of
+    inverted tests: the values at which the Student interval of the gain contains zero.
+
+    Parameters
+    ----------
+    bench, deviation
+        What is played.
+    field
+        Dotted path of a number of the scenario that is not whole, such as
+        ``mechanism.beta_evaluator`` or ``mechanism.trust.rate``.
+    low, high
+        Where to look.
+    replications, points, confidence
+        How precisely; replications default to the scenario's.
+
+    Raises
+    ------
+    InputError
+        If the field is no such number, decides what is drawn from, or the range is empty.
+    """
+    _check(bench.scenario, field, low, high)
+    count = bench.replications if replications is None else replications
+    gains = _Gains(bench, deviation, field, count, confidence)
+    grid = [float(value) for value in np.linspace(low, high, points)]
+    signs = [np.sign(gains(value).mean) for value in grid]
+    change = next(
+        (
+            i
+            for i in range(points)
+            if signs[i] == 0 or (i + 1 < points and signs[i] != signs[i + 1])
+        ),
+        None,
+    )
+
+    def found(value: float, ends: tuple[float, float], said: str) -> BreakEven:
+        return BreakEven(deviation.name, field, value, *ends, said)
+
+    if change is None:
+        word = "gains" if signs[0] > 0 else "loses"
+        unknown = (math.nan, math.nan)
+        said = f"{deviation.name} {word} for every {field} tried from {low:g} to {high:g}"
+        return found(math.nan, unknown, said)
+    if all(sign == 0 for sign in signs):
+        said = f"{deviation.name} changes no pay, whatever {field}"
+        return found(math.nan, (math.nan, math.nan), said)
+    value = grid[change]
+    if signs[change] != 0:
+        value = gains.root(lambda gain: gain.mean, grid[change], grid[change + 1])
+    ends = gains.ends(value, grid)
+    return found(value, ends, _said(deviation.name, field, value, ends))
+
+
+def _said(name: str, field: str, value: float, ends: tuple[float, float]) -> str:
+    low, high = ("the range's end" if math.isnan(end) else f"{end:.4g}" for end in ends)
+    return f"{name} breaks even at {field} = {value:.4g} [{low}, {high}]"
+
+
+class _Gain(NamedTuple):
+    mean: float
+    low: float
+    high: float
+
+    def lower(self) -> float:
+        return self.low
+
+    def upper(self) -> float:
+        return self.high
+
+
+class _Gains:
+    """The gain of a deviation as a function of a field, each value played once."""
+
+    def __init__(
+        self, bench: Bench, deviation: Deviation, field: str, count: int, confidence: float
+    ) -> None:
+        self._bench, self._deviation, self._field = bench, deviation, field
+        self._count, self._confidence = count, confidence
+        population = build_population(bench.scenario, bench.plan.profile(0))
+        self._nodes = places(population, deviation)
+        self._known: dict[float, _Gain] = {}
+
+    def __call__(self, value: float) -> _Gain:
+        if value not in self._known:
+            base = self._bench.scenario.replace({self._field: value})
+            variants = {"base": base, "deviating": deviating(base, self._deviation)}
+            played = self._bench.play(variants, 0, self._count)
+            before, after = (per_job(played[name], self._nodes) for name in variants)
+            pairs = paired(before, after, self._confidence)
+            self._known[value] = _Gain(pairs.difference, pairs.low, pairs.high)
+        return self._known[value]
+
+    def root(self, part: Callable[[_Gain], float], a: float, b: float) -> float:
+        """Return where a part of the gain is zero, between two values where its signs differ."""
+        tolerance = abs(b - a) * _TOLERANCE
+        return float(brentq(lambda value: part(self(value)), a, b, xtol=tolerance, rtol=1e-9))
+
+    def ends(self, value: float, grid: list[float]) -> tuple[float, float]:
+        """Return the nearest values on both sides at which the gain's interval leaves zero out."""
+        below = [v for v in reversed(grid) if v < value]
+        above = [v for v in grid if v > value]
+        return self._end(value, below), self._end(value, above)
+
+    def _end(self, value: float, outwards: list[float]) -> float:
+        inner = value
+        for outer in outwards:
+            gain = self(outer)
+            if gain.low > 0.0 or gain.high < 0.0:
+                part = _Gain.lower if gain.low > 0.0 else _Gain.upper
+                inside = part(self(inner))
+                if inside == 0.0 or (inside > 0.0) == (part(gain) > 0.0):
+                    return inner  # the gain does not vary: no width
+                return self.root(part, inner, outer)
+            inner = outer
+        return math.nan
+
+
+def _check(scenario: Scenario, field: str, low: float, high: float) -> None:
+    if not low < high:
+        raise InputError(f"{field}: the range {low:g} to {high:g} is empty")
+    if field.split(".", maxsplit=1)[0] not in ("mechanism", "malicious", "population", "economy"):
+        raise InputError(f"{field} decides what is drawn; a break-even needs the same draws")
+    path, data = split(field), scenario.resolved()
+    if (said := fault(path, data)) is not None:
+        raise InputError(f"{field}: {said}")
+    value = value_at(path, data)
+    if isinstance(value, bool) or not isinstance(value, float):
+        raise InputError(f"{field} is {value!r}, no continuous number; sweep it instead")

@@ -1,0 +1,219 @@
+"""Who could do what instead: deviations of single nodes and of coalitions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from poq_abm.behaviour.base import Role
+from poq_abm.behaviour.resolving import behaviours, spell
+from poq_abm.errors import InputError, nearest
+from poq_abm.network.population import malicious_nodes
+from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
+
+__all__ = ["ALL", "Declared", "Deviation", "declared", "deviating", "deviations", "members_of"]
+
+Spec = Mapping[str, Any]
+ROLES: tuple[Role, ...] = ("inference", "evaluator")
+ALL = "all"  #: the group of a coalition that is drawn from the whole role
+
+#: what does something of its own only where weights change, because it watches them
+_NEEDS_TRUST = ("sleeper", "whitewash")
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One thing that some nodes could do instead of what the scenario says they do."""
+
+    role: Role
+    group: str  #: label of the group they are in, or :data:`ALL`
+    members: tuple[int, ...]  #: nodes, counted inside the role
+    behaviour: dict[str, Any]
+    instead_of: str = "honest"  #: what they do in the scenario
+
+    @property
+    def name(self) -> str:
+        """The deviation in words: ``boost by 3 of all``."""
+        return f"{spell(self.behaviour)} by {len(self.members)} of {self.group}"
+
+
+class Declared(NamedTuple):
+    """Behaviours to audit, and those that were left out, each with the reason."""
+
+    behaviours: list[dict[str, Any]]
+    skipped: list[str]
+
+
+def declared(scenario: Scenario, role: Role) -> Declared:
+    """Return every behaviour a role has, with the scenario's names filled in where one is needed.
+
+    ``downgrade`` is tried with every other inference model of the population, ``targeted`` with the
+    first inference group. Behaviours that watch trust are left out where no trust is updated: they
+    would differ in nothing from honesty or from what they hold.
+    """
+    found: list[dict[str, Any]] = []
+    skipped: list[str] = []
+    people = scenario.population
+    models = list(dict.fromkeys(group.model for group in people.inference if group.count))
+    for name, kind in behaviours(role).items():
+        needed = [key for key, parameter in kind.parameters.items() if parameter.required]
+        if name == "honest":
+            continue
+        if name in _NEEDS_TRUST and scenario.mechanism.trust.update == "none":
+            skipped.append(f"{name}: watches trust, and mechanism.trust.update is none")
+        elif name == "downgrade":
+            found += [{"name": name, "model": model} for model in models]
+        elif name == "targeted":
+            first = next(i for i, group in enumerate(people.inference) if group.count)
+            found.append({"name": name, "group": people.inference_labels[first]})
+        elif needed:
+            skipped.append(f"{name}: needs {', '.join(needed)}; name it as {{name: {name}, ...}}")
+        else:
+            found.append({"name": name})
+    return Declared(found, skipped)
+
+
+def members_of(scenario: Scenario, role: Role, group: str, share: float | None) -> tuple[int, ...]:
+    """Return the nodes of a group (or of :data:`ALL`) that deviate; nodes count inside the role.
+
+    Without a share, the first one. With a share, floor(share x nodes) of them as the block
+    ``malicious`` would pick them: by the seed alone, more for a larger share and the same among
+    them. Nodes that the scenario's own ``malicious`` block takes are never chosen.
+    """
+    labels, groups = _groups(scenario, role)
+    owners = list(itertools.chain.from_iterable([i] * g.count for i, g in enumerate(groups)))
+    taken: set[int] = set()
+    if role == "evaluator" and scenario.malicious is not None:
+        chosen = malicious_nodes(len(owners), scenario.malicious.share, scenario.seed)
+        taken = {int(node) for node in chosen}
+    free = [
+        node
+        for node, owner in enumerate(owners)
+        if node not in taken and group in (ALL, labels[owner])
+    ]
+    if share is None:
+        return tuple(free[:1])
+    return tuple(sorted(free[i] for i in malicious_nodes(len(free), share, scenario.seed)))
+
+
+def deviations(
+    scenario: Scenario,
+    *,
+    share: float = 0.3,
+    chosen: Iterable[Spec] | None = None,
+    roles: Sequence[Role] = ROLES,
+) -> tuple[list[Deviation], list[str]]:
+    """Return every deviation to audit, and notes on what was left out.
+
+    Per role and group: each behaviour by one node, and by a coalition of ``share`` of the group and
+    of the whole role, where that is two nodes or more. ``chosen`` replaces the declared behaviours;
+    each is tried by the roles that know it.
+
+    Raises
+    ------
+    InputError
+        If a chosen behaviour is unknown to all of the roles, or the share is out of range.
+
+    Examples
+    --------
+    >>> from poq_abm.scenario import load
+    >>> found, _ = deviations(load("cost_aware_poq"), chosen=[{"name": "boost"}])
+    >>> [deviation.name for deviation in found]
+    ['boost by 1 of sts_stsb', 'boost by 1 of ce_minilm', 'boost by 1 of ce_deberta']
+    """
+    if not 0.0 < share <= 1.0:
+        raise InputError(f"the coalition's share must lie in (0, 1], got {share:g}")
+    wanted = None if chosen is None else [dict(spec) for spec in chosen]
+    for spec in wanted or []:
+        known = [name for role in roles for name in behaviours(role)]
+        if spec.get("name") not in known:
+            name = str(spec.get("name"))
+            raise InputError(f"no behaviour {name!r} of {' or '.join(roles)} nodes; "
+                             f"{nearest(name, known)}")  # fmt: skip
+    found: list[Deviation] = []
+    skipped: list[str] = []
+    for role in roles:
+        options = (
+            declared(scenario, role)
+            if wanted is None
+            else Declared([spec for spec in wanted if spec["name"] in behaviours(role)], [])
+        )
+        skipped += [f"{role} {reason}" for reason in options.skipped]
+        for group, members in _teams(scenario, role, share):
+            found += _of_team(scenario, role, group, members, options.behaviours)
+    return found, skipped
+
+
+def _teams(scenario: Scenario, role: Role, share: float) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield who may deviate together: one of a group, a share of a group, a share of all."""
+    labels, groups = _groups(scenario, role)
+    populated = [label for label, group in zip(labels, groups, strict=True) if group.count]
+    for label in populated:
+        if alone := members_of(scenario, role, label, None):
+            yield label, alone
+    coalitions = [ALL, *populated] if len(populated) > 1 else [ALL]
+    for label in coalitions:
+        members = members_of(scenario, role, label, share)
+        if len(members) > 1:
+            yield label, members
+
+
+def _of_team(
+    scenario: Scenario,
+    role: Role,
+    group: str,
+    members: tuple[int, ...],
+    options: Iterable[dict[str, Any]],
+) -> Iterator[Deviation]:
+    owners = _owners(scenario, role)
+    own = [owners[node].behaviour for node in members]
+    instead = spell(own[0]) if all(spec == own[0] for spec in own) else "what they do"
+    models = {owners[node].model for node in members}
+    for spec in options:
+        ring_of_one = spec["name"] == "collude" and len(members) == 1
+        no_change = spec in own or (spec["name"] == "downgrade" and spec["model"] in models)
+        if not ring_of_one and not no_change:
+            yield Deviation(role, group, members, spec, instead)
+    if any(spec["name"] != "honest" for spec in own):
+        yield Deviation(role, group, members, {"name": "honest"}, instead)
+
+
+def deviating(scenario: Scenario, deviation: Deviation) -> Scenario:
+    """Return the scenario in which the members deviate and all else, every draw too, is as it was.
+
+    Nodes keep their places: a group is cut into runs of nodes that deviate and nodes that do not.
+    """
+    people = scenario.population
+    labels, groups = _groups(scenario, deviation.role)
+    members = set(deviation.members)
+    pieces: list[InferenceGroup | EvaluatorGroup] = []
+    first = 0
+    for label, group in zip(labels, groups, strict=True):
+        places = range(first, first + group.count)
+        first += group.count
+        whole = all(node in members for node in places)
+        for deviates, run in itertools.groupby(places, key=members.__contains__):
+            changed: dict[str, Any] = {"count": len(list(run)), "name": label}
+            if deviates:
+                name = label if whole else f"{label} (deviating)"
+                changed |= {"behaviour": deviation.behaviour, "name": name}
+            pieces.append(group.model_copy(update=changed))
+    field = "inference" if deviation.role == "inference" else "evaluators"
+    population = people.model_copy(update={field: tuple(pieces)})
+    return scenario.model_copy(update={"population": population})
+
+
+def _groups(
+    scenario: Scenario, role: Role
+) -> tuple[tuple[str, ...], Sequence[InferenceGroup | EvaluatorGroup]]:
+    people = scenario.population
+    if role == "inference":
+        return people.inference_labels, people.inference
+    return people.evaluator_labels, people.evaluators
+
+
+def _owners(scenario: Scenario, role: Role) -> list[InferenceGroup | EvaluatorGroup]:
+    """Return the group of every node of a role."""
+    return [group for group in _groups(scenario, role)[1] for _ in range(group.count)]

@@ -1,0 +1,211 @@
+"""The *explain* ledger: what a node was paid, split into what it was paid for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from poq_abm.behaviour.resolving import resolve
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.scenario import Scenario
+
+__all__ = ["COMPONENTS", "REMAINDER", "Component", "closing", "explain", "explain_difference"]
+
+Array = NDArray[np.float64]
+_KEYS = ["treatment", "replication", "node", "role", "group", "behaviour"]
+_TOTAL = "reward_total"
+
+REMAINDER = "remainder"  #: what the components leave over, so that the row sums to what was paid
+
+
+class Component(NamedTuple):
+    """One part of a reward: the columns of ``nodes`` it reads, and its amount in tokens per row."""
+
+    needs: tuple[str, ...]
+    amount: Callable[[pd.DataFrame, Scenario], Array]
+
+
+def _quality(nodes: pd.DataFrame, scenario: Scenario) -> Array:
+    alpha = scenario.mechanism.alpha_inference
+    paid = alpha * nodes["jobs"] * nodes["consensus_mean"] / 10.0
+    return _for_role(nodes, "inference", paid)
+
+
+def _closeness(nodes: pd.DataFrame, scenario: Scenario) -> Array:
+    paid = scenario.mechanism.alpha_evaluator * nodes["jobs"] * nodes["closeness_mean"]
+    return _for_role(nodes, "evaluator", paid)
+
+
+def _cost(nodes: pd.DataFrame, scenario: Scenario) -> Array:
+    beta = np.where(
+        nodes["role"].astype(str) == "inference",
+        scenario.mechanism.beta_inference,
+        scenario.mechanism.beta_evaluator,
+    )
+    charged = nodes["cost"].to_numpy(dtype=np.float64) * _reported(nodes, scenario)
+    return np.asarray(0.0 - beta * charged * nodes["jobs"].to_numpy(dtype=np.float64))
+
+
+def _reported(nodes: pd.DataFrame, scenario: Scenario) -> Array:
+    """Return what part of its cost each node reports: 1, but for those that misreport it."""
+    people = scenario.population
+    factors = {
+        label: float(resolve("inference", group.behaviour).get("cost_factor", 1.0))
+        for label, group in zip(people.inference_labels, people.inference, strict=True)
+    }
+    inference = nodes["role"].astype(str) == "inference"
+    factor = nodes["group"].astype(str).map(factors).where(inference, 1.0)
+    return np.asarray(factor.fillna(1.0), dtype=np.float64)
+
+
+def _for_role(nodes: pd.DataFrame, role: str, paid: pd.Series[float]) -> Array:
+    """Return the amounts of one role's nodes; others, and nodes without a job, were paid none."""
+    theirs = nodes["role"].astype(str) == role
+    return np.asarray(paid.where(theirs, 0.0).fillna(0.0), dtype=np.float64)
+
+
+#: What rewards are made of. Another rule of payment adds an entry, which takes part wherever the
+#: run's table has the columns it needs.
+COMPONENTS: dict[str, Component] = {
+    "quality": Component(("consensus_mean",), _quality),
+    "closeness": Component(("closeness_mean",), _closeness),
+    "cost": Component(("cost",), _cost),
+}
+
+
+def closing(components: Iterable[float], paid: float) -> float:
+    """Return the remainder that makes the components add up to what was paid, to the last bit.
+
+    remainder = paid - sum of components, taken exactly and rounded once. Then
+    ``math.fsum([*components, remainder]) == paid``, bit for bit, wherever the remainder is at most
+    a quarter of what was paid, and to half a unit in its own last place anywhere. Where the
+    components are the whole of the rule the remainder is rounding: for n rounds about n units in
+    the last place of the largest component.
+
+    >>> import math
+    >>> rest = closing([0.3, -0.1], 0.2)
+    >>> 0.3 - 0.1 == 0.2, math.fsum([0.3, -0.1, rest]) == 0.2
+    (False, True)
+    """
+    return math.fsum([paid, *(-component for component in components)])
+
+
+def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFrame:
+    """Return every node's reward split into its components, which sum exactly to what it was paid.
+
+    With J jobs, an inference node was paid alpha_F J Q for quality and -beta_F J C for cost, an
+    evaluator alpha_M J closeness and -beta_M J C, with Q, closeness and C means over its jobs.
+
+    Parameters
+    ----------
+    nodes
+        Rows of :data:`poq_abm.experiment.tables.NODES`.
+    scenarios
+        The scenario each treatment played: :func:`poq_abm.analysis.reading.scenarios_of`.
+
+    Returns
+    -------
+    DataFrame
+        ``treatment``, ``replication``, ``node``, ``role``, ``group``, ``behaviour``, ``jobs``, one
+        column per component in tokens, ``remainder`` (:func:`closing`) and ``reward_total``:
+            ``math.fsum`` of the components and the remainder *is* ``reward_total``, bit for bit.
+
+    Raises
+    ------
+    InputError
+        If a treatment has no scenario.
+    """
+    parts = []
+    for treatment, part in nodes.groupby("treatment", observed=True, sort=False):
+        if treatment not in scenarios:
+            known = nearest(str(treatment), scenarios)
+            raise InputError(f"no scenario for treatment {treatment!r}; {known}")
+        scenario = scenarios[str(treatment)]
+        table = part[[*_KEYS, "jobs"]].copy()
+        for name, component in COMPONENTS.items():
+            if set(component.needs) <= set(part.columns):
+                table[name] = component.amount(part, scenario)
+        parts.append(_closed(table, part[_TOTAL].to_numpy(), _names(table)))
+    if not parts:
+        raise InputError("no nodes: there is nothing to explain")
+    return pd.concat(parts, ignore_index=True)
+
+
+def explain_difference(
+    ledger: pd.DataFrame, a: str, b: str, confidence: float = CONFIDENCE
+) -> pd.DataFrame:
+    """Return how the reward of each node changed from treatment ``a`` to ``b``, by component.
+
+    Pairs are the same node in the same replication, so the two treatments must share the seed and
+    have the same nodes; nodes or replications in one of them alone are left out.
+
+    Parameters
+    ----------
+    ledger
+        What :func:`explain` returned for both treatments.
+    a, b
+        Ids of the treatments; differences are b minus a.
+    confidence
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    DataFrame
+        ``node``, ``role``, ``group``, ``component`` (``reward_total`` last), ``replications``,
+        ``difference`` in tokens per run with its Student interval ``low``, ``high`` over matched
+        replications. The differences of a node's components and remainder sum exactly, as
+        ``math.fsum`` does, to that of ``reward_total``.
+    """
+    sides = []
+    for treatment in (a, b):
+        side = ledger[ledger["treatment"].astype(str) == treatment]
+        if side.empty:
+            known = nearest(treatment, ledger["treatment"].astype(str).unique())
+            raise InputError(f"no treatment {treatment!r} in the ledger; {known}")
+        sides.append(side.set_index(["node", "replication"]))
+    shared = sides[0].index.intersection(sides[1].index)
+    if shared.empty:
+        raise InputError(f"{a} and {b} have no node of a replication in common")
+    names = [*_names(ledger), REMAINDER, _TOTAL]
+    moved = sides[1].loc[shared, names] - sides[0].loc[shared, names]
+    who = sides[0].loc[shared, ["role", "group"]].astype(str).groupby(level="node").first()
+    named = {node: (row[0], row[1]) for node, row in zip(who.index, who.to_numpy(), strict=True)}
+    rows = []
+    for node, part in moved.groupby(level="node", sort=True):
+        found = {name: mean_interval(part[name].to_numpy(), confidence) for name in names}
+        rest = closing((found[name][0] for name in names[:-2]), found[_TOTAL][0])
+        for name in names:
+            rows.append(
+                {
+                    "node": node,
+                    "role": named[node][0],
+                    "group": named[node][1],
+                    "component": name,
+                    "replications": len(part),
+                    "difference": rest if name == REMAINDER else found[name][0],
+                    "low": found[name][2],
+                    "high": found[name][3],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _closed(table: pd.DataFrame, paid: Array, names: list[str]) -> pd.DataFrame:
+    """Add the remainder of every row, and what was paid."""
+    parts = table[names].to_numpy(dtype=np.float64).tolist()
+    table[REMAINDER] = [
+        closing(row, total) for row, total in zip(parts, paid.tolist(), strict=True)
+    ]
+    table[_TOTAL] = paid
+    return table
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    """Return the components that a ledger has."""
+    return [name for name in COMPONENTS if name in table]

@@ -1,0 +1,255 @@
+"""``poq audit``: whether honesty pays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from poq_abm.cli.options import (
+    Jobs,
+    Plugins,
+    Replications,
+    Rounds,
+    ScenarioArgument,
+    Seed,
+    Settings,
+)
+from poq_abm.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from poq_abm.analysis.audit.auditing import Audit
+    from poq_abm.analysis.audit.bench import Bench
+    from poq_abm.analysis.audit.breaking_even import BreakEven
+    from poq_abm.scenario import Scenario
+
+__all__ = ["audit"]
+
+_ROLES = ("inference", "evaluator")
+
+
+Share = Annotated[float, typer.Option(help="Share of a group or role in a coalition.")]
+Specs = Annotated[
+    list[str] | None,
+    typer.Option("--behaviour", metavar="SPEC", help="Try this instead; may be repeated."),
+]
+RoleName = Annotated[
+    str | None, typer.Option(metavar="inference|evaluator", help="Whose deviations.")
+]
+HalfWidth = Annotated[
+    float | None, typer.Option(help="Play on until every interval is within +- this.")
+]
+BreakEvens = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--break-even", metavar="PATH=LOW:HIGH", help="Look here for where what gains stops."
+    ),
+]
+Frontier = Annotated[
+    bool, typer.Option("--frontier", help="What coalitions move, and at what cost.")
+]
+Breakdown = Annotated[bool, typer.Option("--breakdown", help="How many members break each rule.")]
+TreatmentName = Annotated[
+    str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
+Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write every table as CSV here.")]
+
+
+def audit(
+    scenario: ScenarioArgument,
+    share: Share = 0.3,
+    behaviour: Specs = None,
+    role: RoleName = None,
+    half_width: HalfWidth = None,
+    break_even: BreakEvens = None,
+    frontier: Frontier = False,
+    breakdown: Breakdown = False,
+    treatment: TreatmentName = None,
+    replications: Replications = None,
+    rounds: Rounds = None,
+    seed: Seed = None,
+    jobs: Jobs = 1,
+    settings: Settings = None,
+    plugin: Plugins = None,
+    csv: Csv = False,
+    out: Out = None,
+) -> None:
+    """Try every declared deviation against a scenario: what it gains, and how surely."""
+    from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415
+    from poq_abm.analysis.audit.bench import Bench  # noqa: PLC0415
+    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+
+    load_plugins(plugin)
+    numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    chosen = _treatment(scenario, [*(settings or []), *overrides], treatment)
+    ranges = [_range(text) for text in break_even or []]
+    roles: tuple[Any, ...] = (_role(role),) if role else _ROLES
+    announce_compilation()
+    with progress_bar(chosen.name) as bar:
+        found = audited(
+            chosen,
+            share=share,
+            behaviours=[_spec(text) for text in behaviour] if behaviour else None,
+            roles=roles,
+            half_width=half_width,
+            n_jobs=jobs,
+            progress=bar.played,
+        )
+        bench = Bench.of(chosen, n_jobs=jobs, progress=bar.played)
+        tables, lines = _more(bench, found, ranges, frontier=frontier, breakdown=breakdown)
+    tables = {"gains": found.gains, **tables}
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            table.to_csv(out / f"{name}.csv", index=False)
+    if csv:
+        typer.echo(found.gains.to_csv(index=False), nl=False)
+        return
+    _print(found, tables)
+    for line in [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]:
+        typer.echo(line)
+
+
+def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenario:
+    from poq_abm.experiment.plan import Plan  # noqa: PLC0415
+
+    plan = Plan.load(source, overrides)
+    known = {treatment.id: treatment.scenario for treatment in plan.treatments}
+    if wanted is None and len(known) > 1:
+        raise InputError(
+            f"{source} has {len(known)} treatments; audit one: --treatment {next(iter(known))!r}"
+        )
+    wanted = wanted or next(iter(known))
+    if wanted not in known:
+        raise InputError(f"{source} has no treatment {wanted!r}; {nearest(wanted, known)}")
+    return known[wanted].model_copy(update={"sweep": {}})
+
+
+def _role(name: str) -> str:
+    if name not in _ROLES:
+        raise InputError(f"--role {name}: {nearest(name, _ROLES)}")
+    return name
+
+
+def _spec(text: str) -> dict[str, Any]:
+    """Return a behaviour as it is written in a scenario: a name, or a mapping with one."""
+    from poq_abm.scenario.source import read_value  # noqa: PLC0415
+
+    value = read_value(text, f"--behaviour {text}")
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return dict(value)
+    raise InputError(f"--behaviour {text}: write a name, or {{name: boost, b: 3.0}}")
+
+
+def _range(text: str) -> tuple[str, float, float]:
+    path, _, ends = text.partition("=")
+    low, _, high = ends.partition(":")
+    try:
+        return path, float(low), float(high)
+    except ValueError:
+        raise InputError(
+            f"--break-even {text}: write PATH=LOW:HIGH, as in mechanism.beta_evaluator=0:1"
+        ) from None
+
+
+def _break_evens(
+    bench: Bench, found: Audit, ranges: list[tuple[str, float, float]]
+) -> list[BreakEven]:
+    """Return where the deviations that gain stop gaining.
+
+    In the ranges asked for, all of them; without any, the cheapest of each role in the usual ones.
+    """
+    from poq_abm.analysis.audit.breaking_even import break_even, usual_ranges  # noqa: PLC0415
+
+    if ranges:
+        return [break_even(bench, paying, *span) for paying in found.profitable for span in ranges]
+    cheapest = {deviation.role: deviation for deviation in reversed(found.profitable)}
+    return [
+        break_even(bench, deviation, *span)
+        for role, deviation in cheapest.items()
+        for span in usual_ranges(bench.scenario, role)
+    ]
+
+
+def _more(
+    bench: Bench,
+    found: Audit,
+    ranges: list[tuple[str, float, float]],
+    *,
+    frontier: bool,
+    breakdown: bool,
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return the further tables that were asked for, and what they say."""
+    import pandas as pd  # noqa: PLC0415
+
+    from poq_abm.analysis.audit.breakdown import breakdown_shares  # noqa: PLC0415
+    from poq_abm.analysis.audit.frontier import attack_frontier  # noqa: PLC0415
+
+    tables: dict[str, pd.DataFrame] = {}
+    roots = _break_evens(bench, found, ranges)
+    lines = [f"{root.said}." for root in roots]
+    if roots:
+        tables["break_even"] = pd.DataFrame(roots)
+    elif ranges:
+        lines.append("No deviation is shown to gain: there is nothing to break even.")
+    if frontier:
+        specs = {str(d.behaviour): d.behaviour for d in found.deviations if d.role == "evaluator"}
+        tables["frontier"] = attack_frontier(bench, specs.values())
+    if breakdown:
+        tables["breakdown"] = breakdown_shares(bench.scenario.mechanism)
+    return tables, lines
+
+
+def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
+    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+
+    columns = ["role", "group", "behaviour", "members", "honest", "gain", "interval",
+               "simultaneous", "drift", "verdict"]  # fmt: skip
+    gains = found.gains.assign(
+        interval=_intervals(found.gains, "low", "high"),
+        simultaneous=_intervals(found.gains, "family_low", "family_high"),
+    )
+    title = f"{found.scenario.name}: gain per job of deviating, {found.confidence:.0%} intervals"
+    output_console().print(_table(title, gains[columns]))
+    if "frontier" in tables:
+        frontier = tables["frontier"]
+        kept = ["behaviour", "members", "share", "drift", "interval", "cost_per_round", "efficient"]
+        shown = frontier.assign(interval=_intervals(frontier, "drift_low", "drift_high"))
+        output_console().print(_table("What coalitions of all evaluators move, points of 10",
+                                      shown[kept]))  # fmt: skip
+    if "breakdown" in tables:
+        output_console().print(_table("Members that break each rule", tables["breakdown"]))
+
+
+def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    pairs = zip(table[low], table[high], strict=True)
+    return ["-" if math.isnan(a) else f"[{a:+.4f}, {b:+.4f}]" for a, b in pairs]
+
+
+def _table(title: str, rows: pd.DataFrame) -> Any:
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=escape(title), title_justify="left")
+    for name in rows.columns:
+        table.add_column(str(name), justify="left" if rows[name].dtype == object else "right")
+    for row in rows.itertuples(index=False):
+        table.add_row(*(escape(_cell(value)) for value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4f}"
+    return str(value)

@@ -1,0 +1,76 @@
+"""``poq plot``: a picture of a run or a profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poq_abm.errors import InputError
+
+__all__ = ["plot"]
+
+
+def plot(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="What to draw, or `list`.")],
+    source: Annotated[
+        str, typer.Argument(metavar="DIR", help="A results folder; a profile for figure4 to 6.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(metavar="STEM", help="Where to write; default: DIR/KIND.")
+    ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option("--format", metavar="svg|pdf|png", help="May be repeated; default: svg, png."),
+    ] = None,
+    treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="ID", help="forest: the other treatment.")
+    ] = None,
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="Nodes of one role.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="heatmap: a column of replications.")
+    ] = None,
+    x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
+    y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="AXIS=VALUE", help="Fix another axis; may be repeated."),
+    ] = None,
+) -> None:
+    """Draw a run or a profile, as vector graphics and PNG."""
+    from poq_abm.figures.kinds import KINDS, Request, draw  # noqa: PLC0415
+    from poq_abm.figures.style import write  # noqa: PLC0415
+
+    if kind == "list":
+        for name, one in KINDS.items():
+            typer.echo(f"{name:<10} {one.shows}")
+        return
+    if not source:
+        raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
+    request = Request(
+        source,
+        treatment=treatment,
+        against=against,
+        role=role,
+        by=by,
+        metric=metric,
+        x=x,
+        y=y,
+        where=dict(_pair(text) for text in where or []),
+    )
+    figure = draw(kind, request)
+    stem = out or (Path(source) / kind if request.is_run else Path(kind))
+    for path in write(figure, stem, form or ("svg", "png")):
+        typer.echo(str(path))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--where {text}: write AXIS=VALUE")
+    return name.strip(), value.strip()

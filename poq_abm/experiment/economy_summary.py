@@ -1,0 +1,87 @@
+"""How an economy ends: its last epochs, with intervals over replications."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from poq_abm.experiment.economies import NETWORK
+from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+
+__all__ = ["LAST_SHARE", "SHOWN", "summarise_economy"]
+
+LAST_SHARE = 0.2  #: share of the epochs, at the end, that a summary averages over
+
+#: what a summary shows of each group and of the network: column of ``epochs``, unit
+SHOWN = {
+    "nodes": "nodes",
+    "deviating": "nodes",
+    "stake": "tokens",
+    "reward": "tokens per epoch",
+    "cost": "tokens per epoch",
+    "profit": "tokens per epoch",
+}
+
+
+def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Return one row per treatment, group and measure: its first epoch, and its last ones.
+
+    The estimate of one replication is the mean over the last fifth of the epochs (at least one);
+    mean and interval are over replications. ``first`` is the mean of the first epoch, from which
+    the economy came.
+
+    Parameters
+    ----------
+    epochs
+        A table with the columns of :data:`poq_abm.experiment.economies.EPOCHS`.
+    confidence
+        Level of the interval, in (0, 1).
+    """
+    count = int(epochs["epoch"].max()) + 1
+    last = epochs["epoch"] >= count - max(1, math.ceil(LAST_SHARE * count))
+    keys = ["treatment", "role", "group"]
+    measures = [*SHOWN, *_OF_NETWORK]
+    ends = epochs[last].groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
+    firsts = epochs[epochs["epoch"] == 0]
+    starts = firsts.groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
+    began = {key: group.mean() for key, group in starts.groupby(level=keys, observed=True)}
+    rows = []
+    for key, group in ends.groupby(level=keys, observed=True, sort=False):
+        network = list(key)[2] == NETWORK
+        for measure, unit in {**SHOWN, **(_OF_NETWORK if network else {})}.items():
+            values = group[measure].dropna()
+            mean, _, low, high = mean_interval(values, confidence) if len(values) else (np.nan,) * 4
+            rows.append(
+                {
+                    **dict(zip(keys, key, strict=True)),
+                    "measure": measure,
+                    "unit": unit,
+                    "first": float(began[key][measure]),
+                    "last": mean,
+                    "low": low,
+                    "high": high,
+                    "replications": len(group),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+_OF_NETWORK = {
+    "queries": "queries",
+    "dropped": "queries",
+    "busy": "0-1",
+    "latency_p50": "s",
+    "latency_p95": "s",
+    "quality": "0-1",
+    "price": "tokens",
+    "alpha_inference": "tokens",
+    "beta_inference": "tokens",
+    "emissions": "tokens per epoch",
+    "burned": "tokens per epoch",
+    "welfare": "tokens per epoch",
+    "gini": "0-1",
+    "nakamoto": "operators",
+    "malicious_stake": "0-1",
+}

@@ -1,0 +1,272 @@
+"""The kinds of figures ``poq plot`` draws: from a results folder or a profile to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from poq_abm.analysis.reading import Opened, open_results, select
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.manifest import MANIFEST, read_manifest
+from poq_abm.profile import Profile, load_profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["KINDS", "Kind", "Request", "draw"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to draw from: a results folder or a profile, and which part of it."""
+
+    source: str
+    treatment: str | None = None
+    against: str | None = None  #: the other treatment of a difference
+    role: str | None = None
+    by: str | None = None
+    metric: str | None = None
+    x: str | None = None
+    y: str | None = None
+    where: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the source is a results folder."""
+        return (Path(self.source) / MANIFEST).is_file()
+
+    def run(self) -> Opened:
+        """Return the run, or say that there is none."""
+        return open_results(self.source)
+
+    def profile(self) -> Profile:
+        """Return the profile: the source itself, or the one the run drew from."""
+        if not self.is_run:
+            return load_profile(self.source)
+        return load_profile(str(read_manifest(Path(self.source))["profile"]))
+
+
+class Kind(NamedTuple):
+    """One kind of figure: what it shows, and how it is drawn."""
+
+    shows: str
+    draw: Callable[[Request], Figure]
+
+
+def draw(name: str, request: Request) -> Figure:
+    """Return the figure of a kind.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the source does not have what it needs.
+    """
+    if name not in KINDS:
+        raise InputError(f"no kind of figure {name!r}; {nearest(name, KINDS)}")
+    return KINDS[name].draw(request)
+
+
+def _told(frame: pd.DataFrame, opened: Opened) -> pd.DataFrame:
+    """Attach the scenario's name and the warnings to a table."""
+    frame.attrs |= {"scenario": opened.name, "notes": list(opened.notes)}
+    return frame
+
+
+def _one(opened: Opened, wanted: str | None) -> str:
+    """Return the treatment asked for, or the only one."""
+    known = [str(name) for name in opened.results.treatments["treatment"]]
+    if wanted is None and len(known) > 1:
+        raise InputError(f"{len(known)} treatments; name one with --treatment, as {known[0]!r}")
+    if wanted is not None and wanted not in known:
+        raise InputError(f"no treatment {wanted!r}; {nearest(wanted, known)}")
+    return wanted or known[0]
+
+
+def _nodes(request: Request, opened: Opened) -> pd.DataFrame:
+    """Return the nodes of one treatment, and of one role where that is asked for."""
+    chosen = _one(opened, request.treatment)
+    return select(opened.results.nodes, treatment=chosen, role=request.role)
+
+
+def _figure4(request: Request) -> Figure:
+    from poq_abm.analysis.correlation import evaluator_correlations  # noqa: PLC0415
+    from poq_abm.figures.profiles import evaluator_correlation_bars  # noqa: PLC0415
+
+    profile = request.profile()
+    return evaluator_correlation_bars(_of_profile(evaluator_correlations(profile), profile))
+
+
+def _figure5(request: Request) -> Figure:
+    from poq_abm.analysis.efficiency import quality_against_latency  # noqa: PLC0415
+    from poq_abm.figures.profiles import model_quality_bars  # noqa: PLC0415
+
+    profile = request.profile()
+    return model_quality_bars(_of_profile(quality_against_latency(profile), profile))
+
+
+def _of_profile(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
+    frame.attrs |= {"scenario": f"profile {profile.name}", "records": len(profile.records)}
+    return frame
+
+
+def _figure6(request: Request) -> Figure:
+    from poq_abm.figures.profiles import reward_against_cost  # noqa: PLC0415
+
+    if not request.is_run:
+        return reward_against_cost(_played(request))
+    opened = request.run()
+    summary = opened.results.summary()
+    summary = summary[summary["treatment"].astype(str) == _one(opened, request.treatment)]
+    return reward_against_cost(_told(summary.copy(), opened))
+
+
+def _played(request: Request) -> pd.DataFrame:
+    """Return the rewards of one node per model and evaluator of a profile, default mechanism."""
+    from poq_abm.experiment.running import run  # noqa: PLC0415
+    from poq_abm.scenario.problems import Origins  # noqa: PLC0415
+    from poq_abm.scenario.scenario import build  # noqa: PLC0415
+
+    profile = request.profile()
+    people = {
+        "inference": [{"model": model} for model in profile.models],
+        "evaluators": [{"model": model} for model in profile.evaluators],
+    }
+    committee = {"committee_size": min(3, len(profile.evaluators))}
+    scenario = build({"population": people, "mechanism": committee}, Origins({}))
+    summary = run(scenario, profile=profile).summary()
+    summary.attrs["scenario"] = f"profile {profile.name}, one node each, default mechanism"
+    return summary
+
+
+def _ecdf(request: Request) -> Figure:
+    from poq_abm.figures.rewards import reward_ecdf  # noqa: PLC0415
+
+    opened = request.run()
+    return reward_ecdf(_told(_nodes(request, opened).copy(), opened), by=_class(request, "role"))
+
+
+def _violins(request: Request) -> Figure:
+    from poq_abm.figures.rewards import reward_violins  # noqa: PLC0415
+
+    opened = request.run()
+    nodes = _told(_nodes(request, opened).copy(), opened)
+    return reward_violins(nodes, by=_class(request, "group"))
+
+
+def _lorenz(request: Request) -> Figure:
+    from poq_abm.analysis.rewards import lorenz_curves  # noqa: PLC0415
+    from poq_abm.figures.rewards import lorenz_figure  # noqa: PLC0415
+
+    opened = request.run()
+    nodes = select(opened.results.nodes, treatment=request.treatment, role=request.role)
+    curves = lorenz_curves(nodes, by=[_class(request, "role")])
+    if curves.empty:
+        raise InputError("somebody earned less than nothing in every replication: no Lorenz curve")
+    return lorenz_figure(_told(curves, opened))
+
+
+def _class(request: Request, default: str) -> str:
+    from poq_abm.analysis.rewards import CELLS  # noqa: PLC0415
+
+    if request.by is not None and request.by not in CELLS:
+        raise InputError(f"nodes cannot be told apart by {request.by!r}; "
+                         f"{nearest(request.by, CELLS)}")  # fmt: skip
+    return request.by or default
+
+
+def _heat(request: Request) -> Figure:
+    from poq_abm.analysis.sweeps import axis_named, metric_over_axes  # noqa: PLC0415
+    from poq_abm.experiment.tables import REPLICATIONS  # noqa: PLC0415
+    from poq_abm.figures.sweeps import heat_map  # noqa: PLC0415
+
+    opened = request.run()
+    treatments = opened.results.treatments
+    x, y = (axis_named(treatments, axis) for axis in _two_axes(request, treatments))
+    metric = request.metric or "evaluator_reward_mean"
+    frame = _told(metric_over_axes(opened.results, metric, [x, y], where=request.where), opened)
+    units = {f.name: f.metadata[b"unit"].decode() for f in REPLICATIONS}
+    fixed = [f"{key} = {value}" for key, value in request.where.items()]
+    frame.attrs["notes"] = [*fixed, *frame.attrs["notes"]]
+    return heat_map(frame, x, y, label=f"{metric} ({units[metric]})")
+
+
+def _two_axes(request: Request, treatments: pd.DataFrame) -> tuple[str, str]:
+    axes = [str(column) for column in treatments.columns if column != "treatment"]
+    free = [axis for axis in axes if axis not in (request.x, request.y)]
+    if request.x and request.y:
+        return request.x, request.y
+    if len(axes) != 2:
+        raise InputError(
+            f"name two axes with --x and --y; this run sweeps {', '.join(axes) or 'none'}"
+        )
+    return request.x or free[0], request.y or [a for a in free if a != request.x][-1]
+
+
+def _trust(request: Request) -> Figure:
+    from poq_abm.analysis.sweeps import trust_bands  # noqa: PLC0415
+    from poq_abm.figures.trust import trust_figure  # noqa: PLC0415
+
+    opened = request.run()
+    log = select(opened.results.trust, treatment=request.treatment)
+    bands = trust_bands(log, opened.results.nodes, by=request.by or "behaviour")
+    return trust_figure(_told(bands, opened))
+
+
+def _forest(request: Request) -> Figure:
+    from poq_abm.figures.differences import difference_forest  # noqa: PLC0415
+
+    opened = request.run()
+    known = [str(name) for name in opened.results.treatments["treatment"]]
+    if len(known) < 2:
+        raise InputError("a difference needs two treatments, and this run has one")
+    a, b = request.treatment or known[0], request.against or known[-1]
+    table = _told(opened.results.compare(a, b), opened)
+    table.attrs["sides"] = (a, b)
+    return difference_forest(table)
+
+
+def _quality(request: Request) -> Figure:
+    from poq_abm.analysis.sweeps import quality_against_cost  # noqa: PLC0415
+    from poq_abm.figures.frontiers import quality_cost_figure  # noqa: PLC0415
+
+    opened = request.run()
+    return quality_cost_figure(_told(quality_against_cost(_nodes(request, opened)), opened))
+
+
+def _phases(request: Request) -> Figure:
+    from poq_abm.analysis.sweeps import attack_phases_of  # noqa: PLC0415
+    from poq_abm.figures.sweeps import attack_phase_diagram  # noqa: PLC0415
+
+    opened = request.run()
+    axes = [str(c) for c in opened.results.treatments.columns
+            if c not in ("treatment", "malicious.share")]  # fmt: skip
+    if request.y is None and len(axes) != 1:
+        raise InputError(
+            f"name the other axis with --y; this run sweeps {', '.join(axes) or 'none'}"
+        )
+    table = attack_phases_of(opened.results, request.y or axes[0], where=request.where)
+    table.attrs["gain_against"] = "the honest beside them"
+    frame = _told(table, opened)
+    fixed = [f"{key} = {value}" for key, value in request.where.items()]
+    frame.attrs["notes"] = [*fixed, *frame.attrs["notes"]]
+    return attack_phase_diagram(frame)
+
+
+#: every kind by its name on the command line
+KINDS: dict[str, Kind] = {
+    "figure4": Kind("correlation of evaluators with truth and judge (profile or run)", _figure4),
+    "figure5": Kind("quality of models, and for their latency (profile or run)", _figure5),
+    "figure6": Kind("reward against cost; ours (profile or run)", _figure6),
+    "ecdf": Kind("distribution function of rewards over nodes", _ecdf),
+    "violins": Kind("rewards by group, as violins", _violins),
+    "lorenz": Kind("Lorenz curves of rewards", _lorenz),
+    "heatmap": Kind("a measure over two axes of a sweep (--x, --y, --metric)", _heat),
+    "trust": Kind("trust over time, with bands", _trust),
+    "forest": Kind("paired differences of two treatments (--treatment, --against)", _forest),
+    "frontier": Kind("quality against latency of inference groups", _quality),
+    "phases": Kind("where an attack pays, by malicious share and another axis (--y)", _phases),
+}

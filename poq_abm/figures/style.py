@@ -1,0 +1,125 @@
+"""What all figures share: canvas, colours, captions, and how they are written to disk."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from poq_abm.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "DASHES",
+    "FORMATS",
+    "MARKERS",
+    "canvas",
+    "caption",
+    "colours",
+    "count_of",
+    "need",
+    "write",
+]
+
+#: how a figure can be written; the first two are vector formats
+FORMATS = ("svg", "pdf", "png")
+#: shapes and dashes tell classes apart where colour does not
+MARKERS = "osD^vP*X<>"
+DASHES = ("-", "--", "-.", ":")
+_GREY = "0.35"
+_CHARACTERS_PER_INCH = 17.0  # of a caption
+
+
+def canvas(width: float = 6.4, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of one row of panels, in the style of all figures."""
+    import seaborn as sns  # noqa: PLC0415  (heavy, and only for pictures)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with sns.axes_style("ticks"):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = [figure.add_subplot(1, panels, panel + 1) for panel in range(panels)]
+    return figure, axes
+
+
+def colours(classes: Sequence[Hashable]) -> dict[Hashable, Any]:
+    """Return a colour per class, told apart by colour-blind readers up to ten of them."""
+    import seaborn as sns  # noqa: PLC0415
+
+    return dict(zip(classes, sns.color_palette("colorblind", len(classes)), strict=True))
+
+
+def need(frame: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Refuse a table that has no rows or lacks a column, naming the nearest it has.
+
+    Raises
+    ------
+    InputError
+        If nothing can be drawn of it.
+    """
+    for name in columns:
+        if name not in frame:
+            raise InputError(f"the table has no column {name!r}; {nearest(name, map(str, frame))}")
+    if frame.empty:
+        raise InputError("the table has no rows: there is nothing to draw")
+
+
+def count_of(frame: pd.DataFrame, column: str = "replications") -> str:
+    """Return how many replications stand behind a picture: ``n = 20``, or a range.
+
+    >>> count_of(pd.DataFrame({"replications": [20, 30]}))
+    'n = 20 to 30 replications'
+    """
+    if column not in frame:
+        return ""
+    least, most = int(np.nanmin(frame[column])), int(np.nanmax(frame[column]))
+    span = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+    return f"n = {span} replication{'s' * (most != 1)}"
+
+
+def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> None:
+    """Put a title over a figure, and below it the scenario's name, n, and what else must be known.
+
+    ``frame.attrs`` may hold ``scenario`` (its name) and ``notes`` (a list of warnings, as of a
+    partial run).
+    """
+    import seaborn as sns  # noqa: PLC0415
+
+    figure.suptitle(title, fontsize=11)
+    scenario = str(frame.attrs.get("scenario", ""))
+    named = scenario if scenario.startswith("profile ") or not scenario else f"scenario {scenario}"
+    # What a reader must not miss gets a line of its own.
+    lines = ["; ".join(filter(None, [named, *parts])), *frame.attrs.get("notes", [])]
+    width = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
+    text = "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
+    figure.supxlabel(text, fontsize=7.5, color=_GREY)
+    sns.despine(fig=figure)
+
+
+def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -> list[Path]:
+    """Write a figure as ``stem.svg``, ``stem.png`` ...; the same figure gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If a format is none of :data:`FORMATS`.
+    """
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    written = []
+    for form in formats:
+        if form not in FORMATS:
+            raise InputError(f"no format {form!r}; {nearest(form, FORMATS)}")
+        path = stem.with_name(f"{stem.name}.{form}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dates = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
+        with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path", "pdf.fonttype": 42}):
+            figure.savefig(path, dpi=200, metadata=dates.get(form))
+        written.append(path)
+    return written

@@ -1,0 +1,172 @@
+"""Audits whose outcome can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from poq_abm.analysis.audit.auditing import audit
+from poq_abm.analysis.audit.bench import Bench
+from poq_abm.analysis.audit.breakdown import breaking_members
+from poq_abm.analysis.audit.breaking_even import break_even
+from poq_abm.analysis.audit.deviations import ALL, Deviation, members_of
+from poq_abm.analysis.audit.frontier import attack_frontier, attack_phases
+from poq_abm.mechanism.aggregation import Aggregation
+from poq_abm.scenario import Scenario
+from poq_abm.scenario.problems import Origins
+from poq_abm.scenario.scenario import build
+
+pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+
+BOOST = {"name": "boost", "b": 3.0}
+
+
+def alike(count: int, **settings: object) -> Scenario:
+    """Return evaluators that measure the truth, always 5, up to a small error of their own."""
+    people = {
+        "inference": [{"model": "model_1", "count": 2}],
+        "evaluators": [{"model": "evaluator_1", "count": count, "noise_sd": 0.2}],
+    }
+    made = {"evaluators": 1, "truth_sd": 0.0, "noise_sd": 0.0, "records": 50}
+    data = {
+        "profile": "synthetic",
+        "synthetic": made,
+        "population": people,
+        "rounds": 300,
+        "replications": 4,
+        "mechanism": {"committee_size": count},
+    }
+    return build(data, Origins({})).replace(settings)
+
+
+def test_alone_on_a_committee_every_behaviour_pays_alike() -> None:
+    """K = 1: the consensus is one's own score, so closeness is 1 whatever one reports."""
+    found = audit(alike(5, **{"mechanism.committee_size": 1}), roles=["evaluator"])
+    assert (found.gains["gain"] == 0.0).all()
+    assert (found.gains["verdict"] == "equal").all()
+    assert found.gains["deviating"].to_numpy() == pytest.approx(1.0)  # alpha - beta x 0
+    assert "honesty is a best response within +-0 per job." in found.sentences[0]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_boosting_by_a_share_r_moves_the_mean_by_r_b(share: float) -> None:
+    found = audit(alike(10), share=share, behaviours=[BOOST], roles=["evaluator"])
+    row = found.gains[found.gains["members"] == found.gains["members"].max()].iloc[0]
+    assert row["members"] == 10 * share
+    assert row["drift"] == pytest.approx(share * BOOST["b"], abs=1e-9)
+
+
+def test_who_boosts_alone_loses_what_its_distance_costs() -> None:
+    """An error-free member that adds b under the mean is (K - 1) / K b from the consensus."""
+    scenario = alike(10, **{"population.evaluators.0.noise_sd": 0.0})
+    found = audit(scenario, behaviours=[BOOST], roles=["evaluator"])
+    row = found.gains[found.gains["members"] == 1].iloc[0]
+    assert row["gain"] == pytest.approx(-0.9 * 3.0 / 10, abs=1e-12)
+    assert row["verdict"] == "loses"
+    assert "honesty is the best response" in found.sentences[0]
+
+
+def test_the_median_breaks_at_one_half_and_the_mean_at_once() -> None:
+    for size in (2, 3, 9, 10, 64):
+        assert breaking_members(Aggregation.MEDIAN, 0.0, size) == (size + 1) // 2
+        assert breaking_members(Aggregation.MEAN, 0.0, size) == 1
+        assert breaking_members(Aggregation.TRUST_WEIGHTED, 0.0, size) == 1
+
+
+def test_a_trimmed_mean_breaks_when_more_attack_than_are_cut() -> None:
+    for tau in (0.1, 0.2, 0.3):
+        for rule in (Aggregation.TRIMMED_MEAN, Aggregation.WINSORIZED_MEAN):
+            assert breaking_members(rule, tau, 10) == round(10 * tau) + 1
+
+
+def test_bounded_pull_breaks_at_a_half() -> None:
+    for rule, parameter in (
+        (Aggregation.HUBER, 1.345),
+        (Aggregation.MAD_FILTER, 3.0),
+        (Aggregation.TRUST_WEIGHTED_MEDIAN, 0.0),
+        (Aggregation.STAKE_MEDIAN, 0.5),
+    ):
+        assert breaking_members(rule, parameter, 10) in (5, 6), rule.name
+        assert breaking_members(rule, parameter, 9) == 5, rule.name
+
+
+def test_simulated_the_median_gives_way_between_four_and_six_of_ten() -> None:
+    bench = Bench.of(alike(10, **{"mechanism.aggregation": "median"}))
+    table = attack_frontier(bench, [BOOST], shares=[0.4, 0.6], replications=3)
+    below, above = table["drift"]
+    assert below < 0.2  # the error of one's own scores, 0.2 points
+    assert above > 3.0 - 0.2
+
+
+def test_a_deviation_breaks_even_half_way_to_what_the_others_do() -> None:
+    """Two evaluators measure 5; one boosts by b. Boosting by 2 is nearer than 0 from b = 1 on."""
+    scenario = alike(
+        2,
+        **{
+            "population.evaluators.0.noise_sd": 0.0,
+            "malicious": {"share": 0.5, "behaviour": {"name": "boost", "b": 3.0}},
+        },
+    )
+    bench = Bench.of(scenario)
+    members = members_of(bench.scenario, "evaluator", "evaluator_1", None)
+    deviation = Deviation("evaluator", "evaluator_1", members, {"name": "boost", "b": 2.0})
+    found = break_even(bench, deviation, "malicious.behaviour.b", 0.0, 4.0, replications=2)
+    assert found.value == pytest.approx(1.0, abs=1e-3)
+    assert found.low == pytest.approx(found.value, abs=1e-3)
+    assert found.high == pytest.approx(found.value, abs=1e-3)
+
+
+def test_a_noisy_break_even_has_an_interval_around_it() -> None:
+    scenario = alike(
+        2,
+        rounds=50,
+        **{
+            "population.evaluators.0.noise_sd": 1.0,
+            "malicious": {"share": 0.5, "behaviour": {"name": "boost", "b": 3.0}},
+        },
+    )
+    bench = Bench.of(scenario)
+    members = members_of(bench.scenario, "evaluator", "evaluator_1", None)
+    deviation = Deviation("evaluator", "evaluator_1", members, {"name": "boost", "b": 2.0})
+    found = break_even(bench, deviation, "malicious.behaviour.b", 0.0, 4.0, replications=6)
+    assert found.low < found.value < found.high
+    assert found.low < 1.0 < found.high
+    assert "breaks even at malicious.behaviour.b" in found.said
+
+
+def test_what_beta_does_not_touch_has_no_break_even_in_it() -> None:
+    bench = Bench.of(alike(3))
+    deviation = Deviation("evaluator", ALL, (0,), BOOST)
+    found = break_even(bench, deviation, "mechanism.beta_evaluator", 0.0, 1.0, replications=3)
+    assert np.isnan(found.value)
+    assert "loses for every mechanism.beta_evaluator" in found.said
+
+
+def test_the_frontier_marks_what_no_other_attack_beats() -> None:
+    scenario = alike(10, **{"population.evaluators.0.noise_sd": 0.0})
+    attacks = [BOOST, {"name": "sabotage", "b": 1.0}]
+    table = attack_frontier(Bench.of(scenario), attacks, shares=[0.1, 0.2], replications=2)
+    # By hand: m of 10 that add b drift m b / 10 and lose (10 - m) / 10 x b / 10 each.
+    expected = [m * (10 - m) * b / 100 for b in (3.0, 1.0) for m in (1, 2)]
+    assert table["cost_per_round"].to_numpy() == pytest.approx(np.array(expected))
+    assert table["drift"].to_numpy() == pytest.approx(np.array([0.3, 0.6, -0.1, -0.2]))
+    assert table["efficient"].tolist() == [True, True, True, True]
+    worse = attack_frontier(
+        Bench.of(scenario), [BOOST, {"name": "noise", "sigma": 3.0}], shares=[0.1], replications=8
+    )
+    assert worse["efficient"].tolist() == [True, bool(worse["cost_per_round"].idxmin() == 1)]
+
+
+def test_phases_follow_the_sign_of_the_gain() -> None:
+    scenario = alike(10, **{"population.evaluators.0.noise_sd": 0.0})
+    table = attack_phases(
+        Bench.of(scenario),
+        BOOST,
+        "mechanism.aggregation",
+        ["mean", "median"],
+        shares=[0.2, 0.8],
+        replications=2,
+    ).set_index(["value", "share"])["phase"]
+    assert table["mean", 0.2] == table["mean", 0.8] == "costs"
+    assert table["median", 0.2] == "costs"
+    assert table["median", 0.8] == "undecided"  # once they rule it, they are as near as before

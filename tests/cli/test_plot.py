@@ -1,0 +1,51 @@
+"""``poq plot``, as a user calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from poq_abm.figures.kinds import KINDS
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"
+)
+
+
+def said(outcome) -> str:
+    return " ".join((outcome.out + outcome.err).split())
+
+
+def test_a_picture_lies_in_the_folder_of_its_run(poq, tmp_path: Path) -> None:
+    poq("run", "cost_aware_poq", "--rounds", 50, "--replications", 2, "--out", "run")
+    done = poq("plot", "ecdf", "run")
+    assert done.out.split() == ["run/ecdf.svg", "run/ecdf.png"]
+    assert all((tmp_path / path).stat().st_size > 5000 for path in done.out.split())
+
+
+def test_format_and_place_can_be_chosen(poq, tmp_path: Path) -> None:
+    done = poq("plot", "figure4", "published", "--format", "pdf", "--out", "pictures/four")
+    assert done.code == 0
+    assert (tmp_path / "pictures" / "four.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_kinds_can_be_listed(poq) -> None:
+    lines = poq("plot", "list").out.splitlines()
+    assert [line.split()[0] for line in lines] == list(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ecdff", "x"), "did you mean 'ecdf'"),
+        (("ecdf",), "needs a results folder"),
+        (("ecdf", "."), "is not a results folder"),
+        (("ecdf", "absent"), "no such folder"),
+        (("heatmap", ".", "--where", "share"), "write AXIS=VALUE"),
+    ],
+)
+def test_a_users_mistake_is_a_message(poq, arguments, message: str) -> None:
+    done = poq("plot", *arguments)
+    assert done.code == 2
+    assert message in said(done)

@@ -1,0 +1,198 @@
+"""Every kind of figure, drawn from what a user has; titles, units and numbers of cases on each."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import poq_abm
+from poq_abm.analysis.audit.auditing import audit
+from poq_abm.analysis.audit.bench import Bench
+from poq_abm.analysis.audit.frontier import attack_frontier, attack_phases
+from poq_abm.errors import InputError
+from poq_abm.figures.differences import gain_forest
+from poq_abm.figures.frontiers import attack_frontier_figure
+from poq_abm.figures.kinds import KINDS, Request, draw
+from poq_abm.figures.style import FORMATS, canvas, write
+from poq_abm.figures.sweeps import attack_phase_diagram
+from poq_abm.scenario import load
+
+# The drawing libraries warn of each other's plans in some pairs of versions.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+    pytest.mark.usefixtures("shipped_behaviours"),
+]
+
+SWEEP = {
+    "sweep": {"malicious.share": [0.0, 0.3, 0.6], "mechanism.aggregation": ["mean", "median"]},
+    "rounds": 200,
+    "replications": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Results folders: one treatment, a sweep of two axes, one with a trust log."""
+    home = tmp_path_factory.mktemp("runs")
+    scenarios = {
+        "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),
+        "swept": load("adversary_sweep").replace(SWEEP),
+        "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
+    }
+    return {
+        name: str(poq_abm.run(scenario).save(home / name)) for name, scenario in scenarios.items()
+    }
+
+
+REQUESTS = {
+    "figure4": ("base", {}),
+    "figure5": ("base", {}),
+    "figure6": ("base", {}),
+    "ecdf": ("base", {}),
+    "violins": ("base", {"role": "inference"}),
+    "lorenz": ("base", {}),
+    "heatmap": ("swept", {"metric": "bias", "x": "share", "y": "aggregation"}),
+    "trust": ("trust", {"treatment": "b=3,update=relative"}),
+    "forest": ("swept", {}),
+    "frontier": ("base", {}),
+    "phases": ("swept", {}),
+}
+
+
+def words(figure) -> str:
+    """Return everything written on a figure."""
+    from matplotlib.text import Text
+
+    return " | ".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert list(REQUESTS) == list(KINDS)
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -> None:
+    folder, arguments = REQUESTS[kind]
+    figure = draw(kind, Request(runs[folder], **arguments))
+    said = words(figure)
+    name = json.loads((Path(runs[folder]) / "manifest.json").read_text())["name"]
+    assert (name if kind not in ("figure4", "figure5") else "profile published") in said
+    assert re.search(r"n = \d", said), said
+    axes = figure.axes[0]
+    labels = axes.get_xlabel() + axes.get_ylabel()
+    assert "(" in labels or kind in ("heatmap", "trust"), labels
+
+
+@pytest.mark.parametrize("kind", ["figure4", "figure5", "figure6"])
+def test_the_papers_figures_come_from_a_profile_too(kind: str) -> None:
+    assert "profile published" in words(draw(kind, Request("published")))
+
+
+def test_the_bars_of_figure_4_are_the_correlations() -> None:
+    figure = draw("figure4", Request("published"))
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    assert sorted(round(h, 1) for h in heights) == [-0.2, -0.2, -0.0, 0.0, 0.3, 0.7]
+
+
+def test_a_heat_map_writes_its_cells(runs) -> None:
+    figure = draw("heatmap", Request(runs["swept"], **REQUESTS["heatmap"][1]))
+    image = figure.axes[0].images[0].get_array()
+    written = [float(text.get_text()) for text in figure.axes[0].texts]
+    assert np.allclose(written, np.asarray(image).reshape(-1), atol=0.006)
+
+
+def test_a_partial_run_is_drawn_and_said_to_be_partial(runs, tmp_path: Path) -> None:
+    from poq_abm.experiment.plan import Plan
+    from poq_abm.experiment.running import run_to_folder
+
+    run_to_folder(Plan.of(load("cost_aware_poq", ["rounds=50", "replications=4"])), tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
+    assert "partial: 4 of 4" in " ".join(words(draw("ecdf", Request(str(tmp_path)))).split())
+
+
+def test_one_replication_is_drawn_and_said_to_have_no_interval(tmp_path: Path) -> None:
+    scenario = load("cost_aware_poq", ["rounds=50", "replications=1"])
+    folder = poq_abm.run(scenario).save(tmp_path / "one")
+    said = words(draw("figure6", Request(str(folder))))
+    assert "one replication: no interval can be given" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "arguments", "message"),
+    [
+        ("figur4", "base", {}, "did you mean 'figure4'"),
+        ("heatmap", "swept", {"x": "share", "y": "agregation"}, "did you mean 'aggregation'"),
+        ("heatmap", "base", {}, "this run sweeps none"),
+        ("violins", "base", {"role": "evaluater"}, "did you mean 'evaluator'"),
+        ("violins", "base", {"by": "grup"}, "did you mean 'group'"),
+        ("violins", "swept", {}, "6 treatments; name one with --treatment"),
+        ("ecdf", "base", {"treatment": "bas"}, "did you mean 'base'"),
+        ("trust", "base", {}, "no trust log"),
+        ("forest", "base", {}, "needs two treatments"),
+        ("phases", "base", {}, "this run sweeps none"),
+    ],
+)
+def test_what_cannot_be_drawn_is_explained(runs, kind, folder, arguments, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        draw(kind, Request(runs[folder], **arguments))
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench.of(load("cost_aware_poq", ["rounds=100", "replications=3"]))
+
+
+def test_the_pictures_of_an_audit(bench: Bench) -> None:
+    gains = audit(bench.scenario, roles=["evaluator"]).gains
+    frontier = attack_frontier(bench, [{"name": "boost"}], shares=[0.4, 0.7], replications=3)
+    phases = attack_phases(
+        bench, {"name": "boost"}, "mechanism.aggregation", ["mean", "median"],
+        shares=[0.4, 0.7], replications=3,
+    )  # fmt: skip
+    for table, figure in (
+        (gains, gain_forest), (frontier, attack_frontier_figure), (phases, attack_phase_diagram),
+    ):  # fmt: skip
+        table.attrs["scenario"] = "mine"
+        said = words(figure(table))
+        assert "scenario mine" in said
+        assert "n = 3 replications" in said
+    assert len(attack_phase_diagram(phases).axes[0].texts) == 4
+
+
+def test_a_table_that_lacks_a_column_is_refused(bench: Bench) -> None:
+    table = pd.DataFrame({"behavior": ["boost"], "members": [1], "drift": [0.1]})
+    with pytest.raises(InputError, match="no column 'behaviour'; did you mean 'behavior'"):
+        attack_frontier_figure(table)
+    with pytest.raises(InputError, match="no rows"):
+        attack_frontier_figure(attack_frontier(bench, [{"name": "noise"}], replications=2).iloc[:0])
+
+
+def test_a_figure_is_written_in_every_format_with_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        figure, (axes,) = canvas()
+        axes.plot([0, 1], [0, 1])
+        write(figure, tmp_path / name, FORMATS)
+    for form in FORMATS:
+        content = (tmp_path / f"a.{form}").read_bytes()
+        assert len(content) > 3000
+        assert content == (tmp_path / f"b.{form}").read_bytes()
+    with pytest.raises(InputError, match="did you mean 'png'"):
+        write(figure, tmp_path / "c", ["pgn"])
+
+
+def test_drawing_libraries_are_imported_only_to_draw() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, poq_abm.figures.kinds, poq_abm.cli;"
+        "print([m for m in ('matplotlib', 'seaborn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,48 @@
+"""The pages on analysis, audit and figures say what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from poq_abm.analysis.audit.gains import VERDICTS
+from poq_abm.analysis.ledger import COMPONENTS
+from poq_abm.analysis.rewards import STATISTICS
+from poq_abm.figures.kinds import KINDS
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+    pytest.mark.usefixtures("shipped_behaviours"),
+]
+
+
+@pytest.mark.parametrize("page", ["analysis.md", "audit.md", "figures.md"])
+def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+
+
+def in_tables(page: str) -> set[str]:
+    """Return every name in the first cells of a page's tables."""
+    rows = [line for line in (DOCS / page).read_text().splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def test_every_kind_of_figure_is_documented() -> None:
+    assert in_tables("figures.md") == set(KINDS)
+
+
+def test_every_statistic_and_component_is_documented() -> None:
+    assert {*STATISTICS, *COMPONENTS} <= in_tables("analysis.md")
+
+
+def test_every_verdict_is_documented() -> None:
+    text = (DOCS / "audit.md").read_text()
+    assert [v for v in VERDICTS if f"`{v}`" not in text and v != "one replication"] == []
