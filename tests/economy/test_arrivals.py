@@ -67,7 +67,7 @@ def test_times_ascend_and_lie_in_the_epoch() -> None:
     for seed in SEEDS:
         at = times(np.linspace(0.0, 30.0, BINS), seed)
         assert (np.diff(at) >= 0.0).all()
-        assert 60.0 <= at[0]  # the first minute has a rate of 0
+        assert at[0] >= 60.0  # the first minute has a rate of 0
         assert at[-1] < 3600.0
 
 
