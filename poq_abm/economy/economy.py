@@ -18,6 +18,7 @@ from poq_abm.economy.record import Record
 from poq_abm.economy.roster import Roster
 from poq_abm.network.ledger import open_ledger
 from poq_abm.network.memory import Counter, State, open_memory
+from poq_abm.network.tally import reward_scale
 from poq_abm.streams import Purpose
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Economy:
                 weight = self.game.tables.task_weight.max() if row == 0 else 1.0
                 ranges[row] = -highest(beta), highest(alpha) * weight
                 cells = self.memory.reward_counts.shape[1]
-                self.memory.reward_scales[row] = cells / (ranges[row, 1] - ranges[row, 0])
+                self.memory.reward_scales[row] = reward_scale(cells, *ranges[row].tolist())
 
     @property
     def finished(self) -> bool:
