@@ -95,8 +95,8 @@ class Record:
     def __init__(self, economy: Economy) -> None:
         self._economy = economy
         settings, population = economy.settings, economy.game.population
-        self.group = population.group
         count = len(population.groups)
+        self.starts = np.searchsorted(population.group, np.arange(count))
         self.groups: Array = np.zeros((settings.epochs, count + 1, len(GROUP_COLUMNS)))
         self.network: Array = np.full((settings.epochs, len(NETWORK_COLUMNS)), math.nan)
         self.sums: Array = np.zeros((8, population.size))
@@ -127,8 +127,7 @@ class Record:
             ]
         )
         rows = self.groups[economy.epoch]
-        for column, values in enumerate(per_node):
-            rows[:-1, column] = np.bincount(self.group, values, len(rows) - 1)
+        rows[:-1] = np.add.reduceat(per_node, self.starts, axis=1).T  # groups lie side by side
         rows[-1] = rows[:-1].sum(axis=0)
         self._average(rows)
         self.network[economy.epoch] = self._network(end)

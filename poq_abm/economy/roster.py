@@ -65,6 +65,10 @@ class Roster:
         hardware = [group.hardware for group in population.groups]
         self.machines = list(dict.fromkeys([*hardware, *(options.hardware if options else ())]))
         self.models = profile.models
+        #: models that nodes may try, besides those they see others run
+        self.model_options: Index = np.array(
+            [profile.models.index(name) for name in (options.models if options else ())], np.int64
+        )
         self._measure(profile)
         self.prices = Prices(scenario, game, self.machines)
         self._read_behaviours(game)
