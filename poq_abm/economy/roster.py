@@ -55,7 +55,12 @@ class Roster:
         self.population = population
         self.size, self.inference = population.size, population.inference_count
         options = scenario.economy.options if scenario.economy else None
-        self.behaviours: list[tuple[Role, Spec]] = list(population.behaviours)
+        # Groups that do alike share a behaviour: it is no likelier choice for being common.
+        self.behaviours: list[tuple[Role, Spec]] = []
+        for pair in population.behaviours:
+            if pair not in self.behaviours:
+                self.behaviours.append(pair)
+        place = [self.behaviours.index(pair) for pair in population.behaviours]
         for role, specs in (
             ("inference", options.inference if options else ()),
             ("evaluator", options.evaluator if options else ()),
@@ -74,7 +79,7 @@ class Roster:
         self._read_behaviours(game)
         self._sealed = scenario.economy is None or scenario.economy.audits.commit_reveal
         machine_of_group = np.array([self.machines.index(name) for name in hardware])
-        self.behaviour: Index = population.behaviour.copy()
+        self.behaviour: Index = np.array(place)[population.behaviour]
         self.machine: Index = machine_of_group[population.group]
         named = [profile.models.index(g.model) if g.role == "inference" else -1
                  for g in population.groups]  # fmt: skip
