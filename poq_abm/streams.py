@@ -67,6 +67,12 @@ class Purpose(IntEnum):
     CORPUS = 11  #: doubles: the place of a record in a sample, by a digest of its id
     JUDGE = 12  #: doubles: which outputs a judge sees, and how long to wait before asking again
     SMOOTHING = 13  #: doubles: the records of a smoothed profile
+    QUERY = 30  #: doubles: arrival, service and checks of a query to be verified
+    PARTNER = 31  #: words: the other nodes that answer or recompute a query
+    PARTNER_CHANCE = 32  #: doubles: what those nodes do, by place
+    STANDING = 33  #: doubles, once a replication: which nodes cheat, and their vendors
+    VULNERABILITY = 34  #: doubles: how long a vendor's enclaves stay intact or broken
+    SECRET = 35  #: words: keys, nonces and secrets of nodes that attest
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
