@@ -189,7 +189,7 @@ def _latency(study: _Study) -> list[Check]:
 
 
 def _cost(study: _Study) -> list[Check]:
-    """The cost of a query under the three proof costs that are printed or implied."""
+    """Return the cost of a query under the proof costs that are printed or implied."""
 
     def total(proof_usd: float, base_usd: float) -> NDArray[np.float64]:
         settings = {"otr.proof_usd": proof_usd, "tee.attestation_usd": base_usd}
@@ -274,7 +274,7 @@ def _rivals(study: _Study) -> list[Check]:
 
 
 def _downgrade(study: _Study) -> list[Check]:
-    """A cheaper model that a judge hardly sees: does it pay, does it pass, what do users get?"""
+    """Check what comes of a cheaper model that a judge hardly tells from the named one."""
     intact = {"adversaries.enclaves": "intact"}
     poq = study.measure("poq", _ALL_RATIONAL, {"poq.accept_score": 8.0})
     otr = study.measure("otr", _ALL_RATIONAL, intact)
@@ -349,7 +349,7 @@ def _threshold(study: _Study) -> list[Check]:
 
 
 def _inspection(study: _Study) -> list[Check]:
-    """The inspection game: learnt from payoffs alone, and both sides indifferent when played."""
+    """Check the inspection game: learnt from payoffs alone, and both indifferent when played."""
     gain, stake, fee, check, bounty = 0.5, 4.4, 0.1, 0.02, 0.4
     expected = inspection_equilibrium(gain, stake, fee, check, bounty)
     learnt = learn_by_playing(gain, stake, fee, check, bounty, 1_000_000)

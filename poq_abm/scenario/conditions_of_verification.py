@@ -92,7 +92,7 @@ class Economics(Strict):
         0.08, "share per year", "assumed", "r, what capital could earn elsewhere", **AT_LEAST_ZERO
     )
     machine_usd_per_hour: float = figure(
-        0.50, "USD per hour", "published", "rental of an RTX 4090: 0.40 to 0.74", **AT_LEAST_ZERO
+        0.50, "USD per hour", "inferred", "an RTX 4090 rents for 0.40 to 0.74", **AT_LEAST_ZERO
     )
 
     @model_validator(mode="after")
@@ -177,6 +177,13 @@ class Downgrade(Strict):
 
     model: str | None = figure(
         None, "name", "assumed", "the model really run; default: the one of lowest mean truth"
+    )
+    latency_share: float | None = figure(
+        None,
+        "share",
+        "assumed",
+        "its service time over that of the model named; default: as the profile has both",
+        **POSITIVE,
     )
     gain_usd: float = figure(0.05, "USD per query", "assumed", "G, what it saves", **AT_LEAST_ZERO)
 

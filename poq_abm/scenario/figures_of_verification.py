@@ -1,4 +1,4 @@
-"""The figures behind each way to verify an answer: one section of ``verification:`` per protocol."""
+"""The figures behind each way to verify an answer, one section of ``verification:`` each."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Redundancy(Strict):
     """
 
     providers: int = figure(
-        2, "nodes", "published", "n, nodes that answer each query (2405.00295's rivals)", ge=2, le=8
+        2, "nodes", "inferred", "n, nodes that answer each query; Verde asks for two", ge=2, le=8
     )
     comparison_s: float = figure(
         0.01, "s", "assumed", "time to compare the answers", **AT_LEAST_ZERO

@@ -158,7 +158,9 @@ def _people(game: Game, protocol: VerificationProtocol, profile: Profile) -> Peo
         members = np.flatnonzero(population.group[:count] == number)
         for conduct in (Conduct.DOWNGRADE, Conduct.JUDGE_HACK):
             people.model[members, conduct] = profile.models.index(cheap)
-            people.service_s[members, conduct] = _latency_s(profile, cheap, group.hardware)
+            people.service_s[members, conduct] = _cheap_s(
+                profile, cheap, group, adversaries.downgrade.latency_share
+            )
         choices = _choices(game, protocol, profile, group, cheap, float(people.cost[members[0]]))
         for state, choice in enumerate(choices):
             people.choice[members, state] = choice.conduct
@@ -205,7 +207,9 @@ def _cheap_model(profile: Profile, name: str | None) -> str:
     return name
 
 
-def _latency_s(profile: Profile, model: str, hardware: str) -> float:
-    """Return a model's latency on the node's hardware or, not measured there, where it was."""
+def _cheap_s(profile: Profile, model: str, group: Group, share: float | None) -> float:
+    """Return the cheaper model's time: as told, or measured on the node's or other hardware."""
+    if share is not None:
+        return share * group.latency_ms * MS
     known = profile.hardware_of(model)
-    return profile.latency_ms(model, hardware if hardware in known else known[0]) * MS
+    return profile.latency_ms(model, group.hardware if group.hardware in known else known[0]) * MS
