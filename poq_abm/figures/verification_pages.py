@@ -85,7 +85,7 @@ def pictures(replications: int, queries: int) -> dict[str, Figure]:
             "window_s",
             labels=("share of watchers that check at all", "challenge window, s"),
             title="Do watchers alone deter?",
-            note=f"{stated};\nstake 2 USD, no proofs; 1,000 watchers, an active one checks 1 in 20,000",
+            note=f"{stated};\nstake 2 USD, no proofs; 1,000 watchers who check 1 in 20,000",
         ),
         "vulnerability_by_patch": vulnerability_diagram(
             vulnerability_by_patch(
