@@ -102,6 +102,43 @@ def _draw_partners(q: int, node: int, count: int, setting: Setting, state: State
 
 
 @compiled
+def _serve(
+    q: int,
+    t: int,
+    node: int,
+    conduct: int,
+    setting: Setting,
+    people: People,
+    standing: Standing,
+    vendors: Vendors,
+    state: State,
+) -> tuple[float, float, float, float, float, bool]:
+    """Let the node answer, with other providers or a validator beside it, each in its queue.
+
+    Return when all have answered, their time, that of one honest answer, the time from arrival
+    until a validator is done, how long the node's queue was, and whether an answer differs.
+    """
+    terms, draws, arrival = setting.terms, state.draws[:, t], state.clock[0]
+    factor = spread_of(draws[Draw.SERVICE], setting.sigma) * (1.0 + terms.overhead)
+    plain = people.service_s[node, _HONEST] * factor
+    service = people.service_s[node, conduct] * factor
+    if terms.proof_on_node and draws[Draw.PROOF] < terms.proof_rate:
+        service += terms.proof_s
+    done, diverges, validated = serve(state.free, state.busy, node, arrival, service), False, 0.0
+    wait = done - service - arrival
+    if terms.providers > 1:
+        _draw_partners(q, node, terms.providers - 1, setting, state)
+        crowd = (setting, people, standing, vendors, state)
+        last, more, diverges = _serve_partners(q, conduct, factor, *crowd)
+        done, service = max(done, last), service + more
+    elif draws[Draw.SAMPLE] < terms.sample_rate:
+        _draw_partners(q, node, 1, setting, state)
+        plain = people.service_s[state.others[0], _HONEST] * factor
+        validated = serve(state.free, state.busy, state.others[0], arrival, plain) - arrival
+    return done, service, plain, validated, wait, diverges
+
+
+@compiled
 def _score(
     t: int,
     record: int,
@@ -156,22 +193,8 @@ def _play_query(
     vendor = int(standing.vendor[node])
     broken = advance(vendors, vendor, arrival, setting.seed, setting.replication)
     conduct = _choose(standing, node, broken, draws[Draw.CHEAT])
-    factor = spread_of(draws[Draw.SERVICE], setting.sigma) * (1.0 + terms.overhead)
-    plain = people.service_s[node, _HONEST] * factor
-    service = people.service_s[node, conduct] * factor
-    if terms.proof_on_node and draws[Draw.PROOF] < terms.proof_rate:
-        service += terms.proof_s
-    done, diverges, validated = serve(state.free, state.busy, node, arrival, service), False, 0.0
-    wait = done - service - arrival
-    if terms.providers > 1:
-        _draw_partners(q, node, terms.providers - 1, setting, state)
-        people_and_more = (setting, people, standing, vendors, state)
-        last, more, diverges = _serve_partners(q, conduct, factor, *people_and_more)
-        done, service = max(done, last), service + more
-    elif draws[Draw.SAMPLE] < terms.sample_rate:
-        _draw_partners(q, node, 1, setting, state)
-        plain = people.service_s[state.others[0], _HONEST] * factor
-        validated = serve(state.free, state.busy, state.others[0], arrival, plain) - arrival
+    crowd = (setting, people, standing, vendors, state)
+    done, service, plain, validated, wait, diverges = _serve(q, t, node, conduct, *crowd)
     scored = scoring = 0.0
     consensus = honest_consensus = math.nan
     if terms.committee:

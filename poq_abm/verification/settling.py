@@ -68,6 +68,39 @@ def pay_by_score(terms: Terms, alpha: float, beta: float, consensus: float, cost
 
 
 @compiled
+def _finality(
+    terms: Terms, query: Query, proved: bool, sampled: bool, refused: bool
+) -> tuple[float, float]:
+    """Return provisional and economic finality, in seconds from arrival."""
+    provisional = query.answered_s + terms.release_s + query.scored_s
+    proof_apart = terms.proof_s if proved and not terms.proof_on_node else 0.0
+    final = provisional + proof_apart
+    if proved and terms.proof_first:
+        provisional += proof_apart
+    if query.diverges:
+        provisional += terms.dispute_s
+    if refused:
+        return provisional, provisional
+    economic = max(provisional, final) if proved else provisional + terms.window_s
+    if sampled:
+        economic = max(economic, query.validated_s + terms.release_s)
+    return provisional, economic
+
+
+@compiled
+def _advantage(
+    terms: Terms, alpha: float, beta: float, query: Query, found: int, paid: float, penalty: float
+) -> float:
+    """Return what cheating brought over the honest answer to the same query, in USD."""
+    if not query.dishonest:
+        return 0.0
+    honest = pay_by_score(terms, alpha, beta, query.honest_consensus, query.cost)
+    kept = query.gain if found == Found.NOTHING or terms.keeps_gain else 0.0
+    back = terms.refund if found == Found.WATCHER else 0.0
+    return kept + paid + back - penalty - honest
+
+
+@compiled
 def settle(terms: Terms, alpha: float, beta: float, query: Query) -> Settlement:
     """Return what comes of one query under a protocol.
 
@@ -80,29 +113,13 @@ def settle(terms: Terms, alpha: float, beta: float, query: Query) -> Settlement:
     late = late or (found == Found.PROOF and not terms.proof_first)
     refused = found != Found.NOTHING and not late
 
-    provisional = query.answered_s + terms.release_s + query.scored_s
-    proof_apart = terms.proof_s if proved and not terms.proof_on_node else 0.0
-    final = provisional + proof_apart
-    if proved and terms.proof_first:
-        provisional += proof_apart
-    if query.diverges:
-        provisional += terms.dispute_s
-    economic = max(provisional, final) if proved else provisional + terms.window_s
-    if sampled:
-        economic = max(economic, query.validated_s + terms.release_s)
-    if refused:
-        economic = provisional
+    provisional, economic = _finality(terms, query, proved, sampled, refused)
 
     convicted = query.dishonest and found != Found.NOTHING and found != Found.COMMITTEE  # noqa: PLR1714
     accepted = found == Found.NOTHING
     paid = pay_by_score(terms, alpha, beta, query.consensus, query.cost) if accepted else 0.0
     penalty = terms.slash if convicted else 0.0
-    advantage = 0.0
-    if query.dishonest:
-        honest = pay_by_score(terms, alpha, beta, query.honest_consensus, query.cost)
-        kept = query.gain if accepted or terms.keeps_gain else 0.0
-        back = terms.refund if found == Found.WATCHER else 0.0
-        advantage = kept + paid + back - penalty - honest
+    advantage = _advantage(terms, alpha, beta, query, found, paid, penalty)
 
     disputed = found == Found.WATCHER or query.diverges
     validated = query.plain_s if sampled else 0.0
