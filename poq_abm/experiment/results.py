@@ -17,6 +17,7 @@ from poq_abm.experiment.files import recoded
 from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.store import COMPLETE, FAILED, Store
+from poq_abm.experiment.tables import TRACES
 
 if TYPE_CHECKING:
     import xarray
@@ -52,11 +53,13 @@ class Results:
     @property
     def nodes(self) -> pd.DataFrame:
         """One row per treatment x replication x node."""
+        self._needs_rounds()
         return self._frame("nodes")
 
     @property
     def replications(self) -> pd.DataFrame:
         """One row per treatment x replication."""
+        self._needs_rounds()
         return self._frame("replications")
 
     @property
@@ -72,6 +75,22 @@ class Results:
         if "trust" not in self.tables:
             raise InputError("these results have no trust log; set mechanism.trust.interval")
         return self._frame("trust")
+
+    def _needs_rounds(self) -> None:
+        if "queries" in self.tables:
+            raise InputError("these results are of verification protocols; they have queries")
+
+    @property
+    def queries(self) -> pd.DataFrame:
+        """One row per treatment x replication of verification protocols."""
+        if "queries" not in self.tables:
+            raise InputError("these results are of rounds; give the scenario a verification")
+        return self._frame("queries")
+
+    @property
+    def main(self) -> pd.DataFrame:
+        """The table of one row per treatment x replication: replications, or queries."""
+        return self._frame("queries" if "queries" in self.tables else "replications")
 
     @property
     def epochs(self) -> pd.DataFrame:
@@ -92,7 +111,7 @@ class Results:
         table = self.tables[name]
         table = table(columns) if callable(table) else table
         table = table.select(columns) if columns else table
-        table = table.unify_dictionaries() if name == "rounds" else recoded(table)
+        table = table.unify_dictionaries() if name in TRACES else recoded(table)
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
