@@ -162,24 +162,26 @@ class Roster:
         really = self._really_run[inference]
         self.nodes = self.nodes._replace(
             model=np.where(really >= 0, really, self.model),
-            inference_cost=self._reported(),
+            inference_cost=self._reported(inference),
             evaluator_cost=self.true_cost[first:].copy(),
         )
 
-    def _reported(self) -> Array:
-        """Return the costs that inference nodes report, shape (F,).
+    def _reported(self, behaviour: Index) -> Array:
+        """Return the costs that inference nodes report for what each does, both of shape (F,).
 
         Where reports are not sealed, who misreports sees the honest ones and goes just below the
         cheapest, if that is lower than its own factor would have it.
         """
         first = self.inference
         costs = self.true_cost[:first]
-        reported: Array = costs * self._cost_factor[self.behaviour[:first]]
-        honest = self.active[:first] & ~self.misreports
+        factors = self._cost_factor[behaviour]
+        reported: Array = costs * factors
+        misreports = factors != 1.0
+        honest = self.active[:first] & ~misreports
         if self._sealed or not honest.any():
             return reported
         below = max(0.0, float(costs[honest].min()) - _UNDERCUT)
-        return np.where(self.misreports, np.minimum(reported, below), reported)
+        return np.where(misreports, np.minimum(reported, below), reported)
 
     def _normalise(self) -> None:
         """Normalise costs inside each node class, over all rows, whether there or not."""
@@ -215,10 +217,12 @@ class Roster:
         group = conduct.inference[node, Ploy.GROUP]
         conduct.inference[node] = self._inference_rows[behaviour]
         conduct.inference[node, Ploy.GROUP] = group
-        model, cost = self.nodes.model.copy(), self.nodes.inference_cost.copy()
+        model, behaviours = self.nodes.model.copy(), self.behaviour[: self.inference].copy()
         really = self._really_run[behaviour]
         model[node] = really if really >= 0 else self.model[node]
-        cost[node] = self.true_cost[node] * self._cost_factor[behaviour]
+        behaviours[node] = behaviour
+        cost = self.nodes.inference_cost.copy()
+        cost[node] = self._reported(behaviours)[node]  # others know nothing of what it would do
         return self.nodes._replace(model=model, inference_cost=cost), conduct
 
     def costs_on(
