@@ -6,6 +6,7 @@ from economy_support import opened, small_profile
 
 import poq_abm
 from poq_abm.economy.prices import hourly_usd
+from poq_abm.economy.roster import Roster
 from poq_abm.network.columns import Ploy, Trait
 from poq_abm.network.game import build_game
 from poq_abm.profile.hardware import hardware
@@ -50,7 +51,6 @@ def test_a_mix_spreads_those_who_are_there_over_its_machines_in_order() -> None:
         "qwen2_1_5b on rtx_4090",
         "qwen2_1_5b on rtx_3090",
     ]
-    from poq_abm.economy.roster import Roster
 
     roster = Roster(scenario, game, PUBLISHED)
     assert roster.active[:4].tolist() == [True, True, True, False]
@@ -107,6 +107,22 @@ def test_a_counterfactual_is_what_refreshing_would_make_and_touches_nothing(node
         for left, right in ((nodes, other.nodes), (conduct, other.conduct)):
             for one, two in zip(left, right, strict=True):
                 np.testing.assert_array_equal(one, two)
+
+
+def test_who_sees_the_others_reports_undercuts_the_cheapest_honest_one() -> None:
+    """f1 reports half of 1 where reports are sealed, and just less than f0's 0 where not."""
+    people = [{"model": "f1", "behaviour": "misreport_cost"}, {"model": "f0"}, {"model": "f1"}]
+    reported = {}
+    for sealed in (True, False):
+        section = {"epochs": 1, "audits": {"commit_reveal": sealed}, **OPTIONS}
+        roster = opened(section, population__inference=people).roster
+        reported[sealed] = roster.nodes.inference_cost.tolist()
+        liar = int(roster.behaviour[0])
+        asked, _ = roster.columns_with(2, liar)
+        roster.behaviour[2] = liar
+        roster.refresh()
+        assert asked.inference_cost[2] == roster.nodes.inference_cost[2]
+    assert reported == {True: [0.5, 0.0, 1.0], False: [0.0, 0.0, 1.0]}
 
 
 def test_who_downgrades_answers_with_another_model_at_the_named_cost() -> None:
