@@ -55,7 +55,12 @@ class Roster:
         self.population = population
         self.size, self.inference = population.size, population.inference_count
         options = scenario.economy.options if scenario.economy else None
-        self.behaviours: list[tuple[Role, Spec]] = list(population.behaviours)
+        # Groups that do alike share a behaviour: it is no likelier choice for being common.
+        self.behaviours: list[tuple[Role, Spec]] = []
+        for pair in population.behaviours:
+            if pair not in self.behaviours:
+                self.behaviours.append(pair)
+        place = [self.behaviours.index(pair) for pair in population.behaviours]
         for role, specs in (
             ("inference", options.inference if options else ()),
             ("evaluator", options.evaluator if options else ()),
@@ -74,7 +79,7 @@ class Roster:
         self._read_behaviours(game)
         self._sealed = scenario.economy is None or scenario.economy.audits.commit_reveal
         machine_of_group = np.array([self.machines.index(name) for name in hardware])
-        self.behaviour: Index = population.behaviour.copy()
+        self.behaviour: Index = np.array(place)[population.behaviour]
         self.machine: Index = machine_of_group[population.group]
         named = [profile.models.index(g.model) if g.role == "inference" else -1
                  for g in population.groups]  # fmt: skip
@@ -157,24 +162,26 @@ class Roster:
         really = self._really_run[inference]
         self.nodes = self.nodes._replace(
             model=np.where(really >= 0, really, self.model),
-            inference_cost=self._reported(),
+            inference_cost=self._reported(inference),
             evaluator_cost=self.true_cost[first:].copy(),
         )
 
-    def _reported(self) -> Array:
-        """Return the costs that inference nodes report, shape (F,).
+    def _reported(self, behaviour: Index) -> Array:
+        """Return the costs that inference nodes report for what each does, both of shape (F,).
 
         Where reports are not sealed, who misreports sees the honest ones and goes just below the
         cheapest, if that is lower than its own factor would have it.
         """
         first = self.inference
         costs = self.true_cost[:first]
-        reported: Array = costs * self._cost_factor[self.behaviour[:first]]
-        honest = self.active[:first] & ~self.misreports
+        factors = self._cost_factor[behaviour]
+        reported: Array = costs * factors
+        misreports = factors != 1.0
+        honest = self.active[:first] & ~misreports
         if self._sealed or not honest.any():
             return reported
         below = max(0.0, float(costs[honest].min()) - _UNDERCUT)
-        return np.where(self.misreports, np.minimum(reported, below), reported)
+        return np.where(misreports, np.minimum(reported, below), reported)
 
     def _normalise(self) -> None:
         """Normalise costs inside each node class, over all rows, whether there or not."""
@@ -210,10 +217,12 @@ class Roster:
         group = conduct.inference[node, Ploy.GROUP]
         conduct.inference[node] = self._inference_rows[behaviour]
         conduct.inference[node, Ploy.GROUP] = group
-        model, cost = self.nodes.model.copy(), self.nodes.inference_cost.copy()
+        model, behaviours = self.nodes.model.copy(), self.behaviour[: self.inference].copy()
         really = self._really_run[behaviour]
         model[node] = really if really >= 0 else self.model[node]
-        cost[node] = self.true_cost[node] * self._cost_factor[behaviour]
+        behaviours[node] = behaviour
+        cost = self.nodes.inference_cost.copy()
+        cost[node] = self._reported(behaviours)[node]  # others know nothing of what it would do
         return self.nodes._replace(model=model, inference_cost=cost), conduct
 
     def costs_on(
