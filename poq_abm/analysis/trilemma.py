@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from poq_abm.errors import InputError
+from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.scenario.verification import PROTOCOLS, Verification
 from poq_abm.verification.market import open_market
@@ -16,12 +16,14 @@ from poq_abm.verification.playing import play_queries
 from poq_abm.verification.tables import COSTS
 
 if TYPE_CHECKING:
+    from poq_abm.experiment.results import Results
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
-__all__ = ["BASELINE", "MEASURES", "play_protocols", "trilemma_table"]
+__all__ = ["BASELINE", "MEASURES", "play_protocols", "trilemma_of_run", "trilemma_table"]
 
 BASELINE = "centralised"
+AXIS = "verification.protocol"
 #: what the table holds of each protocol, besides its throughput against the baseline
 MEASURES = (
     "dishonest_stands",
@@ -91,3 +93,34 @@ def trilemma_table(played: pd.DataFrame) -> pd.DataFrame:
         "protocol; bars: 95% intervals over replications"
     )
     return result
+
+
+def trilemma_of_run(
+    results: Results, name: str, where: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Return :func:`trilemma_table` of a run whose sweep has the protocol as an axis.
+
+    ``where`` picks one value of every other axis; ``name`` of the scenario goes into the caption.
+
+    Raises
+    ------
+    InputError
+        If the run played no protocols, no axis is the protocol, or treatments share a protocol.
+    """
+    played, axes = results.queries, results.treatments
+    if AXIS not in axes:
+        raise InputError(f"the run has no axis {AXIS!r}; sweep it to compare protocols")
+    for path, value in (where or {}).items():
+        if path not in axes:
+            known = [str(column) for column in axes.columns if column != "treatment"]
+            raise InputError(f"the run has no axis {path!r}; {nearest(path, known)}")
+        axes = axes[axes[path].astype(str) == value]
+    if axes[AXIS].duplicated().any():
+        others = ", ".join(str(c) for c in axes.columns if c not in ("treatment", AXIS))
+        raise InputError(f"several treatments have one protocol; pick values of {others}")
+    protocols = dict(zip(axes["treatment"], axes[AXIS], strict=True))
+    chosen = played[played["treatment"].isin(list(protocols))].copy()
+    chosen["protocol"] = chosen["treatment"].astype(str).map(protocols)
+    table = trilemma_table(chosen)
+    table.attrs["caption"] = f"{name}: {table.attrs['caption']}"
+    return table

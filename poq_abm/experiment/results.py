@@ -117,7 +117,17 @@ class Results:
 
     def summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return mean reward per job, s.d. and interval, per treatment and population group."""
+        self._needs_rounds()
         return summarise(self._frame("nodes", list(SUMMARISED)), confidence)
+
+    def query_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
+        """Return what verification protocols let through, take and cost, per treatment.
+
+        :func:`poq_abm.experiment.verifications.summarise_queries` describes the columns.
+        """
+        from poq_abm.experiment.verifications import summarise_queries  # noqa: PLC0415
+
+        return summarise_queries(self.queries, confidence)
 
     def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.
@@ -157,14 +167,17 @@ class Results:
             if treatment not in set(self.treatments["treatment"]):
                 known = nearest(treatment, list(self.treatments["treatment"]))
                 raise InputError(f"no treatment {treatment!r}; {known}")
-        replications, nodes = self.replications, self.nodes
-        return compare(
-            replications[replications["treatment"] == a],
-            replications[replications["treatment"] == b],
-            on=on,
-            nodes_a=nodes[nodes["treatment"] == a],
-            nodes_b=nodes[nodes["treatment"] == b],
-        )
+        (left, nodes_a), (right, nodes_b) = self.side(a), self.side(b)
+        return compare(left, right, on=on, nodes_a=nodes_a, nodes_b=nodes_b)
+
+    def side(self, treatment: str) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the rows of one treatment: of the main table, and of its nodes if it has any."""
+        main = self.main
+        rows = main[main["treatment"] == treatment]
+        if "nodes" not in self.tables:
+            return rows, None
+        nodes = self.nodes
+        return rows, nodes[nodes["treatment"] == treatment]
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Store the results in ``folder``, as ``poq run`` does; return the folder.
