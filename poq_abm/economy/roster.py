@@ -98,11 +98,21 @@ class Roster:
         self.refresh()
 
     def _measure(self, profile: Profile) -> None:
-        """Tabulate mean latencies in ms by model and machine; NaN where it cannot run."""
-        self._latency_ms = {
+        """Tabulate mean latencies in ms by model and machine, and which are estimates."""
+        tables = {
             "inference": _latencies(profile, profile.models, self.machines),
             "evaluator": _latencies(profile, profile.evaluators, self.machines),
         }
+        self._latency_ms = {role: ms for role, (ms, _) in tables.items()}
+        self._is_estimated = {role: estimated for role, (_, estimated) in tables.items()}
+
+    @property
+    def estimated(self) -> NDArray[np.bool_]:
+        """Whose latency nobody measured, shape (N,)."""
+        first = self.inference
+        inference = self._is_estimated["inference"][self.model, self.machine[:first]]
+        evaluators = self._is_estimated["evaluator"][self.evaluator, self.machine[first:]]
+        return np.concatenate([inference, evaluators])
 
     def _read_behaviours(self, game: Game) -> None:
         """Tabulate what each behaviour does to the columns of a node."""
@@ -283,10 +293,16 @@ class Roster:
         return float(self._latency_ms["inference"][model, machine]) / 1000.0
 
 
-def _latencies(profile: Profile, models: tuple[str, ...], machines: list[str]) -> Array:
+def _latencies(
+    profile: Profile, models: tuple[str, ...], machines: list[str]
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Return mean latencies in ms, NaN where a model cannot run, and which are estimates."""
     table = np.full((len(models), len(machines)), np.nan)
+    estimated = np.zeros(table.shape, dtype=np.bool_)
     for row, model in enumerate(models):
         for column, machine in enumerate(machines):
             if profile.hardware_fault(model, machine) is None:
-                table[row, column] = latency_of(profile, model, machine).ms
-    return table
+                latency = latency_of(profile, model, machine)
+                table[row, column] = latency.ms
+                estimated[row, column] = latency.source == "estimated"
+    return table, estimated

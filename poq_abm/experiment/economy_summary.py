@@ -78,6 +78,7 @@ _OF_NETWORK = {
     "price": "tokens",
     "alpha_inference": "tokens",
     "beta_inference": "tokens",
+    "bounded": "controllers",
     "emissions": "tokens per epoch",
     "burned": "tokens per epoch",
     "welfare": "tokens per epoch",
