@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poq_abm.behaviour.resolving import BehaviourError
+from poq_abm.behaviour.resolving import BehaviourError, resolve
 from poq_abm.economy.adaptation.registry import resolve_adaptation
 from poq_abm.errors import nearest
 from poq_abm.network.checking import behaviour_findings
@@ -31,7 +31,10 @@ def adaptation_findings(scenario: Scenario, profile: Profile) -> Iterator[Findin
     for role in ("inference", "evaluator"):
         for number, behaviour in enumerate(getattr(economy.options, role)):
             path = ("economy", "options", role, number)
-            yield from behaviour_findings(path, behaviour, scenario, profile)
+            findings = list(behaviour_findings(path, behaviour, scenario, profile))
+            yield from findings
+            if not findings and "plugin" in resolve(role, behaviour):
+                yield path, "a report of one's own cannot be an option; put it in a group"
     for number, name in enumerate(economy.options.models):
         if name not in profile.models:
             yield (

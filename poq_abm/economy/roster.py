@@ -168,6 +168,7 @@ class Roster:
         ]
         self.service_s = self.latency_ms / 1000.0
         self.usd_per_job = self.prices.per_job(self.machine, self.service_s)
+        self._save_time(inference)
         self._normalise()
         really = self._really_run[inference]
         self.nodes = self.nodes._replace(
@@ -192,6 +193,15 @@ class Roster:
             return reported
         below = max(0.0, float(costs[honest].min()) - _UNDERCUT)
         return np.where(misreports, np.minimum(reported, below), reported)
+
+    def _save_time(self, behaviours: Index) -> None:
+        """Let nodes take the time of what they really run; rewards charge for what they name."""
+        first, really = self.inference, self._really_run[behaviours]
+        run = self._latency_ms["inference"][really, self.machine[:first]] / 1000.0
+        runs_other = (really >= 0) & np.isfinite(run)
+        seconds = np.where(runs_other, run, self.service_s[:first])
+        answers = np.isnan(self._inference_rows[behaviours, Ploy.FIXED])
+        self.service_s[:first] = np.where(answers, seconds, 0.0)  # a constant takes no time
 
     def _normalise(self) -> None:
         """Normalise costs inside each node class, over all rows, whether there or not."""

@@ -71,7 +71,7 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
 _OF_NETWORK = {
     "queries": "queries",
     "dropped": "queries",
-    "busy": "0-1",
+    "busy": "share",
     "latency_p50": "s",
     "latency_p95": "s",
     "quality": "0-1",
