@@ -67,9 +67,11 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
     last_good = solara.use_ref(exploration.written)
     played, fault = _played(exploration, state.value)
     last_good.current = played or last_good.current
-    solara.lab.use_task(lambda: _go_on(exploration, state, playing, stride),
-                        dependencies=[playing.value])  # fmt: skip
 
+    async def go_on() -> None:
+        await _go_on(exploration, state, playing, stride)
+
+    solara.lab.use_task(go_on, dependencies=[playing.value])
     name = exploration.settings.scenario.name
     solara.Title(f"{name} - poq explore")
     solara.Style(_STYLE)

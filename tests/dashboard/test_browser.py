@@ -50,11 +50,13 @@ def address(folder: Path) -> Iterator[str]:
         *sets,
     ]
     environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with (folder / "said").open("w") as said:
-        server = subprocess.Popen(
+    with (
+        (folder / "said").open("w") as said,
+        subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=folder,
             env={**os.environ, **environment},
-        )  # fmt: skip
+        ) as server,
+    ):  # fmt: skip
         try:
             assert server.stdout is not None
             found = re.search(r"http://\S+", server.stdout.readline())
