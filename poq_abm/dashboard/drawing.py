@@ -19,6 +19,7 @@ __all__ = ["DASHES", "PALETTE", "cloud_chart", "line_chart", "ticks"]
 #: seaborn's palette for colour-blind readers, in an order of falling contrast
 PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#949494", "#56b4e9")
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
+_DOTS = ("dot", "square")  # what tells tasks apart besides colour
 _WIDTH, _HEIGHT = 560, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 534, 12, 248  # of the field that is drawn in
 
@@ -109,7 +110,7 @@ def cloud_chart(
             else f'<rect x="{x - 2.6:.1f}" y="{y - 2.6:.1f}" width="5.2" height="5.2"'
         )
         drawn.append(f'{shape} fill="{colour}" fill-opacity="0.5"/>')
-    legend = [(one, PALETTE[i % len(PALETTE)], "dot") for i, one in enumerate(tasks)]
+    legend = [(one, PALETTE[i % len(PALETTE)], _DOTS[i % 2]) for i, one in enumerate(tasks)]
     axes = ("truth (points of 10)", "consensus (points of 10)")
     return _figure(name, title, *axes, field, field, "".join(drawn), legend)
 
@@ -173,14 +174,17 @@ def _figure(
     )
 
 
-def _key(colour: str, dash: str) -> str:
-    mark = (
-        f'<circle cx="12" cy="6" r="4" fill="{colour}"/>'
-        if dash == "dot"
-        else f'<path d="M1 6H23" stroke="{colour}" stroke-width="{1 if dash == "thin" else 2.5}" '
-        f'stroke-dasharray="{dash if dash != "thin" else ""}"/>'
-    )
-    return f'<svg width="24" height="12" aria-hidden="true">{mark}</svg>'
+def _key(colour: str, mark: str) -> str:
+    """Return the sign of a line or a dot in the legend; a mark is a kind of dot, or dashes."""
+    if mark == "dot":
+        sign = f'<circle cx="12" cy="6" r="4" fill="{colour}"/>'
+    elif mark == "square":
+        sign = f'<rect x="8" y="2" width="8" height="8" fill="{colour}"/>'
+    else:
+        width, dash = (1, "") if mark == "thin" else (2.5, mark)
+        sign = f'<path d="M1 6H23" stroke="{colour}" stroke-width="{width}" '
+        sign += f'stroke-dasharray="{dash}"/>'
+    return f'<svg width="24" height="12" aria-hidden="true">{sign}</svg>'
 
 
 def _axes(x_label: str, y_label: str, across: Range, limits: Range) -> str:

@@ -41,7 +41,8 @@ def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
     if chosen.economy is not None:
         raise InputError(
             f"{scenario.name} is an economy of epochs, and the page plays single rounds: "
-            "`poq run` plays it; --set economy=null explores its rounds alone"
+            "`poq run` plays it; --set economy=null (with --set sweep={} where the sweep is of the "
+            "economy) explores its rounds alone"
         )
     return chosen
 

@@ -176,8 +176,9 @@ def _pictures(exploration: Exploration, played: Played, state: State) -> None:
         with solara.Div(classes=["poq-charts"]):
             for name, chart in drawn.items():
                 solara.HTML(tag="div", unsafe_innerHTML=chart).key(name)
-        _html(f"<p>{escape(agreement_line(agreement(played, shown)))}</p>"
-              f'<p class="poq-quiet">{escape(sample_line(played, shown))}</p>')  # fmt: skip
+        agreed = escape(agreement_line(agreement(played, shown)))
+        sample = escape(sample_line(played, shown))
+        _html(f'<p class="poq-said">{agreed}</p><p class="poq-quiet">{sample}</p>')
         _html(reward_table(rows(played, exploration.written, shown)))
         _html(round_table(played, shown))
 

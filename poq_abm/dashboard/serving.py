@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import import_module
 from typing import Any
@@ -140,6 +141,8 @@ def _application() -> Application:
     settings.theme.show_banner = False
     settings.main.mode = "production"
     settings.session.secret_key = secrets.token_hex(32)
+    # Solara is meant for frames in other sites too, and says at every visit that this is none.
+    warnings.filterwarnings("ignore", message="Cookies with samesite=none")
     scripts: Any = import_module("solara.server.app")
     starlette: Any = import_module("solara.server.starlette")
     scripts.apps["__default__"] = scripts.AppScript(_PAGE)

@@ -94,7 +94,7 @@ def test_a_sweep_is_explored_as_written_without_it_or_by_treatment() -> None:
 
 
 def test_an_economy_is_refused_with_what_plays_it() -> None:
-    with pytest.raises(InputError, match="economy=null explores its rounds alone"):
+    with pytest.raises(InputError, match="is an economy of epochs"):
         explorable(load("adaptive_attackers"))
     assert explorable(load("adaptive_attackers", ["economy=null"])).economy is None
 
