@@ -25,6 +25,19 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
 ]
+#: `poq`, in a process that notes whom it would call
+PROGRAM = """
+import socket, sys
+real = socket.getaddrinfo
+def noted(host, *rest, **more):
+    if host not in ("127.0.0.1", "localhost", None):
+        print("CALLED", host, file=sys.stderr, flush=True)
+    return real(host, *rest, **more)
+socket.getaddrinfo = noted
+sys.argv[0] = "poq"
+from poq_abm.cli import main
+main()
+"""
 SETTINGS = ("rounds=400", "replications=5")
 
 
@@ -36,13 +49,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     """Serve a scenario in a process of its own; where it serves, it says itself."""
-    program = "import sys; from poq_abm.cli import main; sys.argv[0] = 'poq'; main()"
     sets = [word for setting in SETTINGS for word in ("--set", setting)]
     command = [
         sys.executable,
         "-u",
         "-c",
-        program,
+        PROGRAM,
         "explore",
         "cost_aware_poq",
         "--port",
@@ -243,3 +255,9 @@ def test_a_phone_needs_no_sideways_scrolling(page: Any, address: str) -> None:
     slider = page.locator("input[type=range][aria-label^='α_F']").bounding_box()
     chart = page.locator("[data-chart=inference] > svg").bounding_box()
     assert chart["y"] + chart["height"] < slider["y"] < 844  # both in sight at once
+
+
+def test_the_server_calls_nobody(page: Any, address: str, folder: Path) -> None:
+    visit(page, address)
+    page.wait_for_timeout(500)
+    assert "CALLED" not in (folder / "said").read_text()
