@@ -19,10 +19,15 @@ def test_what_ships() -> None:
         "cost_space",
         "cost_weight",
         "extractive_baselines",
+        "hybrid_poq_otr",
         "many_nodes",
         "model_downgrade",
+        "model_downgrade_under_each_protocol",
+        "otr_vulnerability_window",
+        "otr_watchers",
         "task_inversion",
         "trust_saturation",
+        "verification_trilemma",
     ]
 
 
