@@ -13,8 +13,10 @@ from poq_abm.behaviour.base import Behaviour, Role
 from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
 from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.behaviour.resolving import behaviours
+from poq_abm.economy.adaptation import registry
 from poq_abm.economy.adaptation.registry import SHIPPED
 from poq_abm.experiment.economies import ACCOUNTS, EPOCHS
+from poq_abm.experiment.running import run
 from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.mechanism.trust import TrustReference, TrustUpdate
 from poq_abm.profile.synthetic import SyntheticSettings
@@ -184,9 +186,22 @@ def test_the_examples_are_valid(page: str, tmp_path: Path) -> None:
     for example in examples:
         keys = yaml.safe_load(example)
         path = tmp_path / "example.yaml"
-        base = "many_nodes" if "population" not in keys else None
+        base = None if {"population", "extends"} & keys.keys() else "many_nodes"
         path.write_text((f"extends: {base}\n" if base else "") + example)
         load(path)
+
+
+def test_the_adaptation_of_ones_own_can_be_written_as_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_REGISTRY", registry.adaptations())
+    block = re.search(r"```python\n(.*?)```", (ROOT / "docs/economy.md").read_text(), re.DOTALL)
+    assert block is not None
+    exec(block[1], {})
+    overrides = ["rounds=90", "economy={epochs: 3, adaptation: [give_up]}"]
+    dear = [*overrides, "mechanism.beta_inference=9"]
+    results = run(load("cost_aware_poq", dear), replications=1)
+    assert results.epochs.query("group == 'network'")["nodes"].iloc[-1] < 8
 
 
 def test_the_behaviour_of_ones_own_can_be_written_as_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,7 @@ class Economy:
         if not nodes.any():
             return
         self.roster.active |= nodes
+        self.roster.changed = True  # the cheapest honest report may be another
         self.bond(nodes)
         self.smoothed[nodes] = np.nan
         first = self.roster.inference
@@ -184,6 +185,7 @@ class Economy:
         nodes = nodes & self.roster.active
         if nodes.any():
             self.roster.active &= ~nodes
+            self.roster.changed = True
             self.roster.part(nodes)
             self.unbond(np.where(nodes, self.books.nodes[Holding.BOND], 0.0))
 

@@ -31,7 +31,7 @@ GROUP_COLUMNS = (
     ("slashed", "tokens", "bonds lost"),
     ("profit", "tokens", "reward + redistributed bonds - cost - slashed - capital cost of bonds"),
     ("trust", "weight", "mean trust of evaluators, mean reputation (0-1) of inference nodes"),
-    ("busy", "0-1", "inference nodes: share of their places' time in which they worked"),
+    ("busy", "share", "inference nodes: work taken on over their places' time; above 1 it queues"),
 )
 #: for the network only: name, unit, meaning
 NETWORK_COLUMNS = (
@@ -71,7 +71,7 @@ NODE_COLUMNS = (
     ("wallet", "tokens", "what it holds at the end"),
     ("stake", "tokens", "its bond at the end"),
     ("trust", "weight", "trust of an evaluator, reputation (0-1) of an inference node, at the end"),
-    ("busy", "0-1", "inference nodes: share of its places' time, while there"),
+    ("busy", "share", "inference nodes: work taken on over its places' time, while there"),
     ("latency_p50", "s", "inference nodes: median of waiting and service"),
     ("latency_p95", "s", "inference nodes: 95 % quantile of the same"),
 )

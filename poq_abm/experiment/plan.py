@@ -69,7 +69,7 @@ class Plan:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         _check_metric(scenario)
-        _check_economies(treatments, trace=trace)
+        _check_economies(treatments, profiles, trace=trace)
         _check_verifications(scenario, treatments, profiles)
         return cls(scenario, treatments, profiles, trace)
 
@@ -247,7 +247,9 @@ def _check_metric(scenario: Scenario) -> None:
         raise ScenarioError([scenario.origins.problem((path, said))])
 
 
-def _check_economies(treatments: Sequence[Treatment], *, trace: bool) -> None:
+def _check_economies(
+    treatments: Sequence[Treatment], profiles: dict[str, Profile], *, trace: bool
+) -> None:
     """Refuse what economies cannot play."""
     problems: dict[Problem, None] = {}
     for treatment in treatments:
@@ -255,7 +257,8 @@ def _check_economies(treatments: Sequence[Treatment], *, trace: bool) -> None:
             continue
         if trace:
             raise InputError("a trace of an economy is not kept; epochs.parquet has its epochs")
-        found = adaptation_findings(treatment.scenario)
+        profile = profiles[_source(treatment.scenario)]
+        found = adaptation_findings(treatment.scenario, profile)
         problems.update(dict.fromkeys(map(treatment.scenario.origins.problem, found)))
     if problems:
         raise ScenarioError(problems)

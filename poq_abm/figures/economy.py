@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["epoch_bands", "over_epochs"]
 
+_LINES = ("-", "--", ":", "-.")  #: once all colours are used
 _KEYS = ("treatment", "replication", "epoch", "role", "group")
 
 
@@ -64,10 +65,10 @@ def epoch_bands(table: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(8.0, 4.2), layout="constrained")
         axes = figure.subplots()
     curves = list(table.groupby(by, observed=True, sort=False))
-    for (name, curve), colour in zip(
-        curves, sns.color_palette("colorblind", len(curves)), strict=True
-    ):
-        axes.plot(curve["epoch"], curve["mean"], color=colour, label=str(name), linewidth=1.6)
+    colours = sns.color_palette("colorblind")
+    for number, (name, curve) in enumerate(curves):
+        colour, line = colours[number % len(colours)], _LINES[number // len(colours) % len(_LINES)]
+        axes.plot(curve["epoch"], curve["mean"], line, color=colour, label=str(name))
         axes.fill_between(curve["epoch"], curve["low"], curve["high"], color=colour, alpha=0.2)
     attrs = table.attrs
     axes.set_xlabel("epoch")

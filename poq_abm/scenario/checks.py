@@ -64,7 +64,7 @@ def check(scenario: Scenario, profile: ProfileLike) -> None:
 
 
 def _findings(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
-    yield from economy_findings(scenario, profile.tasks, profile.models)
+    yield from economy_findings(scenario, profile.tasks)
     for task in scenario.tasks or ():
         if task not in profile.tasks:
             yield (

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poq_abm.errors import nearest
-from poq_abm.scenario.problems import Finding, shown
+from poq_abm.scenario.problems import Finding
 from poq_abm.scenario.scenario import Scenario
 from poq_abm.scenario.schema import PLAIN_SCHEDULES
 
 __all__ = ["economy_findings"]
 
 
-def economy_findings(
-    scenario: Scenario, tasks: tuple[str, ...], models: tuple[str, ...]
-) -> Iterator[Finding]:
+def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Finding]:
     """Yield where an economy and the rest of the scenario do not fit, or need one another."""
     economy = scenario.economy
     if economy is None:
@@ -23,14 +21,13 @@ def economy_findings(
     if scenario.rounds % economy.epochs:
         said = f"{scenario.rounds} rounds cannot be shared equally by {economy.epochs} epochs"
         yield ("economy", "epochs"), said
+    moves_fee = any(controller.move == "fee" for controller in economy.controllers)
+    if economy.payment.fee == 0.0 and (moves_fee or economy.demand.elasticity > 0.0):
+        yield ("economy", "payment", "fee"), "must be above 0 to be moved, or to move demand"
     played = tuple(scenario.tasks or tasks)
     for task in economy.demand.tasks_end or ():
         if task not in played:
             yield ("economy", "demand", "tasks_end", task), f"no such task; {nearest(task, played)}"
-    for number, name in enumerate(economy.options.models):
-        if name not in models:
-            path = ("economy", "options", "models", number)
-            yield path, f"the profile has no inference model {shown(name)}; {nearest(name, models)}"
     if scenario.mechanism.trust.interval and not economy.demand.is_constant:
         yield (
             ("mechanism", "trust", "interval"),

@@ -70,7 +70,7 @@ PEOPLE: dict[str, Any] = {
 
 
 def scenario_of(
-    economy: dict[str, Any] | None = None, rounds: int = 200, **changes: Any
+    economy: dict[str, Any] | None = None, rounds: int = 240, **changes: Any
 ) -> Scenario:
     """A small scenario on the small profile; ``__`` stands for the dot of a path."""
     paths = {path.replace("__", "."): value for path, value in changes.items()}
@@ -94,7 +94,7 @@ def economy_on(scenario: Scenario, profile: Profile = PROFILE, replication: int 
 
 def opened(
     economy: dict[str, Any],
-    rounds: int = 200,
+    rounds: int = 240,
     profile: Profile = PROFILE,
     replication: int = 0,
     **changes: Any,

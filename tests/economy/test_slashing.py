@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from economy_support import account, held, network, played
+from economy_support import account, held, network, played, small_profile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,10 +126,6 @@ def test_a_node_cannot_lose_more_than_its_bond() -> None:
 
 def test_those_who_score_planted_records_wrongly_are_slashed_and_others_are_not() -> None:
     """The truth is 5 everywhere: an evaluator that says 5 is right, one that lies by 5 is not."""
-    from dataclasses import replace
-
-    from economy_support import small_profile
-
     profile = small_profile(scores=5.0)
     profile = replace(profile, truth=np.full_like(profile.truth, 5.0))
     economy = played(
