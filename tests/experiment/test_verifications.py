@@ -96,11 +96,13 @@ def test_what_is_stored_is_what_was_played(swept: Scenario, tmp_path: Path) -> N
 
 
 def test_treatments_share_their_luck(swept: Scenario) -> None:
-    """A protocol that adds no time to an honest answer leaves its waiting as it was."""
-    settings = ["rounds=300", "replications=3", "verification.adversaries.rational_share=0",
-                "verification.adversaries.byzantine_share=0",
-                "sweep.verification.protocol=[centralised, none]"]  # fmt: skip
-    results = poq_abm.run(load("cost_aware_poq", ["verification.protocol=none", *settings]))
+    """Where nobody cheats, a protocol without checks takes as long as a trusted operator."""
+    changes = {
+        "verification.adversaries.rational_share": 0.0,
+        "sweep": {"verification.protocol": ["centralised", "none"]},
+    }
+    results = poq_abm.run(swept.replace(changes).replace({
+        "verification.adversaries.byzantine_share": 0.0}))  # fmt: skip
     moved = results.compare("protocol=centralised", "protocol=none", on=["provisional_mean_s"])
     assert moved["difference"].item() == 0.0
     assert moved["unit"].item() == "s"
@@ -127,7 +129,7 @@ def test_an_interrupted_run_is_taken_up(
     assert stored(tmp_path) == reference
     now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.json")}
     assert {name: now[name] for name in kept} == kept, "what was stored is not played again"
-    assert next(done) == 1 + 5 * 6 + 1
+    assert next(done) == 5 * 6 + 1, "one was played twice: the one that was interrupted"
 
 
 def test_a_trace_has_a_row_for_every_query_and_changes_nothing(
@@ -166,16 +168,16 @@ def test_verify_finds_what_a_replay_does_not_give(
 
 
 def test_a_precision_target_stops_on_a_measure_of_queries(swept: Scenario) -> None:
-    until = {"metric": "provisional_mean_s", "half_width": 0.05}
+    until = {"metric": "provisional_mean_s", "half_width": 1.0}
     asked = {"until": until, "at_least": 4, "at_most": 60}
     results = poq_abm.run(swept.replace({"replications": asked}))
     assert results.precision is not None
-    assert set(results.precision["state"]) <= {"reached", "not reached"}
+    assert set(results.precision["state"]) <= {"reached", "spent"}
     reached = results.precision[results.precision["state"] == "reached"]
     assert len(reached)
-    assert (reached["half_width"] <= 0.05).all()
-    counts = results.queries["treatment"].value_counts()
-    assert (results.precision.set_index("treatment")["replications"] == counts).all()
+    assert (reached["half_width"] <= 1.0).all()
+    counts = results.queries["treatment"].astype(str).value_counts().to_dict()
+    assert results.precision.set_index("treatment")["replications"].to_dict() == counts
 
 
 def test_a_precision_target_on_what_is_not_measured_names_the_nearest(swept: Scenario) -> None:
