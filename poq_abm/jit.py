@@ -31,6 +31,7 @@ _ROOMS_WITH_RULES = (
     "network",
     "profile",
     "economy",
+    "economy/adaptation",
     "verification",
 )
 
