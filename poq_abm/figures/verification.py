@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from poq_abm.figures.vector import write_svg
 from poq_abm.verification.tables import COSTS
 
 if TYPE_CHECKING:
@@ -241,16 +242,13 @@ def vulnerability_diagram(frame: pd.DataFrame, *, note: str = "") -> Figure:
 
 def draw_pages(folder: Path, replications: int = 20, queries: int = 20_000) -> list[Path]:
     """Write the pictures of the documentation into ``folder``; the same bytes every time."""
-    from matplotlib import rc_context  # noqa: PLC0415
-
     from poq_abm.figures.verification_pages import pictures  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in pictures(replications, queries).items():
         path = folder / f"{name}.svg"
-        with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path"}):
-            figure.savefig(path, metadata={"Date": None, "Creator": None})
+        write_svg(figure, path)
         written.append(path)
     return written
 
