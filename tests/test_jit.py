@@ -146,14 +146,16 @@ whole = np.array([2**32], np.uint64)
 tables = Tables(
     scores=scores, truth=scores[:, :, 0].copy(), task_first=np.array([0]), task_size=np.array([4]),
     task_limits=whole, agreed=scores.mean(axis=2), gold=np.zeros(4, np.bool_),
-    trust_task=np.array([0]),
+    trust_task=np.array([0]), task_weight=np.ones(1),
 )
 nodes = Nodes(
     model=np.array([0, 1]), evaluator=np.arange(3), inference_cost=np.zeros(2),
     evaluator_cost=np.zeros(3), limits=np.repeat(whole, 2), stake=np.ones(3),
+    inference_anchor=np.zeros(2), evaluator_anchor=np.zeros(3),
 )
 rules = Rules(
     schedule=0, committee_size=2, aggregation=0, aggregation_parameter=0.0, reference=0,
+    reward_family=0, reward_parameter=0.0,
     alpha_inference=1.0, beta_inference=0.0, alpha_evaluator=1.0, beta_evaluator=0.0,
     trust_update=0, trust_rate=0.1, trust_start=1.0, trust_minimum=0.1, trust_maximum=5.0,
     trust_reference=0, trust_interval=0,

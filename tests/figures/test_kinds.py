@@ -37,12 +37,14 @@ SWEEP = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Results folders: one treatment, a sweep of two axes, one with a trust log."""
+    """Results folders: one treatment, a sweep of two axes, one with a trust log, and other games."""
     home = tmp_path_factory.mktemp("runs")
     scenarios = {
         "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),
         "swept": load("adversary_sweep").replace(SWEEP),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
+        "queries": load("verification_trilemma", ["rounds=200", "replications=3"]),
+        "economy": load("cost_aware_poq", ["rounds=200", "replications=3", "economy.epochs=10"]),
     }
     return {
         name: str(poq_abm.run(scenario).save(home / name)) for name, scenario in scenarios.items()
@@ -60,6 +62,8 @@ REQUESTS = {
     "trust": ("trust", {"treatment": "b=3,update=relative"}),
     "forest": ("swept", {}),
     "frontier": ("base", {}),
+    "trilemma": ("queries", {}),
+    "economy": ("economy", {"metric": "reward"}),
     "phases": ("swept", {}),
 }
 
@@ -85,7 +89,7 @@ def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -
     assert re.search(r"n = \d", said), said
     axes = figure.axes[0]
     labels = axes.get_xlabel() + axes.get_ylabel()
-    assert "(" in labels or kind in ("heatmap", "trust"), labels
+    assert "(" in labels or kind in ("heatmap", "trust", "trilemma"), labels
 
 
 @pytest.mark.parametrize("kind", ["figure4", "figure5", "figure6"])
