@@ -187,7 +187,7 @@ def explain_difference(
     shared = sides[0].index.intersection(sides[1].index)
     if shared.empty:
         raise InputError(f"{a} and {b} have no node of a replication in common")
-    names = [str(name) for name in ledger.columns[ledger.columns.get_loc("jobs") + 1 :]]
+    names = _after_jobs(ledger)
     total = names[-1]
     moved = sides[1].loc[shared, names] - sides[0].loc[shared, names]
     who = sides[0].loc[shared, ["role", "group"]].astype(str).groupby(level="node").first()
@@ -214,7 +214,14 @@ def explain_difference(
 
 def close_rows(table: pd.DataFrame, total: str, paid: Array) -> pd.DataFrame:
     """Add the remainder of every row, and the total; components are the columns after ``jobs``."""
-    names = table.columns[table.columns.get_loc("jobs") + 1 :]
-    parts = table[names].to_numpy(dtype=np.float64).tolist()
+    parts = table[_after_jobs(table)].to_numpy(dtype=np.float64).tolist()
     rests = [closing(row, amount) for row, amount in zip(parts, paid.tolist(), strict=True)]
-    return table.assign(**{REMAINDER: rests, total: paid})
+    table[REMAINDER] = rests
+    table[total] = paid
+    return table
+
+
+def _after_jobs(table: pd.DataFrame) -> list[str]:
+    """Return the columns of amounts: components, and the remainder and total where there."""
+    names = list(table.columns)
+    return names[names.index("jobs") + 1 :]
