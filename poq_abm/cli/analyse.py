@@ -67,11 +67,7 @@ def analyse(
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
     opened = open_results(folder)
-    if "queries" in opened.results.tables:
-        raise InputError(
-            f"{folder} holds a run of verification protocols: nobody in it is paid for rounds; "
-            "`poq compare` and `poq plot` take such a folder"
-        )
+    _needs_rounds(opened, folder)
     paid = False
     if table == "difference":
         found = _difference(opened, treatment, against)
@@ -93,6 +89,14 @@ def analyse(
         typer.echo(found.to_csv(index=False), nl=False)
     else:
         typer.echo(found.to_string(index=False, float_format=lambda value: f"{value:.6g}"))
+
+
+def _needs_rounds(opened: Opened, folder: str) -> None:
+    if "queries" in opened.results.tables:
+        raise InputError(
+            f"{folder} holds a run of verification protocols: nobody in it is paid for rounds; "
+            "`poq compare` and `poq plot` take such a folder"
+        )
 
 
 def _table(
