@@ -9,6 +9,7 @@ import pytest
 
 from poq_abm.analysis.audit.gains import VERDICTS
 from poq_abm.analysis.ledger import COMPONENTS
+from poq_abm.analysis.profit_ledger import PROFIT_COMPONENTS
 from poq_abm.analysis.rewards import STATISTICS
 from poq_abm.figures.kinds import KINDS
 
@@ -40,7 +41,7 @@ def test_every_kind_of_figure_is_documented() -> None:
 
 
 def test_every_statistic_and_component_is_documented() -> None:
-    assert {*STATISTICS, *COMPONENTS} <= in_tables("analysis.md")
+    assert {*STATISTICS, *COMPONENTS, *PROFIT_COMPONENTS} <= in_tables("analysis.md")
 
 
 def test_every_verdict_is_documented() -> None:

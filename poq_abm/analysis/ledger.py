@@ -15,10 +15,20 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.scenario import Scenario
 
-__all__ = ["COMPONENTS", "REMAINDER", "Component", "closing", "explain", "explain_difference"]
+__all__ = [
+    "COMPONENTS",
+    "KEYS",
+    "REMAINDER",
+    "Component",
+    "close_rows",
+    "closing",
+    "explain",
+    "explain_difference",
+    "scenario_of",
+]
 
 Array = NDArray[np.float64]
-_KEYS = ["treatment", "replication", "node", "role", "group", "behaviour"]
+KEYS = ["treatment", "replication", "node", "role", "group", "behaviour"]
 _TOTAL = "reward_total"
 
 REMAINDER = "remainder"  #: what the components leave over, so that the row sums to what was paid
@@ -123,24 +133,29 @@ def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFr
     """
     parts = []
     for treatment, part in nodes.groupby("treatment", observed=True, sort=False):
-        if treatment not in scenarios:
-            known = nearest(str(treatment), scenarios)
-            raise InputError(f"no scenario for treatment {treatment!r}; {known}")
-        scenario = scenarios[str(treatment)]
-        table = part[[*_KEYS, "jobs"]].copy()
+        scenario = scenario_of(scenarios, str(treatment))
+        table = part[[*KEYS, "jobs"]].copy()
         for name, component in COMPONENTS.items():
             if set(component.needs) <= set(part.columns):
                 table[name] = component.amount(part, scenario)
-        parts.append(_closed(table, part[_TOTAL].to_numpy(), _names(table)))
+        parts.append(close_rows(table, _TOTAL, part[_TOTAL].to_numpy()))
     if not parts:
         raise InputError("no nodes: there is nothing to explain")
     return pd.concat(parts, ignore_index=True)
 
 
+def scenario_of(scenarios: Mapping[str, Scenario], treatment: str) -> Scenario:
+    """Return the scenario of a treatment, or raise :class:`InputError`."""
+    if treatment not in scenarios:
+        known = nearest(treatment, scenarios)
+        raise InputError(f"no scenario for treatment {treatment!r}; {known}")
+    return scenarios[treatment]
+
+
 def explain_difference(
     ledger: pd.DataFrame, a: str, b: str, confidence: float = CONFIDENCE
 ) -> pd.DataFrame:
-    """Return how the reward of each node changed from treatment ``a`` to ``b``, by component.
+    """Return how the pay of each node changed from treatment ``a`` to ``b``, by component.
 
     Pairs are the same node in the same replication, so the two treatments must share the seed and
     have the same nodes; nodes or replications in one of them alone are left out.
@@ -148,7 +163,7 @@ def explain_difference(
     Parameters
     ----------
     ledger
-        What :func:`explain` returned for both treatments.
+        What :func:`explain`, or :func:`.profit_ledger.explain_profit`, returned for both.
     a, b
         Ids of the treatments; differences are b minus a.
     confidence
@@ -157,10 +172,10 @@ def explain_difference(
     Returns
     -------
     DataFrame
-        ``node``, ``role``, ``group``, ``component`` (``reward_total`` last), ``replications``,
+        ``node``, ``role``, ``group``, ``component`` (the total last), ``replications``,
         ``difference`` in tokens per run with its Student interval ``low``, ``high`` over matched
         replications. The differences of a node's components and remainder sum exactly, as
-        ``math.fsum`` does, to that of ``reward_total``.
+        ``math.fsum`` does, to that of the total, ``reward_total`` or ``profit``.
     """
     sides = []
     for treatment in (a, b):
@@ -172,14 +187,15 @@ def explain_difference(
     shared = sides[0].index.intersection(sides[1].index)
     if shared.empty:
         raise InputError(f"{a} and {b} have no node of a replication in common")
-    names = [*_names(ledger), REMAINDER, _TOTAL]
+    names = _after_jobs(ledger)
+    total = names[-1]
     moved = sides[1].loc[shared, names] - sides[0].loc[shared, names]
     who = sides[0].loc[shared, ["role", "group"]].astype(str).groupby(level="node").first()
     named = {node: (row[0], row[1]) for node, row in zip(who.index, who.to_numpy(), strict=True)}
     rows = []
     for node, part in moved.groupby(level="node", sort=True):
         found = {name: mean_interval(part[name].to_numpy(), confidence) for name in names}
-        rest = closing((found[name][0] for name in names[:-2]), found[_TOTAL][0])
+        rest = closing((found[name][0] for name in names[:-2]), found[total][0])
         for name in names:
             rows.append(
                 {
@@ -196,16 +212,16 @@ def explain_difference(
     return pd.DataFrame(rows)
 
 
-def _closed(table: pd.DataFrame, paid: Array, names: list[str]) -> pd.DataFrame:
-    """Add the remainder of every row, and what was paid."""
-    parts = table[names].to_numpy(dtype=np.float64).tolist()
-    table[REMAINDER] = [
-        closing(row, total) for row, total in zip(parts, paid.tolist(), strict=True)
-    ]
-    table[_TOTAL] = paid
+def close_rows(table: pd.DataFrame, total: str, paid: Array) -> pd.DataFrame:
+    """Add the remainder of every row, and the total; components are the columns after ``jobs``."""
+    parts = table[_after_jobs(table)].to_numpy(dtype=np.float64).tolist()
+    rests = [closing(row, amount) for row, amount in zip(parts, paid.tolist(), strict=True)]
+    table[REMAINDER] = rests
+    table[total] = paid
     return table
 
 
-def _names(table: pd.DataFrame) -> list[str]:
-    """Return the components that a ledger has."""
-    return [name for name in COMPONENTS if name in table]
+def _after_jobs(table: pd.DataFrame) -> list[str]:
+    """Return the columns of amounts: components, and the remainder and total where there."""
+    names = list(table.columns)
+    return names[names.index("jobs") + 1 :]

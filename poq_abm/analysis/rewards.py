@@ -13,13 +13,21 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
 
-__all__ = ["AMOUNTS", "CELLS", "STATISTICS", "lorenz_curves", "reward_distribution"]
+__all__ = ["AMOUNTS", "CELLS", "HOLDERS", "STATISTICS", "lorenz_curves", "reward_distribution"]
 
 Array = NDArray[np.float64]
-Amount = Literal["reward_total", "reward_mean"]
+Amount = Literal["reward_total", "reward_mean", "reward", "profit"]
+Holder = Literal["nodes", "operators"]
 
-#: what can be distributed, with its unit
-AMOUNTS: dict[str, str] = {"reward_total": "tokens", "reward_mean": "tokens per job"}
+#: what can be distributed, with its unit; the last two are columns of an economy's accounts
+AMOUNTS: dict[str, str] = {
+    "reward_total": "tokens",
+    "reward_mean": "tokens per job",
+    "reward": "tokens",
+    "profit": "tokens",
+}
+#: who holds amounts: each node by itself, or its operator, who may have several
+HOLDERS = ("nodes", "operators")
 #: what can tell nodes apart
 CELLS = ("role", "group", "model", "hardware", "behaviour")
 
@@ -65,6 +73,7 @@ def reward_distribution(
     *,
     by: Sequence[str] = ("role",),
     amount: Amount = "reward_total",
+    over: Holder = "nodes",
     statistics: Sequence[str] | None = None,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
@@ -77,11 +86,15 @@ def reward_distribution(
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.tables.NODES`, of any number of treatments.
+        Rows of :data:`poq_abm.experiment.tables.NODES`, of any number of treatments; or, for tokens
+        paid and profits, of an economy's :data:`~poq_abm.experiment.economies.ACCOUNTS`.
     by
         What makes a cell besides the treatment: some of :data:`CELLS`.
     amount
-        ``reward_total``, tokens over the run, or ``reward_mean``, tokens per job.
+        ``reward_total``, tokens over the run, or ``reward_mean``, tokens per job. Of accounts:
+        ``reward``, the tokens paid (where a pool pays, ``reward_total`` is points), or ``profit``.
+    over
+        ``operators`` adds up what nodes of a cell with the same operator have (accounts only).
     statistics
         Some of :data:`STATISTICS`; default: all.
     confidence
@@ -91,7 +104,7 @@ def reward_distribution(
     -------
     DataFrame
         One row per treatment, cell and statistic: ``treatment``, the columns of ``by``, ``nodes``
-        (of a replication, those without a job left out where the amount is per job),
+        (or operators; of a replication, those without a job left out where the amount is per job),
         ``statistic``, ``unit``, ``replications`` (in which it is defined), ``undefined`` (in which
         it is not: a Gini coefficient with somebody below zero, a skew without variation, an s.d. of
         one node), ``estimate``, ``sd``, ``low``, ``high``. One replication has no interval: NaN.
@@ -108,13 +121,13 @@ def reward_distribution(
     >>> reward_distribution(table, statistics=["gini"])["estimate"].tolist()
     [0.25]
     """
-    _check(nodes, by, amount)
+    _check(nodes, by, amount, over)
     chosen = list(statistics) if statistics is not None else list(STATISTICS)
     for name in chosen:
         if name not in STATISTICS:
             raise InputError(f"no statistic {name!r}; {nearest(name, STATISTICS)}")
     rows = []
-    for key, samples in _cells(nodes, by, amount):
+    for key, samples in _cells(nodes, by, amount, over):
         for name in chosen:
             function, unit = STATISTICS[name]
             values = np.array([function(sample) for sample in samples])
@@ -123,7 +136,7 @@ def reward_distribution(
                     **key,
                     "nodes": round(float(np.mean([sample.size for sample in samples]))),
                     "statistic": name,
-                    "unit": unit or AMOUNTS[amount],
+                    "unit": {"nodes": over, None: AMOUNTS[amount]}.get(unit, unit),
                     **_estimate(values, confidence),
                 }
             )
@@ -146,7 +159,11 @@ def _estimate(values: Array, confidence: float) -> dict[str, Any]:
 
 
 def lorenz_curves(
-    nodes: pd.DataFrame, *, by: Sequence[str] = ("role",), amount: Amount = "reward_total"
+    nodes: pd.DataFrame,
+    *,
+    by: Sequence[str] = ("role",),
+    amount: Amount = "reward_total",
+    over: Holder = "nodes",
 ) -> pd.DataFrame:
     """Return the Lorenz curve of each cell, averaged over replications point by point.
 
@@ -160,9 +177,9 @@ def lorenz_curves(
     >>> lorenz_curves(table)["held"].tolist()
     [0.0, 0.25, 1.0]
     """
-    _check(nodes, by, amount)
+    _check(nodes, by, amount, over)
     parts = []
-    for key, samples in _cells(nodes, by, amount):
+    for key, samples in _cells(nodes, by, amount, over):
         usable = [s for s in samples if s.min() >= 0.0 and s.max() > 0.0]
         usable = [s for s in usable if s.size == usable[0].size]
         if usable:
@@ -175,21 +192,31 @@ def lorenz_curves(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _check(nodes: pd.DataFrame, by: Sequence[str], amount: str) -> None:
+def _check(nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str) -> None:
     for name in by:
         if name not in CELLS:
             raise InputError(f"nodes cannot be told apart by {name!r}; {nearest(name, CELLS)}")
     if amount not in AMOUNTS:
         raise InputError(f"no amount {amount!r}; {nearest(amount, AMOUNTS)}")
+    if over not in HOLDERS:
+        raise InputError(f"amounts are held by nodes or by operators, not {over!r}")
+    table = "nodes" if amount.startswith("reward_") else "accounts"
+    if amount not in nodes:
+        raise InputError(f"{amount} is a column of the table {table}; only economies have accounts")
+    if over == "operators" and "operator" not in nodes:
+        raise InputError("only the accounts of an economy say whose nodes are; amount: reward")
     if nodes.empty:
         raise InputError("no nodes: an empty group has no distribution")
 
 
 def _cells(
-    nodes: pd.DataFrame, by: Sequence[str], amount: str
+    nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str
 ) -> Iterator[tuple[dict[str, Any], list[Array]]]:
     """Yield each cell's key and the amounts of its nodes, an array per replication."""
     keys = ["treatment", *by]
+    if over == "operators":
+        owned = nodes.groupby([*keys, "replication", "operator"], observed=True, sort=False)
+        nodes = owned[amount].sum().reset_index()
     known = nodes[[*keys, "replication", amount]].dropna(subset=[amount])
     for key, cell in known.groupby(keys, observed=True, sort=False):
         cell = cell.sort_values("replication", kind="stable")  # noqa: PLW2901

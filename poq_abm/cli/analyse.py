@@ -10,6 +10,8 @@ from poq_abm.cli.options import Plugins
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from poq_abm.analysis.reading import Opened
@@ -21,7 +23,7 @@ TABLES = {
     "rewards": "distribution of rewards over nodes: moments, quantiles, Gini, Theil, HHI, Nakamoto",
     "lorenz": "Lorenz curves, point by point",
     "alignment": "rank correlation of reward with what a node is worth",
-    "explain": "every node's reward split into what it was paid for",
+    "explain": "every node's reward, or profit in an economy, split into what it was paid for",
     "difference": "the same for the difference of two treatments (--treatment, --against)",
     "queries": "verification protocols: every measure of every treatment, with its interval",
     "quality": "quality and latency of inference groups, and which are efficient",
@@ -42,8 +44,15 @@ def analyse(
         typer.Option("--by", metavar="COLUMN", help="What tells nodes apart; may be repeated."),
     ] = None,
     amount: Annotated[
-        str, typer.Option(metavar="reward_total|reward_mean", help="Per run, or per job.")
+        str,
+        typer.Option(
+            metavar="reward_total|reward_mean|reward|profit",
+            help="Per run, or per job; of economies, tokens paid, or profit.",
+        ),
     ] = "reward_total",
+    over: Annotated[
+        str, typer.Option(metavar="nodes|operators", help="Whose amounts (economies).")
+    ] = "nodes",
     plugin: Plugins = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
 ) -> None:
@@ -54,22 +63,37 @@ def analyse(
     if table == "list":
         for name, says in TABLES.items():
             typer.echo(f"{name:<11} {says}")
-        return
+        return None
     if table not in TABLES:
         raise InputError(f"no table {table!r}; {nearest(table, TABLES)}")
     if not folder:
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
     opened = open_results(folder)
+    paid = False
     if table == "queries":
         found = select(opened.results.query_summary(every=True), treatment=treatment)
-    elif table == "difference":
+        return _print(found, opened.notes, csv=csv)
+    _needs_rounds(opened, folder)
+    if table == "difference":
         found = _difference(opened, treatment, against)
         found = select(found, role=role, group=group)
     else:
-        nodes = select(opened.results.nodes, treatment=treatment, role=role, group=group)
-        found = _table(table, opened, nodes, role, by or ["role"], amount)
-    for note in opened.notes:
+        from_accounts = amount in ("reward", "profit") or over == "operators"
+        explains = table == "explain" and "accounts" in opened.results.tables
+        paid = (table in ("rewards", "lorenz") and from_accounts) or explains
+        rows = opened.results.accounts if paid else opened.results.nodes
+        nodes = select(rows, treatment=treatment, role=role, group=group)
+        found = _table(table, opened, nodes, role, by or ["role"], (amount, over))
+    notes = list(opened.notes)
+    if table in ("rewards", "lorenz") and "accounts" in opened.results.tables and not paid:
+        notes.append(f"{amount} sums what rounds are worth, points where a pool pays; tokens paid "
+                     "are --amount reward")  # fmt: skip
+    return _print(found, notes, csv=csv)
+
+
+def _print(found: pd.DataFrame, notes: Iterable[str], *, csv: bool) -> None:
+    for note in notes:
         typer.echo(f"note: {note}", err=True)
     if csv:
         typer.echo(found.to_csv(index=False), nl=False)
@@ -77,24 +101,36 @@ def analyse(
         typer.echo(found.to_string(index=False, float_format=lambda value: f"{value:.6g}"))
 
 
+def _needs_rounds(opened: Opened, folder: str) -> None:
+    if "queries" in opened.results.tables:
+        raise InputError(
+            f"{folder} holds a run of verification protocols: nobody in it is paid for rounds; "
+            "`poq analyse queries`, `poq compare` and `poq plot` take such a folder"
+        )
+
+
 def _table(
-    name: str, opened: Opened, nodes: pd.DataFrame, role: str | None, by: list[str], amount: str
+    name: str,
+    opened: Opened,
+    nodes: pd.DataFrame,
+    role: str | None,
+    by: list[str],
+    held: tuple[str, str],
 ) -> pd.DataFrame:
     from poq_abm.analysis.alignment import reward_alignment  # noqa: PLC0415
-    from poq_abm.analysis.ledger import explain  # noqa: PLC0415
-    from poq_abm.analysis.reading import scenarios_of  # noqa: PLC0415
     from poq_abm.analysis.rewards import lorenz_curves, reward_distribution  # noqa: PLC0415
     from poq_abm.analysis.sweeps import quality_against_cost  # noqa: PLC0415
 
+    amount, over = held
     if name == "rewards":
-        return reward_distribution(nodes, by=by, amount=amount)  # type: ignore[arg-type]
+        return reward_distribution(nodes, by=by, amount=amount, over=over)  # type: ignore[arg-type]
     if name == "lorenz":
-        return lorenz_curves(nodes, by=by, amount=amount)  # type: ignore[arg-type]
+        return lorenz_curves(nodes, by=by, amount=amount, over=over)  # type: ignore[arg-type]
     if name == "alignment":
         trace = opened.results.rounds if "rounds" in opened.results.tables else None
         return reward_alignment(nodes, role=role or "inference", rounds=trace)  # type: ignore[arg-type]
     if name == "explain":
-        return explain(nodes, scenarios_of(opened.results))
+        return _explained(opened, nodes)
     treatments = nodes["treatment"].astype(str).unique()
     if len(treatments) > 1:
         raise InputError(f"{len(treatments)} treatments; name one, --treatment {treatments[0]!r}")
@@ -102,15 +138,27 @@ def _table(
 
 
 def _difference(opened: Opened, a: str | None, b: str | None) -> pd.DataFrame:
-    from poq_abm.analysis.ledger import explain, explain_difference  # noqa: PLC0415
-    from poq_abm.analysis.reading import scenarios_of  # noqa: PLC0415
+    from poq_abm.analysis.ledger import explain_difference  # noqa: PLC0415
 
     if a is None or b is None:
         raise InputError("a difference needs two treatments: --treatment A --against B")
-    nodes = opened.results.nodes
+    economy = "accounts" in opened.results.tables
+    nodes = opened.results.accounts if economy else opened.results.nodes
     nodes = nodes[nodes["treatment"].astype(str).isin([a, b])]
     known = [str(name) for name in opened.results.treatments["treatment"]]
     for name in (a, b):
         if name not in known:
             raise InputError(f"no treatment {name!r}; {nearest(name, known)}")
-    return explain_difference(explain(nodes, scenarios_of(opened.results)), a, b)
+    return explain_difference(_explained(opened, nodes), a, b)
+
+
+def _explained(opened: Opened, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the ledger of rewards, or of profits where the rows are an economy's accounts."""
+    from poq_abm.analysis.ledger import explain  # noqa: PLC0415
+    from poq_abm.analysis.profit_ledger import explain_profit  # noqa: PLC0415
+    from poq_abm.analysis.reading import scenarios_of  # noqa: PLC0415
+
+    scenarios = scenarios_of(opened.results)
+    if "accounts" in opened.results.tables:
+        return explain_profit(rows, scenarios)
+    return explain(rows, scenarios)

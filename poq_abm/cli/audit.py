@@ -215,19 +215,23 @@ def _more(
 
 
 def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
+    from poq_abm.analysis.audit.frontier import COSTS  # noqa: PLC0415
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
 
-    columns = ["role", "group", "behaviour", "members", "honest", "gain", "interval",
+    bonds = ["bonds"] if found.gains["bonds"].any() else []
+    columns = ["role", "group", "behaviour", "members", *bonds, "honest", "gain", "interval",
                "simultaneous", "drift", "verdict"]  # fmt: skip
     gains = found.gains.assign(
         interval=_intervals(found.gains, "low", "high"),
         simultaneous=_intervals(found.gains, "family_low", "family_high"),
     )
-    title = f"{found.scenario.name}: gain per job of deviating, {found.confidence:.0%} intervals"
+    gain = "gain in profit per node and epoch" if found.scenario.economy else "gain per job"
+    title = f"{found.scenario.name}: {gain} of deviating, {found.confidence:.0%} intervals"
     output_console().print(_table(title, gains[columns]))
     if "frontier" in tables:
         frontier = tables["frontier"]
-        kept = ["behaviour", "members", "share", "drift", "interval", "cost_per_round", "efficient"]
+        cost = COSTS["epoch" if found.scenario.economy else "job"]
+        kept = ["behaviour", "members", "share", "drift", "interval", cost, "efficient"]
         shown = frontier.assign(interval=_intervals(frontier, "drift_low", "drift_high"))
         output_console().print(_table("What coalitions of all evaluators move, points of 10",
                                       shown[kept]))  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.economy.accounting import earned_for
 from poq_abm.economy.books import Fund, Holding
 from poq_abm.economy.drawing import node_uniforms
 from poq_abm.economy.epoch_end import EpochEnd, Flows
@@ -41,7 +42,8 @@ def close_epoch(economy: Economy, played: Played) -> EpochEnd:
     minted = pay_rewards(economy.books, economy.settings.payment, pool, paid)
     forfeited, fined = _audit(economy, paid)
     running = _run_costs(economy, played, active)
-    slashed = np.minimum(_slash(economy, played, active) + fined, economy.books.nodes[Holding.BOND])
+    by_rule = _slash(economy, played, active)
+    slashed = np.minimum(by_rule + fined, economy.books.nodes[Holding.BOND])
     received = _redistribute(economy, slashed, active)
     _renew_identities(economy)
     locked = economy.books.nodes[Holding.BOND] + economy.books.nodes[Holding.UNBONDING]
@@ -53,6 +55,7 @@ def close_epoch(economy: Economy, played: Played) -> EpochEnd:
         capital=economy.settings.stake.capital_rate * locked,
         fees=fees,
         minted=minted,
+        parts=earned_for(played, economy.roster.nodes.inference_cost, forfeited, slashed - by_rule),
     )
     utilisation = utilisation_of(economy)
     economy.coefficients.follow(utilisation)

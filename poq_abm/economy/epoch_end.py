@@ -13,6 +13,7 @@ from poq_abm.economy.books import Fund, Holding
 from poq_abm.economy.counterfactual import payoff_if
 
 if TYPE_CHECKING:
+    from poq_abm.economy.accounting import Parts
     from poq_abm.economy.economy import Economy
     from poq_abm.economy.playing import Played
     from poq_abm.economy.roster import Roster
@@ -33,6 +34,7 @@ class Flows:
     capital: Array  #: what locked tokens would have earned elsewhere; no token moves for it
     fees: float
     minted: float
+    parts: Parts  #: what points were earned for, what audits took
 
     @property
     def profit(self) -> Array:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.economy.accounting import PARTS
 from poq_abm.economy.books import Fund, Holding
 from poq_abm.economy.settling import latency_quantile
 from poq_abm.inequality import gini, hhi, nakamoto_coefficient
@@ -74,6 +75,7 @@ NODE_COLUMNS = (
     ("busy", "share", "inference nodes: work taken on over its places' time, while there"),
     ("latency_p50", "s", "inference nodes: median of waiting and service"),
     ("latency_p95", "s", "inference nodes: 95 % quantile of the same"),
+    *PARTS,
 )
 _GROUP = {name: place for place, (name, _, _) in enumerate(GROUP_COLUMNS)}
 
@@ -90,6 +92,8 @@ class Record:
     sums
         Sums over epochs for every node: epochs, jobs, reward, received, cost, slashed, capital,
         busy seconds; shape (8, N).
+    parts
+        Sums over epochs of what points were earned for, shape (5, N).
     """
 
     def __init__(self, economy: Economy) -> None:
@@ -100,6 +104,7 @@ class Record:
         self.groups: Array = np.zeros((settings.epochs, count + 1, len(GROUP_COLUMNS)))
         self.network: Array = np.full((settings.epochs, len(NETWORK_COLUMNS)), math.nan)
         self.sums: Array = np.zeros((8, population.size))
+        self.parts: Array = np.zeros((len(PARTS), population.size))
         self._burned = 0.0
 
     def add_empty(self) -> None:
@@ -143,6 +148,7 @@ class Record:
                 busy,
             ]
         )
+        self.parts += np.array(flows.parts)
 
     def _standing(self) -> Array:
         economy = self._economy
@@ -237,5 +243,6 @@ class Record:
                 self._standing(),
                 share,
                 *latency,
+                *self.parts,
             ]
         ).T

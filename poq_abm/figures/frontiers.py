@@ -45,21 +45,24 @@ def attack_frontier_figure(frame: pd.DataFrame) -> Figure:
 
     ``frame`` is :func:`poq_abm.analysis.audit.frontier.attack_frontier`.
     """
-    need(frame, ["behaviour", "members", "drift", "cost_per_round", "efficient"])
+    cost = "cost_per_epoch" if "cost_per_epoch" in frame else "cost_per_round"
+    need(frame, ["behaviour", "members", "drift", cost, "efficient"])
     figure, (axes,) = canvas(6.8, 4.4)
     attacks = list(dict.fromkeys(frame["behaviour"]))
     paint = colours(attacks)
     for number, attack in enumerate(attacks):
         line = frame[frame["behaviour"] == attack].sort_values("members")
         mark = MARKERS[number % len(MARKERS)]
-        axes.plot(line["cost_per_round"], line["drift"], color=paint[attack], linewidth=1.0)
+        axes.plot(line[cost], line["drift"], color=paint[attack], linewidth=1.0)
         for efficient, part in line.groupby("efficient"):
-            axes.plot(part["cost_per_round"], part["drift"], mark, color=paint[attack],
+            axes.plot(part[cost], part["drift"], mark, color=paint[attack],
                       markerfacecolor=paint[attack] if efficient else "white")  # fmt: skip
         axes.plot([], [], mark, color=paint[attack], label=attack)
     axes.axhline(0.0, color="black", linewidth=0.6)
     axes.axvline(0.0, color="black", linewidth=0.6)
-    axes.set_xlabel("cost to the coalition (tokens per round; left of 0 it earns)")
+    axes.set_xlabel(
+        f"cost to the coalition (tokens {cost[5:].replace('_', ' ')}; left of 0 it earns)"
+    )
     axes.set_ylabel("drift of the mean consensus (points of 10)")
     axes.legend(frameon=False, fontsize=7.5)
     sizes = ", ".join(f"{n}" for n in sorted(set(frame["members"])))

@@ -119,9 +119,38 @@ def test_lorenz_curves_of_losses_are_none() -> None:
     assert lorenz_curves(nodes(np.array([[1.0, -1.0]]))).empty
 
 
+def accounts(rewards: np.ndarray, operators: list[int]) -> pd.DataFrame:
+    """Return an economy's account rows: tokens paid by node, and whose node it is."""
+    frame = nodes(rewards).drop(columns=["reward_total", "reward_mean"])
+    owner = np.tile(operators, len(rewards))
+    return frame.assign(operator=owner, reward=rewards.ravel(), profit=rewards.ravel() - 1)
+
+
+def test_tokens_paid_and_profits_are_read_from_accounts() -> None:
+    table = accounts(np.array([[1.0, 3.0], [2.0, 2.0]]), [0, 1])
+    assert pick(reward_distribution(table, amount="reward"), "gini")["estimate"] == 0.125
+    row = pick(reward_distribution(table, amount="profit"), "mean")
+    assert (row["estimate"], row["unit"]) == (1.0, "tokens")
+
+
+def test_operators_hold_what_their_nodes_earn() -> None:
+    table = accounts(np.array([[1.0, 1.0, 2.0], [2.0, 2.0, 4.0]]), [0, 0, 2])
+    by_operator = reward_distribution(table, amount="reward", over="operators")
+    assert pick(by_operator, "gini")["estimate"] == 0.0
+    assert pick(by_operator, "nakamoto")[["estimate", "unit", "nodes"]].tolist() == [
+        2.0, "operators", 2,
+    ]  # fmt: skip
+    assert pick(reward_distribution(table, amount="reward"), "gini")["estimate"] > 0.1
+    curve = lorenz_curves(table, amount="reward", over="operators")
+    assert curve["held"].tolist() == [0.0, 0.5, 1.0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"amount": "profit"}, "profit is a column of the table accounts"),
+        ({"over": "operators"}, "only the accounts of an economy"),
+        ({"over": "owners"}, "held by nodes or by operators"),
         ({"by": ["rolle"]}, "did you mean 'role'"),
         ({"amount": "reward_totel"}, "did you mean 'reward_total'"),
         ({"statistics": ["ginny"]}, "did you mean 'gini'"),

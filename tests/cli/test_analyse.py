@@ -70,6 +70,60 @@ def test_one_replication_has_no_interval_and_that_is_said(poq) -> None:
     assert "note: one replication: no interval can be given" in done.err
 
 
+ECONOMY = """
+extends: cost_aware_poq
+rounds: 60
+replications: 3
+economy: {epochs: 3, stake: {bond: 5.0, capital_rate: 0.1}}
+sweep: {economy.stake.bond: [5.0, 10.0]}
+"""
+
+
+@pytest.fixture
+def economy(poq, tmp_path: Path) -> str:
+    (tmp_path / "bonds.yaml").write_text(ECONOMY)
+    assert poq("run", "bonds.yaml", "--out", "bonds").code == 0
+    return "bonds"
+
+
+def test_an_economys_profits_are_explained(poq, economy: str) -> None:
+    rows = read(poq("analyse", "explain", economy, "--csv"))
+    first = list(rows).index("jobs") + 1
+    parts = rows.iloc[:, first:-1].to_numpy().tolist()
+    assert [math.fsum(row) for row in parts] == rows["profit"].tolist()
+    # 3 epochs at 10 % of a bond of 5 and of 10 tokens
+    assert sorted(rows["capital"].round(12).unique()) == [-3.0, -1.5]
+    ids = [f"bond={bond}" for bond in ("5", "10")]
+    moved = read(poq("analyse", "difference", economy, "--treatment", ids[0], "--against", ids[1],
+                     "--csv"))  # fmt: skip
+    capital = moved[moved["component"] == "capital"]
+    assert capital["difference"].to_numpy() == pytest.approx(-1.5)
+
+
+def test_an_economys_tokens_are_distributed_over_operators(poq, economy: str) -> None:
+    asked = ("--amount", "reward", "--over", "operators", "--csv")
+    rows = read(poq("analyse", "rewards", economy, *asked))
+    assert set(rows.loc[rows["statistic"] == "nakamoto", "unit"]) == {"operators"}
+    assert "reward_total is a column of the table nodes" in said(
+        poq("analyse", "rewards", economy, "--over", "operators")
+    )
+
+
+def test_profits_need_an_economy(poq, swept: str) -> None:
+    done = poq("analyse", "rewards", swept, "--amount", "profit")
+    assert done.code == 2
+    assert "of no economy" in said(done)
+
+
+def test_a_run_of_verification_protocols_is_told_apart(poq) -> None:
+    few = ("--replications", 2, "--rounds", 50)
+    assert poq("run", "otr_watchers", *few, "--out", "otr").code == 0
+    done = poq("analyse", "rewards", "otr")
+    assert done.code == 2
+    assert "holds a run of verification protocols" in said(done)
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -86,3 +86,29 @@ def test_what_cannot_break_even_is_refused(poq, field: str, message: str) -> Non
     done = poq("audit", "cost_aware_poq", *FEW, "--behaviour", "copycat", "--break-even", field)
     assert done.code == 2
     assert message in said(done)
+
+
+ECONOMY = """
+extends: cost_aware_poq
+rounds: 300
+replications: 4
+economy:
+  epochs: 3
+  stake: {bond: 20.0, slashing: {deviation: 0.2, rate: 0.5}}
+  adaptation: [{name: imitation, role: evaluator, rate: 0.5, temperature: 1.0}]
+"""
+
+
+def test_an_economy_is_audited_in_profit_per_epoch(poq, tmp_path: Path) -> None:
+    (tmp_path / "bonds.yaml").write_text(ECONOMY)
+    done = poq(
+        "audit", "bonds.yaml", *EVALUATORS, "--behaviour", "copycat", "--frontier",
+        "--break-even", "economy.stake.slashing.rate=0:1", "--out", "tables",
+    )  # fmt: skip
+    assert done.code == 0
+    assert "gain in profit per node and epoch" in said(done)
+    assert "Adaptation is left out (imitation)" in said(done)
+    gains = pd.read_csv(tmp_path / "tables" / "gains.csv")
+    assert set(gains["per"]) == {"epoch"}
+    assert set(gains["bonds"]) == {20.0}
+    assert "cost_per_epoch" in pd.read_csv(tmp_path / "tables" / "frontier.csv")

@@ -37,7 +37,7 @@ SWEEP = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Results folders: one treatment, a sweep of two axes, one with a trust log, and other games."""
+    """Results folders: one treatment, a sweep, one with a trust log, other games."""
     home = tmp_path_factory.mktemp("runs")
     scenarios = {
         "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),

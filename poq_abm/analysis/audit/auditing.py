@@ -13,7 +13,7 @@ import pandas as pd
 from poq_abm.analysis.audit.bench import Bench, Played
 from poq_abm.analysis.audit.deviations import ROLES, Deviation, deviating, deviations
 from poq_abm.analysis.audit.gains import gain_table
-from poq_abm.analysis.audit.verdicts import sentences
+from poq_abm.analysis.audit.verdicts import by_cost, sentences
 from poq_abm.behaviour.base import Role
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
@@ -37,6 +37,7 @@ class Audit:
     skipped: list[str]
     confidence: float
     half_width: float | None = None
+    left_out: tuple[str, ...] = ()  #: rules of adaptation that were not played
 
     @property
     def sentences(self) -> list[str]:
@@ -47,14 +48,18 @@ class Audit:
                 f"Not every interval reached +-{self.half_width:g}: the widest is "
                 f"+-{self.widest:.2g}; more replications are needed."
             )
+        if self.left_out:
+            lines.append(
+                f"Adaptation is left out ({', '.join(self.left_out)}): nodes that answered a "
+                "deviation would move the background it is compared with."
+            )
         return lines
 
     @property
     def profitable(self) -> list[Deviation]:
-        """The deviations that are shown to gain, the cheapest first: fewest members, most gain."""
-        gaining = self.gains[self.gains["verdict"] == "gains"]
-        order = gaining.sort_values(["members", "gain"], ascending=[True, False], kind="stable")
-        return [self.deviations[int(number)] for number in order.index]
+        """The deviations that are shown to gain, the cheapest first (:func:`.verdicts.by_cost`)."""
+        gaining = by_cost(self.gains[self.gains["verdict"] == "gains"])
+        return [self.deviations[int(number)] for number in gaining.index]
 
     @property
     def widest(self) -> float:
@@ -77,7 +82,8 @@ def audit(
 ) -> Audit:
     """Return what every declared deviation gains against the scenario as a fixed background.
 
-    A deviation changes what its members do and nothing else; every draw stays as it was. See
+    A deviation changes what its members do and nothing else; every draw stays as it was. In an
+    economy gains are in profit per epoch, and nobody adapts. See
     :func:`poq_abm.analysis.audit.deviations.deviations` for what is tried and
     :func:`poq_abm.analysis.audit.gains.gain_table` for the statistics.
 
@@ -131,15 +137,17 @@ def audit(
     played = bench.play({"base": bench.scenario, **variants}, 0, count)
     population = build_population(bench.scenario, bench.plan.profile(0))
 
+    bond = bench.scenario.economy.stake.bond if bench.scenario.economy else 0.0
+
     def table() -> pd.DataFrame:
         everyone = [played[name] for name in names]
-        return gain_table(tried, played["base"], everyone, population, confidence)
+        return gain_table(tried, played["base"], everyone, population, confidence, bond)
 
     gains = table()
     if half_width is not None:
         _refine(bench, variants, played, gains, half_width)
         gains = table()
-    return Audit(bench.scenario, tried, gains, skipped, confidence, half_width)
+    return Audit(bench.scenario, tried, gains, skipped, confidence, half_width, bench.left_out)
 
 
 def _refine(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.economy.economy import settings_of
 from poq_abm.errors import InputError
 from poq_abm.experiment.granary import Gather, Granary
 from poq_abm.experiment.harvest import Progress
@@ -24,13 +25,18 @@ Array = NDArray[np.float64]
 
 
 class Played(NamedTuple):
-    """What one variant left: arrays over replications x nodes, inference nodes first."""
+    """What one variant left: arrays over replications x nodes, inference nodes first.
 
-    rewards: Array  #: (R, F + M) tokens over the run
-    jobs: Array  #: (R, F + M) rounds the node was paid for
+    Of an economy, what counts is profit, by epoch: over all epochs of the run, so that a node which
+    is driven out has nothing from then on.
+    """
+
+    rewards: Array  #: (R, F + M) tokens over the run: rewards, or an economy's profits
+    jobs: Array  #: (R, F + M) rounds the node was paid for, or an economy's epochs
     consensus: Array  #: (R,) mean consensus, in [0, 10]
     bias: Array  #: (R,) mean consensus less mean truth
-    rounds: int
+    rounds: int  #: of the run; of an economy, its epochs
+    per: str = "job"  #: or ``epoch``, what ``jobs`` counts
 
     def joined(self, later: Played) -> Played:
         """Return these replications followed by later ones."""
@@ -40,6 +46,7 @@ class Played(NamedTuple):
             np.concatenate([self.consensus, later.consensus]),
             np.concatenate([self.bias, later.bias]),
             self.rounds,
+            self.per,
         )
 
 
@@ -47,12 +54,14 @@ class Played(NamedTuple):
 class Bench:
     """A scenario without a sweep, the profile it draws from, and workers to play it with.
 
-    Variants share the seed, so that replication r of one and of another saw the same luck.
+    Variants share the seed, so that replication r of one and of another saw the same luck. In an
+    economy nobody adapts: nodes that answered a deviation would change what it is compared with.
     """
 
     plan: Plan
     workers: Workers
     progress: Progress | None = None
+    left_out: tuple[str, ...] = ()  #: rules of adaptation that the scenario has
 
     @classmethod
     def of(cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None) -> Bench:
@@ -68,7 +77,12 @@ class Bench:
                 f"{scenario.name} has {len(plan.treatments)} treatments; an audit takes one"
             )
         alone = plan.treatments[0].scenario.model_copy(update={"sweep": {}})
-        return cls(Plan.of(alone, profile=plan.profile(0)), Workers(n_jobs), progress)
+        rules: tuple[str, ...] = ()
+        if alone.economy is not None:
+            rules = tuple(dict.fromkeys(str(rule["name"]) for rule in alone.economy.adaptation))
+            fixed = alone.economy.model_copy(update={"adaptation": ()})
+            alone = alone.model_copy(update={"economy": fixed})
+        return cls(Plan.of(alone, profile=plan.profile(0)), Workers(n_jobs), progress, rules)
 
     @property
     def scenario(self) -> Scenario:
@@ -106,14 +120,17 @@ class Bench:
         tables = granary.results()
         if tables.failures:
             raise InputError(f"a replication raised: {tables.failures[0]['error']}")
-        nodes, network = tables.tables["nodes"], tables.tables["replications"]
-        return _split(
-            list(variants),
-            last - first,
-            [nodes.column(name).to_numpy() for name in ("reward_total", "jobs")],
-            [network.column(name).to_numpy() for name in ("consensus_mean", "bias")],
-            [variant.rounds for variant in variants.values()],
-        )
+        network = tables.tables["replications"]
+        both = [network.column(name).to_numpy() for name in ("consensus_mean", "bias")]
+        if self.scenario.economy is None:
+            nodes = tables.tables["nodes"]
+            paid = [nodes.column(name).to_numpy() for name in ("reward_total", "jobs")]
+            lengths = [variant.rounds for variant in variants.values()]
+            return _split(list(variants), last - first, paid, both, lengths, "job")
+        profit = tables.tables["accounts"].column("profit").to_numpy()
+        lengths = [settings_of(variant).epochs for variant in variants.values()]
+        epochs = np.repeat(lengths, profit.size // len(lengths))
+        return _split(list(variants), last - first, [profit, epochs], both, lengths, "epoch")
 
 
 def _split(
@@ -122,12 +139,13 @@ def _split(
     nodes: list[Array],
     network: list[Array],
     rounds: list[int],
+    per: str,
 ) -> dict[str, Played]:
     """Cut columns, which run over variants, replications and nodes, by variant."""
     size = nodes[0].size // (len(names) * count)
     rewards, jobs = (column.astype(np.float64).reshape(len(names), count, size) for column in nodes)
     consensus, bias = (column.reshape(len(names), count) for column in network)
     return {
-        name: Played(rewards[i], jobs[i], consensus[i], bias[i], rounds[i])
+        name: Played(rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per)
         for i, name in enumerate(names)
     }

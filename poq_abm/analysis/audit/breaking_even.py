@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 
 from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.deviations import Deviation, deviating
-from poq_abm.analysis.audit.gains import per_job, places
+from poq_abm.analysis.audit.gains import earned_by, places
 from poq_abm.analysis.paired import paired
 from poq_abm.behaviour.base import Role
 from poq_abm.errors import InputError
@@ -23,6 +23,8 @@ from poq_abm.scenario.paths import fault, split, value_at
 __all__ = ["FIELDS", "BreakEven", "Range", "break_even", "usual_ranges"]
 
 _TOLERANCE = 1e-4  # of the range: far below what replications tell apart
+_TOLERANCE_OF_STEPS = 1e-3  # where gains have steps, no root is quicker than by halving
+MOST_BOND = 1000.0  #: tokens; where an economy has no bond to take ten times of
 
 
 class Range(NamedTuple):
@@ -31,6 +33,42 @@ class Range(NamedTuple):
     field: str
     low: float
     high: float
+
+
+def _bond(scenario: Scenario, role: Role) -> Range | None:
+    """Return a range of bonds, where somebody can lose one or they cost capital."""
+    economy = scenario.economy
+    if economy is None:
+        return None
+    fined = role == "inference" and economy.audits.rate > 0.0 and economy.audits.slash > 0.0
+    if not (fined or _slashes(scenario, role) or economy.stake.capital_rate > 0.0):
+        return None
+    return Range("economy.stake.bond", 0.0, 10.0 * economy.stake.bond or MOST_BOND)
+
+
+def _slash_rate(scenario: Scenario, role: Role) -> Range | None:
+    """Return a range of rates, where there is a bond and a limit; tiers have their own."""
+    economy = scenario.economy
+    if economy is None or economy.stake.bond == 0.0 or not _slashes(scenario, role):
+        return None
+    tiered = economy.stake.slashing.form == "tiered"
+    return None if tiered else Range("economy.stake.slashing.rate", 0.0, 1.0)
+
+
+def _slashes(scenario: Scenario, role: Role) -> bool:
+    assert scenario.economy is not None
+    rule = scenario.economy.stake.slashing
+    limits = [rule.downtime] if role == "inference" else [rule.deviation, rule.gold]
+    return any(limit is not None for limit in limits)
+
+
+def _audit_rate(scenario: Scenario, role: Role) -> Range | None:
+    """Return a range of chances, for inference nodes, where an audit takes bond or reward."""
+    economy = scenario.economy
+    if economy is None or role == "evaluator":
+        return None
+    fines = economy.audits.slash > 0.0 and economy.stake.bond > 0.0
+    return Range("economy.audits.rate", 0.0, 1.0) if fines or economy.audits.forfeit else None
 
 
 #: what can be asked to break even without naming a path, and where that applies; another rule of
@@ -42,6 +80,9 @@ FIELDS: dict[str, Callable[[Scenario, Role], Range | None]] = {
         if scenario.mechanism.trust.update == "none"
         else Range("mechanism.trust.rate", 0.001, 1.0)
     ),
+    "bond": _bond,
+    "slash": _slash_rate,
+    "audits": _audit_rate,
 }
 
 
@@ -84,10 +125,12 @@ def break_even(
 ) -> BreakEven:
     """Return the value of a field at which a deviation neither gains nor loses.
 
-    Each value is played with and without the deviation on the same keys, so the mean gain is a
-    function of the value without noise of its own, and Brent's method finds its root between the
-    first two of ``points`` evenly spaced values at which its sign differs. The interval is that of
-    inverted tests: the values at which the Student interval of the gain contains zero.
+    Gains are per job, or in an economy in profit per epoch. Each value is played with and without
+    the deviation on the same keys, so the mean gain is a function of the value without noise of its
+    own, and Brent's method finds its root between the first two of ``points`` evenly spaced values
+    at which its sign differs. Where chances are compared with draws, as of audits, that function
+    has steps, and the root is the step at which the sign changes. The interval is that of inverted
+    tests: the values at which the Student interval of the gain contains zero.
 
     Parameters
     ----------
@@ -172,14 +215,15 @@ class _Gains:
             base = self._bench.scenario.replace({self._field: value})
             variants = {"base": base, "deviating": deviating(base, self._deviation)}
             played = self._bench.play(variants, 0, self._count)
-            before, after = (per_job(played[name], self._nodes) for name in variants)
+            before, after = (earned_by(played[name], self._nodes) for name in variants)
             pairs = paired(before, after, self._confidence)
             self._known[value] = _Gain(pairs.difference, pairs.low, pairs.high)
         return self._known[value]
 
     def root(self, part: Callable[[_Gain], float], a: float, b: float) -> float:
         """Return where a part of the gain is zero, between two values where its signs differ."""
-        tolerance = abs(b - a) * _TOLERANCE
+        steps = self._bench.scenario.economy is not None
+        tolerance = abs(b - a) * (_TOLERANCE_OF_STEPS if steps else _TOLERANCE)
         return float(brentq(lambda value: part(self(value)), a, b, xtol=tolerance, rtol=1e-9))
 
     def ends(self, value: float, grid: list[float]) -> tuple[float, float]:

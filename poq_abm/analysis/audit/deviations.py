@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.resolving import behaviours, spell
+from poq_abm.behaviour.resolving import behaviours, resolve, spell
 from poq_abm.errors import InputError, nearest
 from poq_abm.network.population import malicious_nodes
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
@@ -50,8 +50,9 @@ def declared(scenario: Scenario, role: Role) -> Declared:
     """Return every behaviour a role has, with the scenario's names filled in where one is needed.
 
     ``downgrade`` is tried with every other inference model of the population, ``targeted`` with the
-    first inference group. Behaviours that watch trust are left out where no trust is updated: they
-    would differ in nothing from honesty or from what they hold.
+    first inference group, and what the ``options`` of an economy name besides. Behaviours that
+    watch trust are left out where no trust is updated: they would differ in nothing from honesty or
+    from what they hold.
     """
     found: list[dict[str, Any]] = []
     skipped: list[str] = []
@@ -72,6 +73,10 @@ def declared(scenario: Scenario, role: Role) -> Declared:
             skipped.append(f"{name}: needs {', '.join(needed)}; name it as {{name: {name}, ...}}")
         else:
             found.append({"name": name})
+    if scenario.economy is not None:
+        options = getattr(scenario.economy.options, role)
+        known = [resolve(role, spec) for spec in [{"name": "honest"}, *found]]
+        found += [dict(spec) for spec in options if resolve(role, spec) not in known]
     return Declared(found, skipped)
 
 
@@ -80,7 +85,8 @@ def members_of(scenario: Scenario, role: Role, group: str, share: float | None) 
 
     Without a share, the first one. With a share, floor(share x nodes) of them as the block
     ``malicious`` would pick them: by the seed alone, more for a larger share and the same among
-    them. Nodes that the scenario's own ``malicious`` block takes are never chosen.
+    them. Nodes that the scenario's own ``malicious`` block takes, and those that are not there at
+    first (``active``), are never chosen.
     """
     labels, groups = _groups(scenario, role)
     owners = list(itertools.chain.from_iterable([i] * g.count for i, g in enumerate(groups)))
@@ -90,8 +96,8 @@ def members_of(scenario: Scenario, role: Role, group: str, share: float | None) 
         taken = {int(node) for node in chosen}
     free = [
         node
-        for node, owner in enumerate(owners)
-        if node not in taken and group in (ALL, labels[owner])
+        for node, (owner, here) in enumerate(zip(owners, _present(groups), strict=True))
+        if here and node not in taken and group in (ALL, labels[owner])
     ]
     if share is None:
         return tuple(free[:1])
@@ -183,7 +189,8 @@ def _of_team(
 def deviating(scenario: Scenario, deviation: Deviation) -> Scenario:
     """Return the scenario in which the members deviate and all else, every draw too, is as it was.
 
-    Nodes keep their places: a group is cut into runs of nodes that deviate and nodes that do not.
+    Nodes keep their places, machines and whether they are there: a group is cut into runs of nodes
+    that are alike in these and in whether they deviate.
     """
     people = scenario.population
     labels, groups = _groups(scenario, deviation.role)
@@ -194,8 +201,15 @@ def deviating(scenario: Scenario, deviation: Deviation) -> Scenario:
         places = range(first, first + group.count)
         first += group.count
         whole = all(node in members for node in places)
-        for deviates, run in itertools.groupby(places, key=members.__contains__):
-            changed: dict[str, Any] = {"count": len(list(run)), "name": label}
+        machines = [name for name, count in group.machines for _ in range(count)]
+        alike = list(
+            zip(map(members.__contains__, places), machines, _present([group]), strict=True)
+        )
+        for (deviates, machine, here), run in itertools.groupby(alike):
+            count = len(list(run))
+            changed: dict[str, Any] = {"count": count, "name": label, "hardware": machine}
+            if group.active is not None:
+                changed["active"] = count if here else 0
             if deviates:
                 name = label if whole else f"{label} (deviating)"
                 changed |= {"behaviour": deviation.behaviour, "name": name}
@@ -212,6 +226,15 @@ def _groups(
     if role == "inference":
         return people.inference_labels, people.inference
     return people.evaluator_labels, people.evaluators
+
+
+def _present(groups: Sequence[InferenceGroup | EvaluatorGroup]) -> list[bool]:
+    """Return which nodes of some groups are there at first."""
+    return [
+        group.active is None or place < group.active
+        for group in groups
+        for place in range(group.count)
+    ]
 
 
 def _owners(scenario: Scenario, role: Role) -> list[InferenceGroup | EvaluatorGroup]:

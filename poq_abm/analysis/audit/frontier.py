@@ -10,7 +10,7 @@ import pandas as pd
 
 from poq_abm.analysis.audit.bench import Bench, Played
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members_of
-from poq_abm.analysis.audit.gains import per_job, places
+from poq_abm.analysis.audit.gains import earned_by, places
 from poq_abm.analysis.paired import paired
 from poq_abm.behaviour.base import Role
 from poq_abm.behaviour.resolving import spell
@@ -19,11 +19,13 @@ from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.network.population import Population, build_population
 from poq_abm.scenario import Scenario
 
-__all__ = ["PHASES", "SHARES", "attack_frontier", "attack_phases"]
+__all__ = ["COSTS", "PHASES", "SHARES", "attack_frontier", "attack_phases"]
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
 #: what an attack is to those who attack
 PHASES = ("pays", "undecided", "costs")
+#: columns of what an attack costs, by what gains are counted per
+COSTS = {"job": "cost_per_round", "epoch": "cost_per_epoch"}
 
 
 def attack_frontier(
@@ -47,7 +49,8 @@ def attack_frontier(
         One row per behaviour and share: ``behaviour``, ``share``, ``members``, ``replications``;
         ``drift``, mean consensus less the background's (points of 10), with ``drift_low``,
         ``drift_high``; ``gain`` per job of a member with ``gain_low``, ``gain_high``;
-        ``cost_per_round``, tokens per round that the coalition gives up (below 0: it earns);
+        ``cost_per_round``, tokens per round that the coalition gives up (below 0: it earns); in an
+        economy ``cost_per_epoch``, in profit, as are gains;
         ``efficient``: whether no other attack in the table moves the consensus at least as far, in
         either direction, at a lower cost, or further at the same. Intervals are paired Student
         intervals, each by itself; ``efficient`` compares the estimates.
@@ -138,7 +141,7 @@ def _effect(
 ) -> dict[str, Any]:
     nodes = places(population, attack)
     drift = paired(base.consensus, played.consensus, confidence)
-    gain = paired(per_job(base, nodes), per_job(played, nodes), confidence)
+    gain = paired(earned_by(base, nodes), earned_by(played, nodes), confidence)
     moved = (played.rewards[:, nodes] - base.rewards[:, nodes]).sum(axis=1)
     return {
         "members": len(attack.members),
@@ -149,12 +152,13 @@ def _effect(
         "gain": gain.difference,
         "gain_low": gain.low,
         "gain_high": gain.high,
-        "cost_per_round": 0.0 - float(moved.mean()) / played.rounds,
+        COSTS[played.per]: 0.0 - float(moved.mean()) / played.rounds,
     }
 
 
 def _efficient(table: pd.DataFrame) -> list[bool]:
-    far, cost = table["drift"].abs().to_numpy(), table["cost_per_round"].to_numpy()
+    (name,) = (name for name in COSTS.values() if name in table)
+    far, cost = table["drift"].abs().to_numpy(), table[name].to_numpy()
     return [
         not bool(np.any((far >= f) & (cost <= c) & ((far > f) | (cost < c))))
         for f, c in zip(far, cost, strict=True)

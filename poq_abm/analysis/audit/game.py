@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members_of
-from poq_abm.analysis.audit.gains import per_job
+from poq_abm.analysis.audit.gains import earned_by
 from poq_abm.behaviour.base import Role
 from poq_abm.behaviour.resolving import behaviours as known_behaviours
 from poq_abm.behaviour.resolving import spell
@@ -38,8 +38,9 @@ class EmpiricalGame:
         The strategies, in the order of rows and columns.
     table
         ``behaviour`` of the node, ``others`` (what a share of the others does), ``share`` of the
-        others that does it (the rest do as the node does), ``payoff`` (tokens per job),
-        ``standard_error`` (NaN for one replication), ``replications``.
+        others that does it (the rest do as the node does), ``payoff`` (tokens per job, or in
+        an economy of profit per epoch), ``standard_error`` (NaN for one replication),
+        ``replications``.
     """
 
     behaviours: tuple[str, ...]
@@ -127,7 +128,7 @@ def empirical_game(
     node = np.array([focal + (0 if role == "inference" else population.inference_count)])
     rows = []
     for name, (mine, others, share) in names.items():
-        pay = per_job(played[name], node)
+        pay = earned_by(played[name], node)
         pay = pay[np.isfinite(pay)]
         mean, sd, _, _ = mean_interval(pay) if pay.size else (math.nan,) * 4
         error = sd / math.sqrt(pay.size) if pay.size else math.nan

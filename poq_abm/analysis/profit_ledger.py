@@ -1,0 +1,104 @@
+"""The *explain* ledger of an economy: a node's profit, split into what it was paid and charged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from poq_abm.analysis.ledger import KEYS, Component, close_rows, scenario_of
+from poq_abm.economy.accounting import PARTS
+from poq_abm.errors import InputError
+from poq_abm.scenario import Scenario
+
+__all__ = ["PROFIT_COMPONENTS", "explain_profit"]
+
+Array = NDArray[np.float64]
+_TOTAL = "profit"
+
+
+def _column(name: str, sign: float = 1.0) -> Component:
+    # 0.0 + : what was not charged is 0, not -0.
+    return Component((name,), lambda nodes, _: 0.0 + sign * nodes[name].to_numpy(dtype=np.float64))
+
+
+def _sharing(nodes: pd.DataFrame, scenario: Scenario) -> Array:
+    """Return what a pool paid above the points; of payment per round nothing, a point is a token.
+
+    ``reward`` is what was left after audits took what they did.
+    """
+    if scenario.economy is None or scenario.economy.payment.scheme == "per_round":
+        return np.zeros(len(nodes))
+    points = nodes["quality_paid"] + nodes["closeness_paid"] - nodes["cost_charged"]
+    return np.asarray(nodes["reward"] + nodes["forfeited"] - points, dtype=np.float64)
+
+
+def _audits(nodes: pd.DataFrame, _: Scenario) -> Array:
+    return np.asarray(0.0 - (nodes["forfeited"] + nodes["fined"]), dtype=np.float64)
+
+
+def _slashing(nodes: pd.DataFrame, _: Scenario) -> Array:
+    return np.asarray(0.0 - (nodes["slashed"] - nodes["fined"]), dtype=np.float64)
+
+
+#: What profits are made of, from columns of ``accounts``. Another source of profit adds an entry.
+PROFIT_COMPONENTS: dict[str, Component] = {
+    "quality": _column("quality_paid"),
+    "closeness": _column("closeness_paid"),
+    "cost": _column("cost_charged", -1.0),
+    "sharing": Component(("reward", "forfeited"), _sharing),
+    "audits": Component(("forfeited", "fined"), _audits),
+    "slashing": Component(("slashed", "fined"), _slashing),
+    "redistribution": _column("received"),
+    "running": _column("cost", -1.0),
+    "capital": _column("capital", -1.0),
+}
+
+
+def explain_profit(accounts: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFrame:
+    """Return every node's profit split into its components, which sum exactly to the profit.
+
+    Exactly as in :func:`poq_abm.analysis.ledger.explain`: ``math.fsum`` of a row's components and
+    remainder *is* ``profit`` wherever the remainder is at most a quarter of it. Coefficients that
+    move are taken as they were in each epoch. Trust is no component: no token is paid for it; it
+    moves the consensus that quality and closeness are measured by, and, where seats or queries go
+    by it, ``jobs``.
+
+    Parameters
+    ----------
+    accounts
+        Rows of :data:`poq_abm.experiment.economies.ACCOUNTS`.
+    scenarios
+        The scenario each treatment played: :func:`poq_abm.analysis.reading.scenarios_of`.
+
+    Returns
+    -------
+    DataFrame
+        ``treatment``, ``replication``, ``node``, ``role``, ``group``, ``behaviour`` (at the end),
+        ``jobs``, a column for each of :data:`PROFIT_COMPONENTS` in tokens over the run,
+        ``remainder`` and ``profit``.
+
+    Raises
+    ------
+    InputError
+        If a treatment has no scenario, there are no rows, or they lack what the split needs.
+    """
+    missing = [name for name, _, _ in PARTS if name not in accounts]
+    if missing:
+        raise InputError(
+            f"these accounts have no {missing[0]}: they were stored before profits could be "
+            "explained; run the scenario again, into a new folder"
+        )
+    parts = []
+    for treatment, part in accounts.groupby("treatment", observed=True, sort=False):
+        scenario = scenario_of(scenarios, str(treatment))
+        table = part[[*KEYS, "jobs"]].copy()
+        for name, component in PROFIT_COMPONENTS.items():
+            if set(component.needs) <= set(part.columns):
+                table[name] = component.amount(part, scenario)
+        parts.append(close_rows(table, _TOTAL, part[_TOTAL].to_numpy()))
+    if not parts:
+        raise InputError("no accounts: there is nothing to explain")
+    return pd.concat(parts, ignore_index=True)
