@@ -33,7 +33,7 @@ def plot(
         str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="heatmap: a column of replications.")
+        str | None, typer.Option(metavar="METRIC", help="What is measured: heatmap, lines, epochs.")
     ] = None,
     x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,
