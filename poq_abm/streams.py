@@ -75,6 +75,12 @@ class Purpose(IntEnum):
     AUDIT = 19  #: doubles, once an epoch: whether a node is audited, by node
     ADAPTATION = 20  #: doubles, once an epoch and rule: what a node decides, by node
     BURST = 21  #: doubles, once a stretch of time: whether a burst begins or ends
+    QUERY = 30  #: doubles: arrival, service and checks of a query to be verified
+    PARTNER = 31  #: words: the other nodes that answer or recompute a query
+    PARTNER_CHANCE = 32  #: doubles: what those nodes do, by place
+    STANDING = 33  #: doubles, once a replication: which nodes cheat, and their vendors
+    VULNERABILITY = 34  #: doubles: how long a vendor's enclaves stay intact or broken
+    SECRET = 35  #: words: keys, nonces and secrets of nodes that attest
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)

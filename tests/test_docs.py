@@ -13,11 +13,16 @@ from poq_abm.behaviour.base import Behaviour, Role
 from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
 from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.behaviour.resolving import behaviours
+from poq_abm.economy.adaptation import registry
+from poq_abm.economy.adaptation.registry import SHIPPED
+from poq_abm.experiment.economies import ACCOUNTS, EPOCHS
+from poq_abm.experiment.running import run
 from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.mechanism.trust import TrustReference, TrustUpdate
 from poq_abm.profile.synthetic import SyntheticSettings
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
-from poq_abm.scenario.schema import Malicious, Settings, Trust
+from poq_abm.scenario.reference import keys_below, markdown
+from poq_abm.scenario.schema import Malicious, Reward, Settings, Trust
 from tests.conftest import Poq
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +49,14 @@ def test_what_the_readme_shows_runs(
     assert nodes["jobs"].sum() == 5000 * 3
 
 
-COLUMNS = [(NODES, "nodes"), (REPLICATIONS, "replications"), (TRUST, "trust"), (ROUNDS, "rounds")]
+COLUMNS = [
+    (NODES, "nodes"),
+    (REPLICATIONS, "replications"),
+    (EPOCHS, "epochs"),
+    (ACCOUNTS, "accounts"),
+    (TRUST, "trust"),
+    (ROUNDS, "rounds"),
+]
 
 
 def section(page: str, title: str) -> str:
@@ -65,6 +77,7 @@ KEYS = [
     (Until, "replications.until."),
     (Mechanism, "mechanism."),
     (Trust, "mechanism.trust."),
+    (Reward, "mechanism.reward."),
     (Malicious, "malicious."),
     (InferenceGroup, ""),
     (EvaluatorGroup, ""),
@@ -84,10 +97,29 @@ def keys_of_tables(text: str) -> set[str]:
     return keys
 
 
+def test_the_keys_of_an_economy_are_documented_as_the_schema_has_them() -> None:
+    keys = (key for key in keys_below(Settings) if key.path.startswith("economy."))
+    assert markdown(keys, "economy.") in (ROOT / "docs" / "economy.md").read_text()
+
+
+def test_every_adaptation_is_documented() -> None:
+    table = rows("economy.md", "Adaptation")
+    assert set(table) == {kind.name for kind in SHIPPED}
+
+
 @pytest.mark.parametrize(("part", "prefix"), KEYS, ids=[part.__name__ for part, _ in KEYS])
 def test_every_key_is_documented(part, prefix: str) -> None:
     known = keys_of_tables((ROOT / "docs" / "scenarios.md").read_text())
-    told_in_prose = {"mechanism", "population", "malicious", "trust", "sweep", "model", "until"}
+    told_in_prose = {
+        "mechanism",
+        "population",
+        "malicious",
+        "trust",
+        "reward",
+        "sweep",
+        "model",
+        "until",
+    }
     missing = {key for key in part.model_fields if prefix + key not in known}
     assert missing - told_in_prose == set()
 
@@ -146,7 +178,7 @@ def test_every_trust_update_and_reference_is_documented(enumeration, title: str)
     assert set(rows("trust.md", title)) == {member.name.lower() for member in enumeration}
 
 
-@pytest.mark.parametrize("page", ["scenarios.md", "behaviours.md", "trust.md"])
+@pytest.mark.parametrize("page", ["scenarios.md", "behaviours.md", "trust.md", "economy.md"])
 def test_the_examples_are_valid(page: str, tmp_path: Path) -> None:
     text = (ROOT / "docs" / page).read_text()
     examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
@@ -154,9 +186,22 @@ def test_the_examples_are_valid(page: str, tmp_path: Path) -> None:
     for example in examples:
         keys = yaml.safe_load(example)
         path = tmp_path / "example.yaml"
-        base = "many_nodes" if "population" not in keys else None
+        base = None if {"population", "extends"} & keys.keys() else "many_nodes"
         path.write_text((f"extends: {base}\n" if base else "") + example)
         load(path)
+
+
+def test_the_adaptation_of_ones_own_can_be_written_as_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_REGISTRY", registry.adaptations())
+    block = re.search(r"```python\n(.*?)```", (ROOT / "docs/economy.md").read_text(), re.DOTALL)
+    assert block is not None
+    exec(block[1], {})
+    overrides = ["rounds=90", "economy={epochs: 3, adaptation: [give_up]}"]
+    dear = [*overrides, "mechanism.beta_inference=9"]
+    results = run(load("cost_aware_poq", dear), replications=1)
+    assert results.epochs.query("group == 'network'")["nodes"].iloc[-1] < 8
 
 
 def test_the_behaviour_of_ones_own_can_be_written_as_told(monkeypatch: pytest.MonkeyPatch) -> None:

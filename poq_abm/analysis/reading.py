@@ -52,7 +52,7 @@ def open_results(folder: str | os.PathLike[str]) -> Opened:
     manifest = read_manifest(path)
     whole = manifest.get("status") in (COMPLETE, FAILED)
     results = read_results(path) if whole else _partial(path, manifest)
-    played = results.replications.groupby("treatment", observed=True).size()
+    played = results.main.groupby("treatment", observed=True).size()
     if played.empty:
         raise InputError(f"{path} holds no replication: every one that was tried raised")
     notes = []

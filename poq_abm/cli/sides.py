@@ -22,7 +22,7 @@ __all__ = ["Side", "is_stored", "matched", "open_side", "sides_of_folder", "what
 
 SHOWN = 6  # treatments named in a message; more are counted
 
-Tables = tuple[pd.DataFrame, pd.DataFrame]  # replications and nodes of one treatment
+Tables = tuple[pd.DataFrame, pd.DataFrame | None]  # replications and nodes of one treatment
 
 
 class Side(NamedTuple):
@@ -102,7 +102,7 @@ def matched(a: Side, b: Side) -> None:
 def what_differs(a: Side, b: Side, left: pd.DataFrame, right: pd.DataFrame) -> list[str]:
     """Return a line for whatever leaves replications unmatched, or matched less closely."""
     differ = []
-    rounds = [" or ".join(f"{n:,}" for n in sorted(t["rounds"].unique())) for t in (left, right)]
+    rounds = [" or ".join(f"{n:,}" for n in sorted(t[_length(t)].unique())) for t in (left, right)]
     if rounds[0] != rounds[1]:
         differ.append(f"rounds ({rounds[0]} and {rounds[1]})")
     if a.profile_hash != b.profile_hash:
@@ -120,11 +120,11 @@ def what_differs(a: Side, b: Side, left: pd.DataFrame, right: pd.DataFrame) -> l
 
 
 def _selected(results: Results, treatment: str) -> Tables:
-    replications, nodes = results.replications, results.nodes
-    return (
-        replications[replications["treatment"] == treatment],
-        nodes[nodes["treatment"] == treatment],
-    )
+    return results.side(treatment)
+
+
+def _length(table: pd.DataFrame) -> str:
+    return "rounds" if "rounds" in table else "queries"
 
 
 def _several(names: list[str]) -> str:

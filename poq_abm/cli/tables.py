@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 from rich.console import Console
@@ -18,6 +19,7 @@ __all__ = [
     "print_checks",
     "print_economy",
     "print_precision",
+    "print_queries",
     "print_summary",
 ]
 
@@ -69,6 +71,44 @@ def _cells(row: dict[str, object], swept: bool) -> list[str]:
         _number(row["cost"], 3),
         f"{row['jobs_mean']:,.0f}",
     ]
+
+
+def print_queries(summary: pd.DataFrame, title: str) -> None:
+    """Print ``Results.query_summary()``, a row for each treatment."""
+    headings = {
+        "dishonest_stands": "dishonest\n& stands",
+        "cheating_share": "rational\ncheat",
+        "detected_share": "detected",
+        "provisional_p50_s": "answer\np50, s",
+        "provisional_p95_s": "answer\np95, s",
+        "economic_p50_s": "final\np50, s",
+        "total_usd": "USD per\nquery",
+        "throughput_per_s": "queries\nper s",
+        "truth_mean": "truth\n0-10",
+    }
+    table = Table(title=f"{title}; mean ± half of its 95% interval", title_justify="left")
+    table.add_column("treatment", no_wrap=True)
+    for heading in headings.values():
+        table.add_column(heading, justify="right")
+    groups = list(summary.groupby("treatment", sort=False, observed=True))
+    for treatment, group in groups[:MOST_TREATMENTS]:
+        rows = {row["measure"]: row for row in group.to_dict("records")}
+        cells = [_estimate(rows[measure]) for measure in headings]
+        table.add_row(str(treatment), *cells)
+    console = output_console()
+    console.print(table)
+    if len(groups) > MOST_TREATMENTS:
+        console.print(f"{len(groups) - MOST_TREATMENTS} more treatments: Results.query_summary().")
+    if int(summary["replications"].max()) < 2:
+        console.print("One replication: no interval can be given.")
+
+
+def _estimate(row: Mapping[Hashable, object]) -> str:
+    """Return a mean and half its interval's width, with as many digits as its size asks for."""
+    mean, high = float(row["mean"]), float(row["high"])  # type: ignore[arg-type]
+    digits = 0 if abs(mean) >= 100 else 2 if abs(mean) >= 1 else 4
+    half = "" if math.isnan(high) else f" ±{_number(high - mean, digits)}"
+    return _number(mean, digits) + half
 
 
 def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float) -> None:

@@ -68,9 +68,9 @@ class Clock:
         forgetting = 60.0 * self._hours / BINS / (demand.burst_minutes * (1.0 - share))
         forgetting = min(1.0, forgetting)
         calm = 1.0 / (1.0 + share * (demand.burst_factor - 1.0))
-        rates = np.empty(BINS)
-        for stretch in range(BINS):
-            u = uniform(*self._key, Purpose.BURST, epoch, stretch)
+        rates, draws = np.empty(BINS), np.empty(BINS)
+        _draw_bursts(draws, *self._key, epoch)
+        for stretch, u in enumerate(draws.tolist()):
             forgets = 1.0 if not self._begun else forgetting
             if u < forgets:  # a new state, drawn from the stationary shares
                 self._bursting = u < forgets * share
@@ -87,6 +87,12 @@ def most_queries(expected: Array) -> int:
     """
     mean = float(expected.sum())
     return math.ceil(mean + _SPARE * math.sqrt(mean) + _SPARE)
+
+
+@compiled_loop
+def _draw_bursts(draws: Array, seed: int, replication: int, epoch: int) -> None:
+    for stretch in range(draws.size):
+        draws[stretch] = uniform(seed, replication, Purpose.BURST, epoch, stretch)
 
 
 @compiled_loop

@@ -74,7 +74,7 @@ class Books:
     def imbalance(self) -> float:
         """Return what all accounts together hold over all that was ever moved."""
         total = abs(float(self.funds.sum()) + float(self.nodes.sum()))
-        return total / self.moved if self.moved > 0.0 else 0.0
+        return 0.0 if self.moved == 0.0 else total / self.moved
 
     def check(self, epoch: int) -> None:
         """Raise :class:`ImbalanceError` unless the accounts balance to ``TOLERANCE``."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from poq_abm.behaviour.resolving import BehaviourError, resolve
 from poq_abm.economy.adaptation.registry import resolve_adaptation
 from poq_abm.errors import nearest
+from poq_abm.network.checking import behaviour_findings
+from poq_abm.profile import Profile
 from poq_abm.profile.electricity import regions
 from poq_abm.profile.hardware import catalogue
 from poq_abm.scenario import Scenario
@@ -15,7 +17,7 @@ from poq_abm.scenario.problems import Finding, KeyPath, shown
 __all__ = ["adaptation_findings"]
 
 
-def adaptation_findings(scenario: Scenario) -> Iterator[Finding]:
+def adaptation_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     """Yield what is wrong with rules of adaptation, options, regions and priced hardware."""
     economy = scenario.economy
     if economy is None:
@@ -28,10 +30,18 @@ def adaptation_findings(scenario: Scenario) -> Iterator[Finding]:
             yield (*path, *error.path), error.message
     for role in ("inference", "evaluator"):
         for number, behaviour in enumerate(getattr(economy.options, role)):
-            try:
-                resolve(role, behaviour)
-            except BehaviourError as error:
-                yield ("economy", "options", role, number, *error.path), error.message
+            path = ("economy", "options", role, number)
+            findings = list(behaviour_findings(path, behaviour, scenario, profile))
+            yield from findings
+            if not findings and "plugin" in resolve(role, behaviour):
+                yield path, "a report of one's own cannot be an option; put it in a group"
+    for number, name in enumerate(economy.options.models):
+        if name not in profile.models:
+            yield (
+                ("economy", "options", "models", number),
+                f"the profile has no inference model {shown(name)}; "
+                f"{nearest(name[:80], profile.models)}",
+            )
     for number, name in enumerate(economy.options.hardware):
         if name not in catalogue():
             yield (

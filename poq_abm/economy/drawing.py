@@ -34,5 +34,5 @@ def node_uniforms(
     """Return uniforms in (0, 1) of shape (rows, N), keyed by epoch, purpose and number."""
     draws = np.empty((rows, economy.roster.size))
     if rows:
-        _fill(draws, *economy.key, purpose, economy.epoch * _MOST_RULES + number)
+        _fill(draws, *economy.key, int(purpose), economy.epoch * _MOST_RULES + number)
     return draws

@@ -18,6 +18,7 @@ from poq_abm.economy.record import Record
 from poq_abm.economy.roster import Roster
 from poq_abm.network.ledger import open_ledger
 from poq_abm.network.memory import Counter, State, open_memory
+from poq_abm.network.tally import reward_scale
 from poq_abm.streams import Purpose
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Economy:
                 weight = self.game.tables.task_weight.max() if row == 0 else 1.0
                 ranges[row] = -highest(beta), highest(alpha) * weight
                 cells = self.memory.reward_counts.shape[1]
-                self.memory.reward_scales[row] = cells / (ranges[row, 1] - ranges[row, 0])
+                self.memory.reward_scales[row] = reward_scale(cells, *ranges[row].tolist())
 
     @property
     def finished(self) -> bool:
@@ -167,6 +168,7 @@ class Economy:
         if not nodes.any():
             return
         self.roster.active |= nodes
+        self.roster.changed = True  # the cheapest honest report may be another
         self.bond(nodes)
         self.smoothed[nodes] = np.nan
         first = self.roster.inference
@@ -183,6 +185,7 @@ class Economy:
         nodes = nodes & self.roster.active
         if nodes.any():
             self.roster.active &= ~nodes
+            self.roster.changed = True
             self.roster.part(nodes)
             self.unbond(np.where(nodes, self.books.nodes[Holding.BOND], 0.0))
 

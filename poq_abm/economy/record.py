@@ -31,7 +31,7 @@ GROUP_COLUMNS = (
     ("slashed", "tokens", "bonds lost"),
     ("profit", "tokens", "reward + redistributed bonds - cost - slashed - capital cost of bonds"),
     ("trust", "weight", "mean trust of evaluators, mean reputation (0-1) of inference nodes"),
-    ("busy", "0-1", "inference nodes: share of their places' time in which they worked"),
+    ("busy", "share", "inference nodes: work taken on over their places' time; above 1 it queues"),
 )
 #: for the network only: name, unit, meaning
 NETWORK_COLUMNS = (
@@ -71,7 +71,7 @@ NODE_COLUMNS = (
     ("wallet", "tokens", "what it holds at the end"),
     ("stake", "tokens", "its bond at the end"),
     ("trust", "weight", "trust of an evaluator, reputation (0-1) of an inference node, at the end"),
-    ("busy", "0-1", "inference nodes: share of its places' time, while there"),
+    ("busy", "share", "inference nodes: work taken on over its places' time, while there"),
     ("latency_p50", "s", "inference nodes: median of waiting and service"),
     ("latency_p95", "s", "inference nodes: 95 % quantile of the same"),
 )
@@ -95,8 +95,8 @@ class Record:
     def __init__(self, economy: Economy) -> None:
         self._economy = economy
         settings, population = economy.settings, economy.game.population
-        self.group = population.group
         count = len(population.groups)
+        self.starts = np.searchsorted(population.group, np.arange(count))
         self.groups: Array = np.zeros((settings.epochs, count + 1, len(GROUP_COLUMNS)))
         self.network: Array = np.full((settings.epochs, len(NETWORK_COLUMNS)), math.nan)
         self.sums: Array = np.zeros((8, population.size))
@@ -127,8 +127,7 @@ class Record:
             ]
         )
         rows = self.groups[economy.epoch]
-        for column, values in enumerate(per_node):
-            rows[:-1, column] = np.bincount(self.group, values, len(rows) - 1)
+        rows[:-1] = np.add.reduceat(per_node, self.starts, axis=1).T  # groups lie side by side
         rows[-1] = rows[:-1].sum(axis=0)
         self._average(rows)
         self.network[economy.epoch] = self._network(end)

@@ -55,7 +55,12 @@ class Roster:
         self.population = population
         self.size, self.inference = population.size, population.inference_count
         options = scenario.economy.options if scenario.economy else None
-        self.behaviours: list[tuple[Role, Spec]] = list(population.behaviours)
+        # Groups that do alike share a behaviour: it is no likelier choice for being common.
+        self.behaviours: list[tuple[Role, Spec]] = []
+        for pair in population.behaviours:
+            if pair not in self.behaviours:
+                self.behaviours.append(pair)
+        place = [self.behaviours.index(pair) for pair in population.behaviours]
         for role, specs in (
             ("inference", options.inference if options else ()),
             ("evaluator", options.evaluator if options else ()),
@@ -65,12 +70,16 @@ class Roster:
         hardware = [group.hardware for group in population.groups]
         self.machines = list(dict.fromkeys([*hardware, *(options.hardware if options else ())]))
         self.models = profile.models
+        #: models that nodes may try, besides those they see others run
+        self.model_options: Index = np.array(
+            [profile.models.index(name) for name in (options.models if options else ())], np.int64
+        )
         self._measure(profile)
         self.prices = Prices(scenario, game, self.machines)
         self._read_behaviours(game)
         self._sealed = scenario.economy is None or scenario.economy.audits.commit_reveal
         machine_of_group = np.array([self.machines.index(name) for name in hardware])
-        self.behaviour: Index = population.behaviour.copy()
+        self.behaviour: Index = np.array(place)[population.behaviour]
         self.machine: Index = machine_of_group[population.group]
         named = [profile.models.index(g.model) if g.role == "inference" else -1
                  for g in population.groups]  # fmt: skip
@@ -89,11 +98,21 @@ class Roster:
         self.refresh()
 
     def _measure(self, profile: Profile) -> None:
-        """Tabulate mean latencies in ms by model and machine; NaN where it cannot run."""
-        self._latency_ms = {
+        """Tabulate mean latencies in ms by model and machine, and which are estimates."""
+        tables = {
             "inference": _latencies(profile, profile.models, self.machines),
             "evaluator": _latencies(profile, profile.evaluators, self.machines),
         }
+        self._latency_ms = {role: ms for role, (ms, _) in tables.items()}
+        self._is_estimated = {role: estimated for role, (_, estimated) in tables.items()}
+
+    @property
+    def estimated(self) -> NDArray[np.bool_]:
+        """Whose latency nobody measured, shape (N,)."""
+        first = self.inference
+        inference = self._is_estimated["inference"][self.model, self.machine[:first]]
+        evaluators = self._is_estimated["evaluator"][self.evaluator, self.machine[first:]]
+        return np.concatenate([inference, evaluators])
 
     def _read_behaviours(self, game: Game) -> None:
         """Tabulate what each behaviour does to the columns of a node."""
@@ -149,28 +168,40 @@ class Roster:
         ]
         self.service_s = self.latency_ms / 1000.0
         self.usd_per_job = self.prices.per_job(self.machine, self.service_s)
+        self._save_time(inference)
         self._normalise()
         really = self._really_run[inference]
         self.nodes = self.nodes._replace(
             model=np.where(really >= 0, really, self.model),
-            inference_cost=self._reported(),
+            inference_cost=self._reported(inference),
             evaluator_cost=self.true_cost[first:].copy(),
         )
 
-    def _reported(self) -> Array:
-        """Return the costs that inference nodes report, shape (F,).
+    def _reported(self, behaviour: Index) -> Array:
+        """Return the costs that inference nodes report for what each does, both of shape (F,).
 
         Where reports are not sealed, who misreports sees the honest ones and goes just below the
         cheapest, if that is lower than its own factor would have it.
         """
         first = self.inference
         costs = self.true_cost[:first]
-        reported: Array = costs * self._cost_factor[self.behaviour[:first]]
-        honest = self.active[:first] & ~self.misreports
+        factors = self._cost_factor[behaviour]
+        reported: Array = costs * factors
+        misreports = factors != 1.0
+        honest = self.active[:first] & ~misreports
         if self._sealed or not honest.any():
             return reported
         below = max(0.0, float(costs[honest].min()) - _UNDERCUT)
-        return np.where(self.misreports, np.minimum(reported, below), reported)
+        return np.where(misreports, np.minimum(reported, below), reported)
+
+    def _save_time(self, behaviours: Index) -> None:
+        """Let nodes take the time of what they really run; rewards charge for what they name."""
+        first, really = self.inference, self._really_run[behaviours]
+        run = self._latency_ms["inference"][really, self.machine[:first]] / 1000.0
+        runs_other = (really >= 0) & np.isfinite(run)
+        seconds = np.where(runs_other, run, self.service_s[:first])
+        answers = np.isnan(self._inference_rows[behaviours, Ploy.FIXED])
+        self.service_s[:first] = np.where(answers, seconds, 0.0)  # a constant takes no time
 
     def _normalise(self) -> None:
         """Normalise costs inside each node class, over all rows, whether there or not."""
@@ -206,10 +237,12 @@ class Roster:
         group = conduct.inference[node, Ploy.GROUP]
         conduct.inference[node] = self._inference_rows[behaviour]
         conduct.inference[node, Ploy.GROUP] = group
-        model, cost = self.nodes.model.copy(), self.nodes.inference_cost.copy()
+        model, behaviours = self.nodes.model.copy(), self.behaviour[: self.inference].copy()
         really = self._really_run[behaviour]
         model[node] = really if really >= 0 else self.model[node]
-        cost[node] = self.true_cost[node] * self._cost_factor[behaviour]
+        behaviours[node] = behaviour
+        cost = self.nodes.inference_cost.copy()
+        cost[node] = self._reported(behaviours)[node]  # others know nothing of what it would do
         return self.nodes._replace(model=model, inference_cost=cost), conduct
 
     def costs_on(
@@ -270,10 +303,16 @@ class Roster:
         return float(self._latency_ms["inference"][model, machine]) / 1000.0
 
 
-def _latencies(profile: Profile, models: tuple[str, ...], machines: list[str]) -> Array:
+def _latencies(
+    profile: Profile, models: tuple[str, ...], machines: list[str]
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Return mean latencies in ms, NaN where a model cannot run, and which are estimates."""
     table = np.full((len(models), len(machines)), np.nan)
+    estimated = np.zeros(table.shape, dtype=np.bool_)
     for row, model in enumerate(models):
         for column, machine in enumerate(machines):
             if profile.hardware_fault(model, machine) is None:
-                table[row, column] = latency_of(profile, model, machine).ms
-    return table
+                latency = latency_of(profile, model, machine)
+                table[row, column] = latency.ms
+                estimated[row, column] = latency.source == "estimated"
+    return table, estimated

@@ -33,6 +33,7 @@ __all__ = [
     "play_economy",
 ]
 
+_SOURCE = "measured, or estimated from other hardware; of groups, where they began"
 NETWORK = "network"  #: the group that stands for all nodes together
 
 #: one row per treatment x replication x epoch x group, and one for the network
@@ -42,6 +43,7 @@ EPOCHS = pa.schema(
         column("epoch", pa.int32(), "", "number of the epoch, from 0"),
         column("role", WORD, "", "inference or evaluator; `network` for all nodes together"),
         column("group", WORD, "", "label of the population group; `network` for all"),
+        column("latency_source", WORD, "", _SOURCE),
         *(column(name, pa.float64(), unit, meaning) for name, unit, meaning in GROUP_COLUMNS),
         *(
             column(name, pa.float64(), unit, f"{meaning}; network rows only")
@@ -61,6 +63,7 @@ ACCOUNTS = pa.schema(
         column("behaviour", WORD, "", "what it does at the end"),
         column("model", WORD, "", "model it runs at the end"),
         column("hardware", WORD, "", "hardware it runs on at the end"),
+        column("latency_source", WORD, "", _SOURCE),
         *(column(name, pa.float64(), unit, meaning) for name, unit, meaning in NODE_COLUMNS),
     ]
 )
@@ -112,7 +115,9 @@ def kept_of(economy: Economy) -> dict[str, Any]:
         "epoch_groups": economy.record.groups,
         "epoch_network": economy.record.network,
         "accounts": economy.record.nodes(),
-        "final": np.array([roster.operator, roster.behaviour, model, roster.machine]),
+        "final": np.array(
+            [roster.operator, roster.behaviour, model, roster.machine, roster.estimated]
+        ),
     }
 
 
@@ -163,6 +168,8 @@ def epoch_table(
     known = [*(group.label for group in game.population.groups), NETWORK]
     roles = [*(group.role for group in game.population.groups), NETWORK]
     place = np.tile(np.arange(rows), times * epochs)
+    sources = [group.latency_source for group in game.population.groups]
+    sources.append("estimated" if "estimated" in sources else "measured")
     wide = np.full((times, epochs, rows, network.shape[-1]), np.nan)
     wide[:, :, -1] = network
     columns = {
@@ -170,6 +177,7 @@ def epoch_table(
         "epoch": np.tile(np.repeat(np.arange(epochs, dtype=np.int32), rows), times),
         "role": words(roles, place),
         "group": words(known, place),
+        "latency_source": words(sources, place),
         **{name: groups[..., number] for name, number in _GROUP.items()},
         **{name: wide[..., number] for name, number in _NETWORK.items()},
     }
@@ -186,13 +194,14 @@ def account_table(
 ) -> Any:
     """Return the rows of :data:`ACCOUNTS` for replications of one treatment.
 
-    ``accounts`` has the shape (replications, nodes, columns), ``final`` (replications, 4, nodes):
-    operator, behaviour, model and machine, the last three as indices into ``names``.
+    ``accounts`` has the shape (replications, nodes, columns), ``final`` (replications, 5, nodes):
+    operator, behaviour, model and machine, the last three as indices into ``names``, and whether
+    the latency is estimated.
     """
     times, nodes, _ = accounts.shape
     population = game.population
     group = np.tile(population.group, times)
-    operator, behaviour, model, machine = (final[:, row].reshape(-1) for row in range(4))
+    operator, behaviour, model, machine, estimated = (final[:, row].reshape(-1) for row in range(5))
     evaluators = np.tile(population.group, times)[model < 0]
     model = model.copy()
     model[model < 0] = len(names["model"]) + evaluators
@@ -206,6 +215,7 @@ def account_table(
         "behaviour": words(names["behaviour"], behaviour),
         "model": words(models, model),
         "hardware": words(names["hardware"], machine),
+        "latency_source": words(["measured", "estimated"], estimated),
         **{name: accounts[..., number] for number, (name, _, _) in enumerate(NODE_COLUMNS)},
     }
     return table(ACCOUNTS, columns)

@@ -16,6 +16,7 @@ from poq_abm.experiment.harvest import play_chunk
 from poq_abm.experiment.plan import MOST_ROWS, Plan
 from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.spans import Chunk, Span
+from poq_abm.scenario import Scenario
 
 __all__ = ["Estimate", "estimate"]
 
@@ -65,7 +66,7 @@ def estimate(plan: Plan, *, engine: Engine = "compiled", workers: int = 1) -> Es
 def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
     treatment = plan.treatments[number]
     asked = treatment.scenario.rounds
-    scenario = treatment.scenario.model_copy(update={"rounds": min(asked, _MOST_ROUNDS)})
+    scenario = treatment.scenario.model_copy(update={"rounds": _fewer(treatment.scenario)})
     scale = asked / scenario.rounds
     small = Plan(
         scenario, (type(treatment)(treatment.id, treatment.settings, scenario),), plan.profiles,
@@ -83,6 +84,15 @@ def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
         disk += _bytes_per_row(pa.concat_tables(rounds)) * asked
     rows = sum(table.num_rows for table in tables.values())
     return _Probe(seconds, disk, sum(table.nbytes for table in tables.values()) / rows)
+
+
+def _fewer(scenario: Scenario) -> int:
+    """Return how many rounds to try; those of an economy are shared equally by its epochs."""
+    rounds = min(scenario.rounds, _MOST_ROUNDS)
+    if scenario.economy is None:
+        return rounds
+    epochs = scenario.economy.epochs
+    return max(1, rounds // epochs) * epochs
 
 
 def _bytes_per_row(table: Any) -> float:

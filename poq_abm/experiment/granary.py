@@ -39,8 +39,8 @@ class Gather:
         harvest = play_chunk(plan, chunk, self.engine, sink, progress)
         if plan.trace:
             whole = [] if harvest.failures else rounds
-            table = pa.concat_tables([SCHEMAS["rounds"].empty_table(), *whole])
-            harvest = harvest._replace(tables={**harvest.tables, "rounds": table})
+            table = pa.concat_tables([SCHEMAS[plan.traced].empty_table(), *whole])
+            harvest = harvest._replace(tables={**harvest.tables, plan.traced: table})
         return chunk, harvest
 
 
@@ -66,13 +66,13 @@ class Granary:
         return list((self._played if retry else self._tried).lacking(wanted))
 
     def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
-        """Return a column of ``replications`` by treatment; NaN where a replication raised."""
+        """Return a column of the plan's main table by treatment; NaN where a replication raised."""
         failed = [failure.span for _, harvest in self._held for failure in harvest.failures]
         return columns_by_treatment(
             [
                 (failed, np.full(len(failed), np.nan)),
                 *(
-                    (spans, harvest.tables["replications"].column(metric).to_numpy())
+                    (spans, harvest.tables[self.plan.main].column(metric).to_numpy())
                     for spans, harvest in self._held
                 ),
             ]

@@ -39,8 +39,9 @@ from poq_abm.experiment.playing import (
     play_replication,
 )
 from poq_abm.experiment.spans import Chunk, Coverage, Span
-from poq_abm.experiment.tables import SCHEMAS, node_table, replication_table, trust_table
+from poq_abm.experiment.tables import SCHEMAS, TRACES, node_table, replication_table, trust_table
 from poq_abm.experiment.twins import Outcome, is_honest
+from poq_abm.experiment.verifications import QueryPlayer
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import Column
 from poq_abm.network.memory import open_memory
@@ -92,17 +93,15 @@ def play_chunk(
     progress: Progress | None = None,
 ) -> Harvest:
     """Play the replications of a chunk and return their rows, table by table."""
-    parts: dict[str, list[Any]] = {name: [] for name in plan.tables if name != "rounds"}
+    parts: dict[str, list[Any]] = {name: [] for name in plan.tables if name not in TRACES}
     failures: list[Failure] = []
     seconds: list[float] = []
     for span in chunk.spans:
         begun = time.perf_counter()
-        game = plan.game(span.treatment)
-        kept, failed = _play_span(plan, span, game, engine, sink, progress)
+        rows, failed = _play_span(plan, span, engine, sink, progress)
         failures += failed
-        if kept.count:
-            for name, table in _rows(plan, span.treatment, game, kept).items():
-                parts[name].append(table)
+        for name, table in rows.items():
+            parts[name].append(table)
         seconds.append(round(time.perf_counter() - begun, 6))
     tables = {
         name: pa.concat_tables(tables) if tables else SCHEMAS[name].empty_table()
@@ -112,6 +111,37 @@ def play_chunk(
 
 
 def _play_span(
+    plan: Plan, span: Span, engine: Engine, sink: TraceSink | None, progress: Progress | None
+) -> tuple[dict[str, Any], list[Failure]]:
+    """Play a span and return its rows, table by table, and the replications that raised."""
+    scenario = plan.treatments[span.treatment].scenario
+    if scenario.verification is not None:
+        return _play_queries(plan, span, sink, progress)
+    game = plan.game(span.treatment)
+    if scenario.economy is not None:
+        kept, failures = _play_economies(plan, span, game, progress)
+    else:
+        kept, failures = _play_rounds(plan, span, game, engine, sink, progress)
+    return _rows(plan, span.treatment, game, kept) if kept.count else {}, failures
+
+
+def _play_queries(
+    plan: Plan, span: Span, sink: TraceSink | None, progress: Progress | None
+) -> tuple[dict[str, Any], list[Failure]]:
+    treatment = plan.treatments[span.treatment]
+    player = QueryPlayer(treatment, plan.profile(span.treatment))
+    failures = []
+    for replication in range(span.first, span.last):
+        try:
+            player.play(replication, sink, progress)
+        except InputError:
+            raise
+        except Exception as error:
+            failures.append(_failure(span, replication, treatment.scenario, error))
+    return {"queries": player.table()}, failures
+
+
+def _play_rounds(
     plan: Plan,
     span: Span,
     game: Game,
@@ -122,8 +152,6 @@ def _play_span(
     treatment = plan.treatments[span.treatment]
     scenario = treatment.scenario
     profile = plan.profile(span.treatment)
-    if scenario.economy is not None:
-        return _play_economies(plan, span, game, progress)
     twin = None if is_honest(game.conduct) else plan.twins.of(scenario, profile)
     if twin is None and many_at_once(scenario, game, engine, sink):
         return _play_plain(scenario, game, span, progress), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
 from poq_abm.scenario.sweep import is_drawn
+from poq_abm.verification.market import open_market
+from poq_abm.verification.tables import QUERIES
 
 if TYPE_CHECKING:
     from typing import Self
@@ -66,7 +68,8 @@ class Plan:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         _check_metric(scenario)
-        _check_economies(treatments, trace=trace)
+        _check_economies(treatments, profiles, trace=trace)
+        _check_verifications(treatments, profiles)
         return cls(scenario, treatments, profiles, trace)
 
     @classmethod
@@ -125,11 +128,31 @@ class Plan:
         return self.profiles[_source(self.treatments[treatment].scenario)]
 
     @property
+    def verifies(self) -> bool:
+        """Whether queries of verification protocols are played instead of rounds."""
+        return self.treatments[0].scenario.verification is not None
+
+    @property
+    def main(self) -> str:
+        """Name of the table of one row per treatment x replication."""
+        return "queries" if self.verifies else "replications"
+
+    @property
+    def traced(self) -> str:
+        """Name of the table that a trace goes to."""
+        return "query_trace" if self.verifies else "rounds"
+
+    @property
     def tables(self) -> list[str]:
         """Names of the tables this run leaves."""
+        verifies = self.verifies
         kept = {
-            "rounds": self.trace,
-            "trust": self.logs_trust,
+            "nodes": not verifies,
+            "replications": not verifies,
+            "queries": verifies,
+            "rounds": self.trace and not verifies,
+            "query_trace": self.trace and verifies,
+            "trust": self.logs_trust and not verifies,
             "epochs": self.has_economies,
             "accounts": self.has_economies,
         }
@@ -148,7 +171,9 @@ class Plan:
             "epochs": economy.epochs * (people.group_count + 1) if economy else 0,
             "accounts": people.inference_nodes + people.evaluator_nodes if economy else 0,
             "trust": entries * people.evaluator_nodes * columns,
+            "queries": 1,
             "rounds": scenario.rounds,
+            "query_trace": scenario.rounds,
         }
         return {name: rows[name] for name in self.tables}
 
@@ -165,7 +190,7 @@ class Plan:
 
     def _weight(self, treatment: int) -> Weight:
         rows = self.rows(treatment)
-        stored = sum(rows.values()) - rows.get("rounds", 0)
+        stored = sum(rows.values()) - rows.get(self.traced, 0)
         return Weight(self.treatments[treatment].scenario.rounds, stored)
 
     def configuration(self) -> dict[str, Any]:
@@ -213,14 +238,17 @@ def _check_metric(scenario: Scenario) -> None:
     if scenario.precision is None:
         return
     metric = scenario.precision.until.metric
-    metrics = [field.name for field in REPLICATIONS if str(field.type) == "double"]
+    table = REPLICATIONS if scenario.verification is None else QUERIES
+    metrics = [field.name for field in table if str(field.type) == "double"]
     if metric not in metrics:
         path = ("replications", "until", "metric")
         said = f"no measure {metric!r}; {nearest(metric, metrics)}"
         raise ScenarioError([scenario.origins.problem((path, said))])
 
 
-def _check_economies(treatments: Sequence[Treatment], *, trace: bool) -> None:
+def _check_economies(
+    treatments: Sequence[Treatment], profiles: dict[str, Profile], *, trace: bool
+) -> None:
     """Refuse what economies cannot play."""
     problems: dict[Problem, None] = {}
     for treatment in treatments:
@@ -228,10 +256,22 @@ def _check_economies(treatments: Sequence[Treatment], *, trace: bool) -> None:
             continue
         if trace:
             raise InputError("a trace of an economy is not kept; epochs.parquet has its epochs")
-        found = adaptation_findings(treatment.scenario)
+        profile = profiles[_source(treatment.scenario)]
+        found = adaptation_findings(treatment.scenario, profile)
         problems.update(dict.fromkeys(map(treatment.scenario.origins.problem, found)))
     if problems:
         raise ScenarioError(problems)
+
+
+def _check_verifications(treatments: Sequence[Treatment], profiles: Mapping[str, Profile]) -> None:
+    """Refuse what verification protocols cannot play: rounds besides queries, or no market."""
+    verifying = [treatment.scenario.verification is not None for treatment in treatments]
+    if any(verifying) and not all(verifying):
+        raise InputError("verification: some treatments have the section and some have not")
+    for treatment in treatments if any(verifying) else ():
+        if treatment.scenario.economy is not None:
+            raise InputError("a scenario has an economy or a verification, not both")
+        open_market(treatment.scenario, profiles[_source(treatment.scenario)])
 
 
 def _source(scenario: Scenario) -> str:

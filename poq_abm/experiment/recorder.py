@@ -12,7 +12,7 @@ from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.receipts import Receipt, describe
 from poq_abm.experiment.spans import Chunk
 from poq_abm.experiment.streaming import BackgroundWriter
-from poq_abm.experiment.tables import ROUNDS
+from poq_abm.experiment.tables import SCHEMAS
 
 __all__ = ["SHARDS", "Recorder"]
 
@@ -47,11 +47,12 @@ class Recorder:
     ) -> Harvest:
         if not plan.trace:
             return play_chunk(plan, chunk, self.engine, None, progress)
+        path = paths[plan.traced]
         with (
-            TableWriter(paths["rounds"], ROUNDS, self.metadata, flush=False) as writer,
+            TableWriter(path, SCHEMAS[plan.traced], self.metadata, flush=False) as writer,
             BackgroundWriter(writer) as sink,
         ):
             harvest = play_chunk(plan, chunk, self.engine, sink.write, progress)
         if harvest.failures:  # it was one replication, and its rounds are not whole
-            write_table(paths["rounds"], ROUNDS.empty_table(), self.metadata, flush=False)
+            write_table(path, SCHEMAS[plan.traced].empty_table(), self.metadata, flush=False)
         return harvest

@@ -17,6 +17,7 @@ from poq_abm.experiment.files import recoded
 from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.store import COMPLETE, FAILED, Store
+from poq_abm.experiment.tables import TRACES
 
 if TYPE_CHECKING:
     import xarray
@@ -52,11 +53,13 @@ class Results:
     @property
     def nodes(self) -> pd.DataFrame:
         """One row per treatment x replication x node."""
+        self._needs_rounds()
         return self._frame("nodes")
 
     @property
     def replications(self) -> pd.DataFrame:
         """One row per treatment x replication."""
+        self._needs_rounds()
         return self._frame("replications")
 
     @property
@@ -72,6 +75,22 @@ class Results:
         if "trust" not in self.tables:
             raise InputError("these results have no trust log; set mechanism.trust.interval")
         return self._frame("trust")
+
+    def _needs_rounds(self) -> None:
+        if "queries" in self.tables:
+            raise InputError("these results are of verification protocols; they have queries")
+
+    @property
+    def queries(self) -> pd.DataFrame:
+        """One row per treatment x replication of verification protocols."""
+        if "queries" not in self.tables:
+            raise InputError("these results are of rounds; give the scenario a verification")
+        return self._frame("queries")
+
+    @property
+    def main(self) -> pd.DataFrame:
+        """The table of one row per treatment x replication: replications, or queries."""
+        return self._frame("queries" if "queries" in self.tables else "replications")
 
     @property
     def epochs(self) -> pd.DataFrame:
@@ -92,13 +111,23 @@ class Results:
         table = self.tables[name]
         table = table(columns) if callable(table) else table
         table = table.select(columns) if columns else table
-        table = table.unify_dictionaries() if name == "rounds" else recoded(table)
+        table = table.unify_dictionaries() if name in TRACES else recoded(table)
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return mean reward per job, s.d. and interval, per treatment and population group."""
+        self._needs_rounds()
         return summarise(self._frame("nodes", list(SUMMARISED)), confidence)
+
+    def query_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
+        """Return what verification protocols let through, take and cost, per treatment.
+
+        :func:`poq_abm.experiment.verifications.summarise_queries` describes the columns.
+        """
+        from poq_abm.experiment.verifications import summarise_queries  # noqa: PLC0415
+
+        return summarise_queries(self.queries, confidence)
 
     def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.
@@ -138,14 +167,17 @@ class Results:
             if treatment not in set(self.treatments["treatment"]):
                 known = nearest(treatment, list(self.treatments["treatment"]))
                 raise InputError(f"no treatment {treatment!r}; {known}")
-        replications, nodes = self.replications, self.nodes
-        return compare(
-            replications[replications["treatment"] == a],
-            replications[replications["treatment"] == b],
-            on=on,
-            nodes_a=nodes[nodes["treatment"] == a],
-            nodes_b=nodes[nodes["treatment"] == b],
-        )
+        (left, nodes_a), (right, nodes_b) = self.side(a), self.side(b)
+        return compare(left, right, on=on, nodes_a=nodes_a, nodes_b=nodes_b)
+
+    def side(self, treatment: str) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the rows of one treatment: of the main table, and of its nodes if it has any."""
+        main = self.main
+        rows = main[main["treatment"] == treatment]
+        if "nodes" not in self.tables:
+            return rows, None
+        nodes = self.nodes
+        return rows, nodes[nodes["treatment"] == treatment]
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Store the results in ``folder``, as ``poq run`` does; return the folder.

@@ -4,7 +4,7 @@ A folder belongs to one configuration, whose hash stands in ``manifest.json``; a
 configuration is refused, and so is one that another run is working on. Every chunk leaves its rows
 as a shard in ``shards/``, with a receipt that holds their checksums; a shard counts only if its
 receipt agrees with it. At the end the shards are joined into ``nodes.parquet``,
-``replications.parquet`` and, where asked for, ``trust.parquet`` and ``rounds.parquet``, whose
+``replications.parquet`` (and others, by what is played and asked for), whose
 checksums go into the manifest. The shards stay (but for a trace's), so that a table or a shard that
 is damaged later costs only its own replications; ``shards/`` may be deleted as a whole.
 """
@@ -33,7 +33,7 @@ from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.receipts import Entry, Receipt, describe, fault_of, read_receipts
 from poq_abm.experiment.recorder import SHARDS, Recorder
 from poq_abm.experiment.spans import Coverage, Span
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.tables import SCHEMAS, TRACES
 
 __all__ = ["COMPLETE", "FAILED", "LOCK", "Store", "table_faults"]
 
@@ -99,7 +99,7 @@ class Store:
                 write_json(self.folder / MANIFEST, manifest_of(self.plan, RUNNING, self.engine))
             self._intact = self._intact_tables()
             # The rounds of a finished trace are in its table alone.
-            spared = self._intact & {"rounds"}
+            spared = self._intact & set(TRACES)
             receipts, broken = read_receipts(self._shards)
             for path in broken:
                 path.unlink()
@@ -167,7 +167,7 @@ class Store:
         )
 
     def _read(self, receipt: Receipt, metric: str) -> NDArray[np.float64]:
-        file = self._shards / receipt.files["replications"].file
+        file = self._shards / receipt.files[self.plan.main].file
         values: NDArray[np.float64] = pq.read_table(file, columns=[metric]).column(0).to_numpy()
         return values
 
@@ -190,11 +190,11 @@ class Store:
         pieces = in_order([r.played for r in receipts], lambda t: self.plan.rows(t)[name])
         files = [self._shards / receipt.files[name].file for receipt in receipts]
         target = self.folder / f"{name}.parquet"
-        if name == "rounds" and len(files) == 1 and not self.failures:
+        if name in TRACES and len(files) == 1 and not self.failures:
             files[0].replace(target)
             return
         with TableWriter(target, SCHEMAS[name], self._metadata) as writer:
-            for table in _slices(pieces, files, whole=name != "rounds"):
+            for table in _slices(pieces, files, whole=name not in TRACES):
                 writer.write(table)
 
     def write(self, tables: dict[str, Any]) -> None:
@@ -202,7 +202,7 @@ class Store:
         with naming_the_folder(self.folder):
             for name in self.plan.tables:
                 write_table(self.folder / f"{name}.parquet", tables[name], self._metadata)
-            ids = tables["replications"].column("treatment").cast("string")
+            ids = tables[self.plan.main].column("treatment").cast("string")
             counts = Counter(ids.to_pylist())
             self._seal([counts[treatment.id] for treatment in self.plan.treatments])
 
@@ -224,7 +224,7 @@ class Store:
         manifest["files"] = {name: self._counted(name, counts) for name in self.plan.tables}
         write_json(self.folder / MANIFEST, manifest)
         if not failures:  # a retry joins the rounds anew
-            for path in self._shards.glob("*.rounds.parquet"):
+            for path in self._shards.glob(f"*.{self.plan.traced}.parquet"):
                 path.unlink()
 
     def _counted(self, name: str, counts: list[int]) -> dict[str, Any]:
@@ -281,7 +281,7 @@ def shard_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
         if name not in there:
             yield f"{SHARDS}/{name}.json is missing"
     for receipt in receipts:
-        for said in receipt.faults(folder / SHARDS, without=frozenset({"rounds"})):
+        for said in receipt.faults(folder / SHARDS, without=frozenset(TRACES)):
             yield f"{SHARDS}/{said}"
 
 

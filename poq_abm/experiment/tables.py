@@ -16,12 +16,14 @@ from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
 from poq_abm.network.population import Population
 from poq_abm.network.tally import Kind
+from poq_abm.verification.tables import QUERIES, QUERY_TRACE
 
 __all__ = [
     "NODES",
     "REPLICATIONS",
     "ROUNDS",
     "SCHEMAS",
+    "TRACES",
     "TRUST",
     "node_table",
     "replication_table",
@@ -129,11 +131,14 @@ ROUNDS = pa.schema(
 SCHEMAS = {
     "nodes": NODES,
     "replications": REPLICATIONS,
+    "queries": QUERIES,
     "epochs": EPOCHS,
     "accounts": ACCOUNTS,
     "trust": TRUST,
     "rounds": ROUNDS,
+    "query_trace": QUERY_TRACE,
 }
+TRACES = ("rounds", "query_trace")  #: tables that are written as they come
 
 
 def node_table(

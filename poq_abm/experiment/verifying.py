@@ -20,6 +20,7 @@ from poq_abm.experiment.receipts import read_receipts
 from poq_abm.experiment.recorder import SHARDS
 from poq_abm.experiment.spans import Chunk, Coverage, Span
 from poq_abm.experiment.store import COMPLETE, FAILED, shard_faults, table_faults
+from poq_abm.experiment.tables import TRACES
 from poq_abm.scenario import Scenario
 
 __all__ = ["Standing", "plan_of", "standing_of", "verify"]
@@ -120,7 +121,7 @@ def _replayed(
     folder: Path, plan: Plan, replays: int, progress: Callable[[int], None] | None
 ) -> Iterator[str]:
     """Yield the replications, of a random sample, that come out otherwise than they are stored."""
-    keys = pq.read_table(folder / "replications.parquet", columns=["treatment", "replication"])
+    keys = pq.read_table(folder / f"{plan.main}.parquet", columns=["treatment", "replication"])
     numbers = {treatment.id: number for number, treatment in enumerate(plan.treatments)}
     # Not keyed: another verification shall look at other replications.
     chosen = np.random.default_rng().permutation(keys.num_rows)[:replays]
@@ -128,7 +129,7 @@ def _replayed(
         id_, replication = (keys.column(column)[row].as_py() for column in range(2))
         span = Span(numbers[id_], replication, replication + 1)
         harvest = play_chunk(plan, Chunk((span,)), progress=progress)
-        for name in ("nodes", "replications"):
+        for name in [name for name in plan.tables if name not in (*TRACES, "trust")]:
             stored = _stored(folder, name, id_, replication)
             if not harvest.tables or not _same(stored, harvest.tables[name]):
                 yield f"replication {replication} of {id_} is not what a replay gives ({name})"

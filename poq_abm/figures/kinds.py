@@ -92,6 +92,22 @@ def _nodes(request: Request, opened: Opened) -> pd.DataFrame:
     return select(opened.results.nodes, treatment=chosen, role=request.role)
 
 
+def _trilemma(request: Request) -> Figure:
+    from poq_abm.analysis.trilemma import trilemma_of_run  # noqa: PLC0415
+    from poq_abm.figures.verification import trilemma  # noqa: PLC0415
+
+    opened = request.run()
+    return trilemma(trilemma_of_run(opened.results, opened.name, request.where))
+
+
+def _economy(request: Request) -> Figure:
+    from poq_abm.figures.economy import epoch_bands, over_epochs  # noqa: PLC0415
+
+    opened = request.run()
+    table = over_epochs(opened.results.epochs, request.metric or "profit", request.treatment)
+    return epoch_bands(_told(table, opened))
+
+
 def _figure4(request: Request) -> Figure:
     from poq_abm.analysis.correlation import evaluator_correlations  # noqa: PLC0415
     from poq_abm.figures.profiles import evaluator_correlation_bars  # noqa: PLC0415
@@ -306,5 +322,7 @@ KINDS: dict[str, Kind] = {
     "trust": Kind("trust over time, with bands", _trust),
     "forest": Kind("paired differences of two treatments (--treatment, --against)", _forest),
     "frontier": Kind("quality against latency of inference groups", _quality),
+    "trilemma": Kind("verification protocols: integrity, delay, cost, throughput", _trilemma),
+    "economy": Kind("an economy epoch by epoch (--metric, a column of epochs)", _economy),
     "phases": Kind("where an attack pays, by malicious share and another axis (--y)", _phases),
 }

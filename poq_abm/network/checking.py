@@ -18,7 +18,7 @@ from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, 
 from poq_abm.scenario.problems import Finding, KeyPath
 from poq_abm.scenario.schema import MAX_ROBUST_COMMITTEE
 
-__all__ = ["SYNTHETIC", "check_playable", "profile_of"]
+__all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
 
 SYNTHETIC = "synthetic"
 
@@ -92,10 +92,10 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     for role, groups in classes:
         for index, group in enumerate(groups):
             path: KeyPath = ("population", role, index, "behaviour")
-            yield from _behaviour_findings(path, group.behaviour, scenario, profile)
+            yield from behaviour_findings(path, group.behaviour, scenario, profile)
     if scenario.malicious is not None:
         path = ("malicious", "behaviour")
-        yield from _behaviour_findings(path, scenario.malicious.behaviour, scenario, profile)
+        yield from behaviour_findings(path, scenario.malicious.behaviour, scenario, profile)
     yield from _ring_findings(scenario)
     if scenario.synthetic is not None and scenario.profile != SYNTHETIC:
         yield ("synthetic",), f"is not used: the profile is {scenario.profile!r}, not 'synthetic'"
@@ -128,9 +128,10 @@ def _colludes(spec: Spec | str) -> bool:
     return spec.get("name") == "collude" or (isinstance(inner, Mapping | str) and _colludes(inner))
 
 
-def _behaviour_findings(
+def behaviour_findings(
     path: KeyPath, spec: Spec, scenario: Scenario, profile: Profile
 ) -> Iterator[Finding]:
+    """Yield what is wrong with a behaviour that stands at ``path``, whose keys name its role."""
     role: Role = "inference" if "inference" in path else "evaluator"
     try:
         columns = resolve(role, spec)

@@ -21,6 +21,9 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
     if scenario.rounds % economy.epochs:
         said = f"{scenario.rounds} rounds cannot be shared equally by {economy.epochs} epochs"
         yield ("economy", "epochs"), said
+    moves_fee = any(controller.move == "fee" for controller in economy.controllers)
+    if economy.payment.fee == 0.0 and (moves_fee or economy.demand.elasticity > 0.0):
+        yield ("economy", "payment", "fee"), "must be above 0 to be moved, or to move demand"
     played = tuple(scenario.tasks or tasks)
     for task in economy.demand.tasks_end or ():
         if task not in played:

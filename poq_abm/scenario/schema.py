@@ -20,6 +20,7 @@ from poq_abm.scenario.mechanism import (
 from poq_abm.scenario.population import MAX_COUNT, EvaluatorGroup, InferenceGroup, Population
 from poq_abm.scenario.precision import Precision
 from poq_abm.scenario.strict import Strict
+from poq_abm.scenario.verification import Verification
 
 __all__ = [
     "AGGREGATIONS",
@@ -116,6 +117,9 @@ class Settings(Strict):
     )
     economy: Economy | None = Field(
         default=None, description="epochs, money, demand, stake and nodes that adapt"
+    )
+    verification: Verification | None = Field(
+        default=None, description="how answers are verified; queries are played, not rounds"
     )
     sweep: dict[str, Any] = Field(
         default_factory=dict, description="axes: dotted path to the values to try"

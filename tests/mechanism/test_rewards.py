@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from poq_abm.mechanism.rewards import (
+    RewardFamily,
     closeness,
     evaluator_reward,
+    family_reward,
     inference_reward,
     min_max_cost,
     quality,
@@ -117,3 +120,71 @@ def test_equal_latencies_have_equal_costs_and_nobody_is_changed(latency: np.ndar
     twice = min_max_cost(np.concatenate([latency, latency]))
     assert np.array_equal(twice[: latency.size], twice[latency.size :])
     assert np.array_equal(latency, before)
+
+
+# ------------------------------------------------------------------------------------ the families
+
+LINEAR, CONVEX, RATIO = RewardFamily.LINEAR, RewardFamily.CONVEX_COST, RewardFamily.RATIO
+THRESHOLD, WEIGHTED = RewardFamily.THRESHOLD, RewardFamily.TASK_WEIGHTED
+
+
+@pytest.mark.parametrize(
+    ("family", "parameter", "weight", "paid"),
+    [
+        (LINEAR, 9.0, 9.0, 2.0 * 0.6 - 0.5 * 0.5),
+        (CONVEX, 2.0, 9.0, 2.0 * 0.6 - 0.5 * 0.25),
+        (RATIO, 9.0, 9.0, 2.0 * 0.6 / 1.25),
+        (THRESHOLD, 0.6, 9.0, 2.0 - 0.25),
+        (THRESHOLD, 0.61, 9.0, -0.25),
+        (WEIGHTED, 9.0, 1.5, 3.0 * 0.6 - 0.25),
+    ],
+)
+def test_families_by_hand(
+    family: RewardFamily, parameter: float, weight: float, paid: float
+) -> None:
+    """alpha = 2, beta = 1/2, Q = 0.6, C = 1/2; 9 stands for what a family ignores."""
+    reward = family_reward(family, parameter, weight, 2.0, 0.5, 6.0, 0.5)
+    assert reward == pytest.approx(paid, rel=1e-15)
+
+
+@property_test
+@given(coefficients, coefficients, scores, shares)
+def test_linear_is_published_to_the_last_bit_and_others_meet_it_at_their_neutral_value(
+    alpha: float, beta: float, consensus: float, cost: float
+) -> None:
+    published = inference_reward(alpha, beta, consensus, cost)
+    values = (alpha, beta, consensus, cost)
+    assert family_reward(LINEAR, 0.0, 1.0, *values) == published
+    assert family_reward(CONVEX, 1.0, 1.0, *values) == published
+    assert family_reward(WEIGHTED, 0.0, 1.0, *values) == published
+    assert family_reward(RATIO, 0.0, 1.0, alpha, 0.0, consensus, cost) == alpha * quality(consensus)
+
+
+@property_test
+@given(
+    st.sampled_from([LINEAR, CONVEX, RATIO, THRESHOLD, WEIGHTED]),
+    shares,
+    coefficients,
+    coefficients,
+    scores,
+    scores,
+    shares,
+    shares,
+)
+def test_no_family_pays_less_for_quality_or_more_for_cost(
+    family: RewardFamily,
+    parameter: float,
+    alpha: float,
+    beta: float,
+    one: float,
+    other: float,
+    cheap: float,
+    dear: float,
+) -> None:
+    (low, high), (cheap, dear) = sorted((one, other)), sorted((cheap, dear))
+    parameter = 1.0 + 9.0 * parameter if family == CONVEX else parameter
+    worse = family_reward(family, parameter, 1.0, alpha, beta, low, dear)
+    better = family_reward(family, parameter, 1.0, alpha, beta, high, cheap)
+    assert worse <= better
+    assert -beta <= worse
+    assert better <= alpha

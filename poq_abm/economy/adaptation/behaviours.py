@@ -103,6 +103,7 @@ class EpsilonGreedy(Adaptation):
         nodes, options = end.staying(role), end.roster.options(role)
         if self._remembered is None:
             self._remembered = np.full((end.roster.size, options.size), np.nan)
+        self._remembered[~end.active] = np.nan  # who takes up a free row has no memory
         place = np.searchsorted(options, end.was[nodes])
         known = self._remembered[nodes, place]
         paid = end.profit[nodes]

@@ -82,8 +82,14 @@ class ModelSwitch(Adaptation):
     name = "model_switch"
     formula = "copies the model with chance 1 / (1 + exp(-(profit' - profit) / temperature))"
     source = "Fermi rule (Traulsen, Nowak and Pacheco, 2006), applied to models"
-    parameters = {"rate": RATE, "temperature": TEMPERATURE}
-    draws = 3
+    parameters = {
+        "rate": RATE,
+        "temperature": TEMPERATURE,
+        "mutation": Parameter(
+            "chance of any model of economy.options.models instead", 0.0, low=0.0, high=1.0
+        ),
+    }
+    draws = 5
 
     def revise(self, end: EpochEnd, draws: Array) -> None:
         """Let each node copy the model of another one, if its own machine holds it."""
@@ -92,6 +98,10 @@ class ModelSwitch(Adaptation):
         rate, temperature = float(self.values["rate"]), float(self.values["temperature"])
         imitate(end.profit, nodes, rate, temperature, draws, copied)
         models = roster.model[copied]
+        if roster.model_options.size:
+            options = roster.model_options
+            place = np.minimum((draws[4, nodes] * options.size).astype(np.int64), options.size - 1)
+            models = np.where(draws[3, nodes] < self.values["mutation"], options[place], models)
         for node, model in zip(nodes, models, strict=True):
             if model != roster.model[node] and roster.fits(int(model), int(roster.machine[node])):
                 end.change_model(int(node), int(model))

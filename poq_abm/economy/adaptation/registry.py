@@ -12,9 +12,9 @@ from poq_abm.economy.adaptation.equipment import ModelSwitch, Upgrade
 from poq_abm.economy.adaptation.presence import EntryExit, Sybil
 from poq_abm.errors import InputError, nearest
 
-__all__ = ["adaptations", "own_adaptations", "register_adaptation", "resolve_adaptation"]
+__all__ = ["SHIPPED", "adaptations", "own_adaptations", "register_adaptation", "resolve_adaptation"]
 
-_SHIPPED: tuple[type[Adaptation], ...] = (
+SHIPPED: tuple[type[Adaptation], ...] = (
     EntryExit,
     Imitation,
     BestResponse,
@@ -23,7 +23,7 @@ _SHIPPED: tuple[type[Adaptation], ...] = (
     ModelSwitch,
     Sybil,
 )
-_REGISTRY: dict[str, type[Adaptation]] = {kind.name: kind for kind in _SHIPPED}
+_REGISTRY: dict[str, type[Adaptation]] = {kind.name: kind for kind in SHIPPED}
 
 
 def adaptations() -> dict[str, type[Adaptation]]:
@@ -37,7 +37,7 @@ def adaptations() -> dict[str, type[Adaptation]]:
 
 def own_adaptations() -> list[type[Adaptation]]:
     """Return the rules that users registered."""
-    return [kind for kind in _REGISTRY.values() if kind not in _SHIPPED]
+    return [kind for kind in _REGISTRY.values() if kind not in SHIPPED]
 
 
 def register_adaptation(kind: type[Adaptation]) -> type[Adaptation]:

@@ -1,0 +1,187 @@
+"""What every rule of adaptation owes an economy, as a test class to inherit from.
+
+A rule that passes is what it declares to be, refuses parameters that make no sense, decides by its
+draws alone, keeps books in balance, and lets nobody play on who is not there or cannot.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import poq_abm
+from poq_abm.behaviour.base import Parameter
+from poq_abm.behaviour.resolving import BehaviourError
+from poq_abm.economy.adaptation.base import Adaptation
+from poq_abm.economy.adaptation.registry import adaptations, resolve_adaptation
+from poq_abm.economy.books import Holding
+from poq_abm.economy.economy import Economy
+from poq_abm.economy.record import GROUP_COLUMNS
+from poq_abm.network.game import build_game
+
+__all__ = ["AdaptationContract"]
+
+Spec = dict[str, Any]
+
+EPOCHS, ROUNDS = 6, 240
+
+#: a scenario in which all there is to decide can be decided
+_NETWORK: Spec = {
+    "rounds": ROUNDS,
+    "population": {
+        "inference": [
+            {"model": "llama_3_2_3b", "count": 5, "active": 3},
+            {"model": "qwen2_1_5b", "count": 5, "active": 4},
+        ],
+        "evaluators": [
+            {"model": "ce_minilm", "count": 5, "active": 4},
+            {"model": "sts_stsb", "count": 4, "active": 3},
+        ],
+    },
+    "mechanism.committee_size": 2,
+    "mechanism.trust": {"update": "relative", "rate": 0.5},
+}
+_ECONOMY: Spec = {
+    "epochs": EPOCHS,
+    "cost": {"basis": "money", "usd_per_token": 0.1},
+    "latency": {"distribution": "lognormal", "outage_probability": 0.1},
+    "payment": {"scheme": "pool", "pool": 40.0, "fee": 0.01},
+    "stake": {"bond": 10.0, "capital_rate": 0.01, "unbonding_epochs": 2, "slashing": {
+        "deviation": 0.2, "goes_to": "redistributed"}},
+    "audits": {"rate": 0.2, "slash": 1.0},
+    "options": {
+        "inference": ["freeload", "misreport_cost"],
+        "evaluator": ["noise"],
+        "hardware": ["rtx_3090", "h100_sxm"],
+    },
+}  # fmt: skip
+
+
+class AdaptationContract:
+    """Tests that a rule of adaptation passes; inherit, set :attr:`rule` and what it needs.
+
+    The network has two groups of each role, with free rows, bonds, audits, behaviours and hardware
+    to choose from, on the profile ``published``.
+
+    Attributes
+    ----------
+    rule
+        The rule, which must have been registered.
+    needed
+        Values of the parameters that have no default.
+
+    Examples
+    --------
+    >>> from poq_abm.economy.adaptation.registry import adaptations
+    >>> class TestImitation(AdaptationContract):
+    ...     rule = adaptations()["imitation"]
+    ...     needed = {"role": "evaluator"}
+    >>> TestImitation().spec()
+    {'name': 'imitation', 'role': 'evaluator'}
+    """
+
+    rule: ClassVar[type[Adaptation]]
+    needed: ClassVar[Mapping[str, Any]] = {}
+
+    def spec(self) -> Spec:
+        """Return the rule as a scenario names it, with what it needs."""
+        return {"name": self.rule.name, **self.needed}
+
+    # ------------------------------------------------------------------------------- declarations
+
+    def test_it_says_what_it_is(self) -> None:
+        """Name, formula, source and parameters are declared, and it is registered."""
+        kind = self.rule
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", kind.name)
+        assert kind.formula.strip()
+        assert kind.source.strip()
+        assert (kind.__doc__ or "").strip()
+        assert kind.draws >= 0
+        assert all(isinstance(value, Parameter) for value in kind.parameters.values())
+        assert all(parameter.meaning.strip() for parameter in kind.parameters.values())
+        assert "name" not in kind.parameters
+        assert adaptations()[kind.name] is kind
+
+    def test_its_defaults_lie_in_their_own_ranges(self) -> None:
+        """What may be left out has a default that could have been written."""
+        for key, parameter in self.rule.parameters.items():
+            if parameter.required:
+                assert key in self.needed, key
+            elif parameter.default is not None:
+                assert parameter.fault(parameter.default) is None, key
+        assert set(resolve_adaptation(self.spec()).values) == set(self.rule.parameters)
+
+    def test_it_refuses_what_it_does_not_know(self) -> None:
+        """An unknown parameter, or a number out of range, is an error at its key."""
+        for key, parameter in self.rule.parameters.items():
+            error = self._refusal({**self.spec(), key + key[-1]: 1.0})
+            assert error.path == (key + key[-1],)
+            wrong: list[Any] = [3.5, True]
+            if parameter.kind == "number":
+                wrong = [math.nan, "3", True]
+                wrong += [parameter.low - 1.0] if math.isfinite(parameter.low) else []
+                wrong += [parameter.high * 2.0 + 1.0] if math.isfinite(parameter.high) else []
+            for value in wrong:
+                assert self._refusal({**self.spec(), key: value}).path == (key,), (key, value)
+
+    # ---------------------------------------------------------------------------------------- play
+
+    def test_its_luck_is_what_it_is_given(self) -> None:
+        """The same replication twice is the same to the last bit."""
+        one, other = self._played(1), self._played(1)
+        assert one.record.groups.tobytes() == other.record.groups.tobytes()
+        assert one.record.nodes().tobytes() == other.record.nodes().tobytes()
+
+    def test_it_plays_and_books_balance(self) -> None:
+        """Every epoch's accounts were checked; bonds belong to those who are there or leaving."""
+        economy = self._played(2)
+        assert economy.finished
+        bonds, locked = economy.books.nodes[[Holding.BOND, Holding.UNBONDING]]
+        assert (bonds >= 0.0).all()
+        assert (locked >= 0.0).all()
+        assert (bonds[~economy.roster.active] == 0.0).all()
+
+    def test_it_looks_at_nothing_but_its_role(self) -> None:
+        """Behaviours stay those of the role; models run on the machines that nodes have."""
+        economy = self._played(3)
+        roster = economy.roster
+        for role in ("inference", "evaluator"):
+            nodes = roster.role_is(role)
+            assert set(roster.behaviour[nodes]) <= set(roster.options(role))
+        assert np.isfinite(roster.service_s).all()
+        assert set(roster.operator) <= set(range(roster.size))
+
+    def test_it_decides_only_between_epochs(self) -> None:
+        """The first epoch is that of the same network without it."""
+        with_, without = self._opened(4), self._opened(4, adapts=False)
+        with_.step()
+        without.step()
+        for name in ("jobs", "reward", "nodes"):
+            place = [row[0] for row in GROUP_COLUMNS].index(name)
+            mine, other = (e.record.groups[0, :, place] for e in (with_, without))
+            assert mine.tobytes() == other.tobytes(), name
+
+    # ------------------------------------------------------------------------------------- helpers
+
+    def _opened(self, seed: int, *, adapts: bool = True) -> Economy:
+        section = {**_ECONOMY, "adaptation": [self.spec()] if adapts else []}
+        scenario = poq_abm.load("cost_aware_poq").replace(
+            {**_NETWORK, "seed": seed, "economy": section}
+        )
+        profile = poq_abm.load_profile("published")
+        return Economy(scenario, build_game(scenario, profile), profile)
+
+    def _played(self, seed: int) -> Economy:
+        economy = self._opened(seed)
+        economy.run()
+        return economy
+
+    def _refusal(self, spec: Spec) -> BehaviourError:
+        with pytest.raises(BehaviourError) as caught:
+            resolve_adaptation(spec)
+        return caught.value

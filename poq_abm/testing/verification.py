@@ -1,0 +1,188 @@
+"""What every verification protocol owes whoever compares it, as a test class to inherit from.
+
+A query is settled once: time runs forward, money adds up, and what stands was not found.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from poq_abm.scenario.verification import Verification
+from poq_abm.verification.protocol import VerificationProtocol
+from poq_abm.verification.terms import Found, Query, Settlement
+
+__all__ = ["VerificationContract", "queries"]
+
+_examples = settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.differing_executors],  # one test, many subclasses
+)
+_draw = st.floats(1e-9, 1.0 - 1e-9)
+_seconds = st.floats(1e-3, 1e4)
+_score = st.floats(0.0, 10.0)
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    """Draw a query: honest or not, enclave intact or broken, with any luck of the checks."""
+    service, waiting = draw(_seconds), draw(_seconds)
+    dishonest = draw(st.booleans())
+    return Query(
+        dishonest=dishonest,
+        broken=draw(st.booleans()),
+        diverges=False,
+        service_s=service,
+        plain_s=service,
+        answered_s=waiting + service,
+        validated_s=draw(_seconds),
+        scored_s=0.01,
+        scoring_s=0.03,
+        consensus=draw(_score),
+        honest_consensus=draw(_score),
+        cost=draw(st.floats(0.0, 1.0)),
+        gain=draw(st.floats(0.0, 1.0)) if dishonest else 0.0,
+        proof_draw=draw(_draw),
+        sample_draw=draw(_draw),
+        confirm_draw=draw(_draw),
+        watch_draw=draw(_draw),
+    )
+
+
+class VerificationContract:
+    """Tests that a protocol passes; inherit and set :attr:`kind`.
+
+    Attributes
+    ----------
+    kind
+        The class of the protocol.
+    verification
+        The figures under which it is held to them; by default those of the schema.
+
+    Examples
+    --------
+    >>> from poq_abm.verification.tee import Tee
+    >>> class TestTee(VerificationContract):
+    ...     kind = Tee
+    >>> TestTee().protocol().name
+    'tee'
+    """
+
+    kind: ClassVar[type[VerificationProtocol]]
+    verification: ClassVar[Verification] = Verification()
+
+    def protocol(self) -> VerificationProtocol:
+        """Return the protocol with its terms."""
+        return self.kind(self.verification)
+
+    def settled(self, query: Query) -> Settlement:
+        """Return what comes of a query."""
+        return self.protocol().settle(query)
+
+    def test_it_says_what_it_is(self) -> None:
+        """A page can be written: summary, formula, source and limits are there."""
+        for said in ("name", "summary", "formula", "source", "limits"):
+            assert getattr(self.kind, said), said
+
+    @_examples
+    @given(queries())
+    def test_time_runs_forward(self, query: Query) -> None:
+        """Arrival < answer <= provisional <= economic finality."""
+        outcome = self.settled(query)
+        assert 0.0 < query.answered_s <= outcome.provisional_s
+        assert outcome.provisional_s <= outcome.economic_s + 1e-9
+        assert outcome.machine_s >= query.service_s
+
+    @_examples
+    @given(queries())
+    def test_no_component_of_the_cost_is_negative(self, query: Query) -> None:
+        """Costs are resources used."""
+        outcome = self.settled(query)
+        costs = {name: getattr(outcome, name) for name in outcome._fields if name.endswith("_usd")}
+        assert min(costs.values()) >= 0.0, costs
+        assert all(math.isfinite(cost) for cost in costs.values())
+
+    @_examples
+    @given(queries())
+    def test_what_stands_was_dishonest_and_not_found(self, query: Query) -> None:
+        """A dishonest answer is found, or stands: never both, never neither."""
+        outcome = self.settled(query)
+        found = outcome.found != Found.NOTHING
+        assert outcome.stands == (query.dishonest and not found)
+
+    @_examples
+    @given(queries())
+    def test_who_is_found_out_is_not_paid(self, query: Query) -> None:
+        """No fee for an answer that does not stand, and never more than the fee."""
+        outcome = self.settled(query)
+        fee = self.verification.economics.fee_usd
+        assert 0.0 <= outcome.paid <= fee
+        if outcome.found != Found.NOTHING:
+            assert outcome.paid == 0.0
+
+    @_examples
+    @given(queries())
+    def test_no_honest_node_is_punished(self, query: Query) -> None:
+        """An honest answer may be refused by a committee; nothing is taken from its node."""
+        outcome = self.settled(query._replace(dishonest=False, gain=0.0))
+        assert outcome.penalty == 0.0
+        assert outcome.advantage == 0.0
+        assert outcome.found in (Found.NOTHING, Found.COMMITTEE)
+
+    @_examples
+    @given(queries())
+    def test_a_penalty_is_never_more_than_the_bond(self, query: Query) -> None:
+        """Slashed is at most slash_share x stake, and nothing where there is no bond."""
+        economics = self.verification.economics
+        bond = economics.stake_usd * economics.slash_share if self.kind.bonded else 0.0
+        assert 0.0 <= self.settled(query).penalty <= bond
+
+    @pytest.mark.parametrize("broken", [False, True])
+    def test_detection_is_a_chance_that_the_rule_keeps(self, broken: bool) -> None:
+        """Over a grid of draws the rule finds as many cheats as the formula says, within 0.1%."""
+        protocol = self.protocol()
+        terms, points = protocol.terms, 1000
+        expected = protocol.detection(broken=broken)
+        assert 0.0 <= expected <= 1.0
+        grid = [(i + 0.5) / points for i in range(points)]
+        passes = 1.0
+        for place in map(Query._fields.index, ("proof_draw", "sample_draw", "watch_draw")):
+            cheat, found = list(_cheat(broken)), 0
+            for cheat[place] in grid:
+                found += protocol.settle(Query._make(cheat)).found != Found.NOTHING
+            passes *= 1.0 - found / points
+        if terms.providers > 1:
+            passes *= self.verification.adversaries.byzantine_share ** (terms.providers - 1)
+        if not terms.trusted:
+            assert 1.0 - passes == pytest.approx(expected, abs=1.5e-3)
+
+
+def _cheat(broken: bool) -> Query:
+    """Return a dishonest query that no random check hits, by a validator who does not collude."""
+    never = 1.0 - 1e-12
+    return Query(
+        dishonest=True,
+        broken=broken,
+        diverges=False,
+        service_s=1.0,
+        plain_s=1.0,
+        answered_s=1.0,
+        validated_s=1.0,
+        scored_s=0.0,
+        scoring_s=0.0,
+        consensus=5.0,
+        honest_consensus=5.0,
+        cost=0.0,
+        gain=0.05,
+        proof_draw=never,
+        sample_draw=never,
+        confirm_draw=never,
+        watch_draw=never,
+    )

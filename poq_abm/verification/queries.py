@@ -1,0 +1,277 @@
+"""The compiled loop of the queries: arrivals, queues, cheats, checks and settlements."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from poq_abm.jit import compiled, compiled_loop
+from poq_abm.mechanism.aggregation import Aggregation, aggregate
+from poq_abm.mechanism.committee import seat_committee
+from poq_abm.mechanism.schedule import Slot
+from poq_abm.network.columns import Nodes, Rules, Tables
+from poq_abm.network.desk import BATCH_ROUNDS, Desk, draw_ahead
+from poq_abm.streams import Purpose, below, fill_uniforms, fill_words, uniform
+from poq_abm.verification.beliefs import Conduct
+from poq_abm.verification.market import People, Ways
+from poq_abm.verification.queueing import draw_others, interval, serve, spread_of
+from poq_abm.verification.settling import settle
+from poq_abm.verification.standing import Standing
+from poq_abm.verification.state import Draw, QueryTrace, Setting, State, add, note
+from poq_abm.verification.terms import Query
+from poq_abm.verification.vulnerability import Vendors, advance
+
+__all__ = ["play"]
+
+_HONEST: Final = int(Conduct.HONEST)
+
+
+@compiled
+def _consensus(
+    conduct: int,
+    record: int,
+    model: int,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    ways: Ways,
+    desk: Desk,
+) -> float:
+    """Return what the seated committee agrees on for an answer; everybody weighs alike."""
+    count = rules.committee_size
+    for k in range(count):
+        member = desk.committee[k]
+        score = tables.scores[record, model, nodes.evaluator[member]] + ways.lift[conduct]
+        fixed = ways.fixed[conduct]
+        desk.scores[k] = min(score, 10.0) if math.isnan(fixed) else fixed
+        stakes = rules.aggregation == Aggregation.STAKE_MEDIAN
+        desk.weights[k] = nodes.stake[member] if stakes else 1.0
+    return aggregate(
+        rules.aggregation,
+        rules.aggregation_parameter,
+        desk.scores,
+        desk.weights,
+        count,
+        desk.ordered,
+        desk.carried,
+    )
+
+
+@compiled
+def _choose(standing: Standing, node: int, broken: bool, draw: float) -> int:
+    """Return what a node does with a query, as Conduct."""
+    state = int(broken)
+    cheats = draw < standing.chance[node, state]
+    return int(standing.conduct[node, state]) if cheats else _HONEST
+
+
+@compiled
+def _serve_partners(
+    q: int,
+    conduct: int,
+    factor: float,
+    setting: Setting,
+    people: People,
+    standing: Standing,
+    vendors: Vendors,
+    state: State,
+) -> tuple[float, float, bool]:
+    """Let the other providers answer; return when they have, for how long, and if one differs."""
+    arrival, done, service, diverges = state.clock[0], 0.0, 0.0, False
+    seed, replication = setting.seed, setting.replication
+    for j in range(setting.terms.providers - 1):
+        other = state.others[j]
+        broken = advance(vendors, int(standing.vendor[other]), arrival, seed, replication)
+        draw = uniform(seed, replication, Purpose.PARTNER_CHANCE, q, j)
+        theirs = _choose(standing, other, broken, draw)
+        diverges = diverges or theirs != conduct
+        work = people.service_s[other, theirs] * factor
+        done = max(done, serve(state.free, state.busy, other, arrival, work))
+        service += work
+    return done, service, diverges
+
+
+@compiled
+def _draw_partners(q: int, node: int, count: int, setting: Setting, state: State) -> None:
+    """Put ``count`` nodes other than ``node`` on the state."""
+    nodes = state.free.size
+    for j in range(count):
+        key = (setting.seed, setting.replication, Purpose.PARTNER, q, j)
+        state.steps[j] = below(*key, nodes - 1 - j)
+    draw_others(state.others, state.steps, node, count)
+
+
+@compiled
+def _serve(
+    q: int,
+    t: int,
+    node: int,
+    conduct: int,
+    setting: Setting,
+    people: People,
+    standing: Standing,
+    vendors: Vendors,
+    state: State,
+) -> tuple[float, float, float, float, float, bool]:
+    """Let the node answer, with other providers or a validator beside it, each in its queue.
+
+    Return when all have answered, their time, that of one honest answer, the time from arrival
+    until a validator is done, how long the node's queue was, and whether an answer differs.
+    """
+    terms, draws, arrival = setting.terms, state.draws[:, t], state.clock[0]
+    factor = spread_of(draws[Draw.SERVICE], setting.sigma) * (1.0 + terms.overhead)
+    plain = people.service_s[node, _HONEST] * factor
+    service = people.service_s[node, conduct] * factor
+    if terms.proof_on_node and draws[Draw.PROOF] < terms.proof_rate:
+        service += terms.proof_s
+    done, diverges, validated = serve(state.free, state.busy, node, arrival, service), False, 0.0
+    wait = done - service - arrival
+    if terms.providers > 1:
+        _draw_partners(q, node, terms.providers - 1, setting, state)
+        crowd = (setting, people, standing, vendors, state)
+        last, more, diverges = _serve_partners(q, conduct, factor, *crowd)
+        done, service = max(done, last), service + more
+    elif draws[Draw.SAMPLE] < terms.sample_rate:
+        _draw_partners(q, node, 1, setting, state)
+        plain = people.service_s[state.others[0], _HONEST] * factor
+        validated = serve(state.free, state.busy, state.others[0], arrival, plain) - arrival
+    return done, service, plain, validated, wait, diverges
+
+
+@compiled
+def _score(
+    t: int,
+    record: int,
+    node: int,
+    conduct: int,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    people: People,
+    ways: Ways,
+    desk: Desk,
+) -> tuple[float, float, float, float]:
+    """Seat the committee; return its slowest and its total time, and both consensus.
+
+    The second consensus is that of the honest answer to the same record.
+    """
+    seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
+    slowest = total = 0.0
+    for k in range(rules.committee_size):
+        seconds = people.scoring_s[desk.committee[k]]
+        slowest, total = max(slowest, seconds), total + seconds
+    common = (rules, tables, nodes, ways, desk)
+    consensus = _consensus(conduct, record, people.model[node, conduct], *common)
+    honest = consensus
+    if conduct != _HONEST:
+        honest = _consensus(_HONEST, record, people.model[node, _HONEST], *common)
+    return slowest, total, consensus, honest
+
+
+@compiled_loop
+def _play_query(
+    q: int,
+    t: int,
+    row: int,
+    setting: Setting,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    people: People,
+    ways: Ways,
+    standing: Standing,
+    vendors: Vendors,
+    desk: Desk,
+    state: State,
+    trace: QueryTrace | None,
+) -> None:
+    """Play the query whose draws stand in column ``t``, into ``row`` of the trace."""
+    terms, draws = setting.terms, state.draws[:, t]
+    record, node = int(desk.draws[Slot.RECORD, t]), int(desk.draws[Slot.NODE, t])
+    arrival = state.clock[0] + interval(draws[Draw.ARRIVAL], setting.rate)
+    state.clock[0] = arrival
+    vendor = int(standing.vendor[node])
+    broken = advance(vendors, vendor, arrival, setting.seed, setting.replication)
+    conduct = _choose(standing, node, broken, draws[Draw.CHEAT])
+    crowd = (setting, people, standing, vendors, state)
+    done, service, plain, validated, wait, diverges = _serve(q, t, node, conduct, *crowd)
+    scored = scoring = 0.0
+    consensus = honest_consensus = math.nan
+    if terms.committee:
+        tools = (rules, tables, nodes, people, ways, desk)
+        scored, scoring, consensus, honest_consensus = _score(t, record, node, conduct, *tools)
+    query = Query(
+        conduct != _HONEST,
+        broken,
+        diverges,
+        service,
+        plain,
+        done - arrival,
+        validated,
+        scored,
+        scoring,
+        consensus,
+        honest_consensus,
+        people.cost[node],
+        ways.gain[conduct],
+        draws[Draw.PROOF],
+        draws[Draw.SAMPLE],
+        draws[Draw.CONFIRM],
+        draws[Draw.WATCH],
+    )
+    outcome = settle(terms, rules.alpha_inference, rules.beta_inference, query)
+    model = people.model[node, conduct]
+    truth = tables.truth[record, model] if math.isnan(ways.fixed[conduct]) else 0.0
+    state.clock[1] = max(state.clock[1], done)
+    add(state, query, outcome, bool(standing.rational[node]), truth, wait)
+    if trace is not None:
+        note(trace, row, arrival, node, record, conduct, query, outcome)
+
+
+@compiled_loop
+def play(
+    first: int,
+    last: int,
+    setting: Setting,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    people: People,
+    ways: Ways,
+    standing: Standing,
+    vendors: Vendors,
+    desk: Desk,
+    state: State,
+    trace: QueryTrace | None,
+) -> None:
+    """Play queries ``first`` to ``last - 1``, in the order of their arrival, into the state.
+
+    Record, node and committee of query q are those of round q of the mechanism. ``first`` is 0 or
+    where the last call ended.
+    """
+    start = first
+    while start < last:
+        stop = min(last, (start // BATCH_ROUNDS + 1) * BATCH_ROUNDS)
+        seed, replication = setting.seed, setting.replication
+        draw_ahead(start, seed, replication, rules, tables, nodes, desk)
+        fill_words(state.words, seed, replication, Purpose.QUERY, start)
+        fill_uniforms(state.draws, state.words)
+        for q in range(start, stop):
+            t, row = q - start, q - first
+            _play_query(
+                q,
+                t,
+                row,
+                setting,
+                rules,
+                tables,
+                nodes,
+                people,
+                ways,
+                standing,
+                vendors,
+                desk,
+                state,
+                trace,
+            )
+        start = stop

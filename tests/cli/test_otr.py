@@ -1,0 +1,32 @@
+"""``poq reproduce otr``."""
+
+from __future__ import annotations
+
+import pytest
+
+from poq_abm.analysis import otr
+
+
+def test_reproduce_otr_agrees_and_keeps_sources_apart(poq) -> None:
+    done = poq("reproduce", "otr")
+    assert done.code == 0
+    assert "MISSES" not in done.out
+    said = " ".join(done.out.split())
+    assert "34 of 34 figures agree" in said
+    assert "the abstract is known to us" in said
+    assert "inferred" in said
+    assert "assumed" in said
+    assert all(kind in done.out for kind in ("claim", "consequence", "not confirmed"))
+
+
+def test_an_altered_claim_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otr, "COST_USD", 0.09)
+    done = poq("reproduce", "otr")
+    assert done.code == 1
+    assert "MISSES" in done.out
+
+
+def test_an_unknown_study_is_refused_with_the_nearest(poq) -> None:
+    done = poq("reproduce", "otrr")
+    assert done.code == 2
+    assert "did you mean 'otr'?" in done.err
