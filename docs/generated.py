@@ -36,7 +36,6 @@ MODULES = (
     "poq_abm.analysis.paired",
     "poq_abm.analysis.telling",
     "poq_abm.analysis.sweeps",
-    "poq_abm.analysis.epochs",
     "poq_abm.analysis.audit.auditing",
     "poq_abm.analysis.audit.bench",
     "poq_abm.analysis.audit.frontier",

@@ -231,21 +231,6 @@ def _lines(request: Request) -> Figure:
     return sweep_lines(frame, x, y, label=f"{metric} ({units[metric]})")
 
 
-def _epochs(request: Request) -> Figure:
-    from poq_abm.analysis.epochs import epoch_bands, unit_of  # noqa: PLC0415
-    from poq_abm.figures.lines import epoch_lines  # noqa: PLC0415
-
-    opened = request.run()
-    epochs = select(opened.results.epochs, treatment=request.treatment)
-    metric = request.metric or "nodes"
-    bands = epoch_bands(epochs, metric, role=request.role or "network")
-    return epoch_lines(_told(bands, opened), label=_measure(metric, unit_of(metric)))
-
-
-def _measure(name: str, unit: str) -> str:
-    return f"{name} ({unit})" if unit != name else name
-
-
 def _two_axes(request: Request, treatments: pd.DataFrame) -> tuple[str, str]:
     axes = [str(column) for column in treatments.columns if column != "treatment"]
     free = [axis for axis in axes if axis not in (request.x, request.y)]
@@ -318,7 +303,6 @@ KINDS: dict[str, Kind] = {
     "lorenz": Kind("Lorenz curves of rewards", _lorenz),
     "heatmap": Kind("a measure over two axes of a sweep (--x, --y, --metric)", _heat),
     "lines": Kind("a measure along an axis of a sweep (--x, --y, --metric)", _lines),
-    "epochs": Kind("an economy over its epochs (--metric, --role, --treatment)", _epochs),
     "trust": Kind("trust over time, with bands", _trust),
     "forest": Kind("paired differences of two treatments (--treatment, --against)", _forest),
     "frontier": Kind("quality against latency of inference groups", _quality),

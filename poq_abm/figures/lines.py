@@ -1,4 +1,4 @@
-"""Lines with bands: a measure along an axis of a sweep, or along the epochs of an economy."""
+"""A measure along an axis of a sweep, as lines with bars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["epoch_lines", "sweep_lines"]
+__all__ = ["sweep_lines"]
 
 _MOST_LINES = 8
 _MOST_TICKS = 12  # values of an axis that are written out
@@ -54,34 +54,7 @@ def sweep_lines(frame: pd.DataFrame, x: str, y: str | None = None, *, label: str
     return figure
 
 
-def epoch_lines(frame: pd.DataFrame, *, label: str = "") -> Figure:
-    """Return a measure over the epochs of an economy, a line and a 95% band per treatment or group.
-
-    ``frame`` is :func:`poq_abm.analysis.epochs.epoch_bands`.
-    """
-    need(frame, ["treatment", "group", "epoch", "mean", "low", "high"])
-    cells = [c for c in ("group", "treatment") if len(frame[c].astype(str).unique()) > 1]
-    parts = list(frame.groupby(cells or ["treatment"], sort=False, observed=True))
-    figure, (axes,) = canvas(7.6, 4.0)
-    paint = colours(range(min(len(parts), _MOST_LINES)))
-    for number, (name, part) in enumerate(parts[:_MOST_LINES]):
-        line = part.sort_values("epoch")
-        axes.plot(line["epoch"], line["mean"], color=paint[number], linewidth=1.6,
-                  linestyle=DASHES[number % len(DASHES)],
-                  label=", ".join(map(str, name)))  # fmt: skip
-        axes.fill_between(line["epoch"], line["low"], line["high"], color=paint[number], alpha=0.25,
-                          linewidth=0)  # fmt: skip
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(label or "mean")
-    if len(parts) > 1:
-        _legend(axes, len(parts), None)
-    left_out = len(parts) - _MOST_LINES
-    caption(figure, f"{label or 'mean'} over the epochs", frame, count_of(frame), "bands 95%",
-            f"{left_out} more lines left out" if left_out > 0 else "")  # fmt: skip
-    return figure
-
-
-def _legend(axes: Axes, lines: int, title: str | None) -> None:
+def _legend(axes: Axes, lines: int, title: str) -> None:
     if lines > _MOST_INSIDE:
         axes.legend(frameon=False, fontsize=7.5, title=title, title_fontsize=7.5,
                     loc="upper left", bbox_to_anchor=(1.01, 1.0))  # fmt: skip

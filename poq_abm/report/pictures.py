@@ -70,7 +70,7 @@ def _fitting(subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
     if subject.has_economy:
         for metric in ("nodes", "profit"):
             if subject.results.epochs.groupby("group", observed=True)[metric].nunique().max() > 1:
-                yield "epochs", {"metric": metric}
+                yield "economy", {"metric": metric}
     if "trust" in subject.results.tables:
         yield "trust", {} if len(subject.treatments) <= MOST_CURVES else {"treatment": first}
     if subject.values("profile") != [SYNTHETIC] and not subject.profiles[1]:

@@ -42,7 +42,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     scenarios = {
         "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),
         "swept": load("adversary_sweep").replace(SWEEP),
-        "economy": load("entry_exit", ["rounds=2400", "replications=2"]),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
     }
     return {
@@ -59,7 +58,6 @@ REQUESTS = {
     "lorenz": ("base", {}),
     "heatmap": ("swept", {"metric": "bias", "x": "share", "y": "aggregation"}),
     "lines": ("swept", {"metric": "bias", "x": "share", "y": "aggregation"}),
-    "epochs": ("economy", {"metric": "profit", "role": "inference"}),
     "trust": ("trust", {"treatment": "b=3,update=relative"}),
     "forest": ("swept", {}),
     "frontier": ("base", {}),
