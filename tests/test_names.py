@@ -7,16 +7,31 @@ from typing import get_args
 import pytest
 
 import poq_abm
+from poq_abm.economy.playing import ROUTINGS, WEIGHTED
 from poq_abm.mechanism.aggregation import Aggregation
 from poq_abm.mechanism.reference import Reference
+from poq_abm.mechanism.rewards import RewardFamily
 from poq_abm.mechanism.schedule import Schedule
 from poq_abm.mechanism.trust import TrustReference, TrustUpdate
-from poq_abm.scenario.schema import AGGREGATIONS, Mechanism, Settings, Trust
+from poq_abm.scenario.schema import (
+    AGGREGATIONS,
+    PLAIN_SCHEDULES,
+    Mechanism,
+    Reward,
+    Settings,
+    Trust,
+)
 
 
 def test_every_schedule_has_a_rule() -> None:
     named = get_args(Settings.model_fields["schedule"].annotation)
-    assert {schedule.name.lower() for schedule in Schedule} == set(named)
+    assert {schedule.name.lower() for schedule in Schedule} == set(PLAIN_SCHEDULES)
+    assert {*ROUTINGS, *WEIGHTED} == set(named) - set(PLAIN_SCHEDULES)
+
+
+def test_every_reward_family_has_a_rule() -> None:
+    named = get_args(Reward.model_fields["family"].annotation)
+    assert {family.name.lower() for family in RewardFamily} == set(named)
 
 
 def test_every_reference_has_a_rule() -> None:

@@ -45,6 +45,7 @@ def _register() -> None:
     from poq_abm.cli.audit import audit
     from poq_abm.cli.calibrate import calibrate
     from poq_abm.cli.compare import compare
+    from poq_abm.cli.explore import explore
     from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
     from poq_abm.cli.plan import plan
@@ -62,7 +63,7 @@ def _register() -> None:
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, adaptations, reproduce)
-    analysis = (analyse, audit, sensitivity, plot, report)
+    analysis = (analyse, audit, sensitivity, plot, report, explore)
     for group in (calibrate, profile):
         app.add_typer(group)
     for verb in (*experiments, *analysis, *files, *reference):

@@ -37,7 +37,7 @@ from poq_abm.streams import Purpose
 if TYPE_CHECKING:
     from poq_abm.economy.economy import Economy
 
-__all__ = ["STRIDE", "Play", "Played", "open_play", "play_epoch", "replay"]
+__all__ = ["ROUTINGS", "STRIDE", "WEIGHTED", "Play", "Played", "open_play", "play_epoch", "replay"]
 
 Array = NDArray[np.float64]
 
@@ -45,7 +45,9 @@ Columns = TypeVar("Columns", Ledger, Memory)
 
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
 _DISTRIBUTIONS = {"fixed": 0, "lognormal": 1, "exponential": 2}
-_ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
+WEIGHTED = ("trust_softmax", "stake_weighted")  #: drawn by weights that change by epoch
+#: schedules that look at more than the node drawn
+ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
 
 
 @dataclass
@@ -88,7 +90,7 @@ def open_play(economy: Economy) -> Play:
             latency_mean(latency.sigma, latency.tail_share, latency.tail_index),
             latency.charged == "realised",
         ),
-        routing=_ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN),
+        routing=ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN),
         orders=open_orders(0, size),
         queries=open_queries(0),
         trace=open_trace(0, size),
@@ -229,7 +231,7 @@ def _tables_now(economy: Economy) -> Tables:
 
 def _schedule(economy: Economy) -> Schedule:
     name = economy.scenario.schedule
-    if name in ("trust_softmax", "stake_weighted"):
+    if name in WEIGHTED:
         return Schedule.WEIGHTED
     return Schedule.__members__.get(name.upper(), Schedule.UNIFORM)
 

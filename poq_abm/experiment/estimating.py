@@ -66,7 +66,7 @@ def estimate(plan: Plan, *, engine: Engine = "compiled", workers: int = 1) -> Es
 def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
     treatment = plan.treatments[number]
     asked = treatment.scenario.rounds
-    scenario = treatment.scenario.model_copy(update={"rounds": _fewer(treatment.scenario)})
+    scenario = _shortened(treatment.scenario)
     scale = asked / scenario.rounds
     small = Plan(
         scenario, (type(treatment)(treatment.id, treatment.settings, scenario),), plan.profiles,
@@ -86,13 +86,14 @@ def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
     return _Probe(seconds, disk, sum(table.nbytes for table in tables.values()) / rows)
 
 
-def _fewer(scenario: Scenario) -> int:
-    """Return how many rounds to try; those of an economy are shared equally by its epochs."""
-    rounds = min(scenario.rounds, _MOST_ROUNDS)
+def _shortened(scenario: Scenario) -> Scenario:
+    """Return the scenario with fewer rounds to try; of an economy, with fewer epochs."""
     if scenario.economy is None:
-        return rounds
-    epochs = scenario.economy.epochs
-    return max(1, rounds // epochs) * epochs
+        return scenario.model_copy(update={"rounds": min(scenario.rounds, _MOST_ROUNDS)})
+    per_epoch = scenario.rounds // scenario.economy.epochs
+    epochs = min(scenario.economy.epochs, max(1, _MOST_ROUNDS // per_epoch))
+    economy = scenario.economy.model_copy(update={"epochs": epochs})
+    return scenario.model_copy(update={"rounds": per_epoch * epochs, "economy": economy})
 
 
 def _bytes_per_row(table: Any) -> float:

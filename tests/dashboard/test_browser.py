@@ -1,0 +1,263 @@
+"""The page in a real browser: Debian's chromium through playwright."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poq_abm.scenario import load
+
+pytest.importorskip("solara", reason='the page needs the extra: pip install "poq-abm[explore]"')
+pytest.importorskip("solara_assets", reason='the page needs pip install "poq-abm[explore]"')
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason='a browser is driven by pip install "poq-abm[browser]"'
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
+]
+#: `poq`, in a process that notes whom it would call
+PROGRAM = """
+import socket, sys
+real = socket.getaddrinfo
+def noted(host, *rest, **more):
+    if host not in ("127.0.0.1", "localhost", None):
+        print("CALLED", host, file=sys.stderr, flush=True)
+    return real(host, *rest, **more)
+socket.getaddrinfo = noted
+sys.argv[0] = "poq"
+from poq_abm.cli import main
+main()
+"""
+SETTINGS = ("rounds=400", "replications=5")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("explored")
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    """Serve a scenario in a process of its own; where it serves, it says itself."""
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    command = [
+        sys.executable,
+        "-u",
+        "-c",
+        PROGRAM,
+        "explore",
+        "cost_aware_poq",
+        "--port",
+        "0",
+        *sets,
+    ]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with (
+        (folder / "said").open("w") as said,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=folder,
+            env={**os.environ, **environment},
+        ) as server,
+    ):  # fmt: skip
+        try:
+            assert server.stdout is not None
+            found = re.search(r"http://\S+", server.stdout.readline())
+            assert found, (folder / "said").read_text()
+            yield found.group().rstrip("/")
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A page that fails the test if it asked anybody else for anything, or complained."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    asked: list[str] = []
+    complaints: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("websocket", lambda socket: asked.append(socket.url.replace("ws://", "http://")))
+    opened.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    outside = [url for url in asked if not url.startswith((f"{address}/", "data:", "blob:"))]
+    opened.close()
+    assert len(asked) > 5
+    assert outside == []
+    assert complaints == []
+
+
+def visit(page: Any, url: str) -> Any:
+    page.goto(url)
+    page.wait_for_selector("[data-chart=consensus]")
+    return page
+
+
+def curves(page: Any, chart: str = "inference") -> list[str]:
+    found = page.locator(f"[data-chart={chart}] path.curve")
+    return [path.get_attribute("d") for path in found.all()]
+
+
+def changed(page: Any, before: list[str], chart: str = "inference") -> list[str]:
+    """Return the curves once they are others than before."""
+    page.wait_for_function(
+        "([chart, old]) => { const now = [...document.querySelectorAll("
+        "`[data-chart=${chart}] path.curve`)].map(p => p.getAttribute('d'));"
+        " return now.length && JSON.stringify(now) !== JSON.stringify(old); }",
+        arg=[chart, before],
+    )
+    return curves(page, chart)
+
+
+def slide(page: Any, label: str, value: float) -> None:
+    slider = page.locator(f"input[type=range][aria-label^='{label}']")
+    slider.evaluate(
+        "(e, v) => { e.value = v; for (const name of ['input', 'change'])"
+        " e.dispatchEvent(new Event(name, {bubbles: true})); }",
+        value,
+    )
+
+
+def button(page: Any, name: str) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def shown(page: Any) -> int:
+    label = page.locator("label.poq-control", has_text="Rounds shown")
+    return int(label.locator("output").inner_text())
+
+
+def test_the_page_shows_all_charts_and_every_value(page: Any, address: str) -> None:
+    visit(page, address)
+    for chart in ("inference", "evaluator", "trust", "consensus"):
+        assert page.locator(f"[data-chart={chart}] > svg").bounding_box()["height"] > 100
+    assert "NaN" not in page.inner_text("body")
+    assert page.locator("[data-table=rewards] tbody tr").count() == 8
+    assert page.title().startswith("cost_aware_poq")
+
+
+def test_a_slider_moves_the_curves_of_those_it_pays_and_of_nobody_else(
+    page: Any, address: str
+) -> None:
+    visit(page, address)
+    paid, others = curves(page), curves(page, "evaluator")
+    slide(page, "β_F", 1.5)
+    changed(page, paid)
+    assert curves(page, "evaluator") == others
+    button(page, "As written").click()
+    page.wait_for_function("() => !document.querySelector('path.before')")
+    assert curves(page) == paid
+
+
+def test_a_rule_and_an_attack_can_be_chosen(page: Any, address: str) -> None:
+    visit(page, address)
+    before = curves(page, "evaluator")
+    slide(page, "Malicious share", 0.4)
+    attacked = changed(page, before, "evaluator")
+    page.select_option("select[aria-label='Aggregation rule']", "median")
+    changed(page, attacked, "evaluator")
+    assert "boost(b=3.0)" in page.inner_text("[data-table=rewards]")
+    flat = curves(page, "trust")
+    page.select_option("select[aria-label='Trust update']", "relative")
+    changed(page, flat, "trust")
+
+
+def test_step_play_pause_and_reset_do_what_they_say(page: Any, address: str) -> None:
+    visit(page, address)
+    assert shown(page) == 400
+    button(page, "Reset").click()
+    page.wait_for_function("() => !document.querySelector('[data-chart=inference] path.curve')")
+    assert shown(page) == 0
+    button(page, "Step").click()
+    page.wait_for_selector("[data-table=round]")
+    assert shown(page) == 4
+    assert "Round 4 of the first replication" in page.inner_text("[data-table=round]")
+    button(page, "Play").click()
+    page.wait_for_function(
+        "() => Number(document.querySelector('[data-table=round] caption')"
+        ".textContent.match(/Round (\\d+)/)[1]) >= 16"
+    )
+    button(page, "Pause").click()
+    page.wait_for_selector("button:has-text('Pause')[disabled]")
+    page.wait_for_timeout(300)  # a picture that was on its way
+    stopped = shown(page)
+    page.wait_for_timeout(800)
+    assert shown(page) == stopped < 400
+
+
+def test_the_link_restores_what_was_seen(browser: Any, page: Any, address: str) -> None:
+    visit(page, address)
+    before = curves(page)
+    slide(page, "α_F", 0.6)
+    moved = changed(page, before)
+    slide(page, "Rounds shown", 200)
+    moved = changed(page, moved)
+    page.wait_for_function("() => location.search.includes('round=200')")
+    other = visit(browser.new_page(), page.url)
+    assert curves(other) == moved
+    assert shown(other) == 200
+    assert other.locator("[role=alert]").count() == 0
+    other.close()
+
+
+def test_a_link_that_says_nonsense_is_told_and_shows_the_scenario(page: Any, address: str) -> None:
+    visit(page, f"{address}/?K=99&<script>=1&rule=median")
+    assert page.locator("[role=alert]").count() == 2
+    assert "K: must lie in [1, 3], got 99" in page.inner_text("body")
+
+
+def test_what_cannot_be_played_is_told_and_the_last_picture_stays(page: Any, address: str) -> None:
+    visit(page, address)
+    before = curves(page)
+    page.select_option("select[aria-label='Attack']", "collude")
+    slide(page, "Malicious share", 0.4)
+    page.wait_for_selector("[role=alert]:has-text('a ring of one')")
+    assert curves(page) == before
+
+
+def test_saving_writes_a_scenario_once(page: Any, address: str, folder: Path) -> None:
+    visit(page, address)
+    before = curves(page)
+    slide(page, "β_F", 0.75)
+    changed(page, before)
+    page.get_by_label("Name of the scenario file").fill("cheaper")
+    button(page, "Save as scenario file").click()
+    page.wait_for_selector("[role=status]:has-text('Wrote cheaper.yaml')")
+    text = (folder / "cheaper.yaml").read_text()
+    assert load(folder / "cheaper.yaml").mechanism.beta_inference == 0.75
+    button(page, "Save as scenario file").click()
+    page.wait_for_selector("[role=alert]:has-text('cheaper_2 is free')")
+    assert (folder / "cheaper.yaml").read_text() == text
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Any, address: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    slider = page.locator("input[type=range][aria-label^='α_F']").bounding_box()
+    chart = page.locator("[data-chart=inference] > svg").bounding_box()
+    assert chart["y"] + chart["height"] < slider["y"] < 844  # both in sight at once
+
+
+def test_the_server_calls_nobody(page: Any, address: str, folder: Path) -> None:
+    visit(page, address)
+    page.wait_for_timeout(500)
+    assert "CALLED" not in (folder / "said").read_text()
