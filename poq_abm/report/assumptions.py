@@ -13,6 +13,7 @@ from poq_abm.report import sources
 from poq_abm.report.settings import set_by_hand, spoken
 from poq_abm.report.sources import COST_AWARE, Origin, Status
 from poq_abm.report.subject import Subject
+from poq_abm.verification.registry import find_protocol
 
 __all__ = ["Assumption", "assumptions"]
 
@@ -28,7 +29,8 @@ class Assumption(NamedTuple):
 
 def assumptions(subject: Subject) -> list[Assumption]:
     """Return everything that a run leans on: published things first, assumed ones last."""
-    found = [*_profiles(subject), *_rules(subject), *_behaviours(subject), *_economy(subject)]
+    found = [*_profiles(subject), *_rules(subject), *_behaviours(subject), *_economy(subject),
+             *_protocols(subject)]  # fmt: skip
     order = ("published", "inferred", "assumed")
     return sorted(dict.fromkeys(found), key=lambda line: order.index(line.status))
 
@@ -45,8 +47,8 @@ def _profiles(subject: Subject) -> Iterator[Assumption]:
             "from this register.",
             "its hash stands under provenance",
         )
-    nodes = subject.results.nodes
-    if (nodes["latency_source"].astype(str) == "estimated").any():
+    nodes = subject.results.nodes if "nodes" in subject.results.tables else None
+    if nodes is not None and (nodes["latency_source"].astype(str) == "estimated").any():
         said = "Latencies on hardware that nobody measured are estimated by a roofline."
         yield Assumption("inferred", "latencies", said, "the catalogue of hardware")
 
@@ -127,6 +129,19 @@ def _behaviours(subject: Subject) -> Iterator[Assumption]:
         given = ", ".join(f"{key} = {value}" for key, value in settings.items() if key != "name")
         formula = f"{name}: {kind.formula}" + (f" ({given})" if given else "")
         yield Assumption(status, about, formula, kind.source)
+
+
+def _protocols(subject: Subject) -> Iterator[Assumption]:
+    """Say where each protocol comes from; its source tells published from assumed figures."""
+    if not subject.has_queries:
+        return
+    for name in subject.values("verification.protocol"):
+        kind = find_protocol(str(name))
+        status: Status = "published" if kind.source.startswith("published") else "assumed"
+        yield Assumption(status, "protocol", f"{name}: {kind.formula}", kind.source)
+        yield Assumption("assumed", "protocol", f"{name} leaves out: {kind.limits}", "ours")
+    said = "Figures of a protocol that its source does not name are the defaults of the schema."
+    yield Assumption("assumed", "protocol", said, "ours")
 
 
 def _economy(subject: Subject) -> Iterator[Assumption]:

@@ -13,12 +13,13 @@ from poq_abm.analysis.paired import holm
 from poq_abm.analysis.sweeps import literal_values
 from poq_abm.analysis.telling import describe, is_equal
 from poq_abm.experiment.estimates import CONFIDENCE
+from poq_abm.experiment.verifications import SHOWN
 from poq_abm.report.subject import Subject
 from poq_abm.report.tables import Table, of_frame
 
 __all__ = ["Comparison", "comparisons"]
 
-MOST_COMPARED = 6  #: of more treatments, the ends of every axis are compared instead
+MOST_COMPARED = 10  #: of more treatments, the ends of every axis are compared instead
 #: what is compared: rewards, and how well the committee does
 _MEASURES = (
     "inference_reward_mean", "evaluator_reward_mean", "consensus_mean", "correlation",
@@ -40,8 +41,8 @@ def comparisons(subject: Subject) -> list[Comparison]:
     compared, every measure averaged over the treatments that agree on all other axes. Holm's
     adjustment runs over all rows of all comparisons, so that the verdicts hold together.
     """
-    played = subject.results.replications
-    measures = [name for name in _MEASURES if name in played]
+    played = subject.results.main
+    measures = [name for name in (*_MEASURES, *SHOWN) if name in played.select_dtypes("float")]
     few = len(subject.treatments) <= MOST_COMPARED
     sides = _against_first(subject) if few else _ends_of_axes(subject)
     found: list[tuple[str, str, pd.DataFrame]] = []

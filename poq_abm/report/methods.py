@@ -45,6 +45,13 @@ def _profile_name(source: object) -> str:
 
 
 def _round(subject: Subject) -> str:
+    if subject.has_queries:
+        protocols = spoken(subject.values("verification.protocol"))
+        return (
+            "A round is one query, answered by an inference node and checked by a protocol "
+            f"({protocols}); nodes cheat where it pays, or always, in the shares that the scenario "
+            "names."
+        )
     size = spoken(subject.values("mechanism.committee_size"))
     rule = spoken([str(v).replace("_", " ") for v in subject.values("mechanism.aggregation")])
     reference = spoken([str(v).replace("_", " ") for v in subject.values("mechanism.reference")])

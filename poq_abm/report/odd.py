@@ -67,6 +67,13 @@ def _entities(subject: Subject) -> str:
 
 
 def _process(subject: Subject) -> str:
+    if subject.has_queries:
+        return (
+            "Each query: it arrives, waits for a node, is answered (honestly or not), "
+            "provisionally accepted, checked by the protocol, and settled: payment, slashing, or "
+            "nothing. "
+            f"Protocols: {spoken(subject.values('verification.protocol'))}."
+        )
     text = (
         "Each round: (1) a task, a record and an inference node are drawn, the node by the "
         f"schedule {spoken(subject.values('schedule'))}, and a committee of "

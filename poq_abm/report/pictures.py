@@ -58,6 +58,9 @@ def _uri(path: Path) -> str:
 
 def _fitting(subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the kinds worth trying, with what they are asked for."""
+    if subject.has_queries:
+        yield "trilemma", {}
+        return
     first = subject.treatments[0]
     if subject.is_swept:
         yield from _of_a_sweep(subject)

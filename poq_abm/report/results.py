@@ -12,6 +12,7 @@ from poq_abm.experiment.estimates import mean_interval, summarise
 from poq_abm.experiment.tables import REPLICATIONS
 from poq_abm.report.subject import MOST_TREATMENTS, Subject
 from poq_abm.report.tables import MOST_ROWS, Cell, Column, Table, estimate, of_frame
+from poq_abm.verification.tables import QUERIES
 
 __all__ = ["result_tables"]
 
@@ -26,6 +27,8 @@ _MOST_MEASURES = 5
 
 def result_tables(subject: Subject) -> list[Table]:
     """Return the tables of a run: who earned what, the network, inequality, the economy."""
+    if subject.has_queries:
+        return [_queries(subject), *_precision(subject)]
     return [*_by_group(subject), *_network(subject), *_inequality(subject), *_economy(subject),
             *_precision(subject)]  # fmt: skip
 
@@ -137,6 +140,16 @@ def _economy(subject: Subject) -> Iterator[Table]:
         "The economy", summary, _words(subject, "group", "measure", "unit"),
         [("first", "first epoch", "")], [("last", "low", "high", "last epochs", "")], notes,
     )  # fmt: skip
+
+
+def _queries(subject: Subject) -> Table:
+    summary = subject.results.query_summary()
+    summary = summary[summary["mean"].notna()].copy()
+    units = {field.name: field.metadata[b"unit"].decode() for field in QUERIES}
+    summary["unit"] = summary["measure"].map(units)
+    return of_frame("What the protocols let through, take and cost", summary,
+                    _words(subject, "measure", "unit"),
+                    estimates=[("mean", "low", "high", "mean", "")])  # fmt: skip
 
 
 def _precision(subject: Subject) -> Iterator[Table]:

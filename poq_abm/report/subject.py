@@ -95,7 +95,7 @@ class Subject:
     @cached_property
     def treatments(self) -> list[str]:
         """Ids of the treatments of which something is stored, in the order of the sweep."""
-        played = set(self.results.replications["treatment"].astype(str))
+        played = set(self.results.main["treatment"].astype(str))
         return [str(t) for t in self.results.treatments["treatment"] if str(t) in played]
 
     @property
@@ -109,6 +109,11 @@ class Subject:
         return len(self.treatments) > 1
 
     @property
+    def has_queries(self) -> bool:
+        """Whether verification protocols were played, query by query, instead of rounds."""
+        return "queries" in self.results.tables
+
+    @property
     def has_economy(self) -> bool:
         """Whether any treatment was played as an economy."""
         return "epochs" in self.results.tables
@@ -116,7 +121,7 @@ class Subject:
     @cached_property
     def replications(self) -> tuple[int, int]:
         """The fewest and the most replications of a treatment that are stored."""
-        counts = self.results.replications["treatment"].astype(str).value_counts()
+        counts = self.results.main["treatment"].astype(str).value_counts()
         return int(counts.min()), int(counts.max())
 
     def values(self, path: str) -> list[Any]:

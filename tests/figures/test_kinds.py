@@ -42,6 +42,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     scenarios = {
         "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),
         "swept": load("adversary_sweep").replace(SWEEP),
+        "economy": load("entry_exit", ["rounds=2400", "replications=2"]),
+        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
     }
     return {
@@ -61,6 +63,8 @@ REQUESTS = {
     "trust": ("trust", {"treatment": "b=3,update=relative"}),
     "forest": ("swept", {}),
     "frontier": ("base", {}),
+    "trilemma": ("protocols", {}),
+    "economy": ("economy", {"metric": "profit"}),
     "phases": ("swept", {}),
 }
 
@@ -86,7 +90,7 @@ def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -
     assert re.search(r"n = \d", said), said
     axes = figure.axes[0]
     labels = axes.get_xlabel() + axes.get_ylabel()
-    assert "(" in labels or kind in ("heatmap", "trust"), labels
+    assert "(" in labels or kind in ("heatmap", "trust", "trilemma"), labels
 
 
 @pytest.mark.parametrize("kind", ["figure4", "figure5", "figure6"])

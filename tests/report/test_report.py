@@ -51,6 +51,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "swept": load("committee_size", SMALL),
         "crossed": load("adversary_sweep").replace(CROSSED),
         "economy": load("entry_exit", ["rounds=2400", "replications=3"]),
+        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
     }
     return {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
 
@@ -71,7 +72,7 @@ class Addresses(HTMLParser):
         self.found += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action")]
 
 
-@pytest.mark.parametrize("name", ["base", "one", "swept", "crossed", "economy"])
+@pytest.mark.parametrize("name", ["base", "one", "swept", "crossed", "economy", "protocols"])
 def test_a_page_is_whole_and_loads_nothing(pages, name: str) -> None:
     page = pages[name]
     collected = Addresses()
@@ -80,7 +81,7 @@ def test_a_page_is_whole_and_loads_nothing(pages, name: str) -> None:
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", page)
     for part in ("results", "figures", "scenario", "assumptions", "methods", "odd", "provenance"):
         assert f'<section id="{part}">' in page
-    assert page.count("<img ") >= 3
+    assert page.count("<img ") >= (1 if name == "protocols" else 3)
 
 
 def test_a_page_asks_the_scenarios_question_and_holds_its_file(pages, runs) -> None:
@@ -135,6 +136,14 @@ def test_a_coefficient_that_is_not_table_4s_is_assumed(tmp_path: Path) -> None:
     lines = assumptions(Subject.of(poq_abm.run(scenario).save(tmp_path / "x")))
     (line,) = [one for one in lines if "beta_inference" in one.statement]
     assert (line.status, line.statement) == ("assumed", "mechanism.beta_inference = 0.5")
+
+
+def test_protocols_are_reported_with_their_sources(pages, runs) -> None:
+    lines = [one for one in assumptions(Subject.of(runs["protocols"])) if one.about == "protocol"]
+    said = {one.statement.split(":")[0]: one.status for one in lines}
+    assert (said["opml"], said["none"]) == ("published", "assumed")
+    assert "What the protocols let through, take and cost" in pages["protocols"]
+    assert "From protocol=centralised to protocol=none" in pages["protocols"]
 
 
 def test_an_economys_choices_are_in_the_register(runs) -> None:
