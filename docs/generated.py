@@ -69,8 +69,7 @@ def scenario() -> str:
     for key in keys_below(Settings):
         head, dot, _ = key.path.partition(".")
         sections.setdefault(head if dot else "", []).append(key)
-    top = [key for key in sections.pop("") if key.path not in sections]
-    parts = [markdown(iter(top))]
+    parts = [markdown(iter(sections.pop("")))]
     for head, keys in sections.items():
         parts += [f"## `{head}`", markdown(iter(keys), f"{head}.")]
     return "\n\n".join(parts)
@@ -114,6 +113,7 @@ def modules() -> str:
     for name in MODULES:
         public = ", ".join(importlib.import_module(name).__all__)
         parts.append(
-            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members: {public}\n```"
+            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members: {public}\n"
+            "   :exclude-members: model_config\n```"
         )
     return "\n\n".join(parts)
