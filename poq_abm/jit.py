@@ -8,6 +8,7 @@ digest of all compiled sources of this package; editing any of them compiles afr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from functools import cache
@@ -30,6 +31,7 @@ _ROOMS_WITH_RULES = (
     "network",
     "profile",
     "economy",
+    "economy/adaptation",
     "verification",
 )
 
@@ -96,13 +98,18 @@ class _CacheFile(IndexDataCacheFile):
         super().__init__(path, self._base, (stamp, sources_digest()))  # type: ignore[no-untyped-call]
 
     def save(self, key: Any, data: Any) -> None:
-        """Write the data, then the index, which by then points to nothing that is not there."""
+        """Write the data, then the index, which by then points to nothing that is not there.
+
+        Where they cannot be written (a full disk, a quota), the function is compiled again in the
+        next process; what was compiled for is played all the same.
+        """
         if any(isinstance(argument, types.Dispatcher) for argument in key[0]):
             return  # a user's function is a type of its own in each process: never found again
         numba: Any = super()
         name = f"{self._base}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
-        numba._save_data(name, data)
-        numba._save_index({**numba._load_index(), key: name})
+        with contextlib.suppress(OSError):
+            numba._save_data(name, data)
+            numba._save_index({**numba._load_index(), key: name})
 
 
 def _stamp(dispatcher: Any) -> None:

@@ -23,6 +23,7 @@ from poq_abm.profile.synthetic import SyntheticSettings
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
 from poq_abm.scenario.reference import keys_below, markdown
 from poq_abm.scenario.schema import Malicious, Reward, Settings, Trust
+from poq_abm.verification.tables import QUERIES, QUERY_TRACE
 from tests.conftest import Poq
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +57,8 @@ COLUMNS = [
     (ACCOUNTS, "accounts"),
     (TRUST, "trust"),
     (ROUNDS, "rounds"),
+    (QUERIES, "queries"),
+    (QUERY_TRACE, "query_trace"),
 ]
 
 

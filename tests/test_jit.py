@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.caching import IndexDataCacheFile
 
 import poq_abm
 from poq_abm.jit import (
@@ -80,6 +82,21 @@ def test_a_function_written_at_the_prompt_compiles_without_a_cache() -> None:
     exec("@compiled\ndef twice(x):\n    return 2.0 * x\n", space)
     assert space["twice"](1.5) == 3.0
     assert space["twice"].stats.cache_path is None
+
+
+def test_what_cannot_be_cached_is_played_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk while machine code is saved is no fault of the replication that needed it."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "_save_data", full)
+
+    @compiled_loop
+    def thrice(a: float) -> float:
+        return 3.0 * a
+
+    assert thrice(np.float32(1.5)) == 4.5
 
 
 def test_the_digest_is_one_for_the_whole_package() -> None:

@@ -17,14 +17,23 @@ from poq_abm.analysis.paired import holm, paired
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.tables import REPLICATIONS
+from poq_abm.verification.tables import QUERIES
 
-__all__ = ["REWARD_OF", "Moved", "compare", "group_rewards"]
+__all__ = ["REWARD_OF", "Moved", "compare", "group_rewards", "units_of"]
 
 REWARD_OF = "reward of "  #: begins the metrics of population groups: `reward of evaluator ce_bert`
 
 Moved = Literal["up", "down", "no evidence"]
 
-_UNITS = {field.name: field.metadata[b"unit"].decode() for field in REPLICATIONS}
+
+def units_of(table: pd.DataFrame) -> dict[str, str]:
+    """Return the unit of every column that a table of replications, or of queries, may have.
+
+    >>> units_of(pd.DataFrame({"queries": [1000]}))["economic_p50_s"]
+    's'
+    """
+    schema = QUERIES if "queries" in table and "rounds" not in table else REPLICATIONS
+    return {field.name: field.metadata[b"unit"].decode() for field in schema}
 
 
 def compare(
@@ -42,8 +51,9 @@ def compare(
     ----------
     a, b
         The rows of one treatment each, one per replication, with the columns of
-        :data:`poq_abm.experiment.tables.REPLICATIONS`. They must come from the same seed, which
-        the tables do not tell.
+        :data:`poq_abm.experiment.tables.REPLICATIONS` or, both of them, those of
+        :data:`poq_abm.verification.tables.QUERIES`. They must come from the same seed, which the
+        tables do not tell.
     on
         Metrics to compare; default: every column of floats that has a number in both of some pair.
     nodes_a, nodes_b
@@ -94,7 +104,8 @@ def compare(
     rows = [paired(left[name], right[name], confidence) for name in names]
     table = pd.DataFrame(rows, columns=paired([], [])._fields)
     table.insert(0, "metric", pd.Series(names, dtype=object))
-    units = [_UNITS.get(name, "tokens per job" * name.startswith(REWARD_OF)) for name in names]
+    known = units_of(a)
+    units = [known.get(name, "tokens per job" * name.startswith(REWARD_OF)) for name in names]
     table.insert(1, "unit", pd.Series(units, dtype=object))
     table["p_adjusted"] = holm(table["p_value"])
     shown = (table["p_adjusted"] < 1.0 - confidence).to_numpy()

@@ -95,7 +95,7 @@ def sensitivity(
         Dotted paths to (low, high), rounded where the scenario has a whole number, or to a list of
         choices of any kind, equally likely (then an order has no meaning, and ``mu`` neither).
     metric
-        A column of floats of ``replications``.
+        A column of floats of ``replications``, or of ``queries``.
     replications, n_jobs, progress
         As in :func:`poq_abm.run`.
 
@@ -213,7 +213,7 @@ def _play(
 
 def _outcomes(results: Results, metric: str) -> pd.DataFrame:
     """Return the metric by replication (rows) and treatment (columns)."""
-    played = results.replications
+    played = results.main
     known = [str(name) for name in played.select_dtypes("float").columns]
     if metric not in known:
         raise InputError(f"no measure {metric!r}; {nearest(metric, known)}")

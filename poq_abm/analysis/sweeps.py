@@ -65,7 +65,8 @@ def metric_over_axes(
     results
         A run with a sweep.
     metric
-        A column of floats of :data:`poq_abm.experiment.tables.REPLICATIONS`.
+        A column of floats of :data:`poq_abm.experiment.tables.REPLICATIONS`, or of
+        :data:`poq_abm.verification.tables.QUERIES` where queries were played.
     axes
         Swept fields, by path or by the end of it.
     where
@@ -82,7 +83,7 @@ def metric_over_axes(
     InputError
         If an axis or the metric is unknown (the nearest name is given), or an axis is left open.
     """
-    played = results.replications
+    played = results.main
     known = [str(c) for c in played.select_dtypes("float").columns]
     if metric not in known:
         raise InputError(f"no measure {metric!r}; {nearest(metric, known)}")

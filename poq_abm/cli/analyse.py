@@ -23,6 +23,7 @@ TABLES = {
     "alignment": "rank correlation of reward with what a node is worth",
     "explain": "every node's reward split into what it was paid for",
     "difference": "the same for the difference of two treatments (--treatment, --against)",
+    "queries": "verification protocols: every measure of every treatment, with its interval",
     "quality": "quality and latency of inference groups, and which are efficient",
 }
 
@@ -60,7 +61,9 @@ def analyse(
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
     opened = open_results(folder)
-    if table == "difference":
+    if table == "queries":
+        found = select(opened.results.query_summary(every=True), treatment=treatment)
+    elif table == "difference":
         found = _difference(opened, treatment, against)
         found = select(found, role=role, group=group)
     else:

@@ -120,9 +120,12 @@ def audit(
 
 
 def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenario:
+    from poq_abm.analysis.audit.bench import Bench  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
     plan = Plan.load(source, overrides)
+    if plan.verifies:
+        Bench.of(plan.treatments[0].scenario.model_copy(update={"sweep": {}}))  # says why not
     known = {treatment.id: treatment.scenario for treatment in plan.treatments}
     if wanted is None and len(known) > 1:
         raise InputError(

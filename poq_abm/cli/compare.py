@@ -51,12 +51,12 @@ def compare(
     from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.cli.sides import matched, what_differs  # noqa: PLC0415
 
-    _check_metrics(on or [])
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     left, right = _sides(a, b, folder, [*(settings or []), *overrides], jobs)
     matched(left, right)
+    _check_metrics(on or [], left.main)
     (played_a, nodes_a), (played_b, nodes_b) = left.tables(), right.tables()
     table = compared(played_a, played_b, on=on or None, nodes_a=nodes_a, nodes_b=nodes_b)
     notes = what_differs(left, right, played_a, played_b)
@@ -70,12 +70,12 @@ def compare(
         _say([describe(table, left.name, right.name), *notes])
 
 
-def _check_metrics(names: list[str]) -> None:
+def _check_metrics(names: list[str], table: str) -> None:
     """Refuse a misspelt column before anything is played."""
     from poq_abm.analysis.comparing import REWARD_OF  # noqa: PLC0415
-    from poq_abm.experiment.tables import REPLICATIONS  # noqa: PLC0415
+    from poq_abm.experiment.tables import SCHEMAS  # noqa: PLC0415
 
-    known = [field.name for field in REPLICATIONS if str(field.type) == "double"]
+    known = [field.name for field in SCHEMAS[table] if str(field.type) == "double"]
     for name in names:
         if name not in known and not name.startswith(REWARD_OF):
             raise InputError(f"--on {name}: unknown metric; {nearest(name, known)}")

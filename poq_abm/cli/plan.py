@@ -20,7 +20,7 @@ from poq_abm.cli.options import (
 if TYPE_CHECKING:
     from poq_abm.experiment.plan import Plan
 
-__all__ = ["estimated_lines", "plan"]
+__all__ = ["estimated_lines", "gap_lines", "plan"]
 
 _MOST_TREATMENTS = 20
 
@@ -75,11 +75,12 @@ def _contents(plan: Plan, most: int) -> list[str]:
         )
     lines = [f"{scenario.name}: {scenario.question}" if scenario.question else scenario.name]
     lines.append(f"{count:,} treatment{'s' * (count > 1)}, {asked}")
-    lines.append(f"{plan.rounds:,} rounds in all{' at most' if scenario.precision else ''}")
+    played = "queries" if plan.verifies else "rounds"
+    lines.append(f"{plan.rounds:,} {played} in all{' at most' if scenario.precision else ''}")
     lines += [f"  {treatment.id}" for treatment in plan.treatments[:most]]
     if count > most:
         lines.append(f"  ... and {count - most:,} more; --all lists them")
-    return [*lines, *estimated_lines(plan)]
+    return [*lines, *estimated_lines(plan), *gap_lines(plan)]
 
 
 def estimated_lines(plan: Plan) -> list[str]:
@@ -87,6 +88,17 @@ def estimated_lines(plan: Plan) -> list[str]:
     return [
         f"estimated, not measured: {model} on {hardware} takes {ms:,.1f} ms"
         for (model, hardware), ms in plan.estimated().items()
+    ]
+
+
+def gap_lines(plan: Plan) -> list[str]:
+    """Return a line on every security failure: a protocol without the check it rests on."""
+    from poq_abm.experiment.verifications import gaps_of  # noqa: PLC0415
+
+    every = len(plan.treatments)
+    return [
+        f"Security failure: {said}{'' if every == 1 else f' ({count} of {every} treatments)'}."
+        for said, count in gaps_of(plan.treatments).items()
     ]
 
 

@@ -33,7 +33,11 @@ def plot(
         str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="What is measured: heatmap, lines, epochs.")
+        str | None,
+        typer.Option(
+            metavar="METRIC",
+            help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
+        ),
     ] = None,
     x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,

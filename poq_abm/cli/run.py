@@ -119,11 +119,13 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
         f"{plan.scenario.name}: {most}{count:,} replication{'s' * (count > 1)} of {_rounds(plan)} "
         "rounds"
     )
-    if plan.verifies:
+    if results.main.empty:
+        typer.echo("Every replication raised: there is nothing to show.")
+    elif plan.verifies:
         _report_queries(plan, results)
     else:
         print_summary(results.summary(), title)
-    if plan.has_economies:
+    if plan.has_economies and not results.main.empty:
         from poq_abm.experiment.economy_summary import LAST_SHARE  # noqa: PLC0415
 
         halted = results.replications["halted_epoch"]
@@ -143,20 +145,15 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
 
 def _report_queries(plan: Plan, results: Results) -> None:
     """Print what each protocol lets through, takes and costs, and which leave a gap open."""
+    from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
     from poq_abm.cli.tables import print_queries  # noqa: PLC0415
-    from poq_abm.scenario.verification import security_failures  # noqa: PLC0415
 
-    queries = " or ".join(f"{n:,}" for n in sorted({t.scenario.rounds for t in plan.treatments}))
     count = plan.scenario.most_replications
-    print_queries(results.query_summary(), f"{plan.scenario.name}: {count:,} x {queries} queries")
-    failures: dict[str, int] = {}
-    for treatment in plan.treatments:
-        section = treatment.scenario.verification
-        for said in security_failures(section) if section else ():
-            failures[said] = failures.get(said, 0) + 1
-    for said, treatments in failures.items():
-        where = "" if len(plan.treatments) == 1 else f" ({treatments} treatments)"
-        typer.echo(f"Security failure: {said}{where}.")
+    most = "" if plan.scenario.precision is None else "at most "
+    title = f"{plan.scenario.name}: {most}{count:,} x {_rounds(plan)} queries"
+    print_queries(results.query_summary(), title)
+    for line in gap_lines(plan):
+        typer.echo(line)
 
 
 def engine_of(name: str) -> Engine:

@@ -27,7 +27,9 @@ def sensitivity(
         list[str],
         typer.Option("--field", metavar="PATH=LOW:HIGH|A,B", help="What varies; twice or more."),
     ],
-    metric: Annotated[str, typer.Option(metavar="METRIC", help="A column of replications.")],
+    metric: Annotated[
+        str, typer.Option(metavar="METRIC", help="A column of replications, or of queries.")
+    ],
     method: Annotated[
         str, typer.Option(metavar="morris|sobol", help="A screening, or shares of variance.")
     ] = "morris",

@@ -32,6 +32,7 @@ class Side(NamedTuple):
     seed: int
     profile: str  # its name
     profile_hash: str  # what tells it apart from another of that name
+    main: str  # its table of one row per replication
     tables: Callable[[], Tables]
 
 
@@ -50,7 +51,8 @@ def open_side(source: str, overrides: Sequence[str], jobs: int) -> Side:
             raise InputError(f"{source} holds {_several(names)}; compare two with --in {source}")
         ((profile, content),) = manifest["profiles"].items()
         tables = _selected(results, names[0])
-        return Side(source, int(results.scenario["seed"]), profile, content, lambda: tables)
+        seed, main = int(results.scenario["seed"]), _main(results)
+        return Side(source, seed, profile, content, main, lambda: tables)
     plan = Plan.load(source, overrides)
     names = [treatment.id for treatment in plan.treatments]
     if len(names) > 1:
@@ -66,7 +68,7 @@ def open_side(source: str, overrides: Sequence[str], jobs: int) -> Side:
             bar.expect(plan.rounds)
             return _selected(run(plan.scenario, n_jobs=jobs, progress=bar.played), names[0])
 
-    return Side(source, plan.scenario.seed, drawn.name, drawn.content_hash, play)
+    return Side(source, plan.scenario.seed, drawn.name, drawn.content_hash, plan.main, play)
 
 
 def sides_of_folder(folder: str, a: str, b: str) -> tuple[Side, Side]:
@@ -83,15 +85,19 @@ def sides_of_folder(folder: str, a: str, b: str) -> tuple[Side, Side]:
         made = {key: value for key, value in swept.items() if key.startswith("synthetic")}
         told_apart = json.dumps([profile, made], sort_keys=True)
         tables = _selected(results, name)
-        return Side(
-            name, int(results.scenario["seed"]), Path(profile).name, told_apart, lambda: tables
-        )
+        seed = int(results.scenario["seed"])
+        return Side(name, seed, Path(profile).name, told_apart, _main(results), lambda: tables)
 
     return side(a), side(b)
 
 
 def matched(a: Side, b: Side) -> None:
-    """Raise unless the replications of both sides saw the same luck."""
+    """Raise unless the replications of both sides saw the same luck, and measured the same."""
+    if a.main != b.main:
+        raise InputError(
+            f"{a.name} leaves {a.main} and {b.name} leaves {b.main}: rounds and queries of "
+            "verification protocols share no measure; give both a verification, or neither"
+        )
     if a.seed != b.seed:
         raise InputError(
             f"{a.name} is drawn with seed {a.seed}, {b.name} with seed {b.seed}: their "
@@ -102,9 +108,10 @@ def matched(a: Side, b: Side) -> None:
 def what_differs(a: Side, b: Side, left: pd.DataFrame, right: pd.DataFrame) -> list[str]:
     """Return a line for whatever leaves replications unmatched, or matched less closely."""
     differ = []
+    noun = _length(left)
     rounds = [" or ".join(f"{n:,}" for n in sorted(t[_length(t)].unique())) for t in (left, right)]
     if rounds[0] != rounds[1]:
-        differ.append(f"rounds ({rounds[0]} and {rounds[1]})")
+        differ.append(f"{noun} ({rounds[0]} and {rounds[1]})")
     if a.profile_hash != b.profile_hash:
         other = f"{a.profile} and {b.profile}" if a.profile != b.profile else "two of one name"
         differ.append(f"profiles ({other})")
@@ -117,6 +124,10 @@ def what_differs(a: Side, b: Side, left: pd.DataFrame, right: pd.DataFrame) -> l
     if alone:
         lines.append(f"Replications without a partner on the other side, left out: {alone}.")
     return lines
+
+
+def _main(results: Results) -> str:
+    return "queries" if "queries" in results.tables else "replications"
 
 
 def _selected(results: Results, treatment: str) -> Tables:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Mapping
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -73,42 +74,79 @@ def _cells(row: dict[str, object], swept: bool) -> list[str]:
     ]
 
 
+_OF_QUERIES = {
+    "dishonest_stands": "dishonest\nand paid",
+    "cheating_share": "rational\ncheat",
+    "detected_share": "of these\ncaught",
+    "provisional_p50_s": "answer\np50, s",
+    "provisional_p95_s": "answer\np95, s",
+    "economic_p50_s": "final\np50, s",
+    "total_usd": "cost, USD\nper query",
+    "throughput_per_s": "queries\nper s",
+    "truth_mean": "truth\n0-10",
+}
+_ROOMY = 130  # columns of a terminal that all of them need
+_LESS = ("detected_share", "provisional_p95_s", "throughput_per_s")  # left out where it is narrower
+_READING = (
+    "dishonest and paid: share of queries whose dishonest answer is paid for and never undone. "
+    "rational cheat: share of rational nodes' queries that they answer dishonestly. of these "
+    "caught: share of all dishonest answers. answer, final: time until the user has an answer, and "
+    "until nothing can undo it. truth: quality of the answers that users get."
+)
+
+
 def print_queries(summary: pd.DataFrame, title: str) -> None:
     """Print ``Results.query_summary()``, a row for each treatment."""
-    headings = {
-        "dishonest_stands": "dishonest\n& stands",
-        "cheating_share": "rational\ncheat",
-        "detected_share": "detected",
-        "provisional_p50_s": "answer\np50, s",
-        "provisional_p95_s": "answer\np95, s",
-        "economic_p50_s": "final\np50, s",
-        "total_usd": "USD per\nquery",
-        "throughput_per_s": "queries\nper s",
-        "truth_mean": "truth\n0-10",
-    }
-    table = Table(title=f"{title}; mean ± half of its 95% interval", title_justify="left")
-    table.add_column("treatment", no_wrap=True)
-    for heading in headings.values():
-        table.add_column(heading, justify="right")
+    console = output_console()
+    roomy = console.width >= _ROOMY
+    shown = {name: said for name, said in _OF_QUERIES.items() if roomy or name not in _LESS}
+    table = Table(
+        title=f"{title}; mean ± half of its 95% interval",
+        title_justify="left",
+        caption=_READING,
+        caption_justify="left",
+        box=box.HEAVY_HEAD if roomy else box.HORIZONTALS,
+    )
+    table.add_column("treatment", overflow="fold")
+    for heading in shown.values():
+        table.add_column(heading, justify="right", overflow="fold")
     groups = list(summary.groupby("treatment", sort=False, observed=True))
     for treatment, group in groups[:MOST_TREATMENTS]:
         rows = {row["measure"]: row for row in group.to_dict("records")}
-        cells = [_estimate(rows[measure]) for measure in headings]
-        table.add_row(str(treatment), *cells)
-    console = output_console()
+        cells = [_estimate(rows[measure]) for measure in shown]
+        table.add_row(str(treatment).replace(",", ", "), *cells)
     console.print(table)
+    if not roomy:
+        console.print("A wider terminal shows more columns.")
     if len(groups) > MOST_TREATMENTS:
-        console.print(f"{len(groups) - MOST_TREATMENTS} more treatments: Results.query_summary().")
+        console.print(
+            f"{len(groups) - MOST_TREATMENTS} more treatments: `poq analyse queries FOLDER`."
+        )
     if int(summary["replications"].max()) < 2:
         console.print("One replication: no interval can be given.")
 
 
 def _estimate(row: Mapping[Hashable, object]) -> str:
-    """Return a mean and half its interval's width, with as many digits as its size asks for."""
+    """Return a mean and half its interval's width, as precise as the interval and no more.
+
+    Three significant digits or four, so that 79 millionths of a dollar are seen.
+
+    >>> _estimate({"mean": 0.950213, "high": 0.950637}), _estimate({"mean": 0.0, "high": 0.0})
+    ('0.9502 ±0.0004', '0 ±0')
+    >>> _estimate({"mean": 606038.2, "high": 606038.5}), _estimate({"mean": 1.5, "high": math.nan})
+    ('606,038 ±0', '1.50')
+    """
     mean, high = float(row["mean"]), float(row["high"])  # type: ignore[arg-type]
-    digits = 0 if abs(mean) >= 100 else 2 if abs(mean) >= 1 else 4
-    half = "" if math.isnan(high) else f" ±{_number(high - mean, digits)}"
-    return _number(mean, digits) + half
+    if mean == 0.0:
+        return "0" if math.isnan(high) else f"0 ±{high:.2g}"
+    if math.isnan(mean):
+        return "-"
+    half = high - mean
+    size = math.floor(math.log10(abs(mean)))
+    wanted = -math.floor(math.log10(half)) if half > 0.0 else 2 - size
+    digits = max(0, min(max(wanted, 2 - size), 3 - size))
+    shown = "" if math.isnan(half) else f" ±{_number(half, digits)}"
+    return _number(mean, digits) + shown
 
 
 def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float) -> None:

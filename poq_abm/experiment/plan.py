@@ -23,6 +23,7 @@ from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
 from poq_abm.scenario.sweep import is_drawn
+from poq_abm.verification.checking import market_findings
 from poq_abm.verification.market import open_market
 from poq_abm.verification.tables import QUERIES
 
@@ -69,7 +70,7 @@ class Plan:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         _check_metric(scenario)
         _check_economies(treatments, profiles, trace=trace)
-        _check_verifications(treatments, profiles)
+        _check_verifications(scenario, treatments, profiles)
         return cls(scenario, treatments, profiles, trace)
 
     @classmethod
@@ -263,15 +264,24 @@ def _check_economies(
         raise ScenarioError(problems)
 
 
-def _check_verifications(treatments: Sequence[Treatment], profiles: Mapping[str, Profile]) -> None:
+def _check_verifications(
+    scenario: Scenario, treatments: Sequence[Treatment], profiles: Mapping[str, Profile]
+) -> None:
     """Refuse what verification protocols cannot play: rounds besides queries, or no market."""
     verifying = [treatment.scenario.verification is not None for treatment in treatments]
     if any(verifying) and not all(verifying):
-        raise InputError("verification: some treatments have the section and some have not")
+        said = f"{sum(verifying)} of {len(verifying)} treatments have a section `verification`"
+        path = ("sweep",)
+        raise ScenarioError([scenario.origins.problem((path, f"{said}; give it to all or none"))])
+    problems: dict[Problem, None] = {}
     for treatment in treatments if any(verifying) else ():
-        if treatment.scenario.economy is not None:
-            raise InputError("a scenario has an economy or a verification, not both")
-        open_market(treatment.scenario, profiles[_source(treatment.scenario)])
+        played, profile = treatment.scenario, profiles[_source(treatment.scenario)]
+        found = [played.origins.problem(finding) for finding in market_findings(played, profile)]
+        problems.update(dict.fromkeys(found))
+        if not found:
+            open_market(played, profile)
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _source(scenario: Scenario) -> str:

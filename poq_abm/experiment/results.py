@@ -78,7 +78,10 @@ class Results:
 
     def _needs_rounds(self) -> None:
         if "queries" in self.tables:
-            raise InputError("these results are of verification protocols; they have queries")
+            raise InputError(
+                "these results are of verification protocols: they have queries, and no rounds or "
+                "rewards of nodes; see `poq analyse queries` and `poq compare --in`"
+            )
 
     @property
     def queries(self) -> pd.DataFrame:
@@ -120,14 +123,16 @@ class Results:
         self._needs_rounds()
         return summarise(self._frame("nodes", list(SUMMARISED)), confidence)
 
-    def query_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    def query_summary(self, confidence: float = CONFIDENCE, *, every: bool = False) -> pd.DataFrame:
         """Return what verification protocols let through, take and cost, per treatment.
 
-        :func:`poq_abm.experiment.verifications.summarise_queries` describes the columns.
+        :func:`poq_abm.experiment.verifications.summarise_queries` describes the columns. ``every``
+        asks for every measure there is, not only those that ``poq run`` prints.
         """
-        from poq_abm.experiment.verifications import summarise_queries  # noqa: PLC0415
+        from poq_abm.experiment import verifications  # noqa: PLC0415
 
-        return summarise_queries(self.queries, confidence)
+        measures = tuple(verifications.MEASURES) if every else verifications.SHOWN
+        return verifications.summarise_queries(self.queries, confidence, measures)
 
     def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.

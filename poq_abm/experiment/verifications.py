@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.scenario.verification import security_failures
 from poq_abm.verification.market import open_market
 from poq_abm.verification.playing import open_query_trace, play_queries
-from poq_abm.verification.tables import queries_table, query_trace_table
+from poq_abm.verification.tables import QUERIES, queries_table, query_trace_table
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Treatment
 
-__all__ = ["SHOWN", "QueryPlayer", "summarise_queries"]
+__all__ = ["MEASURES", "SHOWN", "QueryPlayer", "gaps_of", "summarise_queries"]
+
+#: every measure of ``queries``, with its unit
+MEASURES = {
+    field.name: field.metadata[b"unit"].decode() for field in QUERIES if str(field.type) == "double"
+}
 
 #: the columns of ``queries`` that a summary shows
 SHOWN = (
@@ -71,7 +77,11 @@ class QueryPlayer:
         return queries_table(list(self._played.values()), self._treatment.id, replications)
 
 
-def summarise_queries(queries: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
+def summarise_queries(
+    queries: pd.DataFrame,
+    confidence: float = CONFIDENCE,
+    measures: Sequence[str] = SHOWN,
+) -> pd.DataFrame:
     """Return one row per treatment and measure: its mean over replications with its interval.
 
     Replications in which a measure is missing are left out of it.
@@ -82,20 +92,34 @@ def summarise_queries(queries: pd.DataFrame, confidence: float = CONFIDENCE) -> 
         A table with the columns of :data:`poq_abm.verification.tables.QUERIES`.
     confidence
         Level of the interval, in (0, 1).
+    measures
+        Columns to summarise, of :data:`MEASURES`.
+
+    Returns
+    -------
+    DataFrame
+        ``treatment``, ``measure``, ``unit``, ``mean``, ``low``, ``high``, ``replications``.
     """
     rows = []
     for treatment, group in queries.groupby("treatment", observed=True, sort=False):
-        for measure in SHOWN:
+        for measure in measures:
             values = group[measure].dropna()
             mean, _, low, high = mean_interval(values, confidence) if len(values) else (np.nan,) * 4
-            rows.append(
-                {
-                    "treatment": treatment,
-                    "measure": measure,
-                    "mean": mean,
-                    "low": low,
-                    "high": high,
-                    "replications": len(values),
-                }
-            )
-    return pd.DataFrame(rows)
+            rows.append((treatment, measure, MEASURES[measure], mean, low, high, len(values)))
+    columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def gaps_of(treatments: Iterable[Treatment]) -> dict[str, int]:
+    """Return what leaves protocols without the check they rest on, and in how many treatments.
+
+    >>> from poq_abm.scenario import load
+    >>> gaps_of(load("cost_aware_poq", ["verification.protocol=none"]).treatments())
+    {'nothing is checked: every dishonest answer stands': 1}
+    """
+    gaps: dict[str, int] = {}
+    for treatment in treatments:
+        section = treatment.scenario.verification
+        for said in security_failures(section) if section else ():
+            gaps[said] = gaps.get(said, 0) + 1
+    return gaps

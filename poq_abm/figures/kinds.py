@@ -195,16 +195,17 @@ def _class(request: Request, default: str) -> str:
 
 
 def _heat(request: Request) -> Figure:
+    from poq_abm.analysis.comparing import units_of  # noqa: PLC0415
     from poq_abm.analysis.sweeps import axis_named, metric_over_axes  # noqa: PLC0415
-    from poq_abm.experiment.tables import REPLICATIONS  # noqa: PLC0415
     from poq_abm.figures.sweeps import heat_map  # noqa: PLC0415
 
     opened = request.run()
     treatments = opened.results.treatments
     x, y = (axis_named(treatments, axis) for axis in _two_axes(request, treatments))
-    metric = request.metric or "evaluator_reward_mean"
+    units = units_of(opened.results.main)
+    usual = "dishonest_stands" if "dishonest_stands" in units else "evaluator_reward_mean"
+    metric = request.metric or usual
     frame = _told(metric_over_axes(opened.results, metric, [x, y], where=request.where), opened)
-    units = {f.name: f.metadata[b"unit"].decode() for f in REPLICATIONS}
     fixed = [f"{key} = {value}" for key, value in request.where.items()]
     frame.attrs["notes"] = [*fixed, *frame.attrs["notes"]]
     return heat_map(frame, x, y, label=f"{metric} ({units[metric]})")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.figures.vector import write_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,8 +119,11 @@ def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -
             raise InputError(f"no format {form!r}; {nearest(form, FORMATS)}")
         path = stem.with_name(f"{stem.name}.{form}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        dates = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
-        with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path", "pdf.fonttype": 42}):
-            figure.savefig(path, dpi=200, metadata=dates.get(form))
+        dates = {"pdf": {"CreationDate": None}}
+        if form == "svg":
+            write_svg(figure, path)
+        else:
+            with rc_context({"pdf.fonttype": 42}):
+                figure.savefig(path, dpi=200, metadata=dates.get(form))
         written.append(path)
     return written

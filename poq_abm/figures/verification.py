@@ -7,12 +7,14 @@ documentation.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
+from poq_abm.figures.vector import write_svg
 from poq_abm.verification.tables import COSTS
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def _integrity(axes: Axes, table: pd.DataFrame) -> None:
     for place, (value, cheats) in enumerate(
         zip(share, table["cheating_share"].to_numpy(), strict=True)
     ):
-        said = f"{value:.2g}%" if value > 0 else "none"
+        said = f"{value:.2g}%"
         if cheats == cheats:  # noqa: PLR0124  (missing where nobody is rational)
             said += f"  ({cheats:.0%} choose to cheat)"
         axes.text(max(value, error[1][place] + value) + 2.0, place, said, va="center", fontsize=8)
@@ -128,7 +130,7 @@ def _money(axes: Axes, table: pd.DataFrame) -> None:
         total = float(table.loc[name, "total_usd"])
         largest = str(parts.loc[name].idxmax())
         share = float(parts.loc[name, largest]) / total if total > 0 else 0.0
-        said = f"${total:.2g}: {share:.0%} {largest.removesuffix('_usd')}"
+        said = f"${_plain(total)}: {share:.0%} {largest.removesuffix('_usd')}"
         axes.annotate(said, (max(total, _LEAST_USD), place), (7, 7), textcoords="offset points",
                       fontsize=7.5)  # fmt: skip
     axes.set_xscale("log")
@@ -137,6 +139,16 @@ def _money(axes: Axes, table: pd.DataFrame) -> None:
     axes.minorticks_off()
     axes.set_xlabel("resources used per query, USD\n(log scale; text: the largest part)")
     axes.set_title("Cost", fontsize=9.5, loc="left")
+
+
+def _plain(value: float) -> str:
+    """Return a number in two digits, without an exponent.
+
+    >>> _plain(7.9e-05), _plain(0.0692), _plain(45.0)
+    ('0.000079', '0.069', '45')
+    """
+    decimals = max(0, 1 - math.floor(math.log10(value))) if value > 0.0 else 0
+    return f"{value:.{decimals}f}"
 
 
 def _throughput(axes: Axes, table: pd.DataFrame) -> None:
@@ -230,16 +242,13 @@ def vulnerability_diagram(frame: pd.DataFrame, *, note: str = "") -> Figure:
 
 def draw_pages(folder: Path, replications: int = 20, queries: int = 20_000) -> list[Path]:
     """Write the pictures of the documentation into ``folder``; the same bytes every time."""
-    from matplotlib import rc_context  # noqa: PLC0415
-
     from poq_abm.figures.verification_pages import pictures  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in pictures(replications, queries).items():
         path = folder / f"{name}.svg"
-        with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path"}):
-            figure.savefig(path, metadata={"Date": None, "Creator": None})
+        write_svg(figure, path)
         written.append(path)
     return written
 

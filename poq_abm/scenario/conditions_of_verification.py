@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from poq_abm.errors import nearest
 from poq_abm.scenario.figures_of_verification import (
@@ -106,6 +113,17 @@ class Economics(Strict):
         return self
 
 
+def _form(value: Any) -> str:
+    return "[word]" if isinstance(value, str) else "[number]"
+
+
+CheckProbability = Annotated[
+    Annotated[float, Field(ge=0.0, le=1.0), Tag("[number]")]
+    | Annotated[Literal["equilibrium"], Tag("[word]")],
+    Discriminator(_form),
+]
+
+
 class Watchers(Strict):
     """Who recomputes answers inside the challenge window.
 
@@ -117,7 +135,7 @@ class Watchers(Strict):
     lazy_share: float = figure(
         0.0, "share", "assumed", "watchers that never check (verifier's dilemma)", **PROBABILITY
     )
-    check_probability: Annotated[float, Field(ge=0.0, le=1.0)] | Literal["equilibrium"] = figure(
+    check_probability: CheckProbability = figure(
         0.01,
         "probability",
         "assumed",
@@ -223,6 +241,12 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _some(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    if not actions:
+        raise complaint(f"name at least one way to cheat; {nearest('', ACTIONS)}")
+    return actions
+
+
 def _shares(vendors: dict[str, Vendor]) -> dict[str, Vendor]:
     total = math.fsum(vendor.share for vendor in vendors.values())
     if not 1 <= len(vendors) <= MAX_VENDORS:
@@ -246,10 +270,11 @@ class Adversaries(Strict):
         0.05, "share", "assumed", "nodes that cheat whatever it costs", **PROBABILITY
     )
     actions: Annotated[
-        tuple[Annotated[Action, BeforeValidator(_known_action)], ...], BeforeValidator(_as_tuple)
+        tuple[Annotated[Action, BeforeValidator(_known_action)], ...],
+        BeforeValidator(_as_tuple),
+        AfterValidator(_some),
     ] = Field(
         default=("downgrade",),
-        min_length=1,
         description="ways to cheat that are known [names; assumed]",
         json_schema_extra={
             "unit": "names",

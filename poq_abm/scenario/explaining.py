@@ -18,6 +18,7 @@ _INTERNAL = (
     "[key]",
     "[number]",
     "[precision]",
+    "[word]",
     "[name]",
     "[mix]",
 )  # parts of a place that no file has

@@ -17,6 +17,7 @@ from poq_abm.scenario.schema import Settings
 __all__ = ["fault", "field_at", "is_open", "keys_at", "put", "split", "value_at"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+_NAMED = "{}"
 _DESIGNED: dict[KeyPath, type[BaseModel]] = {
     **{("sweep", name): design for name, design in DESIGNS.items()},
     **{("sweep", name, "ranges", "*"): Range for name in DESIGNS},
@@ -24,7 +25,10 @@ _DESIGNED: dict[KeyPath, type[BaseModel]] = {
 
 
 def _kinds(annotation: Any) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield what a field may hold, plain, with a star for each list that it stands in."""
+    """Yield what a field may hold, plain, with a star for each list that it stands in.
+
+    A mapping of sections by names of the author's own, as vendors are, has braces for the name.
+    """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         yield from _kinds(arguments[0])
@@ -35,6 +39,9 @@ def _kinds(annotation: Any) -> Iterator[tuple[KeyPath, Any]]:
         yield from ((("*", *below), kind) for below, kind in _kinds(arguments[0]))
     else:
         yield (), origin or annotation
+        if origin is dict:
+            inside = _kinds(arguments[1])
+            yield from (((_NAMED, *below), kind) for below, kind in inside if _is_section(kind))
 
 
 def _is_section(kind: Any) -> bool:
@@ -59,6 +66,7 @@ _MODELS: dict[KeyPath, type[BaseModel]] = {
 #: mappings whose keys the author chooses; besides, what is malicious may have parameters
 _OPEN = {path for path, kind in _PLACES if kind is dict and path != ("sweep",)} | {("malicious",)}
 _LISTS = {path[: path.index("*")] for path, _ in _PLACES if "*" in path}
+_MAPPINGS = {path[: path.index(_NAMED)] for path, _ in _PLACES if _NAMED in path}
 _PREFIXES: tuple[tuple[str, ...], ...] = (
     *(("sweep", name, "ranges") for name in DESIGNS),
     *(("sweep", name) for name in (*DESIGNS, "zip")),
@@ -81,7 +89,11 @@ def _pattern(path: KeyPath) -> KeyPath:
     """Return the path with a star for every group of nodes and every swept path."""
     if path[:1] == ("sweep",) and path[2:3] == ("ranges",) and len(path) == 4:
         return (*path[:3], "*")
-    return tuple("*" if isinstance(part, int) else part for part in path)
+    made: list[str | int] = []
+    for part in path:
+        named = tuple(made) in _MAPPINGS
+        made.append(_NAMED if named else "*" if isinstance(part, int) else part)
+    return tuple(made)
 
 
 def field_at(path: KeyPath) -> tuple[type[BaseModel], str] | None:

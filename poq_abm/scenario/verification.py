@@ -133,11 +133,12 @@ def security_failures(verification: Verification) -> list[str]:
     found = []
     name = verification.protocol
     if name in OPTIMISTIC and verification.honest_watchers == 0:
-        rest = (
-            "only the proof rate is left once an enclave is broken"
-            if name != "opml"
-            else "every dishonest answer stands after the window"
-        )
+        if name == "opml":
+            rest = "every dishonest answer stands after the window"
+        elif verification.otr.proof_rate > 0.0:
+            rest = "only the proof rate is left once an enclave is broken"
+        else:
+            rest = "nothing is left once an enclave is broken"
         found.append(f"no honest watcher: {name} is unprotected; {rest}")
     elif name in OPTIMISTIC and verification.watchers.check_probability == 0.0:
         found.append(f"no watcher ever checks: {name} is unprotected against a broken enclave")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
-__all__ = ["Market", "People", "Ways", "open_market"]
+__all__ = ["Market", "People", "Ways", "needed_nodes", "open_market"]
 
 MAX_ARRIVALS_PER_S: Final = 1e9
 MS: Final = 1e-3
@@ -120,9 +120,17 @@ def _refuse_deviation(game: Game) -> None:
             )
 
 
+def needed_nodes(protocol: VerificationProtocol) -> int:
+    """Return how many inference nodes a protocol cannot do without.
+
+    >>> needed_nodes(protocol_of(Verification(protocol="redundancy")))
+    2
+    """
+    return max(protocol.terms.providers, 2 if protocol.terms.sample_rate > 0 else 1)
+
+
 def _refuse_shortage(protocol: VerificationProtocol, game: Game) -> None:
-    nodes = game.population.inference_count
-    needed = max(protocol.terms.providers, 2 if protocol.terms.sample_rate > 0 else 1)
+    nodes, needed = game.population.inference_count, needed_nodes(protocol)
     if nodes < needed:
         raise InputError(
             f"verification.protocol {protocol.name!r} needs {needed} inference nodes, got {nodes}"

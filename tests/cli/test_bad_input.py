@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -366,6 +367,7 @@ def test_a_disk_that_fills_up(tmp_path: Path, trace: list[str]) -> None:
         capture_output=True,
         text=True,
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(poq_abm.__file__).parents[1])},
         check=False,
     )
     assert done.returncode == 2, done.stderr

@@ -12,6 +12,7 @@ import pytest
 
 import poq_abm
 from poq_abm.behaviour.resolving import _REGISTRY
+from poq_abm.experiment import harvest
 from tests.conftest import Poq
 from tests.faults.conftest import tables
 
@@ -77,6 +78,27 @@ def test_what_raises_is_recorded_and_can_be_retried(
     fresh = [argument if argument != "run" else "fresh" for argument in command[1:]]
     assert poq("run", *fresh).code == 0
     assert tables(tmp_path / "run") == tables(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("verification", [(), ("--set", "verification.protocol=otr")])
+def test_where_every_replication_raises_nothing_is_shown(
+    poq: Poq, monkeypatch: pytest.MonkeyPatch, verification: tuple[str, ...]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("not in the mood")
+
+    monkeypatch.setattr(harvest, "play_plain", broken)
+    monkeypatch.setattr(harvest, "many_at_once", lambda *_: False)
+    monkeypatch.setattr(harvest, "play_replication", broken)
+    monkeypatch.setattr(harvest.QueryPlayer, "play", broken)
+    run = poq("run", "cost_aware_poq", "--rounds", 50, *verification, "--out", "run")
+    assert run.code == 1
+    assert "Every replication raised: there is nothing to show." in run.out
+    assert "20 replications raised" in run.err
+    assert "Traceback" not in run.err
+    if verification:
+        told = poq("analyse", "queries", "run")
+        assert (told.code, "holds no replication" in told.err) == (2, True)
 
 
 def test_in_memory_the_rest_go_on_too() -> None:

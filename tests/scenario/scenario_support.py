@@ -31,7 +31,8 @@ class FakeProfile:
         return ("rtx_4090",) if node in (*self.models, *self.evaluators) else ()
 
     def hardware_fault(self, node: str, hardware: str) -> str | None:
-        return None if hardware in ("rtx_4090", "rtx_3090") else f"no latency on {hardware!r}"
+        known = ("rtx_4090", "rtx_3090", "a100_80gb")
+        return None if hardware in known else f"no latency on {hardware!r}"
 
 
 def small(extra: str = "", overrides: Sequence[str] = ()) -> Scenario:

@@ -11,18 +11,32 @@ from poq_abm.scenario import ScenarioError, find_scenario, library, load, scenar
 
 def test_what_ships() -> None:
     assert scenario_names() == [
+        "adaptive_attackers",
         "adversary_sweep",
         "collusion_ring",
         "committee_size",
         "committee_tradeoff",
         "cost_aware_poq",
+        "cost_misreporting",
         "cost_space",
         "cost_weight",
+        "demand_surge",
+        "dynamic_coefficients",
+        "energy_prices",
+        "entry_exit",
         "extractive_baselines",
+        "hardware_mix",
+        "hybrid_poq_otr",
         "many_nodes",
         "model_downgrade",
+        "model_downgrade_under_each_protocol",
+        "otr_vulnerability_window",
+        "otr_watchers",
+        "production_network",
+        "stake_and_slash",
         "task_inversion",
         "trust_saturation",
+        "verification_trilemma",
     ]
 
 

@@ -42,6 +42,6 @@ def test_every_figure_is_on_some_page() -> None:
 
 def test_the_examples_run() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(block, {})

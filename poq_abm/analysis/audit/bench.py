@@ -58,6 +58,11 @@ class Bench:
     def of(cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None) -> Bench:
         """Return the bench of a scenario, or raise if it has several treatments."""
         plan = Plan.of(scenario)
+        if plan.verifies:
+            raise InputError(
+                f"{scenario.name} has a verification: whether it pays to cheat there is the column "
+                "cheating_share of its queries (`poq run`); an audit takes rounds"
+            )
         if len(plan.treatments) > 1:
             raise InputError(
                 f"{scenario.name} has {len(plan.treatments)} treatments; an audit takes one"
