@@ -212,8 +212,8 @@ def _heat(request: Request) -> Figure:
 
 
 def _lines(request: Request) -> Figure:
+    from poq_abm.analysis.comparing import units_of  # noqa: PLC0415
     from poq_abm.analysis.sweeps import axis_named, metric_over_axes  # noqa: PLC0415
-    from poq_abm.experiment.tables import REPLICATIONS  # noqa: PLC0415
     from poq_abm.figures.lines import sweep_lines  # noqa: PLC0415
 
     opened = request.run()
@@ -223,10 +223,11 @@ def _lines(request: Request) -> Figure:
         raise InputError(f"name an axis with --x; this run sweeps {', '.join(axes) or 'none'}")
     x = axis_named(treatments, request.x or axes[0])
     y = axis_named(treatments, request.y) if request.y else None
-    metric = request.metric or "evaluator_reward_mean"
+    units = units_of(opened.results.main)
+    usual = "dishonest_stands" if "dishonest_stands" in units else "evaluator_reward_mean"
+    metric = request.metric or usual
     chosen = [x, y] if y else [x]
     frame = _told(metric_over_axes(opened.results, metric, chosen, where=request.where), opened)
-    units = {f.name: f.metadata[b"unit"].decode() for f in REPLICATIONS}
     fixed = [f"{key} = {value}" for key, value in request.where.items()]
     frame.attrs["notes"] = [*fixed, *frame.attrs["notes"]]
     return sweep_lines(frame, x, y, label=f"{metric} ({units[metric]})")
