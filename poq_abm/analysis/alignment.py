@@ -131,7 +131,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def evaluator_accuracy(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Return how near each evaluator's reports lie to the truth: 1 - mean |score - truth| / 10.
+    """Return how near each evaluator's reports lie to the truth: 1 - mean abs(score - truth)/10.
 
     ``rounds`` is a trace. Columns: ``treatment``, ``replication``, ``node``, ``accuracy`` in
     [0, 1].

@@ -124,7 +124,7 @@ def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFr
     DataFrame
         ``treatment``, ``replication``, ``node``, ``role``, ``group``, ``behaviour``, ``jobs``, one
         column per component in tokens, ``remainder`` (:func:`closing`) and ``reward_total``:
-            ``math.fsum`` of the components and the remainder *is* ``reward_total``, bit for bit.
+        ``math.fsum`` of the components and the remainder *is* ``reward_total``, bit for bit.
 
     Raises
     ------

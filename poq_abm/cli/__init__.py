@@ -51,6 +51,7 @@ def _register() -> None:
     from poq_abm.cli.plan import plan
     from poq_abm.cli.plot import plot
     from poq_abm.cli.profile import profile
+    from poq_abm.cli.report import report
     from poq_abm.cli.reproduce import reproduce
     from poq_abm.cli.rules import adaptations, behaviours, rules
     from poq_abm.cli.run import run
@@ -62,7 +63,7 @@ def _register() -> None:
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, adaptations, reproduce)
-    analysis = (analyse, audit, sensitivity, plot, explore)
+    analysis = (analyse, audit, sensitivity, plot, report, explore)
     for group in (calibrate, profile):
         app.add_typer(group)
     for verb in (*experiments, *analysis, *files, *reference):

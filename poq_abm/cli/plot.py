@@ -34,7 +34,10 @@ def plot(
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="heatmap: a column of replications, or queries."),
+        typer.Option(
+            metavar="METRIC",
+            help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
+        ),
     ] = None,
     x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,

@@ -211,6 +211,28 @@ def _heat(request: Request) -> Figure:
     return heat_map(frame, x, y, label=f"{metric} ({units[metric]})")
 
 
+def _lines(request: Request) -> Figure:
+    from poq_abm.analysis.comparing import units_of  # noqa: PLC0415
+    from poq_abm.analysis.sweeps import axis_named, metric_over_axes  # noqa: PLC0415
+    from poq_abm.figures.lines import sweep_lines  # noqa: PLC0415
+
+    opened = request.run()
+    treatments = opened.results.treatments
+    axes = [str(column) for column in treatments.columns if column != "treatment"]
+    if request.x is None and len(axes) != 1:
+        raise InputError(f"name an axis with --x; this run sweeps {', '.join(axes) or 'none'}")
+    x = axis_named(treatments, request.x or axes[0])
+    y = axis_named(treatments, request.y) if request.y else None
+    units = units_of(opened.results.main)
+    usual = "dishonest_stands" if "dishonest_stands" in units else "evaluator_reward_mean"
+    metric = request.metric or usual
+    chosen = [x, y] if y else [x]
+    frame = _told(metric_over_axes(opened.results, metric, chosen, where=request.where), opened)
+    fixed = [f"{key} = {value}" for key, value in request.where.items()]
+    frame.attrs["notes"] = [*fixed, *frame.attrs["notes"]]
+    return sweep_lines(frame, x, y, label=f"{metric} ({units[metric]})")
+
+
 def _two_axes(request: Request, treatments: pd.DataFrame) -> tuple[str, str]:
     axes = [str(column) for column in treatments.columns if column != "treatment"]
     free = [axis for axis in axes if axis not in (request.x, request.y)]
@@ -282,6 +304,7 @@ KINDS: dict[str, Kind] = {
     "violins": Kind("rewards by group, as violins", _violins),
     "lorenz": Kind("Lorenz curves of rewards", _lorenz),
     "heatmap": Kind("a measure over two axes of a sweep (--x, --y, --metric)", _heat),
+    "lines": Kind("a measure along an axis of a sweep (--x, --y, --metric)", _lines),
     "trust": Kind("trust over time, with bands", _trust),
     "forest": Kind("paired differences of two treatments (--treatment, --against)", _forest),
     "frontier": Kind("quality against latency of inference groups", _quality),

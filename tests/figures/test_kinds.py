@@ -37,14 +37,14 @@ SWEEP = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Results folders: one treatment, a sweep, one with a trust log, other games."""
+    """Results folders: one treatment, a sweep of two axes, one with a trust log."""
     home = tmp_path_factory.mktemp("runs")
     scenarios = {
         "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),
         "swept": load("adversary_sweep").replace(SWEEP),
+        "economy": load("entry_exit", ["rounds=2400", "replications=2"]),
+        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
-        "queries": load("verification_trilemma", ["rounds=200", "replications=3"]),
-        "economy": load("cost_aware_poq", ["rounds=200", "replications=3", "economy.epochs=10"]),
     }
     return {
         name: str(poq_abm.run(scenario).save(home / name)) for name, scenario in scenarios.items()
@@ -59,11 +59,12 @@ REQUESTS = {
     "violins": ("base", {"role": "inference"}),
     "lorenz": ("base", {}),
     "heatmap": ("swept", {"metric": "bias", "x": "share", "y": "aggregation"}),
+    "lines": ("swept", {"metric": "bias", "x": "share", "y": "aggregation"}),
     "trust": ("trust", {"treatment": "b=3,update=relative"}),
     "forest": ("swept", {}),
     "frontier": ("base", {}),
-    "trilemma": ("queries", {}),
-    "economy": ("economy", {"metric": "reward"}),
+    "trilemma": ("protocols", {}),
+    "economy": ("economy", {"metric": "profit"}),
     "phases": ("swept", {}),
 }
 

@@ -1,0 +1,119 @@
+"""What the reference takes from the code: the schema's keys, the verbs, the public modules."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from poq_abm.cli import app
+from poq_abm.scenario.reference import keys_below, markdown
+from poq_abm.scenario.schema import Settings
+
+__all__ = ["cli", "fill", "modules", "scenario"]
+
+#: what somebody who uses the package from Python needs, in the order of the house
+MODULES = (
+    "poq_abm.scenario",
+    "poq_abm.profile",
+    "poq_abm.profile.synthetic",
+    "poq_abm.network.model",
+    "poq_abm.network.agents",
+    "poq_abm.behaviour.base",
+    "poq_abm.experiment.plan",
+    "poq_abm.experiment.running",
+    "poq_abm.experiment.results",
+    "poq_abm.experiment.estimates",
+    "poq_abm.experiment.economy_summary",
+    "poq_abm.analysis.reading",
+    "poq_abm.analysis.rewards",
+    "poq_abm.analysis.alignment",
+    "poq_abm.analysis.ledger",
+    "poq_abm.analysis.comparing",
+    "poq_abm.analysis.paired",
+    "poq_abm.analysis.telling",
+    "poq_abm.analysis.sweeps",
+    "poq_abm.analysis.audit.auditing",
+    "poq_abm.analysis.audit.bench",
+    "poq_abm.analysis.audit.frontier",
+    "poq_abm.analysis.sensitivity",
+    "poq_abm.inequality",
+    "poq_abm.figures.kinds",
+    "poq_abm.figures.style",
+    "poq_abm.figures.profiles",
+    "poq_abm.figures.rewards",
+    "poq_abm.figures.sweeps",
+    "poq_abm.figures.lines",
+    "poq_abm.figures.trust",
+    "poq_abm.figures.differences",
+    "poq_abm.figures.frontiers",
+    "poq_abm.report.page",
+    "poq_abm.errors",
+    "poq_abm.testing.aggregation",
+    "poq_abm.testing.behaviour",
+)
+
+
+def fill(_app: Any, _page: str, source: list[str]) -> None:
+    """Replace ``<!-- generated: NAME -->`` in a page by what NAME stands for."""
+    made = {"scenario": scenario, "cli": cli, "modules": modules}
+    source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda m: made[m[1]](), source[0])
+
+
+def scenario() -> str:
+    """Return every key of a scenario, a table for each section."""
+    sections: dict[str, list[Any]] = {}
+    for key in keys_below(Settings):
+        head, dot, _ = key.path.partition(".")
+        sections.setdefault(head if dot else "", []).append(key)
+    parts = [markdown(iter(sections.pop("")))]
+    for head, keys in sections.items():
+        parts += [f"## `{head}`", markdown(iter(keys), f"{head}.")]
+    return "\n\n".join(parts)
+
+
+def cli() -> str:
+    """Return every verb with its arguments and options."""
+    return "\n\n".join(_verbs(typer.main.get_command(app), "poq"))
+
+
+def _verbs(command: Any, name: str) -> Iterator[str]:
+    children = getattr(command, "commands", None)
+    if children is not None:
+        for child, found in children.items():
+            yield from _verbs(found, f"{name} {child}")
+        return
+    said = " ".join((command.help or "").split())
+    yield f"## `{name}`\n\n{said}"
+    rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
+    if rows:
+        yield "| takes | meaning |\n|---|---|\n" + "\n".join(rows)
+
+
+def _row(parameter: Any) -> str:
+    # The parser behind typer differs between its releases; these attributes do not.
+    is_option = str(parameter.opts[0]).startswith("-")
+    value = parameter.metavar or str(parameter.name).upper()
+    names = " ".join(parameter.opts) if is_option else value
+    if is_option and not getattr(parameter, "is_flag", False):
+        names += f" {value}"
+    meaning = " ".join(str(getattr(parameter, "help", None) or "").split())
+    default = parameter.default
+    if default not in (None, False, "", ()) and not callable(default):
+        meaning += f" Default: {default}."
+    return f"| `{names.replace('|', '/')}` | {meaning.replace('|', '/')} |"
+
+
+def modules() -> str:
+    """Return the directives that document the public names of every module."""
+    parts = []
+    for name in MODULES:
+        public = ", ".join(importlib.import_module(name).__all__)
+        parts.append(
+            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members: {public}\n"
+            "   :exclude-members: model_config\n```"
+        )
+    return "\n\n".join(parts)

@@ -1,0 +1,162 @@
+"""The assumption register: what a result leans on, and who answers for each part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from poq_abm.behaviour.base import Role
+from poq_abm.behaviour.resolving import behaviours
+from poq_abm.economy.adaptation.registry import adaptations
+from poq_abm.profile import Profile
+from poq_abm.report import sources
+from poq_abm.report.settings import set_by_hand, spoken
+from poq_abm.report.sources import COST_AWARE, Origin, Status
+from poq_abm.report.subject import Subject
+from poq_abm.verification.registry import find_protocol
+
+__all__ = ["Assumption", "assumptions"]
+
+
+class Assumption(NamedTuple):
+    """One line of the register."""
+
+    status: Status
+    about: str
+    statement: str
+    source: str
+
+
+def assumptions(subject: Subject) -> list[Assumption]:
+    """Return everything that a run leans on: published things first, assumed ones last."""
+    found = [*_profiles(subject), *_rules(subject), *_behaviours(subject), *_economy(subject),
+             *_protocols(subject)]  # fmt: skip
+    order = ("published", "inferred", "assumed")
+    return sorted(dict.fromkeys(found), key=lambda line: order.index(line.status))
+
+
+def _profiles(subject: Subject) -> Iterator[Assumption]:
+    profiles, lost = subject.profiles
+    for profile in profiles:
+        yield from _of_profile(profile)
+    for name in lost:
+        yield Assumption(
+            "assumed",
+            f"profile {name}",
+            "The profile that was played is not here as it was; what it says of itself is missing "
+            "from this register.",
+            "its hash stands under provenance",
+        )
+    nodes = subject.results.nodes if "nodes" in subject.results.tables else None
+    if nodes is not None and (nodes["latency_source"].astype(str) == "estimated").any():
+        said = "Latencies on hardware that nobody measured are estimated by a roofline."
+        yield Assumption("inferred", "latencies", said, "the catalogue of hardware")
+
+
+def _of_profile(profile: Profile) -> Iterator[Assumption]:
+    written = profile.provenance
+    source = str(written.get("source", "")) or "its author"
+    statuses: tuple[Status, ...] = ("published", "inferred", "assumed")
+    for status in statuses:
+        for statement in written.get(status, []):
+            yield Assumption(status, f"profile {profile.name}", str(statement), source)
+    for caveat in written.get("caveats", []):
+        yield Assumption("assumed", f"profile {profile.name}, caveat", str(caveat), source)
+
+
+def _rules(subject: Subject) -> Iterator[Assumption]:
+    def rule(path: str, about: str, table: dict[str, Origin]) -> Iterator[Assumption]:
+        for value in subject.values(path):
+            if value in table:
+                yield Assumption(
+                    table[value].status, about, f"{path}: {value}", table[value].source
+                )
+
+    yield from rule("mechanism.reward.family", "reward", sources.REWARD)
+    yield from rule("mechanism.aggregation", "consensus", sources.AGGREGATION)
+    yield from rule("mechanism.reference", "evaluator reward", sources.REFERENCE)
+    yield from rule("mechanism.trust.update", "trust", sources.TRUST_UPDATE)
+    if subject.values("mechanism.trust.update") != ["none"]:
+        yield from rule("mechanism.trust.reference", "trust", sources.TRUST_REFERENCE)
+        constants = ("rate", "start", "minimum", "maximum")
+        for name in constants:
+            yield _set(
+                subject, f"mechanism.trust.{name}", "trust", "the paper's is not known to us"
+            )
+    yield _set(subject, "mechanism.committee_size", "committee")
+    for symbol, published in (("alpha", 1.0), ("beta", 0.3)):
+        for role in ("inference", "evaluator"):
+            yield _coefficient(subject, f"mechanism.{symbol}_{role}", published)
+    if subject.values("malicious") != [None]:
+        yield _set(subject, "malicious.share", "attack")
+
+
+def _set(subject: Subject, path: str, about: str, why: str = "") -> Assumption:
+    statement = f"{path} = {spoken(subject.values(path))}"
+    return Assumption(
+        "assumed", about, statement, "; ".join(filter(None, ["set by the scenario", why]))
+    )
+
+
+def _coefficient(subject: Subject, path: str, fitted: float) -> Assumption:
+    """Alpha = 1 and beta = 0.3 are inferred from Table 4; any other value is the scenario's own."""
+    values = subject.values(path)
+    if values == [fitted] and subject.values("profile") == ["published"]:
+        return Assumption("inferred", "reward", f"{path} = {fitted:g}", f"Table 4 of {COST_AWARE}")
+    return _set(subject, path, "reward")
+
+
+def _behaviours(subject: Subject) -> Iterator[Assumption]:
+    played: dict[tuple[Role, str], dict[str, Any]] = {}
+    for scenario in subject.scenarios.values():
+        people = scenario.population
+        for group in people.inference:
+            played.setdefault(("inference", str(group.behaviour["name"])), group.behaviour)
+        for member in people.evaluators:
+            played.setdefault(("evaluator", str(member.behaviour["name"])), member.behaviour)
+        if scenario.malicious is not None:
+            attack = scenario.malicious.behaviour
+            played.setdefault(("evaluator", str(attack["name"])), attack)
+    for (role, name), settings in played.items():
+        kind = behaviours(role).get(name)
+        about = f"behaviour of {role} nodes"
+        if kind is None:
+            yield Assumption(
+                "assumed", about, name, "a behaviour of the user's own, not loaded here"
+            )
+            continue
+        status: Status = "published" if kind.source.startswith("published") else "assumed"
+        given = ", ".join(f"{key} = {value}" for key, value in settings.items() if key != "name")
+        formula = f"{name}: {kind.formula}" + (f" ({given})" if given else "")
+        yield Assumption(status, about, formula, kind.source)
+
+
+def _protocols(subject: Subject) -> Iterator[Assumption]:
+    """Say where each protocol comes from; its source tells published from assumed figures."""
+    if not subject.has_queries:
+        return
+    for name in subject.values("verification.protocol"):
+        kind = find_protocol(str(name))
+        status: Status = "published" if kind.source.startswith("published") else "assumed"
+        yield Assumption(status, "protocol", f"{name}: {kind.formula}", kind.source)
+        yield Assumption("assumed", "protocol", f"{name} leaves out: {kind.limits}", "ours")
+    said = "Figures of a protocol that its source does not name are the defaults of the schema."
+    yield Assumption("assumed", "protocol", said, "ours")
+
+
+def _economy(subject: Subject) -> Iterator[Assumption]:
+    if not subject.has_economy:
+        return
+    known = adaptations()
+    for settings in subject.values("economy.adaptation"):
+        for adaptation in settings or ():
+            kind = known.get(str(adaptation["name"]))
+            source = kind.source if kind else "a rule of the user's own, not loaded here"
+            formula = f"{adaptation['name']}: {kind.formula}" if kind else str(adaptation["name"])
+            yield Assumption("assumed", "adaptation", formula, source)
+    for path, value, meaning in set_by_hand(subject):
+        yield Assumption(
+            "assumed", "economy", f"{path} = {value}: {meaning}", "set by the scenario"
+        )
+    said = "Every other number of the economy is the default of the schema."
+    yield Assumption("assumed", "economy", said, "ours")

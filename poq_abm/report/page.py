@@ -1,0 +1,87 @@
+"""The page itself: one HTML file that opens from disk and asks no network for anything."""
+
+from __future__ import annotations
+
+import base64
+import os
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+
+import poq_abm
+from poq_abm.errors import InputError
+from poq_abm.report.assumptions import assumptions
+from poq_abm.report.comparisons import comparisons
+from poq_abm.report.methods import methods
+from poq_abm.report.odd import Element, odd
+from poq_abm.report.pictures import pictures
+from poq_abm.report.provenance import provenance, reproduction
+from poq_abm.report.results import result_tables
+from poq_abm.report.subject import Subject
+from poq_abm.report.tables import Cell, Column, Table
+
+__all__ = ["report_page", "write_report"]
+
+
+def write_report(folder: str | os.PathLike[str], out: Path | None = None) -> Path:
+    """Write the report of a results folder; default: ``report.html`` inside it.
+
+    Raises
+    ------
+    InputError
+        If the folder is no run, or the file cannot be written.
+    """
+    path = out or Path(folder) / "report.html"
+    text = report_page(folder)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}") from error
+    return path
+
+
+def report_page(folder: str | os.PathLike[str]) -> str:
+    """Return the report of a results folder, as HTML.
+
+    Raises
+    ------
+    InputError
+        If the folder is no run, or one that has not stored anything yet.
+    """
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415  (only here)
+
+    subject = Subject.of(folder)
+    here = files("poq_abm.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string((here / "page.html").read_text(encoding="utf-8"))
+    scenario = subject.scenario.to_yaml()
+    return template.render(
+        name=subject.name,
+        question=subject.scenario.question,
+        notes=subject.opened.notes,
+        style=(here / "style.css").read_text(encoding="utf-8"),
+        script=(here / "sort.js").read_text(encoding="utf-8"),
+        scenario=scenario,
+        scenario_file=f"data:text/yaml;base64,{base64.b64encode(scenario.encode()).decode()}",
+        register=_register(subject),
+        tables=result_tables(subject),
+        comparisons=comparisons(subject),
+        pictures=pictures(subject),
+        methods=methods(subject),
+        odd=[(part, list(elements)) for part, elements in groupby(odd(subject), _part)],
+        failures=subject.results.failures,
+        provenance=provenance(subject),
+        again=reproduction(subject),
+        version=poq_abm.__version__,
+    )
+
+
+def _part(element: Element) -> str:
+    return element.part
+
+
+def _register(subject: Subject) -> Table:
+    columns = [Column("status"), Column("about"), Column("statement"), Column("source")]
+    rows = [[Cell(text, text) for text in line] for line in assumptions(subject)]
+    return Table("Assumption register", columns, rows, [])

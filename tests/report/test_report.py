@@ -1,0 +1,267 @@
+"""A report holds the question, what the numbers lean on, the numbers, and how to get them again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import poq_abm
+from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.running import run_to_folder
+from poq_abm.mechanism.aggregation import Aggregation
+from poq_abm.mechanism.rewards import RewardFamily
+from poq_abm.mechanism.trust import TrustReference, TrustUpdate
+from poq_abm.report import report_page, sources
+from poq_abm.report.assumptions import assumptions
+from poq_abm.report.comparisons import comparisons
+from poq_abm.report.odd import odd
+from poq_abm.report.provenance import reproduction
+from poq_abm.report.subject import Subject
+from poq_abm.scenario import load, parse
+from tests.conftest import Poq
+
+# The drawing libraries warn of each other's plans in some pairs of versions.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+    pytest.mark.usefixtures("shipped_behaviours"),
+]
+
+SMALL = ["rounds=200", "replications=4"]
+CROSSED = {
+    "sweep": {"malicious.share": [0.0, 0.3, 0.6], "mechanism.aggregation": ["mean", "huber"],
+              "mechanism.committee_size": [3, 5]},
+    "rounds": 200, "replications": 3,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    home = tmp_path_factory.mktemp("runs")
+    scenarios = {
+        "base": load("cost_aware_poq", SMALL),
+        "one": load("cost_aware_poq", ["rounds=100", "replications=1"]),
+        "swept": load("committee_size", SMALL),
+        "crossed": load("adversary_sweep").replace(CROSSED),
+        "economy": load("entry_exit", ["rounds=2400", "replications=3"]),
+        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
+    }
+    return {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
+
+
+@pytest.fixture(scope="module")
+def pages(runs) -> dict[str, str]:
+    return {name: report_page(folder) for name, folder in runs.items()}
+
+
+class Addresses(HTMLParser):
+    """Collects everything that a page could load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs) -> None:
+        self.found += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action")]
+
+
+@pytest.mark.parametrize("name", ["base", "one", "swept", "crossed", "economy", "protocols"])
+def test_a_page_is_whole_and_loads_nothing(pages, name: str) -> None:
+    page = pages[name]
+    collected = Addresses()
+    collected.feed(page)
+    assert [a for a in collected.found if not a.startswith(("data:", "#"))] == []
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", page)
+    for part in ("results", "figures", "scenario", "assumptions", "methods", "odd", "provenance"):
+        assert f'<section id="{part}">' in page
+    assert page.count("<img ") >= (1 if name == "protocols" else 3)
+
+
+def test_a_page_asks_the_scenarios_question_and_holds_its_file(pages, runs) -> None:
+    page = pages["swept"]
+    assert "What does a larger committee do to evaluator pay?" in page
+    (encoded,) = re.findall(r'href="data:text/yaml;base64,([^"]+)"', page)
+    scenario = parse(base64.b64decode(encoded).decode())
+    manifest = json.loads((runs["swept"] / "manifest.json").read_text())
+    assert Plan.of(scenario).hash() == manifest["hash"]
+
+
+@pytest.mark.parametrize("name", ["base", "one", "swept", "economy"])
+def test_the_command_reproduces_the_hash(runs, name: str) -> None:
+    told = reproduction(Subject.of(runs[name]))
+    assert not told.needs_file
+    words = shlex.split(told.command)
+    manifest = json.loads((runs[name] / "manifest.json").read_text())
+    settings = [word for word in words[3:] if word != "--set"]
+    assert words[:2] == ["poq", "run"]
+    assert Plan.load(words[2], settings).hash() == manifest["hash"]
+
+
+def test_a_scenario_that_is_not_in_the_library_is_played_from_its_file(runs) -> None:
+    told = reproduction(Subject.of(runs["crossed"]))
+    assert (told.command, told.needs_file) == ("poq run adversary_sweep.yaml", True)
+    assert "another hash" not in told.note
+
+
+def test_the_numbers_are_those_of_the_tables(pages, runs) -> None:
+    summary = poq_abm.read_results(runs["base"]).summary()
+    row = summary[summary["group"] == "llama_3_2_3b"].iloc[0]
+    cells = re.findall(r'class="number" data-value="([^"]+)"', pages["base"])
+    shown = [float(value) for value in cells]
+    for value in (row["reward_mean"], row["reward_low"], row["latency_ms"]):
+        assert np.isclose(shown, value, rtol=1e-12).any()
+
+
+def test_published_inferred_and_assumed_are_told_apart(runs) -> None:
+    lines = assumptions(Subject.of(runs["base"]))
+    said = {line.statement: line.status for line in lines}
+    assert said["mechanism.aggregation: mean"] == "published"
+    assert said["mechanism.beta_inference = 0.3"] == "inferred"
+    assert said["mechanism.committee_size = 3"] == "assumed"
+    assert {line.status for line in lines if line.about == "profile published"} == {
+        "published", "inferred", "assumed"}  # fmt: skip
+
+
+def test_a_coefficient_that_is_not_table_4s_is_assumed(tmp_path: Path) -> None:
+    scenario = load(
+        "cost_aware_poq", ["rounds=50", "replications=2", "mechanism.beta_inference=0.5"]
+    )
+    lines = assumptions(Subject.of(poq_abm.run(scenario).save(tmp_path / "x")))
+    (line,) = [one for one in lines if "beta_inference" in one.statement]
+    assert (line.status, line.statement) == ("assumed", "mechanism.beta_inference = 0.5")
+
+
+def test_protocols_are_reported_with_their_sources(pages, runs) -> None:
+    lines = [one for one in assumptions(Subject.of(runs["protocols"])) if one.about == "protocol"]
+    said = {one.statement.split(":")[0]: one.status for one in lines}
+    assert (said["opml"], said["none"]) == ("published", "assumed")
+    assert "What the protocols let through, take and cost" in pages["protocols"]
+    assert "From protocol=centralised to protocol=none" in pages["protocols"]
+
+
+def test_an_economys_choices_are_in_the_register(runs) -> None:
+    said = {line.statement.split(" = ")[0] for line in assumptions(Subject.of(runs["economy"]))}
+    assert {"economy.epochs", "economy.payment.pool", "economy.payment.scheme"} <= said
+    assert any(text.startswith("entry_exit: chance rate x") for text in said)
+
+
+@pytest.mark.parametrize(
+    ("table", "enumeration"),
+    [
+        (sources.AGGREGATION, Aggregation),
+        (sources.REWARD, RewardFamily),
+        (sources.TRUST_REFERENCE, TrustReference),
+        (sources.TRUST_UPDATE, [u for u in TrustUpdate if u.name != "NONE"]),
+    ],
+)
+def test_every_rule_that_ships_has_a_source(table, enumeration) -> None:
+    assert set(table) == {member.name.lower() for member in enumeration}
+
+
+def test_the_sources_of_rules_are_those_of_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs/rules/README.md").read_text()
+    for name, origin in sources.AGGREGATION.items():
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| [`{name}`]")]
+        told = row.split("|")[3]
+        assert (origin.status == "published") == (told.strip() in ("published", "published name"))
+
+
+def test_one_replication_has_no_interval_and_says_so(pages) -> None:
+    page = pages["one"]
+    assert "One replication: no interval can be given" in page
+    assert "none: one replication" in page
+    assert not re.search(r">\[[-\d]", page.split('id="assumptions"')[0])
+
+
+def test_a_partial_run_is_reported_and_said_to_be_partial(tmp_path: Path) -> None:
+    run_to_folder(Plan.of(load("cost_aware_poq", ["rounds=50", "replications=4"])), tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
+    assert 'role="status">Partial: 4 of 4 replications' in report_page(tmp_path)
+
+
+def test_a_folder_that_is_no_run_is_refused(poq: Poq, tmp_path: Path) -> None:
+    told = poq("report", tmp_path)
+    assert told.code == 2
+    assert "is not a results folder" in told.err
+
+
+def test_poq_report_writes_where_it_is_told(poq: Poq, runs, tmp_path: Path) -> None:
+    assert poq("report", runs["base"], "--out", tmp_path / "a/b.html").code == 0
+    assert (tmp_path / "a/b.html").read_text().startswith("<!doctype html>")
+    assert poq("report", runs["base"]).out.strip().endswith("report.html")
+    assert poq("verify", runs["base"]).code == 0, "a report beside the results harms nothing"
+
+
+def test_ends_of_axes_are_compared_over_the_same_cells(runs) -> None:
+    subject = Subject.of(runs["crossed"])
+    told = {one.table.title: one for one in comparisons(subject)}
+    assert set(told) == {
+        "share=0.6 against share=0", "aggregation=huber against aggregation=mean",
+        "committee_size=5 against committee_size=3"}  # fmt: skip
+    played = subject.results.replications.merge(subject.results.treatments, on="treatment")
+    wide = played.pivot_table(index="replication", columns="mechanism.aggregation", values="bias")
+    rows = {
+        row[0].text: row for row in told["aggregation=huber against aggregation=mean"].table.rows
+    }
+    assert np.isclose(rows["bias"][3].value, (wide["huber"] - wide["mean"]).mean(), rtol=1e-9)
+    gap = played.dropna(subset=["reward_gap"])
+    wide = gap.pivot_table(
+        index="replication", columns="mechanism.aggregation", values="reward_gap"
+    )
+    assert np.isclose(rows["reward_gap"][3].value, (wide["huber"] - wide["mean"]).mean(), rtol=1e-9)
+    assert "reward_gap" not in {r[0].text for r in told["share=0.6 against share=0"].table.rows}
+
+
+def test_verdicts_hold_over_all_comparisons_together(runs, monkeypatch) -> None:
+    from poq_abm.report import comparisons as module
+
+    seen: list[int] = []
+    monkeypatch.setattr(module, "holm", lambda p: seen.append(len(p)) or np.ones(len(p)))
+    done = comparisons(Subject.of(runs["swept"]))
+    assert seen == [sum(len(one.table.rows) for one in done)]
+    verdicts = {row[2].text for one in done for row in one.table.rows}
+    assert verdicts <= {"no evidence", "equal"}
+
+
+def test_odd_names_every_element_of_the_protocol(runs) -> None:
+    elements = odd(Subject.of(runs["economy"]))
+    assert [e.part for e in elements] == ["Overview"] * 3 + ["Design concepts"] * 11 + [
+        "Details"
+    ] * 3
+    assert all(len(e.text) > 4 for e in elements)
+    text = " ".join(e.text for e in elements)
+    assert "entry_exit" in text
+    assert "nan" not in text.split()
+
+
+def test_a_profile_that_changed_is_named_as_missing(runs, monkeypatch) -> None:
+    subject = Subject.of(runs["base"])
+    monkeypatch.setitem(subject.manifest, "profiles", {"published": "0" * 64})
+    (line,) = [one for one in assumptions(subject) if one.about == "profile published"]
+    assert "not here as it was" in line.statement
+    assert "profile published" not in {p.name for p in subject.profiles[0]}
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    people = {"evaluators": [{"model": "sts_stsb", "name": "<script>alert(1)</script>"}],
+              "inference": [{"model": "llama_3_2_3b"}]}  # fmt: skip
+    scenario = load("cost_aware_poq", ["rounds=20", "replications=2"])
+    scenario = scenario.replace({"population": people, "mechanism.committee_size": 1})
+    page = report_page(poq_abm.run(scenario).save(tmp_path / "x"))
+    assert "<script>alert" not in page
+
+
+def test_missing_figures_are_dashes() -> None:
+    from poq_abm.report.tables import of_frame
+
+    frame = pd.DataFrame({"a": [np.nan], "l": [np.nan], "h": [np.nan], "replications": [0]})
+    (row,) = of_frame("t", frame, [], estimates=[("a", "l", "h", "a", "")]).rows
+    assert [cell.text for cell in row] == ["-", "-"]
