@@ -39,8 +39,8 @@ def slashed_share(worst: Array, active: NDArray[np.bool_], rule: Slashing) -> Ar
     >>> one = np.array([True, True])
     >>> slashed_share(np.array([0.5, 0.0]), one, Slashing(rate=0.1)).tolist()
     [0.05, 0.0]
-    >>> slashed_share(np.array([0.5, 0.0]), one, Slashing(rate=0.1, form="correlated")).round(3)[0]
-    0.075
+    >>> slashed_share(np.array([0.5, 0.0]), one, Slashing(rate=0.1, form="correlated")).round(3)
+    array([0.075, 0.   ])
     """
     fails = worst > 0.0
     if rule.form == "tiered":

@@ -62,7 +62,7 @@ def run(
     >>> import poq_abm
     >>> results = poq_abm.run(poq_abm.load("cost_aware_poq"), replications=2)
     >>> results.nodes.shape
-    (16, 17)
+    (16, 18)
     """
     if replications is not None:
         scenario = scenario.replace({"replications": replications})

@@ -123,6 +123,13 @@ def test_a_model_too_large_for_its_gpu_is_refused(
     )
 
 
+def test_a_fee_of_zero_moves_nothing(poq, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(section("controllers: [{move: fee}]"))
+    outcome = poq("run", "bad.yaml")
+    assert outcome.code == 2
+    assert "economy.payment.fee: must be above 0 to be moved" in outcome.err
+
+
 def test_an_economy_keeps_no_trace(poq, tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(section(""))
     outcome = poq("run", "good.yaml", "--trace")
@@ -135,7 +142,9 @@ def test_an_economy_keeps_no_trace(poq, tmp_path: Path) -> None:
     "text",
     [
         section("stake: {bond: 0}, payment: {fee: 0}"),
-        section("controllers: [{move: fee, step: 1, maximum: 1000}]"),  # diverges; is bounded
+        section(
+            "payment: {fee: 1}, controllers: [{move: fee, step: 1, maximum: 1000}]"
+        ),  # diverges; is bounded
         section("epoch_hours: 0.001, service: {patience_s: 1}"),  # far beyond capacity
         group("active: 0"),
         MONEY + PEOPLE,

@@ -79,8 +79,21 @@ def test_what_a_node_decides_reaches_the_columns() -> None:
     assert roster.misreports.tolist() == [False, False, True, False]
     assert roster.conduct.inference[0, Ploy.FIXED] == 2.0
     assert roster.nodes.model.tolist() == [0, 1, 1, 1]
-    assert roster.service_s[:4].tolist() == [1.0, 2.0, 2.0, 2.0]
+    assert roster.service_s[:4].tolist() == [0.0, 2.0, 2.0, 2.0]  # a constant takes no time
     assert roster.nodes.inference_cost.tolist() == [0.0, 1.0, 0.5, 1.0]
+
+
+def test_a_downgrade_takes_the_time_of_what_runs_and_is_charged_for_what_it_names() -> None:
+    cheap = {"name": "downgrade", "model": "f0"}
+    economy = opened({"epochs": 1, "options": {"inference": [cheap]}})
+    roster = economy.roster
+    before = roster.nodes.inference_cost.copy()
+    slow = int(roster.service_s[: roster.inference].argmax())
+    names = [spec["name"] for _, spec in roster.behaviours]
+    roster.behaviour[slow] = names.index("downgrade")
+    roster.refresh()
+    assert roster.service_s[slow] == roster.service_s[: roster.inference].min()
+    assert roster.nodes.inference_cost.tolist() == before.tolist()
 
 
 def test_noise_and_bias_stay_a_node_s_own_whatever_it_does() -> None:

@@ -55,6 +55,7 @@ def test_defaults() -> None:
         "synthetic": None,
         "malicious": None,
         "economy": None,
+        "verification": None,
         "sweep": {},
     }
     assert scenario.resolved()["population"]["inference"][1] == {
