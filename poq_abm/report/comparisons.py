@@ -20,10 +20,11 @@ from poq_abm.report.tables import Table, of_frame
 __all__ = ["Comparison", "comparisons"]
 
 MOST_COMPARED = 10  #: of more treatments, the ends of every axis are compared instead
-#: what is compared: rewards, and how well the committee does
+#: what is compared: rewards, how well the committee does, and what an economy comes to
 _MEASURES = (
     "inference_reward_mean", "evaluator_reward_mean", "consensus_mean", "correlation",
     "mean_absolute_error", "bias", "reward_gap", "payout_inflation",
+    "profit_mean", "welfare", "dropped_share", "deviating_share",
 )  # fmt: skip
 
 

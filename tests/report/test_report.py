@@ -146,6 +146,12 @@ def test_protocols_are_reported_with_their_sources(pages, runs) -> None:
     assert "From protocol=centralised to protocol=none" in pages["protocols"]
 
 
+def test_what_an_economy_comes_to_is_compared(runs) -> None:
+    compared = comparisons(Subject.of(runs["economy"]))
+    assert all("profit_mean" in comparison.sentence for comparison in compared)
+    assert len(compared) == 2
+
+
 def test_an_economys_choices_are_in_the_register(runs) -> None:
     said = {line.statement.split(" = ")[0] for line in assumptions(Subject.of(runs["economy"]))}
     assert {"economy.epochs", "economy.payment.pool", "economy.payment.scheme"} <= said
