@@ -20,6 +20,7 @@ import pandas as pd
 import poq_abm
 from poq_abm.analysis.trilemma import trilemma_of_run
 from poq_abm.figures.verification import trilemma
+from poq_abm.verification.economics import detection_if_broken, deterrence_threshold, is_deterred
 
 scenario = poq_abm.load("verification_trilemma").replace({"rounds": 10_000, "replications": 6})
 results = poq_abm.run(scenario)
@@ -50,8 +51,6 @@ pair[["metric", "mean_a", "mean_b", "difference", "low", "high", "moved"]].round
 # intact enclave finds out every downgrade; a broken one leaves the proof rate and the watchers.
 
 # %%
-from poq_abm.verification.economics import detection_if_broken, deterrence_threshold, is_deterred
-
 rows = []
 for proof_rate in (0.01, 0.1):
     for watched in (0.0, 0.1, 0.5):
