@@ -25,6 +25,7 @@ __all__ = [
     "explain",
     "explain_difference",
     "scenario_of",
+    "split",
 ]
 
 Array = NDArray[np.float64]
@@ -131,16 +132,29 @@ def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFr
     InputError
         If a treatment has no scenario.
     """
+    if nodes.empty:
+        raise InputError("no nodes: there is nothing to explain")
+    return split(nodes, scenarios, COMPONENTS, _TOTAL)
+
+
+def split(
+    rows: pd.DataFrame,
+    scenarios: Mapping[str, Scenario],
+    components: Mapping[str, Component],
+    total: str,
+) -> pd.DataFrame:
+    """Return the components of the column ``total`` of every row, and the remainder.
+
+    A component of whose columns one is missing is left out.
+    """
     parts = []
-    for treatment, part in nodes.groupby("treatment", observed=True, sort=False):
+    for treatment, part in rows.groupby("treatment", observed=True, sort=False):
         scenario = scenario_of(scenarios, str(treatment))
         table = part[[*KEYS, "jobs"]].copy()
-        for name, component in COMPONENTS.items():
+        for name, component in components.items():
             if set(component.needs) <= set(part.columns):
                 table[name] = component.amount(part, scenario)
-        parts.append(close_rows(table, _TOTAL, part[_TOTAL].to_numpy()))
-    if not parts:
-        raise InputError("no nodes: there is nothing to explain")
+        parts.append(close_rows(table, total, part[total].to_numpy()))
     return pd.concat(parts, ignore_index=True)
 
 

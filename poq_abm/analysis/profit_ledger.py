@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.ledger import KEYS, Component, close_rows, scenario_of
+from poq_abm.analysis.ledger import Component, split
 from poq_abm.economy.accounting import PARTS
 from poq_abm.errors import InputError
 from poq_abm.scenario import Scenario
@@ -91,14 +91,6 @@ def explain_profit(accounts: pd.DataFrame, scenarios: Mapping[str, Scenario]) ->
             f"these accounts have no {missing[0]}: they were stored before profits could be "
             "explained; run the scenario again, into a new folder"
         )
-    parts = []
-    for treatment, part in accounts.groupby("treatment", observed=True, sort=False):
-        scenario = scenario_of(scenarios, str(treatment))
-        table = part[[*KEYS, "jobs"]].copy()
-        for name, component in PROFIT_COMPONENTS.items():
-            if set(component.needs) <= set(part.columns):
-                table[name] = component.amount(part, scenario)
-        parts.append(close_rows(table, _TOTAL, part[_TOTAL].to_numpy()))
-    if not parts:
+    if accounts.empty:
         raise InputError("no accounts: there is nothing to explain")
-    return pd.concat(parts, ignore_index=True)
+    return split(accounts, scenarios, PROFIT_COMPONENTS, _TOTAL)

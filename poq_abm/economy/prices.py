@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,28 +53,15 @@ class Prices:
         self._usd_per_joule = np.array(joule)[game.population.group]
 
     def per_job(self, machine: NDArray[np.int64], service_s: Array) -> Array:
-        """Return what a job costs: energy, the machine for as long as it takes, bandwidth."""
+        """Return what a job costs each node: energy, the machine for its time, bandwidth."""
         if not self.in_money:
             return np.zeros(machine.size)
-        energy = self._watts[machine] * service_s * self._usd_per_joule
-        total: Array = energy + self._hourly[machine] * service_s / 3600.0 + self._bandwidth
+        total: Array = self._job(machine, service_s, self._usd_per_joule)
         return total
 
     def job_on(self, node: int, machine: int, service_s: float) -> float:
         """Return what a job of one node would cost on another machine."""
-        watts, hourly = float(self._watts[machine]), float(self._hourly[machine])
-        energy = watts * service_s * float(self._usd_per_joule[node])
-        return energy + hourly * service_s / 3600.0 + self._bandwidth
-
-    def epoch_on(self, node: int, machine: int, busy_s: float, jobs: float, hours: float) -> float:
-        """Return what an epoch of one node would cost on another machine; 0 unless in money."""
-        if not self.in_money:
-            return 0.0
-        busy = min(busy_s, 3600.0 * hours)
-        idle = 3600.0 * hours - busy
-        joules = float(self._watts[machine]) * busy + float(self._idle_watts[machine]) * idle
-        energy = joules * float(self._usd_per_joule[node])
-        return energy + float(self._hourly[machine]) * hours + jobs * self._bandwidth
+        return float(self._job(machine, service_s, self._usd_per_joule[node]))
 
     def per_epoch(
         self,
@@ -84,21 +71,37 @@ class Prices:
         hours: float,
         machines_held: Array,
     ) -> Array:
-        """Return what an epoch costs: energy busy and idle, the machine for all of it, bandwidth.
+        """Return what an epoch costs each node: energy, the machine for all of it, bandwidth.
 
         ``machines_held`` is how many machines stand behind each identity: 1, a part where several
         identities share one, 0 for who is not there.
         """
         if not self.in_money:
             return np.zeros(machine.size)
-        busy = np.minimum(busy_s, 3600.0 * hours)
-        idle = np.maximum(machines_held * 3600.0 * hours - busy, 0.0)
-        joules = self._watts[machine] * busy + self._idle_watts[machine] * idle
-        energy = joules * self._usd_per_joule
-        total: Array = (
-            energy + self._hourly[machine] * hours * machines_held + jobs * self._bandwidth
-        )
+        joule = self._usd_per_joule
+        total: Array = self._epoch(machine, busy_s, jobs, hours, machines_held, joule)
         return total
+
+    def epoch_on(self, node: int, machine: int, busy_s: float, jobs: float, hours: float) -> float:
+        """Return what an epoch of one node would cost on another machine; 0 unless in money."""
+        if not self.in_money:
+            return 0.0
+        joule = self._usd_per_joule[node]
+        return float(self._epoch(machine, busy_s, jobs, hours, 1.0, joule))
+
+    def _job(self, machine: Any, seconds: Any, joule: Any) -> Any:
+        """Price a job, of one node or of all."""
+        energy = self._watts[machine] * seconds * joule
+        return energy + self._hourly[machine] * seconds / 3600.0 + self._bandwidth
+
+    def _epoch(
+        self, machine: Any, busy_s: Any, jobs: Any, hours: float, held: Any, joule: Any
+    ) -> Any:
+        """Price an epoch, of one node or of all."""
+        busy = np.minimum(busy_s, 3600.0 * hours)
+        idle = np.maximum(held * 3600.0 * hours - busy, 0.0)
+        joules = self._watts[machine] * busy + self._idle_watts[machine] * idle
+        return joules * joule + self._hourly[machine] * hours * held + jobs * self._bandwidth
 
 
 def _usd_per_kwh(scenario: Scenario, name: str | None) -> float:
