@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, share_interval
 from poq_abm.scenario.verification import security_failures
 from poq_abm.verification.market import open_market
 from poq_abm.verification.playing import open_query_trace, play_queries
@@ -24,6 +24,15 @@ __all__ = ["MEASURES", "SHOWN", "QueryPlayer", "gaps_of", "summarise_queries"]
 MEASURES = {
     field.name: field.metadata[b"unit"].decode() for field in QUERIES if str(field.type) == "double"
 }
+
+#: of every measure that is a share, the column that counts what it is a share of
+TRIALS = {
+    field.name: field.metadata[b"trials"].decode()
+    for field in QUERIES
+    if b"trials" in field.metadata
+}
+_SIGNED = {field.name for field in QUERIES if b"signed" in field.metadata}
+_MOST = {"0-1": 1.0, "score 0-10": 10.0}  # other measures have no upper end
 
 #: the columns of ``queries`` that a summary shows
 SHOWN = (
@@ -82,9 +91,14 @@ def summarise_queries(
     confidence: float = CONFIDENCE,
     measures: Sequence[str] = SHOWN,
 ) -> pd.DataFrame:
-    """Return one row per treatment and measure: its mean over replications with its interval.
+    """Return one row per treatment and measure: its estimate over replications with its interval.
 
-    Replications in which a measure is missing are left out of it.
+    A share is that of all replications together, with the interval of
+    :func:`~poq_abm.experiment.estimates.share_interval`, which lies in [0, 1] and has a width: a
+    share of 0 or 1 rests on the number of replications where enclaves are drawn once for all of a
+    replication's queries, and else on that of queries. Any other measure is a mean with Student's
+    interval, cut off where the measure ends. Replications in which a measure is missing are left
+    out of it.
 
     Parameters
     ----------
@@ -98,16 +112,36 @@ def summarise_queries(
     Returns
     -------
     DataFrame
-        ``treatment``, ``measure``, ``unit``, ``mean``, ``low``, ``high``, ``replications``.
+        ``treatment``, ``measure``, ``unit``, ``mean``, ``low``, ``high``, ``replications``, and
+        ``above_zero``, in how many of these the measure was not 0: where they are few, one
+        replication decides for all of its queries.
     """
     rows = []
     for treatment, group in queries.groupby("treatment", observed=True, sort=False):
         for measure in measures:
-            values = group[measure].dropna()
-            mean, _, low, high = mean_interval(values, confidence) if len(values) else (np.nan,) * 4
-            rows.append((treatment, measure, MEASURES[measure], mean, low, high, len(values)))
-    columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications"]
+            known = group[group[measure].notna()]
+            counts = (len(known), int((known[measure] != 0.0).sum()))
+            rows.append(
+                (treatment, measure, MEASURES[measure], *_interval(known, measure, confidence))
+                + counts
+            )
+    columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications", "above_zero"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _interval(known: pd.DataFrame, measure: str, confidence: float) -> tuple[float, float, float]:
+    """Return a measure's estimate and both ends of its interval, none outside its range."""
+    values = known[measure].to_numpy(np.float64)
+    if measure in TRIALS:
+        trials = known[TRIALS[measure]].to_numpy(np.float64)
+        shared = bool(known["enclaves_drawn"].any())
+        return share_interval(values * trials, trials, confidence, clustered=shared)
+    if not values.size:
+        return np.nan, np.nan, np.nan
+    mean, _, low, high = mean_interval(values, confidence)
+    least = -np.inf if measure in _SIGNED else 0.0
+    most = _MOST.get(MEASURES[measure], np.inf)
+    return mean, float(np.maximum(low, least)), float(np.minimum(high, most))
 
 
 def gaps_of(treatments: Iterable[Treatment]) -> dict[str, int]:
