@@ -1,4 +1,4 @@
-"""Means over replications, with their confidence intervals."""
+"""Means and shares over replications, with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, stdtrit
+from scipy.special import betaincinv, expit, ndtri, stdtrit
 
 __all__ = [
     "CONFIDENCE",
@@ -19,6 +19,7 @@ __all__ = [
     "decimals",
     "ends_within",
     "mean_interval",
+    "share_interval",
     "shown",
     "summarise",
 ]
@@ -194,6 +195,63 @@ def shown(estimate: float, low: float, high: float, sign: str = "") -> tuple[str
     if texts[1] == texts[2] and low < high:
         return texts[0], f"±{max(estimate - low, high - estimate):.2g}"
     return texts[0], f"[{texts[1]}, {texts[2]}]"
+
+
+def share_interval(
+    successes: Any, trials: Any, confidence: float = CONFIDENCE, *, clustered: bool = True
+) -> tuple[float, float, float]:
+    """Return a share of trials over replications and the two ends of its interval, in [0, 1].
+
+    p = sum s / sum n, with the interval of Korn and Graubard (1998): Clopper and Pearson's at the
+    effective number of trials n* = p (1 - p) / v, less what estimating v from R replications costs,
+    (z / t_{R - 1})^2. v = R / (R - 1) sum (s - p n)^2 / (sum n)^2 is the variance of the ratio, so
+    outcomes that a replication shares count as few. n* lies between the number of replications,
+    Kish's (sum n)^2 / sum n^2, which is what all-or-nothing outcomes are worth, and that of trials.
+    Where nothing or everything succeeded v says nothing and n* is the lower of the two: the upper
+    end of a share of 0 is 1 - (a / 2)^(1 / n*), a = 1 - confidence. One replication has no
+    interval, no trial no share.
+
+    Parameters
+    ----------
+    successes, trials
+        One entry per replication, shape (R,); counts, or sums of weights in [0, 1].
+    confidence
+        Level of the interval, in (0, 1).
+    clustered
+        Whether the trials of a replication can share their outcome. Where they cannot, a share of 0
+        or 1 rests on all trials and not on the number of replications.
+
+    Examples
+    --------
+    >>> [round(x, 4) for x in share_interval([10, 0, 0, 0], [10, 10, 10, 10])]
+    [0.25, 0.0063, 0.8059]
+    >>> [round(x, 4) for x in share_interval([0] * 20, [100] * 20)]
+    [0.0, 0.0, 0.1684]
+    >>> [round(x, 4) for x in share_interval([0] * 20, [100] * 20, clustered=False)]
+    [0.0, 0.0, 0.0018]
+    """
+    hits = np.asarray(successes, dtype=np.float64)
+    tried = np.asarray(trials, dtype=np.float64)
+    hits, tried = hits[tried > 0.0], tried[tried > 0.0]
+    count, total = tried.size, float(tried.sum())
+    if count == 0:
+        return math.nan, math.nan, math.nan
+    share = min(max(float(hits.sum()) / total, 0.0), 1.0)
+    if count < 2:
+        return share, math.nan, math.nan
+    tail = (1.0 - confidence) / 2.0
+    least = total**2 / float((tried**2).sum())
+    effective = least if clustered else total
+    if 0.0 < share < 1.0:
+        variance = count / (count - 1) * float(((hits - share * tried) ** 2).sum()) / total**2
+        narrowing = (ndtri(1.0 - tail) / float(stdtrit(count - 1, 1.0 - tail))) ** 2
+        spread = share * (1.0 - share)
+        effective = max(spread / variance * narrowing, least) if variance > 0.0 else total
+        effective = min(effective, total)
+    hit, missed = effective * share, effective * (1.0 - share)
+    low = float(betaincinv(hit, missed + 1.0, tail)) if hit > 0.0 else 0.0
+    high = float(betaincinv(hit + 1.0, missed, 1.0 - tail)) if missed > 0.0 else 1.0
+    return share, low, high
 
 
 def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
