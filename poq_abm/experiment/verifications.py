@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, share_interval
 from poq_abm.scenario.verification import security_failures
 from poq_abm.verification.market import open_market
@@ -31,8 +32,6 @@ TRIALS = {
     for field in QUERIES
     if b"trials" in field.metadata
 }
-_SIGNED = {field.name for field in QUERIES if b"signed" in field.metadata}
-_MOST = {"0-1": 1.0, "score 0-10": 10.0}  # other measures have no upper end
 
 #: the columns of ``queries`` that a summary shows
 SHOWN = (
@@ -96,8 +95,8 @@ def summarise_queries(
     A share is that of all replications together, with the interval of
     :func:`~poq_abm.experiment.estimates.share_interval`, which lies in [0, 1] and has a width: a
     share of 0 or 1 rests on the number of replications where enclaves are drawn once for all of a
-    replication's queries, and else on that of queries. Any other measure is a mean with Student's
-    interval, cut off where the measure ends. Replications in which a measure is missing are left
+    replication's queries, and else on that of queries. Any other measure is a mean with the
+    interval of :func:`~poq_abm.experiment.estimates.mean_interval`. Replications in which a measure is missing are left
     out of it.
 
     Parameters
@@ -113,19 +112,17 @@ def summarise_queries(
     -------
     DataFrame
         ``treatment``, ``measure``, ``unit``, ``mean``, ``low``, ``high``, ``replications``, and
-        ``above_zero``, in how many of these the measure was not 0: where they are few, one
+        ``occurred``, in how many of these the measure was not 0: where they are few, one
         replication decides for all of its queries.
     """
     rows = []
     for treatment, group in queries.groupby("treatment", observed=True, sort=False):
         for measure in measures:
             known = group[group[measure].notna()]
-            counts = (len(known), int((known[measure] != 0.0).sum()))
-            rows.append(
-                (treatment, measure, MEASURES[measure], *_interval(known, measure, confidence))
-                + counts
-            )
-    columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications", "above_zero"]
+            found = _interval(known, measure, confidence)
+            occurred = int((known[measure] != 0.0).sum())
+            rows.append((treatment, measure, MEASURES[measure], *found, len(known), occurred))
+    columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications", "occurred"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -136,12 +133,8 @@ def _interval(known: pd.DataFrame, measure: str, confidence: float) -> tuple[flo
         trials = known[TRIALS[measure]].to_numpy(np.float64)
         shared = bool(known["enclaves_drawn"].any())
         return share_interval(values * trials, trials, confidence, clustered=shared)
-    if not values.size:
-        return np.nan, np.nan, np.nan
-    mean, _, low, high = mean_interval(values, confidence)
-    least = -np.inf if measure in _SIGNED else 0.0
-    most = _MOST.get(MEASURES[measure], np.inf)
-    return mean, float(np.maximum(low, least)), float(np.minimum(high, most))
+    mean, _, low, high = mean_interval(values, confidence, range_of(measure, MEASURES[measure]))
+    return mean, low, high
 
 
 def gaps_of(treatments: Iterable[Treatment]) -> dict[str, int]:

@@ -71,7 +71,7 @@ QUERIES = pa.schema(
             for name, meaning in _FINALITIES.items()
             for part in ("mean", "p50", "p95", "p99")
         ),
-        _number("percentile_error", "0-1", "largest relative error of the percentiles; 0: exact"),
+        _number("percentile_error", "ratio", "largest relative error of the percentiles; 0: exact"),
         _number("waiting_mean_s", "s", "mean time in the queue of the node that answers"),
         _number("throughput_per_s", "queries per s", "were all queries there at once"),
         _number("utilisation", "0-1", "busiest node's work until the last answer"),
