@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Treatment
 
-__all__ = ["MEASURES", "SHOWN", "QueryPlayer", "gaps_of", "summarise_queries"]
+__all__ = [
+    "MEASURES",
+    "SHOWN",
+    "TRIALS",
+    "QueryPlayer",
+    "gaps_of",
+    "query_interval",
+    "summarise_queries",
+]
 
 #: every measure of ``queries``, with its unit
 MEASURES = {
@@ -96,8 +104,8 @@ def summarise_queries(
     :func:`~poq_abm.experiment.estimates.share_interval`, which lies in [0, 1] and has a width: a
     share of 0 or 1 rests on the number of replications where enclaves are drawn once for all of a
     replication's queries, and else on that of queries. Any other measure is a mean with the
-    interval of :func:`~poq_abm.experiment.estimates.mean_interval`. Replications in which a measure is missing are left
-    out of it.
+    interval of :func:`~poq_abm.experiment.estimates.mean_interval`. Replications in which a measure
+    is missing are left out of it.
 
     Parameters
     ----------
@@ -118,16 +126,22 @@ def summarise_queries(
     rows = []
     for treatment, group in queries.groupby("treatment", observed=True, sort=False):
         for measure in measures:
-            known = group[group[measure].notna()]
-            found = _interval(known, measure, confidence)
-            occurred = int((known[measure] != 0.0).sum())
+            found = query_interval(group, measure, confidence)
+            known = group[measure].dropna()
+            occurred = int((known != 0.0).sum())
             rows.append((treatment, measure, MEASURES[measure], *found, len(known), occurred))
     columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications", "occurred"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _interval(known: pd.DataFrame, measure: str, confidence: float) -> tuple[float, float, float]:
-    """Return a measure's estimate and both ends of its interval, none outside its range."""
+def query_interval(
+    queries: pd.DataFrame, measure: str, confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """Return a measure of one treatment and the ends of its interval, none outside its range.
+
+    ``queries`` has a row for each replication; :func:`summarise_queries` says what is returned.
+    """
+    known = queries[queries[measure].notna()]
     values = known[measure].to_numpy(np.float64)
     if measure in TRIALS:
         trials = known[TRIALS[measure]].to_numpy(np.float64)

@@ -111,13 +111,13 @@ def _measures(market: Market, state: State) -> dict[str, float]:
         if kind
     }
     bond = market.verification.economics.stake_usd if market.protocol.bonded else 0.0
-    bonds = bond * market.protocol.terms.providers
-    enclaves = market.verification.adversaries.enclaves
+    bonds, attests = bond * market.protocol.terms.providers, market.protocol.terms.attests
+    drawn = market.verification.adversaries.enclaves == "stationary"
     return {
         "queries": queries,
         "rational_queries": int(sums[Sum.RATIONAL]),
         "dishonest_queries": int(dishonest),
-        "enclaves_drawn": market.protocol.terms.attests and enclaves == "stationary",
+        "enclaves_drawn": attests and drawn,
         **_latencies(state, mean),
         "waiting_mean_s": float(mean[Sum.WAITING_S]),
         "throughput_per_s": float(queries / state.busy.max()),
@@ -142,7 +142,7 @@ def _measures(market: Market, state: State) -> dict[str, float]:
         "watcher_profit_usd": float(mean[Sum.WATCHER_PROFIT]),
         "validator_profit_usd": float(mean[Sum.VALIDATOR_PROFIT]),
         "proved_share": float(mean[Sum.PROVED]),
-        "broken_share": float(mean[Sum.BROKEN]),
+        "broken_share": float(mean[Sum.BROKEN]) if attests else math.nan,
         "capital_locked_usd": float(bonds * market.arrivals_per_s * mean[Sum.ECONOMIC_S]),
         "honest_watchers": float(market.verification.honest_watchers),
     }

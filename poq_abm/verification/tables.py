@@ -105,7 +105,10 @@ QUERIES = pa.schema(
         _number("watcher_profit_usd", "USD per query", "of all watchers: bounties less checks"),
         _number("validator_profit_usd", "USD per query", "bounties less what recomputing cost"),
         _share("proved_share", "queries that carried a proof"),
-        _share("broken_share", "queries at nodes whose vendor's enclaves were broken"),
+        _share(
+            "broken_share",
+            "queries at nodes whose vendor's enclaves were broken; missing without enclaves",
+        ),
         _number(
             "capital_locked_usd",
             "USD",
