@@ -59,6 +59,7 @@ class Place(NamedTuple):
 
     file: str
     line: int | None = None
+    inherited: bool = False  #: whether a file says it that the scenario extends
 
     def __str__(self) -> str:
         file = self.file if len(self.file) <= 300 else f"...{self.file[-297:]}"

@@ -39,19 +39,26 @@ __all__ = [
     "Reward",
     "Settings",
     "Trust",
+    "gathered",
 ]
 
 PLAIN_SCHEDULES: Final = ("uniform", "round_robin", "weighted")
 
 
-def _gathered(value: Any) -> Any:
-    """Return ``{share, behaviour: boost, b: 3}`` with the parameters inside the behaviour."""
-    behaviour = named(value.get("behaviour")) if isinstance(value, dict) else None
-    if not isinstance(behaviour, dict):
+def gathered(value: Any) -> Any:
+    """Return what is malicious with the parameters inside the behaviour, if it was not so before.
+
+    >>> gathered({"share": 0.5, "behaviour": "boost", "b": 3.0})
+    {'share': 0.5, 'behaviour': {'name': 'boost', 'b': 3.0}}
+    """
+    if not isinstance(value, dict):
         return value
+    behaviour = named(value.get("behaviour"))
     parameters = {key: item for key, item in value.items() if key not in ("share", "behaviour")}
+    if not isinstance(behaviour, dict) and (behaviour is not None or not parameters):
+        return value
     own = {key: item for key, item in value.items() if key == "share"}
-    return {**own, "behaviour": {**behaviour, **parameters}}
+    return {**own, "behaviour": {**(behaviour or {}), **parameters}}
 
 
 class Malicious(Strict):
@@ -112,7 +119,7 @@ class Settings(Strict):
     synthetic: dict[str, Any] | None = Field(
         default=None, description="what the profile `synthetic` is made of"
     )
-    malicious: Annotated[Malicious, BeforeValidator(_gathered)] | None = Field(
+    malicious: Annotated[Malicious, BeforeValidator(gathered)] | None = Field(
         default=None, description="a share of evaluators that deviate"
     )
     economy: Economy | None = Field(
