@@ -149,6 +149,16 @@ class Origins:
         }
         return Origins(self._places, {**kept, **places})
 
+    def is_override(self, path: KeyPath) -> bool:
+        """Return whether an override said what stands at ``path``, or a part of it."""
+        return any(
+            laid[: len(path)] == path or path[: len(laid)] == laid for laid in self._over if laid
+        )
+
+    def is_written(self, path: KeyPath) -> bool:
+        """Return whether it is known who wrote what stands at ``path``."""
+        return bool(self._places) or self.is_override(path)
+
     def problem(self, finding: Finding) -> Problem:
         """Return the finding with its place.
 
