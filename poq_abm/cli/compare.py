@@ -137,10 +137,16 @@ def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bo
     console.print(table)
 
 
-def _cells(row: dict[str, Any], width: int) -> list[str]:
-    from poq_abm.analysis.telling import decimals, factor  # noqa: PLC0415
+#: of a difference without width, what tells how many digits its sides have
+_NO_WIDTH = ("mean_a", "low", "high")
 
-    digits = decimals(row)
+
+def _cells(row: dict[str, Any], width: int) -> list[str]:
+    from poq_abm.analysis.telling import factor  # noqa: PLC0415
+    from poq_abm.experiment.estimates import decimals  # noqa: PLC0415
+
+    varies = row["low"] < row["high"]
+    digits = decimals(*(row[x] for x in (("difference", "low", "high") if varies else _NO_WIDTH)))
     longest = WIDE_NAME if width >= WIDE else MIDDLE_NAME if width >= MIDDLE else NARROW_NAME
 
     def number(name: str, sign: str = "") -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.scenario.verification import security_failures
 from poq_abm.verification.market import open_market
@@ -104,7 +105,8 @@ def summarise_queries(
     for treatment, group in queries.groupby("treatment", observed=True, sort=False):
         for measure in measures:
             values = group[measure].dropna()
-            mean, _, low, high = mean_interval(values, confidence) if len(values) else (np.nan,) * 4
+            within = range_of(measure, MEASURES[measure])
+            mean, _, low, high = mean_interval(values, confidence, within)
             rows.append((treatment, measure, MEASURES[measure], mean, low, high, len(values)))
     columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications"]
     return pd.DataFrame(rows, columns=columns)

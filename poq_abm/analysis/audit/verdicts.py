@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from poq_abm.analysis.audit.gains import together_name
-from poq_abm.analysis.telling import decimals
+from poq_abm.experiment.estimates import shown
 
 __all__ = ["by_cost", "cheapest", "sentences"]
 
@@ -89,18 +89,17 @@ def _of_group(part: pd.DataFrame) -> list[str]:
 
 
 def _gain(row: Row) -> str:
-    digits = decimals({"low": row["low"], "high": row["high"], "difference": row["gain"]})
-    ends = f"[{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    gain, ends = shown(row["gain"], row["low"], row["high"])
     members = int(row["members"])
     if members == 1:
         who = f"{row['behaviour']} by one node of {row['group']}"
-        return f"{who} gains {row['gain']:.{digits}f} {_per(row)} {ends}"
+        return f"{who} gains {gain} {_per(row)} {ends}"
     per = row.get("per", "job")
     unit = "round" if per == "job" else per
     together = row[together_name(per)]
     return (
         f"{row['behaviour']} by a ring of {members} of {row['group']} gains "
-        f"{row['gain']:.{digits}f} {_per(row)} of a member {ends}, "
+        f"{gain} {_per(row)} of a member {ends}, "
         f"{together:.3g} per {unit} together"
     )
 
