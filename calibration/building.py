@@ -91,7 +91,10 @@ def _joint(
             "record": [record.id for record, _ in cells],
             "task": [record.task for record, _ in cells],
             "model": [model for _, model in cells],
-            "truth": [truth_score(made[m][r.id]["output"], r.references) for r, m in cells],
+            "truth": [
+                truth_score(made[m][r.id]["output"], r.references, calibration.truth)
+                for r, m in cells
+            ],
             "judge": np.nan,
         }
     )

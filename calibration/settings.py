@@ -139,12 +139,16 @@ class EvaluatorSpec(Strict):
 class GenerationSettings(Strict):
     """How outputs are sampled: at most ``max_new_tokens``, from the nucleus of mass ``top_p``.
 
-    A temperature of 0 is greedy decoding.
+    Published (arXiv:2512.16317, section 4) are the 128 tokens and "nucleus sampling with moderate
+    temperature"; the temperature of 0.7 and the mass of 0.9 are assumed. A temperature of 0 is
+    greedy decoding. ``traces: remove`` takes the thinking trace off an output before anybody reads
+    it (:func:`calibration.traces.without_trace`); the log keeps it.
     """
 
     max_new_tokens: Count = 128
-    temperature: float = Field(default=1.0, ge=0, le=100)
+    temperature: float = Field(default=0.7, ge=0, le=100)
     top_p: float = Field(default=0.9, gt=0, le=1)
+    traces: Literal["keep", "remove"] = "keep"
     device: Device = "auto"
 
 

@@ -39,7 +39,7 @@ def test_four_keys_are_enough_and_the_rest_is_as_published(file: Path) -> None:
     found = load_configuration(file)
     assert (found.name, found.seed, found.judge, found.prompts) == ("my_study", 1, None, {})
     generation = found.generation
-    assert (generation.max_new_tokens, generation.temperature, generation.top_p) == (128, 1.0, 0.9)
+    assert (generation.max_new_tokens, generation.temperature, generation.top_p) == (128, 0.7, 0.9)
     assert (found.scoring.pairs, found.scoring.normalise) == ("reference_output", "per_task")
     efficiency = found.efficiency
     assert (efficiency.prompts, efficiency.warm_up, efficiency.batch_sizes) == (100, 3, (1,))
