@@ -1,9 +1,28 @@
-"""Published figures beside what the simulation gives: expected, observed, tolerance, verdict."""
+"""Published figures beside what the simulation gives: expected, observed, tolerance, status.
+
+That two numbers agree says little by itself: an input read back always agrees, and so does a figure
+that inputs were solved for. Each check therefore says on what basis it could agree, and has one of
+five statuses:
+
+``reproduced``
+    The simulation gives the figure (or the sign claimed), and no input was chosen to make it so.
+``input``
+    The figure is a setting, or a table of the profile, read back.
+``solved for``
+    An input was calibrated or solved for so that this figure comes out. A check of the calibration,
+    no evidence for the figure.
+``contradicted``
+    The simulation gives something else.
+``not testable``
+    What would be needed is not published, or the interval of a claimed sign contains zero.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,7 +40,16 @@ from poq_abm.profile.published_figures import (
     Printed,
 )
 
-__all__ = ["Check", "cost_aware_checks"]
+__all__ = ["STATUSES", "Check", "Status", "cost_aware_checks", "status_counts"]
+
+Status = Literal["reproduced", "input", "solved for", "contradicted", "not testable"]
+STATUSES: Final[tuple[Status, ...]] = (
+    "reproduced",
+    "input",
+    "solved for",
+    "contradicted",
+    "not testable",
+)
 
 FALSE_ALARM = 0.01  # chance that a correct simulation misses any sampled figure at all
 CORRELATION_TOLERANCE = 0.03  # ours: Figure 4 prints two decimals and per-task values are unknown
@@ -29,7 +57,11 @@ CORRELATION_TOLERANCE = 0.03  # ours: Figure 4 prints two decimals and per-task 
 
 @dataclass(frozen=True)
 class Check:
-    """One published figure and what was observed for it."""
+    """One published figure and what was observed for it.
+
+    ``basis`` is the status that the check has if it agrees. ``contradicts`` marks a figure that is
+    known to differ, and documented: only a check that is not :attr:`as_documented` is a fault.
+    """
 
     figure: str
     item: str
@@ -41,6 +73,8 @@ class Check:
     tolerance: float
     reason: str
     sign: int = 0  #: where not 0, the interval must lie on this side of zero
+    basis: Status = "reproduced"
+    contradicts: bool = False
 
     @property
     def passes(self) -> bool:
@@ -48,6 +82,39 @@ class Check:
         if self.sign:
             return min(self.sign * self.low, self.sign * self.high) > 0
         return abs(self.observed - self.expected) <= self.tolerance + 1e-12
+
+    @property
+    def status(self) -> Status:
+        """What the check says of the figure: its basis if it agrees.
+
+        >>> nan = float("nan")
+        >>> cost = Check("claim", "otr", "USD", 0.07, 0.45, nan, nan, 0.001, "0.01 x 45")
+        >>> cost.status
+        'contradicted'
+        """
+        if self.passes:
+            return self.basis
+        undecided = self.sign != 0 and self.low <= 0.0 <= self.high
+        if undecided or self.basis == "not testable":
+            return "not testable"
+        return "contradicted"
+
+    @property
+    def as_documented(self) -> bool:
+        """Return whether the figure agrees, or is contradicted where that is documented."""
+        if self.contradicts:
+            return self.status == "contradicted"
+        return self.passes or self.basis == "not testable"
+
+
+def status_counts(checks: Iterable[Check]) -> dict[Status, int]:
+    """Return how many checks have each status, in the order of :data:`STATUSES`.
+
+    >>> status_counts([])
+    {'reproduced': 0, 'input': 0, 'solved for': 0, 'contradicted': 0, 'not testable': 0}
+    """
+    found = [check.status for check in checks]
+    return {status: found.count(status) for status in STATUSES}
 
 
 def cost_aware_checks(nodes: pd.DataFrame, profile: Profile) -> list[Check]:
