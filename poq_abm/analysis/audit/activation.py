@@ -71,9 +71,7 @@ def _share(acted: NDArray[np.bool_]) -> float:
     return float(acted.mean()) if acted.size else float("nan")
 
 
-def _epochs(
-    scenario: Scenario, game: Game, profile: Profile, replication: int
-) -> Iterator[Trace]:
+def _epochs(scenario: Scenario, game: Game, profile: Profile, replication: int) -> Iterator[Trace]:
     """Yield the rounds of an economy's epochs, until there are enough."""
     economy = Economy(scenario, game, profile, replication)
     kept = 0
