@@ -44,6 +44,13 @@ RoleName = Annotated[
 HalfWidth = Annotated[
     float | None, typer.Option(help="Play on until every interval is within +- this.")
 ]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(
+        help="Gain too small to matter, per job (economies: profit per epoch); "
+        "default: 1% of honest pay."
+    ),
+]
 BreakEvens = Annotated[
     list[str] | None,
     typer.Option(
@@ -67,6 +74,7 @@ def audit(
     behaviour: Specs = None,
     role: RoleName = None,
     half_width: HalfWidth = None,
+    epsilon: Epsilon = None,
     break_even: BreakEvens = None,
     frontier: Frontier = False,
     breakdown: Breakdown = False,
@@ -101,6 +109,7 @@ def audit(
             behaviours=[_spec(text) for text in behaviour] if behaviour else None,
             roles=roles,
             half_width=half_width,
+            epsilon=epsilon,
             n_jobs=jobs,
             progress=bar.played,
         )
@@ -219,11 +228,12 @@ def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
 
     bonds = ["bonds"] if found.gains["bonds"].any() else []
-    columns = ["role", "group", "behaviour", "members", *bonds, "honest", "gain", "interval",
-               "simultaneous", "drift", "verdict"]  # fmt: skip
+    columns = ["role", "group", "behaviour", "members", *bonds, "acted", "honest", "gain",
+               "interval", "simultaneous", "drift", "verdict"]  # fmt: skip
     gains = found.gains.assign(
         interval=_intervals(found.gains, "low", "high"),
         simultaneous=_intervals(found.gains, "family_low", "family_high"),
+        acted=["?" if math.isnan(rate) else f"{rate:.1%}" for rate in found.gains["acted"]],
     )
     gain = "gain in profit per node and epoch" if found.scenario.economy else "gain per job"
     title = f"{found.scenario.name}: {gain} of deviating, {found.confidence:.0%} intervals"

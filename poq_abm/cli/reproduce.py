@@ -17,16 +17,18 @@ __all__ = ["reproduce"]
 STUDIES = ("cost-aware", "robust", "otr")
 
 COST_AWARE_NOTE = """\
-The profile `published` was fitted to Table 4 and Figure 4. Agreement shows that the mechanism is
-computed as published; it is a check of the calibration and no independent evidence for the figures.
-The coefficients alpha = 1 and beta = 0.3 are inferred: the paper does not state them."""
+The profile `published` was fitted to Table 4 and Figure 4: `solved for`. Agreement shows that the
+mechanism is computed as published; it is a check of the calibration and no independent evidence for
+the figures. The coefficients alpha = 1 and beta = 0.3 are assumed: the paper does not state them,
+and Table 4 fixes only alpha Q - beta C. With alpha = 1, all of these fit it exactly:"""
 
 ROBUST_NOTE = """\
 Of arXiv 2601.21189 only the abstract and three formulas are known to us. Claims are checked as
 signs of paired differences on synthetic evaluators; consequences follow by hand from the formulas.
 Noise, sabotage, trimming and weighting are our reconstruction, and all constants are our defaults.
 Task inversion is built into its profile: that check shows what it does, not that it occurs. Where
-the claim of better alignment does not hold (symmetric noise of our size), the row says so."""
+the claim of better alignment does not hold (symmetric noise of our size), the row says
+`contradicted`. `reproduced` here means: by synthetic evaluators, not by the paper's."""
 
 OTR_NOTE = """\
 Of arXiv 2512.20176 the abstract is known to us, and what its authors' blog says; its theorems and
@@ -59,11 +61,24 @@ def reproduce(
         checks, note = _cost_aware(replications, seed, jobs), COST_AWARE_NOTE
     print_checks(checks)
     typer.echo(note)
+    if study == "cost-aware":
+        _print_family()
     counts = ", ".join(f"{count} {status}" for status, count in status_counts(checks).items())
     typer.echo(f"{len(checks)} figures: {counts}.")
     if missed := sum(not check.as_documented for check in checks):
-        typer.echo(f"{missed} of them are not as documented.")
+        typer.echo(f"{missed} of them are not as documented (in capitals).")
         raise typer.Exit(1)
+
+
+def _print_family() -> None:
+    """Print the coefficients that Table 4 does not tell apart, and what each implies."""
+    from poq_abm.profile.published_figures import coefficient_family  # noqa: PLC0415
+
+    for row in coefficient_family():
+        symbol, what = ("F", "quality") if row.role == "inference" else ("M", "closeness")
+        means = ", ".join(f"{name} {value:.3f}" for name, value in row.implied.items())
+        ruled_out = "" if row.admissible else " (no scores have such means)"
+        typer.echo(f"  beta_{symbol} = {row.beta:g}: mean {what} {means}{ruled_out}")
 
 
 def _robust(replications: int, seed: int, jobs: int) -> list[Check]:

@@ -125,6 +125,7 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
         _report_queries(plan, results)
     else:
         print_summary(results.summary(), title)
+    _print_unanimity(plan)
     if plan.has_economies and not results.main.empty:
         from poq_abm.experiment.economy_summary import LAST_SHARE  # noqa: PLC0415
 
@@ -141,6 +142,14 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
             err=True,
         )
         raise typer.Exit(1)
+
+
+def _print_unanimity(plan: Plan) -> None:
+    """Say where evaluators cannot but agree."""
+    from poq_abm.scenario.unanimity import unanimity_notes  # noqa: PLC0415
+
+    for note in unanimity_notes({t.id: t.scenario for t in plan.treatments}):
+        typer.echo(f"note: {note}")
 
 
 def _report_queries(plan: Plan, results: Results) -> None:
