@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from calibration.caching import digest, read_stamp
 from calibration.configuration import Calibration, EvaluatorSpec, ModelSpec
 from calibration.folders import Workspace
+from calibration.normalising import described
 from calibration.prompts import SLOT, instruction
 from calibration.records import Record
 
@@ -49,6 +50,7 @@ def provenance_of(
     records: Sequence[Record],
     judged: Mapping[str, int],
     costs: Costs,
+    transform: Mapping[str, Any],
     caveats: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the provenance of a measured profile; it names no folder of this machine."""
@@ -73,7 +75,7 @@ def provenance_of(
         "published": [],
         "measured": [*measured, *costs.measured],
         "inferred": [
-            "Normalised scores: minimum and maximum of each evaluator's values, as stored.",
+            *described(transform),
             *costs.inferred,
         ],
         "assumed": [*_decoding(calibration), *costs.assumed],

@@ -120,8 +120,8 @@ def test_every_mistake_is_named_at_once_with_its_line_and_the_nearest_word(file:
         "1: nmae: unknown key; did you mean 'name'?",
         "1: out: this key is needed",
         "2: seed: must be at least 0, got -1",
-        "4: corpus.0.format: must be one of 'squad', 'cnn_dailymail' or 'table', got 'squadd'; "
-        "did you mean 'squad'?",
+        "4: corpus.0.format: must be one of 'squad', 'cnn_dailymail', 'gsm8k', 'mt_bench' or "
+        "'table', got 'squadd'; did you mean 'squad'?",
         "4: corpus.0.sample: must be at least 1",
         "4: corpus.0.taks: unknown key; did you mean 'task'?",
         "5: corpus.1: 'id' names a column",
