@@ -22,14 +22,17 @@ _DEPTH = 64  # far below what Python can recurse into
 def sealed(data: dict[str, Any]) -> dict[str, Any]:
     """Return plain data with the digests of its values.
 
-    >>> sealed({"seed": 1})
-    {'seed': 1, 'digests': {'seed': '6b86b273ff34fce1'}}
+    >>> sealed({"seed": 1})["digests"]["seed"]
+    '6b86b273ff34fce1'
     """
-    return {**data, DIGESTS: {key: _digest(value) for key, value in data.items()}}
+    digests = {key: _digest(value) for key, value in data.items()}
+    return {**data, DIGESTS: {**digests, DIGESTS: _digest(digests)}}
 
 
 def altered(data: dict[str, Any]) -> list[str]:
     """Return the keys that are missing, added, or not as they were sealed.
+
+    Where the digests themselves are not as they were, nothing can be said of the other keys.
 
     >>> altered({**sealed({"seed": 1, "rounds": 5}), "seed": 2})
     ['seed']
@@ -37,7 +40,10 @@ def altered(data: dict[str, Any]) -> list[str]:
     digests = data.get(DIGESTS)
     if not isinstance(digests, dict):
         return [DIGESTS]
-    missing = [key for key in digests if key not in data]
+    others = {key: digest for key, digest in digests.items() if key != DIGESTS}
+    if digests.get(DIGESTS) != _digest(others):
+        return [DIGESTS]
+    missing = [key for key in others if key not in data]
     values = {key: value for key, value in data.items() if key != DIGESTS}
     return missing + [key for key, value in values.items() if digests.get(key) != _digest(value)]
 

@@ -16,6 +16,7 @@ import contextlib
 import json
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -393,9 +394,10 @@ def table_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield said
             continue
         label = Label.of(folder / entry["file"])
-        there = Coverage(label.spans if label else ())
-        counts = [t["replications"] for t in manifest["treatments"]]
-        if [there.count(number) for number in range(len(counts))] != counts:
+        there = Counter[int]()
+        for treatment, first, last in label.spans if label else ():
+            there[treatment] += last - first
+        if there != Counter(dict(enumerate(t["replications"] for t in manifest["treatments"]))):
             yield f"{entry['file']} is of other replications than {MANIFEST} says"
 
 
