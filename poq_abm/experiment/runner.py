@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import joblib
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.harvest import Progress
+from poq_abm.experiment.lifetime import end_with
 from poq_abm.experiment.parcel import Parcel
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.spans import Chunk
@@ -32,7 +31,6 @@ Work = Callable[[Plan, Chunk, Progress | None], T]
 
 _DEATHS_IN_A_ROW = 3
 _SCHEDULER_TIMEOUT_S = 10
-_LOOK_EVERY_S = 1.0  #: about as long as a worker process outlives its parent
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def _parallel(
 ) -> Iterator[tuple[str, T]]:
     """Yield the names of chunks and what ``work`` returned for them."""
     count = -1 if kind == "dask" else workers.count
-    watched = {"initializer": _end_with, "initargs": (os.getpid(),)} if kind == "loky" else {}
+    watched = {"initializer": end_with, "initargs": (os.getpid(),)} if kind == "loky" else {}
     with joblib.parallel_config(backend=kind, **watched):  # which alone knows of Dask
         parallel = joblib.Parallel(n_jobs=count, batch_size=1, return_as="generator_unordered")
     if kind == "threading":
@@ -132,22 +130,6 @@ def _parallel(
         if progress:
             progress(sum(plan.rounds_of(span) for span in chunks[name].spans))
         yield name, result
-
-
-def _end_with(parent: int) -> None:
-    """Let this process end soon after its parent does.
-
-    A killed parent cannot tell its workers, which would play on and then wait for more. Whose
-    parent is gone has another, on every system but Windows, where the first stays its parent and
-    idle workers end by themselves after five minutes.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_EVERY_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def _here(work: Work[T], plan: Plan, chunk: Chunk, progress: Progress | None) -> tuple[str, T]:
