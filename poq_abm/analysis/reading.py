@@ -88,7 +88,8 @@ def _progress(manifest: dict[str, Any], played: pd.Series[int]) -> str:
 def _partial(folder: Path, manifest: dict[str, Any]) -> Results:
     """Return what the intact shards of an unfinished run hold."""
     shards = folder / SHARDS
-    receipts = list(_intact(read_receipts(shards)[0], shards)) if shards.is_dir() else []
+    found, _ = read_receipts(shards, manifest["hash"])
+    receipts = list(_intact(found, shards))
     if not receipts:
         raise InputError(f"{folder} holds a run that has not stored anything yet")
     names = list(receipts[0].files)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from tests.conftest import interrupt
 
 FEW = ("--rounds", 60, "--replications", 3)
 
@@ -55,9 +56,7 @@ def test_quality_takes_one_treatment(poq, swept: str) -> None:
 
 
 def test_a_partial_run_is_analysed_and_said_to_be_partial(poq, swept: str, tmp_path: Path) -> None:
-    path = tmp_path / swept / "manifest.json"
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "status": "running"}))
+    interrupt(tmp_path / swept)
     done = poq("analyse", "rewards", swept, "--csv")
     assert len(read(done)) == 3 * 2 * 12  # treatments, roles, statistics
     assert done.err.startswith("note: partial: 9 of 9 replications are stored")

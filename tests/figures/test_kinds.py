@@ -21,6 +21,7 @@ from poq_abm.figures.kinds import KINDS, Request, draw
 from poq_abm.figures.style import FORMATS, canvas, write
 from poq_abm.figures.sweeps import attack_phase_diagram
 from poq_abm.scenario import load
+from tests.conftest import interrupt
 
 # The drawing libraries warn of each other's plans in some pairs of versions.
 pytestmark = [
@@ -116,8 +117,7 @@ def test_a_partial_run_is_drawn_and_said_to_be_partial(runs, tmp_path: Path) -> 
     from poq_abm.experiment.running import run_to_folder
 
     run_to_folder(Plan.of(load("cost_aware_poq", ["rounds=50", "replications=4"])), tmp_path)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
+    interrupt(tmp_path)
     assert "partial: 4 of 4" in " ".join(words(draw("ecdf", Request(str(tmp_path)))).split())
 
 
