@@ -58,6 +58,7 @@ def run(
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
     from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
+    from poq_abm.cli.plan import warn  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
     from poq_abm.experiment.runner import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
@@ -66,6 +67,7 @@ def run(
     workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
+    warn(plan)
     folder = out or default_folder(plan)
     announce_compilation()
     if plugin and any(plan.game(t).needs_agents for t in range(len(plan.treatments))):
