@@ -75,6 +75,7 @@ class Check:
     sign: int = 0  #: where not 0, the interval must lie on this side of zero
     basis: Status = "reproduced"
     contradicts: bool = False
+    default: float = math.nan  #: what the product's own defaults give, where that is a question
 
     @property
     def passes(self) -> bool:

@@ -141,16 +141,32 @@ class Economics(Strict):
     }
 
     fee_usd: float = figure(
-        0.10, "USD per query", "assumed", "F, paid for an answer that stands", **AT_LEAST_ZERO
+        0.10,
+        "USD per query",
+        "assumed",
+        "F, paid to each provider of an answer that stands",
+        **AT_LEAST_ZERO,
     )
     stake_usd: float = figure(
-        5.0, "USD per query", "assumed", "S, bond behind an answer in flight", **AT_LEAST_ZERO
+        5.0,
+        "USD per query",
+        "assumed",
+        "bond of each provider behind an answer in flight",
+        **AT_LEAST_ZERO,
     )
     slash_share: float = figure(
-        1.0, "share", "assumed", "part of the bond that a convicted node loses", **PROBABILITY
+        1.0,
+        "share",
+        "assumed",
+        "part of the bond that a convicted node loses: S = stake_usd x slash_share",
+        **PROBABILITY,
     )
     bounty_usd: float = figure(
-        1.0, "USD", "assumed", "paid out of the slash to who convicts", **AT_LEAST_ZERO
+        1.0,
+        "USD",
+        "assumed",
+        "paid out of the slash to the watcher or validator who convicts; the rest is burned",
+        **AT_LEAST_ZERO,
     )
     keeps_gain_when_caught: bool = figure(
         True,

@@ -103,7 +103,14 @@ class ProofOfSampling(Strict):
     """
 
     challenge_probability: float = figure(
-        0.1, "share", "assumed", "p, share of queries that a second node recomputes", **PROBABILITY
+        0.1, "share", "assumed", "q, share of queries that a second node recomputes", **PROBABILITY
+    )
+    lazy_share: float = figure(
+        0.0,
+        "share",
+        "assumed",
+        "validators that confirm without recomputing (verifier's dilemma)",
+        **PROBABILITY,
     )
 
 
