@@ -95,6 +95,9 @@ def audit(
     from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
 
+    _refuse_dropped(
+        csv=csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)
+    )
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
@@ -126,6 +129,13 @@ def audit(
     _print(found, tables)
     for line in [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]:
         typer.echo(line)
+
+
+def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
+    """Refuse further tables where only one is printed and none is written."""
+    asked = [f"--{name.replace('_', '-')}" for name, wanted in tables.items() if wanted]
+    if csv and out is None and asked:
+        raise InputError(f"{asked[0]} does nothing with --csv, which prints the gains; add --out")
 
 
 def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenario:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poq_abm.cli.options import Jobs
+from poq_abm.cli.options import Jobs, refuse_idle
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["reproduce"]
 
-STUDIES = ("cost-aware", "robust", "otr")
+#: the studies, and the options that each heeds besides its seed
+STUDIES = {
+    "cost-aware": ("replications", "jobs"),
+    "robust": ("replications", "jobs"),
+    "otr": ("replications",),
+}
+_USUAL = {"cost-aware": 100, "robust": 20, "otr": 20}  # replications
+_LEAST = {"cost-aware": 2, "robust": 10, "otr": 10}  # fewer leave intervals without a sign
 
 COST_AWARE_NOTE = """\
 The profile `published` was fitted to Table 4 and Figure 4: `solved for`. Agreement shows that the
@@ -42,24 +49,34 @@ seeds with a chance of about 0.1%."""
 
 
 def reproduce(
+    context: typer.Context,
     study: Annotated[str, typer.Argument(help="cost-aware, robust or otr.")],
-    replications: Annotated[int, typer.Option(min=2, help="Independent repetitions.")] = 100,
+    replications: Annotated[
+        int | None,
+        typer.Option(min=2, help="Independent repetitions; default: 100, or 20 (robust, otr)."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Key of every random draw.")] = 1,
     jobs: Jobs = 1,
 ) -> None:
     """Recompute every number of a published study; exit code 1 if one is not as documented."""
     if study not in STUDIES:
         raise InputError(f"unknown study {study!r}; {nearest(study, STUDIES)}")
+    refuse_idle(context, study, STUDIES)
+    count = _USUAL[study] if replications is None else replications
+    if count < _LEAST[study]:
+        raise InputError(
+            f"--replications {count}: {study} needs {_LEAST[study]} or more for its intervals"
+        )
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
     from poq_abm.cli.tables import print_checks  # noqa: PLC0415
 
     announce_compilation()
     if study == "robust":
-        checks, note = _robust(replications, seed, jobs), ROBUST_NOTE
+        checks, note = _robust(count, seed, jobs), ROBUST_NOTE
     elif study == "otr":
-        checks, note = _otr(replications, seed), OTR_NOTE
+        checks, note = _otr(count, seed), OTR_NOTE
     else:
-        checks, note = _cost_aware(replications, seed, jobs), COST_AWARE_NOTE
+        checks, note = _cost_aware(count, seed, jobs), COST_AWARE_NOTE
     print_checks(checks)
     typer.echo(note)
     if study == "cost-aware":
@@ -94,14 +111,13 @@ def _counted(checks: list[Check]) -> str:
 def _robust(replications: int, seed: int, jobs: int) -> list[Check]:
     from poq_abm.analysis.robust import robust_checks  # noqa: PLC0415
 
-    # Fewer leave the intervals too wide to have a sign; more tell nothing new.
-    return robust_checks(min(max(replications, 10), 20), jobs, seed)
+    return robust_checks(replications, jobs, seed)
 
 
 def _otr(replications: int, seed: int) -> list[Check]:
     from poq_abm.analysis.otr import otr_checks  # noqa: PLC0415
 
-    return otr_checks(min(max(replications, 10), 20), seed)
+    return otr_checks(replications, seed)
 
 
 def _cost_aware(replications: int, seed: int, jobs: int) -> list[Check]:

@@ -64,6 +64,8 @@ def run(
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
     player = engine_of(engine)
+    if scheduler is not None and backend != "dask":
+        raise InputError("--scheduler does nothing without --backend dask")
     workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
