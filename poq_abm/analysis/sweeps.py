@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from poq_abm.analysis.rewards import taking_part
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.results import Results
@@ -190,7 +191,7 @@ def quality_against_cost(nodes: pd.DataFrame, confidence: float = CONFIDENCE) ->
         quality = by_replication["quality"] / by_replication["jobs"]
         mean, _, low, high = mean_interval(quality, confidence)
         truth = float((by_replication["truth"] / by_replication["jobs"]).mean())
-        latency = float(part["latency_ms"].iloc[0])
+        latency = float((part["latency_ms"] * part["jobs"]).sum() / part["jobs"].sum())
         rows.append((str(group), latency, len(quality), mean, low, high, truth))
     columns = ["group", "latency_ms", "replications", "quality", "low", "high", "truth"]
     table = pd.DataFrame(rows, columns=columns)
@@ -212,7 +213,8 @@ def trust_bands(
     """Return mean trust by round, with its interval over replications, per treatment and class.
 
     ``trust`` and ``nodes`` are tables of one run; ``by`` is the column of ``nodes`` that makes the
-    classes. Inside a replication the weights of a class's nodes, over all tasks, are averaged.
+    classes. Inside a replication the weights of a class's nodes, over all tasks, are averaged;
+    nodes that never took part in it do not count.
     Columns: ``treatment``, ``by``'s, ``round``, ``nodes``, ``replications``, ``trust``, ``low``,
     ``high``.
     """
@@ -220,7 +222,7 @@ def trust_bands(
         known = ["behaviour", "group", "model", "hardware"]
         raise InputError(f"trust cannot be split by {by!r}; {nearest(by, known)}")
     keys = ["treatment", "replication", "node"]
-    who = nodes[[*keys, by]].astype({"treatment": str, by: str})
+    who = nodes.loc[taking_part(nodes), [*keys, by]].astype({"treatment": str, by: str})
     joined = trust.astype({"treatment": str}).merge(who, on=keys)
     if joined.empty:
         raise InputError("the trust log is empty: the run is shorter than mechanism.trust.interval")

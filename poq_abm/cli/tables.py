@@ -40,7 +40,7 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
         table.add_column("treatment", overflow="fold")
     for column in ("role", "group"):
         table.add_column(column)
-    for column in ("nodes", "avg. reward", "95% interval", "latency ms", "cost", "jobs"):
+    for column in ("nodes", "tokens per job", "95% interval", "latency ms", "cost C", "jobs"):
         table.add_column(column, justify="right")
     groups = [group for _, group in summary.groupby("treatment", sort=False, observed=True)]
     for group in groups[:MOST_TREATMENTS]:
@@ -65,7 +65,7 @@ def _cells(row: dict[str, object], swept: bool) -> list[str]:
         *cells,
         str(row["role"]),
         str(row["group"]),
-        f"{row['nodes']:,}",
+        f"{round(float(row['nodes']), 1):,g}",  # type: ignore[arg-type]
         _number(row["reward_mean"], 4),
         _interval(row["reward_low"], row["reward_high"], 4),
         _number(row["latency_ms"], 1) + ("*" if row["latency_source"] == "estimated" else ""),
