@@ -12,7 +12,13 @@ from poq_abm.economy.books import Fund, Holding
 from poq_abm.economy.drawing import node_uniforms
 from poq_abm.economy.epoch_end import EpochEnd, Flows
 from poq_abm.economy.outcome import bond_share_lost
-from poq_abm.economy.payment import collect_fees, entitlements, minted_for_pool, pay_rewards
+from poq_abm.economy.payment import (
+    collect_fees,
+    entitlements,
+    minted_for_pool,
+    pay_rewards,
+    price_of_point,
+)
 from poq_abm.network.memory import State
 from poq_abm.streams import Purpose
 
@@ -36,9 +42,9 @@ def close_epoch(economy: Economy, played: Played) -> EpochEnd:
     collect_fees(economy.books, economy.settings.payment, fees)
     pool = minted_for_pool(economy.settings.payment, economy.epoch)
     budget = pool + float(economy.books.funds[Fund.POOL])
-    paid = entitlements(
-        economy.settings.payment, budget, played.outcome.points, economy.roster.inference
-    )
+    earned = (budget, played.outcome.points, economy.roster.inference)
+    paid = entitlements(economy.settings.payment, *earned)
+    point_price = price_of_point(economy.settings.payment, *earned)
     minted = pay_rewards(economy.books, economy.settings.payment, pool, paid)
     forfeited, fined = _audit(economy, paid)
     running = _run_costs(economy, played, active)
@@ -49,13 +55,14 @@ def close_epoch(economy: Economy, played: Played) -> EpochEnd:
     locked = economy.books.nodes[Holding.BOND] + economy.books.nodes[Holding.UNBONDING]
     flows = Flows(
         paid=paid - forfeited,
+        point_price=point_price,
         running=running,
         slashed=slashed,
         received=received,
         capital=economy.settings.stake.capital_rate * locked,
         fees=fees,
         minted=minted,
-        parts=earned_for(played, economy.roster.nodes.inference_cost, forfeited, slashed - by_rule),
+        parts=earned_for(played, point_price, forfeited, slashed - by_rule),
     )
     utilisation = utilisation_of(economy)
     economy.coefficients.follow(utilisation)

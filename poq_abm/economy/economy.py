@@ -133,6 +133,7 @@ class Economy:
             self.record.add_empty()
             self.epoch += 1
             return
+        self.roster.refresh_if_changed()  # somebody may have come or gone between two steps
         played = play_epoch(self)
         self.served += int(self.takings.served[0])
         self.rounds_played += played.count

@@ -28,13 +28,14 @@ class Flows:
     """What moved in an epoch, in tokens; arrays have one entry for each node."""
 
     paid: Array  #: rewards, less what an audit took
+    point_price: Array  #: tokens that a point of the node was worth, before audits
     running: Array  #: energy, machines, bandwidth, and what changing them costs
     slashed: Array  #: bond lost
     received: Array  #: of other nodes' slashed bonds
     capital: Array  #: what locked tokens would have earned elsewhere; no token moves for it
     fees: float
     minted: float
-    parts: Parts  #: what points were earned for, what audits took
+    parts: Parts  #: what pay was for, what audits took
 
     @property
     def profit(self) -> Array:

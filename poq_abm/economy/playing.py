@@ -72,6 +72,8 @@ class Played:
     count: int  #: queries that arrived
     first_round: int
     outcome: Outcome
+    cost: Array  #: (N,) mean over its jobs of the cost C that was charged, as reported
+    latency_ms: Array  #: (N,) mean latency of the model that a node was paid for, on its machine
     downtime: Array  #: (F,) share of the epoch that a node was down
     rules: Rules
     tables: Tables
@@ -133,7 +135,8 @@ def play_epoch(economy: Economy) -> Played:
     economy.free_at -= 3600.0 * economy.hours
     np.maximum(economy.free_at, 0.0, out=economy.free_at)
     outcome = outcome_of(economy.ledger.nodes() - sums, roster.inference, economy.takings)
-    return Played(count, first, outcome, downtime, rules, tables, before)
+    cost, latency = _cost(economy, count, outcome.jobs), roster.latency_ms.copy()
+    return Played(count, first, outcome, cost, latency, downtime, rules, tables, before)
 
 
 def replay(
@@ -188,6 +191,20 @@ def _settle(economy: Economy, count: int, tables: Tables, takings: Takings) -> N
         play.trace,
         takings,
     )
+
+
+def _cost(economy: Economy, count: int, jobs: Array) -> Array:
+    """Return the mean of the costs that every node's jobs were charged, as it reported them."""
+    nodes, orders = economy.roster.nodes, economy.play.orders
+    cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
+    if not economy.play.noise.charges_realised:
+        return cost
+    first = economy.roster.inference
+    node, factor = orders.node[:count], orders.cost_factor[:count]
+    served = node >= 0
+    factors = np.bincount(node[served], factor[served], minlength=first)
+    cost[:first] *= np.divide(factors, jobs[:first], out=np.ones(first), where=jobs[:first] > 0.0)
+    return cost
 
 
 def _first_round(economy: Economy) -> int:

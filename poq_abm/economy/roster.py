@@ -203,11 +203,21 @@ class Roster:
         answers = np.isnan(self._inference_rows[behaviours, Ploy.FIXED])
         self.service_s[:first] = np.where(answers, seconds, 0.0)  # a constant takes no time
 
+    @property
+    def cost_basis(self) -> Array:
+        """What costs are normalised from: USD a job, or its mean latency in ms; shape (N,)."""
+        return self.usd_per_job if self.prices.in_money else self.latency_ms
+
     def _normalise(self) -> None:
-        """Normalise costs inside each node class, over all rows, whether there or not."""
-        basis = self.usd_per_job if self.prices.in_money else self.latency_ms
-        for part in (slice(0, self.inference), slice(self.inference, None)):
-            self.true_cost[part] = min_max_cost(basis[part])
+        """Normalise costs inside each node class, over the nodes that are there.
+
+        A row that is free has no part in it, and no cost: NaN, until somebody takes it up.
+        """
+        self.true_cost[:] = np.nan
+        for role in ("inference", "evaluator"):
+            here = self.active & self.role_is(role)
+            if here.any():
+                self.true_cost[here] = min_max_cost(self.cost_basis[here])
 
     @property
     def misreports(self) -> NDArray[np.bool_]:
@@ -253,9 +263,9 @@ class Roster:
         The range that costs are normalised by stays as it is, and costs within it.
         """
         seconds = self.latency_s(int(self.model[node]), machine)
-        basis = self.usd_per_job if self.prices.in_money else self.latency_ms
         own = self.prices.job_on(node, machine, seconds) if self.prices.in_money else seconds * 1e3
-        low, high = basis[: self.inference].min(), basis[: self.inference].max()
+        present = self.cost_basis[self.active & self.role_is("inference")]
+        low, high = present.min(), present.max()
         cost = min(1.0, max(0.0, (own - low) / (high - low))) if high > low else 0.0
         usd = self.prices.epoch_on(node, machine, seconds * jobs, jobs, economy.hours)
         tokens = usd / economy.settings.cost.usd_per_token

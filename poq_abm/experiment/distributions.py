@@ -11,9 +11,20 @@ from poq_abm.network.game import Game
 from poq_abm.network.memory import Memory
 from poq_abm.network.tally import Kind
 
-__all__ = ["QUANTILES", "distribution_measures", "histogram_quantile", "spearman_of_grid"]
+__all__ = [
+    "QUANTILES",
+    "distribution_measures",
+    "histogram_quantile",
+    "reward_quantiles",
+    "spearman_of_grid",
+]
 
 QUANTILES = {"q05": 0.05, "q95": 0.95}
+
+
+def reward_quantiles() -> list[str]:
+    """Return the names of the columns that hold quantiles of rewards."""
+    return [f"{kind.name.lower()}_reward_{label}" for kind in Kind for label in QUANTILES]
 
 
 def spearman_of_grid(grid: NDArray[np.int64]) -> float:

@@ -10,10 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.economy.economy import Economy
+from poq_abm.economy.payment import points_are_tokens
 from poq_abm.economy.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.errors import InputError
 from poq_abm.experiment.columns import KEYS, WORD, column, keys, table, words
+from poq_abm.experiment.settled import spread_of_points
 from poq_abm.network.game import Game
+from poq_abm.network.ledger import Column
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
@@ -112,6 +115,7 @@ def kept_of(economy: Economy) -> dict[str, Any]:
     model[: roster.inference] = roster.model
     return {
         "served": economy.served,
+        "settled": _settled(economy),
         "epoch_groups": economy.record.groups,
         "epoch_network": economy.record.network,
         "accounts": economy.record.nodes(),
@@ -119,6 +123,16 @@ def kept_of(economy: Economy) -> dict[str, Any]:
             [roster.operator, roster.behaviour, model, roster.machine, roster.estimated]
         ),
     }
+
+
+def _settled(economy: Economy) -> NDArray[np.float64]:
+    """Return the fields of :class:`~poq_abm.experiment.settled.Settled`, shape (5, N)."""
+    pay, presence = economy.record.pay, economy.record.sums[0] / economy.settings.epochs
+    reward, spread = pay.reward, pay.spread
+    if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
+        sums = economy.ledger.nodes()
+        reward, spread = sums[:, Column.REWARD], spread_of_points(economy.game, sums)
+    return np.array([reward, spread, pay.cost, pay.latency_ms, presence])
 
 
 def names_of(economy: Economy) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ SHOWN = {
     "deviating": "nodes",
     "stake": "tokens",
     "reward": "tokens per epoch",
-    "cost": "tokens per epoch",
+    "cost_in_money": "tokens per epoch",
     "profit": "tokens per epoch",
 }
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["RESULTS_VERSION", "Plan", "configuration_hash"]
 
 #: raised whenever the same configuration would give other numbers or other columns
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 
 #: a chunk takes a worker about a fifth of a second, ten times as long with the agents
 MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}

@@ -157,12 +157,14 @@ class PoQModel(mesa.Model):
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""
-        from poq_abm.experiment.tables import node_table  # noqa: PLC0415  (lies to the right)
+        # (both lie to the right)
+        from poq_abm.experiment.settled import settled_by_round  # noqa: PLC0415
+        from poq_abm.experiment.tables import node_table  # noqa: PLC0415
 
         replication = np.array([self.replication], np.int32)
-        frame: pd.DataFrame = node_table(
-            self.game, self.ledger.nodes()[None], "base", replication
-        ).to_pandas()
+        sums = self.ledger.nodes()[None]
+        settled = settled_by_round(self.game, sums)
+        frame: pd.DataFrame = node_table(self.game, sums, settled, "base", replication).to_pandas()
         return frame
 
 

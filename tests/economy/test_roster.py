@@ -165,11 +165,17 @@ def test_whoever_leaves_stands_for_itself_and_its_operator_goes_on() -> None:
     assert roster.operator[:4].tolist() == [0, 1, 2, 1]
 
 
-def test_costs_are_normalised_over_all_rows_there_or_not() -> None:
+def test_costs_are_normalised_over_who_is_there_and_anew_when_that_changes() -> None:
     profile = small_profile((1000.0, 2000.0, 50.0, 100.0, 100.0))
     people = [{"model": "f0"}, {"model": "f1", "active": 0}]
     roster = opened({"epochs": 1}, 200, profile, population__inference=people).roster
+    np.testing.assert_array_equal(roster.true_cost[:2], [0.0, np.nan])
+    roster.active[1] = True
+    roster.refresh()
     assert roster.true_cost[:2].tolist() == [0.0, 1.0]
+    roster.active[0] = False
+    roster.refresh()
+    np.testing.assert_array_equal(roster.true_cost[:2], [np.nan, 0.0])
 
 
 # ------------------------------------------------------------------------------------------- prices
