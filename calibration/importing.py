@@ -127,8 +127,7 @@ def import_table(
     _check_columns(work, stated)
     joint, marked = _joint(work, (*missing, *(log.layout.missing if log.layout else ())))
     joint = _complete(work, joint, incomplete)
-    named = list(work.labels["evaluators"])
-    check_joint(joint, named, log.name)
+    _check(work, joint)
     stated = {**(read_scales(log.layout.scales) if log.layout else {}), **stated}
     transform = _map(work, joint, {**marked, **stated}, normalise)
     table, cost_notes = costs_of(costs, work.labels["models"], work.labels["evaluators"])
@@ -291,13 +290,27 @@ def _complete(work: _Import, joint: pd.DataFrame, incomplete: str) -> pd.DataFra
             raise InputError(f"{work.log.name}: every record lacks a number or a model's row")
         return kept.reset_index(drop=True) if short else joint
     try:
-        check_joint(joint, list(work.labels["evaluators"]), work.log.name)
+        _check(work, joint)
     except InputError as error:
         raise InputError(
             f"{error}\n{work.log.name}: {len(short):,} of {len(rows):,} records lack a number or a "
             f"model's row; --incomplete drop leaves them out"
         ) from None
     return joint
+
+
+def _check(work: _Import, joint: pd.DataFrame) -> None:
+    """Raise with every fault of the joint table, and what may tell repeated rows apart."""
+    try:
+        check_joint(joint, list(work.labels["evaluators"]), work.log.name)
+    except InputError as error:
+        if not joint.duplicated(["record", "model"]).any():
+            raise
+        ours = ",".join(work.columns.record)
+        raise InputError(
+            f"{error}\n{work.log.name}: of repeated rows keep one, or name the column that tells "
+            f"them apart with --record {ours},COLUMN, or with --long where it is who scored"
+        ) from None
 
 
 def _map(

@@ -270,6 +270,13 @@ def test_a_spoilt_table_is_refused(table: pd.DataFrame, tmp_path: Path, fault: s
     assert message in refusal(spoil(table), tmp_path, task="topic", judge="crowd")
 
 
+def test_what_may_tell_repeated_rows_apart_is_said(table: pd.DataFrame, tmp_path: Path) -> None:
+    twice = pd.concat([table.assign(turn=1), table.assign(turn=2)])
+    assert "with --record prompt,COLUMN, or with --long" in refusal(twice, tmp_path)
+    profile = read_profile(imported(twice, tmp_path, record="prompt,turn"))
+    assert profile.records[:2] == ("0_1", "0_2")
+
+
 def test_every_fault_is_told_at_once(table: pd.DataFrame, tmp_path: Path) -> None:
     spoilt = table.assign(bi=0.25).drop(index=4)
     told = refusal(spoilt, tmp_path)
