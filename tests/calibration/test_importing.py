@@ -12,6 +12,7 @@ import pytest
 
 from calibration.correlations import correlation_table
 from calibration.importing import import_table, simple_name
+from calibration.normalising import apply
 from poq_abm.errors import InputError
 from poq_abm.profile import read_profile
 
@@ -377,6 +378,24 @@ def test_a_column_is_mapped_by_its_scale_which_is_told_and_kept_or_asked_for(
     assert f"{low:g}:{high:g}" in mappings[0]
 
 
+def test_what_is_kept_puts_later_outputs_on_the_same_scale(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    scales = {"bi": "per_task", "expert": "0:20"}
+    names = ["bi", "GPT-4 (judge)", "expert"]
+    folder = imported(table, tmp_path, task="topic", scales=scales, evaluators=names)
+    transform, scores = header(folder)["normalisation"], read_profile(folder).scores
+    rows = table[["topic", *names]].itertuples(index=False, name=None)
+    evaluators = ("bi", "gpt_4_judge", "expert")
+    again = [
+        [apply(transform, e, task, value) for e, value in zip(evaluators, values, strict=True)]
+        for task, *values in rows
+    ]
+    np.testing.assert_allclose(scores.reshape(-1, 3), again)
+    with pytest.raises(InputError, match="no scale was fitted for 'gpt'"):
+        apply(transform, "gpt", "qa", 1.0)
+
+
 def test_four_verdicts_in_shares_are_worth_ten_times_as_much(
     table: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -448,10 +467,16 @@ def test_a_record_that_lacks_something_is_left_out_on_request_and_told(
     spoilt = put(0, "bi", -9)(table).drop(index=4)
     said: list[str] = []
     folder = imported(spoilt, tmp_path, missing=["-9"], incomplete="drop", report=said.append)
-    left = "Left out: 2 of 4 records, which lack a number or a model's row: '0', '1'."
+    left = "Left out: 2 of 4 records lack a number or a model's row: '0', '1'."
     assert read_profile(folder).records == ("2", "3")
     assert left in said
     assert left in header(folder)["provenance"]["caveats"]
+
+
+def test_a_task_that_is_left_out_as_a_whole_is_none(table: pd.DataFrame, tmp_path: Path) -> None:
+    spoilt = table.assign(bi=table["bi"].where(table["topic"] == "news"))
+    folder = imported(spoilt, tmp_path, task="topic", incomplete="drop")
+    assert read_profile(folder).tasks == ("news",)
 
 
 def test_a_table_of_nothing_but_holes_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:

@@ -351,9 +351,10 @@ def test_a_judge_that_was_read_before_may_refuse_the_rest(study: Study) -> None:
         assert study.run(server.base_url).refused == 15
 
 
-def test_a_server_without_schemas_is_told_once(study: Study) -> None:
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_a_server_without_schemas_is_told_once(study: Study, api: str) -> None:
     with JudgeServer("400", "well") as server:
-        summary = study.run(server.base_url, api="chat")
+        summary = study.run(server.base_url, api=api)
     assert (summary.judged, summary.calls, len(server.questions)) == (16, 16, 17)
     assert study.said[-2] == "the server takes no schema: asked for a JSON object"
 
