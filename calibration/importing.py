@@ -287,6 +287,7 @@ def _complete(work: _Import, joint: pd.DataFrame, incomplete: str) -> pd.DataFra
             raise InputError(f"{error}\n{hint}") from None
     kept = joint[~joint["record"].isin(short) & joint["record"].notna()].reset_index(drop=True)
     if kept.empty:
+        _check(work, joint)
         raise InputError(f"{work.log.name}: every record lacks a number or a model's row")
     shown = ", ".join(map(repr, sorted(short)[:_SHOWN])) + (", ..." if len(short) > _SHOWN else "")
     work.notes.append(f"Left out: {said}: {shown}.")

@@ -481,7 +481,7 @@ def test_a_task_that_is_left_out_as_a_whole_is_none(table: pd.DataFrame, tmp_pat
 
 def test_a_table_of_nothing_but_holes_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
     told = refusal(table.assign(bi=np.nan), tmp_path, incomplete="drop")
-    assert "every record lacks a number" in told
+    assert "evaluator 'bi' is nan for record '0', model 'a_1' (and 11 more)" in told
 
 
 def test_a_simple_name_stays() -> None:
