@@ -49,7 +49,8 @@ class Session:
     A question ends in a score, in a refusal (the judge declined, or no reply was usable), or, when
     the server failed throughout, in nothing. Three of the last kind in a row end the session with
     an :class:`~poq_abm.errors.InputError`: the server is broken, not the question. So do refusals
-    of the first three questions: a judge of whom nothing can be read would refuse the rest too.
+    of the first three questions, unless the judge ``is_proven`` by earlier scores: a judge of whom
+    nothing can be read would refuse the rest too.
     """
 
     settings: JudgeSettings
@@ -59,6 +60,7 @@ class Session:
     secret: Secret
     clock: Clock
     log: Log
+    is_proven: bool = False
     judged: int = 0
     refused: int = 0
     unanswered: int = 0
@@ -95,7 +97,8 @@ class Session:
             )
 
     def _check_use(self, verdict: dict[str, Any]) -> None:
-        if not self.judged and self.refused == REFUSED_FROM_THE_START:
+        is_proven = self.is_proven or self.judged > 0
+        if not is_proven and self.refused == REFUSED_FROM_THE_START:
             raise InputError(
                 f"the first {self.refused} questions were all refused, the last because "
                 f"{verdict['refused']}; mend the judge and run `poq calibrate judge --again`"
