@@ -133,7 +133,7 @@ class Economics(Strict):
     acts: ClassVar[Mapping[str, When]] = {
         "stake_usd": _BONDED,
         "slash_share": _STAKED,
-        "bounty_usd": _OPTIMISTIC,
+        "bounty_usd": given("verification.protocol", *OPTIMISTIC, "proof_of_sampling"),
         "keeps_gain_when_caught": given(
             "verification.protocol", *(name for name in UNTRUSTED if name != "none")
         ),
