@@ -45,6 +45,7 @@ from poq_abm.experiment.verifications import QueryPlayer
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import Column
 from poq_abm.network.memory import open_memory
+from poq_abm.network.tally import MEASURES
 from poq_abm.scenario import Scenario
 
 __all__ = ["Failure", "Harvest", "Progress", "play_chunk", "played_of"]
@@ -174,7 +175,7 @@ def _play_rounds(
         except Exception as error:
             failures.append(_failure(span, replication, scenario, error))
             continue
-        measures = {**distribution_measures(game, memory), **no_measures()}
+        measures = {**distribution_measures(memory), **no_measures()}
         kept.add(replication, ledger, memory, **drift, **measures)
     return kept, failures
 
@@ -195,7 +196,7 @@ def _play_economies(
             failures.append(_failure(span, replication, scenario, error))
             continue
         drift = dict.fromkeys(("consensus_drift", "payout_inflation"), 0.0 if honest else math.nan)
-        measures = {**distribution_measures(game, economy.memory), **economy_measures(economy)}
+        measures = {**distribution_measures(economy.memory), **economy_measures(economy)}
         extras = kept_of(economy)
         kept.add(replication, economy.ledger, economy.memory, **drift, **measures, **extras)
         kept.names = names_of(economy)
@@ -209,7 +210,7 @@ def _failure(span: Span, replication: int, scenario: Scenario, error: Exception)
 
 def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress | None) -> Kept:
     """Play a span of a plain game in which nobody deviates; each replication is its own twin."""
-    sums, network = play_plain(scenario, game, span.first, span.last, progress)
+    sums, network, measures = play_plain(scenario, game, span.first, span.last, progress)
     memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
     paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
     kept = Kept(span.last - span.first)
@@ -221,10 +222,8 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
         "trust_log": np.tile(memory.trust_log, (len(sums), 1, 1, 1)),
         "consensus_drift": np.zeros(len(sums)),
         "payout_inflation": np.where(paid, 0.0, math.nan),
-        **{
-            name: np.full(len(sums), value)
-            for name, value in {**distribution_measures(game, memory), **no_measures()}.items()
-        },
+        **dict(zip(MEASURES, measures.T, strict=True)),
+        **{name: np.full(len(sums), value) for name, value in no_measures().items()},
     }
     kept.count, kept.weights = len(sums), memory.trust.size
     return kept

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from poq_abm.experiment.adversaries import total
 from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
-from poq_abm.experiment.distributions import QUANTILES
 from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
 from poq_abm.network.population import Population
-from poq_abm.network.tally import Kind
+from poq_abm.network.tally import QUANTILES, Kind
 from poq_abm.verification.tables import QUERIES, QUERY_TRACE
 
 __all__ = [
@@ -79,13 +78,13 @@ REPLICATIONS = pa.schema(
         column("malicious_majority_expected", pa.float64(), "0-1", "hypergeometric chance"),
         column("consensus_drift", pa.float64(), "score -10 to 10", "consensus less its twin's"),
         column("payout_inflation", pa.float64(), "share", "all rewards over its twin's, less 1"),
-        column("spearman", pa.float64(), "-1 to 1", "rank correlation, consensus against truth"),
+        column("spearman", pa.float64(), "-1 to 1", "of ranks, cells of 0.08 points"),
         *(
             column(
                 f"{kind.name.lower()}_reward_{label}",
                 pa.float64(),
                 "tokens per job",
-                f"{q:.0%} quantile of single rewards",
+                f"{q:.0%} quantile of single rewards, to a cell of 1/1024 of their range",
             )
             for kind in Kind
             for label, q in QUANTILES.items()
