@@ -40,8 +40,9 @@ from poq_abm.experiment.playing import (
 )
 from poq_abm.experiment.spans import Chunk, Coverage, Span
 from poq_abm.experiment.tables import SCHEMAS, TRACES, node_table, replication_table, trust_table
-from poq_abm.experiment.twins import Outcome, is_honest
+from poq_abm.experiment.twins import TWIN_MEASURES, Outcome, is_honest
 from poq_abm.experiment.verifications import QueryPlayer
+from poq_abm.network.columns import Trait
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import Column
 from poq_abm.network.memory import open_memory
@@ -157,6 +158,8 @@ def _play_rounds(
     if twin is None and many_at_once(scenario, game, engine, sink):
         return _play_plain(scenario, game, span, progress), []
     kept, failures = Kept(span.last - span.first), []
+    first = game.population.inference_count
+    malicious = game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0
     for replication in range(span.first, span.last):
         try:
             ledger, memory = play_replication(
@@ -168,8 +171,8 @@ def _play_rounds(
                 treatment=treatment.id,
                 progress=progress,
             )
-            outcome = Outcome.of(ledger, scenario.rounds)
-            drift = outcome.against(twin.outcome(replication) if twin else outcome)
+            outcome = Outcome.of(ledger, scenario.rounds, first)
+            drift = outcome.against(twin.outcome(replication) if twin else outcome, malicious)
         except InputError:
             raise
         except Exception as error:
@@ -195,7 +198,8 @@ def _play_economies(
         except Exception as error:
             failures.append(_failure(span, replication, scenario, error))
             continue
-        drift = dict.fromkeys(("consensus_drift", "payout_inflation"), 0.0 if honest else math.nan)
+        drift = dict.fromkeys(TWIN_MEASURES, 0.0 if honest else math.nan)
+        drift["reward_gap"] = math.nan
         measures = {**distribution_measures(economy.memory), **economy_measures(economy)}
         extras = kept_of(economy)
         kept.add(replication, economy.ledger, economy.memory, **drift, **measures, **extras)
@@ -222,6 +226,7 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
         "trust_log": np.tile(memory.trust_log, (len(sums), 1, 1, 1)),
         "consensus_drift": np.zeros(len(sums)),
         "payout_inflation": np.where(paid, 0.0, math.nan),
+        "reward_gap": np.full(len(sums), math.nan),
         **dict(zip(MEASURES, measures.T, strict=True)),
         **{name: np.full(len(sums), value) for name, value in no_measures().items()},
     }

@@ -73,7 +73,12 @@ REPLICATIONS = pa.schema(
         column("bias", pa.float64(), "score -10 to 10", "mean of consensus minus truth"),
         column("honest_reward_mean", pa.float64(), "tokens per job", "honest evaluators"),
         column("malicious_reward_mean", pa.float64(), "tokens per job", "deviating evaluators"),
-        column("reward_gap", pa.float64(), "tokens per job", "honest minus malicious"),
+        column(
+            "reward_gap",
+            pa.float64(),
+            "tokens per job",
+            "malicious evaluators: in the honest twin, less here",
+        ),
         column("malicious_majority", pa.float64(), "0-1", "share of rounds they rule"),
         column("malicious_majority_expected", pa.float64(), "0-1", "hypergeometric chance"),
         column("consensus_drift", pa.float64(), "score -10 to 10", "consensus less its twin's"),
