@@ -31,6 +31,7 @@ from poq_abm.network.desk import Desk, open_desk
 from poq_abm.network.ledger import Ledger
 from poq_abm.network.memory import Memory
 from poq_abm.network.rounds import check_reports, play_rounds
+from poq_abm.network.tally import Tally
 from poq_abm.network.trace import Trace, open_trace
 from poq_abm.profile.latency_noise import latency_mean
 from poq_abm.streams import Purpose
@@ -42,7 +43,7 @@ __all__ = ["ROUTINGS", "STRIDE", "WEIGHTED", "Play", "Played", "open_play", "pla
 
 Array = NDArray[np.float64]
 
-Columns = TypeVar("Columns", Ledger, Memory)
+Columns = TypeVar("Columns", Ledger, Memory, Tally)
 
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
 _DISTRIBUTIONS = {"fixed": 0, "lognormal": 1, "exponential": 2}
@@ -154,7 +155,10 @@ def replay(
 
 
 def _copied(part: Columns) -> Columns:
-    copies: Any = (array.copy() for array in part)
+    copies: Any = (
+        _copied(array) if isinstance(array, Tally) else array.copy()  # type: ignore[type-var]
+        for array in part
+    )
     return type(part)(*copies)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.network.agents import EvaluatorNode, InferenceNode, Round, Scheduler
+from poq_abm.network.conduct import deviating_inference
 from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game, build_game
 from poq_abm.network.ledger import BLOCK_ROUNDS, fold, open_ledger
@@ -152,6 +153,9 @@ class PoQModel(mesa.Model):
             None if game.plain else self.memory,
             trace,
             game.compiled_plugin,
+            None,
+            self.memory.tally if game.plain else None,
+            deviating_inference(game.conduct) if game.plain else None,
         )
         check_reports(game, self.memory, desk)
 
