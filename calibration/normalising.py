@@ -9,7 +9,7 @@ from typing import Any
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile.layout import TOP
 
-__all__ = ["apply", "fit"]
+__all__ = ["SCOPES", "apply", "described", "fit"]
 
 METHOD = "min_max"
 SCOPES = {"per_task": "task", "whole_set": "set"}
@@ -73,6 +73,24 @@ def apply(transform: Mapping[str, Any], evaluator: str, task: str, value: float)
         raise InputError(f"evaluator {evaluator!r} returns NaN for an output of task {task!r}")
     low, high = bounds[part]["minimum"], bounds[part]["maximum"]
     return float(min(max(TOP * ((value - low) / (high - low)), 0.0), TOP))
+
+
+def described(transform: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each evaluator: which values became 0 and 10, in which task.
+
+    >>> described(fit({"e": [("qa", 1.0), ("qa", 3.0)]}, "per_task"))
+    ['Scores of e: by minimum and maximum, qa [1, 3] to [0, 10].']
+    """
+    sentences = []
+    for evaluator, parts in transform["evaluators"].items():
+        ranges = "; ".join(
+            f"{task or 'whole set'} [{ends['minimum']:.6g}, {ends['maximum']:.6g}]"
+            for task, ends in parts.items()
+        )
+        sentences.append(
+            f"Scores of {evaluator}: by minimum and maximum, {ranges} to [0, {TOP:g}]."
+        )
+    return sentences
 
 
 def _bounds(

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.columns import RANGES
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 
 __all__ = ["MERITS", "evaluator_accuracy", "rank_correlation", "reward_alignment"]
@@ -96,7 +97,7 @@ def reward_alignment(
                 for _, one in table.groupby("replication")
             ]
             values = np.array([value for value in found if np.isfinite(value)])
-            mean, _, low, high = mean_interval(values, confidence) if values.size else (np.nan,) * 4
+            mean, _, low, high = mean_interval(values, confidence, RANGES["-1 to 1"])
             rows.append(
                 {
                     "treatment": treatment,
@@ -105,8 +106,8 @@ def reward_alignment(
                     "nodes": int(table.groupby("replication").size().max()),
                     "replications": values.size,
                     "correlation": mean,
-                    "low": max(low, -1.0) if np.isfinite(low) else low,
-                    "high": min(high, 1.0) if np.isfinite(high) else high,
+                    "low": low,
+                    "high": high,
                 }
             )
     return pd.DataFrame(rows)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from poq_abm.analysis.paired import holm, paired
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.tables import REPLICATIONS
 from poq_abm.verification.tables import QUERIES
@@ -67,12 +68,12 @@ def compare(
     -------
     DataFrame
         ``metric``, ``unit``; ``replications``, the pairs without a missing value, over which all
-        that follows is taken; ``mean_a``, ``mean_b``; ``difference`` with its Student interval
-        ``low``, ``high``; ``variance_reduction``, by which matching divides the variance of the
-        difference, with ``variance_reduction_low`` and ``variance_reduction_high``; ``p_value`` of
-        the paired t test, missing where the pairs are too few or all equal; ``p_adjusted``, Holm's
-        over the rows with a p-value; ``moved``: ``up`` or ``down`` where ``p_adjusted`` is below
-        1 - confidence, else ``no evidence``.
+        that follows is taken; ``mean_a``, ``mean_b``; ``difference`` with its interval ``low``,
+        ``high``, inside the range of such differences; ``variance_reduction``, by which matching
+        divides the variance of the difference, with ``variance_reduction_low`` and
+        ``variance_reduction_high``; ``p_value`` of the paired t test, missing where the pairs are
+        too few or all equal; ``p_adjusted``, Holm's over the rows with a p-value; ``moved``: ``up``
+        or ``down`` where ``p_adjusted`` is below 1 - confidence, else ``no evidence``.
 
     Raises
     ------
@@ -101,11 +102,14 @@ def compare(
         raise InputError("A and B have no replication in common; there is no pair to compare")
     left, right = left.loc[shared], right.loc[shared]
     names = _chosen(left, right, on)
-    rows = [paired(left[name], right[name], confidence) for name in names]
-    table = pd.DataFrame(rows, columns=paired([], [])._fields)
-    table.insert(0, "metric", pd.Series(names, dtype=object))
     known = units_of(a)
     units = [known.get(name, "tokens per job" * name.startswith(REWARD_OF)) for name in names]
+    rows = [
+        paired(left[name], right[name], confidence, range_of(name, unit))
+        for name, unit in zip(names, units, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=paired([], [])._fields)
+    table.insert(0, "metric", pd.Series(names, dtype=object))
     table.insert(1, "unit", pd.Series(units, dtype=object))
     table["p_adjusted"] = holm(table["p_value"])
     shown = (table["p_adjusted"] < 1.0 - confidence).to_numpy()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, Range, mean_interval
 
 __all__ = ["Pairs", "holm", "paired", "variance_reduction_interval"]
 
@@ -34,19 +34,22 @@ class Pairs(NamedTuple):
     p_value: float
 
 
-def paired(a: Any, b: Any, confidence: float = CONFIDENCE) -> Pairs:
+def paired(a: Any, b: Any, confidence: float = CONFIDENCE, within: Range = UNBOUNDED) -> Pairs:
     """Return mean difference of B and A over matched pairs, its interval, and what matching saves.
 
-    With d = b - a over the n pairs in which both are numbers: mean(d) -+ t_{n-1} s_d / sqrt(n), the
-    p-value of Student's paired test of no difference, and the variance reduction
-    (s_a^2 + s_b^2) / s_d^2, by which matching divides the variance that as many independent
-    replications of each would leave. The t interval is exact for normal differences. For bounded
-    figures such as a correlation or a share it is an approximation, good for means over many rounds
-    and poor where replications crowd at a bound.
+    With d = b - a over the n pairs in which both are numbers: the interval of their mean by
+    :func:`~poq_abm.experiment.estimates.mean_interval`, inside the range that differences of
+    figures ``within`` their own can have (Student's where they have none), the p-value of Student's
+    paired test of no difference, and the variance reduction (s_a^2 + s_b^2) / s_d^2, by which
+    matching divides the variance that as many independent replications of each would leave. The
+    interval is exact for normal differences without a range, and otherwise close for means over
+    many rounds.
 
-    A difference without variation has a degenerate interval, and the variance reduction is infinite
-    (missing if neither a nor b varies); if it is zero in every pair there is nothing to test, and
-    the p-value is missing. One pair has a difference and nothing else.
+    A difference without variation has no width, and the variance reduction is infinite (missing if
+    neither a nor b varies); if it is zero in every pair there is nothing to test, and the p-value
+    is missing. But where all of a and of b lie at one end of their range, as the share of an event
+    that was not seen in either, each may still be off by what that end's interval says, and so may
+    their difference. One pair has a difference and nothing else.
 
     >>> pairs = paired([1.0, 2.0, 3.0], [2.0, 4.0, 3.0])
     >>> pairs.difference, round(pairs.low, 3), round(pairs.high, 3), pairs.variance_reduction
@@ -60,11 +63,14 @@ def paired(a: Any, b: Any, confidence: float = CONFIDENCE) -> Pairs:
         return Pairs(0, *(math.nan,) * 9)
     dust = _DUST * float(max(np.abs(a).max(), np.abs(b).max())) + _FLOOR
     d = np.where(np.abs(b - a) <= dust, 0.0, b - a)
-    mean, sd, low, high = mean_interval(d, confidence)
+    mean, sd, low, high = mean_interval(d, confidence, within.of_difference)
     if n < 2:
         return Pairs(n, float(a[0]), float(b[0]), mean, *(math.nan,) * 6)
     if sd <= dust:
         sd, low, high = 0.0, mean, mean
+        if np.ptp(a) == np.ptp(b) == 0.0:
+            ends = [mean_interval(side, confidence, within)[2:] for side in (a, b)]
+            low, high = ends[1][0] - ends[0][1], ends[1][1] - ends[0][0]
     sd_a, sd_b = (s if s > dust else 0.0 for s in (float(a.std(ddof=1)), float(b.std(ddof=1))))
     reduction = _over(sd_a**2 + sd_b**2, sd**2)
     ends = variance_reduction_interval(sd_a, sd_b, sd, n, confidence)

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.columns import range_of
+from poq_abm.experiment.estimates import CONFIDENCE, COUNT, Range, mean_interval
 from poq_abm.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
 
 __all__ = [
@@ -125,8 +126,9 @@ def reward_distribution(
     """Return statistics of the nodes' rewards with intervals across replications.
 
     Each statistic is taken over the nodes of a cell inside one replication; its estimate and
-    Student interval are over replications, which are independent. The interval is close for
-    statistics of many nodes or rounds, and rough for the Nakamoto coefficient, which is a count.
+    interval (:func:`poq_abm.experiment.estimates.mean_interval`, inside the statistic's range) are
+    over replications, which are independent. The interval is close for statistics of many nodes or
+    rounds, and rough for the Nakamoto coefficient, which is a count.
 
     Counted are the nodes that took part, each by its presence, the share of the run in which it
     did: who was there for half of it is half a node. Its total then stands for a whole run at that
@@ -182,23 +184,23 @@ def reward_distribution(
         for name in chosen:
             function, unit = STATISTICS[name]
             values = np.array([function(sample) for sample in samples])
+            unit = {"nodes": over, None: AMOUNTS[amount]}.get(unit, unit)
+            within = COUNT if unit == over else range_of(name, str(unit))
             rows.append(
                 {
                     **key,
                     "nodes": float(np.mean([sample.presence.sum() for sample in samples])),
                     "statistic": name,
-                    "unit": {"nodes": over, None: AMOUNTS[amount]}.get(unit, unit),
-                    **_estimate(values, confidence),
+                    "unit": unit,
+                    **_estimate(values, confidence, within),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def _estimate(values: Array, confidence: float) -> dict[str, Any]:
+def _estimate(values: Array, confidence: float, within: Range) -> dict[str, Any]:
     defined = values[np.isfinite(values)]
-    mean, sd, low, high = (
-        mean_interval(defined, confidence) if defined.size else (float("nan"),) * 4
-    )
+    mean, sd, low, high = mean_interval(defined, confidence, within)
     return {
         "replications": int(defined.size),
         "undefined": int(values.size - defined.size),

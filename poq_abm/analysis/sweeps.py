@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from poq_abm.analysis.comparing import units_of
 from poq_abm.analysis.rewards import taking_part
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.columns import RANGES, range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.results import Results
 
@@ -90,10 +92,11 @@ def metric_over_axes(
         raise InputError(f"no measure {metric!r}; {nearest(metric, known)}")
     names = [axis_named(results.treatments, axis) for axis in axes]
     kept = _fixed(results.treatments, names, where or {})
+    within = range_of(metric, units_of(played)[metric])
     rows = []
     for entry in kept[["treatment", *names]].to_dict("records"):
         values = played.loc[played["treatment"].astype(str) == entry["treatment"], metric].dropna()
-        mean, _, low, high = mean_interval(values, confidence) if len(values) else (np.nan,) * 4
+        mean, _, low, high = mean_interval(values, confidence, within)
         settings = {str(name): _plain(entry[name]) for name in names}
         rows.append(
             {**settings, "replications": len(values), "mean": mean, "low": low, "high": high}
@@ -189,7 +192,7 @@ def quality_against_cost(nodes: pd.DataFrame, confidence: float = CONFIDENCE) ->
         )
         by_replication = sums.groupby("replication")[["quality", "truth", "jobs"]].sum()
         quality = by_replication["quality"] / by_replication["jobs"]
-        mean, _, low, high = mean_interval(quality, confidence)
+        mean, _, low, high = mean_interval(quality, confidence, RANGES["score 0-10"])
         truth = float((by_replication["truth"] / by_replication["jobs"]).mean())
         latency = float((part["latency_ms"] * part["jobs"]).sum() / part["jobs"].sum())
         rows.append((str(group), latency, len(quality), mean, low, high, truth))
@@ -239,5 +242,5 @@ def trust_bands(
 
 
 def _band(values: pd.Series[float], confidence: float) -> dict[str, float]:
-    mean, _, low, high = mean_interval(values, confidence)
+    mean, _, low, high = mean_interval(values, confidence, RANGES["weight"])
     return {"replications": len(values), "trust": mean, "low": low, "high": high}

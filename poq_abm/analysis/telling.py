@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["decimals", "describe", "factor", "is_equal"]
+from poq_abm.experiment.estimates import shown
+
+__all__ = ["describe", "factor", "is_equal"]
 
 FEW = 4  # more metrics in one sentence are listed by name; their numbers stand in the table
 MANY = 8  # of a longer list the first so many are named and the others counted
@@ -58,23 +60,14 @@ def describe(comparison: pd.DataFrame, name_a: str, name_b: str) -> str:
 def is_equal(row: dict[str, Any]) -> bool:
     """Return whether a metric was the same in both of every pair, of which there are two or more.
 
-    >>> is_equal({"difference": 0.0, "low": 0.0, "high": 0.0})
+    Then there is nothing to test. The interval may have a width: of an event that was in neither,
+    each side's chance is known only so well.
+
+    >>> is_equal({"difference": 0.0, "low": -0.1, "high": 0.1, "p_value": math.nan})
     True
     """
-    return bool(row["difference"] == row["low"] == row["high"] == 0.0)
-
-
-def decimals(row: dict[str, Any]) -> int:
-    """Return how many decimals show the width of a row's interval in two digits.
-
-    >>> decimals({"low": 0.120, "high": 0.126, "difference": 0.123})
-    4
-    """
-    width = float(row["high"]) - float(row["low"])
-    size = width if width > 0.0 else abs(float(row["difference"])) / 100
-    if not (math.isfinite(size) and size > 0.0):
-        return 4
-    return min(max(1 - math.floor(math.log10(size)), 0), 9)
+    untested = math.isnan(row["p_value"]) and not math.isnan(row["low"])
+    return bool(row["difference"] == 0.0 and untested)
 
 
 def factor(value: float) -> str:
@@ -102,24 +95,20 @@ def _moves(rows: list[dict[str, Any]]) -> str:
 
 
 def _by(row: dict[str, Any]) -> str:
-    digits = decimals(row)
     ends = sorted(abs(float(row[end])) for end in ("low", "high"))
+    size, interval = shown(abs(float(row["difference"])), *ends)
     word = "rose" if row["moved"] == "up" else "fell"
-    size = f"{word} by {abs(row['difference']):.{digits}f}"
-    if row["low"] == row["high"]:
-        return f"{size} in every pair"
-    return f"{size} [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+    return f"{word} by {size} {'in every pair' if ends[0] == ends[1] else interval}"
 
 
 def _listed(rows: list[dict[str, Any]]) -> str:
     if len(rows) > FEW:
         return _names(rows, "or")
-    shown = []
+    said = []
     for row in rows:
-        digits = decimals(row)
-        low, high = (f"{row[end]:+.{digits}f}" for end in ("low", "high"))
-        shown.append(f"{row['metric']} ({row['difference']:+.{digits}f} [{low}, {high}])")
-    return _joined(shown, "or")
+        size, interval = shown(*(float(row[x]) for x in ("difference", "low", "high")), sign="+")
+        said.append(f"{row['metric']} ({size} {interval})")
+    return _joined(said, "or")
 
 
 def _alone(unclear: list[dict[str, Any]], tests: int) -> str:

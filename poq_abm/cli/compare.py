@@ -86,8 +86,10 @@ def _sides(
 ) -> tuple[Side, Side]:
     from poq_abm.cli.sides import is_stored, open_side, sides_of_folder  # noqa: PLC0415
 
-    if overrides and (folder is not None or (is_stored(a) and is_stored(b))):
-        raise InputError(f"stored results are compared as they are; {overrides[0]} has no use here")
+    if folder is not None or (is_stored(a) and is_stored(b)):
+        idle = [*overrides, *(["--jobs"] if jobs != 1 else [])]
+        if idle:
+            raise InputError(f"stored results are compared as they are; {idle[0]} has no use here")
     if folder is not None:
         return sides_of_folder(folder, a, b)
     return open_side(a, overrides, jobs), open_side(b, overrides, jobs)
@@ -137,10 +139,16 @@ def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bo
     console.print(table)
 
 
-def _cells(row: dict[str, Any], width: int) -> list[str]:
-    from poq_abm.analysis.telling import decimals, factor  # noqa: PLC0415
+#: of a difference without width, what tells how many digits its sides have
+_NO_WIDTH = ("mean_a", "low", "high")
 
-    digits = decimals(row)
+
+def _cells(row: dict[str, Any], width: int) -> list[str]:
+    from poq_abm.analysis.telling import factor  # noqa: PLC0415
+    from poq_abm.experiment.estimates import decimals  # noqa: PLC0415
+
+    varies = row["low"] < row["high"]
+    digits = decimals(*(row[x] for x in (("difference", "low", "high") if varies else _NO_WIDTH)))
     longest = WIDE_NAME if width >= WIDE else MIDDLE_NAME if width >= MIDDLE else NARROW_NAME
 
     def number(name: str, sign: str = "") -> str:

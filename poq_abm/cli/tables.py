@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from poq_abm.analysis.reproduction import Check
+from poq_abm.experiment.estimates import shown
 from poq_abm.scenario.precision import Precision
 
 MOST_TREATMENTS = 24  # more make a table that nobody reads
@@ -45,7 +46,7 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
     groups = [group for _, group in summary.groupby("treatment", sort=False, observed=True)]
     for group in groups[:MOST_TREATMENTS]:
         for row in group.to_dict("records"):
-            table.add_row(*_cells({str(key): value for key, value in row.items()}, swept))
+            table.add_row(*_cells(row, swept))
         table.add_section()
     console = output_console()
     console.print(table)
@@ -59,15 +60,14 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
         console.print("One replication: no interval can be given.")
 
 
-def _cells(row: dict[str, object], swept: bool) -> list[str]:
+def _cells(row: dict[Hashable, object], swept: bool) -> list[str]:
     cells = [str(row["treatment"])] if swept else []
     return [
         *cells,
         str(row["role"]),
         str(row["group"]),
         f"{round(float(row['nodes']), 1):,g}",  # type: ignore[arg-type]
-        _number(row["reward_mean"], 4),
-        _interval(row["reward_low"], row["reward_high"], 4),
+        *_shown(row, "reward_mean", "reward_low", "reward_high"),
         _number(row["latency_ms"], 1) + ("*" if row["latency_source"] == "estimated" else ""),
         _number(row["cost"], 3),
         f"{row['jobs_mean']:,.0f}",
@@ -87,11 +87,13 @@ _OF_QUERIES = {
 }
 _ROOMY = 130  # columns of a terminal that all of them need
 _LESS = ("detected_share", "provisional_p95_s", "throughput_per_s")  # left out where it is narrower
+_SKEW = 1.25  # an interval's longer half over its shorter: more is told by both ends
 _READING = (
     "dishonest and paid: share of queries whose dishonest answer is paid for and never undone. "
     "rational cheat: share of rational nodes' queries that they answer dishonestly. of these "
     "caught: share of all dishonest answers. answer, final: time until the user has an answer, and "
-    "until nothing can undo it. truth: quality of the answers that users get."
+    "until nothing can undo it. truth: quality of the answers that users get. in 3 of 20: so many "
+    "replications had any."
 )
 
 
@@ -99,21 +101,21 @@ def print_queries(summary: pd.DataFrame, title: str) -> None:
     """Print ``Results.query_summary()``, a row for each treatment."""
     console = output_console()
     roomy = console.width >= _ROOMY
-    shown = {name: said for name, said in _OF_QUERIES.items() if roomy or name not in _LESS}
+    kept = {name: said for name, said in _OF_QUERIES.items() if roomy or name not in _LESS}
     table = Table(
-        title=f"{title}; mean ± half of its 95% interval",
+        title=f"{title}; estimate ± half of its 95% interval, or the interval where it is skew",
         title_justify="left",
         caption=_READING,
         caption_justify="left",
         box=box.HEAVY_HEAD if roomy else box.HORIZONTALS,
     )
     table.add_column("treatment", overflow="fold")
-    for heading in shown.values():
+    for heading in kept.values():
         table.add_column(heading, justify="right", overflow="fold")
     groups = list(summary.groupby("treatment", sort=False, observed=True))
     for treatment, group in groups[:MOST_TREATMENTS]:
         rows = {row["measure"]: row for row in group.to_dict("records")}
-        cells = [_estimate(rows[measure]) for measure in shown]
+        cells = [_estimate(rows[measure]) for measure in kept]
         table.add_row(str(treatment).replace(",", ", "), *cells)
     console.print(table)
     if not roomy:
@@ -127,26 +129,31 @@ def print_queries(summary: pd.DataFrame, title: str) -> None:
 
 
 def _estimate(row: Mapping[Hashable, object]) -> str:
-    """Return a mean and half its interval's width, as precise as the interval and no more.
+    """Return an estimate and its interval, as precise as the interval and no more.
 
-    Three significant digits or four, so that 79 millionths of a dollar are seen.
+    The half of it where both are alike, and in how many replications a share was above 0 where that
+    is not all or none of them.
 
-    >>> _estimate({"mean": 0.950213, "high": 0.950637}), _estimate({"mean": 0.0, "high": 0.0})
-    ('0.9502 ±0.0004', '0 ±0')
-    >>> _estimate({"mean": 606038.2, "high": 606038.5}), _estimate({"mean": 1.5, "high": math.nan})
-    ('606,038 ±0', '1.50')
+    >>> _estimate({"mean": 0.950213, "low": 0.9498, "high": 0.950637})
+    '0.95021 ±0.00042'
+    >>> share = {"unit": "0-1", "replications": 20, "occurred": 3}
+    >>> _estimate({"mean": 0.068, "low": 0.012, "high": 0.197, **share})
+    '0.07 [0.01, 0.20] in 3 of 20'
+    >>> _estimate({"mean": 0.0, "low": 0.0, "high": 0.0})
+    '0 ±0'
+    >>> _estimate({"mean": 1.5, "low": math.nan, "high": math.nan})
+    '1.500'
     """
-    mean, high = float(row["mean"]), float(row["high"])  # type: ignore[arg-type]
-    if mean == 0.0:
-        return "0" if math.isnan(high) else f"0 ±{high:.2g}"
-    if math.isnan(mean):
-        return "-"
-    half = high - mean
-    size = math.floor(math.log10(abs(mean)))
-    wanted = -math.floor(math.log10(half)) if half > 0.0 else 2 - size
-    digits = max(0, min(max(wanted, 2 - size), 3 - size))
-    shown = "" if math.isnan(half) else f" ±{_number(half, digits)}"
-    return _number(mean, digits) + shown
+    mean, low, high = (_figure(row[name]) for name in ("mean", "low", "high"))
+    text, interval = shown(mean, low, high)
+    is_share = row.get("unit") == "0-1"
+    some = is_share and 0 < _figure(row["occurred"]) < _figure(row["replications"])
+    seen = f" in {row['occurred']} of {row['replications']}" if some else ""
+    if interval == "-":
+        return text + seen
+    below, above = mean - low, high - mean
+    skew = max(below, above) > _SKEW * min(below, above)
+    return f"{text} {interval}{seen}" if skew else f"{text} ±{max(below, above):.2g}{seen}"
 
 
 def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float) -> None:
@@ -158,7 +165,7 @@ def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float)
         table.add_column("treatment", overflow="fold")
     for column in ("group", "measure", "unit"):
         table.add_column(column)
-    for column in ("first", "last", "95% interval"):
+    for column in ("first", "last", "95% interval", "not 0 in"):
         table.add_column(column, justify="right")
     varying = summary[(summary["first"].fillna(0.0) != 0.0) | (summary["last"].fillna(0.0) != 0.0)]
     groups = [group for _, group in varying.groupby("treatment", sort=False, observed=True)]
@@ -167,8 +174,10 @@ def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float)
         for row in network.to_dict("records"):
             cells = [str(row["treatment"])] if swept else []
             cells += [str(row["group"]), str(row["measure"]), str(row["unit"])]
-            interval = _interval(row["low"], row["high"], 3)
-            table.add_row(*cells, _number(row["first"], 3), _number(row["last"], 3), interval)
+            first, _ = _shown(row, "first", "low", "high")
+            some = 0 < row["occurred"] < row["replications"]
+            seen = f"{row['occurred']} of {row['replications']}" if some else ""
+            table.add_row(*cells, first, *_shown(row, "last", "low", "high"), seen)
         table.add_section()
     console = output_console()
     console.print(table)
@@ -192,12 +201,13 @@ def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
         table.add_column(column, justify="right")
     table.add_column("precision")
     for row in precision.head(MOST_TREATMENTS).to_dict("records"):
+        mean, interval = _shown(row, "mean", "low", "high")
         table.add_row(
             str(row["treatment"]),
             f"{row['replications']:,}",
-            _number(row["mean"], 5),
-            _number(row["half_width"], 5),
-            _interval(row["low"], row["high"], 5),
+            mean,
+            "-" if (half := _figure(row["half_width"])) != half else f"{half:.2g}",
+            interval,
             str(row["state"]),
         )
     console = output_console()
@@ -207,14 +217,17 @@ def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
 
 
 def print_checks(checks: list[Check]) -> None:
-    """Print every published figure beside its observed value, its tolerance and the verdict."""
+    """Print every published figure beside its observed value, its tolerance and its status."""
     table = Table(title="Published and observed", title_justify="left")
     for column in ("figure", "item", "quantity"):
         table.add_column(column)
     for column in ("expected", "observed", "95% interval", "tolerance"):
         table.add_column(column, justify="right")
+    by_default = any(not math.isnan(check.default) for check in checks)
+    if by_default:
+        table.add_column("our defaults", justify="right")
     table.add_column("because")
-    table.add_column("verdict")
+    table.add_column("status")
     for check in checks:
         digits = {"jobs": 0, "latency_ms": 1}.get(check.quantity, 3)
         finer = digits + (check.tolerance > 0)
@@ -226,10 +239,19 @@ def print_checks(checks: list[Check]) -> None:
             _number(check.observed, digits),
             _interval(check.low, check.high, digits),
             _number(check.tolerance, finer),
+            *([_number(check.default, digits)] if by_default else []),
             check.reason,
-            "agrees" if check.passes else "MISSES",
+            check.status if check.as_documented else check.status.upper(),
         )
     output_console().print(table)
+
+
+def _shown(row: Mapping[Hashable, object], mean: str, low: str, high: str) -> tuple[str, str]:
+    return shown(*(_figure(row[name]) for name in (mean, low, high)))
+
+
+def _figure(value: object) -> float:
+    return math.nan if value is None else float(value)  # type: ignore[arg-type]
 
 
 def _number(value: object, digits: int) -> str:

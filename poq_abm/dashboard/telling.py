@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from poq_abm.dashboard.playing import Played
 from poq_abm.dashboard.views import Agreement, Row
+from poq_abm.experiment.estimates import shown
 
 __all__ = ["agreement_line", "estimate", "reward_table", "round_table", "sample_line"]
 
 
-def estimate(value: tuple[float, float, float], digits: int = 3, sign: str = "") -> str:
+def estimate(value: tuple[float, float, float], sign: str = "") -> str:
     """Return an estimate with its interval, or alone where one replication gives none.
 
-    >>> estimate((0.5, 0.4, 0.6), 2)
+    >>> estimate((0.5, 0.4, 0.6))
     '0.50 [0.40, 0.60]'
-    >>> estimate((0.5, float("nan"), float("nan")), 2)
-    '0.50'
+    >>> estimate((0.5, float("nan"), float("nan")))
+    '0.5000'
     """
-    mean, low, high = value
-    if math.isnan(mean):
-        return "-"
-    form = f"{sign}.{digits}f"
-    if math.isnan(low):
-        return f"{mean:{form}}"
-    return f"{mean:{form}} [{low:{form}}, {high:{form}}]"
+    mean, interval = shown(*value, sign=sign)
+    return mean if interval == "-" else f"{mean} {interval}"
 
 
 def sample_line(played: Played, shown: int) -> str:
@@ -44,9 +39,9 @@ def agreement_line(found: Agreement | None) -> str:
     if found is None:
         return "No round has been played yet."
     return (
-        f"Bias of consensus {estimate(found.bias, 2, '+')} points; mean distance from truth "
-        f"{estimate(found.error, 2)} points; correlation with truth "
-        f"{estimate(found.correlation, 2)}."
+        f"Bias of consensus {estimate(found.bias, '+')} points; mean distance from truth "
+        f"{estimate(found.error)} points; correlation with truth "
+        f"{estimate(found.correlation)}."
     )
 
 
@@ -58,7 +53,7 @@ def reward_table(found: Sequence[Row]) -> str:
             row.label,
             f"{row.nodes:,}",
             estimate(row.reward),
-            "-" if row.difference is None else estimate(row.difference, 3, "+"),
+            "-" if row.difference is None else estimate(row.difference, "+"),
         )
         for row in found
     )

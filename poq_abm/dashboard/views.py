@@ -10,7 +10,14 @@ from scipy.special import stdtrit
 
 from poq_abm.dashboard.classes import NodeClass
 from poq_abm.dashboard.playing import Played
-from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.columns import RANGES
+from poq_abm.experiment.estimates import (
+    CONFIDENCE,
+    UNBOUNDED,
+    Range,
+    ends_within,
+    mean_interval,
+)
 
 __all__ = [
     "Agreement",
@@ -85,7 +92,7 @@ def trust_curves(played: Played, shown: int) -> list[Curve]:
     start = np.full((played.replications, 1, len(places)), played.game.rules.trust_start)
     values = np.concatenate([start, played.trust[:, :seen, places]], axis=1)
     x = np.concatenate([[0.0], played.trust_rounds[:seen]])
-    return _curves(played, places, x, values)
+    return _curves(played, places, x, values, RANGES["weight"])
 
 
 def cloud(played: Played, shown: int) -> tuple[Floats, Floats, NDArray[np.int32]]:
@@ -106,9 +113,9 @@ def agreement(played: Played, shown: int) -> Agreement | None:
     correlation = np.full(both.shape, np.nan)
     np.divide((c * t).sum(axis=1), both, out=correlation, where=both > 0)
     return Agreement(
-        _interval((consensus - truth).mean(axis=1)),
-        _interval(np.abs(consensus - truth).mean(axis=1)),
-        _interval(correlation),
+        _interval((consensus - truth).mean(axis=1), RANGES["score -10 to 10"]),
+        _interval(np.abs(consensus - truth).mean(axis=1), RANGES["score 0-10"]),
+        _interval(correlation, RANGES["-1 to 1"]),
     )
 
 
@@ -155,7 +162,9 @@ def _per_job(played: Played, shown: int) -> Floats:
     return mean
 
 
-def _curves(played: Played, places: list[int], x: Floats, values: Floats) -> list[Curve]:
+def _curves(
+    played: Played, places: list[int], x: Floats, values: Floats, within: Range = UNBOUNDED
+) -> list[Curve]:
     """Return mean and interval over replications of values of shape (R, points, classes)."""
     n = np.sum(~np.isnan(values), axis=0)
     total = np.nansum(values, axis=0)
@@ -166,16 +175,16 @@ def _curves(played: Played, places: list[int], x: Floats, values: Floats) -> lis
     several = n > 1
     k = n[several]
     half[several] = stdtrit(k - 1, (1 + CONFIDENCE) / 2) * np.sqrt(squares[several] / (k - 1) / k)
+    low, high = mean - half, mean + half
+    if within != UNBOUNDED:
+        for at in np.ndindex(mean.shape):
+            low[at], high[at] = ends_within(within, float(mean[at]), float(half[at]), int(n[at]))
     return [
-        Curve(played.classes[place].label, i, x, mean[:, i], (mean - half)[:, i],
-              (mean + half)[:, i])
+        Curve(played.classes[place].label, i, x, mean[:, i], low[:, i], high[:, i])
         for i, place in enumerate(places)
     ]  # fmt: skip
 
 
-def _interval(values: Floats) -> tuple[float, float, float]:
-    known = values[~np.isnan(values)]
-    if not known.size:
-        return np.nan, np.nan, np.nan
-    mean, _, low, high = mean_interval(known)
+def _interval(values: Floats, within: Range = UNBOUNDED) -> tuple[float, float, float]:
+    mean, _, low, high = mean_interval(values[~np.isnan(values)], within=within)
     return mean, low, high

@@ -24,6 +24,7 @@ from poq_abm.economy.dispatch import dispatch
 from poq_abm.economy.drawing import node_uniforms
 from poq_abm.economy.outcome import Outcome, outcome_of
 from poq_abm.economy.settling import begin_epoch, settle
+from poq_abm.mechanism.committee import seat_weights
 from poq_abm.mechanism.schedule import Schedule, thresholds
 from poq_abm.network.columns import Conduct, Nodes, Orders, Rules, Tables
 from poq_abm.network.desk import Desk, open_desk
@@ -223,8 +224,8 @@ def _arrive(economy: Economy, first: int, fee: float) -> int:
         arrive_evenly(play.queries.arrival, count, seconds)
         return count
     expected = economy.clock.expected(economy.epoch, ratio)
-    _make_room(play, min(most_queries(expected), STRIDE))
-    return arrive_at_random(play.queries.arrival, expected, seconds, *economy.key, first)
+    _make_room(play, min(most_queries(expected.queries), STRIDE))
+    return arrive_at_random(play.queries.arrival, *expected, seconds, *economy.key, first)
 
 
 def _make_room(play: Play, count: int) -> None:
@@ -278,7 +279,8 @@ def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
         routing=int(play.routing),
         active=active,
         members=members,
-        seats=_seats(economy, members),
+        by_weight=economy.settings.stake.sampling != "uniform",
+        seats=seat_weights(_seats(economy, members)),
         by_cost=by_cost,
         service_s=roster.service_s[:first],
         free_at=economy.free_at,
@@ -288,15 +290,15 @@ def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
     )
 
 
-def _seats(economy: Economy, members: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return the cumulative weights of seats in a committee; empty where all weigh the same."""
+def _seats(economy: Economy, members: NDArray[np.int64]) -> Array:
+    """Return the weights that seats in a committee go by; of nobody where they go by none."""
     sampling = economy.settings.stake.sampling
     if sampling == "stake":
-        bonds = economy.books.nodes[Holding.BOND][economy.roster.inference :]
-        return _weights(bonds[members])
+        return economy.books.nodes[Holding.BOND][economy.roster.inference :][members]
     if sampling == "trust":
-        return _weights(economy.memory.trust[members].mean(axis=1))
-    return np.empty(0, np.uint64)
+        weights: Array = economy.memory.trust[members].mean(axis=1)
+        return weights
+    return np.ones(1)
 
 
 def _weights(values: Array) -> NDArray[np.uint64]:

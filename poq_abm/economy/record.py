@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from poq_abm.economy.accounting import PARTS, Pay
 from poq_abm.economy.books import Fund, Holding
-from poq_abm.economy.settling import latency_quantile
 from poq_abm.inequality import gini, hhi, nakamoto_coefficient
+from poq_abm.network.percentiles import RELATIVE_ERROR, cell_percentile, percentiles
 
 if TYPE_CHECKING:
     from poq_abm.economy.economy import Economy
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "Record"]
 
 Array = NDArray[np.float64]
+
+_LATENCY_SHARES = (0.5, 0.95)
+_BINNED = f"mean of its cell, off by less than {RELATIVE_ERROR:.2%}, exact if it never varies"
 
 #: by group and for all together: name, unit, meaning
 GROUP_COLUMNS = (
@@ -38,8 +41,8 @@ GROUP_COLUMNS = (
 NETWORK_COLUMNS = (
     ("queries", "queries", "queries that arrived"),
     ("dropped", "queries", "of these, those that would have waited too long"),
-    ("latency_p50", "s", "median of waiting and service, over queries served"),
-    ("latency_p95", "s", "95 % quantile of the same"),
+    ("latency_p50", "s", "median of waiting and service, over queries served; exact"),
+    ("latency_p95", "s", "95 % quantile of the same; exact"),
     ("quality", "0-1", "mean truth / 10 over queries served"),
     ("price", "tokens", "fee for a query"),
     ("alpha_inference", "points", "alpha_F"),
@@ -74,8 +77,8 @@ NODE_COLUMNS = (
     ("stake", "tokens", "its bond at the end"),
     ("trust", "weight", "trust of an evaluator, reputation (0-1) of an inference node, at the end"),
     ("busy", "share", "inference nodes: work taken on over its places' time, while there"),
-    ("latency_p50", "s", "inference nodes: median of waiting and service"),
-    ("latency_p95", "s", "inference nodes: 95 % quantile of the same"),
+    ("latency_p50", "s", f"inference nodes: median of waiting and service; {_BINNED}"),
+    ("latency_p95", "s", f"inference nodes: 95 % quantile of the same; {_BINNED}"),
     *PARTS,
 )
 _GROUP = {name: place for place, (name, _, _) in enumerate(GROUP_COLUMNS)}
@@ -196,8 +199,7 @@ class Record:
         row = [
             float(end.played.count),
             float(end.played.count - served),
-            latency_quantile(takings.latencies, 0.5),
-            latency_quantile(takings.latencies, 0.95),
+            *percentiles(self._latencies(end.played.count), _LATENCY_SHARES),
             quality,
             end.price,
             rules.alpha_inference,
@@ -220,6 +222,13 @@ class Record:
         self._burned = burned
         return row
 
+    def _latencies(self, count: int) -> Array:
+        """Return waiting and service of the queries that the epoch served, in seconds."""
+        play = self._economy.play
+        served = play.orders.node[:count] >= 0
+        latencies: Array = (play.queries.wait[:count] + play.queries.service[:count])[served]
+        return latencies
+
     def nodes(self) -> Array:
         """Return what every node did over all epochs, shape (N, columns of ``NODE_COLUMNS``)."""
         economy = self._economy
@@ -230,9 +239,9 @@ class Record:
             places = epochs * economy.settings.service.capacity * 3600.0 * economy.hours
             share = np.where(np.arange(roster.size) < first, busy / places, math.nan)
         latency = np.full((2, roster.size), math.nan)
-        for row, q in enumerate((0.5, 0.95)):
+        for row, q in enumerate(_LATENCY_SHARES):
             for node in range(first):
-                latency[row, node] = latency_quantile(economy.takings.node_latencies[node], q)
+                latency[row, node] = cell_percentile(economy.takings.latencies, node, q)
         return np.array(
             [
                 epochs,

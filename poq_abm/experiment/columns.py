@@ -8,9 +8,80 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["KEYS", "WORD", "coded", "column", "keys", "table", "words"]
+from poq_abm.experiment.estimates import COUNT, POSITIVE, UNBOUNDED, Range
+
+__all__ = ["KEYS", "RANGES", "WORD", "coded", "column", "keys", "range_of", "table", "words"]
 
 WORD = pa.dictionary(pa.int32(), pa.string())
+
+#: what values of a unit can be; amounts of money and tokens may be of either sign
+RANGES = {
+    "0-1": Range(0.0, 1.0),
+    "-1 to 1": Range(-1.0, 1.0),
+    "score 0-10": Range(0.0, 10.0),
+    "score -10 to 10": Range(-10.0, 10.0),
+    **dict.fromkeys(
+        ("controllers", "epoch", "epochs", "nodes", "operators", "queries", "round", "rounds",
+         "watchers"),
+        COUNT,
+    ),
+    **dict.fromkeys(("ms", "queries per s", "nats", "s", "s per query", "weight"), POSITIVE),
+}  # fmt: skip
+
+#: columns whose amounts are never negative, whatever their unit
+_NEVER_NEGATIVE = frozenset(
+    [
+        "alpha_evaluator",
+        "alpha_inference",
+        "beta_evaluator",
+        "beta_inference",
+        "bounty_usd",
+        "burned",
+        "burned_usd",
+        "busy",
+        "capital",
+        "capital_locked_usd",
+        "capital_usd",
+        "closeness_paid",
+        "compute_usd",
+        "attestation_usd",
+        "cost",
+        "cost_in_money",
+        "cost_usd",
+        "dispute_usd",
+        "emissions",
+        "evaluation_usd",
+        "fees",
+        "fined",
+        "forfeited",
+        "paid",
+        "paid_usd",
+        "penalty",
+        "penalty_usd",
+        "posting_usd",
+        "price",
+        "proof_usd",
+        "quality_paid",
+        "received",
+        "recheck_usd",
+        "reward_sd",
+        "sd",
+        "slashed",
+        "stake",
+        "total_usd",
+    ]
+)
+
+
+def range_of(name: str, unit: str) -> Range:
+    """Return the range of a column's values, and of their means: what its unit allows.
+
+    >>> range_of("correlation", "-1 to 1")
+    Range(low=-1.0, high=1.0, whole=False)
+    >>> range_of("stake", "tokens").low, range_of("profit", "tokens").low
+    (0.0, -inf)
+    """
+    return RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
 
 
 def column(name: str, kind: Any, unit: str, meaning: str) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
+from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.economies import NETWORK
-from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, mean_interval
 
 __all__ = ["LAST_SHARE", "SHOWN", "summarise_economy"]
 
@@ -29,8 +29,11 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
     """Return one row per treatment, group and measure: its first epoch, and its last ones.
 
     The estimate of one replication is the mean over the last fifth of the epochs (at least one);
-    mean and interval are over replications. ``first`` is the mean of the first epoch, from which
-    the economy came.
+    mean and interval (:func:`~poq_abm.experiment.estimates.mean_interval`, inside the measure's
+    range) are over replications. ``first`` is the mean of the first epoch, from which the economy
+    came; ``occurred`` counts the replications that end with anything but 0: where they are some and
+    not all, 8 of 40 say more than their mean. Nodes that nobody ever saw change have no error; of
+    others there are at most as many as the group ever had.
 
     Parameters
     ----------
@@ -47,12 +50,18 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
     firsts = epochs[epochs["epoch"] == 0]
     starts = firsts.groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
     began = {key: group.mean() for key, group in starts.groupby(level=keys, observed=True)}
+    cells = epochs.groupby(keys, observed=True)
+    most, changes = cells["nodes"].max(), cells[["nodes", "deviating"]].nunique()
     rows = []
     for key, group in ends.groupby(level=keys, observed=True, sort=False):
         network = list(key)[2] == NETWORK
         for measure, unit in {**SHOWN, **(_OF_NETWORK if network else {})}.items():
             values = group[measure].dropna()
-            mean, _, low, high = mean_interval(values, confidence) if len(values) else (np.nan,) * 4
+            within = range_of(measure, unit)
+            if unit == "nodes":
+                varies = changes.loc[key, measure] > 1
+                within = within._replace(high=float(most[key])) if varies else UNBOUNDED
+            mean, _, low, high = mean_interval(values, confidence, within)
             rows.append(
                 {
                     **dict(zip(keys, key, strict=True)),
@@ -62,6 +71,7 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
                     "last": mean,
                     "low": low,
                     "high": high,
+                    "occurred": int((values != 0.0).sum()),
                     "replications": len(group),
                 }
             )

@@ -1,15 +1,28 @@
-"""Means over replications, with their confidence intervals."""
+"""Means and shares over replications, with their confidence intervals."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import betaincinv, expit, ndtri, stdtrit
 
-__all__ = ["CONFIDENCE", "SUMMARISED", "mean_interval", "summarise"]
+__all__ = [
+    "CONFIDENCE",
+    "COUNT",
+    "POSITIVE",
+    "SUMMARISED",
+    "UNBOUNDED",
+    "Range",
+    "decimals",
+    "ends_within",
+    "mean_interval",
+    "share_interval",
+    "shown",
+    "summarise",
+]
 
 CONFIDENCE = 0.95
 
@@ -29,24 +42,217 @@ SUMMARISED = (
 )
 
 
-def mean_interval(values: Any, confidence: float = CONFIDENCE) -> tuple[float, float, float, float]:
-    """Return mean, s.d. and the two ends of Student's confidence interval of the mean.
+class Range(NamedTuple):
+    """Between what a quantity lies; ``whole`` where it counts things one by one."""
 
-    mean -+ t_{(1 + confidence) / 2, n - 1} s / sqrt(n). Replications are independent, so the
-    interval is exact for normal values and close for means over many rounds. One value has no
-    interval: s.d. and ends are NaN.
+    low: float
+    high: float
+    whole: bool = False
+
+    @property
+    def of_difference(self) -> Range:
+        """The range of the difference of two such quantities.
+
+        >>> Range(0.0, 10.0).of_difference
+        Range(low=-10.0, high=10.0, whole=False)
+        """
+        width = self.high - self.low
+        return Range(-width, width)
+
+
+UNBOUNDED = Range(-math.inf, math.inf)
+POSITIVE = Range(0.0, math.inf)
+COUNT = Range(0.0, math.inf, whole=True)
+
+
+def mean_interval(
+    values: Any, confidence: float = CONFIDENCE, within: Range = UNBOUNDED
+) -> tuple[float, float, float, float]:
+    """Return mean, s.d. and the two ends of the mean's confidence interval inside its range.
+
+    With m the mean of n values, s their s.d. and h = t_{(1 + confidence) / 2, n - 1} s / sqrt(n):
+
+    * without ends, Student's interval m -+ h;
+    * inside (a, b), the same on the scale of g(x) = log((x - a) / (b - x)), and back:
+      g^-1(g(m) -+ h g'(m)), g'(m) = (b - a) / ((m - a) (b - m)). For a correlation this is Fisher's
+      z, for a share the logit;
+    * above a, on the scale of g(x) = sqrt(x - a), which ends at a;
+    * all values at one end of a range is no proof that others cannot come. With chance
+      1 - confidence at most, n replications show nothing else if others have a chance above
+      p = 1 - ((1 - confidence) / 2)^(1/n), Clopper and Pearson's: the interval reaches from that
+      end p (b - a) into the range. Of counts that are all 0, Garwood's: up to
+      -log((1 - confidence) / 2) / n.
+
+    Values that agree inside the range, or where it has no end, leave no error to tell of: what
+    averages over rounds agrees to the last bit by construction only. One value has no interval:
+    s.d. and ends are NaN, and so is the mean of none.
+
+    Replications are independent, so Student's interval is exact for normal values; the others are
+    close for means over many rounds, and never leave the range.
+
+    Source: Fisher (1921), Metron 1, 3-32; Clopper and Pearson (1934), Biometrika 26, 404-413;
+    Garwood (1936), Biometrika 28, 437-442; for the delta method, van der Vaart (1998), chapter 3.
 
     >>> [round(x, 4) for x in mean_interval([1.0, 2.0, 3.0])]
     [2.0, 1.0, -0.4841, 4.4841]
+    >>> [round(x, 4) for x in mean_interval([0.0, 0.0, 0.1], within=Range(0.0, 1.0))]
+    [0.0333, 0.0577, 0.0004, 0.7472]
+    >>> [round(x, 4) for x in mean_interval([0.0] * 40, within=Range(0.0, 1.0))]
+    [0.0, 0.0, 0.0, 0.0881]
     """
     sample = np.asarray(values, dtype=np.float64)
-    n = sample.size
+    if sample.size == 0:
+        return (math.nan,) * 4
     mean = float(sample.mean())
-    if n < 2:
-        return mean, np.nan, np.nan, np.nan
+    if sample.size < 2:
+        return mean, math.nan, math.nan, math.nan
     sd = float(sample.std(ddof=1))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / math.sqrt(n)
-    return mean, sd, mean - half, mean + half
+    half = float(stdtrit(sample.size - 1, (1 + confidence) / 2)) * sd / math.sqrt(sample.size)
+    return mean, sd, *ends_within(within, mean, half, sample.size, confidence)
+
+
+def ends_within(
+    within: Range, mean: float, half: float, n: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return the ends of a mean's interval inside its range; :func:`mean_interval` says how.
+
+    ``half`` is half the width of Student's interval of the ``n`` values.
+
+    >>> [round(end, 3) for end in ends_within(Range(-1.0, 1.0), 0.9, 0.2, 20)]
+    [0.397, 0.987]
+    """
+    low, high = within.low, within.high
+    if not (math.isfinite(mean) and math.isfinite(half)):
+        return mean - half, mean + half
+    if mean <= low or mean >= high:
+        return _beside_the_end(within, mean, n, confidence)
+    if half == 0.0:
+        return mean, mean
+    if math.isinf(low) and math.isinf(high):
+        return mean - half, mean + half
+    if math.isfinite(low) and math.isfinite(high):
+        width, below, above = high - low, mean - low, high - mean
+        odds, stretch = math.log(below / above), half * width / (below * above)
+        lower, upper = (low + width * float(expit(odds + way * stretch)) for way in (-1.0, 1.0))
+        return min(lower, mean), max(min(upper, high), mean)
+    sign, reach = (1.0, mean - low) if math.isfinite(low) else (-1.0, high - mean)
+    root = math.sqrt(reach)
+    ends = (max(root + way * half / (2.0 * root), 0.0) ** 2 for way in (-1.0, 1.0))
+    nearer, farther = (mean + sign * (end - reach) for end in ends)
+    return (max(nearer, low), farther) if sign > 0.0 else (farther, min(nearer, high))
+
+
+def _beside_the_end(within: Range, mean: float, n: int, confidence: float) -> tuple[float, float]:
+    """Return the interval of a mean that lies at an end of its range."""
+    low, high, whole = within
+    miss = (1.0 - confidence) / 2.0
+    if math.isfinite(high - low):
+        reach = (1.0 - miss ** (1.0 / n)) * (high - low)
+        return (low, low + reach) if mean <= low else (high - reach, high)
+    return (mean, mean - math.log(miss) / n) if whole and mean <= low else (mean, mean)
+
+
+def decimals(estimate: float, low: float, high: float) -> int:
+    """Return how many decimals show an estimate: as many as its interval can tell apart.
+
+    Two digits of the interval's width, but no more than five of the number itself, and nine in all.
+    Without an interval, four digits of the number.
+
+    >>> decimals(0.123, 0.120, 0.126), decimals(1234.5, 1200.0, 1269.0), decimals(0.5, 0.5, 0.5)
+    (4, 0, 4)
+    >>> decimals(44.99999626, 44.99999615, 44.99999637)
+    3
+    """
+    size = max((abs(x) for x in (estimate, low, high) if math.isfinite(x)), default=0.0)
+    width = high - low
+    if not size > 0.0:
+        return 0
+    of_number = -math.floor(math.log10(size))
+    if not (math.isfinite(width) and width > 0.0):
+        return min(max(3 + of_number, 0), 9)
+    return min(max(min(1 - math.floor(math.log10(width)), 4 + of_number), 0), 9)
+
+
+def shown(estimate: float, low: float, high: float, sign: str = "") -> tuple[str, str]:
+    """Return an estimate and its interval in words, with :func:`decimals` decimals.
+
+    An interval that is narrower than these is told by the larger half of its width. Missing values
+    are dashes; ``sign`` is that of Python's format strings.
+
+    >>> shown(0.123, 0.120, 0.126)
+    ('0.1230', '[0.1200, 0.1260]')
+    >>> shown(44.99999626, 44.99999615, 44.99999637)
+    ('45.000', '±1.1e-07')
+    >>> shown(0.0, 0.0, 0.0), shown(math.nan, math.nan, math.nan)
+    (('0', '[0, 0]'), ('-', '-'))
+    """
+    digits = decimals(estimate, low, high)
+    texts = [
+        "-" if math.isnan(x) else f"{round(x, digits) + 0.0:{sign},.{digits}f}"
+        for x in (estimate, low, high)
+    ]
+    if "-" in texts[1:]:
+        return texts[0], "-"
+    if texts[1] == texts[2] and low < high:
+        return texts[0], f"±{max(estimate - low, high - estimate):.2g}"
+    return texts[0], f"[{texts[1]}, {texts[2]}]"
+
+
+def share_interval(
+    successes: Any, trials: Any, confidence: float = CONFIDENCE, *, clustered: bool = True
+) -> tuple[float, float, float]:
+    """Return a share of trials over replications and the two ends of its interval, in [0, 1].
+
+    p = sum s / sum n, with the interval of Korn and Graubard (1998): Clopper and Pearson's at the
+    effective number of trials n* = p (1 - p) / v, less what estimating v from R replications costs,
+    (z / t_{R - 1})^2. v = R / (R - 1) sum (s - p n)^2 / (sum n)^2 is the variance of the ratio, so
+    outcomes that a replication shares count as few. n* lies between the number of replications,
+    Kish's (sum n)^2 / sum n^2, which is what all-or-nothing outcomes are worth, and that of trials.
+    Where nothing or everything succeeded v says nothing and n* is the lower of the two: the upper
+    end of a share of 0 is 1 - (a / 2)^(1 / n*), a = 1 - confidence. One replication has no
+    interval, no trial no share.
+
+    Parameters
+    ----------
+    successes, trials
+        One entry per replication, shape (R,); counts, or sums of weights in [0, 1].
+    confidence
+        Level of the interval, in (0, 1).
+    clustered
+        Whether the trials of a replication can share their outcome. Where they cannot, a share of 0
+        or 1 rests on all trials and not on the number of replications.
+
+    Examples
+    --------
+    >>> [round(x, 4) for x in share_interval([10, 0, 0, 0], [10, 10, 10, 10])]
+    [0.25, 0.0063, 0.8059]
+    >>> [round(x, 4) for x in share_interval([0] * 20, [100] * 20)]
+    [0.0, 0.0, 0.1684]
+    >>> [round(x, 4) for x in share_interval([0] * 20, [100] * 20, clustered=False)]
+    [0.0, 0.0, 0.0018]
+    """
+    hits = np.asarray(successes, dtype=np.float64)
+    tried = np.asarray(trials, dtype=np.float64)
+    hits, tried = hits[tried > 0.0], tried[tried > 0.0]
+    count, total = tried.size, float(tried.sum())
+    if count == 0:
+        return math.nan, math.nan, math.nan
+    share = min(max(float(hits.sum()) / total, 0.0), 1.0)
+    if count < 2:
+        return share, math.nan, math.nan
+    tail = (1.0 - confidence) / 2.0
+    least = total**2 / float((tried**2).sum())
+    effective = least if clustered else total
+    if 0.0 < share < 1.0:
+        variance = count / (count - 1) * float(((hits - share * tried) ** 2).sum()) / total**2
+        narrowing = (ndtri(1.0 - tail) / float(stdtrit(count - 1, 1.0 - tail))) ** 2
+        spread = share * (1.0 - share)
+        effective = max(spread / variance * narrowing, least) if variance > 0.0 else total
+        effective = min(effective, total)
+    hit, missed = effective * share, effective * (1.0 - share)
+    low = float(betaincinv(hit, missed + 1.0, tail)) if hit > 0.0 else 0.0
+    high = float(betaincinv(hit + 1.0, missed, 1.0 - tail)) if missed > 0.0 else 1.0
+    return share, low, high
 
 
 def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
@@ -83,9 +289,7 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
     rows = []
     for key, group in by_replication.groupby(level=keys, observed=True, sort=False):
         estimates = group["reward"].dropna()
-        mean, sd, low, high = (
-            mean_interval(estimates, confidence) if len(estimates) else (np.nan,) * 4
-        )
+        mean, sd, low, high = mean_interval(estimates, confidence)
         rows.append(
             {
                 **dict(zip(keys, key, strict=True)),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.economies import EPOCHS, NETWORK
 from poq_abm.experiment.estimates import mean_interval
 
@@ -41,14 +41,14 @@ def over_epochs(epochs: pd.DataFrame, measure: str, treatment: str | None = None
     of_groups = chosen[(chosen["group"] != NETWORK) & chosen[measure].notna()]
     if len(set(chosen["treatment"])) > 1 or of_groups.empty:
         of_groups = chosen[chosen["group"] == NETWORK]
+    unit = EPOCHS.field(measure).metadata[b"unit"].decode()
     rows = []
     keys = ["treatment", "group", "epoch"]
     for key, group in of_groups.groupby(keys, observed=True, sort=False):
         values = group[measure].dropna()
-        mean, _, low, high = mean_interval(values) if len(values) else (np.nan,) * 4
+        mean, _, low, high = mean_interval(values, within=range_of(measure, unit))
         rows.append([*key, mean, low, high])
     table = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high"])
-    unit = EPOCHS.field(measure).metadata[b"unit"].decode()
     count = int(chosen["replication"].nunique())
     table.attrs |= {"measure": measure, "unit": unit, "count": count}
     return table

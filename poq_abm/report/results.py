@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.analysis.rewards import reward_distribution, taking_part
-from poq_abm.experiment.estimates import mean_interval, summarise
+from poq_abm.experiment.columns import range_of
+from poq_abm.experiment.estimates import Range, mean_interval, summarise
 from poq_abm.experiment.tables import REPLICATIONS
 from poq_abm.report.subject import MOST_TREATMENTS, Subject
 from poq_abm.report.tables import MOST_ROWS, Cell, Column, Table, estimate, of_frame
@@ -41,6 +42,10 @@ def _shown(subject: Subject, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[st
     kept = frame["treatment"].astype(str).isin(subject.treatments[:MOST_TREATMENTS])
     said = f"The first {MOST_TREATMENTS} treatments; Results.summary() has the {left_out:,} others."
     return frame[kept], [said]
+
+
+def _range_of(name: str) -> Range:
+    return range_of(name, _UNITS.get(name, ""))
 
 
 def _words(subject: Subject, *more: str) -> list[str]:
@@ -76,7 +81,7 @@ def _network(subject: Subject) -> Iterator[Table]:
     rows = []
     for name in names:
         values = played[name].dropna()
-        mean, _, low, high = mean_interval(values)
+        mean, _, low, high = mean_interval(values, within=_range_of(name))
         if mean == 0.0 and not values.any():
             continue
         rows.append((name, _UNITS.get(name, ""), mean, low, high, len(values)))
@@ -102,7 +107,7 @@ def _network_by_treatment(subject: Subject, played: pd.DataFrame, names: list[st
         row = [Cell(treatment, treatment), Cell(f"{len(part):,}", float(len(part)))]
         for name in chosen:
             values = part[name].dropna()
-            mean, _, low, high = mean_interval(values) if len(values) else (np.nan,) * 4
+            mean, _, low, high = mean_interval(values, within=_range_of(name))
             row += estimate(mean, low, high, len(values))
         rows.append(row)
     notes = ["Each interval holds for itself; differences between treatments stand below."]
@@ -138,6 +143,9 @@ def _economy(subject: Subject) -> Iterator[Table]:
     if subject.is_swept:
         summary = summary[summary["group"].astype(str) == "network"]
     summary = summary[(summary["first"].fillna(0.0) != 0.0) | (summary["last"].fillna(0.0) != 0.0)]
+    some = (summary["occurred"] > 0) & (summary["occurred"] < summary["replications"])
+    seen = summary["occurred"].astype(str) + " of " + summary["replications"].astype(str)
+    summary = summary.assign(**{"not 0 in": seen.where(some, "")})
     notes = ["First epoch, and the mean of the last fifth of the epochs.",
              "Measures that are 0 throughout are not shown."]  # fmt: skip
     halted = subject.results.replications["halted_epoch"]
@@ -145,7 +153,7 @@ def _economy(subject: Subject) -> Iterator[Table]:
         notes.append(f"The network halted in {int(halted.notna().sum())} of {len(halted)} "
                      "replications: too few nodes were left.")  # fmt: skip
     yield of_frame(
-        "The economy", summary, _words(subject, "group", "measure", "unit"),
+        "The economy", summary, _words(subject, "group", "measure", "unit", "not 0 in"),
         [("first", "first epoch", "")], [("last", "low", "high", "last epochs", "")], notes,
     )  # fmt: skip
 

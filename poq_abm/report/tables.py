@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-__all__ = ["MOST_ROWS", "Cell", "Column", "Table", "estimate", "interval", "number", "of_frame"]
+from poq_abm.experiment.estimates import shown
+
+__all__ = ["MOST_ROWS", "Cell", "Column", "Table", "estimate", "number", "of_frame"]
 
 MOST_ROWS = 200  #: longer tables are for pandas, not for a page
 _NO_INTERVAL = "none: one replication"
@@ -53,31 +55,21 @@ def number(value: Any, digits: int = 4) -> Cell:
     return Cell(f"{figure:,.{min(max(decimals, 0), 12)}f}", figure)
 
 
-def interval(low: Any, high: Any, replications: Any = 2) -> Cell:
-    """Return a 95% interval; where one replication gives none, it says so.
-
-    >>> interval(0.1, 0.25).text, interval(float("nan"), float("nan"), 1).text
-    ('[0.100, 0.250]', 'none: one replication')
-    """
-    low, high = float(low), float(high)
-    if math.isnan(low):
-        return Cell(_NO_INTERVAL if int(replications) == 1 else "-", math.nan)
-    width = high - low
-    size = max(abs(low), abs(high))
-    digits = 4 if width <= 0.0 or size == 0.0 else math.ceil(math.log10(size / width)) + 2
-    ends = (number(end, min(max(digits, 2), 7) if size else 4) for end in (low, high))
-    return Cell("[" + ", ".join(end.text for end in ends) + "]", low)
-
-
 def estimate(mean: Any, low: Any, high: Any, replications: Any = 2) -> list[Cell]:
-    """Return the two cells of an estimate: its value and its interval."""
-    low, high = float(low), float(high)
-    width = high - low
-    size = abs(float(mean))
-    digits = 4
-    if math.isfinite(width) and width > 0.0 and size > 0.0:
-        digits = min(max(math.ceil(math.log10(size / width)) + 2, 2), 7)
-    return [number(mean, digits), interval(low, high, replications)]
+    """Return the two cells of an estimate: its value and its 95% interval.
+
+    Where one replication gives no interval, it says so.
+
+    >>> [cell.text for cell in estimate(0.2, 0.1, 0.25)]
+    ['0.20', '[0.10, 0.25]']
+    >>> estimate(0.2, math.nan, math.nan, 1)[1].text
+    'none: one replication'
+    """
+    ends = [math.nan if end is None else float(end) for end in (mean, low, high)]
+    text, interval = shown(*ends)
+    if interval == "-" and int(replications) == 1:
+        interval = _NO_INTERVAL
+    return [Cell(text, ends[0]), Cell(interval, ends[1])]
 
 
 def of_frame(
@@ -94,9 +86,9 @@ def of_frame(
     of the mean, of its lower end, of its upper end, title, unit).
     """
     columns = [Column(word) for word in words]
-    for *_, shown, unit in estimates:
-        columns += [Column(shown, unit, True), Column("95% interval", unit, True)]
-    columns += [Column(shown, unit, True) for _, shown, unit in numbers]
+    for *_, heading, unit in estimates:
+        columns += [Column(heading, unit, True), Column("95% interval", unit, True)]
+    columns += [Column(heading, unit, True) for _, heading, unit in numbers]
     records: list[dict[str, Any]] = frame.head(MOST_ROWS).to_dict("records")  # type: ignore[assignment]
     rows = []
     for record in records:

@@ -23,6 +23,7 @@ __all__ = [
     "as_tuple",
     "known",
     "named",
+    "share_of",
     "sum_to_one",
 ]
 
@@ -55,6 +56,15 @@ def sum_to_one(shares: dict[str, float]) -> dict[str, float]:
     if abs(total - 1.0) > SHARE_TOLERANCE:
         raise complaint(f"the shares sum to {total:.9g}, not to 1")
     return shares
+
+
+def share_of(share: float, nodes: int) -> int:
+    """Return how many of so many nodes a share is: floor(share x nodes), rounding errors apart.
+
+    >>> share_of(0.29, 100), share_of(0.02, 10)
+    (29, 0)
+    """
+    return math.floor(share * nodes + 1e-9)
 
 
 def named(value: Any) -> Any:

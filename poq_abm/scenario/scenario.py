@@ -10,8 +10,9 @@ from pydantic import PrivateAttr, ValidationError
 
 from poq_abm.scenario.axes import Group, expand
 from poq_abm.scenario.explaining import findings
+from poq_abm.scenario.laying import leaves, put
 from poq_abm.scenario.overrides import Override, apply
-from poq_abm.scenario.paths import put, split
+from poq_abm.scenario.paths import split
 from poq_abm.scenario.problems import (
     MAX_PROBLEMS,
     KeyPath,
@@ -76,7 +77,7 @@ class Scenario(Settings):
         """
         if not self.sweep:
             return [Treatment("base", {}, self)]
-        data = self.resolved()
+        data = self.written()
         groups, wrong = plan(self.sweep, data)
         if wrong:
             raise ScenarioError(self._origins.problem(finding) for finding in wrong)
@@ -99,8 +100,24 @@ class Scenario(Settings):
             Override(Place(f"replace {path}={shown(value)}"), path, value)
             for path, value in settings.items()
         ]
-        data, origins, problems = apply(self.resolved(), self._origins, overrides)
+        data, origins, problems = apply(self.written(), self._origins, overrides)
         return build(data, origins, self._question, problems)
+
+    def written(self) -> dict[str, Any]:
+        """Return the keys that somebody wrote, as plain JSON data; the others have their defaults.
+
+        >>> from poq_abm.scenario import parse
+        >>> text = "population: {inference: [{model: a}], evaluators: [{model: b}]}"
+        >>> sorted(parse(text).replace({"rounds": 10}).written())
+        ['population', 'rounds']
+        """
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def _as_written(self, keys: set[str]) -> Scenario:
+        """Return the same scenario, of which only these keys count as written."""
+        made = Scenario.model_construct(_fields_set=keys, **dict(self))
+        made._origins = self._origins
+        return made
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value as plain JSON data; a sweep stays as it was written."""
@@ -188,19 +205,26 @@ def _cells(
     Sections that no axis touches are shared with ``base``, neither copied nor validated again.
     """
     paths = {axis.name: split(axis.name) for group in groups for axis in group.axes}
-    laid: dict[tuple[KeyPath, ...], Origins] = {}
+    swept = {str(path[0]) for path in paths.values()}
+    laid: dict[tuple[tuple[KeyPath, Place], ...], Origins] = {}
     fields = dict(base) if isinstance(base, Scenario) else data
-    fields = {key: value for key, value in fields.items() if key != "sweep"}
+    fields = {key: value for key, value in fields.items() if key not in ("sweep", *swept)}
     for identity, settings, places in expand(groups):
-        here = tuple(places.values())
+        over = {
+            leaf: origins.at(place)
+            for name, place in places.items()
+            for leaf in leaves(settings[name], paths[name])
+        }
+        here = tuple(over.items())
         if here not in laid:
-            over = {paths[name]: origins.at(place) for name, place in places.items()}
             laid[here] = origins.laid_over(over)
-        swept = {str(paths[name][0]) for name in settings}
         changed: dict[str, Any] = {key: data[key] for key in swept if key in data}
         for name, value in settings.items():
             changed = put(changed, paths[name], value)
-        yield identity, settings, _validated({**fields, **changed}, laid[here])
+        played = _validated({**fields, **changed}, laid[here])
+        if isinstance(base, Scenario) and isinstance(played, Scenario):
+            played = played._as_written((base.model_fields_set - swept - {"sweep"}) | set(changed))
+        yield identity, settings, played
 
 
 def _validated(data: Mapping[str, Any], origins: Origins) -> Scenario | list[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from poq_abm.scenario.paths import put
+from poq_abm.scenario.laying import put
 from poq_abm.scenario.verification import Verification
 from poq_abm.verification.economics import deterrence_threshold
 from poq_abm.verification.registry import protocol_of
@@ -30,7 +30,7 @@ def changed(verification: Verification, settings: Mapping[str, Any]) -> Verifica
     """
     data: Any = verification.model_dump(mode="json")
     for path, value in settings.items():
-        data = put(data, tuple(path.split(".")), value)
+        data = put(data, tuple(path.split(".")), value, ("verification",))
     return Verification.model_validate(data)
 
 

@@ -27,7 +27,9 @@ def test_without_a_charge_for_cost_pay_ranks_as_quality() -> None:
     results = poq_abm.run(poq_abm.load("cost_aware_poq", settings))
     table = reward_alignment(results.nodes).set_index("merit")
     row = table.loc["quality"]
-    assert (row["correlation"], row["low"], row["high"]) == (1.0, 1.0, 1.0)
+    # Three replications that agree do not show that none could differ (Clopper and Pearson).
+    least = 1.0 - 2.0 * (1.0 - 0.025 ** (1 / 3))
+    assert (row["correlation"], row["low"], row["high"]) == (1.0, pytest.approx(least), 1.0)
 
 
 def test_without_a_charge_for_cost_evaluators_are_paid_for_closeness(results) -> None:

@@ -41,11 +41,11 @@ def side(size: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_replications_are_matched_by_number() -> None:
-    a = table(0, 1, 2, correlation=[1.0, 2.0, 3.0])
-    b = table(3, 2, 1, 0, correlation=[99.0, 3.0, 4.0, 2.0])
+    a = table(0, 1, 2, welfare=[1.0, 2.0, 3.0])
+    b = table(3, 2, 1, 0, welfare=[99.0, 3.0, 4.0, 2.0])
     row = compare(a, b).iloc[0]
-    assert row["metric"] == "correlation"
-    assert row["unit"] == "-1 to 1"
+    assert row["metric"] == "welfare"
+    assert row["unit"] == "tokens"
     assert (row["replications"], row["mean_b"], row["difference"]) == (3, 3.0, 1.0)
     assert row["low"] == pytest.approx(1 - 4.302653 / math.sqrt(3), rel=1e-6)
     assert row["moved"] == "no evidence"
@@ -80,6 +80,16 @@ def test_verdicts_hold_together() -> None:
     assert among["p_adjusted"] > 0.05
     assert among["moved"] == "no evidence"
     assert among["low"] > 0.0  # by itself it would count
+
+
+def test_differences_stay_in_their_range_and_unseen_events_keep_a_width() -> None:
+    rare = table(*range(20), dropped_share=np.zeros(20), correlation=[0.99, 0.2] * 10)
+    other = table(*range(20), dropped_share=np.zeros(20), correlation=[-0.99, -0.2] * 10)
+    rows = compare(rare, other).set_index("metric")
+    unseen = 1.0 - 0.025 ** (1 / 20)
+    assert tuple(rows.loc["dropped_share", ["low", "high"]]) == pytest.approx((-unseen, unseen))
+    assert rows.loc["correlation", "low"] > -2.0
+    assert compare(rare, rare).set_index("metric").loc["correlation", "high"] == 0.0
 
 
 def test_what_is_equal_costs_the_others_nothing() -> None:

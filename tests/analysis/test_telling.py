@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from poq_abm.analysis.comparing import compare
-from poq_abm.analysis.telling import decimals, describe, factor
+from poq_abm.analysis.telling import describe, factor
 
 LUCK = np.random.default_rng(4).normal(size=12)
 OTHER = np.random.default_rng(9).normal(size=12)
@@ -100,13 +99,6 @@ def test_one_replication_is_singular() -> None:
 
 def test_nothing_in_common_is_said() -> None:
     assert told() == "From small to large, no metric has a number in both."
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "digits"), [(0.120, 0.126, 4), (-40.0, 60.0, 0), (math.nan, math.nan, 4)]
-)
-def test_the_width_of_an_interval_shows_in_two_digits(low, high, digits: int) -> None:
-    assert decimals({"low": low, "high": high, "difference": 0.1}) == digits
 
 
 def test_factors_claim_no_more_digits_than_they_have() -> None:

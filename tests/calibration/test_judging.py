@@ -283,7 +283,7 @@ def test_a_server_that_stays_broken_ends_the_run_and_loses_nothing(study: Study)
 
 
 def test_one_question_the_server_rejects_does_not_hold_up_the_rest(study: Study) -> None:
-    with JudgeServer("400", "well") as server:
+    with JudgeServer("well", "400", "well") as server:
         summary = study.run(server.base_url)
         assert (summary.judged, summary.left) == (15, 1)
         assert summary.stopped is not None
@@ -292,7 +292,7 @@ def test_one_question_the_server_rejects_does_not_hold_up_the_rest(study: Study)
 
 
 def test_only_failures_in_a_row_mean_a_broken_server(study: Study) -> None:
-    with JudgeServer("400", "400", "well", "400", "400", "well") as server:
+    with JudgeServer("well", "400", "400", "well", "400", "400", "well") as server:
         summary = study.run(server.base_url)
     assert (summary.judged, summary.left) == (12, 4)
 
@@ -304,7 +304,7 @@ def test_a_page_in_place_of_an_answer_is_no_answer(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "reason"), [("42", "the score 42 is not"), ("malformed", "is not a JSON object")]
+    ("mode", "reason"), [("42", "the score 42 is not"), ("malformed", "the reply has no score")]
 )
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_an_unusable_reply_is_asked_again_then_recorded(

@@ -30,6 +30,23 @@ def test_the_last_fifth_is_averaged_and_replications_make_the_interval() -> None
     assert row["replications"] == 2
 
 
+def test_all_or_nothing_is_counted_and_the_interval_stays_in_the_group() -> None:
+    """In 8 of 40 replications all ten nodes are stuck; a mean of 2 of 10 tells nobody."""
+    cells = [(r, e) for r in range(40) for e in range(5)]
+    frame = pd.DataFrame(
+        {"treatment": "base", "replication": r, "epoch": e, "role": "network", "group": "network",
+         "nodes": 10.0, "deviating": 10.0 * (r < 8 or e == 0)}
+        for r, e in cells
+    ).reindex(columns=EPOCHS.names)  # fmt: skip
+    rows = summarise_economy(frame).set_index("measure")
+    assert tuple(rows.loc["deviating", ["occurred", "replications"]]) == (8, 40)
+    assert 0.0 < rows.loc["deviating", "low"] < 2.0 < rows.loc["deviating", "high"] < 10.0
+    assert rows.loc["nodes", "low"] == rows.loc["nodes", "high"] == 10.0, "they never change"
+    gone = summarise_economy(frame.assign(deviating=lambda f: 10.0 * (f["epoch"] == 0)))
+    row = gone.set_index("measure").loc["deviating"]
+    assert (row["low"], row["high"]) == (0.0, pytest.approx(10.0 * (1.0 - 0.025 ** (1 / 40))))
+
+
 def test_one_replication_has_no_interval() -> None:
     single = epochs().query("replication == 0")
     table = summarise_economy(single)

@@ -123,7 +123,7 @@ def test_defaults() -> None:
         ("tasks: {qa: one}", "tasks.qa: must be a number, got 'one'"),
         ("mechanism:", "mechanism: must be a mapping of keys to values, got null"),
         ("sweep: [1]", "sweep: must be a mapping of keys to values, got [1]"),
-        ("<<: {rounds: 3}", "<<: unknown key; known: "),
+        ("<<: 3", "<< takes a mapping, or a list of mappings"),
     ],
 )  # fmt: skip
 def test_top_level_mistakes(extra: str, message: str) -> None:

@@ -214,6 +214,7 @@ def test_a_ring_is_said_to_gain_per_epoch_together() -> None:
         "role": "evaluator", "group": "all", "behaviour": "boost", "members": 3, "bonds": 300.0,
         "instead_of": "honest", "replications": 20, "per": "epoch", "gain": 1.5, "low": 1.25,
         "high": 1.75, "family_high": 2.0, "gain_per_epoch": 4.5, "verdict": "gains",
+        "epsilon": 0.1, "needed": float("nan"),
     }  # fmt: skip
     first, second, _ = sentences(pd.DataFrame([row]))
     assert first == (
