@@ -95,7 +95,6 @@ def analyse(
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
     opened = open_results(folder)
-    paid = False
     if table == "queries":
         found = select(opened.results.query_summary(every=True), treatment=treatment)
         return _print(found, opened.notes, csv=csv)
@@ -110,11 +109,7 @@ def analyse(
         rows = opened.results.accounts if paid else opened.results.nodes
         nodes = select(rows, treatment=treatment, role=role, group=group)
         found = _table(table, opened, nodes, role, by or ["role"], (amount, over))
-    notes = list(opened.notes)
-    if table in ("rewards", "lorenz") and "accounts" in opened.results.tables and not paid:
-        notes.append(f"{amount} sums what rounds are worth, points where a pool pays; tokens paid "
-                     "are --amount reward")  # fmt: skip
-    return _print(found, notes, csv=csv)
+    return _print(found, opened.notes, csv=csv)
 
 
 def _print(found: pd.DataFrame, notes: Iterable[str], *, csv: bool) -> None:

@@ -79,6 +79,8 @@ class Pay:
         count who has less than none), so that a job worth p points is paid r p. Within an epoch the
         sum is r^2 times that of the points; between epochs J (r p_mean - mean)^2 is added (Chan,
         Golub and LeVeque, 1983).
+    deviating_jobs, deviating_reward
+        Jobs and tokens of the epochs in which the node did anything but play honestly.
     cost, latency_ms
         Mean over jobs of the cost C that was charged, and of the mean latency of what the node was
         paid for; NaN without a job.
@@ -93,6 +95,8 @@ class Pay:
         self._mean: Array = np.zeros(roster.size)
         self.reward: Array = np.zeros(roster.size)
         self.spread: Array = np.zeros(roster.size)
+        self.deviating_jobs: Array = np.zeros(roster.size)
+        self.deviating_reward: Array = np.zeros(roster.size)
         # Means are kept about their first value: what never changes stays what it was, to the bit.
         self._first = np.full((2, roster.size), np.nan)
         self._beyond: Array = np.zeros((2, roster.size))
@@ -114,6 +118,8 @@ class Pay:
         self._mean += np.where(worked, step * jobs / total, 0.0)
         self._jobs += jobs
         self.reward += paid
+        self.deviating_jobs += np.where(end.deviated, jobs, 0.0)
+        self.deviating_reward += np.where(end.deviated, paid, 0.0)
         for row, mean in enumerate((end.played.cost, end.played.latency_ms)):
             fresh = worked & np.isnan(self._first[row])
             self._first[row, fresh] = mean[fresh]

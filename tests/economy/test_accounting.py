@@ -9,6 +9,8 @@ import pytest
 from economy_support import opened
 
 from poq_abm.economy.epoch_end import EpochEnd
+from poq_abm.experiment.adversaries import majority_probability
+from poq_abm.experiment.economies import economy_measures
 
 PEOPLE = {
     "inference": [
@@ -48,3 +50,27 @@ def test_the_spread_of_pay_is_that_of_the_tokens_of_every_job(
     np.testing.assert_allclose(economy.record.pay.reward, [sum(t) for t in jobs], rtol=1e-9)
     if rate:
         assert economy.record.parts[3].any(), "audits took something"
+
+
+def test_what_an_evaluator_earns_counts_as_it_behaves_at_the_time() -> None:
+    """The first evaluator is honest in the first epoch and boosts in the second."""
+    economy = opened({"epochs": 2, "options": {"evaluator": [{"name": "boost", "b": 3.0}]}})
+    first = economy.roster.inference
+    boost = len(economy.roster.behaviours) - 1
+    paid: list[float] = []
+    jobs: list[float] = []
+
+    def turn(end: EpochEnd) -> None:
+        paid.append(float(end.flows.paid[first]))
+        jobs.append(float(end.played.outcome.jobs[first]))
+        end.adopt(np.array([first]), np.array([boost]))
+
+    economy.consult = turn
+    economy.run()
+    measures = economy_measures(economy)
+    assert measures["malicious_reward_mean"] == pytest.approx(paid[1] / jobs[1])
+    others = economy.record.pay.reward[first + 1 :].sum() + paid[0]
+    count = economy.record.sums[1, first + 1 :].sum() + jobs[0]
+    assert measures["honest_reward_mean"] == pytest.approx(others / count)
+    chance = majority_probability(5, 1, economy.game.rules.committee_size)
+    assert measures["malicious_majority_expected"] == pytest.approx(chance / 2.0)

@@ -197,9 +197,10 @@ def _statistics(results: Results) -> list[pd.DataFrame]:
     st.integers(0, 3),
     st.integers(0, 3),
     st.sampled_from(["latency", "money"]),
+    st.sampled_from([{}, {"update": "relative", "maximum": 1.5, "interval": 60}]),
 )
 def test_nodes_that_never_come_change_no_statistic(
-    payment: dict[str, Any], inference: int, evaluators: int, basis: str
+    payment: dict[str, Any], inference: int, evaluators: int, basis: str, trust: dict[str, Any]
 ) -> None:
     economy = {"epochs": EPOCHS, "payment": payment, "cost": {"basis": basis}}
     found = []
@@ -209,9 +210,13 @@ def test_nodes_that_never_come_change_no_statistic(
                 {"model": "llama_3_2_3b", "count": 2 + idle * inference, "active": 2},
                 {"model": "gemma_2_2b_it", "count": 1 + idle, "active": 1},
             ],
-            "evaluators": [{"model": "sts_stsb", "count": 3 + idle * evaluators, "active": 3}],
+            "evaluators": [
+                {"model": "sts_stsb", "count": 3 + idle * evaluators, "active": 3},
+                {"model": "ce_minilm", "behaviour": "boost"},
+            ],
         }
-        found.append(_statistics(poq_abm.run(scenario(economy).replace({"population": people}))))
+        changes = {"population": people, "mechanism.trust": trust}
+        found.append(_statistics(poq_abm.run(scenario(economy).replace(changes))))
     for alone, beside in zip(*found, strict=True):
         pd.testing.assert_frame_equal(alone, beside, rtol=1e-12, check_categorical=False)
 
