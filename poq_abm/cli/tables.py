@@ -207,14 +207,14 @@ def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
 
 
 def print_checks(checks: list[Check]) -> None:
-    """Print every published figure beside its observed value, its tolerance and the verdict."""
+    """Print every published figure beside its observed value, its tolerance and its status."""
     table = Table(title="Published and observed", title_justify="left")
     for column in ("figure", "item", "quantity"):
         table.add_column(column)
     for column in ("expected", "observed", "95% interval", "tolerance"):
         table.add_column(column, justify="right")
     table.add_column("because")
-    table.add_column("verdict")
+    table.add_column("status")
     for check in checks:
         digits = {"jobs": 0, "latency_ms": 1}.get(check.quantity, 3)
         finer = digits + (check.tolerance > 0)
@@ -227,7 +227,7 @@ def print_checks(checks: list[Check]) -> None:
             _interval(check.low, check.high, digits),
             _number(check.tolerance, finer),
             check.reason,
-            "agrees" if check.passes else "MISSES",
+            check.status if check.as_documented else check.status.upper(),
         )
     output_console().print(table)
 

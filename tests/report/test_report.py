@@ -123,7 +123,7 @@ def test_published_inferred_and_assumed_are_told_apart(runs) -> None:
     lines = assumptions(Subject.of(runs["base"]))
     said = {line.statement: line.status for line in lines}
     assert said["mechanism.aggregation: mean"] == "published"
-    assert said["mechanism.beta_inference = 0.3"] == "inferred"
+    assert said["mechanism.beta_inference = 0.3"] == "assumed"
     assert said["mechanism.committee_size = 3"] == "assumed"
     assert {line.status for line in lines if line.about == "profile published"} == {
         "published", "inferred", "assumed"}  # fmt: skip
