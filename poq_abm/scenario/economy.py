@@ -12,7 +12,16 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from poq_abm.scenario.acting import When, above, given, holds, present, within
-from poq_abm.scenario.fields import Behaviour, Label, Share, Shares, as_tuple, named
+from poq_abm.scenario.fields import (
+    LARGEST,
+    Behaviour,
+    Label,
+    Share,
+    Shares,
+    as_tuple,
+    countable,
+    named,
+)
 from poq_abm.scenario.strict import Strict, complaint
 
 __all__ = [
@@ -48,8 +57,16 @@ _BONDED: Final = above("economy.stake.bond")
 _LATER: Final = above("economy.epochs", 1)
 _DOWN: Final = above("economy.latency.outage_probability")
 
-Amount = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0), AfterValidator(countable)]
+
+
+def _divides(value: float) -> float:
+    if value < 1.0 / LARGEST:
+        raise complaint(f"must be at least {1.0 / LARGEST:g}, for others are divided by it")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0), AfterValidator(countable), AfterValidator(_divides)]
 
 
 def _has_name(value: dict[str, Any]) -> dict[str, Any]:
@@ -409,6 +426,11 @@ class Stake(Strict):
     )
     eject_below: Share = Field(
         default=0.0, description="a node whose bond falls below this share of what it put up leaves"
+    )
+    top_up: bool = Field(
+        default=False,
+        description="whether nodes that stay put up anew, at the end of an epoch, what their bond "
+        "lost; if not, a bond can run out, and fines go uncovered",
     )
     sampling: Literal["uniform", "stake", "trust"] = Field(
         default="uniform", description="the chance of a seat in a committee"

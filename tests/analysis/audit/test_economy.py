@@ -74,6 +74,7 @@ def test_an_expected_slash_cancels_what_a_deviation_gains() -> None:
         found = audit(near_a_booster(bond, rate), behaviours=[BOOST], roles=["evaluator"])
         row = found.gains.iloc[0]
         assert row["gain"] == pytest.approx(gain, abs=1e-9)
+        assert row["acted"] == 1.0
         assert (row["per"], row["bonds"]) == ("epoch", bond)
 
 
