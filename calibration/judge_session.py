@@ -18,6 +18,7 @@ from poq_abm.errors import InputError
 __all__ = ["Session"]
 
 FAILURES_IN_A_ROW = 3  # questions without an answer before we call the server broken
+REFUSED_FROM_THE_START = 3  # questions refused, and none judged, before we call the judge unfit
 LONGEST_WAIT_S = 600.0  # a server that wants more is left alone until the next run
 
 Number = TypeVar("Number", int, float)
@@ -47,7 +48,9 @@ class Session:
 
     A question ends in a score, in a refusal (the judge declined, or no reply was usable), or, when
     the server failed throughout, in nothing. Three of the last kind in a row end the session with
-    an :class:`~poq_abm.errors.InputError`: the server is broken, not the question.
+    an :class:`~poq_abm.errors.InputError`: the server is broken, not the question. So do refusals
+    of the first three questions, unless the judge ``is_proven`` by earlier scores: a judge of whom
+    nothing can be read would refuse the rest too.
     """
 
     settings: JudgeSettings
@@ -57,6 +60,7 @@ class Session:
     secret: Secret
     clock: Clock
     log: Log
+    is_proven: bool = False
     judged: int = 0
     refused: int = 0
     unanswered: int = 0
@@ -82,6 +86,7 @@ class Session:
         if verdict is not None:
             self.failures = 0
             self._write(question, verdict, attempt, self.client.calls - before)
+            self._check_use(verdict)
             return
         self.unanswered += 1
         self.failures += 1
@@ -89,6 +94,14 @@ class Session:
             raise InputError(
                 f"{self.failures} questions in a row got no answer: {attempt.failure}; what was "
                 f"judged is kept, run again to go on"
+            )
+
+    def _check_use(self, verdict: dict[str, Any]) -> None:
+        is_proven = self.is_proven or self.judged > 0
+        if not is_proven and self.refused == REFUSED_FROM_THE_START:
+            raise InputError(
+                f"the first {self.refused} questions were all refused, the last because "
+                f"{verdict['refused']}; mend the judge and run `poq calibrate judge --again`"
             )
 
     def _try(self, question: Question, attempt: _Attempt) -> dict[str, Any] | None:
@@ -107,6 +120,11 @@ class Session:
             attempt.add(reply, self.budget.charge(reply.input_tokens, reply.output_tokens))
             if reply.declined:
                 attempt.complaint = f"the judge declined: {reply.text}"
+                return None
+            if reply.is_cut:  # the same limit would cut the next one
+                attempt.complaint = (
+                    f"the server cut the reply off at its limit: {reply.text[:80]!r}"
+                )
                 return None
             try:
                 verdict = parse_verdict(reply.text)

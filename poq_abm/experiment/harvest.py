@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from poq_abm.economy.payment import points_are_tokens
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import adversary_measures
-from poq_abm.experiment.distributions import distribution_measures
+from poq_abm.experiment.distributions import REWARD_QUANTILES, distribution_measures
 from poq_abm.experiment.economies import (
     account_table,
     economy_measures,
@@ -38,13 +39,22 @@ from poq_abm.experiment.playing import (
     play_plain,
     play_replication,
 )
+from poq_abm.experiment.settled import Settled, settled_by_round
 from poq_abm.experiment.spans import Chunk, Coverage, Span
-from poq_abm.experiment.tables import SCHEMAS, TRACES, node_table, replication_table, trust_table
-from poq_abm.experiment.twins import Outcome, is_honest
+from poq_abm.experiment.tables import (
+    SCHEMAS,
+    TRACES,
+    node_table,
+    replication_table,
+    trust_table,
+)
+from poq_abm.experiment.twins import TWIN_MEASURES, Outcome, is_honest
 from poq_abm.experiment.verifications import QueryPlayer
+from poq_abm.network.columns import Trait
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import Column
 from poq_abm.network.memory import open_memory
+from poq_abm.network.tally import MEASURES
 from poq_abm.scenario import Scenario
 
 __all__ = ["Failure", "Harvest", "Progress", "play_chunk", "played_of"]
@@ -156,6 +166,8 @@ def _play_rounds(
     if twin is None and many_at_once(scenario, game, engine, sink):
         return _play_plain(scenario, game, span, progress), []
     kept, failures = Kept(span.last - span.first), []
+    first = game.population.inference_count
+    malicious = game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0
     for replication in range(span.first, span.last):
         try:
             ledger, memory = play_replication(
@@ -167,14 +179,14 @@ def _play_rounds(
                 treatment=treatment.id,
                 progress=progress,
             )
-            outcome = Outcome.of(ledger, scenario.rounds)
-            drift = outcome.against(twin.outcome(replication) if twin else outcome)
+            outcome = Outcome.of(ledger, scenario.rounds, first)
+            drift = outcome.against(twin.outcome(replication) if twin else outcome, malicious)
         except InputError:
             raise
         except Exception as error:
             failures.append(_failure(span, replication, scenario, error))
             continue
-        measures = {**distribution_measures(game, memory), **no_measures()}
+        measures = {**distribution_measures(memory), **no_measures()}
         kept.add(replication, ledger, memory, **drift, **measures)
     return kept, failures
 
@@ -194,8 +206,12 @@ def _play_economies(
         except Exception as error:
             failures.append(_failure(span, replication, scenario, error))
             continue
-        drift = dict.fromkeys(("consensus_drift", "payout_inflation"), 0.0 if honest else math.nan)
-        measures = {**distribution_measures(game, economy.memory), **economy_measures(economy)}
+        drift = dict.fromkeys(TWIN_MEASURES, 0.0 if honest else math.nan)
+        drift["reward_gap"] = math.nan
+        measures = {**distribution_measures(economy.memory), **economy_measures(economy)}
+        if not points_are_tokens(economy.settings):
+            # Counted were points, whose price in tokens moves from epoch to epoch.
+            measures |= dict.fromkeys(REWARD_QUANTILES, math.nan)
         extras = kept_of(economy)
         kept.add(replication, economy.ledger, economy.memory, **drift, **measures, **extras)
         kept.names = names_of(economy)
@@ -209,7 +225,7 @@ def _failure(span: Span, replication: int, scenario: Scenario, error: Exception)
 
 def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress | None) -> Kept:
     """Play a span of a plain game in which nobody deviates; each replication is its own twin."""
-    sums, network = play_plain(scenario, game, span.first, span.last, progress)
+    sums, network, measures = play_plain(scenario, game, span.first, span.last, progress)
     memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
     paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
     kept = Kept(span.last - span.first)
@@ -221,10 +237,9 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
         "trust_log": np.tile(memory.trust_log, (len(sums), 1, 1, 1)),
         "consensus_drift": np.zeros(len(sums)),
         "payout_inflation": np.where(paid, 0.0, math.nan),
-        **{
-            name: np.full(len(sums), value)
-            for name, value in {**distribution_measures(game, memory), **no_measures()}.items()
-        },
+        "reward_gap": np.full(len(sums), math.nan),
+        **dict(zip(MEASURES, measures.T, strict=True)),
+        **{name: np.full(len(sums), value) for name, value in no_measures().items()},
     }
     kept.count, kept.weights = len(sums), memory.trust.size
     return kept
@@ -235,15 +250,21 @@ def _rows(plan: Plan, treatment: int, game: Game, kept: Kept) -> dict[str, Any]:
     id_, scenario = plan.treatments[treatment].id, plan.treatments[treatment].scenario
     replications, sums = kept["replication"], kept["sums"]
     economies = scenario.economy is not None
+    if economies:
+        settled = Settled(*np.moveaxis(kept["settled"], 1, 0))
+    else:
+        settled = settled_by_round(game, sums)
+    paid = sums.copy()
+    paid[..., Column.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
     rounds = kept["served"] if economies else np.full(len(replications), scenario.rounds)
     measures = {
-        **adversary_measures(game, sums, kept["counters"], kept.weights, rounds),
+        **adversary_measures(game, paid, kept["counters"], kept.weights, rounds),
         **kept.measures(),
     }
     tables = {
-        "nodes": node_table(game, sums, id_, replications),
+        "nodes": node_table(game, sums, settled, id_, replications),
         "replications": replication_table(
-            game, sums, kept["network"], measures, rounds, id_, replications
+            game, sums, settled, kept["network"], measures, rounds, id_, replications
         ),
     }
     if plan.logs_trust:

@@ -31,10 +31,10 @@ from poq_abm.verification.tables import QUERIES
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RESULTS_VERSION", "Plan"]
+__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash"]
 
 #: raised whenever the same configuration would give other numbers or other columns
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 
 #: a chunk takes a worker about a fifth of a second, ten times as long with the agents
 MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}
@@ -236,8 +236,14 @@ class Plan:
 
     def hash(self) -> str:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
-        text = json.dumps(self.configuration(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return configuration_hash(self.configuration())
+
+
+def configuration_hash(configuration: Mapping[str, Any]) -> str:
+    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
+    plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_metric(scenario: Scenario) -> None:

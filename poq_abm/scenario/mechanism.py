@@ -159,6 +159,8 @@ class Reward(Strict):
 class Mechanism(Strict):
     """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
 
+    Equations are those of arXiv 2512.16317.
+
     >>> Mechanism().beta_inference
     0.3
     """
@@ -210,17 +212,19 @@ class Mechanism(Strict):
     )
     alpha_inference: Coefficient = Field(
         default=1.0,
-        description="alpha_F in R_F = alpha_F Q - beta_F C, with Q = consensus / 10; >= 0",
+        description="alpha_F in R_F = alpha_F Q - beta_F C (Eq. 2), with Q = consensus / 10 "
+        "(Eq. 1); >= 0",
     )
     beta_inference: Coefficient = Field(
         default=0.3,
-        description="beta_F in R_F = alpha_F Q - beta_F C, with C the cost in [0, 1]; >= 0",
+        description="beta_F in R_F = alpha_F Q - beta_F C (Eq. 2), with C the cost in [0, 1]; >= 0",
     )
     alpha_evaluator: Coefficient = Field(
         default=1.0,
-        description="alpha_M in R_M = alpha_M closeness - beta_M C, "
-        "with closeness = 1 - |score - consensus| / 10; >= 0",
+        description="alpha_M in R_M = alpha_M closeness - beta_M C (Eq. 5), "
+        "with closeness = 1 - |score - consensus| / 10 (Eq. 3 and 4); >= 0",
     )
     beta_evaluator: Coefficient = Field(
-        default=0.3, description="beta_M in R_M = alpha_M closeness - beta_M C, C in [0, 1]; >= 0"
+        default=0.3,
+        description="beta_M in R_M = alpha_M closeness - beta_M C (Eq. 5), C in [0, 1]; >= 0",
     )

@@ -24,6 +24,7 @@ __all__ = ["FIELDS", "BreakEven", "Range", "break_even", "usual_ranges"]
 
 _TOLERANCE = 1e-4  # of the range: far below what replications tell apart
 _TOLERANCE_OF_STEPS = 1e-3  # where gains have steps, no root is quicker than by halving
+_ROUNDING = 1e-9  # relative; means that differ by less differ by the order of a sum
 MOST_BOND = 1000.0  #: tokens; where an economy has no bond to take ten times of
 
 
@@ -166,19 +167,37 @@ def break_even(
     def found(value: float, ends: tuple[float, float], said: str) -> BreakEven:
         return BreakEven(deviation.name, field, value, *ends, said)
 
-    if change is None:
-        word = "gains" if signs[0] > 0 else "loses"
-        unknown = (math.nan, math.nan)
-        said = f"{deviation.name} {word} for every {field} tried from {low:g} to {high:g}"
-        return found(math.nan, unknown, said)
+    unknown = (math.nan, math.nan)
+    tried = [gains(value) for value in grid]
     if all(sign == 0 for sign in signs):
         said = f"{deviation.name} changes no pay, whatever {field}"
-        return found(math.nan, (math.nan, math.nan), said)
+        return found(math.nan, unknown, said)
+    if _same([gain.mean for gain in tried]):
+        said = (
+            f"{field} changes nothing from {low:g} to {high:g}: {deviation.name} "
+            f"{_word(tried)} the same, {tried[0].mean:+.4g}, at every value tried"
+        )
+        return found(math.nan, unknown, said)
+    if change is None:
+        said = f"{deviation.name} {_word(tried)} for every {field} tried from {low:g} to {high:g}"
+        return found(math.nan, unknown, said)
     value = grid[change]
     if signs[change] != 0:
         value = gains.root(lambda gain: gain.mean, grid[change], grid[change + 1])
     ends = gains.ends(value, grid)
     return found(value, ends, _said(deviation.name, field, value, ends))
+
+
+def _same(gains: list[float]) -> bool:
+    """Return whether gains are the same but for the rounding of sums."""
+    return max(gains) - min(gains) <= _ROUNDING * max(abs(gain) for gain in gains)
+
+
+def _word(gains: list[_Gain]) -> str:
+    """Return what a deviation does at all values tried, where its mean gain has one sign."""
+    word = "gains" if gains[0].mean > 0.0 else "loses"
+    shown = all(gain.low > 0.0 or gain.high < 0.0 for gain in gains)
+    return word if shown else f"{word} on average, though not shown,"
 
 
 def _said(name: str, field: str, value: float, ends: tuple[float, float]) -> str:

@@ -74,6 +74,7 @@ def test_an_expected_slash_cancels_what_a_deviation_gains() -> None:
         found = audit(near_a_booster(bond, rate), behaviours=[BOOST], roles=["evaluator"])
         row = found.gains.iloc[0]
         assert row["gain"] == pytest.approx(gain, abs=1e-9)
+        assert row["acted"] == 1.0
         assert (row["per"], row["bonds"]) == ("epoch", bond)
 
 
@@ -214,6 +215,7 @@ def test_a_ring_is_said_to_gain_per_epoch_together() -> None:
         "role": "evaluator", "group": "all", "behaviour": "boost", "members": 3, "bonds": 300.0,
         "instead_of": "honest", "replications": 20, "per": "epoch", "gain": 1.5, "low": 1.25,
         "high": 1.75, "family_high": 2.0, "gain_per_epoch": 4.5, "verdict": "gains",
+        "epsilon": 0.1, "needed": float("nan"),
     }  # fmt: skip
     first, second, _ = sentences(pd.DataFrame([row]))
     assert first == (
