@@ -3,7 +3,8 @@
 Every function takes one amount per holder, in any unit, at least 0 and finite. What a *share* of
 the total means is lost when somebody holds less than nothing, so negative amounts are refused
 rather than given an index outside its range. Nobody, or nobody with anything, has no distribution:
-the indices of an empty array and of a zero total are NaN.
+the indices of an empty array and of a zero total are NaN. Sums are NumPy's own, never those of a
+BLAS, whose last bit depends on the processor.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def gini(amounts: ArrayLike) -> float:
         return float("nan")
     count = shares.size
     ranks = 2.0 * np.arange(1, count + 1) - count - 1.0
-    return max(0.0, float(np.sort(shares) @ ranks) / count)
+    return max(0.0, float(np.sum(np.sort(shares) * ranks)) / count)
 
 
 def lorenz(amounts: ArrayLike) -> tuple[Array, Array]:
@@ -85,7 +86,7 @@ def hhi(amounts: ArrayLike) -> float:
     (0.25, 1.0)
     """
     shares = _shares(amounts)
-    return float(shares @ shares) if shares.size else float("nan")
+    return float(np.sum(shares * shares)) if shares.size else float("nan")
 
 
 def nakamoto_coefficient(amounts: ArrayLike, share: float = 0.5) -> float:

@@ -27,6 +27,7 @@ PARTS = (
     ("cost_charged", _SCALE, "what rewards were lowered by for the cost reported"),
     ("forfeited", "tokens", "rewards that audits took back"),
     ("fined", "tokens", "of the bonds lost, what audits took"),
+    ("uncovered", "tokens", "fines that the bond did not cover: it had run out, or was too small"),
 )
 
 
@@ -38,9 +39,12 @@ class Parts(NamedTuple):
     cost: Array
     forfeited: Array  #: tokens
     fined: Array  #: tokens
+    uncovered: Array  #: tokens
 
 
-def earned_for(played: Played, reported: Array, forfeited: Array, fined: Array) -> Parts:
+def earned_for(
+    played: Played, reported: Array, *, forfeited: Array, fined: Array, uncovered: Array
+) -> Parts:
     """Return what an epoch's points were earned for.
 
     With J jobs at mean quality Q an inference node earned alpha_F J Q, an evaluator alpha_M J times
@@ -56,4 +60,4 @@ def earned_for(played: Played, reported: Array, forfeited: Array, fined: Array) 
         quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(outcome.quality)
     else:
         quality[:first] = points[:first] + rules.beta_inference * jobs[:first] * reported
-    return Parts(quality, closeness, quality + closeness - points, forfeited, fined)
+    return Parts(quality, closeness, quality + closeness - points, forfeited, fined, uncovered)

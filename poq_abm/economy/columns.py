@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.mechanism.committee import SeatWeights
 from poq_abm.network.columns import Orders
 
 __all__ = [
@@ -52,7 +53,8 @@ class Floor(NamedTuple):
     routing: int
     active: NDArray[np.int64]  #: inference nodes that are there
     members: NDArray[np.int64]  #: evaluators that are there, in [0, M)
-    seats: NDArray[np.uint64]  #: cumulative weights of ``members``; empty: all weigh the same
+    by_weight: bool  #: whether seats in a committee go by weight
+    seats: SeatWeights  #: of ``members``
     by_cost: NDArray[np.int64]  #: ``active`` by reported cost, the cheapest first
     service_s: Array  #: (F,) mean service time
     free_at: Array  #: (F, capacity) when each of a node's places is free

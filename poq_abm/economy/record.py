@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 GROUP_COLUMNS = (
     ("nodes", "nodes", "nodes that were there while the epoch was played"),
     ("deviating", "nodes", "of these, those that did anything but play honestly"),
-    ("stake", "tokens", "bonds at the end of the epoch, after slashing"),
+    ("stake", "tokens", "bonds at the end of the epoch, after slashing and topping up"),
     ("jobs", "rounds", "rounds the nodes took part in"),
     ("reward", "tokens", "rewards paid, less what audits took back"),
     ("cost", "tokens", "energy, machines and bandwidth; 0 unless costs are money"),
@@ -93,7 +93,7 @@ class Record:
         Sums over epochs for every node: epochs, jobs, reward, received, cost, slashed, capital,
         busy seconds; shape (8, N).
     parts
-        Sums over epochs of what points were earned for, shape (5, N).
+        Sums over epochs of what points were earned for and audits took, shape (6, N).
     """
 
     def __init__(self, economy: Economy) -> None:

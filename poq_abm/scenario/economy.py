@@ -10,11 +10,22 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from poq_abm.scenario.fields import Behaviour, Label, Share, Shares, as_tuple, named
+from poq_abm.scenario.fields import (
+    LARGEST,
+    Behaviour,
+    Label,
+    Share,
+    Shares,
+    as_tuple,
+    countable,
+    named,
+)
 from poq_abm.scenario.strict import Strict, complaint
 
 __all__ = [
     "MAX_EPOCHS",
+    "MOST_BURSTS",
+    "MOST_DEMAND",
     "Adaptation",
     "Audits",
     "Controller",
@@ -32,9 +43,19 @@ __all__ = [
 ]
 
 MAX_EPOCHS: Final = 100_000
+MOST_BURSTS: Final = 1_000_000  #: in an epoch; each is drawn
+MOST_DEMAND: Final = 1000.0  #: over its normal level, however low the fee: users are finitely many
 
-Amount = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0), AfterValidator(countable)]
+
+
+def _divides(value: float) -> float:
+    if value < 1.0 / LARGEST:
+        raise complaint(f"must be at least {1.0 / LARGEST:g}, for others are divided by it")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0), AfterValidator(countable), AfterValidator(_divides)]
 
 
 def _has_name(value: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +157,10 @@ class Demand(Strict):
     )
     burst_minutes: Positive = Field(default=10.0, description="mean length of a burst (bursty)")
     elasticity: Amount = Field(
-        default=0.0, le=10, description="demand falls as (fee / first fee) ** -elasticity"
+        default=0.0,
+        le=10,
+        description="demand falls as (fee / first fee) ** -elasticity, and rises to 1,000 times "
+        "its normal level at most",
     )
     value: Amount = Field(
         default=0.0, description="tokens that a perfect answer is worth to its user (welfare)"
@@ -235,12 +259,16 @@ class Controller(Strict):
         le=1,
         description="largest relative change in an epoch; negative: against utilisation",
     )
-    minimum: Amount = Field(default=0.0, description="the value is kept at or above this")
-    maximum: Amount = Field(default=10.0, description="and at or below this")
+    minimum: Positive | None = Field(
+        default=None,
+        description="the value is kept at or above this; default: a thousandth of its first value. "
+        "Moves are relative, so that from 0 none would lead back",
+    )
+    maximum: Positive = Field(default=10.0, description="and at or below this")
 
     @model_validator(mode="after")
     def _in_order(self) -> Controller:
-        if self.maximum < self.minimum:
+        if self.minimum is not None and self.maximum < self.minimum:
             raise complaint(f"maximum {self.maximum:g} lies below minimum {self.minimum:g}")
         return self
 
@@ -299,6 +327,11 @@ class Stake(Strict):
     )
     eject_below: Share = Field(
         default=0.0, description="a node whose bond falls below this share of what it put up leaves"
+    )
+    top_up: bool = Field(
+        default=False,
+        description="whether nodes that stay put up anew, at the end of an epoch, what their bond "
+        "lost; if not, a bond can run out, and fines go uncovered",
     )
     sampling: Literal["uniform", "stake", "trust"] = Field(
         default="uniform", description="the chance of a seat in a committee"
