@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 import poq_abm
-from poq_abm.network.conduct import deviating_inference
 from poq_abm.limits import MAX_ROUNDS
+from poq_abm.network.conduct import deviating_inference
 from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game, build_game
 from poq_abm.network.ledger import Ledger, open_ledger
