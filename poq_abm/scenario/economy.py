@@ -36,6 +36,7 @@ __all__ = [
 MAX_EPOCHS: Final = 100_000
 
 _MONEY: Final = given("economy.cost.basis", "money")
+_LOGNORMAL: Final = given("economy.latency.distribution", "lognormal")
 _DIURNAL: Final = given("economy.demand.arrivals", "diurnal")
 _BURSTY: Final = given("economy.demand.arrivals", "bursty")
 _POOLED: Final = given("economy.payment.scheme", "pool")
@@ -100,11 +101,11 @@ class Latency(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "sigma": given("economy.latency.distribution", "lognormal"),
-        "tail_index": above("economy.latency.tail_share"),
+        "sigma": _LOGNORMAL,
+        "tail_share": _LOGNORMAL,
+        "tail_index": _LOGNORMAL & above("economy.latency.tail_share"),
         "outage_share": _DOWN,
-        "charged": given("economy.latency.distribution", "lognormal", "exponential")
-        | above("economy.latency.tail_share"),
+        "charged": given("economy.latency.distribution", "lognormal", "exponential"),
     }
 
     distribution: Literal["fixed", "lognormal", "exponential"] = Field(
