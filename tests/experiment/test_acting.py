@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 import poq_abm
 from poq_abm.experiment.plan import Plan
-from poq_abm.scenario import Scenario, ScenarioError, load
+from poq_abm.scenario import Scenario, ScenarioError, load, parse
 from poq_abm.scenario.schema import Settings
 
 #: fields that are not about results, each with the reason
@@ -151,7 +151,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "economy.stake": BOND,
     "economy.stake.unbonding_epochs": {
         **BOND,
-        "economy.adaptation": [{"name": "entry_exit", "rate": 1.0, "outside": 1e6}],
+        "economy.adaptation": [{"name": "entry_exit", "rate": 0.5, "outside": 6.0}],
     },
     "economy.stake.eject_below": {**SLASHED, "economy.stake.slashing.rate": 1.0},
     "economy.stake.sampling": SLASHED,
@@ -392,3 +392,58 @@ def test_every_field_changes_the_result_of_some_scenario(path: str) -> None:
         if tried[str(value)] == "acts":
             return
     pytest.fail(f"{path}: {tried}")
+
+
+#: what was accepted and did nothing, with the reason why it cannot be told beforehand
+UNSEEN = {
+    "economy.service.patience_s": "nobody waits as long in so quiet a network",
+    "verification.adversaries.vendors.vendor_a.vulnerability_per_year": "a rare event",
+    "verification.adversaries.vendors.vendor_a.patch_days": "a rare event",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("section", "made"),
+    [
+        ("mechanism", ROUNDS),
+        ("economy", ECONOMY),
+        ("verification", {**QUERIES, "verification": {"protocol": "poq"}}),
+    ],
+)
+def test_what_is_accepted_acts(section: str, made: dict[str, Any]) -> None:
+    """In a scenario that was made for no field in particular, too."""
+    base = load({"extends": "cost_aware_poq", **made})
+    silent = {}
+    for path, field in FIELDS.items():
+        if not path.startswith(f"{section}.") or path in UNSEEN:
+            continue
+        found = set()
+        for value in candidates(path, field, value_of(base, path))[:5]:
+            found.add(outcome(base, path, value))
+            if found & {"acts", "idle"}:
+                break
+        if "nothing" in found and not found & {"acts", "idle"}:
+            silent[path] = found
+    assert not silent
+
+
+def test_an_axis_without_effect_is_refused_with_its_line() -> None:
+    text = """
+profile: synthetic
+synthetic: {evaluators: 3}
+rounds: 300
+replications: 2
+population:
+  inference: [{model: model_1}]
+  evaluators: [{model: evaluator_1, count: 3}]
+economy: {epochs: 3, demand: {surge: {first: 10, last: 12, factor: 2.0}}}
+sweep: {mechanism.tau: [0.0, 0.1, 0.2], mechanism.trust.rate: [0.1, 0.2]}
+"""
+    with pytest.raises(ScenarioError) as caught:
+        Plan.of(parse(text, origin="a.yaml"))
+    assert sorted(str(problem).split(":")[1:3] for problem in caught.value.problems) == [
+        ["10", " economy.demand.surge"],
+        ["11", " sweep.mechanism.tau"],
+        ["11", " sweep.mechanism.trust.rate"],
+    ]
