@@ -233,6 +233,60 @@ def test_what_stops_before_the_first_manifest_can_be_taken_up(
     assert poq_abm.read_results(tmp_path / "run").nodes.shape[0] == 24
 
 
+class _KillError(BaseException):
+    """What stands for SIGKILL: from then on this process does nothing to the disk any more."""
+
+
+def kill_after(survived: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let so many operations on files come to pass, and none after; return what was done."""
+    done: list[str] = []
+    places: list[tuple[Any, str]] = [
+        *((Path, name) for name in ("mkdir", "replace", "unlink", "rename", "write_text")),
+        (store.shutil, "rmtree"),
+        (files.pq.ParquetWriter, "write_table"),
+        (files.os, "fsync"),
+    ]
+    for owner, name in places:
+
+        def limited(
+            *given: Any, _do: Any = getattr(owner, name), _as: str = name, **more: Any
+        ) -> Any:
+            if len(done) >= survived:
+                raise _KillError
+            done.append(_as)
+            return _do(*given, **more)
+
+        monkeypatch.setattr(owner, name, limited)
+    return done
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_kill_at_any_operation_on_a_file_costs_nothing_but_time(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: bool
+) -> None:
+    monkeypatch.setitem(plan.MOST_ROUNDS, "compiled", 2 * small.rounds)
+    work = Plan.of(small, trace=trace)
+    run_to_folder(work, tmp_path / "whole")
+    whole, names = contents(tmp_path / "whole"), listing(tmp_path / "whole")
+    survived, killed = 0, True
+    while killed:
+        folder = tmp_path / str(survived)
+        with monkeypatch.context() as dying:
+            kill_after(survived, dying)
+            try:
+                run_to_folder(work, folder)
+                killed = False
+            except _KillError:
+                killed = True
+        run_to_folder(work, folder)
+        assert contents(folder) == whole, survived
+        assert listing(folder) == names, survived
+        assert not list(folder.rglob("*.part")), survived
+        assert not [p for p in (folder / "shards").iterdir() if p.is_dir()], survived
+        survived += 1
+    assert survived > 20
+
+
 def test_a_folder_without_its_manifest_is_known_by_its_pieces(
     small: Scenario, tmp_path: Path
 ) -> None:
