@@ -162,6 +162,13 @@ def test_a_broken_manifest_is_named(small: Scenario, tmp_path: Path, text: str) 
         poq_abm.read_results(tmp_path)
 
 
+def test_a_file_is_no_results_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, said in (("file", "it is a file"), ("absent", r"it has no manifest\.json")):
+        with pytest.raises(InputError, match=f"is not a results folder: {said}"):
+            poq_abm.read_results(tmp_path / path)
+
+
 def test_a_path_that_cannot_be_a_folder(small: Scenario, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write results"):
@@ -247,19 +254,21 @@ def kill_after(survived: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (files.os, "fsync"),
     ]
     for owner, name in places:
-
-        def limited(
-            *given: Any, _do: Any = getattr(owner, name), _as: str = name, **more: Any
-        ) -> Any:
-            if len(done) >= survived:
-                raise _KillError
-            done.append(_as)
-            return _do(*given, **more)
-
-        monkeypatch.setattr(owner, name, limited)
+        monkeypatch.setattr(owner, name, _limited(getattr(owner, name), done, survived))
     return done
 
 
+def _limited(do: Callable[..., Any], done: list[str], survived: int) -> Callable[..., Any]:
+    def limited(*given: Any, **more: Any) -> Any:
+        if len(done) >= survived:
+            raise _KillError
+        done.append(do.__name__)
+        return do(*given, **more)
+
+    return limited
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("trace", [False, True])
 def test_a_kill_at_any_operation_on_a_file_costs_nothing_but_time(
     small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: bool
