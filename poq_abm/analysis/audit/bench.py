@@ -37,7 +37,6 @@ class Played(NamedTuple):
     bias: Array  #: (R,) mean consensus less mean truth
     rounds: int  #: of the run; of an economy, its epochs
     per: str = "job"  #: or ``epoch``, what ``jobs`` counts
-    uncovered: Array | None = None  #: (R, F + M) tokens of fines that bonds did not cover
 
     def joined(self, later: Played) -> Played:
         """Return these replications followed by later ones."""
@@ -48,9 +47,6 @@ class Played(NamedTuple):
             np.concatenate([self.bias, later.bias]),
             self.rounds,
             self.per,
-            None
-            if self.uncovered is None or later.uncovered is None
-            else np.concatenate([self.uncovered, later.uncovered]),
         )
 
 
@@ -131,12 +127,10 @@ class Bench:
             paid = [nodes.column(name).to_numpy() for name in ("reward_total", "jobs")]
             lengths = [variant.rounds for variant in variants.values()]
             return _split(list(variants), last - first, paid, both, lengths, "job")
-        accounts = tables.tables["accounts"]
-        profit = accounts.column("profit").to_numpy()
+        profit = tables.tables["accounts"].column("profit").to_numpy()
         lengths = [settings_of(variant).epochs for variant in variants.values()]
         epochs = np.repeat(lengths, profit.size // len(lengths))
-        nodes = [profit, epochs, accounts.column("uncovered").to_numpy()]
-        return _split(list(variants), last - first, nodes, both, lengths, "epoch")
+        return _split(list(variants), last - first, [profit, epochs], both, lengths, "epoch")
 
 
 def _split(
@@ -149,19 +143,9 @@ def _split(
 ) -> dict[str, Played]:
     """Cut columns, which run over variants, replications and nodes, by variant."""
     size = nodes[0].size // (len(names) * count)
-    rewards, jobs, *uncovered = (
-        column.astype(np.float64).reshape(len(names), count, size) for column in nodes
-    )
+    rewards, jobs = (column.astype(np.float64).reshape(len(names), count, size) for column in nodes)
     consensus, bias = (column.reshape(len(names), count) for column in network)
     return {
-        name: Played(
-            rewards[i],
-            jobs[i],
-            consensus[i],
-            bias[i],
-            rounds[i],
-            per,
-            uncovered[0][i] if uncovered else None,
-        )
+        name: Played(rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per)
         for i, name in enumerate(names)
     }
