@@ -20,12 +20,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import config, njit
+from numba import config as numba_config
+from numba import njit
 from numba.core import types
 from numba.core.caching import IndexDataCacheFile
 
 __all__ = ["compiled", "compiled_loop", "sources_digest"]
 
+config: Any = numba_config  # its attributes are made when it is imported
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _ROOMS_WITH_RULES = (

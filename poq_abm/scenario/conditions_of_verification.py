@@ -135,8 +135,9 @@ class Economics(Strict):
         "slash_share": _STAKED,
         "bounty_usd": given("verification.protocol", *OPTIMISTIC, "proof_of_sampling"),
         "keeps_gain_when_caught": given(
-            "verification.protocol", *(name for name in UNTRUSTED if name != "none")
-        ),
+            "verification.protocol", *(n for n in UNTRUSTED if n not in ("none", "poq"))
+        )
+        | (given("verification.protocol", "poq") & above("verification.poq.accept_score")),
         "capital_rate_per_year": _STAKED,
     }
 

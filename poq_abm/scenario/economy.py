@@ -49,6 +49,7 @@ MOST_BURSTS: Final = 1_000_000  #: in an epoch; each is drawn
 MOST_DEMAND: Final = 1000.0  #: over its normal level, however low the fee: users are finitely many
 
 _MONEY: Final = given("economy.cost.basis", "money")
+_LOGNORMAL: Final = given("economy.latency.distribution", "lognormal")
 _DIURNAL: Final = given("economy.demand.arrivals", "diurnal")
 _BURSTY: Final = given("economy.demand.arrivals", "bursty")
 _POOLED: Final = given("economy.payment.scheme", "pool")
@@ -121,11 +122,11 @@ class Latency(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "sigma": given("economy.latency.distribution", "lognormal"),
-        "tail_index": above("economy.latency.tail_share"),
+        "sigma": _LOGNORMAL,
+        "tail_share": _LOGNORMAL,
+        "tail_index": _LOGNORMAL & above("economy.latency.tail_share"),
         "outage_share": _DOWN,
-        "charged": given("economy.latency.distribution", "lognormal", "exponential")
-        | above("economy.latency.tail_share"),
+        "charged": given("economy.latency.distribution", "lognormal", "exponential"),
     }
 
     distribution: Literal["fixed", "lognormal", "exponential"] = Field(
@@ -438,6 +439,22 @@ class Stake(Strict):
     slashing: Slashing = Field(default=Slashing(), description="what costs part of a bond")
 
 
+def _deviates(settings: Any) -> bool:
+    """Return whether an inference node deviates, or may choose to: costs are misreported so."""
+    played = [group.behaviour for group in settings.population.inference]
+    chosen = settings.economy.options.inference
+    return any(behaviour["name"] != "honest" for behaviour in (*played, *chosen))
+
+
+_MISREPORTED: Final = holds(
+    _deviates,
+    "acts only with inference nodes that deviate (as misreport_cost): honest ones have nothing to "
+    "hide",
+    "population.inference",
+    "economy.options.inference",
+)
+
+
 class Audits(Strict):
     """Random checks of the costs that inference nodes report.
 
@@ -446,8 +463,10 @@ class Audits(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "slash": above("economy.audits.rate") & _BONDED,
-        "forfeit": above("economy.audits.rate"),
+        "rate": _MISREPORTED,
+        "slash": _MISREPORTED & above("economy.audits.rate") & _BONDED,
+        "forfeit": _MISREPORTED & above("economy.audits.rate"),
+        "commit_reveal": _MISREPORTED,
     }
 
     rate: Share = Field(default=0.0, description="p, chance that a node is audited in an epoch")

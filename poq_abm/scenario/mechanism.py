@@ -18,6 +18,7 @@ __all__ = [
     "AGGREGATIONS",
     "MAX_NODES_IN_ALL",
     "MAX_ROBUST_COMMITTEE",
+    "SCORED",
     "Mechanism",
     "Reward",
     "Trust",
@@ -67,7 +68,7 @@ def _scored(settings: Any) -> bool:
     return verification is None or verification.protocol in ("poq", "poq+otr")
 
 
-_SCORED: Final = holds(
+SCORED: Final = holds(
     _scored,
     "does nothing here: without a committee (verification.protocol: poq or poq+otr) nobody scores",
     "verification.protocol",
@@ -166,17 +167,17 @@ class Mechanism(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "committee_size": _SCORED,
-        "aggregation": _SCORED,
-        "tau": _SCORED & given("mechanism.aggregation", "trimmed_mean", "winsorized_mean"),
-        "huber_bend": _SCORED & given("mechanism.aggregation", "huber"),
-        "mad_cutoff": _SCORED & given("mechanism.aggregation", "mad_filter"),
-        "kappa": _SCORED & given("mechanism.aggregation", "stake_median"),
+        "committee_size": SCORED,
+        "aggregation": SCORED,
+        "tau": SCORED & given("mechanism.aggregation", "trimmed_mean", "winsorized_mean"),
+        "huber_bend": SCORED & given("mechanism.aggregation", "huber"),
+        "mad_cutoff": SCORED & given("mechanism.aggregation", "mad_filter"),
+        "kappa": SCORED & given("mechanism.aggregation", "stake_median"),
         "trust": _IN_ROUNDS,
         "reference": _IN_ROUNDS,
         "reward": _IN_ROUNDS,
-        "alpha_inference": _SCORED,
-        "beta_inference": _SCORED,
+        "alpha_inference": SCORED,
+        "beta_inference": SCORED,
         "alpha_evaluator": _IN_ROUNDS,
         "beta_evaluator": _IN_ROUNDS,
     }

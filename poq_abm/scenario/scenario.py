@@ -103,7 +103,7 @@ class Scenario(Settings):
         return treatments
 
     def replace(self, settings: Mapping[str, Any]) -> Scenario:
-        """Return a scenario with other values at these dotted paths, merged, checked as files are.
+        """Return a scenario with other values at these dotted paths, merged as in files.
 
         A mapping keeps what it does not name, ``None`` and ``{}`` remove. Values may come from
         NumPy, and be ranges, tuples or sections of the schema.
