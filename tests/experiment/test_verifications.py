@@ -96,17 +96,17 @@ def test_what_is_stored_is_what_was_played(swept: Scenario, tmp_path: Path) -> N
         _ = poq_abm.run(load("cost_aware_poq", ["rounds=5", "replications=1"])).queries
 
 
-def test_treatments_share_their_luck(swept: Scenario) -> None:
+def test_treatments_share_their_luck() -> None:
     """Where nobody cheats, a protocol without checks takes as long as a trusted operator."""
-    changes = {
-        "verification.adversaries.rational_share": 0.0,
-        "sweep": {
-            "verification.protocol": ["centralised", "none"],
-            "verification.adversaries.byzantine_share": None,
-        },
-    }
-    results = poq_abm.run(swept.replace(changes).replace({
-        "verification.adversaries.byzantine_share": 0.0}))  # fmt: skip
+    calm = load("cost_aware_poq").replace(
+        {
+            "rounds": QUERIES,
+            "replications": 5,
+            "verification.adversaries": {"rational_share": 0.0, "byzantine_share": 0.0},
+            "sweep": {"verification.protocol": ["centralised", "none"]},
+        }
+    )
+    results = poq_abm.run(calm)
     moved = results.compare("protocol=centralised", "protocol=none", on=["provisional_mean_s"])
     assert moved["difference"].item() == 0.0
     assert moved["unit"].item() == "s"
