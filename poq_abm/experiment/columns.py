@@ -58,6 +58,7 @@ _NEVER_NEGATIVE = frozenset(
         "paid_usd",
         "penalty",
         "penalty_usd",
+        "percentile_error",
         "posting_usd",
         "price",
         "proof_usd",
