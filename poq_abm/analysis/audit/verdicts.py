@@ -78,7 +78,7 @@ def _bonds_run_out(gains: pd.DataFrame) -> list[str]:
         return []
     lines = []
     for role, part in gains[gains["uncovered"] > 0.0].groupby("role", sort=False):
-        worst = part.loc[part["uncovered"].idxmax()]
+        worst = part.sort_values("uncovered").iloc[-1]
         lines.append(
             f"Exhausted bonds of {role} nodes: fines of {worst['uncovered']:.3g} tokens per epoch "
             f"went uncovered under {worst['behaviour']}, because the bond had run out or was "
