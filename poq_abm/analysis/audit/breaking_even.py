@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.deviations import Deviation, deviating
-from poq_abm.analysis.audit.gains import earned_by, places, uncovered_by
+from poq_abm.analysis.audit.gains import earned_by, places
 from poq_abm.analysis.paired import paired
 from poq_abm.behaviour.base import Role
 from poq_abm.errors import InputError
@@ -160,7 +160,7 @@ def break_even(
     change = _change(signs)
 
     def found(value: float, ends: tuple[float, float], said: str) -> BreakEven:
-        return BreakEven(deviation.name, field, value, *ends, said + gains.bonds_said)
+        return BreakEven(deviation.name, field, value, *ends, said)
 
     unknown = (math.nan, math.nan)
     if all(sign == 0 for sign in signs):
@@ -241,17 +241,6 @@ class _Gains:
         population = build_population(bench.scenario, bench.plan.profile(0))
         self._nodes = places(population, deviation)
         self._known: dict[float, _Gain] = {}
-        self._uncovered = 0.0
-
-    @property
-    def bonds_said(self) -> str:
-        """What has to be added where fines went uncovered at a value that was played."""
-        if self._uncovered == 0.0:
-            return ""
-        return (
-            f"; but bonds were exhausted: up to {self._uncovered:.3g} tokens of fines per epoch "
-            "went uncovered"
-        )
 
     def __call__(self, value: float) -> _Gain:
         if value not in self._known:
@@ -259,8 +248,6 @@ class _Gains:
             variants = {"base": base, "deviating": deviating(base, self._deviation)}
             played = self._bench.play(variants, 0, self._count)
             before, after = (earned_by(played[name], self._nodes) for name in variants)
-            lost = uncovered_by(played["deviating"], self._nodes)
-            self._uncovered = max(self._uncovered, lost)
             pairs = paired(before, after, self._confidence)
             self._known[value] = _Gain(pairs.difference, pairs.low, pairs.high)
         return self._known[value]

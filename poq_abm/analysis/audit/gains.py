@@ -25,7 +25,6 @@ __all__ = [
     "places",
     "replications_to_decide",
     "together_name",
-    "uncovered_by",
 ]
 
 Array = NDArray[np.float64]
@@ -59,13 +58,6 @@ def earned_by(played: Played, nodes: NDArray[np.int64]) -> Array:
     rewards = played.rewards[:, nodes].sum(axis=1)
     paid: Array = np.divide(rewards, jobs, out=np.full(jobs.shape, np.nan), where=jobs > 0)
     return paid
-
-
-def uncovered_by(played: Played, nodes: NDArray[np.int64]) -> float:
-    """Return the fines that went uncovered, in tokens per node and epoch; 0 without an economy."""
-    if played.uncovered is None:
-        return 0.0
-    return float(played.uncovered[:, nodes].sum() / played.jobs[:, nodes].sum())
 
 
 def gain_table(
@@ -109,10 +101,8 @@ def gain_table(
         ``honest`` and ``deviating`` (tokens per job), ``gain`` (tokens per job of a member),
         ``low``, ``high``, ``family_low``, ``family_high``, ``gain_per_round`` (tokens per round,
         all members together), ``drift`` (mean consensus less that without the deviation, points of
-        10), ``p_value``, ``uncovered`` (in an economy, tokens of fines per member and epoch that
-        its bond did not cover, because it had run out or was too small), ``acted`` (NaN where not
-        known), ``epsilon``, ``p_adjusted``, ``verdict`` (one of :data:`VERDICTS`), ``needed``
-        (replications that would decide; NaN where decided).
+        10), ``p_value``, ``acted`` (NaN where not known), ``epsilon``, ``p_adjusted``, ``verdict``
+        (one of :data:`VERDICTS`), ``needed`` (replications that would decide; NaN where decided).
     """
     family = max(len(deviations), 1)
     rates = [math.nan] * len(deviations) if acted is None else acted
@@ -229,5 +219,4 @@ def _row(
         together_name(played.per): float(moved.mean()) / played.rounds,
         "drift": drift.difference,
         "p_value": alone.p_value,
-        "uncovered": uncovered_by(played, nodes),
     }

@@ -56,7 +56,6 @@ def sentences(
             bonds = row.get("bonds", 0.0)
             staked = f"; bonds put up: {bonds:g} tokens" if bonds else ""
             lines.append(f"Cheapest profitable deviation of {role} nodes: {_gain(row)}{staked}.")
-    lines += _bonds_run_out(gains)
     level = f"{confidence:.0%}"
     if (gains["verdict"].isin(["one replication", "never acted"])).all():
         if (gains["verdict"] == "one replication").any():
@@ -68,22 +67,6 @@ def sentences(
             f"{len(gains)} deviations, {count} matched replications; verdicts hold together at "
             f"{level} (Holm on paired t tests), simultaneous intervals are Bonferroni's. "
             f"{_epsilon_said(gains, epsilon)}"
-        )
-    return lines
-
-
-def _bonds_run_out(gains: pd.DataFrame) -> list[str]:
-    """Return a line on every role whose bonds did not cover its fines: those deter nobody."""
-    if "uncovered" not in gains:
-        return []
-    lines = []
-    for role, part in gains[gains["uncovered"] > 0.0].groupby("role", sort=False):
-        worst = part.sort_values("uncovered").iloc[-1]
-        lines.append(
-            f"Exhausted bonds of {role} nodes: fines of {worst['uncovered']:.3g} tokens per epoch "
-            f"went uncovered under {worst['behaviour']}, because the bond had run out or was "
-            "smaller than the fine; what gains may be the bond that is missing "
-            "(economy.stake.top_up refills it)."
         )
     return lines
 

@@ -90,21 +90,21 @@ def test_bond_and_slash_break_even_where_their_product_is_the_gain(field, high, 
     assert found.high == pytest.approx(value, rel=1e-3)
 
 
-def misreporting(epochs: int, **stake: object) -> Scenario:
+def misreporting(epochs: int) -> Scenario:
     """Return two inference nodes with 5 jobs an epoch each, of which the slow one has cost 1.
 
     At alpha 1, beta 0.6 and Q one half it is paid -0.1 a job, and 0.2 if it reports half its cost:
     G = 1.5 and F = 1 an epoch. With S = 2, p (S + F) = G at p = 0.5.
     """
     return alike(
-        {"epochs": epochs, "stake": {"bond": 1e4} | stake, "audits": {"rate": 0.1, "slash": 2.0}},
+        {"epochs": epochs, "stake": {"bond": 1e4}, "audits": {"rate": 0.1, "slash": 2.0}},
         rounds=10 * epochs,
         **{"mechanism.beta_inference": 0.6},
     )
 
 
-def misreports(epochs: int, replications: int, **stake: object) -> BreakEven:
-    scenario = misreporting(epochs, **stake)
+def misreports(epochs: int, replications: int) -> BreakEven:
+    scenario = misreporting(epochs)
     deviation = Deviation("inference", "model_2", (1,), {"name": "misreport_cost", "factor": 0.5})
     bench = Bench.of(scenario)
     return break_even(bench, deviation, "economy.audits.rate", 0.0, 1.0, replications=replications)
@@ -116,49 +116,6 @@ def test_misreporting_breaks_even_where_p_times_s_plus_f_is_g() -> None:
     # the share of 72 audits below the chance has an s.d. of 0.059 at one half; four of them
     assert found.value == pytest.approx(0.5, abs=0.236)
     assert found.high - found.low < 0.6
-
-
-def test_a_bond_that_runs_out_is_named_and_one_topped_up_is_as_good_as_endless() -> None:
-    """A bond of one fine: spent at the first audit, it deters nobody from then on."""
-    spent = misreports(12, 6, bond=2.0)
-    topped = misreports(12, 6, bond=2.0, top_up=True)
-    endless = misreports(12, 6)
-    assert "bonds were exhausted" in spent.said
-    assert not spent.value <= 0.5, "later than theory says, or never"
-    assert topped.value == pytest.approx(endless.value, abs=1e-9)
-    assert "exhausted" not in topped.said + endless.said
-    scenario = misreporting(12, bond=2.0).replace({"economy.audits.rate": 0.9})
-    lies = [{"name": "misreport_cost", "factor": 0.5}]
-    found = audit(scenario, behaviours=lies, roles=["inference"])
-    assert found.gains["uncovered"].max() > 0.0
-    assert any(line.startswith("Exhausted bonds of inference nodes") for line in found.sentences)
-
-
-def lazily(usd_per_mwh: float) -> float:
-    """Return what a constant evaluator gains where a job costs its node electricity."""
-    scenario = load("cost_aware_poq", ["rounds=600", "replications=2"]).replace(
-        {
-            "mechanism.committee_size": 2,
-            "population": {
-                "inference": [{"model": "llama_3_2_3b", "count": 2}],
-                "evaluators": [{"model": "ce_deberta", "count": 3}],
-            },
-            "economy": {
-                "epochs": 2,
-                "cost": {"basis": "money", "ownership": "own", "usd_per_mwh": usd_per_mwh},
-            },
-        }
-    )
-    found = audit(scenario, behaviours=[{"name": "constant"}], roles=["evaluator"], share=0.1)
-    assert found.gains["acted"].iloc[0] > 0.9
-    return float(found.gains["gain"].iloc[0])
-
-
-def test_the_verifiers_dilemma_is_in_the_gain() -> None:
-    """Who does not run its model saves what running it costs: the more, the dearer the power."""
-    free, dear, dearer = (lazily(price) for price in (0.0, 4e5, 8e5))
-    assert dear > free
-    assert dearer - dear == pytest.approx(dear - free, rel=1e-6)
 
 
 def test_at_the_break_even_of_theory_intervals_hold_zero_at_their_nominal_rate() -> None:
