@@ -282,7 +282,8 @@ def _seats(economy: Economy, members: NDArray[np.int64]) -> Array:
     """Return the weights that seats in a committee go by; of nobody where they go by none."""
     sampling = economy.settings.stake.sampling
     if sampling == "stake":
-        return economy.books.nodes[Holding.BOND][economy.roster.inference :][members]
+        bonds: Array = economy.books.nodes[Holding.BOND][economy.roster.inference :]
+        return bonds[members]
     if sampling == "trust":
         weights: Array = economy.memory.trust[members].mean(axis=1)
         return weights
