@@ -127,8 +127,7 @@ def import_table(
     _check_columns(work, stated)
     joint, marked = _joint(work, (*missing, *(log.layout.missing if log.layout else ())))
     joint = _complete(work, joint, incomplete)
-    named = list(work.labels["evaluators"])
-    check_joint(joint, named, log.name)
+    _check(work, joint)
     stated = {**(read_scales(log.layout.scales) if log.layout else {}), **stated}
     transform = _map(work, joint, {**marked, **stated}, normalise)
     table, cost_notes = costs_of(costs, work.labels["models"], work.labels["evaluators"])
@@ -274,30 +273,42 @@ def _labelled(work: _Import, kind: str) -> dict[str, dict[str, str]]:
 def _complete(work: _Import, joint: pd.DataFrame, incomplete: str) -> pd.DataFrame:
     """Return the records that have a row for every model and every number but the judge's."""
     needed = ["task", "model", "truth", *work.labels["evaluators"]]
-    lacks = joint[needed].isna().any(axis=1)
-    models = joint["model"].nunique()
-    rows = joint.groupby("record")["model"].nunique()
-    short = set(rows.index[rows < models]) | set(joint.loc[lacks, "record"].dropna())
-    if not short or incomplete == "drop":
-        kept = joint[~joint["record"].isin(short) & joint["record"].notna()]
-        if short:
-            shown = ", ".join(map(repr, sorted(short)[:_SHOWN]))
-            more = ", ..." if len(short) > _SHOWN else ""
-            work.notes.append(
-                f"Left out: {len(short):,} of {len(rows):,} records, which lack a number or a "
-                f"model's row: {shown}{more}."
-            )
-        if short and kept.empty:
-            raise InputError(f"{work.log.name}: every record lacks a number or a model's row")
-        return kept.reset_index(drop=True) if short else joint
+    lacking = joint.loc[joint[needed].isna().any(axis=1), "record"].dropna()
+    models = joint.groupby("record")["model"].nunique()
+    short = set(models.index[models < joint["model"].nunique()]) | set(lacking)
+    if not short:
+        return joint
+    said = f"{len(short):,} of {len(models):,} records lack a number or a model's row"
+    if incomplete == "refuse":
+        try:
+            _check(work, joint)
+        except InputError as error:
+            hint = f"{work.log.name}: {said}; --incomplete drop leaves them out"
+            raise InputError(f"{error}\n{hint}") from None
+    kept = joint[~joint["record"].isin(short) & joint["record"].notna()].reset_index(drop=True)
+    if kept.empty:
+        _check(work, joint)
+        raise InputError(f"{work.log.name}: every record lacks a number or a model's row")
+    shown = ", ".join(map(repr, sorted(short)[:_SHOWN])) + (", ..." if len(short) > _SHOWN else "")
+    work.notes.append(f"Left out: {said}: {shown}.")
+    for kind in ("task", "model"):
+        found, labels = set(kept[kind]), work.labels[f"{kind}s"]
+        work.labels[f"{kind}s"] = {n: label for n, label in labels.items() if n in found}
+    return kept
+
+
+def _check(work: _Import, joint: pd.DataFrame) -> None:
+    """Raise with every fault of the joint table, and what may tell repeated rows apart."""
     try:
         check_joint(joint, list(work.labels["evaluators"]), work.log.name)
     except InputError as error:
+        if not joint.duplicated(["record", "model"]).any():
+            raise
+        ours = ",".join(work.columns.record)
         raise InputError(
-            f"{error}\n{work.log.name}: {len(short):,} of {len(rows):,} records lack a number or a "
-            f"model's row; --incomplete drop leaves them out"
+            f"{error}\n{work.log.name}: of repeated rows keep one, or name the column that tells "
+            f"them apart with --record {ours},COLUMN, or with --long where it is who scored"
         ) from None
-    return joint
 
 
 def _map(

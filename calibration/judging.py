@@ -84,14 +84,18 @@ def judge(
     rows, dropped = log.read()
     if dropped:
         report(f"{log.path}: the last line is damaged and dropped; its question is asked again")
-    answered = {key for key, row in _latest(rows).items() if not (again and "refused" in row)}
+    latest = _latest(rows)
+    answered = {key for key, row in latest.items() if not (again and "refused" in row)}
+    is_proven = any("score" in latest[_identity(q)] for q in questions if _identity(q) in latest)
     waiting = [question for question in questions if _identity(question) not in answered]
     done = len(questions) - len(waiting)
     report(f"{settings.model}: {done} outputs judged before, {len(waiting)} to judge")
     budget = Budget(settings, rows)
     stopped = None
     with JudgeClient(settings, secret, clock) as client:
-        session = Session(settings, calibration.seed, client, budget, secret, clock, log)
+        session = Session(
+            settings, calibration.seed, client, budget, secret, clock, log, is_proven=is_proven
+        )
         try:
             stopped = session.ask_all(waiting, _progress(len(waiting), report))
         finally:

@@ -59,38 +59,50 @@ def read_source(
     found and what is nearest, and for missing or repeated ids, empty inputs, records without
     a reference, and tasks whose names a profile cannot hold; every fault is counted and placed.
     """
-    references: tuple[str, ...] = ("references",)
-    if source.format == "squad":
-        found = squad_rows(source.path)
-        rows = [row for row in found if row.cells["references"] is not None]
-        if len(rows) < len(found):
-            report(f"left out: {len(found) - len(rows):,} unanswerable questions")
-        source = source.model_copy(update={"id": "id", "input": "input"})
-    else:
-        rows = read_rows(source.path)
-        if source.id == "id" and not any("id" in row.cells for row in rows):
-            rows = _with_ids(rows, str(source.input))
-        references = _check_columns(source, rows)
-        unpack = _UNPACKED.get(source.format)
-        rows = rows if unpack is None else [unpack(row, source) for row in rows]
+    rows, columns = _rows_of(source, report)
     faults = _Faults(source.path)
     skipped = 0
     records: dict[str, Record] = {}
     for row in rows:
-        if source.unreferenced == "skip" and not _answers([row.cells.get(c) for c in references]):
+        if source.unreferenced == "skip" and not _answers(row, columns):
             skipped += 1
             continue
-        record = _record(row, source, references, faults)
+        record = _record(row, source, columns, faults)
         if record is not None and record.id in records:
             faults.add("with an id that is already taken", f"{shown(record.id)} ({row.place})")
         elif record is not None:
             records[record.id] = record
     faults.raise_if_any()
     if skipped:
-        report(f"left out: {skipped:,} records without a reference")
+        report(f"left out: {skipped:,} without a reference")
     if not records:
         raise InputError(f"{source.path} holds no record")
     return list(records.values())
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of id, input and references."""
+
+    id: str
+    input: str
+    references: tuple[str, ...]
+
+
+def _rows_of(source: CorpusSource, report: Callable[[str], None]) -> tuple[list[Row], _Columns]:
+    """Return the rows of a file in one form, whatever its format, and the columns they have."""
+    if source.format == "squad":
+        found = squad_rows(source.path)
+        rows = [row for row in found if row.cells["references"] is not None]
+        if len(rows) < len(found):
+            report(f"left out: {len(found) - len(rows):,} unanswerable by design")
+        return rows, _Columns("id", "input", ("references",))
+    rows = read_rows(source.path)
+    if source.id == "id" and not any("id" in row.cells for row in rows):
+        rows = _with_ids(rows, str(source.input))
+    columns = _Columns(str(source.id), str(source.input), _check_columns(source, rows))
+    unpack = _UNPACKED.get(source.format)
+    return rows if unpack is None else [unpack(row, columns) for row in rows], columns
 
 
 def _with_ids(rows: Sequence[Row], text: str) -> list[Row]:
@@ -106,21 +118,20 @@ def _with_ids(rows: Sequence[Row], text: str) -> list[Row]:
     return named
 
 
-def _final_answer(row: Row, source: CorpusSource) -> Row:
+def _final_answer(row: Row, columns: _Columns) -> Row:
     """Return a row of GSM8K whose references are what follows the last ``####``."""
     cells = dict(row.cells)
-    for column in source.reference or ():
+    for column in columns.references:
         _, mark, answer = str(cells.get(column)).rpartition("####")
         cells[column] = answer.strip() if mark else None
     return Row(row.place, cells)
 
 
-def _first_turn(row: Row, source: CorpusSource) -> Row:
+def _first_turn(row: Row, columns: _Columns) -> Row:
     """Return a row of MT-Bench with its first turn and the reference of that, if it has one."""
-    columns = [str(source.input), *(source.reference or ())]
     firsts = {
         column: next(iter(row.cells[column]), None)
-        for column in columns
+        for column in (columns.input, *columns.references)
         if isinstance(row.cells.get(column), list)
     }
     return Row(row.place, {**row.cells, **firsts})
@@ -165,20 +176,18 @@ def _other_format(source: CorpusSource, found: set[str]) -> str:
     return ""
 
 
-def _record(
-    row: Row, source: CorpusSource, references: Sequence[str], faults: _Faults
-) -> Record | None:
+def _record(row: Row, source: CorpusSource, columns: _Columns, faults: _Faults) -> Record | None:
     cells = row.cells
-    name = _identifier(cells.get(str(source.id)))
+    name = _identifier(cells.get(columns.id))
     if name is None:
         faults.add("without an id that is text or a whole number", row.place)
-    text = cells.get(str(source.input))
+    text = cells.get(columns.input)
     if isinstance(text, list):
         turns = "whose input is a list ('format: mt_bench' takes the first turn)"
         faults.add(turns, _called(row, name))
     elif not isinstance(text, str) or not text.strip():
         faults.add("without an input", _called(row, name))
-    answers = _answers([cells.get(column) for column in references])
+    answers = _answers(row, columns)
     if not answers:
         faults.add("without a reference ('unreferenced: skip' leaves such out)", _called(row, name))
     task = source.task if source.task is not None else cells.get(str(source.task_column))
@@ -195,8 +204,9 @@ def _identifier(cell: Any) -> str | None:
     return cell.strip() if isinstance(cell, str) and cell.strip() else None
 
 
-def _answers(cells: Sequence[Any]) -> tuple[str, ...]:
+def _answers(row: Row, columns: _Columns) -> tuple[str, ...]:
     """Return the distinct references that are not empty; a cell is one of them or a list."""
+    cells = [row.cells.get(column) for column in columns.references]
     texts = [text for cell in cells for text in (cell if isinstance(cell, list) else [cell])]
     return tuple(dict.fromkeys(t for t in texts if isinstance(t, str) and t.strip()))
 

@@ -51,9 +51,9 @@ print(describe(compared, a, b))
 compared[["metric", "mean_a", "mean_b", "difference", "low", "high", "moved"]].round(4)
 
 # %% [markdown]
-# And does it pay the attackers? A plus: they earn more than the honest beside them.
+# And does it pay the attackers? A plus: they earn more than they would honestly.
 
 # %%
 phases = attack_phases_of(results, "mechanism.aggregation")
-phases.attrs |= {"scenario": scenario.name, "gain_against": "the honest beside them"}
+phases.attrs |= {"scenario": scenario.name, "gain_against": "their honest twins"}
 attack_phase_diagram(phases)

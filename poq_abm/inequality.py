@@ -3,7 +3,8 @@
 Every function takes one amount per holder, in any unit, at least 0 and finite. What a *share* of
 the total means is lost when somebody holds less than nothing, so negative amounts are refused
 rather than given an index outside its range. Nobody, or nobody with anything, has no distribution:
-the indices of an empty array and of a zero total are NaN.
+the indices of an empty array and of a zero total are NaN. Sums are NumPy's
+own, never those of a BLAS, whose last bit depends on the processor.
 
 ``weights``, at least 0 and finite, say how many holders each amount stands for: a node that was
 there for half of the time counts as half a node. By default every amount is of one holder. An

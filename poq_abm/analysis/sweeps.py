@@ -144,11 +144,11 @@ def attack_phases_of(
     where: Mapping[str, str] | None = None,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """Return where attackers earn more than the honest beside them, by share and another axis.
+    """Return where attackers earn more than they would honestly, by share and another axis.
 
-    From a run that sweeps ``malicious.share`` and ``field``. ``gain`` is what a malicious evaluator
-    earns per job less what an honest one does in the same replication, which is not what the
-    attacker would have earned honestly: :func:`.audit.frontier.attack_phases` plays that. Columns:
+    From a run that sweeps ``malicious.share`` and ``field``. ``gain`` is what malicious evaluators
+    earn per job less what the same nodes earn in the honest twin, where nobody deviates: the gain
+    of them all together, where :func:`.audit.frontier.attack_phases` asks for one's. Columns:
     ``field``, ``value``, ``share``, ``drift``, ``gain``, ``gain_low``, ``gain_high``, ``phase``
     (``pays``, ``costs`` or ``undecided``), ``replications``. Cells without attackers are left out.
     """

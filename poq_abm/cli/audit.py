@@ -120,9 +120,11 @@ def audit(
         tables, lines = _more(bench, found, ranges, frontier=frontier, breakdown=breakdown)
     tables = {"gains": found.gains, **tables}
     if out is not None:
+        from poq_abm.experiment.files import write_text  # noqa: PLC0415
+
         out.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
-            table.to_csv(out / f"{name}.csv", index=False)
+            write_text(out / f"{name}.csv", table.to_csv(index=False))
     if csv:
         typer.echo(found.gains.to_csv(index=False), nl=False)
         return

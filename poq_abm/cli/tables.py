@@ -132,13 +132,16 @@ def _estimate(row: Mapping[Hashable, object]) -> str:
     """Return an estimate and its interval, as precise as the interval and no more.
 
     The half of it where both are alike, and in how many replications a share was above 0 where that
-    is not all or none of them.
+    is some of them, and no more than half.
 
     >>> _estimate({"mean": 0.950213, "low": 0.9498, "high": 0.950637})
     '0.95021 ±0.00042'
     >>> share = {"unit": "0-1", "replications": 20, "occurred": 3}
     >>> _estimate({"mean": 0.068, "low": 0.012, "high": 0.197, **share})
     '0.07 [0.01, 0.20] in 3 of 20'
+    >>> _estimate({"mean": 0.0, "low": 0.0, "high": 9.2e-6}), _estimate({**share, "mean": 1.0,
+    ...     "low": 0.99982, "high": 1.0, "occurred": 20})
+    ('0 [0, 9.2e-06]', '1 [0.9998, 1]')
     >>> _estimate({"mean": 0.0, "low": 0.0, "high": 0.0})
     '0 ±0'
     >>> _estimate({"mean": 1.5, "low": math.nan, "high": math.nan})
@@ -147,10 +150,14 @@ def _estimate(row: Mapping[Hashable, object]) -> str:
     mean, low, high = (_figure(row[name]) for name in ("mean", "low", "high"))
     text, interval = shown(mean, low, high)
     is_share = row.get("unit") == "0-1"
-    some = is_share and 0 < _figure(row["occurred"]) < _figure(row["replications"])
+    some = is_share and 0.0 < _figure(row["occurred"]) <= _figure(row["replications"]) / 2.0
     seen = f" in {row['occurred']} of {row['replications']}" if some else ""
     if interval == "-":
         return text + seen
+    if mean == low == 0.0 < high:
+        return f"0 [0, {high:.2g}]"
+    if is_share and low < mean == high == 1.0:
+        return f"1 [{low:.4g}, 1]"
     below, above = mean - low, high - mean
     skew = max(below, above) > _SKEW * min(below, above)
     return f"{text} {interval}{seen}" if skew else f"{text} ±{max(below, above):.2g}{seen}"

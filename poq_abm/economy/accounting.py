@@ -28,6 +28,7 @@ PARTS = (
     ("cost_charged", "tokens", "what pay was lowered by for the cost reported"),
     ("forfeited", "tokens", "rewards that audits took back"),
     ("fined", "tokens", "of the bonds lost, what audits took"),
+    ("uncovered", "tokens", "fines that the bond did not cover: it had run out, or was too small"),
 )
 
 
@@ -39,9 +40,12 @@ class Parts(NamedTuple):
     cost: Array
     forfeited: Array
     fined: Array  #: of the bond, not of pay
+    uncovered: Array  #: of fines, what the bond did not cover
 
 
-def earned_for(played: Played, price: Array, forfeited: Array, fined: Array) -> Parts:
+def earned_for(
+    played: Played, price: Array, *, forfeited: Array, fined: Array, uncovered: Array
+) -> Parts:
     """Return what an epoch's pay was for, in tokens at the ``price`` of a node's points.
 
     With J jobs at mean quality Q an inference node earned alpha_F J Q points, an evaluator alpha_M
@@ -58,7 +62,7 @@ def earned_for(played: Played, price: Array, forfeited: Array, fined: Array) -> 
     else:
         quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, played.cost)[:first]
     cost = quality + closeness - points
-    return Parts(price * quality, price * closeness, price * cost, forfeited, fined)
+    return Parts(price * quality, price * closeness, price * cost, forfeited, fined, uncovered)
 
 
 def _sums(jobs: Array, mean: Array) -> Array:

@@ -18,7 +18,7 @@ from poq_abm.economy.record import Record
 from poq_abm.economy.roster import Roster
 from poq_abm.network.ledger import open_ledger
 from poq_abm.network.memory import Counter, State, open_memory
-from poq_abm.network.tally import reward_scale
+from poq_abm.network.tally import REWARD_CELLS, reward_scale
 from poq_abm.streams import Purpose
 
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ class Economy:
     def _widen_histograms(self) -> None:
         """Let the reward histograms reach as far as coefficients can move."""
         highest, rules = self.coefficients.highest, self.game.rules
-        ranges = self.memory.reward_ranges
+        tally = self.memory.tally
         for row, role in enumerate(("inference", "evaluator")):
             alpha, beta = f"alpha_{role}", f"beta_{role}"
             if highest(alpha) != getattr(rules, alpha) or highest(beta) != getattr(rules, beta):
                 weight = self.game.tables.task_weight.max() if row == 0 else 1.0
-                ranges[row] = -highest(beta), highest(alpha) * weight
-                cells = self.memory.reward_counts.shape[1]
-                self.memory.reward_scales[row] = reward_scale(cells, *ranges[row].tolist())
+                low, high = -highest(beta), highest(alpha) * weight
+                tally.ranges[row] = low, high
+                tally.scales[row] = reward_scale(REWARD_CELLS, low, high)
 
     @property
     def finished(self) -> bool:

@@ -28,10 +28,11 @@ class Outcome(NamedTuple):
     quality: Array  #: (F,) mean consensus / 10; NaN without a job
     distance: Array  #: (M,) mean distance from the reference / 10; NaN without a job
     gold_failed: Array  #: (M,) share of planted records scored wrongly; NaN without one
+    acted: Array  #: (M,) rounds in which an evaluator did as its behaviour has it
 
 
-def outcome_of(sums: Array, inference: int, takings: Takings) -> Outcome:
-    """Return the outcome of an epoch from what the ledger took in, shape (N, 8)."""
+def outcome_of(sums: Array, acted: Array, inference: int, takings: Takings) -> Outcome:
+    """Return the outcome of an epoch from what the ledger took in, shape (N, 8), and who acted."""
     jobs = sums[:, Column.JOBS]
     with np.errstate(invalid="ignore", divide="ignore"):
         return Outcome(
@@ -41,6 +42,7 @@ def outcome_of(sums: Array, inference: int, takings: Takings) -> Outcome:
             quality=sums[:inference, Column.CONSENSUS] / jobs[:inference] / 10.0,
             distance=1.0 - sums[inference:, Column.CLOSENESS] / jobs[inference:],
             gold_failed=takings.gold_failed / takings.gold_seen,
+            acted=acted,
         )
 
 

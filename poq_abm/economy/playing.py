@@ -29,8 +29,9 @@ from poq_abm.mechanism.schedule import Schedule, thresholds
 from poq_abm.network.columns import Conduct, Nodes, Orders, Rules, Tables
 from poq_abm.network.desk import Desk, open_desk
 from poq_abm.network.ledger import Ledger
-from poq_abm.network.memory import Memory
+from poq_abm.network.memory import Memory, State
 from poq_abm.network.rounds import check_reports, play_rounds
+from poq_abm.network.tally import Tally
 from poq_abm.network.trace import Trace, open_trace
 from poq_abm.profile.latency_noise import latency_mean
 from poq_abm.streams import Purpose
@@ -42,7 +43,7 @@ __all__ = ["ROUTINGS", "STRIDE", "WEIGHTED", "Play", "Played", "open_play", "pla
 
 Array = NDArray[np.float64]
 
-Columns = TypeVar("Columns", Ledger, Memory)
+Columns = TypeVar("Columns", Ledger, Memory, Tally)
 
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
 _DISTRIBUTIONS = {"fixed": 0, "lognormal": 1, "exponential": 2}
@@ -75,6 +76,7 @@ class Played:
     cost: Array  #: (N,) mean over its jobs of the cost C that was charged, as reported
     latency_ms: Array  #: (N,) mean latency of the model that a node was paid for, on its machine
     downtime: Array  #: (F,) share of the epoch that a node was down
+    worked_s: Array  #: (F,) seconds of service done in the epoch, whenever they were taken on
     rules: Rules
     tables: Tables
     before: tuple[Ledger, Memory] | None  #: copies from before the first round, for replays
@@ -119,6 +121,7 @@ def play_epoch(economy: Economy) -> Played:
     count = _arrive(economy, first, values["fee"])
     downtime, down_from, down_until = _outages(economy)
     floor = _floor(economy, down_from, down_until)
+    queued = economy.free_at.sum(axis=1)
     present = _present(economy, floor)
     begin_epoch(economy.takings)
     dispatch(
@@ -127,16 +130,18 @@ def play_epoch(economy: Economy) -> Played:
     )  # fmt: skip
     keeps = any(rule.replays for rule in economy.rules)
     before = (_copied(economy.ledger), _copied(economy.memory)) if keeps else None
-    sums = economy.ledger.nodes()
+    sums, acted = economy.ledger.nodes(), economy.memory.state[:, State.ACTED].copy()
     _rounds(economy, first, count, rules, tables, roster.nodes, roster.conduct, economy.ledger,
             economy.memory)  # fmt: skip
     check_reports(game, economy.memory, play.play_desk)
     _settle(economy, count, tables, economy.takings)
     economy.free_at -= 3600.0 * economy.hours
     np.maximum(economy.free_at, 0.0, out=economy.free_at)
-    outcome = outcome_of(economy.ledger.nodes() - sums, roster.inference, economy.takings)
+    acted = economy.memory.state[:, State.ACTED] - acted
+    outcome = outcome_of(economy.ledger.nodes() - sums, acted, roster.inference, economy.takings)
+    worked = queued + economy.takings.busy_s - economy.free_at.sum(axis=1)
     cost, latency = _cost(economy, count, outcome.jobs), roster.latency_ms.copy()
-    return Played(count, first, outcome, cost, latency, downtime, rules, tables, before)
+    return Played(count, first, outcome, cost, latency, downtime, worked, rules, tables, before)
 
 
 def replay(
@@ -145,16 +150,20 @@ def replay(
     """Return what the same orders would have brought, had nodes behaved otherwise."""
     assert played.before is not None, "no rule of this economy replays"
     ledger, memory = _copied(played.before[0]), _copied(played.before[1])
-    sums = ledger.nodes()
+    sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
     begin_epoch(takings)
     _rounds(economy, played.first_round, played.count, played.rules, played.tables, nodes, conduct,
             ledger, memory)  # fmt: skip
     _settle(economy, played.count, played.tables, takings)
-    return outcome_of(ledger.nodes() - sums, economy.roster.inference, takings)
+    acted = memory.state[:, State.ACTED] - acted
+    return outcome_of(ledger.nodes() - sums, acted, economy.roster.inference, takings)
 
 
 def _copied(part: Columns) -> Columns:
-    copies: Any = (array.copy() for array in part)
+    copies: Any = (
+        _copied(array) if isinstance(array, Tally) else array.copy()  # type: ignore[type-var]
+        for array in part
+    )
     return type(part)(*copies)
 
 
@@ -294,7 +303,8 @@ def _seats(economy: Economy, members: NDArray[np.int64]) -> Array:
     """Return the weights that seats in a committee go by; of nobody where they go by none."""
     sampling = economy.settings.stake.sampling
     if sampling == "stake":
-        return economy.books.nodes[Holding.BOND][economy.roster.inference :][members]
+        bonds: Array = economy.books.nodes[Holding.BOND][economy.roster.inference :]
+        return bonds[members]
     if sampling == "trust":
         weights: Array = economy.memory.trust[members].mean(axis=1)
         return weights
@@ -323,7 +333,8 @@ def _limits(economy: Economy, active: NDArray[np.int64]) -> NDArray[np.uint64]:
     if name == "trust_softmax":
         temperature = economy.settings.service.temperature
         reputation = economy.reputation[active]
-        return thresholds(np.exp((reputation - reputation.max()) / temperature))
+        scaled = ((reputation - reputation.max()) / temperature).tolist()
+        return thresholds([math.exp(x) for x in scaled])  # NumPy's differs between processors
     if name == "stake_weighted":
         return _weights(economy.books.nodes[Holding.BOND][active])
     return thresholds(economy.game.population.weight[active])

@@ -28,7 +28,7 @@ _BINNED = f"mean of its cell, off by less than {RELATIVE_ERROR:.2%}, exact if it
 GROUP_COLUMNS = (
     ("nodes", "nodes", "nodes that were there while the epoch was played"),
     ("deviating", "nodes", "of these, those that did anything but play honestly"),
-    ("stake", "tokens", "bonds at the end of the epoch, after slashing"),
+    ("stake", "tokens", "bonds at the end of the epoch, after slashing and topping up"),
     ("jobs", "rounds", "rounds the nodes took part in"),
     ("reward", "tokens", "rewards paid, less what audits took back"),
     ("cost_in_money", "tokens", "paid for energy, machines, bandwidth; 0 unless costs are money"),
@@ -97,7 +97,7 @@ class Record:
         Sums over epochs for every node: epochs, jobs, reward, received, cost, slashed, capital,
         busy seconds; shape (8, N).
     parts
-        Sums over epochs of what pay was for, shape (5, N).
+        Sums over epochs of what pay was for and audits took, shape (6, N).
     pay
         The tokens of every node, job by job.
     """

@@ -48,18 +48,16 @@ def adversary_measures(
     """Return pay by honesty, malicious majorities and the saturation of trust.
 
     One value for each replication: ``sums`` has the shape (replications, nodes, 8), ``counters``
-    (replications, 5); ``weights`` is the number of trust weights there are. The gap is honest minus
-    malicious pay per job; it is missing where nobody of one kind had a job.
+    (replications, 5); ``weights`` is the number of trust weights there are. Pay per job is missing
+    where nobody of its kind had a job.
     """
     evaluators = sums[:, game.population.inference_count :]
     malicious = game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0
-    honest_pay, malicious_pay = _pay(evaluators[:, ~malicious]), _pay(evaluators[:, malicious])
     expected = majority_probability(malicious.size, int(malicious.sum()), game.rules.committee_size)
     saturated_round = counters[:, Counter.SATURATED_ROUND]
     return {
-        "honest_reward_mean": honest_pay,
-        "malicious_reward_mean": malicious_pay,
-        "reward_gap": honest_pay - malicious_pay,
+        "honest_reward_mean": _pay(evaluators[:, ~malicious]),
+        "malicious_reward_mean": _pay(evaluators[:, malicious]),
         "malicious_majority": counters[:, Counter.MAJORITY] / rounds,
         "malicious_majority_expected": np.full(len(sums), expected),
         "saturated_share": counters[:, Counter.SATURATED] / weights,

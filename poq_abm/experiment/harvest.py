@@ -20,7 +20,7 @@ import pyarrow as pa
 from poq_abm.economy.payment import points_are_tokens
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import adversary_measures
-from poq_abm.experiment.distributions import distribution_measures, reward_quantiles
+from poq_abm.experiment.distributions import REWARD_QUANTILES, distribution_measures
 from poq_abm.experiment.economies import (
     account_table,
     economy_measures,
@@ -48,11 +48,13 @@ from poq_abm.experiment.tables import (
     replication_table,
     trust_table,
 )
-from poq_abm.experiment.twins import Outcome, is_honest
+from poq_abm.experiment.twins import TWIN_MEASURES, Outcome, is_honest
 from poq_abm.experiment.verifications import QueryPlayer
+from poq_abm.network.columns import Trait
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import Column
 from poq_abm.network.memory import open_memory
+from poq_abm.network.tally import MEASURES
 from poq_abm.scenario import Scenario
 
 __all__ = ["Failure", "Harvest", "Progress", "play_chunk", "played_of"]
@@ -164,6 +166,8 @@ def _play_rounds(
     if twin is None and many_at_once(scenario, game, engine, sink):
         return _play_plain(scenario, game, span, progress), []
     kept, failures = Kept(span.last - span.first), []
+    first = game.population.inference_count
+    malicious = game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0
     for replication in range(span.first, span.last):
         try:
             ledger, memory = play_replication(
@@ -175,14 +179,14 @@ def _play_rounds(
                 treatment=treatment.id,
                 progress=progress,
             )
-            outcome = Outcome.of(ledger, scenario.rounds)
-            drift = outcome.against(twin.outcome(replication) if twin else outcome)
+            outcome = Outcome.of(ledger, scenario.rounds, first)
+            drift = outcome.against(twin.outcome(replication) if twin else outcome, malicious)
         except InputError:
             raise
         except Exception as error:
             failures.append(_failure(span, replication, scenario, error))
             continue
-        measures = {**distribution_measures(game, memory), **no_measures()}
+        measures = {**distribution_measures(memory), **no_measures()}
         kept.add(replication, ledger, memory, **drift, **measures)
     return kept, failures
 
@@ -202,11 +206,12 @@ def _play_economies(
         except Exception as error:
             failures.append(_failure(span, replication, scenario, error))
             continue
-        drift = dict.fromkeys(("consensus_drift", "payout_inflation"), 0.0 if honest else math.nan)
-        measures = {**distribution_measures(game, economy.memory), **economy_measures(economy)}
+        drift = dict.fromkeys(TWIN_MEASURES, 0.0 if honest else math.nan)
+        drift["reward_gap"] = math.nan
+        measures = {**distribution_measures(economy.memory), **economy_measures(economy)}
         if not points_are_tokens(economy.settings):
             # Counted were points, whose price in tokens moves from epoch to epoch.
-            measures |= dict.fromkeys(reward_quantiles(), math.nan)
+            measures |= dict.fromkeys(REWARD_QUANTILES, math.nan)
         extras = kept_of(economy)
         kept.add(replication, economy.ledger, economy.memory, **drift, **measures, **extras)
         kept.names = names_of(economy)
@@ -220,7 +225,7 @@ def _failure(span: Span, replication: int, scenario: Scenario, error: Exception)
 
 def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress | None) -> Kept:
     """Play a span of a plain game in which nobody deviates; each replication is its own twin."""
-    sums, network = play_plain(scenario, game, span.first, span.last, progress)
+    sums, network, measures = play_plain(scenario, game, span.first, span.last, progress)
     memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
     paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
     kept = Kept(span.last - span.first)
@@ -232,10 +237,9 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
         "trust_log": np.tile(memory.trust_log, (len(sums), 1, 1, 1)),
         "consensus_drift": np.zeros(len(sums)),
         "payout_inflation": np.where(paid, 0.0, math.nan),
-        **{
-            name: np.full(len(sums), value)
-            for name, value in {**distribution_measures(game, memory), **no_measures()}.items()
-        },
+        "reward_gap": np.full(len(sums), math.nan),
+        **dict(zip(MEASURES, measures.T, strict=True)),
+        **{name: np.full(len(sums), value) for name, value in no_measures().items()},
     }
     kept.count, kept.weights = len(sums), memory.trust.size
     return kept

@@ -10,11 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.experiment.tables import ROUNDS
+from poq_abm.network.conduct import deviating_inference
 from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, ROW, Ledger, open_ledger
 from poq_abm.network.memory import Memory, open_memory
 from poq_abm.network.rounds import check_reports, play_replications, play_rounds
+from poq_abm.network.tally import MEASURES
 from poq_abm.network.trace import Trace, open_trace
 
 if TYPE_CHECKING:
@@ -65,14 +67,18 @@ def play_plain(
     first: int,
     last: int,
     progress: Callable[[int], None] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Play replications ``first`` to ``last - 1`` of a plain game; return the ledgers' sums.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Play replications ``first`` to ``last - 1`` of a plain game; return sums and measures.
 
-    Of shape (replications, nodes, 8) and (replications, 8), the same bits as one by one; for
-    :func:`many_at_once`.
+    The ledgers' sums, of shape (replications, nodes, 8) and (replications, 8), and what the tally
+    tells, (replications, measures) in the order of :data:`poq_abm.network.tally.MEASURES`. The same
+    bits as one by one; for :func:`many_at_once`.
     """
     node_sums = np.empty((last - first, game.population.size, ROW))
     network_sums = np.empty((last - first, ROW))
+    measures = np.empty((last - first, len(MEASURES)))
+    memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
+    deviates = deviating_inference(game.conduct)
     ledger, desk = open_ledger(game.population.size), open_desk(game.rules, game.nodes)
     step = max(1, QUIET_STRETCH // scenario.rounds)
     for start in range(first, last, step):
@@ -88,12 +94,15 @@ def play_plain(
             game.nodes,
             desk,
             ledger,
+            memory.tally,
+            deviates,
             node_sums[rows],
             network_sums[rows],
+            measures[rows],
         )
         if progress:
             progress((stop - start) * scenario.rounds)
-    return node_sums, network_sums
+    return node_sums, network_sums, measures
 
 
 def many_at_once(scenario: Scenario, game: Game, engine: Engine, sink: TraceSink | None) -> bool:
@@ -139,6 +148,9 @@ def _engine(
             None if game.plain else memory,
             trace,
             game.compiled_plugin,
+            None,
+            memory.tally if game.plain else None,
+            deviating_inference(game.conduct) if game.plain else None,
         )
         check_reports(game, memory, desk)
 

@@ -24,12 +24,12 @@ from poq_abm.experiment.sealing import altered, read_object, sealed
 from poq_abm.experiment.spans import Chunk, Span
 from poq_abm.experiment.tables import SCHEMAS
 
-__all__ = ["Label", "Receipt", "describe", "fault_of", "read_receipts"]
+__all__ = ["PieceLabel", "Receipt", "describe", "fault_of", "read_receipts"]
 
 _CONFIGURATION, _REPLICATIONS = "configuration", "replications"
 
 
-class Label(NamedTuple):
+class PieceLabel(NamedTuple):
     """What every stored piece says it is of, in the metadata of its Parquet file."""
 
     configuration: str  #: hash of the configuration
@@ -38,13 +38,13 @@ class Label(NamedTuple):
     def metadata(self) -> dict[str, str]:
         """Return the label as key and value metadata.
 
-        >>> Label("ab12", (Span(0, 0, 20),)).metadata()
+        >>> PieceLabel("ab12", (Span(0, 0, 20),)).metadata()
         {'configuration': 'ab12', 'replications': '[[0, 0, 20]]'}
         """
         return {_CONFIGURATION: self.configuration, _REPLICATIONS: json.dumps(self.spans)}
 
     @classmethod
-    def of(cls, file: Path) -> Label | None:
+    def of(cls, file: Path) -> PieceLabel | None:
         """Return the label of a Parquet file, or nothing if it bears none."""
         try:
             held: Mapping[bytes, bytes] = pq.read_schema(file).metadata or {}
@@ -83,9 +83,9 @@ class Receipt:
         return played_of(self.spans, self.failures)
 
     @property
-    def label(self) -> Label:
+    def label(self) -> PieceLabel:
         """What its files say that they are of."""
-        return Label(self.configuration, self.spans)
+        return PieceLabel(self.configuration, self.spans)
 
     def write(self, folder: Path, aside: Path) -> None:
         """Write the receipt beside its files."""
@@ -152,14 +152,14 @@ def describe(path: Path) -> Entry:
     return Entry(file=path.name, sha256=checksum(path), rows=rows)
 
 
-def fault_of(folder: Path, entry: Entry, label: Label | None = None) -> str | None:
+def fault_of(folder: Path, entry: Entry, label: PieceLabel | None = None) -> str | None:
     """Return what is wrong with a file, if anything: its bytes, or what it says it is of."""
     path = folder / entry.file
     if not path.is_file():
         return f"{entry.file} is missing"
     if checksum(path) != entry.sha256:
         return f"{entry.file} is not what was written: its checksum differs"
-    found = Label.of(path)
+    found = PieceLabel.of(path)
     if label is not None and (found is None or found.configuration != label.configuration):
         return f"{entry.file} is of another configuration"
     if label is not None and found is not None and label.spans and found.spans != label.spans:

@@ -9,7 +9,7 @@ from poq_abm.experiment.files import TableWriter, naming_the_folder, write_table
 from poq_abm.experiment.harvest import Harvest, Progress, play_chunk
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.playing import Engine
-from poq_abm.experiment.receipts import Label, Receipt, describe
+from poq_abm.experiment.receipts import PieceLabel, Receipt, describe
 from poq_abm.experiment.spans import Chunk
 from poq_abm.experiment.streaming import BackgroundWriter
 from poq_abm.experiment.tables import SCHEMAS
@@ -35,7 +35,7 @@ class Recorder:
 
     def __call__(self, plan: Plan, chunk: Chunk, progress: Progress | None = None) -> Receipt:
         """Play and store one chunk."""
-        metadata = {**self.metadata, **Label(self.configuration, chunk.spans).metadata()}
+        metadata = {**self.metadata, **PieceLabel(self.configuration, chunk.spans).metadata()}
         with naming_the_folder(self.folder):
             paths = {name: self._path(chunk, name) for name in plan.tables}
             harvest = self._play(plan, chunk, progress, paths, metadata)

@@ -17,7 +17,7 @@ from poq_abm.experiment.files import recoded
 from poq_abm.experiment.harvest import Failure
 from poq_abm.experiment.manifest import Entry, read_manifest
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.receipts import Label, fault_of
+from poq_abm.experiment.receipts import PieceLabel, fault_of
 from poq_abm.experiment.store import COMPLETE, FAILED, Store
 from poq_abm.experiment.tables import TRACES
 
@@ -246,7 +246,7 @@ def _reader(folder: Path, entry: Entry, configuration: str) -> Callable[[list[st
 
     def read(columns: list[str] | None) -> Any:
         nonlocal believed
-        if not believed and (said := fault_of(folder, entry, Label(configuration, ()))):
+        if not believed and (said := fault_of(folder, entry, PieceLabel(configuration, ()))):
             raise InputError(f"{folder}: {said}; the same `poq run` mends it")
         believed = True
         return pq.read_table(folder / entry.file, columns=columns)

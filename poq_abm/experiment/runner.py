@@ -117,8 +117,10 @@ def _parallel(
     """Yield the names of chunks and what ``work`` returned for them."""
     count = -1 if kind == "dask" else workers.count
     watched = {"initializer": end_with, "initargs": (os.getpid(),)} if kind == "loky" else {}
-    with joblib.parallel_config(backend=kind, **watched):  # which alone knows of Dask
-        parallel = joblib.Parallel(n_jobs=count, batch_size=1, return_as="generator_unordered")
+    with joblib.parallel_config(backend=kind):  # which alone knows of Dask
+        parallel = joblib.Parallel(
+            n_jobs=count, batch_size=1, return_as="generator_unordered", **watched
+        )
     if kind == "threading":
         yield from parallel(
             joblib.delayed(_here)(work, plan, chunk, progress) for chunk in list(chunks.values())

@@ -58,7 +58,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, NotADirectoryError
         If there is no such file.
     ValueError
         If it cannot be read, or holds something else; says what.
@@ -67,7 +67,7 @@ def read_object(path: Path) -> dict[str, Any]:
         raise ValueError("it is no regular file")
     try:
         data = json.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         raise ValueError(f"{error.strerror or error}") from error

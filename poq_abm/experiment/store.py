@@ -47,7 +47,7 @@ from poq_abm.experiment.manifest import (
 )
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.playing import Engine
-from poq_abm.experiment.receipts import Label, Receipt, describe, fault_of, read_receipts
+from poq_abm.experiment.receipts import PieceLabel, Receipt, describe, fault_of, read_receipts
 from poq_abm.experiment.recorder import SHARDS, Recorder
 from poq_abm.experiment.sealing import sealed
 from poq_abm.experiment.spans import Coverage, Span
@@ -113,15 +113,17 @@ class Store:
             with naming_the_folder(self.folder):
                 self._refuse_others()  # one may have come and gone since
                 self._clear_scraps()
-            yield
+            try:
+                yield
+            finally:
+                shutil.rmtree(self._aside, ignore_errors=True)
         finally:
-            shutil.rmtree(self._aside, ignore_errors=True)
             lock.release()
 
     def _clear_scraps(self) -> None:
         """Remove what runs left that were killed, and with it the way in for their workers."""
         for folder in (self.folder, self._shards):
-            for path in folder.glob(f".*{SCRAP}"):
+            for path in folder.glob(f".*.[0-9]*{SCRAP}"):
                 path.unlink()
         for path in self._shards.glob(f"{_ASIDE}*"):
             gone = path.with_name(f"{_GONE}{uuid.uuid4().hex[:12]}")
@@ -167,7 +169,7 @@ class Store:
         if sound.get("status") != COMPLETE or "files" not in sound:
             return frozenset()
         files = {name: Entry(**entry) for name, entry in sound["files"].items()}
-        mine = Label(self.hash, ())
+        mine = PieceLabel(self.hash, ())
         return frozenset(n for n in files if not fault_of(self.folder, files[n], mine))
 
     def _drop_unclaimed(self) -> None:
@@ -210,8 +212,8 @@ class Store:
 
     def _pieces_are_mine(self) -> bool:
         """Return whether the tables, or failing these the shards, say that they are of this run."""
-        labels = {Label.of(path) for path in self.folder.glob("*.parquet")}
-        labels = labels or {Label.of(path) for path in self._shards.glob("*.parquet")}
+        labels = {PieceLabel.of(path) for path in self.folder.glob("*.parquet")}
+        labels = labels or {PieceLabel.of(path) for path in self._shards.glob("*.parquet")}
         return self.hash in {label.configuration for label in labels if label} and not any(
             label is not None and label.configuration != self.hash for label in labels
         )
@@ -288,7 +290,7 @@ class Store:
 
     def _labelled(self) -> dict[str, str]:
         """Return the metadata of a whole table."""
-        return {**self._metadata, **Label(self.hash, tuple(self.played.spans())).metadata()}
+        return {**self._metadata, **PieceLabel(self.hash, tuple(self.played.spans())).metadata()}
 
     def write(
         self,
@@ -390,10 +392,10 @@ def against_plan(manifest: dict[str, Any], plan: Plan) -> Iterator[tuple[str, st
 def table_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the tables of a finished run."""
     for entry in manifest["files"].values():
-        if said := fault_of(folder, Entry(**entry), Label(manifest["hash"], ())):
+        if said := fault_of(folder, Entry(**entry), PieceLabel(manifest["hash"], ())):
             yield said
             continue
-        label = Label.of(folder / entry["file"])
+        label = PieceLabel.of(folder / entry["file"])
         there = Counter[int]()
         for treatment, first, last in label.spans if label else ():
             there[treatment] += last - first

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from poq_abm.experiment.adversaries import total
 from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
-from poq_abm.experiment.distributions import QUANTILES
 from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
 from poq_abm.experiment.settled import Settled, spread_of_points
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
 from poq_abm.network.population import Population
-from poq_abm.network.tally import Kind
+from poq_abm.network.tally import QUANTILES, Kind
 from poq_abm.verification.tables import QUERIES, QUERY_TRACE
 
 __all__ = [
@@ -77,18 +76,24 @@ REPLICATIONS = pa.schema(
         column("bias", pa.float64(), "score -10 to 10", "mean of consensus minus truth"),
         column("honest_reward_mean", pa.float64(), "tokens per job", "honest evaluators"),
         column("malicious_reward_mean", pa.float64(), "tokens per job", "deviating evaluators"),
-        column("reward_gap", pa.float64(), "tokens per job", "honest minus malicious"),
+        column(
+            "reward_gap",
+            pa.float64(),
+            "tokens per job",
+            "malicious evaluators: in the honest twin, less here",
+        ),
         column("malicious_majority", pa.float64(), "0-1", "share of rounds they rule"),
         column("malicious_majority_expected", pa.float64(), "0-1", "hypergeometric chance"),
         column("consensus_drift", pa.float64(), "score -10 to 10", "consensus less its twin's"),
         column("payout_inflation", pa.float64(), "share", "all rewards over its twin's, less 1"),
-        column("spearman", pa.float64(), "-1 to 1", "rank correlation, consensus against truth"),
+        column("spearman", pa.float64(), "-1 to 1", "of ranks, cells of 0.08 points"),
         *(
             column(
                 f"{kind.name.lower()}_reward_{label}",
                 pa.float64(),
                 "tokens per job",
-                f"{q:.0%} quantile of single rewards; missing where a point is not a token",
+                f"{q:.0%} quantile of single rewards, to a cell of 1/1024 of their range; missing "
+                "where a point is not a token",
             )
             for kind in Kind
             for label, q in QUANTILES.items()

@@ -12,6 +12,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from poq_abm.experiment.playing import play_replication
 from poq_abm.network.columns import Conduct, Ploy, Trait
 from poq_abm.network.game import Game, build_game
@@ -19,7 +22,7 @@ from poq_abm.network.ledger import MID_SCALE, Agreement, Column, Ledger
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 
-__all__ = ["Outcome", "Twin", "Twins", "honest_twin", "is_honest"]
+__all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins", "honest_twin", "is_honest"]
 
 
 class Outcome(NamedTuple):
@@ -27,20 +30,37 @@ class Outcome(NamedTuple):
 
     consensus_mean: float  #: over rounds, in [0, 10]
     payout: float  #: all rewards of all nodes
+    evaluators: NDArray[np.float64]  #: (M, 2) jobs and rewards of every evaluator node
 
     @classmethod
-    def of(cls, ledger: Ledger, rounds: int) -> Outcome:
-        """Return the outcome that stands in a ledger."""
+    def of(cls, ledger: Ledger, rounds: int, inference: int) -> Outcome:
+        """Return the outcome that stands in a ledger, whose first rows are inference nodes."""
         consensus = float(ledger.network()[Agreement.CONSENSUS]) / rounds + MID_SCALE
-        return cls(consensus, float(ledger.nodes()[:, Column.REWARD].sum()))
+        nodes = ledger.nodes()
+        evaluators = nodes[inference:, [Column.JOBS, Column.REWARD]]
+        return cls(consensus, float(nodes[:, Column.REWARD].sum()), evaluators)
 
-    def against(self, twin: Outcome) -> dict[str, float]:
-        """Return how far the consensus drifted and the payout was inflated."""
+    def against(self, twin: Outcome, malicious: NDArray[np.bool_]) -> dict[str, float]:
+        """Return how far the consensus drifted, the payout was inflated and honesty would pay.
+
+        The gap is the reward per job of the malicious evaluators, in the honest twin less here:
+        the same nodes with the same models, costs and jobs. Missing without any, or without a job.
+        """
         inflation = self.payout / twin.payout - 1.0 if twin.payout > 0.0 else math.nan
         return {
             "consensus_drift": self.consensus_mean - twin.consensus_mean,
             "payout_inflation": inflation,
+            "reward_gap": twin.pay_of(malicious) - self.pay_of(malicious),
         }
+
+    def pay_of(self, nodes: NDArray[np.bool_]) -> float:
+        """Return the reward per job of some evaluators together; missing without a job."""
+        jobs, rewards = self.evaluators[nodes].T
+        return math.fsum(rewards) / math.fsum(jobs) if jobs.any() else math.nan
+
+
+#: what :meth:`Outcome.against` tells
+TWIN_MEASURES = ("consensus_drift", "payout_inflation", "reward_gap")
 
 
 def is_honest(conduct: Conduct) -> bool:
@@ -95,6 +115,7 @@ class Twin:
         known = self._outcomes.get(replication)
         if known is None:
             ledger, _ = play_replication(self.scenario, self._game, replication)
-            known = Outcome.of(ledger, self.scenario.rounds)
+            first = self._game.population.inference_count
+            known = Outcome.of(ledger, self.scenario.rounds, first)
             self._outcomes[replication] = known
         return known

@@ -18,7 +18,7 @@ from poq_abm.experiment.harvest import play_chunk
 from poq_abm.experiment.joining import columns_by_treatment
 from poq_abm.experiment.manifest import Inspected, inspect_manifest, read_manifest
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.receipts import Label, read_receipts
+from poq_abm.experiment.receipts import PieceLabel, read_receipts
 from poq_abm.experiment.recorder import SHARDS
 from poq_abm.experiment.spans import Chunk, Coverage, Span
 from poq_abm.experiment.stages import target_of, wanted
@@ -124,7 +124,7 @@ def _is_ours(inspected: Inspected) -> bool:
 def _miscounted(folder: Path, manifest: dict[str, Any], plan: Plan) -> Iterator[str]:
     """Yield what is missing of the replications that the plan wants, and of their rows."""
     main = folder / f"{plan.main}.parquet"
-    label = Label.of(main)
+    label = PieceLabel.of(main)
     played = Coverage(label.spans if label else ())
     raised = [
         Span(f["treatment"], f["replication"], f["replication"] + 1) for f in manifest["failures"]

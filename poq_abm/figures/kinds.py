@@ -328,7 +328,7 @@ def _phases(request: Request) -> Figure:
             f"name the other axis with --y; this run sweeps {', '.join(axes) or 'none'}"
         )
     table = attack_phases_of(opened.results, request.y or axes[0], where=request.where)
-    table.attrs["gain_against"] = "the honest beside them"
+    table.attrs["gain_against"] = "their honest twins"
     frame = _told(table, opened)
     fixed = [f"{key} = {value}" for key, value in request.where.items()]
     frame.attrs["notes"] = [*fixed, *frame.attrs["notes"]]

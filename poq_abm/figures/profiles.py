@@ -115,7 +115,8 @@ def mean_reward_bars(frame: pd.DataFrame) -> Figure:
                       ecolor="0.2", elinewidth=1.0, capsize=2.0)  # fmt: skip
         axes.axhline(0.0, color="black", linewidth=0.6)
         axes.set_xticks(places, part["group"].astype(str), rotation=20, ha="right", fontsize=8)
-        axes.set_ylabel(f"mean reward of {role} nodes (tokens per job)")
+        axes.set_ylabel("mean reward (tokens per job)")
+        axes.set_title(f"{role} nodes", fontsize=9)
     caption(figure, "Mean rewards", frame, count_of(frame), "bars 95%")
     return figure
 

@@ -54,6 +54,9 @@ def seat_committee(
 ) -> None:
     """Fill ``committee`` with K distinct evaluators, every ordered selection equally likely.
 
+    The set S of size K of arXiv 2512.16317, sampled without replacement (step 4 of its Algorithm
+    1; it has K of 1 to 3, here any number).
+
     The committee is a prefix of a Fisher-Yates permutation (Knuth, The Art of Computer Programming
     2, 3.4.2, Algorithm P): seat ``i`` takes what lies ``steps[COMMITTEE + i, t]`` places further
     on. A smaller committee is therefore a prefix of a larger one. Only the K places touched are put

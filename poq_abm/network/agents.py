@@ -235,9 +235,9 @@ class Scheduler(mesa.Agent):
             evaluator.receive(self._near(k, consensus), consensus, answer.truth)
             for k, evaluator in enumerate(evaluators)
         ]
+        self._count(reward, rewards, consensus, answer.truth)
         if not model.game.plain:
-            self.desk.rewards[self.drawn_at] = rewards
-            self._close(record, reward, consensus, answer.truth)
+            self._close(record, consensus, answer.truth)
         return Round(
             model.rounds_played,
             task,
@@ -294,21 +294,26 @@ class Scheduler(mesa.Agent):
             desk.carried,
         )
 
-    def _close(self, record: int, reward: float, consensus: float, truth: float) -> None:
-        """Count the round, let the members remember it and update their trust."""
-        model, game, desk = self.model, self.model.game, self.desk
-        columns = (game.rules, desk, game.conduct, model.memory)
-        t = self.drawn_at
-        desk.seated[t] = desk.committee
-        desk.consensus[t], desk.truth[t], desk.paid[t] = consensus, truth, reward
-        count_rounds(t, t + 1, *columns)
+    def _count(self, paid: float, rewards: list[float], consensus: float, truth: float) -> None:
+        """Count the round: consensus and truth, rewards, and a malicious majority."""
+        model, game, desk, t = self.model, self.model.game, self.desk, self.drawn_at
+        desk.seated[t], desk.rewards[t] = desk.committee, rewards
+        desk.consensus[t], desk.truth[t], desk.paid[t] = consensus, truth, paid
+        count_rounds(t, t + 1, game.rules, desk, game.conduct, model.memory)
+
+    def _close(self, record: int, consensus: float, truth: float) -> None:
+        """Let the members remember the round and update their trust."""
+        model, game = self.model, self.model.game
         close_round(
             model.rounds_played,
             self.column,
             consensus,
             truth,
             game.tables.gold[record],
-            *columns,
+            game.rules,
+            self.desk,
+            game.conduct,
+            model.memory,
         )
 
     def _checked(self, evaluator: EvaluatorNode, score: float) -> float:

@@ -45,6 +45,8 @@ class Desk(NamedTuple):
     shocks: NDArray[np.float64]  #: (K, BATCH_ROUNDS) standard normal noise, by seat
     seated: NDArray[np.int64]  #: (BATCH_ROUNDS, K) committees of the rounds played
     rewards: NDArray[np.float64]  #: (BATCH_ROUNDS, K) what their members were paid
+    all_rewards: NDArray[np.float64]  #: (BATCH_ROUNDS K,) the same, one after the other
+    cells: NDArray[np.uint32]  #: (BATCH_ROUNDS K,) scratch of the histograms
     paid: NDArray[np.float64]  #: (BATCH_ROUNDS,) what their inference nodes were paid
     consensus: NDArray[np.float64]  #: (BATCH_ROUNDS,) their consensus
     truth: NDArray[np.float64]  #: (BATCH_ROUNDS,) their truth
@@ -53,6 +55,7 @@ class Desk(NamedTuple):
 def open_desk(rules: Rules, nodes: Nodes) -> Desk:
     """Return scratch space for a game."""
     size = rules.committee_size
+    rewards = np.empty((BATCH_ROUNDS, size))
     doubles = -(-2 * size // WORDS_PER_BLOCK) * WORDS_PER_BLOCK  # of two words each
     return Desk(
         draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
@@ -72,7 +75,9 @@ def open_desk(rules: Rules, nodes: Nodes) -> Desk:
         chances=np.empty((size, BATCH_ROUNDS)),
         shocks=np.zeros((size, BATCH_ROUNDS)),
         seated=np.empty((BATCH_ROUNDS, size), np.int64),
-        rewards=np.empty((BATCH_ROUNDS, size)),
+        rewards=rewards,
+        all_rewards=rewards.reshape(-1),
+        cells=np.empty(BATCH_ROUNDS * size, np.uint32),
         paid=np.empty(BATCH_ROUNDS),
         consensus=np.empty(BATCH_ROUNDS),
         truth=np.empty(BATCH_ROUNDS),

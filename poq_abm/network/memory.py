@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.network.columns import Conduct, Rules, Tables, Trait
-from poq_abm.network.tally import GRID_CELLS, REWARD_CELLS, Kind, reward_scale
+from poq_abm.network.tally import Tally, open_tally
 from poq_abm.streams import Purpose, normal
 
 __all__ = ["Counter", "Memory", "State", "open_memory"]
@@ -22,6 +22,7 @@ class State(IntEnum):
     JOBS = 1  #: rounds it has sat in
     IDENTITIES = 2  #: times it came back as somebody new
     BIAS = 3  #: its own offset, in points
+    ACTED = 4  #: rounds in which it did as its behaviour has it, instead of playing honestly
 
 
 class Counter(IntEnum):
@@ -38,13 +39,10 @@ class Memory(NamedTuple):
     """Columns that rounds read and change."""
 
     trust: NDArray[np.float64]  #: (M, 1 or tasks) weights
-    state: NDArray[np.float64]  #: (M, 4) by :class:`State`
+    state: NDArray[np.float64]  #: (M, 5) by :class:`State`
     counters: NDArray[np.int64]  #: (5,) by :class:`Counter`
     trust_log: NDArray[np.float64]  #: (entries, M, 1 or tasks) weights at every interval
-    grid: NDArray[np.int64]  #: (cells, cells) rounds by consensus and truth
-    reward_counts: NDArray[np.int64]  #: (4, cells) rewards by :class:`poq_abm.network.tally.Kind`
-    reward_ranges: NDArray[np.float64]  #: (2, 2) lowest and highest: inference, evaluators
-    reward_scales: NDArray[np.float64]  #: (2,) cells a token spans: inference, evaluators
+    tally: Tally  #: histograms of consensus, truth and rewards
 
 
 def open_memory(
@@ -71,10 +69,5 @@ def open_memory(
         state=state,
         counters=np.array([0, saturated, -1, -1, -1]),
         trust_log=np.empty((entries, evaluators, columns)),
-        grid=np.zeros((GRID_CELLS, GRID_CELLS), np.int64),
-        reward_counts=np.zeros((len(Kind), REWARD_CELLS), np.int64),
-        reward_ranges=ranges,
-        reward_scales=np.array(
-            [reward_scale(REWARD_CELLS, low, high) for low, high in ranges.tolist()]
-        ),
+        tally=open_tally(ranges),
     )

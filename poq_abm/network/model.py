@@ -10,6 +10,7 @@ import numpy as np
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.network.agents import EvaluatorNode, InferenceNode, Round, Scheduler
+from poq_abm.network.conduct import deviating_inference
 from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game, build_game
 from poq_abm.network.ledger import BLOCK_ROUNDS, fold, open_ledger
@@ -32,6 +33,10 @@ class PoQModel(mesa.Model):
     :meth:`step` plays one round agent by agent; :meth:`run` plays the rest, in the compiled loop as
     long as every node is one of the stock classes. Both leave the same bits in the ledger, so they
     can be mixed freely. Mesa's own random generator is never used: every draw is keyed.
+
+    The model ends with the scenario's rounds: ``running`` is False from then on, which ends Mesa's
+    ``run_model()`` and ``batch_run``, and another :meth:`step` raises
+    :class:`~poq_abm.errors.InputError`. A longer model is one of a scenario with more rounds.
 
     Parameters
     ----------
@@ -100,11 +105,23 @@ class PoQModel(mesa.Model):
         self.scheduler = Scheduler(self)
 
     def step(self) -> None:
-        """Play one round, agent by agent."""
+        """Play one round, agent by agent.
+
+        Raises
+        ------
+        InputError
+            If all rounds of the scenario were played.
+        """
+        self._check_end(self.rounds_played + 1)
         self.last_round = self.scheduler.step()
         self.rounds_played += 1
         if self.rounds_played % BLOCK_ROUNDS == 0:
             fold(*self.ledger)
+        self.running = self.rounds_played < self.rounds
+
+    def run_model(self) -> None:
+        """Play to the end of the scenario, as :meth:`run` does; Mesa's name for it."""
+        self.run()
 
     def run(self, until: int | None = None, trace: Trace | None = None) -> None:
         """Play on to round ``until`` (by default to the end); ``trace`` receives the rounds played.
@@ -115,15 +132,17 @@ class PoQModel(mesa.Model):
         Raises
         ------
         InputError
-            If ``until`` lies beyond what the keyed streams can number.
+            If ``until`` lies beyond the scenario's rounds.
         """
         until = self.rounds if until is None else until
         if until >= MAX_ROUNDS:
             raise InputError(f"round {until}: rounds are numbered below {MAX_ROUNDS}")
+        self._check_end(until)
         if self.compiled:
             self._run_compiled(until, trace)
         else:
             self.run_agents(until, trace)
+        self.running = self.rounds_played < self.rounds
 
     def run_agents(self, until: int, trace: Trace | None = None) -> None:
         """Play on to round ``until`` agent by agent, whatever the node classes."""
@@ -132,6 +151,13 @@ class PoQModel(mesa.Model):
             self.step()
             if trace is not None and self.last_round is not None:
                 write_round(trace, self.last_round.round - first, self.last_round)
+
+    def _check_end(self, until: int) -> None:
+        """Refuse to play on: what a replication remembers has room for the scenario's rounds."""
+        if until > self.rounds:
+            raise InputError(
+                f"round {until}: the scenario ends after {self.rounds} rounds; give it more rounds"
+            )
 
     def _run_compiled(self, until: int, trace: Trace | None) -> None:
         game = self.game
@@ -152,6 +178,9 @@ class PoQModel(mesa.Model):
             None if game.plain else self.memory,
             trace,
             game.compiled_plugin,
+            None,
+            self.memory.tally if game.plain else None,
+            deviating_inference(game.conduct) if game.plain else None,
         )
         check_reports(game, self.memory, desk)
 

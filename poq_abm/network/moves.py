@@ -13,6 +13,7 @@ from poq_abm.behaviour.attacks import HIGHEST, LOWEST, Attack, attacked, in_scal
 from poq_abm.jit import compiled, compiled_loop
 from poq_abm.mechanism.aggregation.order_statistics import median
 from poq_abm.mechanism.reference import Reference, reference_score
+from poq_abm.mechanism.rewards import SCORE_SCALE
 from poq_abm.mechanism.schedule import Slot
 from poq_abm.mechanism.trust import (
     TrustReference,
@@ -24,10 +25,26 @@ from poq_abm.mechanism.trust import (
 from poq_abm.network.columns import Conduct, Habits, Orders, Ploy, Rules, Trait
 from poq_abm.network.desk import Desk
 from poq_abm.network.memory import Counter, Memory, State
-from poq_abm.network.tally import Kind, count_pair, count_reward
+from poq_abm.network.tally import (
+    GRID_CELLS,
+    REWARD_CELLS,
+    Kind,
+    Tally,
+    count_pair,
+    count_reward,
+    find_cells,
+)
 from poq_abm.streams import Purpose, normal, uniform
 
-__all__ = ["Plugin", "close_round", "count_rounds", "measure", "member_report", "report_all"]
+__all__ = [
+    "Plugin",
+    "close_round",
+    "count_plain_rounds",
+    "count_rounds",
+    "measure",
+    "member_report",
+    "report_all",
+]
 
 Table = NDArray[np.float64]
 Plugin = Callable[[float, float, float, float], float]  #: a user's own compiled report
@@ -77,7 +94,7 @@ def member_report(
     z: float,
     plugin: Plugin | None,
 ) -> float:
-    """Return what a member reports of what it measured, as its behaviour has it.
+    """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
 
     ``chance`` and ``z`` are the seat's uniform and normal draw, where anybody has a use for them.
     Nothing is decided by branches that differ from member to member: a processor would guess wrong
@@ -87,6 +104,7 @@ def member_report(
     if plugin is not None and int(traits[Trait.ATTACK]) == Attack.PLUGIN:
         chance = uniform(seed, replication, Purpose.GATE, round_, seat)
         z = normal(seed, replication, Purpose.ATTACK, round_, seat)
+        state[member, State.ACTED] += 1.0
         return plugin(measured, traits[Trait.AMOUNT], chance, z)
     jobs = state[member, State.JOBS]
     remembered = state[member, State.SEEN] / jobs if jobs > 0.0 else measured
@@ -111,6 +129,7 @@ def member_report(
         z,
         favoured,
     )
+    state[member, State.ACTED] += traits[Trait.MALICIOUS] * int(on)
     return reported if on else measured
 
 
@@ -164,6 +183,32 @@ def report_all(
 
 
 @compiled_loop
+def count_plain_rounds(
+    rounds: int, count: int, desk: Desk, deviates: NDArray[np.bool_], tally: Tally
+) -> None:
+    """Count consensus, truth and rewards of the desk's first columns, in a plain game.
+
+    What :func:`count_rounds` counts, for evaluators who are all honest; ``deviates`` says
+    which inference nodes are not, shape (F,), and is empty where all are. Cells are found many at a
+    time and counted after that, which takes half as long.
+    """
+    cells, rewards, low, scale = desk.cells, tally.rewards, tally.ranges[:, 0], tally.scales
+    find_cells(cells, desk.consensus, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    find_cells(desk.bounds, desk.truth, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    for t in range(rounds):
+        tally.grid[np.uint64(cells[t]), np.uint64(desk.bounds[t])] += 1
+    find_cells(cells, desk.paid, rounds, low[0], scale[0], REWARD_CELLS)
+    kind = 0
+    for t in range(rounds):
+        if deviates.size > 0:
+            kind = int(deviates[np.uint64(desk.draws[Slot.NODE, t])])
+        rewards[np.uint64(Kind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
+    find_cells(cells, desk.all_rewards, rounds * count, low[1], scale[1], REWARD_CELLS)
+    for i in range(rounds * count):
+        rewards[np.uint64(Kind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
+
+
+@compiled_loop
 def count_rounds(
     first: int,
     last: int,
@@ -178,21 +223,22 @@ def count_rounds(
 
     Many rounds at a time: a loop that does nothing else keeps its few addresses in registers.
     """
-    counts, scales, majorities = memory.reward_counts, memory.reward_scales, 0
-    low_inference, low_evaluator = memory.reward_ranges[0, 0], memory.reward_ranges[1, 0]
+    tally, majorities = memory.tally, 0
+    counts, tails, scales = tally.rewards, tally.tails, tally.scales
+    low_inference, low_evaluator = tally.ranges[0, 0], tally.ranges[1, 0]
     for t in range(first, last):
         if orders is not None:  # noqa: SIM102  (pruned where None)
             if orders.node[first_row + t] < 0:
                 continue
-        count_pair(memory.grid, desk.consensus[t], desk.truth[t])
+        count_pair(tally.grid, desk.consensus[t], desk.truth[t])
         deviates = int(conduct.inference[np.uint64(desk.draws[Slot.NODE, t]), Ploy.DEVIATES])
         kind = Kind.HONEST_INFERENCE + deviates
-        count_reward(counts, kind, desk.paid[t], low_inference, scales[0])
+        count_reward(counts, tails, kind, desk.paid[t], low_inference, scales[0])
         malicious = 0
         for k in range(rules.committee_size):
             lies = int(conduct.evaluators[np.uint64(desk.seated[t, k]), Trait.MALICIOUS])
             kind = Kind.HONEST_EVALUATOR + lies
-            count_reward(counts, kind, desk.rewards[t, k], low_evaluator, scales[1])
+            count_reward(counts, tails, kind, desk.rewards[t, k], low_evaluator, scales[1])
             malicious += lies
         majorities += int(2 * malicious > rules.committee_size)
     memory.counters[Counter.MAJORITY] += majorities

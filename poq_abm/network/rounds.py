@@ -27,7 +27,14 @@ from poq_abm.network.ledger import (
     observe,
 )
 from poq_abm.network.memory import Counter, Memory
-from poq_abm.network.moves import Plugin, close_round, count_rounds, report_all
+from poq_abm.network.moves import (
+    Plugin,
+    close_round,
+    count_plain_rounds,
+    count_rounds,
+    report_all,
+)
+from poq_abm.network.tally import Tally, clear_tally, measure_tally
 from poq_abm.network.trace import Trace
 
 __all__ = ["check_reports", "play_replications", "play_rounds"]
@@ -194,12 +201,12 @@ def _play_round(
             trace.committee[row, k] = nodes.model.size + desk.committee[k]
             trace.scores[row, k] = desk.scores[k]
             trace.evaluator_rewards[row, k] = paid
+        desk.rewards[t, k] = paid
         if conduct is not None:
             desk.seated[t, k] = desk.committee[k]
-            desk.rewards[t, k] = paid
+    desk.consensus[t], desk.truth[t], desk.paid[t] = consensus, truth, reward
     if conduct is not None and memory is not None:
         gold = tables.gold[record]
-        desk.consensus[t], desk.truth[t], desk.paid[t] = consensus, truth, reward
         close_round(round_, column, consensus, truth, gold, rules, desk, conduct, memory)
 
 
@@ -219,14 +226,17 @@ def play_rounds(
     trace: Trace | None,
     plugin: Plugin | None,
     orders: Orders | None = None,
+    tally: Tally | None = None,
+    deviates: NDArray[np.bool_] | None = None,
 ) -> None:
     """Play rounds ``first`` to ``last - 1`` into the ledger and memory, and into the trace if any.
 
     Algorithm 1 of arXiv 2512.16317, round by round: draw a record, a node and a committee; collect
     the scores; form the consensus; pay the node and every member. Without ``conduct`` and
     ``memory`` everybody is honest and nobody learns; that loop is compiled apart, and is quicker.
-    With ``orders``, whose rows belong to these rounds, tasks, records, nodes and committees are as
-    ordered instead of drawn.
+    It counts into ``tally``, if there is one; ``deviates`` says which inference nodes run another
+    model than they say, and is empty where none does. With ``orders``, whose rows belong to these
+    rounds, tasks, records, nodes and committees are as ordered instead of drawn.
     """
     batch = desk.draws.shape[1]
     start = first
@@ -263,6 +273,8 @@ def play_rounds(
                     return
         if conduct is not None and memory is not None:
             count_rounds(0, stop - start, rules, desk, conduct, memory, start - first, orders)
+        if tally is not None and deviates is not None:
+            count_plain_rounds(stop - start, rules.committee_size, desk, deviates, tally)
         if stop % BLOCK_ROUNDS == 0:
             fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
         start = stop
@@ -279,17 +291,22 @@ def play_replications(
     nodes: Nodes,
     desk: Desk,
     ledger: Ledger,
+    tally: Tally,
+    deviates: NDArray[np.bool_],
     node_sums: Table,
     network_sums: Table,
+    measures: Table,
 ) -> None:
     """Play replications ``first`` to ``last - 1`` of a plain game, one after the other.
 
     Row ``r - first`` of ``node_sums`` (of shape (replications, nodes, 8)) and of ``network_sums``
-    holds what the ledger does after replication r. Short replications take less time than a call
-    from Python does, and this is one call for all of them.
+    holds what the ledger does after replication r, and that of ``measures`` what the tally tells,
+    in the order of :data:`poq_abm.network.tally.MEASURES`. Short replications take less time than a
+    call from Python does, and this is one call for all of them.
     """
     for replication in range(first, last):
         clear(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
+        clear_tally(tally)
         play_rounds(
             0,
             rounds,
@@ -305,9 +322,12 @@ def play_replications(
             None,
             None,
             None,
+            tally,
+            deviates,
         )
         fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
         row = replication - first
+        measure_tally(tally, measures[row])
         for column in range(ROW):
             network_sums[row, column] = ledger.network_total[column]
             for node in range(node_sums.shape[1]):

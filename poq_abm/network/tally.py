@@ -1,19 +1,50 @@
-"""Histograms of a replication: what sums cannot tell, in memory that stays flat."""
+"""Histograms of a replication: what sums cannot tell, in memory that stays flat.
+
+Rewards are counted in equal cells over the range that costs in [0, 1] allow. What is paid outside
+of it (a realised cost has no upper end) is counted in tails, whose cells grow with the distance:
+128 to every doubling of it, each counted from a width of the range beyond the range's end.
+"""
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.jit import compiled
+from poq_abm.jit import compiled, compiled_loop
 from poq_abm.mechanism.rewards import SCORE_SCALE
 
-__all__ = ["GRID_CELLS", "REWARD_CELLS", "Kind", "count_pair", "count_reward", "reward_scale"]
+__all__ = [
+    "GRID_CELLS",
+    "MEASURES",
+    "QUANTILES",
+    "REWARD_CELLS",
+    "TAIL_CELLS",
+    "Kind",
+    "Tally",
+    "clear_tally",
+    "count_pair",
+    "count_reward",
+    "find_cells",
+    "measure_tally",
+    "open_tally",
+    "reward_quantile",
+    "reward_scale",
+    "spearman_of_grid",
+]
 
 GRID_CELLS = 128  # per axis: a cell is 0.08 points wide
 REWARD_CELLS = 1024  # over the range of rewards
+CELLS_PER_OCTAVE = 128  # of a tail: the first are 1/128 of the range wide
+TAIL_CELLS = 16 * CELLS_PER_OCTAVE  # on either side, up to 2^16 ranges away
+_ROUNDING = 1e-6  # cells by which a reward may lie outside for its rounding alone
+
+QUANTILES = {"q05": 0.05, "q95": 0.95}
+
+Counts = NDArray[np.int64]
 
 
 class Kind(IntEnum):
@@ -23,6 +54,37 @@ class Kind(IntEnum):
     DEVIATING_INFERENCE = 1
     HONEST_EVALUATOR = 2
     MALICIOUS_EVALUATOR = 3
+
+
+#: what :func:`measure_tally` measures, in this order
+MEASURES = (
+    "spearman",
+    *(f"{kind.name.lower()}_reward_{label}" for kind in Kind for label in QUANTILES),
+)
+_SHARES = tuple(QUANTILES.values())
+
+
+class Tally(NamedTuple):
+    """The counts of one replication; rows of rewards by :class:`Kind`."""
+
+    grid: Counts  #: (cells, cells) rounds by consensus and truth
+    rewards: Counts  #: (4, cells) rewards inside their range
+    tails: Counts  #: (4, 2, cells) rewards below and above it, outwards
+    ranges: NDArray[np.float64]  #: (2, 2) lowest and highest: inference, evaluators
+    scales: NDArray[np.float64]  #: (2,) cells a token spans: inference, evaluators
+    ranks: Counts  #: (2, cells) scratch of the rank correlation
+
+
+def open_tally(ranges: NDArray[np.float64]) -> Tally:
+    """Return an empty tally for rewards in these ranges, shape (2, 2): inference, evaluators."""
+    return Tally(
+        grid=np.zeros((GRID_CELLS, GRID_CELLS), np.int64),
+        rewards=np.zeros((len(Kind), REWARD_CELLS), np.int64),
+        tails=np.zeros((len(Kind), 2, TAIL_CELLS), np.int64),
+        ranges=ranges,
+        scales=np.array([reward_scale(REWARD_CELLS, low, high) for low, high in ranges.tolist()]),
+        ranks=np.zeros((2, GRID_CELLS), np.int64),
+    )
 
 
 @compiled
@@ -35,11 +97,27 @@ def _cell(place: float, cells: int) -> int:
     return min(max(int(place), 0), cells - 1)
 
 
+@compiled_loop
+def find_cells(
+    found: NDArray[np.uint32],
+    values: NDArray[np.float64],
+    count: int,
+    low: float,
+    scale: float,
+    cells: int,
+) -> None:
+    """Put the cells of the first values into ``found``; the values lie inside the range."""
+    top = np.int32(cells - 1)
+    for i in range(count):
+        place = np.int32((values[i] - low) * scale)
+        found[i] = np.uint32(min(max(place, np.int32(0)), top))
+
+
 @compiled
-def count_pair(grid: NDArray[np.int64], consensus: float, truth: float) -> None:
+def count_pair(grid: Counts, consensus: float, truth: float) -> None:
     """Count one round's consensus and truth in a square grid over [0, 10]^2."""
     cells = grid.shape[0]
-    scale = cells * (1.0 / SCORE_SCALE)
+    scale = cells / SCORE_SCALE
     grid[_cell(consensus * scale, cells), _cell(truth * scale, cells)] += 1
 
 
@@ -52,10 +130,196 @@ def reward_scale(cells: int, low: float, high: float) -> float:
     return cells / (high - low) if high > low else 0.0
 
 
+@compiled_loop
+def _count_outside(tails: Counts, kind: int, side: int, distance: float) -> None:
+    """Count a reward so many ranges outside of its own; the last cell takes all beyond it."""
+    octave, size = 0, 1.0 + distance
+    while size >= 2.0 and octave < 16:
+        size *= 0.5
+        octave += 1
+    cell = octave * CELLS_PER_OCTAVE + int((size - 1.0) * CELLS_PER_OCTAVE)
+    tails[kind, side, min(cell, TAIL_CELLS - 1)] += 1
+
+
 @compiled
 def count_reward(
-    counts: NDArray[np.int64], kind: int, reward: float, low: float, scale: float
+    counts: Counts, tails: Counts, kind: int, reward: float, low: float, scale: float
 ) -> None:
     """Count one reward in the histogram of its kind, whose range begins at ``low``."""
-    cell = _cell((reward - low) * scale, counts.shape[1])
-    counts[np.uint64(kind), np.uint64(cell)] += 1
+    cells = counts.shape[1]
+    place = (reward - low) * scale
+    if place < -_ROUNDING:
+        _count_outside(tails, kind, 0, -place / cells)
+    elif place > cells + _ROUNDING:
+        _count_outside(tails, kind, 1, place / cells - 1.0)
+    else:
+        counts[np.uint64(kind), np.uint64(_cell(place, cells))] += 1
+
+
+@compiled
+def _distance(cell: int) -> float:
+    """Return how many ranges away a cell of a tail begins.
+
+    >>> _distance(0), _distance(64), _distance(128), _distance(192)
+    (0.0, 0.5, 1.0, 2.0)
+    """
+    octave, inside = cell // CELLS_PER_OCTAVE, cell % CELLS_PER_OCTAVE
+    return 2.0**octave * (1.0 + inside / CELLS_PER_OCTAVE) - 1.0
+
+
+@compiled
+def _between(q: float, before: int, count: int, total: int) -> float:
+    """Return how far into a cell of ``count`` of ``total`` values, after ``before``, q lies."""
+    start, end = before / total, (before + count) / total
+    return (q - start) / (end - start)
+
+
+@compiled
+def _sum(counts: Counts) -> int:
+    total = 0
+    for cell in range(counts.size):
+        total += counts[cell]
+    return total
+
+
+@compiled_loop
+def _place_inside(counts: Counts, q: float, before: int, total: int) -> float:
+    """Return where the q-quantile lies on the scale of cells, the first of which begins at 0.
+
+    ``before`` of all ``total`` values lie below them; NaN where the quantile lies beyond them.
+    """
+    for cell in range(counts.size):
+        count = counts[cell]
+        if count > 0 and (before + count) / total >= q:
+            start, end = before / total, (before + count) / total
+            return cell + (q - start) / (end - start)
+        before += count
+    return math.nan
+
+
+@compiled
+def _distance(place: float) -> float:
+    """Return how many ranges away a place on the scale of a tail's cells is.
+
+    >>> _distance(0.0), _distance(64.0), _distance(128.0), _distance(192.0)
+    (0.0, 0.5, 1.0, 2.0)
+    """
+    octave = math.floor(place / CELLS_PER_OCTAVE)
+    return 2.0**octave * (1.0 + place / CELLS_PER_OCTAVE - octave) - 1.0
+
+
+@compiled_loop
+def reward_quantile(counts: Counts, tails: Counts, q: float, low: float, high: float) -> float:
+    """Return the q-quantile of values counted in equal cells over [low, high] and in its tails.
+
+    Linear within a cell, so off by less than a cell: (high - low) / 1024 inside the range, and
+    outside of it 1/128 of high - low and the distance from the range together. Missing where
+    nothing was counted, or where the quantile lies over 2^16 ranges away.
+
+    >>> none = np.zeros((2, TAIL_CELLS), np.int64)
+    >>> reward_quantile(np.array([1, 1, 1, 1]), none, 0.5, 0.0, 4.0)
+    2.0
+    """
+    below, inside, above = _sum(tails[0]), _sum(counts), _sum(tails[1])
+    total, width = below + inside + above, high - low
+    if total == 0:
+        return math.nan
+    if below > 0 and below / total >= q:  # outwards, so that what lies above comes first
+        place = _place_inside(tails[0], 1.0 - q, inside + above, total)
+        return low - width * _distance(place) if place < TAIL_CELLS - 1 else math.nan
+    place = _place_inside(counts, q, below, total)
+    if not math.isnan(place):
+        return low + width * place / counts.size
+    place = _place_inside(tails[1], q, below + inside, total)
+    return high + width * _distance(place) if place < TAIL_CELLS - 1 else math.nan
+
+
+@compiled_loop
+def _find_ranks(grid: Counts, ranks: Counts) -> int:
+    """Put the counts of rows and columns into ``ranks``; return how many pairs there are."""
+    rows, columns = grid.shape
+    total = 0
+    for j in range(columns):
+        ranks[1, j] = 0
+    for i in range(rows):
+        row = 0
+        for j in range(columns):
+            row += grid[i, j]
+            ranks[1, j] += grid[i, j]
+        ranks[0, i] = row
+        total += row
+    return total
+
+
+@compiled_loop
+def _rank_margin(counts: Counts, total: int) -> float:
+    """Turn the counts of a margin into twice its mid-ranks about their mean.
+
+    Returns the sum of their squares over all pairs.
+    """
+    before, squares = 0, 0.0
+    for i in range(counts.size):
+        count = counts[i]
+        rank = 2 * before + count - total
+        squares += float(count) * (float(rank) * float(rank))
+        before += count
+        counts[i] = rank
+    return squares
+
+
+@compiled_loop
+def _spearman(grid: Counts, ranks: Counts) -> float:
+    rows, columns = grid.shape
+    total = _find_ranks(grid, ranks)
+    across = _rank_margin(ranks[0, :rows], total)
+    down = _rank_margin(ranks[1, :columns], total)
+    square = across * down
+    if not square > 0.0:
+        return math.nan
+    product = 0.0
+    for i in range(rows):
+        row = 0
+        for j in range(columns):
+            row += grid[i, j] * ranks[1, j]  # exact, below 2^31 rounds
+        product += float(ranks[0, i]) * float(row)
+    return product / math.sqrt(square)
+
+
+def spearman_of_grid(grid: Counts) -> float:
+    """Return Spearman's correlation of pairs counted in a grid, ties sharing their mid-rank.
+
+    The Pearson correlation of mid-ranks, all pairs of a cell counting as ties; missing where either
+    margin lies in one cell. A grid of 128 cells a side is within about 1e-3 of the exact value.
+    Sums are of integers, or taken in one order: the same bits on every machine.
+
+    >>> spearman_of_grid(np.diag([1, 1, 1]))
+    1.0
+    """
+    return float(_spearman(grid, np.empty((2, max(grid.shape)), np.int64)))
+
+
+@compiled_loop
+def measure_tally(tally: Tally, measures: NDArray[np.float64]) -> None:
+    """Put what a tally tells into ``measures``, in the order of :data:`MEASURES`."""
+    measures[0] = _spearman(tally.grid, tally.ranks)
+    place = 1
+    for kind in range(4):
+        low, high = tally.ranges[kind // 2, 0], tally.ranges[kind // 2, 1]
+        for q in _SHARES:
+            counts, tails = tally.rewards[kind], tally.tails[kind]
+            measures[place] = reward_quantile(counts, tails, q, low, high)
+            place += 1
+
+
+@compiled_loop
+def clear_tally(tally: Tally) -> None:
+    """Forget what was counted: another replication begins."""
+    for i in range(tally.grid.shape[0]):
+        for j in range(tally.grid.shape[1]):
+            tally.grid[i, j] = 0
+    for kind in range(4):
+        for cell in range(tally.rewards.shape[1]):
+            tally.rewards[kind, cell] = 0
+        for side in range(2):
+            for cell in range(tally.tails.shape[2]):
+                tally.tails[kind, side, cell] = 0

@@ -143,10 +143,10 @@ def _input(subject: Subject) -> str:
 
 def _submodels(subject: Subject) -> str:
     return (
-        f"Cost: {subject.costs}. Quality: Q = consensus / 10. "
-        "Closeness: 1 - |score - reference| / 10. Inference reward (family "
-        f"{spoken(subject.values('mechanism.reward.family'))}): linear is alpha_F Q - beta_F C. "
-        "Evaluator reward: alpha_M closeness - beta_M C. Consensus: "
+        f"Cost: {subject.costs}. Quality: Q = consensus / 10 (Eq. 1 of arXiv 2512.16317). "
+        "Closeness: 1 - |score - reference| / 10 (Eq. 3 and 4). Inference reward (family "
+        f"{spoken(subject.values('mechanism.reward.family'))}): linear is alpha_F Q - beta_F C "
+        "(Eq. 2). Evaluator reward: alpha_M closeness - beta_M C (Eq. 5). Consensus: "
         f"{spoken(subject.values('mechanism.aggregation'))}; trust update: "
         f"{spoken(subject.values('mechanism.trust.update'))}. Formulas and parameters of "
         "behaviours and rules of adaptation stand in the assumption register; poq rules, poq "

@@ -89,7 +89,8 @@ def _of_a_sweep(subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
     if "malicious.share" in axes:
         metrics = ("bias", "reward_gap")
     means = subject.results.replications.groupby("treatment", observed=True)[list(metrics)].mean()
-    metrics = tuple(name for name in metrics if float(np.ptp(means[name].dropna())) > _DUST)
+    known = [name for name in metrics if means[name].notna().any()]
+    metrics = tuple(name for name in known if float(np.ptp(means[name].dropna())) > _DUST)
     if len(axes) == 1:
         for metric in metrics:
             yield "lines", {"x": axes[0], "metric": metric}

@@ -143,9 +143,7 @@ def _economy(subject: Subject) -> Iterator[Table]:
     if subject.is_swept:
         summary = summary[summary["group"].astype(str) == "network"]
     summary = summary[(summary["first"].fillna(0.0) != 0.0) | (summary["last"].fillna(0.0) != 0.0)]
-    some = (summary["occurred"] > 0) & (summary["occurred"] < summary["replications"])
-    seen = summary["occurred"].astype(str) + " of " + summary["replications"].astype(str)
-    summary = summary.assign(**{"not 0 in": seen.where(some, "")})
+    summary = _with_occurrence(summary)
     notes = ["First epoch, and the mean of the last fifth of the epochs.",
              "Measures that are 0 throughout are not shown."]  # fmt: skip
     halted = subject.results.replications["halted_epoch"]
@@ -158,14 +156,21 @@ def _economy(subject: Subject) -> Iterator[Table]:
     )  # fmt: skip
 
 
+def _with_occurrence(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the summary with a column that says where only some replications were not 0."""
+    some = (summary["occurred"] > 0) & (summary["occurred"] < summary["replications"])
+    seen = summary["occurred"].astype(str) + " of " + summary["replications"].astype(str)
+    return summary.assign(**{"not 0 in": seen.where(some, "")})
+
+
 def _queries(subject: Subject) -> Table:
     summary = subject.results.query_summary()
-    summary = summary[summary["mean"].notna()].copy()
+    summary = _with_occurrence(summary[summary["mean"].notna()])
     units = {field.name: field.metadata[b"unit"].decode() for field in QUERIES}
     summary["unit"] = summary["measure"].map(units)
     return of_frame("What the protocols let through, take and cost", summary,
-                    _words(subject, "measure", "unit"),
-                    estimates=[("mean", "low", "high", "mean", "")])  # fmt: skip
+                    _words(subject, "measure", "unit", "not 0 in"),
+                    estimates=[("mean", "low", "high", "estimate", "")])  # fmt: skip
 
 
 def _precision(subject: Subject) -> Iterator[Table]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from poq_abm.scenario.problems import shown
 
-__all__ = ["When", "above", "given", "holds", "lacking", "present", "within"]
+__all__ = ["When", "above", "as_axis", "given", "holds", "lacking", "present", "within"]
 
 
 class When(NamedTuple):
@@ -28,6 +28,7 @@ class When(NamedTuple):
     fault: Callable[[Any, Any], str | None]  #: of the scenario and the section that has the key
     because: tuple[str, ...]
     own: bool = False  #: whether it is about the key's own value, as a share that is nobody
+    swept: bool = False  #: whether it asks something of axes only: the key has to be written
 
     def __and__(self, other: When) -> When:
         def fault(settings: Any, section: Any) -> str | None:
@@ -98,6 +99,11 @@ def holds(test: Callable[[Any], bool], said: str, *because: str) -> When:
         return None if test(settings) else said
 
     return When(fault, because)
+
+
+def as_axis(when: When) -> When:
+    """Return the condition, asked of axes only, where the key cannot be left out."""
+    return when._replace(swept=True)
 
 
 def within(test: Callable[[Any, Any], str | None], *because: str) -> When:

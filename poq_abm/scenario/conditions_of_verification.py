@@ -133,10 +133,11 @@ class Economics(Strict):
     acts: ClassVar[Mapping[str, When]] = {
         "stake_usd": _BONDED,
         "slash_share": _STAKED,
-        "bounty_usd": _OPTIMISTIC,
+        "bounty_usd": given("verification.protocol", *OPTIMISTIC, "proof_of_sampling"),
         "keeps_gain_when_caught": given(
-            "verification.protocol", *(name for name in UNTRUSTED if name != "none")
-        ),
+            "verification.protocol", *(n for n in UNTRUSTED if n not in ("none", "poq"))
+        )
+        | (given("verification.protocol", "poq") & above("verification.poq.accept_score")),
         "capital_rate_per_year": _STAKED,
     }
 

@@ -12,7 +12,16 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from poq_abm.scenario.acting import When, above, given, holds, present, within
-from poq_abm.scenario.fields import Behaviour, Label, Share, Shares, as_tuple, named
+from poq_abm.scenario.fields import (
+    LARGEST,
+    Behaviour,
+    Label,
+    Share,
+    Shares,
+    as_tuple,
+    countable,
+    named,
+)
 from poq_abm.scenario.strict import Strict, complaint
 
 __all__ = [
@@ -40,6 +49,7 @@ MOST_BURSTS: Final = 1_000_000  #: in an epoch; each is drawn
 MOST_DEMAND: Final = 1000.0  #: over its normal level, however low the fee: users are finitely many
 
 _MONEY: Final = given("economy.cost.basis", "money")
+_LOGNORMAL: Final = given("economy.latency.distribution", "lognormal")
 _DIURNAL: Final = given("economy.demand.arrivals", "diurnal")
 _BURSTY: Final = given("economy.demand.arrivals", "bursty")
 _POOLED: Final = given("economy.payment.scheme", "pool")
@@ -48,8 +58,16 @@ _BONDED: Final = above("economy.stake.bond")
 _LATER: Final = above("economy.epochs", 1)
 _DOWN: Final = above("economy.latency.outage_probability")
 
-Amount = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0), AfterValidator(countable)]
+
+
+def _divides(value: float) -> float:
+    if value < 1.0 / LARGEST:
+        raise complaint(f"must be at least {1.0 / LARGEST:g}, for others are divided by it")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0), AfterValidator(countable), AfterValidator(_divides)]
 
 
 def _has_name(value: dict[str, Any]) -> dict[str, Any]:
@@ -104,11 +122,11 @@ class Latency(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "sigma": given("economy.latency.distribution", "lognormal"),
-        "tail_index": above("economy.latency.tail_share"),
+        "sigma": _LOGNORMAL,
+        "tail_share": _LOGNORMAL,
+        "tail_index": _LOGNORMAL & above("economy.latency.tail_share"),
         "outage_share": _DOWN,
-        "charged": given("economy.latency.distribution", "lognormal", "exponential")
-        | above("economy.latency.tail_share"),
+        "charged": given("economy.latency.distribution", "lognormal", "exponential"),
     }
 
     distribution: Literal["fixed", "lognormal", "exponential"] = Field(
@@ -410,10 +428,31 @@ class Stake(Strict):
     eject_below: Share = Field(
         default=0.0, description="a node whose bond falls below this share of what it put up leaves"
     )
+    top_up: bool = Field(
+        default=False,
+        description="whether nodes that stay put up anew, at the end of an epoch, what their bond "
+        "lost; if not, a bond can run out, and fines go uncovered",
+    )
     sampling: Literal["uniform", "stake", "trust"] = Field(
         default="uniform", description="the chance of a seat in a committee"
     )
     slashing: Slashing = Field(default=Slashing(), description="what costs part of a bond")
+
+
+def _deviates(settings: Any) -> bool:
+    """Return whether an inference node deviates, or may choose to: costs are misreported so."""
+    played = [group.behaviour for group in settings.population.inference]
+    chosen = settings.economy.options.inference
+    return any(behaviour["name"] != "honest" for behaviour in (*played, *chosen))
+
+
+_MISREPORTED: Final = holds(
+    _deviates,
+    "acts only with inference nodes that deviate (as misreport_cost): honest ones have nothing to "
+    "hide",
+    "population.inference",
+    "economy.options.inference",
+)
 
 
 class Audits(Strict):
@@ -424,8 +463,10 @@ class Audits(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "slash": above("economy.audits.rate") & _BONDED,
-        "forfeit": above("economy.audits.rate"),
+        "rate": _MISREPORTED,
+        "slash": _MISREPORTED & above("economy.audits.rate") & _BONDED,
+        "forfeit": _MISREPORTED & above("economy.audits.rate"),
+        "commit_reveal": _MISREPORTED,
     }
 
     rate: Share = Field(default=0.0, description="p, chance that a node is audited in an epoch")

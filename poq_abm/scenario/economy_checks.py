@@ -24,6 +24,8 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
         yield ("economy", "epochs"), said
     yield from _unmovable(scenario, economy)
     yield from _too_many_bursts(economy)
+    if economy.stake.top_up and economy.stake.bond == 0.0:
+        yield ("economy", "stake", "top_up"), "there is no bond to top up: stake.bond is 0"
     played = tuple(scenario.tasks or tasks)
     for task in economy.demand.tasks_end or ():
         if task not in played:

@@ -102,6 +102,10 @@ class ProofOfSampling(Strict):
     0.1
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "lazy_share": above("verification.proof_of_sampling.challenge_probability"),
+    }
+
     challenge_probability: float = figure(
         0.1, "share", "assumed", "q, share of queries that a second node recomputes", **PROBABILITY
     )

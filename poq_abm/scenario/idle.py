@@ -60,8 +60,8 @@ def idle_settings(scenario: Scenario, treatments: Sequence[Treatment]) -> Idle:
     >>> group = "population: {inference: [{model: a}], evaluators: [{model: b}]}"
     >>> scenario = parse(group + "\nmechanism: {tau: 0.1}", origin="a.yaml")
     >>> print(idle_settings(scenario, scenario.treatments()).errors[0])
-    a.yaml:2: mechanism.tau: acts only with mechanism.aggregation: trimmed_mean or \
-winsorized_mean, not 'mean'
+    a.yaml:2: mechanism.tau: acts only with mechanism.aggregation: trimmed_mean or
+    winsorized_mean, not 'mean'
     """
     axes = {split(name): place for name, place in written_axes(scenario.sweep)}
     idle: dict[KeyPath, list[_Fault]] = {}
@@ -74,7 +74,7 @@ winsorized_mean, not 'mean'
             if (key.path in acting and not own) or (key.is_default and not swept):
                 continue
             differs = differs or own
-            fault = _fault(key, played)
+            fault = _fault(key, played, swept=swept)
             if fault is None:
                 acting.add(key.path)
             elif key.path not in idle or own:
@@ -84,7 +84,13 @@ winsorized_mean, not 'mean'
     return _told(scenario, idle, acting, axes)
 
 
-def _keys(section: BaseModel, at: KeyPath, conditions: tuple[_Condition, ...]) -> Iterator[_Key]:
+def _keys(
+    section: BaseModel,
+    at: KeyPath,
+    conditions: tuple[_Condition, ...],
+    *,
+    default: bool = False,
+) -> Iterator[_Key]:
     """Yield every key that was written in a section and below it, with what it rests on."""
     acts = getattr(section, "acts", {})
     for name, field in type(section).model_fields.items():
@@ -94,13 +100,12 @@ def _keys(section: BaseModel, at: KeyPath, conditions: tuple[_Condition, ...]) -
         mine = conditions
         if name in acts:
             mine = (*conditions, _Condition(path, acts[name], section))
-        is_default = value == field.get_default(call_default_factory=True)
+        is_default = default or value == field.get_default(call_default_factory=True)
         inside = list(_sections_in(value, path))
-        if not inside or is_default:
+        if not inside:
             yield _Key(path, is_default, mine)
-        else:
-            for place, part in inside:
-                yield from _keys(part, place, mine)
+        for place, part in inside:
+            yield from _keys(part, place, mine, default=is_default)
 
 
 def _sections_in(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, BaseModel]]:
@@ -116,9 +121,11 @@ def _sections_in(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, BaseModel
                 yield (*path, name), item
 
 
-def _fault(key: _Key, played: Scenario) -> _Fault | None:
+def _fault(key: _Key, played: Scenario, *, swept: bool) -> _Fault | None:
     """Return why a key does nothing in a treatment, if it does nothing."""
     for condition in key.conditions:
+        if condition.when.swept and not swept:
+            continue
         if (said := condition.when.fault(played, condition.section)) is not None:
             return _Fault(said, condition)
     return None

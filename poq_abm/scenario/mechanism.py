@@ -18,6 +18,7 @@ __all__ = [
     "AGGREGATIONS",
     "MAX_NODES_IN_ALL",
     "MAX_ROBUST_COMMITTEE",
+    "SCORED",
     "Mechanism",
     "Reward",
     "Trust",
@@ -67,7 +68,7 @@ def _scored(settings: Any) -> bool:
     return verification is None or verification.protocol in ("poq", "poq+otr")
 
 
-_SCORED: Final = holds(
+SCORED: Final = holds(
     _scored,
     "does nothing here: without a committee (verification.protocol: poq or poq+otr) nobody scores",
     "verification.protocol",
@@ -159,22 +160,24 @@ class Reward(Strict):
 class Mechanism(Strict):
     """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
 
+    Equations are those of arXiv 2512.16317.
+
     >>> Mechanism().beta_inference
     0.3
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "committee_size": _SCORED,
-        "aggregation": _SCORED,
-        "tau": _SCORED & given("mechanism.aggregation", "trimmed_mean", "winsorized_mean"),
-        "huber_bend": _SCORED & given("mechanism.aggregation", "huber"),
-        "mad_cutoff": _SCORED & given("mechanism.aggregation", "mad_filter"),
-        "kappa": _SCORED & given("mechanism.aggregation", "stake_median"),
+        "committee_size": SCORED,
+        "aggregation": SCORED,
+        "tau": SCORED & given("mechanism.aggregation", "trimmed_mean", "winsorized_mean"),
+        "huber_bend": SCORED & given("mechanism.aggregation", "huber"),
+        "mad_cutoff": SCORED & given("mechanism.aggregation", "mad_filter"),
+        "kappa": SCORED & given("mechanism.aggregation", "stake_median"),
         "trust": _IN_ROUNDS,
         "reference": _IN_ROUNDS,
         "reward": _IN_ROUNDS,
-        "alpha_inference": _SCORED,
-        "beta_inference": _SCORED,
+        "alpha_inference": SCORED,
+        "beta_inference": SCORED,
         "alpha_evaluator": _IN_ROUNDS,
         "beta_evaluator": _IN_ROUNDS,
     }
@@ -210,17 +213,19 @@ class Mechanism(Strict):
     )
     alpha_inference: Coefficient = Field(
         default=1.0,
-        description="alpha_F in R_F = alpha_F Q - beta_F C, with Q = consensus / 10; >= 0",
+        description="alpha_F in R_F = alpha_F Q - beta_F C (Eq. 2), with Q = consensus / 10 "
+        "(Eq. 1); >= 0",
     )
     beta_inference: Coefficient = Field(
         default=0.3,
-        description="beta_F in R_F = alpha_F Q - beta_F C, with C the cost in [0, 1]; >= 0",
+        description="beta_F in R_F = alpha_F Q - beta_F C (Eq. 2), with C the cost in [0, 1]; >= 0",
     )
     alpha_evaluator: Coefficient = Field(
         default=1.0,
-        description="alpha_M in R_M = alpha_M closeness - beta_M C, "
-        "with closeness = 1 - |score - consensus| / 10; >= 0",
+        description="alpha_M in R_M = alpha_M closeness - beta_M C (Eq. 5), "
+        "with closeness = 1 - |score - consensus| / 10 (Eq. 3 and 4); >= 0",
     )
     beta_evaluator: Coefficient = Field(
-        default=0.3, description="beta_M in R_M = alpha_M closeness - beta_M C, C in [0, 1]; >= 0"
+        default=0.3,
+        description="beta_M in R_M = alpha_M closeness - beta_M C (Eq. 5), C in [0, 1]; >= 0",
     )

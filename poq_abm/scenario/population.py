@@ -14,9 +14,9 @@ from pydantic import (
     model_validator,
 )
 
-from poq_abm.scenario.acting import When, above, given, lacking
+from poq_abm.scenario.acting import When, above, as_axis, given, lacking
 from poq_abm.scenario.fields import SHARE_TOLERANCE, Behaviour, Label, Shares, as_tuple
-from poq_abm.scenario.mechanism import MAX_NODES_IN_ALL
+from poq_abm.scenario.mechanism import MAX_NODES_IN_ALL, SCORED
 from poq_abm.scenario.strict import Strict, complaint
 
 if TYPE_CHECKING:
@@ -115,6 +115,9 @@ class EvaluatorGroup(_Group):
 
     acts: ClassVar[Mapping[str, When]] = {
         **_Group.acts,
+        "model": as_axis(SCORED),
+        "count": as_axis(SCORED),
+        "hardware": as_axis(SCORED),
         "stake": _BONDED | _BY_STAKE,
         "bias_sd": _SCORES_ARE_MEASURED,
         "noise_sd": _SCORES_ARE_MEASURED,

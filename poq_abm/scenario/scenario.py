@@ -13,6 +13,7 @@ from poq_abm.scenario.explaining import findings
 from poq_abm.scenario.laying import leaves, put
 from poq_abm.scenario.overrides import Override, apply
 from poq_abm.scenario.paths import split
+from poq_abm.scenario.plain import plain
 from poq_abm.scenario.problems import (
     MAX_PROBLEMS,
     KeyPath,
@@ -44,6 +45,13 @@ class Scenario(Settings):
 
     _origins: Origins = PrivateAttr(default_factory=lambda: Origins({}))
     _question: str = PrivateAttr("")
+    #: the treatments, with the fields that they were made from
+    _expanded: tuple[dict[str, Any], list[Treatment]] | None = PrivateAttr(None)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        private = {**(state["__pydantic_private__"] or {}), "_expanded": None}
+        return {**state, "__pydantic_private__": private}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Scenario):
@@ -77,6 +85,11 @@ class Scenario(Settings):
         """
         if not self.sweep:
             return [Treatment("base", {}, self)]
+        if self._expanded is None or not _same_objects(self._expanded[0], self.__dict__):
+            self._expanded = (dict(self.__dict__), self._expand())
+        return list(self._expanded[1])
+
+    def _expand(self) -> list[Treatment]:
         data = self.written()
         groups, wrong = plan(self.sweep, data)
         if wrong:
@@ -90,14 +103,20 @@ class Scenario(Settings):
         return treatments
 
     def replace(self, settings: Mapping[str, Any]) -> Scenario:
-        """Return a scenario with other values at these dotted paths, validated as a file is.
+        """Return a scenario with other values at these dotted paths, merged as in files.
+
+        A mapping keeps what it does not name, ``None`` and ``{}`` remove. Values may come from
+        NumPy, and be ranges, tuples or sections of the schema.
 
         >>> from poq_abm.scenario import load
         >>> load("cost_aware_poq").replace({"rounds": 10}).rounds
         10
         """
+        if not isinstance(settings, Mapping):
+            said = f"replace takes a mapping of paths to values, got {shown(settings)}"
+            raise ScenarioError([Problem(Place("replace"), "", said)])
         overrides = [
-            Override(Place(f"replace {path}={shown(value)}"), path, value)
+            Override(Place(f"replace {path}={shown(value)}"), str(path), plain(value))
             for path, value in settings.items()
         ]
         data, origins, problems = apply(self.written(), self._origins, overrides)
@@ -138,6 +157,10 @@ class Treatment:
     id: str
     settings: dict[str, Any]
     scenario: Scenario
+
+
+def _same_objects(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(one[key] is other[key] for key in one)
 
 
 def build(

@@ -7,6 +7,7 @@ refused, and aliases are followed as far as the bounds of :mod:`poq_abm.scenario
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import yaml
 from poq_abm.errors import nearest
 from poq_abm.scenario.library import scenario_names
 from poq_abm.scenario.nodes import MAX_DEPTH, MAX_NODES, TOO_DEEP, BadYamlError, Node, compose
+from poq_abm.scenario.plain import plain
 from poq_abm.scenario.problems import KeyPath, Place, Problem, ScenarioError, dotted, shown
 from poq_abm.scenario.scalars import resolve
 
-__all__ = ["MAX_BYTES", "Document", "question", "read", "read_text", "read_value"]
+__all__ = ["MAX_BYTES", "Document", "given", "question", "read", "read_text", "read_value"]
 
 MAX_BYTES = 1_000_000
 _MERGE = "<<"
@@ -87,6 +89,21 @@ def read(text: str, file: str) -> Document:
         raise ScenarioError(document.problems)
     _drop_extensions(document)
     _gather_places(document)
+    return document
+
+
+def given(data: Mapping[str, Any], name: str) -> Document:
+    """Return what a mapping of Python says, as if a file called ``name`` said it.
+
+    >>> given({"rounds": 10, "x-note": 1}, "<mapping>").data
+    {'rounds': 10}
+    """
+    document = Document(name, plain(data), {(): Place(name)})
+    wrong = [key for key in document.data if not isinstance(key, str)]
+    if wrong:
+        said = f"the key {shown(wrong[0])} is not text"
+        raise ScenarioError([Problem(Place(name), "", said)])
+    _drop_extensions(document)
     return document
 
 

@@ -70,8 +70,10 @@ def expected_advantage(
     """
     terms = protocol.terms
     pays = [
-        np.array([pay_by_score(terms, alpha, beta, score, cost) for score in np.unique(scores)])
-        @ (np.unique(scores, return_counts=True)[1] / scores.size)
+        sum(
+            pay_by_score(terms, alpha, beta, score, cost) * (count / scores.size)
+            for score, count in zip(*np.unique(scores, return_counts=True), strict=True)
+        )
         for scores in (cheating, honest)
     ]
     refused = float((cheating < terms.accept_score).mean()) if terms.committee else 0.0

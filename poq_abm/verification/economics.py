@@ -150,10 +150,10 @@ def cheapest_deterrence(
 ) -> Deterrence:
     """Return the stake, proof rate and watching that deter ``gain`` for the least cost per query.
 
-    Minimises rho c_zk + phi c_recheck + S r W / year subject to p (S + F) >= G and
-    S >= ``least_stake`` (the bounty, say). For a given p the cost is concave along
-    (1 - rho)(1 - phi) = 1 - p, so only one of the two checks is used, the cheaper at c; what is
-    left is c G / (S + F) + k S with k = r W / year, least at S = sqrt(c G / k) - F, inside the
+    Minimises rho c_zk + phi c_recheck + S r W / year subject to p (S + F) >= G and S >=
+    ``least_stake`` (the bounty, say), all of the bond slashed. For a given p the cost is concave
+    along (1 - rho)(1 - phi) = 1 - p, so only one of the two checks is used, the cheaper at c; what
+    is left is c G / (S + F) + k S with k = r W / year, least at S = sqrt(c G / k) - F, inside the
     bounds that p <= 1 sets. Where capital costs nothing the stake is unbounded: ValueError.
 
     >>> best = cheapest_deterrence(0.05, 0.1, 7.0, 1e-3, 0.08, 3600.0)

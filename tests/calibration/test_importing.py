@@ -12,6 +12,7 @@ import pytest
 
 from calibration.correlations import correlation_table
 from calibration.importing import import_table, simple_name
+from calibration.normalising import apply
 from poq_abm.errors import InputError
 from poq_abm.profile import read_profile
 
@@ -270,6 +271,13 @@ def test_a_spoilt_table_is_refused(table: pd.DataFrame, tmp_path: Path, fault: s
     assert message in refusal(spoil(table), tmp_path, task="topic", judge="crowd")
 
 
+def test_what_may_tell_repeated_rows_apart_is_said(table: pd.DataFrame, tmp_path: Path) -> None:
+    twice = pd.concat([table.assign(turn=1), table.assign(turn=2)])
+    assert "with --record prompt,COLUMN, or with --long" in refusal(twice, tmp_path)
+    profile = read_profile(imported(twice, tmp_path, record="prompt,turn"))
+    assert profile.records[:2] == ("0_1", "0_2")
+
+
 def test_every_fault_is_told_at_once(table: pd.DataFrame, tmp_path: Path) -> None:
     spoilt = table.assign(bi=0.25).drop(index=4)
     told = refusal(spoilt, tmp_path)
@@ -370,6 +378,24 @@ def test_a_column_is_mapped_by_its_scale_which_is_told_and_kept_or_asked_for(
     assert f"{low:g}:{high:g}" in mappings[0]
 
 
+def test_what_is_kept_puts_later_outputs_on_the_same_scale(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    scales = {"bi": "per_task", "expert": "0:20"}
+    names = ["bi", "GPT-4 (judge)", "expert"]
+    folder = imported(table, tmp_path, task="topic", scales=scales, evaluators=names)
+    transform, scores = header(folder)["normalisation"], read_profile(folder).scores
+    rows = table[["topic", *names]].itertuples(index=False, name=None)
+    evaluators = ("bi", "gpt_4_judge", "expert")
+    again = [
+        [apply(transform, e, task, value) for e, value in zip(evaluators, values, strict=True)]
+        for task, *values in rows
+    ]
+    np.testing.assert_allclose(scores.reshape(-1, 3), again)
+    with pytest.raises(InputError, match="no scale was fitted for 'gpt'"):
+        apply(transform, "gpt", "qa", 1.0)
+
+
 def test_four_verdicts_in_shares_are_worth_ten_times_as_much(
     table: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -441,15 +467,21 @@ def test_a_record_that_lacks_something_is_left_out_on_request_and_told(
     spoilt = put(0, "bi", -9)(table).drop(index=4)
     said: list[str] = []
     folder = imported(spoilt, tmp_path, missing=["-9"], incomplete="drop", report=said.append)
-    left = "Left out: 2 of 4 records, which lack a number or a model's row: '0', '1'."
+    left = "Left out: 2 of 4 records lack a number or a model's row: '0', '1'."
     assert read_profile(folder).records == ("2", "3")
     assert left in said
     assert left in header(folder)["provenance"]["caveats"]
 
 
+def test_a_task_that_is_left_out_as_a_whole_is_none(table: pd.DataFrame, tmp_path: Path) -> None:
+    spoilt = table.assign(bi=table["bi"].where(table["topic"] == "news"))
+    folder = imported(spoilt, tmp_path, task="topic", incomplete="drop")
+    assert read_profile(folder).tasks == ("news",)
+
+
 def test_a_table_of_nothing_but_holes_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
     told = refusal(table.assign(bi=np.nan), tmp_path, incomplete="drop")
-    assert "every record lacks a number" in told
+    assert "evaluator 'bi' is nan for record '0', model 'a_1' (and 11 more)" in told
 
 
 def test_a_simple_name_stays() -> None:

@@ -224,7 +224,7 @@ def test_questions_that_are_unanswerable_by_design_are_left_out_and_told(tmp_pat
         said: list[str] = []
         found = read_source(CorpusSource(format="squad", path=path), said.append)
         assert [record.id for record in found] == ["q1"]
-        assert said == ["left out: 1 unanswerable questions"]
+        assert said == ["left out: 1 unanswerable by design"]
 
 
 def test_a_table_without_ids_has_those_of_its_texts(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_of_mt_bench_the_first_turn_is_read(tmp_path: Path) -> None:
     source = CorpusSource(format="mt_bench", path=path, unreferenced="skip")
     said: list[str] = []
     assert read_source(source, said.append) == [Record("81", "math", "q", ("7",))]
-    assert said == ["left out: 1 records without a reference"]
+    assert said == ["left out: 1 without a reference"]
     table = {"id": "question_id", "input": "turns", "task_column": "category"}
     told = complaint(path, "table", **table)
     assert "whose input is a list ('format: mt_bench' takes the first turn)" in told

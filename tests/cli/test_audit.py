@@ -65,6 +65,8 @@ def test_one_treatment_of_a_sweep_is_audited(poq) -> None:
         (("cost_aware_poq", "--behaviour", "{b: 3}"), "write a name"),
         (("cost_aware_poq", "--break-even", "mechanism.tau"), "write PATH=LOW:HIGH"),
         (("cost_aware_poq", "--share", 2), "share must lie in"),
+        (("cost_aware_poq", "--epsilon", -1), "epsilon must be above 0"),
+        (("cost_aware_poq", "--csv", "--frontier"), "--frontier does nothing with --csv"),
     ],
 )
 def test_a_users_mistake_is_a_message(poq, arguments, message: str) -> None:

@@ -108,6 +108,29 @@ def test_reproduce_agrees_and_says_what_that_means(poq) -> None:
     assert "beta_M = 0.1" in done.out
 
 
+def test_reproduce_refuses_an_option_that_does_nothing(poq) -> None:
+    done = poq("reproduce", "otr", "--jobs", 2)
+    assert done.code == 2
+    said = " ".join(done.err.split())
+    assert "--jobs does nothing in `poq reproduce otr`; cost-aware, robust take it" in said
+    done = poq("reproduce", "robust", "--replications", 5)
+    assert done.code == 2
+    assert "robust needs 10 or more" in done.err
+
+
+def test_a_scheduler_without_its_backend_is_refused(poq) -> None:
+    done = poq("run", "cost_aware_poq", "--scheduler", "tcp://127.0.0.1:1")
+    assert done.code == 2
+    assert "--scheduler does nothing without --backend dask" in done.err
+
+
+def test_a_run_says_where_evaluators_cannot_disagree(poq) -> None:
+    few = ("--rounds", 50, "--replications", 2)
+    done = poq("run", "cost_aware_poq", *few, "--set", "mechanism.committee_size=1")
+    assert "note: K = 1: each evaluator is compared with itself" in " ".join(done.out.split())
+    assert "note:" not in poq("run", "cost_aware_poq", *few).out
+
+
 def test_reproduce_fails_when_a_figure_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
     from poq_abm.analysis import reproduction
 

@@ -156,7 +156,7 @@ def test_where_coefficients_vanish_the_run_still_ends() -> None:
         rounds=40,
         mechanism__beta_inference=0.0,
     )
-    assert np.isfinite(economy.memory.reward_scales).all()
+    assert np.isfinite(economy.memory.tally.scales).all()
 
 
 def test_a_fee_that_nobody_pays_does_not_fall_to_nothing() -> None:

@@ -266,6 +266,7 @@ def test_the_plain_and_the_full_loop_keep_the_same_accounts(play: Play) -> None:
     plain, full = by_loop(play, plain=True), by_loop(play, plain=False)
     assert_same_bits(plain.trace, full.trace)
     assert_same_bits(plain.ledger, full.ledger)
+    assert_same_bits(plain.memory.tally, full.memory.tally)
     assert not plain.memory.state.any()
     jobs = full.ledger.nodes()[-len(full.memory.state) :, 0]
     assert np.array_equal(full.memory.state[:, State.JOBS], jobs)

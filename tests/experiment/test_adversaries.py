@@ -87,8 +87,19 @@ def test_pay_by_honesty(played: Results, seats: pd.DataFrame) -> None:
     table = played.replications.set_index("replication")
     np.testing.assert_allclose(table["honest_reward_mean"], pay[False], rtol=1e-12)
     np.testing.assert_allclose(table["malicious_reward_mean"], pay[True], rtol=1e-12)
-    np.testing.assert_allclose(table["reward_gap"], pay[False] - pay[True], rtol=1e-9)
+    honest = scenario(malicious=None, mechanism__trust={**TRUST, "interval": INTERVAL})
+    twin = poq_abm.run(honest).nodes.set_index(["replication", "node"])
+    liars = played.nodes.query("behaviour == 'boost'").set_index(["replication", "node"])
+    there = twin.loc[liars.index].groupby("replication")[["reward_total", "jobs"]].sum()
+    honestly = there["reward_total"] / there["jobs"]
+    np.testing.assert_allclose(table["reward_gap"], honestly - pay[True], rtol=1e-9)
     assert (table["reward_gap"] > 0).all(), "a shift of 3 costs more than it moves the consensus"
+
+
+def test_the_gap_is_that_of_the_same_nodes_and_not_of_dearer_models() -> None:
+    """Who deviates without effect (b = 0) loses nothing, though honest nodes run other models."""
+    row = poq_abm.run(scenario(malicious={"share": 0.4, "behaviour": {"name": "boost", "b": 0.0}}))
+    assert row.replications["reward_gap"].tolist() == [0.0] * len(row.replications)
 
 
 def test_malicious_majorities(played: Results, seats: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from poq_abm.experiment import playing
+from poq_abm.experiment.distributions import distribution_measures
 from poq_abm.experiment.playing import many_at_once, play_plain, play_replication
 from poq_abm.network.game import Game, build_game
 from poq_abm.profile import load_profile
@@ -25,9 +26,11 @@ def test_many_at_once_are_the_bits_of_one_by_one(
     scenario = load(name, ["rounds=300"])
     game = game_of(scenario)
     heard: list[int] = []
-    sums, network = play_plain(scenario, game, 2, 9, heard.append)
+    sums, network, measures = play_plain(scenario, game, 2, 9, heard.append)
     for row, replication in enumerate(range(2, 9)):
-        ledger, _ = play_replication(scenario, game, replication)
+        ledger, memory = play_replication(scenario, game, replication)
+        expected = list(distribution_measures(memory).values())
+        np.testing.assert_array_equal(measures[row], expected)
         np.testing.assert_array_equal(sums[row], ledger.nodes())
         np.testing.assert_array_equal(network[row], ledger.network())
     assert sum(heard) == 7 * 300

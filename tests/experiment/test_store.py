@@ -162,6 +162,13 @@ def test_a_broken_manifest_is_named(small: Scenario, tmp_path: Path, text: str) 
         poq_abm.read_results(tmp_path)
 
 
+def test_a_file_is_no_results_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, said in (("file", "it is a file"), ("absent", r"it has no manifest\.json")):
+        with pytest.raises(InputError, match=f"is not a results folder: {said}"):
+            poq_abm.read_results(tmp_path / path)
+
+
 def test_a_path_that_cannot_be_a_folder(small: Scenario, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write results"):
@@ -231,6 +238,62 @@ def test_what_stops_before_the_first_manifest_can_be_taken_up(
                 run_to_folder(Plan.of(small), tmp_path / "run")
     run_to_folder(Plan.of(small), tmp_path / "run")
     assert poq_abm.read_results(tmp_path / "run").nodes.shape[0] == 24
+
+
+class _KillError(BaseException):
+    """What stands for SIGKILL: from then on this process does nothing to the disk any more."""
+
+
+def kill_after(survived: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let so many operations on files come to pass, and none after; return what was done."""
+    done: list[str] = []
+    places: list[tuple[Any, str]] = [
+        *((Path, name) for name in ("mkdir", "replace", "unlink", "rename", "write_text")),
+        (store.shutil, "rmtree"),
+        (files.pq.ParquetWriter, "write_table"),
+        (files.os, "fsync"),
+    ]
+    for owner, name in places:
+        monkeypatch.setattr(owner, name, _limited(getattr(owner, name), done, survived))
+    return done
+
+
+def _limited(do: Callable[..., Any], done: list[str], survived: int) -> Callable[..., Any]:
+    def limited(*given: Any, **more: Any) -> Any:
+        if len(done) >= survived:
+            raise _KillError
+        done.append(do.__name__)
+        return do(*given, **more)
+
+    return limited
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_kill_at_any_operation_on_a_file_costs_nothing_but_time(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: bool
+) -> None:
+    monkeypatch.setitem(plan.MOST_ROUNDS, "compiled", 2 * small.rounds)
+    work = Plan.of(small, trace=trace)
+    run_to_folder(work, tmp_path / "whole")
+    whole, names = contents(tmp_path / "whole"), listing(tmp_path / "whole")
+    survived, killed = 0, True
+    while killed:
+        folder = tmp_path / str(survived)
+        with monkeypatch.context() as dying:
+            kill_after(survived, dying)
+            try:
+                run_to_folder(work, folder)
+                killed = False
+            except _KillError:
+                killed = True
+        run_to_folder(work, folder)
+        assert contents(folder) == whole, survived
+        assert listing(folder) == names, survived
+        assert not list(folder.rglob("*.part")), survived
+        assert not [p for p in (folder / "shards").iterdir() if p.is_dir()], survived
+        survived += 1
+    assert survived > 20
 
 
 def test_a_folder_without_its_manifest_is_known_by_its_pieces(

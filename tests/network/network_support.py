@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 import poq_abm
+from poq_abm.limits import MAX_ROUNDS
+from poq_abm.network.conduct import deviating_inference
 from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game, build_game
 from poq_abm.network.ledger import Ledger, open_ledger
@@ -101,6 +103,9 @@ def play_compiled(
         None if plain else memory,
         trace,
         game.compiled_plugin,
+        None,
+        memory.tally if plain else None,
+        deviating_inference(game.conduct) if plain else None,
     )
     return ledger, trace
 
@@ -108,8 +113,12 @@ def play_compiled(
 def model_of(
     game: Game, scenario: Scenario, replication: int = 0, start: int = 0, **classes: Any
 ) -> PoQModel:
-    """A model about to play round ``start``; what its trust log does not hold yet is NaN."""
+    """A model about to play round ``start``, and on past the scenario's end.
+
+    What its trust log does not hold yet is NaN.
+    """
     model = PoQModel(scenario, replication=replication, game=game, **classes)
+    model.rounds = MAX_ROUNDS - 1
     model.memory.trust_log.fill(np.nan)
     model.rounds_played = start
     return model
@@ -119,6 +128,9 @@ def assert_same_bits(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     """Ledgers or traces are equal column by column, to the last bit (and sign of zero)."""
     assert type(one) is type(other)
     for name, left, right in zip(one._fields, one, other, strict=True):  # type: ignore[attr-defined]
+        if isinstance(left, tuple):
+            assert_same_bits(left, right)
+            continue
         assert left.dtype == right.dtype
         assert left.shape == right.shape
         assert left.tobytes() == right.tobytes(), name

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from verification_support import ALL_HONEST, ALL_RATIONAL, BROKEN, INTACT, market, played
 
+from poq_abm.scenario.verification import Verification
+from poq_abm.verification.beliefs import expected_advantage
 from poq_abm.verification.economics import sampling_threshold
 from poq_abm.verification.market import Market
-from poq_abm.verification.registry import PROTOCOLS
+from poq_abm.verification.phases import changed, watchers_by_window
+from poq_abm.verification.registry import PROTOCOLS, protocol_of
 from poq_abm.verification.settling import pay_by_score
 
 STAKE, SHARE, FEE, WATCHERS, CHECKING, DELAY = 0.4, 0.75, 0.1, 3, 0.2, 5000.0
@@ -166,6 +169,37 @@ def test_a_coalitions_share_of_the_bounty_comes_from_disputes_alone() -> None:
     for gain, cheats in ((indifferent - 1e-3, 0.0), (indifferent + 1e-3, 1.0)):
         setting = {"adversaries.downgrade.gain_usd": gain}
         assert played("otr", BROKEN, rational, setting, queries=60)["cheating_share"] == cheats
+
+
+def test_phases_and_the_inspection_game_know_the_coalitions_share_too() -> None:
+    """Where the phase table says so rational nodes turn; at y* the advantage is nothing."""
+    figures = {
+        "adversaries.collusion.watcher_share": 0.5,
+        "watchers.count": 2,
+        "watchers.delay_s": 1.0,
+        "otr.proof_rate": 0.1,
+        "economics.stake_usd": 1.0,
+        "adversaries.rational_share": 1.0,
+        "adversaries.byzantine_share": 0.0,
+    }
+    for gain in (0.30, 0.34, 0.40):  # p (S + F) - (1 - rho) phi b = .37 x 1.1 - .27 x .5 = .272
+        point = {**figures, "watchers.check_probability": 0.3,
+                 "adversaries.downgrade.gain_usd": gain - 0.05}  # fmt: skip
+        chosen = changed(Verification(protocol="otr"), point)
+        (row,) = watchers_by_window(chosen, [1.0], [3600.0]).itertuples()
+        share = played("otr", BROKEN, point, {"watchers.lazy_share": 0.0}, queries=60)
+        assert share["cheating_share"] == float(not row.deterred) == float(gain - 0.05 > 0.272)
+    game = {**figures, "watchers.check_probability": "equilibrium"}
+    protocol = protocol_of(changed(Verification(protocol="otr"), game))
+    scores = np.full(4, 5.0)
+    gain = protocol.verification.adversaries.downgrade.gain_usd
+    assert 0.05 == gain < 0.1 * 1.1, "proofs alone deter it"
+    dear = {**game, "adversaries.downgrade.gain_usd": 0.4}
+    protocol = protocol_of(changed(Verification(protocol="otr"), dear))
+    assert 0.0 < protocol.terms.cheating < 1.0
+    assert expected_advantage(protocol, 0.4, scores, scores, broken=True) == pytest.approx(
+        0.0, abs=1e-12
+    )
 
 
 def test_what_is_slashed_is_a_bounty_or_burned() -> None:

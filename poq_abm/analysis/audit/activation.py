@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,11 +80,13 @@ def _epochs(scenario: Scenario, game: Game, profile: Profile, replication: int) 
         before = economy.rounds_played
         economy.step()
         count = economy.rounds_played - before
-        yield Trace(*(column[:count].copy() for column in economy.play.trace))
+        columns: Any = (column[:count].copy() for column in economy.play.trace)
+        yield Trace(*columns)
         kept += count
 
 
 def _joined(parts: list[Trace]) -> Trace:
     if not parts:
         return open_trace(0, 1)
-    return Trace(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    joined: Any = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Trace(*joined)

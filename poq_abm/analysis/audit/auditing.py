@@ -22,6 +22,7 @@ from poq_abm.analysis.audit.deviations import (
 from poq_abm.analysis.audit.gains import gain_table
 from poq_abm.analysis.audit.verdicts import by_cost, sentences
 from poq_abm.behaviour.base import Role
+from poq_abm.behaviour.resolving import is_lazy
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.harvest import Progress
@@ -54,6 +55,8 @@ class Audit:
         lines = sentences(self.gains, self.confidence, self.epsilon)
         if (reason := why_unanimous(self.scenario)) is not None:
             lines.append(f"Without a deviation, {reason}.")
+        if (saving := self._unpriced()) is not None:
+            lines.append(saving)
         if self.half_width is not None and self.widest > self.half_width:
             lines.append(
                 f"Not every interval reached +-{self.half_width:g}: the widest is "
@@ -65,6 +68,18 @@ class Audit:
                 "deviation would move the background it is compared with."
             )
         return lines
+
+    def _unpriced(self) -> str | None:
+        """Return who saves compute that this scenario does not price, if anybody does."""
+        economy = self.scenario.economy
+        lazy = [d.doing for d in self.deviations if is_lazy(d.role, d.behaviour)]
+        if not lazy or (economy is not None and economy.cost.basis == "money"):
+            return None
+        who = ", ".join(dict.fromkeys(lazy))
+        return (
+            f"Who runs no model ({who}) saves its compute, which pay here does not count: rewards "
+            "charge C all the same. An economy with cost.basis: money counts it in profit."
+        )
 
     @property
     def profitable(self) -> list[Deviation]:

@@ -165,7 +165,7 @@ def break_even(
     )
 
     def found(value: float, ends: tuple[float, float], said: str) -> BreakEven:
-        return BreakEven(deviation.name, field, value, *ends, said)
+        return BreakEven(deviation.name, field, value, *ends, said + gains.spent(field))
 
     unknown = (math.nan, math.nan)
     tried = [gains(value) for value in grid]
@@ -228,6 +228,7 @@ class _Gains:
         population = build_population(bench.scenario, bench.plan.profile(0))
         self._nodes = places(population, deviation)
         self._known: dict[float, _Gain] = {}
+        self._ran_out: dict[float, int] = {}  #: replications in which a bond did
 
     def __call__(self, value: float) -> _Gain:
         if value not in self._known:
@@ -236,8 +237,21 @@ class _Gains:
             played = self._bench.play(variants, 0, self._count)
             before, after = (earned_by(played[name], self._nodes) for name in variants)
             pairs = paired(before, after, self._confidence)
+            self._ran_out[value] = played["deviating"].ran_out(self._nodes)
             self._known[value] = _Gain(pairs.difference, pairs.low, pairs.high)
         return self._known[value]
+
+    def spent(self, field: str) -> str:
+        """Return at what values a bond ran out, as the end of a sentence; empty where none did."""
+        values = [value for value, count in self._ran_out.items() if count > 0]
+        if not values:
+            return ""
+        most = max(self._ran_out.values())
+        return (
+            f"; the bond ran out in up to {most} of {self._count} replications at {field} from "
+            f"{min(values):.4g} to {max(values):.4g}, and deterred nobody from then on "
+            "(economy.stake.top_up: true restores bonds)"
+        )
 
     def root(self, part: Callable[[_Gain], float], a: float, b: float) -> float:
         """Return where a part of the gain is zero, between two values where its signs differ."""

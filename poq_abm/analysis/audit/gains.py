@@ -101,7 +101,8 @@ def gain_table(
         ``honest`` and ``deviating`` (tokens per job), ``gain`` (tokens per job of a member),
         ``low``, ``high``, ``family_low``, ``family_high``, ``gain_per_round`` (tokens per round,
         all members together), ``drift`` (mean consensus less that without the deviation, points of
-        10), ``p_value``, ``acted`` (NaN where not known), ``epsilon``, ``p_adjusted``, ``verdict``
+        10), ``ran_out`` (replications in which a member's bond did not cover a fine), ``p_value``,
+        ``acted`` (NaN where not known), ``epsilon``, ``p_adjusted``, ``verdict``
         (one of :data:`VERDICTS`), ``needed`` (replications that would decide; NaN where decided).
     """
     family = max(len(deviations), 1)
@@ -218,5 +219,6 @@ def _row(
         "family_high": together.high,
         together_name(played.per): float(moved.mean()) / played.rounds,
         "drift": drift.difference,
+        "ran_out": played.ran_out(nodes),
         "p_value": alone.p_value,
     }

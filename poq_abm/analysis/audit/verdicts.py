@@ -49,7 +49,7 @@ def sentences(
     """
     lines = []
     for (role, group), part in gains.groupby(["role", "group"], sort=False):
-        lines += [f"{role} {group}: {said}" for said in _of_group(part)]
+        lines += [f"{role} {group}: {said}" for said in [*_of_group(part), *_bonds_spent(part)]]
     for role in gains["role"].unique():
         row = cheapest(gains, str(role))
         if row is not None:
@@ -92,6 +92,18 @@ def _of_group(part: pd.DataFrame) -> list[str]:
     if not awake:
         return ["no deviation ever acted: nothing was tested."]
     return [*_of_those_that_acted(awake), *untested]
+
+
+def _bonds_spent(part: pd.DataFrame) -> list[str]:
+    """Return which deviations went on after their bonds could pay no more fines."""
+    if "ran_out" not in part or not (part["ran_out"] > 0).any():
+        return []
+    worst = part.loc[part["ran_out"].idxmax()]
+    count, replications = int(worst["ran_out"]), int(worst["replications"])
+    return [
+        f"the bond of {worst['behaviour']} ran out in {count} of {replications} replications: what "
+        "fines it no longer covered deterred nobody (economy.stake.top_up: true restores bonds)."
+    ]
 
 
 def _of_those_that_acted(rows: Sequence[Row]) -> list[str]:
