@@ -25,7 +25,11 @@ RANGES = {
          "watchers"),
         COUNT,
     ),
-    **dict.fromkeys(("ms", "queries per s", "nats", "s", "s per query", "weight"), POSITIVE),
+    **dict.fromkeys(
+        ("ms", "queries per s", "nats", "ratio", "s", "s per query", "weight"),
+        POSITIVE,
+    ),
+    "C": POSITIVE,  # mean costs lie in [0, 1]; what a job is charged for its realised time may not
 }  # fmt: skip
 
 #: columns whose amounts are never negative, whatever their unit
