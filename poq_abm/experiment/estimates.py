@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, ndtri, stdtrit
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "UNBOUNDED",
     "Range",
     "decimals",
+    "ends_of_difference",
     "ends_within",
     "mean_interval",
     "share_interval",
@@ -139,6 +141,32 @@ def ends_within(
     ends = (max(root + way * half / (2.0 * root), 0.0) ** 2 for way in (-1.0, 1.0))
     nearer, farther = (mean + sign * (end - reach) for end in ends)
     return (max(nearer, low), farther) if sign > 0.0 else (farther, min(nearer, high))
+
+
+def ends_of_difference(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    half: float,
+    within: Range = UNBOUNDED,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float]:
+    """Return the ends of the interval of the mean of matched differences, b - a.
+
+    Those of :func:`ends_within` in the range of such differences; ``half`` is half the width of
+    Student's interval. Where neither a nor b varies, as the share of an event that was seen in
+    neither, each may be off by what its own interval says, and so may their difference. Where they
+    vary and differ by the same, they do so by construction.
+
+    >>> [round(x, 3) for x in ends_of_difference(np.zeros(40), np.zeros(40), 0.0, Range(0.0, 1.0))]
+    [-0.088, 0.088]
+    """
+    if np.ptp(a) == np.ptp(b) == 0.0:
+        sides = [ends_within(within, float(side[0]), 0.0, side.size, confidence) for side in (a, b)]
+        return sides[1][0] - sides[0][1], sides[1][1] - sides[0][0]
+    mean = math.fsum(b - a) / a.size
+    if half == 0.0:
+        return mean, mean
+    return ends_within(within.of_difference, mean, half, a.size, confidence)
 
 
 def _beside_the_end(within: Range, mean: float, n: int, confidence: float) -> tuple[float, float]:
