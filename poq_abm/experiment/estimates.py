@@ -200,7 +200,7 @@ def decimals(estimate: float, low: float, high: float) -> int:
     return min(max(min(1 - math.floor(math.log10(width)), 4 + of_number), 0), 9)
 
 
-def shown(estimate: float, low: float, high: float, sign: str = "") -> tuple[str, str]:
+def shown(estimate: float, low: float, high: float, *, sign: str = "") -> tuple[str, str]:
     """Return an estimate and its interval in words, with :func:`decimals` decimals.
 
     An interval that is narrower than these is told by the larger half of its width. Missing values
