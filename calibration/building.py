@@ -56,6 +56,8 @@ def build(calibration: Calibration, report: Report, *, caveats: Sequence[str] = 
     for name, pairs in values.items():
         joint[name] = [normalising.apply(transform, name, task, value) for task, value in pairs]
     costs = measured_costs(calibration, made, report)
+    for line in normalising.described(transform):
+        report(line)
     parts = {
         "name": calibration.name,
         "scores_table": joint,
@@ -69,7 +71,7 @@ def build(calibration: Calibration, report: Report, *, caveats: Sequence[str] = 
         "hardware": costs.hardware,
     }
     told = [*calibration.caveats, *caveats]
-    provenance = provenance_of(calibration, records, judged, costs, told)
+    provenance = provenance_of(calibration, records, judged, costs, transform, told)
     return _publish(workspace, provenance, parts, report)
 
 
@@ -91,7 +93,10 @@ def _joint(
             "record": [record.id for record, _ in cells],
             "task": [record.task for record, _ in cells],
             "model": [model for _, model in cells],
-            "truth": [truth_score(made[m][r.id]["output"], r.references) for r, m in cells],
+            "truth": [
+                truth_score(made[m][r.id]["output"], r.references, calibration.truth)
+                for r, m in cells
+            ],
             "judge": np.nan,
         }
     )

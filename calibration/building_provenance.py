@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from calibration.caching import digest, read_stamp
 from calibration.configuration import Calibration, EvaluatorSpec, ModelSpec
 from calibration.folders import Workspace
+from calibration.normalising import described
 from calibration.prompts import SLOT, instruction
 from calibration.records import Record
 
@@ -49,6 +50,7 @@ def provenance_of(
     records: Sequence[Record],
     judged: Mapping[str, int],
     costs: Costs,
+    transform: Mapping[str, Any],
     caveats: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the provenance of a measured profile; it names no folder of this machine."""
@@ -57,7 +59,7 @@ def provenance_of(
     measured = [
         f"Outputs of {len(calibration.models)} models for {len(records):,} records ({told}), at "
         f"most {calibration.generation.max_new_tokens} new tokens.",
-        "Truth: token F1 times 10 after SQuAD normalisation, the maximum over the references.",
+        f"Truth: {calibration.truth} times 10, the maximum over the references.",
         f"Scores of {len(calibration.evaluators)} evaluators, on pairs of "
         f"{calibration.scoring.pairs.replace('_', ' and ')}.",
     ]
@@ -73,10 +75,10 @@ def provenance_of(
         "published": [],
         "measured": [*measured, *costs.measured],
         "inferred": [
-            "Normalised scores: minimum and maximum of each evaluator's values, as stored.",
+            *described(transform),
             *costs.inferred,
         ],
-        "assumed": list(costs.assumed),
+        "assumed": [*_decoding(calibration), *costs.assumed],
         "caveats": list(caveats),
         "corpus": {
             "sources": [
@@ -88,6 +90,7 @@ def provenance_of(
             ),
         },
         "generation": calibration.generation.model_dump(exclude={"device"}),
+        "truth": calibration.truth,
         "scoring": calibration.scoring.model_dump(exclude={"device"}),
         "prompts": {task: _template(task, calibration) for task in sizes},
         "judge": None
@@ -96,6 +99,17 @@ def provenance_of(
         "seed": calibration.seed,
         "efficiency": [_without_nan(row) for row in costs.batches],
     }
+
+
+def _decoding(calibration: Calibration) -> list[str]:
+    """Say that the paper names no temperature and no nucleus, where ours stand in for them."""
+    decoding, defaults = calibration.generation, type(calibration.generation)()
+    if (decoding.temperature, decoding.top_p) != (defaults.temperature, defaults.top_p):
+        return []
+    return [
+        f"Decoding at temperature {decoding.temperature:g} from the nucleus of {decoding.top_p:g}: "
+        "arXiv:2512.16317 says nucleus sampling with moderate temperature, and no value."
+    ]
 
 
 def _template(task: str, calibration: Calibration) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic import BeforeValidator as Before
@@ -55,7 +55,8 @@ class Calibration(Strict):
     """Everything a calibration needs to know; registered names are looked up, paths made whole.
 
     ``prompts`` holds the templates of the file alone; :func:`calibration.prompts.instruction` adds
-    the defaults. Relative paths start at the folder of the file.
+    the defaults. Relative paths start at the folder of the file. ``truth`` is the metric of
+    :data:`calibration.truth.METRICS` that an output is worth.
     """
 
     name: Name
@@ -74,6 +75,7 @@ class Calibration(Strict):
     ]
     generation: GenerationSettings = GenerationSettings()
     prompts: Templates = Field(default_factory=dict)
+    truth: Literal["token_f1", "squad_f1"] = "token_f1"
     scoring: ScoringSettings = ScoringSettings()
     judge: JudgeSettings | None = None
     efficiency: EfficiencySettings = EfficiencySettings()

@@ -71,7 +71,7 @@ def _place(seed: int, name: str) -> float:
 
 def _taken(source: CorpusSource, seed: int, report: Callable[[str], None]) -> list[Record]:
     by_task: dict[str, list[Record]] = {}
-    for record in read_source(source):
+    for record in read_source(source, lambda line: report(f"{source.path.name}: {line}")):
         by_task.setdefault(record.task, []).append(record)
     taken: list[Record] = []
     for task, records in by_task.items():

@@ -32,6 +32,7 @@ from calibration.prompting import Prompt, fit
 from calibration.prompts import instruction
 from calibration.records import Record, read_corpus
 from calibration.sampling import Answer, sample, seed_of
+from calibration.traces import without_trace
 from poq_abm.errors import InputError
 
 __all__ = ["generate", "outputs"]
@@ -65,8 +66,16 @@ def outputs(calibration: Calibration, spec: ModelSpec, records: Sequence[Record]
 
     Current: made with the prompts and settings of this configuration, and with the revision and the
     libraries of the last run. Needs neither the model nor its libraries. A log without a stamp was
-    made by other means; there the last row of a record counts.
+    made by other means; there the last row of a record counts. Where the configuration removes
+    thinking traces, an output is what follows its trace.
     """
+    made = _logged(calibration, spec, records)
+    if calibration.generation.traces == "keep":
+        return made
+    return {name: {**row, "output": without_trace(row["output"])} for name, row in made.items()}
+
+
+def _logged(calibration: Calibration, spec: ModelSpec, records: Sequence[Record]) -> dict[str, Row]:
     log = Workspace(calibration.out).generations(spec.name)
     rows, _ = Log(log).read()
     stamp = read_stamp(log)
@@ -191,7 +200,7 @@ def _keys(
         "model": spec.name,
         "dtype": spec.dtype,
         "batch_size": spec.batch_size,
-        "decoding": calibration.generation.model_dump(exclude={"device"}),
+        "decoding": calibration.generation.model_dump(exclude={"device", "traces"}),
         "seed": calibration.seed,
         "stamp": stamp.as_data(),
     }

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from calibration.files import naming
 from calibration.joint import assumed_costs, cost_frame
+from calibration.score_logs import read_logs
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile.layout import COST_COLUMNS, COST_KEYS
 
@@ -24,8 +24,9 @@ def costs_of(
     """Return the cost table and what to say of it, as lists under ``measured`` and ``assumed``.
 
     ``models`` and ``evaluators`` are names with their labels; the file may use either. It has the
-    columns ``node`` and ``latency_ms``, any other cost column, and ``hardware`` where that is
-    known. It gives costs for every node of a role or for none: cost is relative inside a class.
+    columns ``node`` and ``latency_ms`` or ``latency_s``, any other cost column, and ``hardware``
+    where that is known. It gives costs for every node of a role or for none: cost is relative
+    inside a class.
     """
     roles = {"inference": models, "evaluator": evaluators}
     given = _read(path) if path is not None else pd.DataFrame({"node": [], "hardware": []})
@@ -54,7 +55,11 @@ def costs_of(
             )
         if len(own):
             parts.append(cost_frame(own))
-            notes["measured"].append(f"Latencies of the {role} nodes, by whoever wrote the file.")
+            ends = parts[-1]["latency_ms"].min(), parts[-1]["latency_ms"].max()
+            notes["measured"].append(
+                f"Latencies of the {role} nodes, {ends[0]:g} to {ends[1]:g} ms, by whoever wrote "
+                "the file."
+            )
         else:
             names = {"inference": (list(named), []), "evaluator": ([], list(named))}[role]
             parts.append(assumed_costs(*names, NONE))
@@ -63,12 +68,15 @@ def costs_of(
 
 
 def _read(path: str | Path) -> pd.DataFrame:
+    """Return the table with its numbers as such, and latencies in milliseconds."""
     path = Path(path)
-    try:
-        with naming(path, "read"):
-            table = pd.read_csv(path, dtype={"node": "str", "hardware": "str"})
-    except ValueError as error:
-        raise InputError(f"{path.name} is not readable CSV: {error}") from error
+    log = read_logs([path])
+    table = log.frame.drop(columns=["file", "folder"])
+    if "latency_s" in table.columns:
+        if "latency_ms" in table.columns:
+            raise InputError(f"{path.name}: give latency_ms or latency_s, not both")
+        table["latency_ms"] = log.numbers("latency_s")[0] * 1000.0
+        table = table.drop(columns="latency_s")
     known = [column for column in COST_COLUMNS if column != "role"]
     for column in table.columns:
         if column not in known:
@@ -76,9 +84,8 @@ def _read(path: str | Path) -> pd.DataFrame:
     for column in ("node", "latency_ms"):
         if column not in table.columns:
             raise InputError(f"{path.name}: there is no column {column!r}")
-    for column in (c for c in COST_COLUMNS[len(COST_KEYS) :] if c in table.columns):
-        if not pd.api.types.is_numeric_dtype(table[column]):
-            raise InputError(f"{path.name}: column {column!r} must hold numbers")
-    if "hardware" not in table.columns:
-        table["hardware"] = UNNAMED
-    return table.assign(hardware=table["hardware"].fillna(UNNAMED))
+    for column in (c for c in COST_COLUMNS[len(COST_KEYS) :] if c in log.frame.columns):
+        table[column] = log.numbers(column)[0]
+    table["node"] = log.texts(["node"])
+    hardware = log.texts(["hardware"]) if "hardware" in table.columns else UNNAMED
+    return table.assign(hardware=hardware).fillna({"hardware": UNNAMED})

@@ -6,12 +6,16 @@ four travel as one JSON object, whose quoting no output can break out of.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from calibration.records import Record
+from calibration.traces import without_trace
 
 __all__ = [
     "SCHEMA",
@@ -25,6 +29,19 @@ __all__ = [
 
 LOWEST, HIGHEST = 0.0, 10.0
 EXCERPT = 80  # characters of a reply that no verdict could be read from
+LONGEST = 10_000  # characters of an object in Python's way
+
+_NUMBER = r"(?P<number>[+-]?(?:\d{1,400}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)"
+_OF_TEN = re.compile(rf"\s*{_NUMBER}\s*(?:(?:/|out of)\s*10(?:\.0*)?)?\s*\.?\s*")
+_BRACKETS = re.compile(rf"\[\[\s*{_NUMBER}\s*(?:/\s*10)?\s*\]\]")
+_END = (
+    r"(?![\d%]|[.,]\d|\s*(?:/|out of)\s*(?!10\b)\d)"  # "8/5", "80%" and "8,5" are no marks of ten
+)
+_NAMED = re.compile(
+    rf"\b(?:score|rating|grade)\b[*_`\s]*(?:[:=]|\bis\b)[*_`\s]*{_NUMBER}{_END}",
+    re.IGNORECASE,
+)
+_FRACTION = re.compile(rf"(?<![\w./]){_NUMBER}\s*(?:/|out of)\s*10\b(?![./]\d|%)")
 
 SYSTEM_PROMPT = """\
 You grade answers that language models wrote. Each message is a JSON object with four fields: the \
@@ -51,7 +68,7 @@ SCHEMA: dict[str, Any] = {
 
 
 class UnusableError(Exception):
-    """The judge replied, but with no score between 0 and 10 in the form asked for."""
+    """The judge replied, but with no score between 0 and 10 that can be read in one way only."""
 
 
 @dataclass(frozen=True)
@@ -97,36 +114,139 @@ def make_question(judge: str, record: Record, model: str, output: str) -> Questi
 
 
 def parse_verdict(text: str) -> Verdict:
-    """Return the verdict a reply holds; nothing is clipped, converted or guessed.
+    """Return the verdict a reply holds, if it holds exactly one; nothing is clipped or guessed.
 
-    Raises :class:`UnusableError` when the reply is not the JSON object asked for, or its score is
-    not in [0, 10].
+    A byte-order mark and a thinking trace before the answer (:mod:`calibration.traces`) are left
+    out. Then the first of these forms that the reply has is read:
+
+    1. JSON objects with the key ``score``, in any case, at any depth: the whole reply, or standing
+       in its text or in a code fence. Single quotes and a comma too many, as Python writes an
+       object, do no harm.
+    2. ``[[8]]``, ``Score: 8``, ``Rating: 8`` or ``8/10`` in the text.
+    3. A number that is the whole reply.
+
+    A score is a number, or a text that holds one and at most ``/10`` beside it. A justification
+    that is missing is empty.
+
+    Raises :class:`UnusableError` saying why when there is no score, when there are several that
+    differ, when an object gives its score twice, and when a score is no finite number in [0, 10].
 
     >>> parse_verdict('{"score": 7.5, "justification": "Right, but long."}')
     Verdict(score=7.5, justification='Right, but long.')
+    >>> parse_verdict('<think>8 or 9?</think> Rating: [[9]]')
+    Verdict(score=9.0, justification='')
     >>> parse_verdict('{"score": 42, "justification": "Marvellous."}')
     Traceback (most recent call last):
     calibration.judge_question.UnusableError: the score 42 is not between 0 and 10
     """
-    reply = _object(text)
-    score, justification = reply.get("score"), reply.get("justification")
-    if isinstance(score, bool) or not isinstance(score, int | float):
-        raise UnusableError(f"the reply has no number called score: {_excerpt(text)}")
-    if not isinstance(justification, str):
-        raise UnusableError(f"the reply has no text called justification: {_excerpt(text)}")
-    if not LOWEST <= score <= HIGHEST:  # not a number is not between them either
-        raise UnusableError(f"the score {str(score)[:20]} is not between 0 and 10")
-    return Verdict(float(score), justification)
+    reply = text.strip().removeprefix("\ufeff").strip()
+    found = _whole(reply)
+    if found is None:
+        reply = without_trace(reply)
+        found = _objects(reply)
+    verdicts = [
+        Verdict(_score(score), _justification(parts))
+        for parts in found
+        for key, score in parts
+        if key.strip().lower() == "score"
+    ] or [Verdict(_score(mark), "") for mark in _marks(reply)]
+    if not verdicts:
+        raise UnusableError(f"the reply has no score: {_excerpt(text)}")
+    if len({verdict.score for verdict in verdicts}) > 1:
+        stated = ", ".join(_said(verdict.score) for verdict in verdicts[:5])
+        raise UnusableError(f"the reply has several scores ({stated}): {_excerpt(text)}")
+    return verdicts[-1]
 
 
-def _object(text: str) -> dict[str, Any]:
+class _Pairs(list[tuple[str, Any]]):
+    """The keys and values of an object as they stand, a key given twice twice."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=float)  # no number is too long
+
+
+def _whole(text: str) -> list[_Pairs] | None:
+    """Return the objects with a score in a reply that is JSON as a whole, else ``None``."""
     try:
-        reply = json.loads(text)
+        return _scored(_DECODER.decode(text))
     except (ValueError, RecursionError):
-        reply = None
-    if not isinstance(reply, dict):
-        raise UnusableError(f"the reply is not a JSON object: {_excerpt(text)}")
-    return reply
+        return None
+
+
+def _objects(text: str) -> list[_Pairs]:
+    """Return the objects with a score that stand in a text, in their order."""
+    found: list[_Pairs] = []
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            value, end = _python_object(text, at)
+        found += _scored(value)
+        at = text.find("{", end)
+    return found
+
+
+def _python_object(text: str, at: int) -> tuple[Any, int]:
+    """Return the object written in Python's way at a brace, and where it ends."""
+    end = text.find("}", at) + 1  # ours is flat
+    if not 0 < end - at <= LONGEST:
+        return None, at + 1
+    try:
+        node = ast.parse(text[at:end], mode="eval").body
+        if isinstance(node, ast.Dict) and None not in node.keys:
+            keys = [ast.literal_eval(key) for key in node.keys if key is not None]
+            values = [ast.literal_eval(value) for value in node.values]
+            return _Pairs((str(k), v) for k, v in zip(keys, values, strict=True)), end
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    return None, at + 1
+
+
+def _scored(value: Any) -> list[_Pairs]:
+    """Return the objects with a score inside a piece of JSON; one in another counts once."""
+    if isinstance(value, _Pairs):
+        if any(key.strip().lower() == "score" for key, _ in value):
+            return [value]
+        return [pairs for _, inside in value for pairs in _scored(inside)]
+    return [pairs for item in value for pairs in _scored(item)] if isinstance(value, list) else []
+
+
+def _score(value: Any) -> float:
+    """Return a score that is in [0, 10], or raise with what it is."""
+    if isinstance(value, str):
+        stated = _OF_TEN.fullmatch(value)
+        if stated is None:
+            raise UnusableError(f"the score {value[:20]!r} is no number of 0 to 10")
+        value = float(stated["number"])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnusableError(f"the score {str(value)[:20]!r} is no number")
+    try:
+        score = float(value)
+    except OverflowError:
+        score = math.copysign(math.inf, value)
+    if not LOWEST <= score <= HIGHEST:  # not a number is not between them either
+        raise UnusableError(f"the score {_said(score)} is not between 0 and 10")
+    return score + 0.0  # minus zero is zero
+
+
+def _justification(parts: _Pairs) -> str:
+    if sum(key.strip().lower() == "score" for key, _ in parts) > 1:
+        raise UnusableError("the reply gives the key score twice in one object")
+    reasons = [value for key, value in parts if key.strip().lower() == "justification"]
+    return "" if not reasons or reasons[-1] is None else str(reasons[-1])
+
+
+def _marks(text: str) -> list[str]:
+    """Return the marks in a text without a JSON object: all of one kind, or the text itself."""
+    for pattern in (_BRACKETS, _NAMED, _FRACTION):
+        if marks := [match["number"] for match in pattern.finditer(text)]:
+            return marks
+    return [text] if _OF_TEN.fullmatch(text) else []
+
+
+def _said(score: float) -> str:
+    return repr(score).removesuffix(".0")
 
 
 def _excerpt(text: str) -> str:

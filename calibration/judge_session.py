@@ -18,6 +18,9 @@ from poq_abm.errors import InputError
 __all__ = ["Session"]
 
 FAILURES_IN_A_ROW = 3  # questions without an answer before we call the server broken
+REFUSED_FROM_THE_START = 3  # questions refused, and none judged, before we call the judge unfit
+EXCERPT = 300  # characters of a reply that was declined or cut off
+REPLIES_UNPROVEN = 2  # paid for one question while no reply of the judge could be read yet
 LONGEST_WAIT_S = 600.0  # a server that wants more is left alone until the next run
 
 Number = TypeVar("Number", int, float)
@@ -32,6 +35,7 @@ class _Attempt:
     output_tokens: int | None = None
     usd: float | None = None
     complaint: str = ""  # about the last reply
+    is_over: bool = False  # asking again would be pointless
     failure: str = ""  # of the server
 
     def add(self, reply: Reply, usd: float | None) -> None:
@@ -47,7 +51,9 @@ class Session:
 
     A question ends in a score, in a refusal (the judge declined, or no reply was usable), or, when
     the server failed throughout, in nothing. Three of the last kind in a row end the session with
-    an :class:`~poq_abm.errors.InputError`: the server is broken, not the question.
+    an :class:`~poq_abm.errors.InputError`: the server is broken, not the question. So do refusals
+    of the first three questions, unless the judge ``is_proven`` by earlier scores: a judge of whom
+    nothing can be read would refuse the rest too.
     """
 
     settings: JudgeSettings
@@ -57,6 +63,7 @@ class Session:
     secret: Secret
     clock: Clock
     log: Log
+    is_proven: bool = False
     judged: int = 0
     refused: int = 0
     unanswered: int = 0
@@ -82,6 +89,7 @@ class Session:
         if verdict is not None:
             self.failures = 0
             self._write(question, verdict, attempt, self.client.calls - before)
+            self._check_use(verdict)
             return
         self.unanswered += 1
         self.failures += 1
@@ -89,6 +97,17 @@ class Session:
             raise InputError(
                 f"{self.failures} questions in a row got no answer: {attempt.failure}; what was "
                 f"judged is kept, run again to go on"
+            )
+
+    @property
+    def _has_been_read(self) -> bool:
+        return self.is_proven or self.judged > 0
+
+    def _check_use(self, verdict: dict[str, Any]) -> None:
+        if not self._has_been_read and self.refused == REFUSED_FROM_THE_START:
+            raise InputError(
+                f"the first {self.refused} questions were all refused, the last because "
+                f"{verdict['refused']}; mend the judge and run `poq calibrate judge --again`"
             )
 
     def _try(self, question: Question, attempt: _Attempt) -> dict[str, Any] | None:
@@ -105,17 +124,26 @@ class Session:
                 self._owe(max(error.wait_s or 0.0, backoff_s(self.seed, question.key, number)))
                 continue
             attempt.add(reply, self.budget.charge(reply.input_tokens, reply.output_tokens))
-            if reply.declined:
-                attempt.complaint = f"the judge declined: {reply.text}"
-                return None
-            try:
-                verdict = parse_verdict(reply.text)
-            except UnusableError as error:
-                attempt.complaint = str(error)
-                continue
-            justification = self.secret.redact(verdict.justification)
-            return {"score": verdict.score, "justification": justification}
+            verdict = self._read(reply, attempt)
+            if verdict is not None or attempt.is_over:
+                return verdict
         return None
+
+    def _read(self, reply: Reply, attempt: _Attempt) -> dict[str, Any] | None:
+        """Return the verdict of a reply, or note what is wrong with it and whether to go on."""
+        if reply.declined or reply.is_cut:  # the same limit would cut the next one
+            cut = "the server cut the reply off at its limit"
+            said = cut if reply.is_cut else "the judge declined"
+            attempt.complaint = f"{said}: {' '.join(reply.text.split())[:EXCERPT]}"
+            attempt.is_over = True
+            return None
+        try:
+            verdict = parse_verdict(reply.text)
+        except UnusableError as error:
+            attempt.complaint = str(error)
+            attempt.is_over = not self._has_been_read and attempt.replies == REPLIES_UNPROVEN
+            return None
+        return {"score": verdict.score, "justification": self.secret.redact(verdict.justification)}
 
     def _request(self, question: Question) -> Reply:
         if self.pause_s:

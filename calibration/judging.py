@@ -31,6 +31,7 @@ from calibration.settings import JudgeSettings
 __all__ = ["Summary", "check_judge", "judge", "read_judgements"]
 
 EVERY = 10  # questions between two reports of progress
+FORMS = {"json_object": "a JSON object", "text": "text"}  # what is asked for in place of a schema
 
 Row = dict[str, Any]
 
@@ -67,8 +68,8 @@ def judge(
     asks refused questions once more. ``environment`` holds the key, by default that of the process.
 
     Raises :class:`~poq_abm.errors.InputError` when there is no corpus or key, the server cannot be
-    reached or refuses the key, or three questions in a row remain without an answer. A budget that
-    is spent is no error: the summary says what is left.
+    reached or refuses the key, three questions in a row remain without an answer, or the first
+    three are all refused. A budget that is spent is no error: the summary says what is left.
     """
     settings = calibration.judge
     if settings is None:
@@ -83,18 +84,24 @@ def judge(
     rows, dropped = log.read()
     if dropped:
         report(f"{log.path}: the last line is damaged and dropped; its question is asked again")
-    answered = {key for key, row in _latest(rows).items() if not (again and "refused" in row)}
+    latest = _latest(rows)
+    answered = {key for key, row in latest.items() if not (again and "refused" in row)}
+    is_proven = any("score" in latest[_identity(q)] for q in questions if _identity(q) in latest)
     waiting = [question for question in questions if _identity(question) not in answered]
     done = len(questions) - len(waiting)
     report(f"{settings.model}: {done} outputs judged before, {len(waiting)} to judge")
     budget = Budget(settings, rows)
     stopped = None
     with JudgeClient(settings, secret, clock) as client:
-        session = Session(settings, calibration.seed, client, budget, secret, clock, log)
+        session = Session(
+            settings, calibration.seed, client, budget, secret, clock, log, is_proven=is_proven
+        )
         try:
             stopped = session.ask_all(waiting, _progress(len(waiting), report))
         finally:
             left = len(waiting) - session.judged - session.refused
+            if client.way is not None and client.way.form != "json_schema":
+                report(f"the server takes no schema: asked for {FORMS[client.way.form]}")
             report(_account(session, left, budget))
     if stopped:
         report(f"stopped: {stopped}")

@@ -9,7 +9,7 @@ from typing import Any
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile.layout import TOP
 
-__all__ = ["apply", "fit"]
+__all__ = ["SCOPES", "apply", "described", "fit"]
 
 METHOD = "min_max"
 SCOPES = {"per_task": "task", "whole_set": "set"}
@@ -53,18 +53,23 @@ def fit(values: Mapping[str, Iterable[tuple[str, float]]], normalise: str) -> di
 def apply(transform: Mapping[str, Any], evaluator: str, task: str, value: float) -> float:
     """Return the score of a value, ``10 (value - minimum) / (maximum - minimum)`` in [0, 10].
 
-    A value beyond the range that was fitted is clipped. Raises
+    ``transform`` is what :func:`fit` returned, or what an imported profile keeps of its scales
+    (``{"method": "scales", "scales": {name: {"minimum", "maximum"}}, "min_max": {name: fit}}``). A
+    value beyond the range is clipped. Raises
     :class:`~poq_abm.errors.InputError` for an evaluator or task that was not fitted, and for NaN.
 
     >>> fitted = fit({"e": [("qa", 1.0), ("qa", 3.0)]}, "per_task")
     >>> apply(fitted, "e", "qa", 0.0), apply(fitted, "e", "qa", 7.0)
     (0.0, 10.0)
     """
-    known = transform["evaluators"]
+    if evaluator in transform.get("min_max", {}):
+        return apply(transform["min_max"][evaluator], evaluator, task, value)
+    scales = {name: {"": ends} for name, ends in transform.get("scales", {}).items()}
+    known = transform.get("evaluators", scales)
     if evaluator not in known:
         raise InputError(f"no scale was fitted for {evaluator!r}; {nearest(evaluator, known)}")
     bounds = known[evaluator]
-    part = task if transform["scope"] == "task" else ""
+    part = task if transform.get("scope") == "task" else ""
     if part not in bounds:
         raise InputError(
             f"no scale of {evaluator!r} was fitted for task {task!r}; {nearest(task, bounds)}"
@@ -73,6 +78,24 @@ def apply(transform: Mapping[str, Any], evaluator: str, task: str, value: float)
         raise InputError(f"evaluator {evaluator!r} returns NaN for an output of task {task!r}")
     low, high = bounds[part]["minimum"], bounds[part]["maximum"]
     return float(min(max(TOP * ((value - low) / (high - low)), 0.0), TOP))
+
+
+def described(transform: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each evaluator: which values became 0 and 10, in which task.
+
+    >>> described(fit({"e": [("qa", 1.0), ("qa", 3.0)]}, "per_task"))
+    ['Scores of e: by minimum and maximum, qa [1, 3] to [0, 10].']
+    """
+    sentences = []
+    for evaluator, parts in transform["evaluators"].items():
+        ranges = "; ".join(
+            f"{task or 'whole set'} [{ends['minimum']:.6g}, {ends['maximum']:.6g}]"
+            for task, ends in parts.items()
+        )
+        sentences.append(
+            f"Scores of {evaluator}: by minimum and maximum, {ranges} to [0, {TOP:g}]."
+        )
+    return sentences
 
 
 def _bounds(

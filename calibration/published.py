@@ -23,7 +23,7 @@ from poq_abm.profile import published_figures as figures
 from poq_abm.profile import write_profile
 from poq_abm.profile.layout import COST_COLUMNS
 
-__all__ = ["cost_table", "main", "score_table", "write_published"]
+__all__ = ["cost_table", "main", "score_table", "targets", "write_published"]
 
 NAME = "published"
 
@@ -49,7 +49,7 @@ def write_published(folder: str | Path) -> Path:
 def score_table() -> pd.DataFrame:
     """Return the reconstructed score table: one row per record and model, 2000 rows."""
     sizes = [figures.RECORDS_PER_TASK] * len(figures.TASKS)
-    return _long(fit_table(_targets(), sizes))
+    return _long(fit_table(targets(), sizes))
 
 
 def cost_table() -> pd.DataFrame:
@@ -87,7 +87,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _targets() -> Targets:
+def targets() -> Targets:
+    """Return the published moments that the table is fitted to, under the assumed coefficients."""
+
     def array(by_name: Mapping[str, float], order: Mapping[str, object]) -> NDArray[np.float64]:
         return np.array([by_name[name] for name in order])
 

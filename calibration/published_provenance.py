@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from poq_abm.profile.published_figures import SOURCE
+from poq_abm.profile.published_figures import SOURCE, FittingCoefficients, coefficient_family
 
 __all__ = ["PROVENANCE"]
+
+
+def _family_member(row: FittingCoefficients) -> str:
+    """Return one member of the family of coefficients as a sentence."""
+    symbol, what = ("F", "quality") if row.role == "inference" else ("M", "closeness")
+    means = ", ".join(f"{name} {value:.3f}" for name, value in row.implied.items())
+    fits = (
+        f"fits with residual {row.residual:.3f}"
+        if row.admissible
+        else "would fit, but no scores have such means"
+    )
+    pair = f"alpha_{symbol} = {row.alpha:g}, beta_{symbol} = {row.beta:g}"
+    return f"Family, {pair}: {fits}; {what} {means}."
+
 
 PUBLISHED = [
     "Corpus: 200 records of question answering (SQuAD v1.1, dev) and 200 of summarization "
@@ -19,15 +33,15 @@ PUBLISHED = [
     "averaged over the two tasks.",
     "Figure 5: mean truth of about 2.1 for TinyLlama, and mean judge scores of 9.0 (Llama), "
     "8.7 (Gemma) and 7.4 (TinyLlama).",
-    "An evaluator is compared with a consensus that contains its own score.",
+    "Equations 1 to 5: consensus quality, the reward of an inference node, deviation, closeness, "
+    "the reward of an evaluator; an evaluator is compared with a consensus that contains its own "
+    "score.",
     "Hardware: one RTX 4090 with an i9-12900K and 64 GB, in bfloat16.",
 ]
 
 INFERRED = [
-    "The coefficients alpha = 1 and beta = 0.3 in both node classes: the paper states "
-    "neither, and these reproduce Table 4.",
-    "Mean consensus quality per model and mean closeness per evaluator: the reward of Table 4 "
-    "plus 0.3 times the cost.",
+    "Mean consensus quality per model and mean closeness per evaluator, given the assumed "
+    "coefficients: the reward of Table 4 plus 0.3 times the cost.",
     "The committee of all three evaluators in every round: each has 5000 jobs in 5000 rounds.",
     "The hub names of the evaluators: public checkpoints that fit the description, not names "
     "the paper gives.",
@@ -40,10 +54,15 @@ INFERRED = [
 ]
 
 ASSUMED = [
+    "The coefficients alpha = 1 and beta = 0.3 in both node classes. The paper states neither, and "
+    "Table 4 fixes only alpha Q - beta C (equations 2 and 5): every beta fits it exactly with "
+    "other mean qualities.",
+    *(_family_member(row) for row in coefficient_family()),
     "Every single row: the scores are drawn from a fitted latent model, since no row is public.",
     "The consensus of the fit is the unweighted mean of the three scores.",
-    "Min-max normalisation per task; the paper says per task in one section and over the full "
-    "evaluation set in another.",
+    "Min-max normalisation per task, as section 4.2 of the paper says; section 3.1 says over the "
+    "full evaluation set.",
+    "A judge score for every answer; the paper has up to 30 for each dataset, task and model.",
     "Each task by itself has the correlations that are published as the average of the two tasks.",
     "The means per model and the closeness per evaluator hold over all records; how the two "
     "tasks differ is not known and is left to chance.",

@@ -32,23 +32,31 @@ __all__ = [
     "ScoringSettings",
 ]
 
-_TASKS = {"squad": "qa", "cnn_dailymail": "summarization"}
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "table": {"id": "id", "input": "input"},
-    "cnn_dailymail": {"id": "id", "input": "article", "reference": ("highlights",)},
-    "squad": {},
-}
+#: The formats of a corpus: the one task of each, if it has one, and the columns it is read from.
+_FORMATS: dict[str, dict[str, Any]] = {
+    "squad": {"task": "qa"},
+    "cnn_dailymail": {
+        "task": "summarization", "id": "id", "input": "article", "reference": ("highlights",),
+    },
+    "gsm8k": {"task": "math", "id": "id", "input": "question", "reference": ("answer",)},
+    "mt_bench": {
+        "task_column": "category", "id": "question_id", "input": "turns",
+        "reference": ("reference",),
+    },
+    "table": {"task_column": "task", "id": "id", "input": "input"},
+}  # fmt: skip
 
 
 class CorpusSource(Strict):
     """One file of records and how many of each task to take; ``sample`` null takes all.
 
-    ``id``, ``input`` and ``reference`` name columns of a table or of CNN/DailyMail. A table has
-    either one ``task`` or a ``task_column``, by default the column ``task``; without ``reference``
-    it is the column ``reference`` or ``references``, whichever there is.
+    ``id``, ``input`` and ``reference`` name columns; every format but ``squad`` has some by
+    default. A source has either one ``task`` or a ``task_column``; a table without ``reference``
+    has its column ``reference`` or ``references``, whichever there is. ``unreferenced: skip``
+    leaves out records without a reference.
     """
 
-    format: Literal["squad", "cnn_dailymail", "table"]
+    format: Literal["squad", "cnn_dailymail", "gsm8k", "mt_bench", "table"]
     path: Folder
     task: Name | None = None
     task_column: Text | None = None
@@ -56,19 +64,17 @@ class CorpusSource(Strict):
     id: Text | None = None
     input: Text | None = None
     reference: Names | None = None
+    unreferenced: Literal["refuse", "skip"] = "refuse"
 
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_format(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("format") not in _DEFAULTS:
+        if not isinstance(data, dict) or data.get("format") not in _FORMATS:
             return data
-        file_format = data["format"]
-        filled = {**_DEFAULTS[file_format], **data}
-        if file_format in _TASKS:
-            return {"task": _TASKS[file_format], **filled}
-        if filled.get("task") is None and filled.get("task_column") is None:
-            filled["task_column"] = "task"
-        return filled
+        usual = dict(_FORMATS[data["format"]])
+        if data.get("task") is not None:
+            usual.pop("task_column", None)
+        return {**usual, **data}
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> CorpusSource:
@@ -76,7 +82,7 @@ class CorpusSource(Strict):
             for key in ("id", "input", "reference"):
                 if getattr(self, key) is not None:
                     raise complaint(f"{key!r} names a column, and a squad file has no columns")
-        if self.format != "table" and self.task_column is not None:
+        if "task_column" not in _FORMATS[self.format] and self.task_column is not None:
             raise complaint("'task_column' is for tables; this format has one task")
         if self.task is not None and self.task_column is not None:
             raise complaint("give 'task' or 'task_column', not both")
@@ -139,12 +145,16 @@ class EvaluatorSpec(Strict):
 class GenerationSettings(Strict):
     """How outputs are sampled: at most ``max_new_tokens``, from the nucleus of mass ``top_p``.
 
-    A temperature of 0 is greedy decoding.
+    Published (arXiv:2512.16317, section 4) are the 128 tokens and "nucleus sampling with moderate
+    temperature"; the temperature of 0.7 and the mass of 0.9 are assumed. A temperature of 0 is
+    greedy decoding. ``traces: remove`` takes the thinking trace off an output before anybody reads
+    it (:func:`calibration.traces.without_trace`); the log keeps it.
     """
 
     max_new_tokens: Count = 128
-    temperature: float = Field(default=1.0, ge=0, le=100)
+    temperature: float = Field(default=0.7, ge=0, le=100)
     top_p: float = Field(default=0.9, gt=0, le=1)
+    traces: Literal["keep", "remove"] = "keep"
     device: Device = "auto"
 
 

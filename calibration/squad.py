@@ -1,4 +1,4 @@
-"""SQuAD v1.1 as rows: one per question, with its paragraph and its answers."""
+"""SQuAD as rows, one per question: its original file, or the table that data hubs make of it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from calibration.records import join_question
-from calibration.rows import Row, described, read_json
+from calibration.rows import Row, described, read_json, read_rows
 from poq_abm.errors import InputError, nearest
 
 __all__ = ["squad_rows"]
 
 
+_TABLE = {"context", "question", "answers"}
+
+
 def squad_rows(path: Path) -> list[Row]:
     """Return the questions of a SQuAD file as rows with ``id``, ``input`` and ``references``.
 
-    The file is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
-    [{"text"}]}]}]}]}``; other keys do not matter. Raises :class:`~poq_abm.errors.InputError`
-    naming the first place where it is not.
+    The original is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
+    [{"text"}]}]}]}]}``, other keys do not matter. A data hub's table has the columns ``id``,
+    ``context``, ``question`` and ``answers``, the latter ``{"text": [...]}``. Questions without an
+    answer by design, ``is_impossible`` in the original of v2.0 and an empty list in a table, have
+    ``None`` for references. Raises :class:`~poq_abm.errors.InputError` naming the first place where
+    the file is something else.
     """
+    if path.suffix.lower() != ".json":
+        return [_of_table(row) for row in read_rows(path)]
     found = read_json(path)
+    if isinstance(found, list) and found and isinstance(found[0], dict) and set(found[0]) >= _TABLE:
+        return [_of_table(row) for row in read_rows(path)]
     if not isinstance(found, dict) or "data" not in found:
         sample = found[0] if isinstance(found, list) and found else found
         raise InputError(
@@ -28,6 +38,20 @@ def squad_rows(path: Path) -> list[Row]:
             f"{_other_format(sample)}"
         )
     return list(_questions(path, found))
+
+
+def _of_table(row: Row) -> Row:
+    if missing := _TABLE - set(row.cells):
+        raise InputError(
+            f"{row.place} needs {', '.join(map(repr, sorted(missing)))}, found "
+            f"{described(row.cells)}{_other_format(row.cells)}"
+        )
+    answers = row.cells["answers"]
+    if not isinstance(answers, dict) or not isinstance(answers.get("text"), list):
+        raise InputError(
+            f"{row.place}: answers must be an object with a list 'text', found {described(answers)}"
+        )
+    return _record(row.place, row.cells, row.cells["context"], answers["text"] or None)
 
 
 def _questions(path: Path, found: Any) -> Iterator[Row]:
@@ -39,18 +63,24 @@ def _questions(path: Path, found: Any) -> Iterator[Row]:
 
 
 def _row(path: Path, question: Any, context: Any, at: str) -> Row:
-    asked = _needed(path, question, "question", at)
+    _needed(path, question, "question", at)
     answers = [
         _needed(path, answer, "text", where)
         for answer, where in _each(path, question, "answers", at)
     ]
+    is_impossible = question.get("is_impossible") is True
+    return _record(f"{path}: {at}", question, context, None if is_impossible else answers)
+
+
+def _record(place: str, question: Any, context: Any, answers: list[Any] | None) -> Row:
+    asked = question["question"]
     whole = all(isinstance(text, str) and text.strip() for text in (asked, context))
     cells = {
         "id": question.get("id"),
         "input": join_question(asked, context) if whole else None,
         "references": answers,
     }
-    return Row(f"{path}: {at}", cells)
+    return Row(place, cells)
 
 
 def _each(path: Path, parent: Any, key: str, at: str) -> Iterator[tuple[Any, str]]:

@@ -36,19 +36,21 @@ for prompt in range(prompts):
         truth = float(np.clip(level - hard + made.normal(0.0, 1.0), 0.0, 10.0))
         words = 80.0 + 40.0 * (system == "small") + made.normal(0.0, 20.0)
         rows.append({"prompt": prompt, "system": system, "expert": round(truth, 2),
-                     "cosine": truth / 10.0 + made.normal(0.0, 0.1),
+                     "cosine": float(np.clip(truth / 10.0 + made.normal(0.0, 0.1), 0.0, 1.0)),
                      "likes_length": words + made.normal(0.0, 5.0)})  # fmt: skip
 pd.DataFrame(rows).to_csv(folder / "log.csv", index=False)
 costs = {"node": ["small", "large", "cosine", "likes_length"], "latency_ms": [300, 900, 5, 5]}
 pd.DataFrame(costs).to_csv(folder / "costs.csv", index=False)
 
 # %% [markdown]
-# Scores that leave [0, 10] are mapped to it by minimum and maximum; the transform is kept in the profile.
+# Every column is mapped to points of 10. A scale is stated, or inferred from the values where they leave no doubt; what fits no
+# scale, such as a number of words, is mapped by its minimum and maximum. Each mapping is printed and kept in the profile.
 
 # %%
 path = import_table(
     folder / "log.csv", record="prompt", model="system", truth="expert",
-    evaluators=["cosine", "likes_length"], costs=folder / "costs.csv", out=folder / "mine",
+    evaluators=["cosine", "likes_length"], scales={"cosine": "0:1"},
+    costs=folder / "costs.csv", out=folder / "mine", report=print,
 )  # fmt: skip
 profile = poq_abm.load_profile(str(path))
 profile

@@ -3,7 +3,12 @@
 Every function takes one amount per holder, in any unit, at least 0 and finite. What a *share* of
 the total means is lost when somebody holds less than nothing, so negative amounts are refused
 rather than given an index outside its range. Nobody, or nobody with anything, has no distribution:
-the indices of an empty array and of a zero total are NaN.
+the indices of an empty array and of a zero total are NaN. Sums are NumPy's
+own, never those of a BLAS, whose last bit depends on the processor.
+
+``weights``, at least 0 and finite, say how many holders each amount stands for: a node that was
+there for half of the time counts as half a node. By default every amount is of one holder. An
+amount of weight 0 changes nothing.
 """
 
 from __future__ import annotations
@@ -18,27 +23,32 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-12  # a partial sum this close to the threshold, relatively, has not passed it
 
 
-def gini(amounts: ArrayLike) -> float:
+def gini(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return the Gini coefficient, in [0, 1 - 1/n]: 0 when all hold the same.
 
     G = sum_i (2 i - n - 1) x_(i) / (n sum x), with x_(i) ascending and i from 1: half the mean
-    absolute difference over the mean, of these holders, with no correction for a sample.
+    absolute difference over the mean, of these holders, with no correction for a sample. With
+    weights w of sum W, sum_i w_(i) x_(i) (2 (w_(1) + .. + w_(i-1)) + w_(i) - W) / (W sum w x).
 
-    Raises ValueError for negative or non-finite amounts. Source: Gini, *Variabilità e mutabilità*,
-    1912; the formula as in Sen, *On Economic Inequality*, 1973.
+    Raises ValueError for negative or non-finite amounts or weights. Source: Gini, *Variabilità e
+    mutabilità*, 1912; the formula as in Sen, *On Economic Inequality*, 1973.
 
     >>> gini([1, 1, 1, 1]), gini([0, 0, 0, 1])
     (0.0, 0.75)
+    >>> gini([1, 3], weights=[3, 1]) == gini([1, 1, 1, 3])
+    True
     """
-    shares = _shares(amounts)
+    shares, weight = _shares(amounts, weights)
     if shares.size == 0:
         return float("nan")
-    count = shares.size
-    ranks = 2.0 * np.arange(1, count + 1) - count - 1.0
-    return max(0.0, float(np.sort(shares) @ ranks) / count)
+    order = np.argsort(shares, kind="stable")
+    shares, weight = shares[order], weight[order]
+    count = weight.sum()
+    ranks = 2.0 * np.cumsum(weight) - weight - count
+    return max(0.0, float((weight * shares * ranks).sum()) / float(count))
 
 
-def lorenz(amounts: ArrayLike) -> tuple[Array, Array]:
+def lorenz(amounts: ArrayLike, weights: ArrayLike | None = None) -> tuple[Array, Array]:
     """Return the Lorenz curve: shares of holders, poorest first, and the shares they hold.
 
     Both arrays have n + 1 points in [0, 1], from (0, 0) to (1, 1); the curve between two points is
@@ -49,49 +59,59 @@ def lorenz(amounts: ArrayLike) -> tuple[Array, Array]:
     >>> holders.tolist(), held.tolist()
     ([0.0, 0.5, 1.0], [0.0, 0.25, 1.0])
     """
-    shares = _shares(amounts)
+    shares, weight = _shares(amounts, weights)
     if shares.size == 0:
         count = np.size(amounts)
         holders = np.linspace(0.0, 1.0, count + 1) if count else np.zeros(1)
         return holders, np.full(count + 1, np.nan)
-    held = np.concatenate([[0.0], np.cumsum(np.sort(shares))])
+    order = np.argsort(shares, kind="stable")
+    weight = weight[order]
+    held = np.concatenate([[0.0], np.cumsum(weight * shares[order])])
     held[-1] = 1.0  # what rounding left over
-    return np.linspace(0.0, 1.0, shares.size + 1), np.minimum(held, 1.0)
+    holders = np.concatenate([[0.0], np.cumsum(weight) / weight.sum()])
+    holders[-1] = 1.0
+    return holders, np.minimum(held, 1.0)
 
 
-def theil(amounts: ArrayLike) -> float:
+def theil(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return Theil's T, in [0, ln n]: 0 when all hold the same.
 
-    T = (1/n) sum_i (x_i / mu) ln(x_i / mu), with 0 ln 0 = 0. Raises ValueError as :func:`gini`.
-    Source: Theil, *Economics and Information Theory*, 1967.
+    T = (1/n) sum_i (x_i / mu) ln(x_i / mu), with 0 ln 0 = 0, in means by weight. Raises
+    ValueError as :func:`gini`. Source: Theil, *Economics and Information Theory*, 1967.
 
     >>> theil([2, 2]), round(theil([0, 5]), 6)
     (0.0, 0.693147)
     """
-    shares = _shares(amounts)
+    shares, weight = _shares(amounts, weights)
     if shares.size == 0:
         return float("nan")
-    ratios = shares[shares > 0.0] * shares.size
-    return max(0.0, float(np.sum(ratios * np.log(ratios))) / shares.size)
+    count = float(weight.sum())
+    some = shares > 0.0
+    ratios = shares[some] * count
+    return max(0.0, float(np.sum(weight[some] * ratios * np.log(ratios))) / count)
 
 
-def hhi(amounts: ArrayLike) -> float:
+def hhi(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return the Herfindahl-Hirschman index, sum of squared shares, in [1/n, 1].
 
-    1 / hhi is the number of equal holders that would be as concentrated. Raises ValueError as
+    With weights, sum w x^2 / (sum w x)^2. 1 / hhi is the number of equal holders that would be as
+    concentrated. Raises ValueError as
     :func:`gini`. Source: Herfindahl, *Concentration in the Steel Industry*, 1950.
 
     >>> hhi([1, 1, 1, 1]), hhi([0, 7])
     (0.25, 1.0)
     """
-    shares = _shares(amounts)
-    return float(shares @ shares) if shares.size else float("nan")
+    shares, weight = _shares(amounts, weights)
+    return float((weight * shares * shares).sum()) if shares.size else float("nan")
 
 
-def nakamoto_coefficient(amounts: ArrayLike, share: float = 0.5) -> float:
+def nakamoto_coefficient(
+    amounts: ArrayLike, share: float = 0.5, weights: ArrayLike | None = None
+) -> float:
     """Return the fewest holders who together hold more than ``share`` of the total.
 
-    A whole number in [1, n], as a float because it is NaN where there is no total. Equal to the
+    A whole number in [1, n], as a float because it is NaN where there is no total; with weights,
+    the sum of theirs. Equal to the
     threshold is not above it, up to rounding (1e-12 of the total). Raises ValueError as
     :func:`gini`, and for a ``share`` outside [0, 1). Source: Srinivasan and Lee, "Quantifying
     Decentralization", 2017.
@@ -101,17 +121,22 @@ def nakamoto_coefficient(amounts: ArrayLike, share: float = 0.5) -> float:
     """
     if not 0.0 <= share < 1.0:
         raise ValueError(f"share must lie in [0, 1), not {share!r}")
-    shares = _shares(amounts)
+    shares, weight = _shares(amounts, weights)
     if shares.size == 0:
         return float("nan")
-    held = np.cumsum(np.sort(shares)[::-1])
-    above = held > share + _ROUNDING
-    return float(np.argmax(above) + 1) if above.any() else float(np.count_nonzero(shares))
+    order = np.argsort(shares, kind="stable")[::-1]
+    shares, count = shares[order], np.cumsum(weight[order])
+    above = np.cumsum(weight[order] * shares) > share + _ROUNDING
+    return float(count[np.argmax(above) if above.any() else np.count_nonzero(shares) - 1])
 
 
-def _shares(amounts: ArrayLike) -> Array:
-    """Return each holder's share of the total; empty where there is no total."""
+def _shares(amounts: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array]:
+    """Return what each holder holds of the total, and its weight; empty where there is no total."""
     values = np.asarray(amounts, dtype=np.float64).ravel()
+    weight = np.ones(values.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not (np.isfinite(weight).all() and (weight >= 0.0).all() and weight.shape == values.shape):
+        raise ValueError("weights must be finite, not negative, and one for each amount")
+    values, weight = values[weight > 0.0], weight[weight > 0.0]
     if not np.isfinite(values).all():
         raise ValueError("amounts must be finite")
     if values.size and values.min() < 0.0:
@@ -120,8 +145,8 @@ def _shares(amounts: ArrayLike) -> Array:
             "shares of a total mean nothing then"
         )
     if values.size == 0 or values.max() == 0.0:
-        return np.empty(0)
+        return np.empty(0), np.empty(0)
     scaled: Array = (
         values / values.max()
     )  # no sum of huge or tiny amounts leaves the range of a double
-    return scaled / float(scaled.sum())
+    return scaled / float((weight * scaled).sum()), weight

@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable
+import multiprocessing
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from numba import config as numba_config
 from numba import njit
 from numba.core import types
 from numba.core.caching import IndexDataCacheFile
 
 __all__ = ["compiled", "compiled_loop", "sources_digest"]
 
+config: Any = numba_config  # its attributes are made when it is imported
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _ROOMS_WITH_RULES = (
@@ -79,9 +86,57 @@ def _compile(function: Function, *, forceinline: bool) -> Function:
         # that a round passes around would take longer than the round.
         "_nrt": False,
     }
-    dispatcher = njit(**options)(function)
+    dispatcher = _cached(function, options)
     _stamp(dispatcher)
     return cast(Function, dispatcher)
+
+
+def _cached(function: Any, options: dict[str, Any]) -> Any:
+    """Return a dispatcher whose cache lies where it can be written, or that has none."""
+    usual = config.CACHE_DIR
+    for place in _cache_places(usual):
+        config.CACHE_DIR = place
+        try:
+            return njit(**options)(function)
+        except RuntimeError as error:
+            if not str(error).startswith("cannot cache"):
+                raise
+        finally:
+            config.CACHE_DIR = usual
+    return njit(**{**options, "cache": False})(function)
+
+
+def _cache_places(usual: str) -> Iterator[str]:
+    """Yield where Numba may keep its cache: as it is set up, and in the temporary folder."""
+    yield usual
+    if (temporary := _temporary_cache()) is not None:
+        yield temporary
+
+
+@cache
+def _temporary_cache() -> str | None:
+    """Return a folder of our own for machine code, and say so, once.
+
+    A read-only installation without a home has no other: a container, a module of a cluster. What
+    lies there is executed, so it must be ours alone.
+    """
+    user = getattr(os, "getuid", lambda: 0)()
+    folder: Path | None
+    try:
+        folder = Path(tempfile.gettempdir(), f"poq_abm-{user}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        there = folder.lstat()
+        if not stat.S_ISDIR(there.st_mode) or there.st_uid != user or there.st_mode & 0o022:
+            folder = Path(tempfile.mkdtemp(prefix="poq_abm-"))
+    except OSError:
+        folder = None
+    if multiprocessing.current_process().name == "MainProcess":  # its workers need not say it too
+        kept = f"is kept in {folder}" if folder else "cannot be kept, and is made in every run"
+        sys.stderr.write(
+            f"poq_abm: neither the installation nor the home can be written: compiled code {kept}; "
+            "NUMBA_CACHE_DIR names another place.\n"
+        )
+    return str(folder) if folder else None
 
 
 class _CacheFile(IndexDataCacheFile):

@@ -70,11 +70,11 @@ class Purpose(IntEnum):
     ARRIVAL = 14  #: doubles: the time from one query to the next
     SERVICE = 15  #: doubles: how long an inference node takes for a query
     ROUTE = 16  #: words: the second node that a query looks at
-    SEAT = 17  #: words: members of a committee drawn by weight, by seat and attempt
+    SEAT = 17  #: doubles: members of a committee drawn by weight, by seat
     OUTAGE = 18  #: doubles, once an epoch: whether and when a node is down, by node
     AUDIT = 19  #: doubles, once an epoch: whether a node is audited, by node
     ADAPTATION = 20  #: doubles, once an epoch and rule: what a node decides, by node
-    BURST = 21  #: doubles, once a stretch of time: whether a burst begins or ends
+    BURST = 21  #: doubles, once a replication: the first state, then how long each lasts
     QUERY = 30  #: doubles: arrival, service and checks of a query to be verified
     PARTNER = 31  #: words: the other nodes that answer or recompute a query
     PARTNER_CHANCE = 32  #: doubles: what those nodes do, by place

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,6 +15,8 @@ from poq_abm.behaviour.base import Role
 from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
 from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.cli import main
+from poq_abm.experiment.manifest import MANIFEST, read_manifest
+from poq_abm.experiment.sealing import DIGESTS, sealed
 from poq_abm.scenario import Scenario, load
 
 
@@ -30,6 +33,25 @@ def shipped_behaviours(monkeypatch: pytest.MonkeyPatch) -> None:
     roles: tuple[Role, ...] = ("inference", "evaluator")
     shipped = {role: {k.name: k for k in kinds if k.role == role} for role in roles}
     monkeypatch.setattr(resolving, "_REGISTRY", shipped)
+
+
+_OF_FINISHED_RUNS = ("seconds", "shards", "failures", "files", "precision", DIGESTS)
+
+
+def rewrite_manifest(folder: Path, **changes: Any) -> None:
+    """Write a manifest anew, as this package would if these had been its values."""
+    data = {**read_manifest(folder), **changes}
+    data.pop(DIGESTS, None)
+    (folder / MANIFEST).write_text(json.dumps(sealed(data)))
+
+
+def interrupt(folder: Path) -> None:
+    """Leave a manifest as a run leaves it that is stopped before its end."""
+    manifest = read_manifest(folder)
+    begun = {key: value for key, value in manifest.items() if key not in _OF_FINISHED_RUNS}
+    named = [{key: entry[key] for key in ("id", "settings")} for entry in manifest["treatments"]]
+    begun |= {"status": "running", "treatments": named}
+    (folder / MANIFEST).write_text(json.dumps(sealed(begun)))
 
 
 class Outcome(NamedTuple):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -123,3 +127,30 @@ def test_a_threshold_outside_its_range_is_refused(share):
 @pytest.mark.parametrize("unit", [1e-310, 1e308])
 def test_amounts_near_the_ends_of_the_doubles_are_still_shared(unit):
     assert gini(np.array([1.0, 1.0, 1.5]) * unit) == pytest.approx(gini([2, 2, 3]))
+
+
+INDICES = """
+import json
+import numpy as np
+from poq_abm.experiment.distributions import spearman_of_grid
+from poq_abm.inequality import gini, hhi, theil
+chance = np.random.Generator(np.random.Philox(1))
+made = []
+for size in (3, 7, 16, 33, 100, 1001):
+    amounts = chance.random(size)
+    made += [gini(amounts), hhi(amounts)]
+    made.append(spearman_of_grid((chance.random((size, size)) * 9).astype(np.int64)))
+print(json.dumps([value.hex() for value in made]))
+"""
+
+
+def test_indices_have_the_same_bits_whatever_processor_a_blas_detects() -> None:
+    made = set()
+    for core in ("Prescott", "Nehalem", "Haswell", "SkylakeX"):
+        environment = {**os.environ, "OPENBLAS_CORETYPE": core}
+        done = subprocess.run(
+            [sys.executable, "-c", INDICES], env=environment, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        made.add(tuple(json.loads(done.stdout)))
+    assert len(made) == 1

@@ -99,6 +99,56 @@ def test_what_cannot_be_cached_is_played_all_the_same(monkeypatch: pytest.Monkey
     assert thrice(np.float32(1.5)) == 4.5
 
 
+TWICE = """
+from poq_abm.jit import compiled
+
+
+@compiled
+def twice(x):
+    return 2.0 * x
+
+
+print(twice(1.5), sum(twice.stats.cache_hits.values()), twice.stats.cache_path)
+"""
+
+
+def play_where_nothing_can_be_written(folder: Path) -> tuple[list[str], str]:
+    """Leave Numba no place for its cache, as in a read-only installation without a home."""
+    env = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    env |= {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator", "TMPDIR": str(folder)}
+    (folder / "twice.py").write_text(TWICE)
+    command = [sys.executable, str(folder / "twice.py")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(), done.stderr
+
+
+def test_where_nothing_else_can_be_written_the_cache_is_temporary(tmp_path: Path) -> None:
+    kept = tmp_path / f"poq_abm-{os.getuid()}"
+    for hits in ("0", "1"):
+        (value, found, place), told = play_where_nothing_can_be_written(tmp_path)
+        assert (value, found) == ("3.0", hits)
+        assert Path(place).parent == kept
+        assert told.count(f"compiled code is kept in {kept}") == 1
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
+    theirs = tmp_path / f"poq_abm-{os.getuid()}"
+    theirs.mkdir()
+    theirs.chmod(0o777)
+    (_, _, place), _ = play_where_nothing_can_be_written(tmp_path)
+    assert Path(place).parent != theirs
+    assert list(theirs.iterdir()) == []
+
+
+def test_without_any_place_for_a_cache_all_is_compiled_and_played(tmp_path: Path) -> None:
+    (tmp_path / f"poq_abm-{os.getuid()}").write_text("no folder")
+    (value, hits, place), told = play_where_nothing_can_be_written(tmp_path)
+    assert (value, hits, place) == ("3.0", "0", "None")
+    assert "is made in every run" in told
+
+
 def test_the_digest_is_one_for_the_whole_package() -> None:
     assert len(sources_digest()) == 64
     assert sources_digest() == sources_digest()

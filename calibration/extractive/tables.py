@@ -56,7 +56,7 @@ def raw_table(records: Sequence[Record], encoder: Evaluator, report: Report) -> 
                     "record": f"{TASK}_{question.number:04d}",
                     "task": TASK,
                     "model": system,
-                    "truth": round(truth_score(text, record.references), DECIMALS),
+                    "truth": round(truth_score(text, record.references, "squad_f1"), DECIMALS),
                     "judge": math.nan,
                     "minilm_reference": round(by_reference, RAW_DECIMALS),
                     "minilm_input": round(by_input, RAW_DECIMALS),

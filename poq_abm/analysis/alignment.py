@@ -127,8 +127,8 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
         return float("nan")
     x, y = rankdata(a[known]), rankdata(b[known])
     x, y = x - x.mean(), y - y.mean()
-    norm = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / norm if norm > 0.0 else float("nan")
+    norm = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / norm if norm > 0.0 else float("nan")
 
 
 def evaluator_accuracy(rounds: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,7 @@ def pearson(scores: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[
     rows = rows - rows.mean(axis=0)
     column = column - column.mean()
     norm = np.sqrt((rows**2).sum(axis=0) * (column**2).sum())
-    result: NDArray[np.float64] = (column @ rows) / norm
+    result: NDArray[np.float64] = (column[:, None] * rows).sum(axis=0) / norm
     return result
 
 

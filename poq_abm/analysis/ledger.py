@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.behaviour.resolving import resolve
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.scenario import Scenario
@@ -59,20 +58,8 @@ def _cost(nodes: pd.DataFrame, scenario: Scenario) -> Array:
         scenario.mechanism.beta_inference,
         scenario.mechanism.beta_evaluator,
     )
-    charged = nodes["cost"].to_numpy(dtype=np.float64) * _reported(nodes, scenario)
+    charged = nodes["cost"].fillna(0.0).to_numpy(dtype=np.float64)  # none without a job
     return np.asarray(0.0 - beta * charged * nodes["jobs"].to_numpy(dtype=np.float64))
-
-
-def _reported(nodes: pd.DataFrame, scenario: Scenario) -> Array:
-    """Return what part of its cost each node reports: 1, but for those that misreport it."""
-    people = scenario.population
-    factors = {
-        label: float(resolve("inference", group.behaviour).get("cost_factor", 1.0))
-        for label, group in zip(people.inference_labels, people.inference, strict=True)
-    }
-    inference = nodes["role"].astype(str) == "inference"
-    factor = nodes["group"].astype(str).map(factors).where(inference, 1.0)
-    return np.asarray(factor.fillna(1.0), dtype=np.float64)
 
 
 def _for_role(nodes: pd.DataFrame, role: str, paid: pd.Series[float]) -> Array:
@@ -116,7 +103,7 @@ def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFr
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.tables.NODES`.
+        Rows of :data:`poq_abm.experiment.tables.NODES`, of plain runs.
     scenarios
         The scenario each treatment played: :func:`poq_abm.analysis.reading.scenarios_of`.
 
@@ -130,10 +117,17 @@ def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFr
     Raises
     ------
     InputError
-        If a treatment has no scenario.
+        If a treatment has no scenario, or is an economy, whose tokens
+        :func:`~poq_abm.analysis.profit_ledger.explain_profit` explains from its accounts.
     """
     if nodes.empty:
         raise InputError("no nodes: there is nothing to explain")
+    for treatment in nodes["treatment"].astype(str).unique():
+        if treatment in scenarios and scenarios[treatment].economy is not None:
+            raise InputError(
+                f"{treatment} is an economy, in which points, coefficients and costs may move: "
+                "its accounts are explained, by explain_profit"
+            )
     return split(nodes, scenarios, COMPONENTS, _TOTAL)
 
 

@@ -24,17 +24,6 @@ def _column(name: str, sign: float = 1.0) -> Component:
     return Component((name,), lambda nodes, _: 0.0 + sign * nodes[name].to_numpy(dtype=np.float64))
 
 
-def _sharing(nodes: pd.DataFrame, scenario: Scenario) -> Array:
-    """Return what a pool paid above the points; of payment per round nothing, a point is a token.
-
-    ``reward`` is what was left after audits took what they did.
-    """
-    if scenario.economy is None or scenario.economy.payment.scheme == "per_round":
-        return np.zeros(len(nodes))
-    points = nodes["quality_paid"] + nodes["closeness_paid"] - nodes["cost_charged"]
-    return np.asarray(nodes["reward"] + nodes["forfeited"] - points, dtype=np.float64)
-
-
 def _audits(nodes: pd.DataFrame, _: Scenario) -> Array:
     return np.asarray(0.0 - (nodes["forfeited"] + nodes["fined"]), dtype=np.float64)
 
@@ -48,11 +37,10 @@ PROFIT_COMPONENTS: dict[str, Component] = {
     "quality": _column("quality_paid"),
     "closeness": _column("closeness_paid"),
     "cost": _column("cost_charged", -1.0),
-    "sharing": Component(("reward", "forfeited"), _sharing),
     "audits": Component(("forfeited", "fined"), _audits),
     "slashing": Component(("slashed", "fined"), _slashing),
     "redistribution": _column("received"),
-    "running": _column("cost", -1.0),
+    "running": _column("cost_in_money", -1.0),
     "capital": _column("capital", -1.0),
 }
 
@@ -61,8 +49,9 @@ def explain_profit(accounts: pd.DataFrame, scenarios: Mapping[str, Scenario]) ->
     """Return every node's profit split into its components, which sum exactly to the profit.
 
     Exactly as in :func:`poq_abm.analysis.ledger.explain`: ``math.fsum`` of a row's components and
-    remainder *is* ``profit`` wherever the remainder is at most a quarter of it. Coefficients that
-    move are taken as they were in each epoch. Trust is no component: no token is paid for it; it
+    remainder *is* ``profit`` wherever the remainder is at most a quarter of it. All components are
+    tokens: coefficients that move, and the price that a pool pays for a point, are taken as they
+    were in each epoch. Trust is no component: no token is paid for it; it
     moves the consensus that quality and closeness are measured by, and, where seats or queries go
     by it, ``jobs``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,8 +23,11 @@ from poq_abm.experiment.tables import SCHEMAS
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.problems import Origins
 from poq_abm.scenario.scenario import build
+from poq_abm.scenario.unanimity import unanimity_notes
 
 __all__ = ["Opened", "open_results", "scenarios_of", "select"]
+
+MOST_LOOKED_AT = 1000  #: treatments whose scenarios are read for a note; more would take seconds
 
 
 class Opened(NamedTuple):
@@ -64,6 +68,9 @@ def open_results(folder: str | os.PathLike[str]) -> Opened:
         single = int((played < 2).sum())
         subject = "one replication" if single == len(played) else f"{single} treatments have one"
         notes.append(f"{subject}: no interval can be given")
+    if len(results.treatments) <= MOST_LOOKED_AT:
+        with contextlib.suppress(InputError):  # behaviours of the user's own may not be loaded
+            notes += unanimity_notes(scenarios_of(results))
     return Opened(str(manifest.get("name", path.name)), results, tuple(notes))
 
 
@@ -81,7 +88,8 @@ def _progress(manifest: dict[str, Any], played: pd.Series[int]) -> str:
 def _partial(folder: Path, manifest: dict[str, Any]) -> Results:
     """Return what the intact shards of an unfinished run hold."""
     shards = folder / SHARDS
-    receipts = list(_intact(read_receipts(shards)[0], shards)) if shards.is_dir() else []
+    found, _ = read_receipts(shards, manifest["hash"])
+    receipts = list(_intact(found, shards))
     if not receipts:
         raise InputError(f"{folder} holds a run that has not stored anything yet")
     names = list(receipts[0].files)

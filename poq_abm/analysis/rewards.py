@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,16 @@ from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, COUNT, Range, mean_interval
 from poq_abm.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
 
-__all__ = ["AMOUNTS", "CELLS", "HOLDERS", "STATISTICS", "lorenz_curves", "reward_distribution"]
+__all__ = [
+    "AMOUNTS",
+    "CELLS",
+    "HOLDERS",
+    "STATISTICS",
+    "Sample",
+    "lorenz_curves",
+    "reward_distribution",
+    "taking_part",
+]
 
 Array = NDArray[np.float64]
 Amount = Literal["reward_total", "reward_mean", "reward", "profit"]
@@ -27,6 +37,8 @@ AMOUNTS: dict[str, str] = {
     "reward": "tokens",
     "profit": "tokens",
 }
+#: per job, and so whatever share of the run a node was there
+PER_JOB = ("reward_mean",)
 #: who holds amounts: each node by itself, or its operator, who may have several
 HOLDERS = ("nodes", "operators")
 #: what can tell nodes apart
@@ -35,30 +47,63 @@ CELLS = ("role", "group", "model", "hardware", "behaviour")
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 
 
-def _sd(amounts: Array) -> float:
-    return float(amounts.std(ddof=1)) if amounts.size > 1 else float("nan")
+class Sample(NamedTuple):
+    """The nodes of a cell in one replication that took part in it."""
+
+    amounts: Array
+    presence: Array  #: share of the run in which each took part, in (0, 1]: its weight
 
 
-def _skew(amounts: Array) -> float:
-    """Return the moment coefficient of skewness, m3 / m2^(3/2); missing without variation."""
-    centred = amounts - amounts.mean()
-    spread = float(np.sqrt(np.mean(centred**2)))
-    if spread <= 1e-12 * float(np.abs(amounts).max()):
+def _mean(sample: Sample) -> float:
+    return float((sample.presence * sample.amounts).sum() / sample.presence.sum())
+
+
+def _sd(sample: Sample) -> float:
+    """Return the s.d. with reliability weights: with all there throughout, that with n - 1."""
+    weight = sample.presence
+    freedom = float(weight.sum() - (weight**2).sum() / weight.sum())
+    if weight.size < 2 or freedom <= 0.0:
         return float("nan")
-    return float(np.mean((centred / spread) ** 3))
+    return math.sqrt(float((weight * (sample.amounts - _mean(sample)) ** 2).sum()) / freedom)
 
 
-def _of_shares(index: Callable[[Array], float]) -> Callable[[Array], float]:
+def _quantile(sample: Sample, q: float) -> float:
+    """Return a quantile, linear between the middles of the nodes' weights.
+
+    The first node stands at 0 and the last at 1; with all there throughout, NumPy's default.
+    """
+    order = np.argsort(sample.amounts, kind="stable")
+    middle = np.cumsum(sample.presence[order]) - sample.presence[order] / 2.0
+    place = middle - middle[0]
+    return float(np.interp(q * place[-1], place, sample.amounts[order]))
+
+
+def _skew(sample: Sample) -> float:
+    """Return the moment coefficient of skewness, m3 / m2^(3/2); missing without variation."""
+    centred, weight = sample.amounts - _mean(sample), sample.presence / sample.presence.sum()
+    spread = math.sqrt(float((weight * centred**2).sum()))
+    if spread <= 1e-12 * float(np.abs(sample.amounts).max()):
+        return float("nan")
+    return float((weight * (centred / spread) ** 3).sum())
+
+
+def _of_shares(index: Callable[..., float]) -> Callable[[Sample], float]:
     """Return an index that is missing, not an error, where somebody earned less than nothing."""
-    return lambda amounts: index(amounts) if amounts.min() >= 0.0 else float("nan")
+
+    def of(sample: Sample) -> float:
+        if sample.amounts.min() < 0.0:
+            return float("nan")
+        return index(sample.amounts, weights=sample.presence)
+
+    return of
 
 
 #: each statistic of one replication's nodes; None stands for the unit of the amount
-STATISTICS: dict[str, tuple[Callable[[Array], float], str | None]] = {
-    "mean": (lambda amounts: float(amounts.mean()), None),
+STATISTICS: dict[str, tuple[Callable[[Sample], float], str | None]] = {
+    "mean": (_mean, None),
     "sd": (_sd, None),
     **{
-        name: (lambda amounts, q=q: float(np.quantile(amounts, q)), None)  # type: ignore[misc]
+        name: (lambda sample, q=q: _quantile(sample, q), None)  # type: ignore[misc]
         for name, q in QUANTILES.items()
     },
     "skew": (_skew, "1"),
@@ -85,6 +130,11 @@ def reward_distribution(
     over replications, which are independent. The interval is close for statistics of many nodes or
     rounds, and rough for the Nakamoto coefficient, which is a count.
 
+    Counted are the nodes that took part, each by its presence, the share of the run in which it
+    did: who was there for half of it is half a node. Its total then stands for a whole run at that
+    pace, total / presence. Where everybody is there throughout, as in plain runs, these are the
+    plain statistics of the totals; rows of nodes that never came change nothing.
+
     Parameters
     ----------
     nodes
@@ -94,7 +144,7 @@ def reward_distribution(
         What makes a cell besides the treatment: some of :data:`CELLS`.
     amount
         ``reward_total``, tokens over the run, or ``reward_mean``, tokens per job. Of accounts:
-        ``reward``, the tokens paid (where a pool pays, ``reward_total`` is points), or ``profit``.
+        ``reward``, which is the same as ``reward_total``, or ``profit``.
     over
         ``operators`` adds up what nodes of a cell with the same operator have (accounts only).
     statistics
@@ -106,15 +156,16 @@ def reward_distribution(
     -------
     DataFrame
         One row per treatment, cell and statistic: ``treatment``, the columns of ``by``, ``nodes``
-        (or operators; of a replication, those without a job left out where the amount is per job),
-        ``statistic``, ``unit``, ``replications`` (in which it is defined), ``undefined`` (in which
-        it is not: a Gini coefficient with somebody below zero, a skew without variation, an s.d. of
-        one node), ``estimate``, ``sd``, ``low``, ``high``. One replication has no interval: NaN.
+        (or operators: how many were there at a time, on average; those without a job are left out
+        where the amount is per job), ``statistic``, ``unit``, ``replications`` (in which it is
+        defined), ``undefined`` (in which it is not: a Gini coefficient with somebody below zero, a
+        skew without variation, an s.d. of one node), ``estimate``, ``sd``, ``low``, ``high``. One
+        replication has no interval: NaN.
 
     Raises
     ------
     InputError
-        If there are no nodes, or a name is unknown.
+        If no node took part, or a name is unknown.
 
     Examples
     --------
@@ -138,7 +189,7 @@ def reward_distribution(
             rows.append(
                 {
                     **key,
-                    "nodes": round(float(np.mean([sample.size for sample in samples]))),
+                    "nodes": float(np.mean([sample.presence.sum() for sample in samples])),
                     "statistic": name,
                     "unit": unit,
                     **_estimate(values, confidence, within),
@@ -169,10 +220,11 @@ def lorenz_curves(
 ) -> pd.DataFrame:
     """Return the Lorenz curve of each cell, averaged over replications point by point.
 
-    Columns: ``treatment``, those of ``by``, ``nodes``, ``replications``, ``holders`` and ``held``,
-    both in [0, 1], ``gini``, the mean coefficient. Replications in which a node earned less than
-    nothing, or all together nothing, have no curve and are left out, as are those whose number of
-    nodes with a job differs from the cell's first; a cell without any left has no rows.
+    Nodes count by their presence, as in :func:`reward_distribution`. Columns: ``treatment``, those
+    of ``by``, ``nodes``, ``replications``, ``holders`` and ``held``, both in [0, 1], ``gini``, the
+    mean coefficient. Replications in which a node earned less than nothing, or all together
+    nothing, have no curve and are left out; a cell without any left has no rows. Where nodes or
+    their presence differ over replications, curves are averaged at hundredths of the holders.
 
     >>> table = pd.DataFrame({"treatment": "base", "replication": 0, "role": "evaluator",
     ...                       "reward_total": [1.0, 3.0]})
@@ -182,16 +234,27 @@ def lorenz_curves(
     _check(nodes, by, amount, over)
     parts = []
     for key, samples in _cells(nodes, by, amount, over):
-        usable = [s for s in samples if s.min() >= 0.0 and s.max() > 0.0]
-        usable = [s for s in usable if s.size == usable[0].size]
+        usable = [s for s in samples if s.amounts.min() >= 0.0 and s.amounts.max() > 0.0]
         if usable:
-            held = np.mean([lorenz(sample)[1] for sample in usable], axis=0)
-            curve = pd.DataFrame({"holders": lorenz(usable[0])[0], "held": held})
-            index = float(np.mean([gini(sample) for sample in usable]))
-            cell = {**key, "nodes": usable[0].size, "replications": len(usable), "gini": index}
+            curve = _mean_curve([lorenz(*sample) for sample in usable])
+            cell = {
+                **key,
+                "nodes": float(np.mean([sample.presence.sum() for sample in usable])),
+                "replications": len(usable),
+                "gini": float(np.mean([gini(*sample) for sample in usable])),
+            }
             parts.append(curve.assign(**cell)[[*cell, "holders", "held"]])
     columns = ["treatment", *by, "nodes", "replications", "gini", "holders", "held"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _mean_curve(curves: list[tuple[Array, Array]]) -> pd.DataFrame:
+    """Return the mean of Lorenz curves, at their own points where they share them."""
+    holders = curves[0][0]
+    if not all(np.array_equal(one, holders) for one, _ in curves):
+        holders = np.linspace(0.0, 1.0, 101)
+    held = np.mean([np.interp(holders, *curve) for curve in curves], axis=0)
+    return pd.DataFrame({"holders": holders, "held": held})
 
 
 def _check(nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str) -> None:
@@ -207,21 +270,40 @@ def _check(nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str) -> No
         raise InputError(f"{amount} is a column of the table {table}; only economies have accounts")
     if over == "operators" and "operator" not in nodes:
         raise InputError("only the accounts of an economy say whose nodes are; amount: reward")
-    if nodes.empty:
-        raise InputError("no nodes: an empty group has no distribution")
+    if nodes.empty or not taking_part(nodes).any():
+        raise InputError("no nodes that took part: an empty group has no distribution")
+
+
+def taking_part(nodes: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows of ``nodes`` or ``accounts`` are of nodes that took part in their run.
+
+    >>> taking_part(pd.DataFrame({"presence": [1.0, 0.0, 0.25]})).tolist()
+    [True, False, True]
+    """
+    return _presence(nodes) > 0.0
+
+
+def _presence(nodes: pd.DataFrame) -> pd.Series[float]:
+    if "presence" in nodes:
+        return nodes["presence"]
+    return pd.Series(1.0, index=nodes.index)
 
 
 def _cells(
     nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str
-) -> Iterator[tuple[dict[str, Any], list[Array]]]:
-    """Yield each cell's key and the amounts of its nodes, an array per replication."""
+) -> Iterator[tuple[dict[str, Any], list[Sample]]]:
+    """Yield each cell's key and its nodes, a sample per replication."""
     keys = ["treatment", *by]
+    nodes = nodes.assign(presence=_presence(nodes))[taking_part(nodes)]
     if over == "operators":
         owned = nodes.groupby([*keys, "replication", "operator"], observed=True, sort=False)
-        nodes = owned[amount].sum().reset_index()
-    known = nodes[[*keys, "replication", amount]].dropna(subset=[amount])
+        nodes = owned.agg({amount: "sum", "presence": "max"}).reset_index()
+    known = nodes[[*keys, "replication", "presence", amount]].dropna(subset=[amount])
     for key, cell in known.groupby(keys, observed=True, sort=False):
         cell = cell.sort_values("replication", kind="stable")  # noqa: PLW2901
+        presence = cell["presence"].to_numpy(dtype=np.float64)
         values = cell[amount].to_numpy(dtype=np.float64)
+        values = values if amount in PER_JOB else values / presence
         starts = np.flatnonzero(np.diff(cell["replication"].to_numpy())) + 1
-        yield dict(zip(keys, key, strict=True)), np.split(values, starts)
+        parts = zip(np.split(values, starts), np.split(presence, starts), strict=True)
+        yield dict(zip(keys, key, strict=True)), [Sample(*part) for part in parts]

@@ -85,7 +85,7 @@ def _number(
     """Hold a mean over replications to a number, which itself leaves ``margin`` open."""
     mean, sd, low, high = mean_interval(values)
     tolerance = margin + 4.0 * sd / np.sqrt(len(values))
-    reason = f"four standard errors and {margin:g}"
+    reason = "four standard errors" + (f" and {margin:g}" if margin else "")
     return Check("consequence", item, quantity, expected, mean, low, high, tolerance, reason)
 
 
@@ -150,21 +150,8 @@ def _committee_claims(results: Results) -> list[Check]:
     moved = _column(results, large, "inference_reward_mean") - _column(
         results, small, "inference_reward_mean"
     )
-    mean, _, low, high = mean_interval(moved)
-    reason = "a tenth of what evaluators lose"
-    lost = abs(checks[0].observed) / 10
-    same = Check(
-        "claim",
-        "K = 10 against 3",
-        "inference reward, difference",
-        0.0,
-        mean,
-        low,
-        high,
-        lost,
-        reason,
-    )
-    return [*checks, same]
+    same = _number("K = 10 against 3", "inference reward, difference", 0.0, moved, 0.0)
+    return [*checks, replace(same, figure="claim")]
 
 
 def _bias_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
@@ -245,16 +232,16 @@ def _attack_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
 
 
 def _unconfirmed(results: Results) -> list[Check]:
-    """Return where the claim of better alignment does not hold: noise that pulls no way."""
+    """Return where the claim of better alignment is contradicted: noise that pulls no way."""
     error = {
         rule: _column(results, f"aggregation={rule},behaviour=noise", "mean_absolute_error")
         for rule in ("mean", "median")
     }
     item = "median, noise, share 0.3"
     check = _sign(
-        item, "mean absolute error less that of the mean", error["median"] - error["mean"], 1
+        item, "mean absolute error less that of the mean", error["median"] - error["mean"], -1
     )
-    return [replace(check, figure="not confirmed")]
+    return [replace(check, contradicts=True)]
 
 
 def _majority_checks(settings: dict[str, Any], n_jobs: int, seed: int) -> list[Check]:
@@ -314,4 +301,5 @@ def _inversion_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
     gain = _column(results, "per_task=true", "mean_absolute_error") - _column(
         results, "per_task=false", "mean_absolute_error"
     )
-    return [_sign("task_inversion", "error with a weight per task, difference", gain, -1)]
+    check = _sign("task_inversion", "error with a weight per task, difference", gain, -1)
+    return [replace(check, basis="input", reason=f"the inversion is put in; {check.reason}")]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.analysis.comparing import units_of
+from poq_abm.analysis.rewards import taking_part
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.columns import RANGES, range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
@@ -193,7 +194,7 @@ def quality_against_cost(nodes: pd.DataFrame, confidence: float = CONFIDENCE) ->
         quality = by_replication["quality"] / by_replication["jobs"]
         mean, _, low, high = mean_interval(quality, confidence, RANGES["score 0-10"])
         truth = float((by_replication["truth"] / by_replication["jobs"]).mean())
-        latency = float(part["latency_ms"].iloc[0])
+        latency = float((part["latency_ms"] * part["jobs"]).sum() / part["jobs"].sum())
         rows.append((str(group), latency, len(quality), mean, low, high, truth))
     columns = ["group", "latency_ms", "replications", "quality", "low", "high", "truth"]
     table = pd.DataFrame(rows, columns=columns)
@@ -215,7 +216,8 @@ def trust_bands(
     """Return mean trust by round, with its interval over replications, per treatment and class.
 
     ``trust`` and ``nodes`` are tables of one run; ``by`` is the column of ``nodes`` that makes the
-    classes. Inside a replication the weights of a class's nodes, over all tasks, are averaged.
+    classes. Inside a replication the weights of a class's nodes, over all tasks, are averaged;
+    nodes that never took part in it do not count.
     Columns: ``treatment``, ``by``'s, ``round``, ``nodes``, ``replications``, ``trust``, ``low``,
     ``high``.
     """
@@ -223,7 +225,7 @@ def trust_bands(
         known = ["behaviour", "group", "model", "hardware"]
         raise InputError(f"trust cannot be split by {by!r}; {nearest(by, known)}")
     keys = ["treatment", "replication", "node"]
-    who = nodes[[*keys, by]].astype({"treatment": str, by: str})
+    who = nodes.loc[taking_part(nodes), [*keys, by]].astype({"treatment": str, by: str})
     joined = trust.astype({"treatment": str}).merge(who, on=keys)
     if joined.empty:
         raise InputError("the trust log is empty: the run is shorter than mechanism.trust.interval")

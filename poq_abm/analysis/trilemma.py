@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from poq_abm.analysis.comparing import units_of
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
-from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.estimates import POSITIVE, mean_interval
+from poq_abm.experiment.verifications import query_interval
 from poq_abm.scenario.verification import PROTOCOLS, Verification
 from poq_abm.verification.market import open_market
 from poq_abm.verification.phases import changed
@@ -78,18 +77,15 @@ def trilemma_table(played: pd.DataFrame) -> pd.DataFrame:
     if BASELINE not in table.index.get_level_values(0):
         raise InputError(f"throughput is measured against {BASELINE!r}, which was not played")
     base = table.loc[BASELINE, "throughput_per_s"]
-    units = units_of(played)
     rows = {}
     for name in dict.fromkeys(played["protocol"]):
         own = table.loc[name]
-        values = {measure: own[measure] for measure in MEASURES}
-        values["throughput"] = own["throughput_per_s"] / base
+        found = {measure: query_interval(own, measure) for measure in MEASURES}
+        relative = (own["throughput_per_s"] / base).dropna().to_numpy()
+        mean, _, low, high = mean_interval(relative, within=POSITIVE)
+        found["throughput"] = (mean, low, high)
         row: dict[str, float] = {}
-        for measure, column in values.items():
-            mean, _, low, high = mean_interval(
-                column.dropna().to_numpy(),
-                within=range_of(measure, units.get(measure, "queries per s")),
-            )
+        for measure, (mean, low, high) in found.items():
             row |= {measure: mean, f"{measure}_low": low, f"{measure}_high": high}
         rows[name] = row
     result = pd.DataFrame.from_dict(rows, orient="index").rename_axis("protocol")

@@ -83,6 +83,7 @@ class Traits:
     coordinates: bool = False  #: members act together
     stateful: bool = False  #: depends on what happened before
     private_information: bool = False  #: uses what an ordinary node of its role would not know
+    lazy: bool = False  #: while it acts it runs no model, and saves the compute
 
 
 class Behaviour:

@@ -85,6 +85,7 @@ class Constant(EvaluatorBehaviour):
     name = "constant"
     formula = "s' = score"
     source = _OURS
+    traits = Traits(lazy=True)
     parameters = {"score": Parameter("the score reported", 5.0, low=0.0, high=10.0)}
 
     @classmethod
@@ -98,7 +99,7 @@ class Copycat(EvaluatorBehaviour):
     name = "copycat"
     formula = "s' = mean consensus of the node's earlier rounds"
     source = _OURS
-    traits = Traits(stateful=True)
+    traits = Traits(stateful=True, lazy=True)
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:

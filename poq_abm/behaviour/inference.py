@@ -63,6 +63,7 @@ class Freeload(InferenceBehaviour):
     name = "freeload"
     formula = "s = score for every evaluator; truth = 0"
     source = _OURS
+    traits = Traits(lazy=True)
     parameters = {"score": Parameter("what evaluators make of it", 2.0, low=0.0, high=10.0)}
 
     @classmethod

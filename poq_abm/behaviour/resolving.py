@@ -15,6 +15,7 @@ from poq_abm.errors import InputError, nearest
 __all__ = [
     "BehaviourError",
     "behaviours",
+    "is_lazy",
     "load_plugin",
     "load_plugins",
     "own_behaviours",
@@ -103,6 +104,26 @@ def resolve(role: Role, spec: Mapping[str, Any], depth: int = 0) -> Columns:
     values = {key: _value(role, kind, key, spec, depth) for key in kind.parameters}
     columns = _columns(role, kind, values)
     return columns if kind.report is None else {**columns, "plugin": kind(values)}
+
+
+def is_lazy(role: Role, spec: Mapping[str, Any]) -> bool:
+    """Return whether a node runs no model in the rounds in which it does as its behaviour has it.
+
+    A behaviour that turns another one on and off is as lazy as that one.
+
+    >>> is_lazy("evaluator", {"name": "boost"}), is_lazy("evaluator", {"name": "copycat"})
+    (False, True)
+    >>> is_lazy("evaluator", {"name": "sleeper", "inner": "constant"})
+    True
+    """
+    kind = _kind(role, spec)
+    inner = [
+        spec.get(key, parameter.default)
+        for key, parameter in kind.parameters.items()
+        if parameter.kind == "behaviour"
+    ]
+    specs = [{"name": each} if isinstance(each, str) else each for each in inner]
+    return kind.traits.lazy or any(is_lazy(role, each) for each in specs)
 
 
 def load_plugin(module: str) -> None:

@@ -6,13 +6,18 @@ is a message, never a traceback.
 
 from __future__ import annotations
 
+import io
 import sys
+from typing import TextIO
 
 import typer
 
 from poq_abm.errors import InputError
 
 __all__ = ["app", "main"]
+
+#: what Python does by itself with a character that cannot be written: it raises
+_UNABLE = ("strict", "surrogateescape")
 
 app = typer.Typer(
     name="poq",
@@ -73,8 +78,21 @@ def _register() -> None:
 _register()
 
 
+def _show_what_it_can(stream: TextIO) -> None:
+    """Let a stream write a question mark for a character that its encoding does not have.
+
+    Names are anybody's, and a terminal may know few characters; a run that is over must not end in
+    a traceback for one of them. Whoever asked for another treatment of errors gets that.
+    """
+    wanting = stream.errors == "strict" or not str(stream.encoding).lower().startswith("utf")
+    if isinstance(stream, io.TextIOWrapper) and wanting and stream.errors in _UNABLE:
+        stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Run the command line; turn every user's mistake into a message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        _show_what_it_can(stream)
     try:
         app()
     except InputError as error:

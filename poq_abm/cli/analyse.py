@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from poq_abm.cli.options import Plugins
+from poq_abm.cli.options import Plugins, refuse_idle
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -18,19 +18,43 @@ if TYPE_CHECKING:
 
 __all__ = ["analyse"]
 
-#: what can be asked, and what it says
+
+class Asked(NamedTuple):
+    """One table: what it says, and which options it heeds."""
+
+    says: str
+    takes: tuple[str, ...]
+
+
+_NODES = ("treatment", "role", "group")
+_AMOUNTS = (*_NODES, "by", "amount", "over")
+#: what can be asked
 TABLES = {
-    "rewards": "distribution of rewards over nodes: moments, quantiles, Gini, Theil, HHI, Nakamoto",
-    "lorenz": "Lorenz curves, point by point",
-    "alignment": "rank correlation of reward with what a node is worth",
-    "explain": "every node's reward, or profit in an economy, split into what it was paid for",
-    "difference": "the same for the difference of two treatments (--treatment, --against)",
-    "queries": "verification protocols: every measure of every treatment, with its interval",
-    "quality": "quality and latency of inference groups, and which are efficient",
+    "rewards": Asked(
+        "distribution of rewards over nodes: moments, quantiles, Gini, Theil, HHI, Nakamoto",
+        _AMOUNTS,
+    ),
+    "lorenz": Asked("Lorenz curves, point by point", _AMOUNTS),
+    "alignment": Asked("rank correlation of reward with what a node is worth", _NODES),
+    "explain": Asked(
+        "every node's reward, or profit in an economy, split into what it was paid for", _NODES
+    ),
+    "difference": Asked(
+        "the same for the difference of two treatments (--treatment, --against)",
+        (*_NODES, "against"),
+    ),
+    "queries": Asked(
+        "verification protocols: every measure of every treatment, with its interval",
+        ("treatment",),
+    ),
+    "quality": Asked(
+        "quality and latency of inference groups, and which are efficient", ("treatment", "group")
+    ),
 }
 
 
 def analyse(
+    context: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="What to say, or `list`.")],
     folder: Annotated[str, typer.Argument(metavar="DIR", help="A results folder.")] = "",
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
@@ -61,16 +85,16 @@ def analyse(
     from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     if table == "list":
-        for name, says in TABLES.items():
-            typer.echo(f"{name:<11} {says}")
+        for name, one in TABLES.items():
+            typer.echo(f"{name:<11} {one.says}")
         return None
     if table not in TABLES:
         raise InputError(f"no table {table!r}; {nearest(table, TABLES)}")
+    refuse_idle(context, table, {name: one.takes for name, one in TABLES.items()})
     if not folder:
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
     opened = open_results(folder)
-    paid = False
     if table == "queries":
         found = select(opened.results.query_summary(every=True), treatment=treatment)
         return _print(found, opened.notes, csv=csv)
@@ -85,11 +109,7 @@ def analyse(
         rows = opened.results.accounts if paid else opened.results.nodes
         nodes = select(rows, treatment=treatment, role=role, group=group)
         found = _table(table, opened, nodes, role, by or ["role"], (amount, over))
-    notes = list(opened.notes)
-    if table in ("rewards", "lorenz") and "accounts" in opened.results.tables and not paid:
-        notes.append(f"{amount} sums what rounds are worth, points where a pool pays; tokens paid "
-                     "are --amount reward")  # fmt: skip
-    return _print(found, notes, csv=csv)
+    return _print(found, opened.notes, csv=csv)
 
 
 def _print(found: pd.DataFrame, notes: Iterable[str], *, csv: bool) -> None:

@@ -44,6 +44,13 @@ RoleName = Annotated[
 HalfWidth = Annotated[
     float | None, typer.Option(help="Play on until every interval is within +- this.")
 ]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(
+        help="Gain too small to matter, per job (economies: profit per epoch); "
+        "default: 1% of honest pay."
+    ),
+]
 BreakEvens = Annotated[
     list[str] | None,
     typer.Option(
@@ -67,6 +74,7 @@ def audit(
     behaviour: Specs = None,
     role: RoleName = None,
     half_width: HalfWidth = None,
+    epsilon: Epsilon = None,
     break_even: BreakEvens = None,
     frontier: Frontier = False,
     breakdown: Breakdown = False,
@@ -87,6 +95,9 @@ def audit(
     from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
 
+    _refuse_dropped(
+        csv=csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)
+    )
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
@@ -101,6 +112,7 @@ def audit(
             behaviours=[_spec(text) for text in behaviour] if behaviour else None,
             roles=roles,
             half_width=half_width,
+            epsilon=epsilon,
             n_jobs=jobs,
             progress=bar.played,
         )
@@ -108,15 +120,24 @@ def audit(
         tables, lines = _more(bench, found, ranges, frontier=frontier, breakdown=breakdown)
     tables = {"gains": found.gains, **tables}
     if out is not None:
+        from poq_abm.experiment.files import write_text  # noqa: PLC0415
+
         out.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
-            table.to_csv(out / f"{name}.csv", index=False)
+            write_text(out / f"{name}.csv", table.to_csv(index=False))
     if csv:
         typer.echo(found.gains.to_csv(index=False), nl=False)
         return
     _print(found, tables)
     for line in [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]:
         typer.echo(line)
+
+
+def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
+    """Refuse further tables where only one is printed and none is written."""
+    asked = [f"--{name.replace('_', '-')}" for name, wanted in tables.items() if wanted]
+    if csv and out is None and asked:
+        raise InputError(f"{asked[0]} does nothing with --csv, which prints the gains; add --out")
 
 
 def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenario:
@@ -219,11 +240,12 @@ def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
 
     bonds = ["bonds"] if found.gains["bonds"].any() else []
-    columns = ["role", "group", "behaviour", "members", *bonds, "honest", "gain", "interval",
-               "simultaneous", "drift", "verdict"]  # fmt: skip
+    columns = ["role", "group", "behaviour", "members", *bonds, "acted", "honest", "gain",
+               "interval", "simultaneous", "drift", "verdict"]  # fmt: skip
     gains = found.gains.assign(
         interval=_intervals(found.gains, "low", "high"),
         simultaneous=_intervals(found.gains, "family_low", "family_high"),
+        acted=["?" if math.isnan(rate) else f"{rate:.1%}" for rate in found.gains["acted"]],
     )
     gain = "gain in profit per node and epoch" if found.scenario.economy else "gain per job"
     title = f"{found.scenario.name}: {gain} of deviating, {found.confidence:.0%} intervals"

@@ -149,21 +149,50 @@ def judge(
 
 @calibrate.command("import")
 def import_(
-    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="CSV, Parquet or JSONL.")],
-    record: Annotated[str, typer.Option(metavar="COL", help="Column of the record's id.")],
-    model: Annotated[str, typer.Option(metavar="COL", help="Column of the model that answered.")],
-    truth: Annotated[str, typer.Option(metavar="COL", help="Column of the truth, 0 to 10.")],
-    evaluators: Annotated[str, typer.Option(metavar="A,B,C", help="Columns of scores.")],
+    scores: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SCORES...", help="CSV, TSV, JSON, JSONL, Parquet or .xlsx, also with .gz."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the profile.")],
+    record: Annotated[
+        str | None, typer.Option(metavar="COL[,COL]", help="Columns of the record's id.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column of the model; also file, folder.")
+    ] = None,
+    truth: Annotated[str | None, typer.Option(metavar="COL", help="Column of the truth.")] = None,
+    evaluators: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Columns of scores.")
+    ] = None,
     task: Annotated[str | None, typer.Option(metavar="COL", help="Column of the task.")] = None,
     judge: Annotated[str | None, typer.Option(metavar="COL", help="Column of the judge.")] = None,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COL=LOW:HIGH",
+            help="Scale of a column, mapped to points of 10; or COL=per_task, COL=whole_set.",
+        ),
+    ] = None,
     normalise: Annotated[
         str,
         typer.Option(
             metavar="auto|per_task|whole_set",
-            help="How scores come to [0, 10]; auto keeps those that lie there.",
+            help="Evaluators to map by minimum and maximum: those without a scale, or all.",
         ),
     ] = "auto",
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MARK", help="What marks a missing score, such as -1."),
+    ] = None,
+    incomplete: Annotated[
+        str, typer.Option(metavar="refuse|drop", help="Records that lack a number or a row.")
+    ] = "refuse",
+    long: Annotated[
+        str | None,
+        typer.Option(metavar="COL,COL", help="Annotator and score, where each has its own row."),
+    ] = None,
     costs: Annotated[
         Path | None, typer.Option(help="Table with node and latency_ms; default: equal latencies.")
     ] = None,
@@ -177,11 +206,16 @@ def import_(
         model=model,
         task=task,
         truth=truth,
-        evaluators=[name.strip() for name in evaluators.split(",")],
+        evaluators=[name.strip() for name in (evaluators or "").split(",") if name.strip()],
         judge=judge,
         out=out,
+        scales=scale or [],
         normalise=normalise,
+        missing=missing or [],
+        incomplete=incomplete,
+        long=long,
         costs=costs,
+        report=typer.echo,
     )
     typer.echo(f"Profile: {made}")
 

@@ -86,8 +86,10 @@ def _sides(
 ) -> tuple[Side, Side]:
     from poq_abm.cli.sides import is_stored, open_side, sides_of_folder  # noqa: PLC0415
 
-    if overrides and (folder is not None or (is_stored(a) and is_stored(b))):
-        raise InputError(f"stored results are compared as they are; {overrides[0]} has no use here")
+    if folder is not None or (is_stored(a) and is_stored(b)):
+        idle = [*overrides, *(["--jobs"] if jobs != 1 else [])]
+        if idle:
+            raise InputError(f"stored results are compared as they are; {idle[0]} has no use here")
     if folder is not None:
         return sides_of_folder(folder, a, b)
     return open_side(a, overrides, jobs), open_side(b, overrides, jobs)

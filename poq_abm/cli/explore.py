@@ -33,11 +33,11 @@ def explore(
     from poq_abm.dashboard.serving import check_extra, is_local, open_port, serve  # noqa: PLC0415
     from poq_abm.scenario import load  # noqa: PLC0415
 
-    check_extra()
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     chosen = explorable(load(scenario, [*(settings or []), *overrides]), treatment)
+    check_extra()
     with open_port(host, port) as opened:
         announce_compilation()
         exploration = Exploration(chosen, saves=is_local(host))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import typer
+
+from poq_abm.errors import InputError
 
 __all__ = [
     "EngineName",
@@ -15,6 +18,7 @@ __all__ = [
     "ScenarioArgument",
     "Seed",
     "Settings",
+    "refuse_idle",
 ]
 
 ScenarioArgument = Annotated[
@@ -37,3 +41,29 @@ Plugins = Annotated[
 EngineName = Annotated[
     str, typer.Option(metavar="compiled|agents", help="Who plays; the results are the same bits.")
 ]
+
+
+def refuse_idle(context: typer.Context, kind: str, takes: Mapping[str, Collection[str]]) -> None:
+    """Refuse an option that was given and does nothing for the kind of thing that was asked for.
+
+    ``takes`` says by kind which parameters it heeds; parameters that no kind names belong to the
+    verb and always act. What was left at its default was not given.
+
+    Raises
+    ------
+    InputError
+        For the first idle option; the message names the kinds that take it.
+    """
+    declared = {name for names in takes.values() for name in names}
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        # By its name: Typer brings a click of its own, whose enumeration is another.
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and name in declared and name not in takes[kind]:
+            able = [one for one, names in takes.items() if name in names]
+            verb = f"poq {context.info_name}"
+            raise InputError(
+                f"{parameter.opts[0]} does nothing in `{verb} {kind}`; "
+                f"{', '.join(able)} take{'s' * (len(able) == 1)} it"
+            )

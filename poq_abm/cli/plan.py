@@ -20,7 +20,7 @@ from poq_abm.cli.options import (
 if TYPE_CHECKING:
     from poq_abm.experiment.plan import Plan
 
-__all__ = ["estimated_lines", "gap_lines", "plan"]
+__all__ = ["estimated_lines", "gap_lines", "plan", "warn"]
 
 _MOST_TREATMENTS = 20
 
@@ -46,6 +46,7 @@ def plan(
     player = engine_of(engine)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     made = planned(scenario, settings, numbers, plugin, trace=trace)
+    warn(made)
     for line in _contents(made, most=len(made.treatments) if every else _MOST_TREATMENTS):
         typer.echo(line)
     announce_compilation()
@@ -89,6 +90,12 @@ def estimated_lines(plan: Plan) -> list[str]:
         f"estimated, not measured: {model} on {hardware} takes {ms:,.1f} ms"
         for (model, hardware), ms in plan.estimated().items()
     ]
+
+
+def warn(plan: Plan) -> None:
+    """Print a line on every setting that does nothing here."""
+    for problem in plan.warnings:
+        typer.echo(f"Warning: {problem}", err=True)
 
 
 def gap_lines(plan: Plan) -> list[str]:

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from poq_abm.cli.options import refuse_idle
 from poq_abm.errors import InputError
 
 __all__ = ["plot"]
 
 
 def plot(
+    context: typer.Context,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="What to draw, or `list`.")],
     source: Annotated[
         str, typer.Argument(metavar="DIR", help="A results folder; a profile for figure4 to 6.")
@@ -47,7 +49,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
-    from poq_abm.figures.kinds import KINDS, Request, draw  # noqa: PLC0415
+    from poq_abm.figures.kinds import KINDS, Request, draw, kind_named  # noqa: PLC0415
     from poq_abm.figures.style import write  # noqa: PLC0415
 
     if kind == "list":
@@ -56,6 +58,8 @@ def plot(
         return
     if not source:
         raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
+    kind_named(kind)
+    refuse_idle(context, kind, {name: one.takes for name, one in KINDS.items()})
     request = Request(
         source,
         treatment=treatment,
@@ -67,6 +71,8 @@ def plot(
         y=y,
         where=dict(_pair(text) for text in where or []),
     )
+    if not request.is_run and treatment is not None:
+        raise InputError(f"--treatment does nothing for a profile; {source} is no results folder")
     figure = draw(kind, request)
     stem = out or (Path(source) / kind if request.is_run else Path(kind))
     for path in write(figure, stem, form or ("svg", "png")):

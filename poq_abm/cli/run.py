@@ -58,14 +58,18 @@ def run(
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
     from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
+    from poq_abm.cli.plan import warn  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
     from poq_abm.experiment.runner import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
     player = engine_of(engine)
+    if scheduler is not None and backend != "dask":
+        raise InputError("--scheduler does nothing without --backend dask")
     workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
+    warn(plan)
     folder = out or default_folder(plan)
     announce_compilation()
     if plugin and any(plan.game(t).needs_agents for t in range(len(plan.treatments))):
@@ -125,6 +129,7 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
         _report_queries(plan, results)
     else:
         print_summary(results.summary(), title)
+    _print_unanimity(plan)
     if plan.has_economies and not results.main.empty:
         from poq_abm.experiment.economy_summary import LAST_SHARE  # noqa: PLC0415
 
@@ -141,6 +146,14 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
             err=True,
         )
         raise typer.Exit(1)
+
+
+def _print_unanimity(plan: Plan) -> None:
+    """Say where evaluators cannot but agree."""
+    from poq_abm.scenario.unanimity import unanimity_notes  # noqa: PLC0415
+
+    for note in unanimity_notes({t.id: t.scenario for t in plan.treatments}):
+        typer.echo(f"note: {note}")
 
 
 def _report_queries(plan: Plan, results: Results) -> None:

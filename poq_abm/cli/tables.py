@@ -41,7 +41,7 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
         table.add_column("treatment", overflow="fold")
     for column in ("role", "group"):
         table.add_column(column)
-    for column in ("nodes", "avg. reward", "95% interval", "latency ms", "cost", "jobs"):
+    for column in ("nodes", "tokens per job", "95% interval", "latency ms", "cost C", "jobs"):
         table.add_column(column, justify="right")
     groups = [group for _, group in summary.groupby("treatment", sort=False, observed=True)]
     for group in groups[:MOST_TREATMENTS]:
@@ -66,7 +66,7 @@ def _cells(row: dict[Hashable, object], swept: bool) -> list[str]:
         *cells,
         str(row["role"]),
         str(row["group"]),
-        f"{row['nodes']:,}",
+        f"{round(float(row['nodes']), 1):,g}",  # type: ignore[arg-type]
         *_shown(row, "reward_mean", "reward_low", "reward_high"),
         _number(row["latency_ms"], 1) + ("*" if row["latency_source"] == "estimated" else ""),
         _number(row["cost"], 3),
@@ -87,11 +87,13 @@ _OF_QUERIES = {
 }
 _ROOMY = 130  # columns of a terminal that all of them need
 _LESS = ("detected_share", "provisional_p95_s", "throughput_per_s")  # left out where it is narrower
+_SKEW = 1.25  # an interval's longer half over its shorter: more is told by both ends
 _READING = (
     "dishonest and paid: share of queries whose dishonest answer is paid for and never undone. "
     "rational cheat: share of rational nodes' queries that they answer dishonestly. of these "
     "caught: share of all dishonest answers. answer, final: time until the user has an answer, and "
-    "until nothing can undo it. truth: quality of the answers that users get."
+    "until nothing can undo it. truth: quality of the answers that users get. in 3 of 20: so many "
+    "replications had any."
 )
 
 
@@ -101,7 +103,7 @@ def print_queries(summary: pd.DataFrame, title: str) -> None:
     roomy = console.width >= _ROOMY
     kept = {name: said for name, said in _OF_QUERIES.items() if roomy or name not in _LESS}
     table = Table(
-        title=f"{title}; mean ± the larger half of its 95% interval",
+        title=f"{title}; estimate ± half of its 95% interval, or the interval where it is skew",
         title_justify="left",
         caption=_READING,
         caption_justify="left",
@@ -127,10 +129,19 @@ def print_queries(summary: pd.DataFrame, title: str) -> None:
 
 
 def _estimate(row: Mapping[Hashable, object]) -> str:
-    """Return a mean and the larger half of its interval, as precise as the interval and no more.
+    """Return an estimate and its interval, as precise as the interval and no more.
+
+    The half of it where both are alike, and in how many replications a share was above 0 where that
+    is some of them, and no more than half.
 
     >>> _estimate({"mean": 0.950213, "low": 0.9498, "high": 0.950637})
     '0.95021 ±0.00042'
+    >>> share = {"unit": "0-1", "replications": 20, "occurred": 3}
+    >>> _estimate({"mean": 0.068, "low": 0.012, "high": 0.197, **share})
+    '0.07 [0.01, 0.20] in 3 of 20'
+    >>> _estimate({"mean": 0.0, "low": 0.0, "high": 9.2e-6}), _estimate({**share, "mean": 1.0,
+    ...     "low": 0.99982, "high": 1.0, "occurred": 20})
+    ('0 [0, 9.2e-06]', '1 [0.9998, 1]')
     >>> _estimate({"mean": 0.0, "low": 0.0, "high": 0.0})
     '0 ±0'
     >>> _estimate({"mean": 1.5, "low": math.nan, "high": math.nan})
@@ -138,8 +149,18 @@ def _estimate(row: Mapping[Hashable, object]) -> str:
     """
     mean, low, high = (_figure(row[name]) for name in ("mean", "low", "high"))
     text, interval = shown(mean, low, high)
-    half = max(mean - low, high - mean)
-    return text if interval == "-" else f"{text} ±{half:.2g}"
+    is_share = row.get("unit") == "0-1"
+    some = is_share and 0.0 < _figure(row["occurred"]) <= _figure(row["replications"]) / 2.0
+    seen = f" in {row['occurred']} of {row['replications']}" if some else ""
+    if interval == "-":
+        return text + seen
+    if mean == low == 0.0 < high:
+        return f"0 [0, {high:.2g}]"
+    if is_share and low < mean == high == 1.0:
+        return f"1 [{low:.4g}, 1]"
+    below, above = mean - low, high - mean
+    skew = max(below, above) > _SKEW * min(below, above)
+    return f"{text} {interval}{seen}" if skew else f"{text} ±{max(below, above):.2g}{seen}"
 
 
 def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float) -> None:
@@ -209,6 +230,9 @@ def print_checks(checks: list[Check]) -> None:
         table.add_column(column)
     for column in ("expected", "observed", "95% interval", "tolerance"):
         table.add_column(column, justify="right")
+    by_default = any(not math.isnan(check.default) for check in checks)
+    if by_default:
+        table.add_column("our defaults", justify="right")
     table.add_column("because")
     table.add_column("status")
     for check in checks:
@@ -222,8 +246,9 @@ def print_checks(checks: list[Check]) -> None:
             _number(check.observed, digits),
             _interval(check.low, check.high, digits),
             _number(check.tolerance, finer),
+            *([_number(check.default, digits)] if by_default else []),
             check.reason,
-            check.status if check.as_documented else f"{check.status.upper()} (unexpected)",
+            check.status if check.as_documented else check.status.upper(),
         )
     output_console().print(table)
 

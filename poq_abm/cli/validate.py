@@ -18,7 +18,7 @@ def validate(
 ) -> None:
     """Check scenario files against the schema and their profiles; report every mistake."""
     from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
-    from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
+    from poq_abm.cli.plan import gap_lines, warn  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
     load_plugins(plugin)
@@ -30,6 +30,7 @@ def validate(
             wrong += 1
             typer.echo(str(error), err=True)
         else:
+            warn(plan)
             count = len(plan.treatments)
             typer.echo(f"{file}: valid, {count} treatment{'s' * (count > 1)}")
             for line in gap_lines(plan):

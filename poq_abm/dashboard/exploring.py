@@ -29,7 +29,7 @@ def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
     Raises
     ------
     InputError
-        If there is no such treatment, or the scenario is an economy.
+        If there is no such treatment, or the scenario is an economy or verifies queries.
     """
     if treatment is not None:
         treatments = {one.id: one.scenario for one in scenario.treatments()}
@@ -41,8 +41,12 @@ def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
     if chosen.economy is not None:
         raise InputError(
             f"{scenario.name} is an economy of epochs, and the page plays single rounds: "
-            "`poq run` plays it; --set economy=null (with --set sweep={} where the sweep is of the "
-            "economy) explores its rounds alone"
+            "`poq run` plays it; --set economy=null explores its rounds alone"
+        )
+    if chosen.verification is not None:
+        raise InputError(
+            f"{scenario.name} verifies queries, and the page plays rounds of the mechanism: "
+            "`poq run` plays it; --set verification=null explores its rounds alone"
         )
     return chosen
 

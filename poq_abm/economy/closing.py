@@ -12,7 +12,15 @@ from poq_abm.economy.books import Fund, Holding
 from poq_abm.economy.drawing import node_uniforms
 from poq_abm.economy.epoch_end import EpochEnd, Flows
 from poq_abm.economy.outcome import bond_share_lost
-from poq_abm.economy.payment import collect_fees, entitlements, minted_for_pool, pay_rewards
+from poq_abm.economy.payment import (
+    collect_fees,
+    entitlements,
+    minted_for_pool,
+    pay_rewards,
+    price_of_point,
+)
+from poq_abm.economy.prices import Use
+from poq_abm.economy.slashing import redistributed
 from poq_abm.network.memory import State
 from poq_abm.streams import Purpose
 
@@ -36,31 +44,44 @@ def close_epoch(economy: Economy, played: Played) -> EpochEnd:
     collect_fees(economy.books, economy.settings.payment, fees)
     pool = minted_for_pool(economy.settings.payment, economy.epoch)
     budget = pool + float(economy.books.funds[Fund.POOL])
-    paid = entitlements(
-        economy.settings.payment, budget, played.outcome.points, economy.roster.inference
-    )
+    earned = (budget, played.outcome.points, economy.roster.inference)
+    paid = entitlements(economy.settings.payment, *earned)
+    point_price = price_of_point(economy.settings.payment, *earned)
     minted = pay_rewards(economy.books, economy.settings.payment, pool, paid)
-    forfeited, fined = _audit(economy, paid)
-    running = _run_costs(economy, played, active)
+    forfeited, fines = _audit(economy, paid)
+    use = _use(economy, played, active)
+    running = _run_costs(economy, use)
+    bond = economy.books.nodes[Holding.BOND].copy()
     by_rule = _slash(economy, played, active)
-    slashed = np.minimum(by_rule + fined, economy.books.nodes[Holding.BOND])
+    slashed = np.minimum(by_rule + fines, bond)
     received = _redistribute(economy, slashed, active)
     _renew_identities(economy)
     locked = economy.books.nodes[Holding.BOND] + economy.books.nodes[Holding.UNBONDING]
     flows = Flows(
         paid=paid - forfeited,
+        point_price=point_price,
         running=running,
         slashed=slashed,
         received=received,
         capital=economy.settings.stake.capital_rate * locked,
         fees=fees,
         minted=minted,
-        parts=earned_for(played, economy.roster.nodes.inference_cost, forfeited, slashed - by_rule),
+        parts=earned_for(
+            played,
+            point_price,
+            forfeited=forfeited,
+            fined=slashed - by_rule,
+            uncovered=by_rule + fines - slashed,
+        ),
+        bond=bond,
+        fines=fines,
+        use=use,
     )
     utilisation = utilisation_of(economy)
     economy.coefficients.follow(utilisation)
     _remember(economy, played, flows, active)
     _eject(economy)
+    _top_up(economy)
     return EpochEnd(
         economy, played, flows, budget, utilisation, price, active, was, economy.roster.deviates
     )
@@ -74,7 +95,7 @@ def utilisation_of(economy: Economy) -> float:
 
 
 def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
-    """Audit reported costs at random; return what was forfeited and what bond was lost."""
+    """Audit reported costs at random; return what was forfeited and the fines, in tokens."""
     rule, roster = economy.settings.audits, economy.roster
     nothing = np.zeros(roster.size)
     if rule.rate == 0.0:
@@ -85,23 +106,29 @@ def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
     caught &= roster.active
     forfeited = np.where(caught & rule.forfeit, np.maximum(paid, 0.0), 0.0)
     economy.books.move(Holding.WALLET, Fund.TREASURY, forfeited)
-    fined = np.where(caught, np.minimum(rule.slash, economy.books.nodes[Holding.BOND]), 0.0)
-    return forfeited, fined
+    return forfeited, np.where(caught, rule.slash, 0.0)
 
 
-def _run_costs(economy: Economy, played: Played, active: NDArray[np.bool_]) -> Array:
-    """Let nodes pay for energy, machines and bandwidth, in tokens."""
-    roster = economy.roster
-    if not roster.prices.in_money:
-        return np.zeros(roster.size)
+def _use(economy: Economy, played: Played, active: NDArray[np.bool_]) -> Use:
+    """Return what nodes used; an evaluator works where it runs its model, and does not queue."""
+    roster, jobs = economy.roster, played.outcome.jobs
     first = roster.inference
-    busy = np.concatenate(
-        [economy.takings.busy_s, played.outcome.jobs[first:] * roster.service_s[first:]]
+    run = jobs[first:] - played.outcome.acted * roster.lazy[roster.behaviour[first:]]
+    scoring = run * roster.service_s[first:]
+    return Use(
+        machine=roster.machine.copy(),
+        busy_s=np.concatenate([economy.takings.busy_s, scoring]),
+        worked_s=np.concatenate([played.worked_s, scoring]),
+        jobs=jobs,
+        hours=economy.hours,
+        operator=roster.operator.copy(),
+        held=roster.machines_held(active),
     )
-    usd = roster.prices.per_epoch(
-        roster.machine, busy, played.outcome.jobs, economy.hours, roster.machines_held(active)
-    )
-    running: Array = usd / economy.settings.cost.usd_per_token
+
+
+def _run_costs(economy: Economy, use: Use) -> Array:
+    """Let nodes pay for energy, machines and bandwidth, in tokens."""
+    running: Array = economy.roster.prices.per_epoch(use) / economy.settings.cost.usd_per_token
     economy.books.move(Holding.WALLET, Fund.OUTSIDE, running)
     return running
 
@@ -116,20 +143,17 @@ def _slash(economy: Economy, played: Played, active: NDArray[np.bool_]) -> Array
 
 def _redistribute(economy: Economy, slashed: Array, active: NDArray[np.bool_]) -> Array:
     """Take slashed bonds to where they go; return what other nodes get of them, in tokens."""
-    received = np.zeros(slashed.size)
-    total = float(slashed.sum())
-    if total == 0.0:
-        return received
     goes_to = economy.settings.stake.slashing.goes_to
-    spared = active & (slashed == 0.0)
-    if goes_to == "redistributed" and spared.any():
-        received[spared] = total / spared.sum()
-        economy.books.move(Holding.BOND, Fund.POOL, slashed)
-        economy.books.move(Fund.POOL, Holding.WALLET, received)
-    else:
+    if goes_to == "redistributed":
+        received = redistributed(slashed, active)
+        if received.any():
+            economy.books.move(Holding.BOND, Fund.POOL, slashed)
+            economy.books.move(Fund.POOL, Holding.WALLET, received)
+            return received
+    if slashed.any():
         fund = Fund.TREASURY if goes_to == "treasury" else Fund.BURNED
         economy.books.move(Holding.BOND, fund, slashed)
-    return received
+    return np.zeros(slashed.size)
 
 
 def _renew_identities(economy: Economy) -> None:
@@ -162,3 +186,12 @@ def _eject(economy: Economy) -> None:
     least = economy.settings.stake.eject_below
     if least > 0.0 and economy.settings.stake.bond > 0.0:
         economy.leave(economy.books.nodes[Holding.BOND] < least * economy.bond_due)
+
+
+def _top_up(economy: Economy) -> None:
+    """Let nodes that are still there put up anew what their bonds lack, where they have to."""
+    if economy.settings.stake.top_up:
+        lacking = np.maximum(economy.bond_due - economy.books.nodes[Holding.BOND], 0.0)
+        economy.books.move(
+            Fund.OUTSIDE, Holding.BOND, np.where(economy.roster.active, lacking, 0.0)
+        )

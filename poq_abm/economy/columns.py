@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.mechanism.committee import SeatWeights
 from poq_abm.network.columns import Orders
+from poq_abm.network.percentiles import LatencyCells, open_cells
 
 __all__ = [
-    "LATENCY_CELLS",
     "Floor",
     "Noise",
     "Queries",
@@ -23,8 +24,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-
-LATENCY_CELLS = 1024  #: from 1 ms to 10^5 s, equal on a log scale: 1.8 % wide
 
 
 class Routing(IntEnum):
@@ -52,7 +51,8 @@ class Floor(NamedTuple):
     routing: int
     active: NDArray[np.int64]  #: inference nodes that are there
     members: NDArray[np.int64]  #: evaluators that are there, in [0, M)
-    seats: NDArray[np.uint64]  #: cumulative weights of ``members``; empty: all weigh the same
+    by_weight: bool  #: whether seats in a committee go by weight
+    seats: SeatWeights  #: of ``members``
     by_cost: NDArray[np.int64]  #: ``active`` by reported cost, the cheapest first
     service_s: Array  #: (F,) mean service time
     free_at: Array  #: (F, capacity) when each of a node's places is free
@@ -75,8 +75,7 @@ class Takings(NamedTuple):
     busy_s: Array  #: (F,) seconds of service
     served: NDArray[np.int64]  #: (1,) queries answered
     sums: Array  #: (2,) truth, fee factors, over queries answered
-    latencies: NDArray[np.int64]  #: (cells,) of the epoch
-    node_latencies: NDArray[np.int64]  #: (F, cells) of all epochs
+    latencies: LatencyCells  #: of every inference node, over all epochs
     gold_seen: NDArray[np.int64]  #: (M,) planted records scored
     gold_failed: NDArray[np.int64]  #: (M,) of these, scored wrongly
 
@@ -107,8 +106,7 @@ def open_takings(inference: int, evaluators: int) -> Takings:
         busy_s=np.zeros(inference),
         served=np.zeros(1, np.int64),
         sums=np.zeros(2),
-        latencies=np.zeros(LATENCY_CELLS, np.int64),
-        node_latencies=np.zeros((inference, LATENCY_CELLS), np.int64),
+        latencies=open_cells(inference),
         gold_seen=np.zeros(evaluators, np.int64),
         gold_failed=np.zeros(evaluators, np.int64),
     )

@@ -11,23 +11,32 @@ __all__ = ["COEFFICIENTS", "Coefficients", "preferred", "stepped"]
 COEFFICIENTS = ("alpha_inference", "beta_inference", "alpha_evaluator", "beta_evaluator", "fee")
 
 
-def stepped(value: float, utilisation: float, rule: Controller) -> tuple[float, bool]:
+_LEAST = 1e-3  # of a coefficient's first value; where a controller names no minimum
+
+
+def stepped(
+    value: float, utilisation: float, rule: Controller, first: float = 1.0
+) -> tuple[float, bool]:
     """Return the value after one epoch, and whether a bound held it back.
 
     x (1 + step clip((u - target) / target, -1, 1)) outside the zone around the target, x inside
-    it; then kept in [minimum, maximum]. The form of base-fee rules of public chains.
+    it; then kept in [minimum, maximum]. The form of base-fee rules of public chains. Without a
+    minimum it is a thousandth of the ``first`` value: from 0 no relative move would lead back.
 
     >>> stepped(1.0, 1.0, Controller(move="fee", target=0.5, step=0.125))
     (1.125, False)
     >>> stepped(9.9, 1.0, Controller(move="fee", target=0.5, maximum=10.0))
     (10.0, True)
+    >>> stepped(2.0, 0.0, Controller(move="fee", step=1.0))
+    (0.001, True)
     """
     distance = (utilisation - rule.target) / rule.target
     if abs(utilisation - rule.target) <= rule.zone:
         moved = value
     else:
         moved = value * (1.0 + rule.step * min(1.0, max(-1.0, distance)))
-    kept = min(max(moved, rule.minimum), rule.maximum)
+    least = _LEAST * first if rule.minimum is None else rule.minimum
+    kept = min(max(moved, least), rule.maximum)
     return kept, kept != moved
 
 
@@ -52,6 +61,7 @@ class Coefficients:
 
     def __init__(self, economy: Economy, first: Mapping[str, float]) -> None:
         self._economy = economy
+        self._first = dict(first)
         self._moved = dict(first)
         self.held = 0  #: controllers that a bound held back at the end of the last epoch
 
@@ -70,7 +80,8 @@ class Coefficients:
         """Let every controller make its step."""
         self.held = 0
         for rule in self._economy.controllers:
-            self._moved[rule.move], held = stepped(self._moved[rule.move], utilisation, rule)
+            value, first = self._moved[rule.move], self._first[rule.move]
+            self._moved[rule.move], held = stepped(value, utilisation, rule, first)
             self.held += held
 
     def highest(self, name: str) -> float:

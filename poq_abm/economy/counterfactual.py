@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poq_abm.economy.books import Holding
 from poq_abm.economy.columns import open_takings
 from poq_abm.economy.outcome import Outcome, bond_share_lost
 from poq_abm.economy.payment import entitlements
 from poq_abm.economy.playing import replay
+from poq_abm.economy.slashing import redistributed
 
 if TYPE_CHECKING:
     from poq_abm.economy.epoch_end import EpochEnd
@@ -23,7 +23,7 @@ __all__ = ["payoff_if"]
 
 
 def payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
-    """Return the expected payoff of ``node`` under ``behaviour``, in tokens."""
+    """Return the expected profit of ``node`` under ``behaviour``, in tokens."""
     roster = end.roster
     if behaviour == int(end.was[node]):
         return _worth(end, end.played.outcome, node, behaviour)
@@ -33,17 +33,39 @@ def payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
 
 
 def _worth(end: EpochEnd, outcome: Outcome, node: int, behaviour: int) -> float:
-    """Return pay less expected audits, slashing and running costs of one node.
-
-    What slashing takes, it takes of the bond as it was while the epoch was played.
-    """
-    economy, roster = end.economy, end.roster
-    settings = economy.settings
-    paid = float(entitlements(settings.payment, end.budget, outcome.points, roster.inference)[node])
-    bond = float(economy.books.nodes[Holding.BOND][node] + end.flows.slashed[node])
-    if node < roster.inference and roster.misreports_with(behaviour):
+    """Return the profit of one node, audits of it by expectation, all else as it was."""
+    settings, first = end.economy.settings, end.roster.inference
+    paid = float(entitlements(settings.payment, end.budget, outcome.points, first)[node])
+    worth = paid + _bonds(end, outcome, node, 0.0) - _running(end, outcome, node, behaviour)
+    if node < first and end.roster.misreports_with(behaviour):
         audits = settings.audits
-        lost = min(audits.slash, bond) + (max(paid, 0.0) if audits.forfeit else 0.0)
-        paid -= audits.rate * lost
-    share = bond_share_lost(outcome, end.played.downtime, end.active, settings.stake.slashing)
-    return paid - float(share[node]) * bond - float(np.asarray(end.flows.running)[node])
+        caught = _bonds(end, outcome, node, audits.slash) - _bonds(end, outcome, node, 0.0)
+        worth += audits.rate * (caught - (max(paid, 0.0) if audits.forfeit else 0.0))
+    return worth
+
+
+def _bonds(end: EpochEnd, outcome: Outcome, node: int, fine: float) -> float:
+    """Return what bonds bring a node that is fined so much: its part of others' less its own loss.
+
+    Locked tokens cost what they would have earned elsewhere; of a bond lost that is saved.
+    """
+    flows, stake = end.flows, end.economy.settings.stake
+    share = bond_share_lost(outcome, end.played.downtime, end.active, stake.slashing)
+    fines = flows.fines.copy()
+    fines[node] = fine
+    slashed = np.minimum(share * flows.bond + fines, flows.bond)
+    received = 0.0
+    if stake.slashing.goes_to == "redistributed":
+        received = float(redistributed(slashed, end.active)[node])
+    saved = stake.capital_rate * (slashed[node] - flows.slashed[node])
+    return received - float(slashed[node]) - float(flows.capital[node] - saved)
+
+
+def _running(end: EpochEnd, outcome: Outcome, node: int, behaviour: int) -> float:
+    """Return what a node would have paid to run, and what it spent since."""
+    economy, roster, flows = end.economy, end.roster, end.flows
+    if not roster.prices.in_money:
+        return float(flows.running[node])
+    use = roster.use_with(flows.use, outcome, node, behaviour)
+    usd = roster.prices.per_epoch(use)[node] - roster.prices.per_epoch(flows.use)[node]
+    return float(flows.running[node] + usd / economy.settings.cost.usd_per_token)

@@ -8,16 +8,14 @@ import numpy as np
 
 from poq_abm.economy.columns import Array, Floor, Noise, Queries, Routing
 from poq_abm.jit import compiled, compiled_loop
-from poq_abm.mechanism.committee import seat_committee
-from poq_abm.mechanism.schedule import Slot, pick
+from poq_abm.mechanism.committee import seat_by_weight, seat_committee
+from poq_abm.mechanism.schedule import Slot
 from poq_abm.network.columns import Nodes, Orders, Rules, Tables
 from poq_abm.network.desk import Desk, draw_ahead
 from poq_abm.profile.latency_noise import latency_quantile
-from poq_abm.streams import Purpose, below, uniform, word
+from poq_abm.streams import Purpose, below, uniform
 
 __all__ = ["dispatch", "earliest_place", "service_factor"]
-
-_ATTEMPTS = 64  # at a seat drawn by weight, before the first member without a seat gets it
 
 
 @compiled
@@ -83,34 +81,6 @@ def _route(
 
 
 @compiled
-def _seated(desk: Desk, filled: int, place: int) -> bool:
-    found = False
-    for k in range(filled):
-        found = found or desk.committee[k] == place
-    return found
-
-
-@compiled
-def _seat_by_weight(round_: int, seed: int, replication: int, floor: Floor, desk: Desk) -> None:
-    """Fill the committee seat by seat, in proportion to the weights of those who have none yet.
-
-    A member drawn twice is drawn again, so a smaller committee is a prefix of a larger one.
-    """
-    for k in range(desk.committee.size):
-        place = -1
-        for attempt in range(_ATTEMPTS):
-            drawn = word(seed, replication, Purpose.SEAT, round_, k * _ATTEMPTS + attempt)
-            place = pick(drawn, floor.seats)
-            if not _seated(desk, k, place):
-                break
-        if _seated(desk, k, place):
-            place = 0
-            while _seated(desk, k, place):
-                place += 1
-        desk.committee[k] = place
-
-
-@compiled
 def _take_on(
     row: int,
     t: int,
@@ -173,8 +143,8 @@ def dispatch(
             orders.task[row] = desk.draws[Slot.TASK, t]
             orders.record[row] = desk.draws[Slot.RECORD, t]
             _take_on(row, t, round_, seed, replication, noise, desk, floor, orders, queries)
-            if floor.seats.size > 0:
-                _seat_by_weight(round_, seed, replication, floor, desk)
+            if floor.by_weight:
+                seat_by_weight(desk.committee, floor.seats, seed, replication, round_)
             else:
                 seat_committee(desk.committee, desk.order, desk.swapped, desk.draws, t)
             for k in range(desk.committee.size):

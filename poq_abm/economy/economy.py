@@ -91,6 +91,7 @@ class Economy:
         self.epoch, self.halted = 0, -1
         self.served, self.rounds_played = 0, 0
         self.bond(self.roster.active)
+        self._count_saturated()
 
     def _first_coefficients(self) -> dict[str, float]:
         rules = self.game.rules
@@ -133,6 +134,7 @@ class Economy:
             self.record.add_empty()
             self.epoch += 1
             return
+        self.roster.refresh_if_changed()  # somebody may have come or gone between two steps
         played = play_epoch(self)
         self.served += int(self.takings.served[0])
         self.rounds_played += played.count
@@ -177,8 +179,7 @@ class Economy:
         memory, evaluators = self.memory, nodes[first:]
         memory.trust[evaluators] = self.game.rules.trust_start
         memory.state[evaluators, State.SEEN] = memory.state[evaluators, State.JOBS] = 0.0
-        saturated = memory.trust >= self.game.rules.trust_maximum
-        memory.counters[Counter.SATURATED] = saturated.sum()
+        self._count_saturated()
 
     def leave(self, nodes: NDArray[np.bool_]) -> None:
         """Let nodes go; their bonds become free after the unbonding delay."""
@@ -188,6 +189,19 @@ class Economy:
             self.roster.changed = True
             self.roster.part(nodes)
             self.unbond(np.where(nodes, self.books.nodes[Holding.BOND], 0.0))
+            self._count_saturated()
+
+    @property
+    def saturated(self) -> NDArray[np.bool_]:
+        """Which weights lie at w_max, of the evaluators that are there."""
+        members = self.roster.active[self.roster.inference :]
+        found: NDArray[np.bool_] = self.memory.trust[members] >= self.game.rules.trust_maximum
+        return found
+
+    def _count_saturated(self) -> None:
+        """Count the weights at w_max anew; those of free rows keep nobody from saturation."""
+        free = self.memory.trust.size - self.saturated.size
+        self.memory.counters[Counter.SATURATED] = self.saturated.sum() + free
 
     def unbond(self, amounts: NDArray[np.float64]) -> None:
         """Begin to free parts of bonds, in tokens, shape (N,)."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from poq_abm.economy.accounting import Parts
     from poq_abm.economy.economy import Economy
     from poq_abm.economy.playing import Played
+    from poq_abm.economy.prices import Use
     from poq_abm.economy.roster import Roster
 
 __all__ = ["EpochEnd", "Flows"]
@@ -28,13 +29,17 @@ class Flows:
     """What moved in an epoch, in tokens; arrays have one entry for each node."""
 
     paid: Array  #: rewards, less what an audit took
+    point_price: Array  #: tokens that a point of the node was worth, before audits
     running: Array  #: energy, machines, bandwidth, and what changing them costs
     slashed: Array  #: bond lost
     received: Array  #: of other nodes' slashed bonds
     capital: Array  #: what locked tokens would have earned elsewhere; no token moves for it
     fees: float
     minted: float
-    parts: Parts  #: what points were earned for, what audits took
+    parts: Parts  #: what pay was for, what audits took
+    bond: Array  #: while the epoch was played
+    fines: Array  #: that audits imposed, whether bonds covered them or not
+    use: Use  #: of machines, which nodes pay for
 
     @property
     def profit(self) -> Array:
@@ -104,7 +109,8 @@ class EpochEnd:
     def payoff_if(self, node: int, behaviour: int) -> float:
         """Return what the epoch would have been worth to a node, had it behaved otherwise.
 
-        All draws, orders and other nodes are as they were: a paired counterfactual, in tokens.
-        Audits and slashing enter by what was to be expected of them.
+        All draws, orders and other nodes are as they were: a paired counterfactual of its profit,
+        in tokens, with what slashing others would have brought it and what it would have run.
+        An audit of the node itself enters by what was to be expected of it.
         """
         return payoff_if(self, node, behaviour)

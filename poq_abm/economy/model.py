@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from poq_abm.economy.books import Holding
 from poq_abm.economy.economy import Economy
+from poq_abm.errors import InputError
 from poq_abm.network.checking import check_playable, profile_of
 from poq_abm.network.game import build_game
 
@@ -83,7 +84,9 @@ class EconomicNode(mesa.Agent):
 class EconomyModel(mesa.Model):
     """One replication of an economy; :meth:`step` is an epoch.
 
-    Mesa's own random generator never touches a result: every draw is keyed.
+    Mesa's own random generator never touches a result: every draw is keyed. The model ends with the
+    scenario's epochs: ``running`` is False from then on, and another :meth:`step` raises
+    :class:`~poq_abm.errors.InputError`.
 
     Parameters
     ----------
@@ -123,8 +126,24 @@ class EconomyModel(mesa.Model):
             self.economy.consult = self._ask_nodes
 
     def step(self) -> None:
-        """Play one epoch, settle it, and let nodes decide."""
+        """Play one epoch, settle it, and let nodes decide.
+
+        Raises
+        ------
+        InputError
+            If all epochs of the scenario were played.
+        """
+        if self.economy.finished:
+            epochs = self.economy.settings.epochs
+            raise InputError(
+                f"epoch {epochs + 1}: the scenario ends after {epochs} epochs; give it more epochs"
+            )
         self.economy.step()
+        self.running = not self.economy.finished
+
+    def run_model(self) -> None:
+        """Play all epochs that are left; Mesa's name for :meth:`run`."""
+        self.run()
 
     def run(self) -> None:
         """Play all epochs that are left."""

@@ -23,22 +23,26 @@ class Outcome(NamedTuple):
     """One epoch, node by node; F inference nodes, then M evaluators."""
 
     jobs: Array  #: (N,) rounds a node took part in
-    points: Array  #: (N,) sum of its rewards
+    points: Array  #: (N,) sum of what the rounds gave it
+    spread: Array  #: (N,) sum over its rounds of (points - anchor)^2, the anchor as in the ledger
     quality: Array  #: (F,) mean consensus / 10; NaN without a job
     distance: Array  #: (M,) mean distance from the reference / 10; NaN without a job
     gold_failed: Array  #: (M,) share of planted records scored wrongly; NaN without one
+    acted: Array  #: (M,) rounds in which an evaluator did as its behaviour has it
 
 
-def outcome_of(sums: Array, inference: int, takings: Takings) -> Outcome:
-    """Return the outcome of an epoch from what the ledger took in, shape (N, 8)."""
+def outcome_of(sums: Array, acted: Array, inference: int, takings: Takings) -> Outcome:
+    """Return the outcome of an epoch from what the ledger took in, shape (N, 8), and who acted."""
     jobs = sums[:, Column.JOBS]
     with np.errstate(invalid="ignore", divide="ignore"):
         return Outcome(
             jobs=jobs,
             points=sums[:, Column.REWARD],
+            spread=sums[:, Column.SPREAD],
             quality=sums[:inference, Column.CONSENSUS] / jobs[:inference] / 10.0,
             distance=1.0 - sums[inference:, Column.CLOSENESS] / jobs[inference:],
             gold_failed=takings.gold_failed / takings.gold_seen,
+            acted=acted,
         )
 
 

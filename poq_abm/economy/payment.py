@@ -6,9 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.economy.books import Books, Fund, Holding
-from poq_abm.scenario.economy import Payment
+from poq_abm.scenario.economy import Economy, Payment
 
-__all__ = ["collect_fees", "entitlements", "minted_for_pool", "pay_rewards", "shared"]
+__all__ = [
+    "collect_fees",
+    "entitlements",
+    "minted_for_pool",
+    "pay_rewards",
+    "points_are_tokens",
+    "price_of_point",
+]
 
 Array = NDArray[np.float64]
 
@@ -30,34 +37,54 @@ def minted_for_pool(payment: Payment, epoch: int) -> float:
     return payment.pool * payment.decay**epoch
 
 
-def shared(pool: float, points: Array) -> Array:
-    """Return a pool shared in proportion to points; who has less than none gets nothing.
+def points_are_tokens(economy: Economy) -> bool:
+    """Return whether every point that a round gives is paid as one token and stays paid.
 
-    >>> shared(6.0, np.array([1.0, 2.0, -1.0])).tolist()
-    [2.0, 4.0, 0.0]
+    So it is per round, unless audits can take the pay of an epoch back.
     """
-    counted = np.maximum(points, 0.0)
-    total = counted.sum()
-    result: Array = counted * (pool / total) if total > 0.0 else np.zeros_like(counted)
-    return result
+    audits = economy.audits
+    return economy.payment.scheme == "per_round" and not (audits.rate > 0.0 and audits.forfeit)
+
+
+def price_of_point(payment: Payment, budget: float, points: Array, inference: int) -> Array:
+    """Return what a point of an epoch is paid, in tokens, for every node; shape of ``points``.
+
+    ``points`` are the sums of what the rounds gave, those of the ``inference`` inference nodes
+    first. Per round, a point is a token. From a pool, each role's part of the ``budget`` is divided
+    by the role's points; nodes with less than none do not count, and theirs are paid nothing.
+
+    >>> pool = Payment(scheme="pool", evaluator_share=0.25)
+    >>> price_of_point(pool, 8.0, np.array([1.0, 2.0, -1.0, 4.0]), 3).tolist()
+    [2.0, 2.0, 0.0, 0.5]
+    """
+    if payment.scheme == "per_round":
+        return np.ones_like(points)
+    price = np.zeros_like(points)
+    share = payment.evaluator_share
+    for part, pool in (
+        (slice(0, inference), budget * (1.0 - share)),
+        (slice(inference, None), budget * share),
+    ):
+        total = np.maximum(points[part], 0.0).sum()
+        if total > 0.0:
+            price[part] = np.where(points[part] > 0.0, pool / total, 0.0)
+    return price
 
 
 def entitlements(payment: Payment, budget: float, points: Array, inference: int) -> Array:
     """Return what an epoch's points are worth in tokens, for every node.
 
-    ``points`` are the sums of the rounds' rewards, those of the ``inference`` inference nodes
-    first. Per round, a point is a token, and a negative one is owed. From a pool, the ``budget`` is
-    shared by role and then by points.
+    Arguments as of :func:`price_of_point`. Per round, a negative point is owed. From a pool, who
+    has less than none gets nothing.
+
+    >>> pool = Payment(scheme="pool", evaluator_share=0.25)
+    >>> entitlements(pool, 8.0, np.array([1.0, 2.0, -1.0, 4.0]), 3).tolist()
+    [2.0, 4.0, 0.0, 2.0]
     """
     if payment.scheme == "per_round":
         return points
-    share = payment.evaluator_share
-    return np.concatenate(
-        [
-            shared(budget * (1.0 - share), points[:inference]),
-            shared(budget * share, points[inference:]),
-        ]
-    )
+    worth: Array = price_of_point(payment, budget, points, inference) * np.maximum(points, 0.0)
+    return worth
 
 
 def pay_rewards(books: Books, payment: Payment, minted: float, due: Array) -> float:

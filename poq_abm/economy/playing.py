@@ -24,11 +24,12 @@ from poq_abm.economy.dispatch import dispatch
 from poq_abm.economy.drawing import node_uniforms
 from poq_abm.economy.outcome import Outcome, outcome_of
 from poq_abm.economy.settling import begin_epoch, settle
+from poq_abm.mechanism.committee import seat_weights
 from poq_abm.mechanism.schedule import Schedule, thresholds
 from poq_abm.network.columns import Conduct, Nodes, Orders, Rules, Tables
 from poq_abm.network.desk import Desk, open_desk
 from poq_abm.network.ledger import Ledger
-from poq_abm.network.memory import Memory
+from poq_abm.network.memory import Memory, State
 from poq_abm.network.rounds import check_reports, play_rounds
 from poq_abm.network.tally import Tally
 from poq_abm.network.trace import Trace, open_trace
@@ -72,7 +73,10 @@ class Played:
     count: int  #: queries that arrived
     first_round: int
     outcome: Outcome
+    cost: Array  #: (N,) mean over its jobs of the cost C that was charged, as reported
+    latency_ms: Array  #: (N,) mean latency of the model that a node was paid for, on its machine
     downtime: Array  #: (F,) share of the epoch that a node was down
+    worked_s: Array  #: (F,) seconds of service done in the epoch, whenever they were taken on
     rules: Rules
     tables: Tables
     before: tuple[Ledger, Memory] | None  #: copies from before the first round, for replays
@@ -117,6 +121,7 @@ def play_epoch(economy: Economy) -> Played:
     count = _arrive(economy, first, values["fee"])
     downtime, down_from, down_until = _outages(economy)
     floor = _floor(economy, down_from, down_until)
+    queued = economy.free_at.sum(axis=1)
     present = _present(economy, floor)
     begin_epoch(economy.takings)
     dispatch(
@@ -125,15 +130,18 @@ def play_epoch(economy: Economy) -> Played:
     )  # fmt: skip
     keeps = any(rule.replays for rule in economy.rules)
     before = (_copied(economy.ledger), _copied(economy.memory)) if keeps else None
-    sums = economy.ledger.nodes()
+    sums, acted = economy.ledger.nodes(), economy.memory.state[:, State.ACTED].copy()
     _rounds(economy, first, count, rules, tables, roster.nodes, roster.conduct, economy.ledger,
             economy.memory)  # fmt: skip
     check_reports(game, economy.memory, play.play_desk)
     _settle(economy, count, tables, economy.takings)
     economy.free_at -= 3600.0 * economy.hours
     np.maximum(economy.free_at, 0.0, out=economy.free_at)
-    outcome = outcome_of(economy.ledger.nodes() - sums, roster.inference, economy.takings)
-    return Played(count, first, outcome, downtime, rules, tables, before)
+    acted = economy.memory.state[:, State.ACTED] - acted
+    outcome = outcome_of(economy.ledger.nodes() - sums, acted, roster.inference, economy.takings)
+    worked = queued + economy.takings.busy_s - economy.free_at.sum(axis=1)
+    cost, latency = _cost(economy, count, outcome.jobs), roster.latency_ms.copy()
+    return Played(count, first, outcome, cost, latency, downtime, worked, rules, tables, before)
 
 
 def replay(
@@ -142,12 +150,13 @@ def replay(
     """Return what the same orders would have brought, had nodes behaved otherwise."""
     assert played.before is not None, "no rule of this economy replays"
     ledger, memory = _copied(played.before[0]), _copied(played.before[1])
-    sums = ledger.nodes()
+    sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
     begin_epoch(takings)
     _rounds(economy, played.first_round, played.count, played.rules, played.tables, nodes, conduct,
             ledger, memory)  # fmt: skip
     _settle(economy, played.count, played.tables, takings)
-    return outcome_of(ledger.nodes() - sums, economy.roster.inference, takings)
+    acted = memory.state[:, State.ACTED] - acted
+    return outcome_of(ledger.nodes() - sums, acted, economy.roster.inference, takings)
 
 
 def _copied(part: Columns) -> Columns:
@@ -190,6 +199,20 @@ def _settle(economy: Economy, count: int, tables: Tables, takings: Takings) -> N
     )
 
 
+def _cost(economy: Economy, count: int, jobs: Array) -> Array:
+    """Return the mean of the costs that every node's jobs were charged, as it reported them."""
+    nodes, orders = economy.roster.nodes, economy.play.orders
+    cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
+    if not economy.play.noise.charges_realised:
+        return cost
+    first = economy.roster.inference
+    node, factor = orders.node[:count], orders.cost_factor[:count]
+    served = node >= 0
+    factors = np.bincount(node[served], factor[served], minlength=first)
+    cost[:first] *= np.divide(factors, jobs[:first], out=np.ones(first), where=jobs[:first] > 0.0)
+    return cost
+
+
 def _first_round(economy: Economy) -> int:
     constant = economy.settings.demand.is_constant
     return economy.epoch * (economy.rounds_per_epoch if constant else STRIDE)
@@ -207,8 +230,8 @@ def _arrive(economy: Economy, first: int, fee: float) -> int:
         arrive_evenly(play.queries.arrival, count, seconds)
         return count
     expected = economy.clock.expected(economy.epoch, ratio)
-    _make_room(play, min(most_queries(expected), STRIDE))
-    return arrive_at_random(play.queries.arrival, expected, seconds, *economy.key, first)
+    _make_room(play, min(most_queries(expected.queries), STRIDE))
+    return arrive_at_random(play.queries.arrival, *expected, seconds, *economy.key, first)
 
 
 def _make_room(play: Play, count: int) -> None:
@@ -262,7 +285,8 @@ def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
         routing=int(play.routing),
         active=active,
         members=members,
-        seats=_seats(economy, members),
+        by_weight=economy.settings.stake.sampling != "uniform",
+        seats=seat_weights(_seats(economy, members)),
         by_cost=by_cost,
         service_s=roster.service_s[:first],
         free_at=economy.free_at,
@@ -272,15 +296,16 @@ def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
     )
 
 
-def _seats(economy: Economy, members: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return the cumulative weights of seats in a committee; empty where all weigh the same."""
+def _seats(economy: Economy, members: NDArray[np.int64]) -> Array:
+    """Return the weights that seats in a committee go by; of nobody where they go by none."""
     sampling = economy.settings.stake.sampling
     if sampling == "stake":
-        bonds = economy.books.nodes[Holding.BOND][economy.roster.inference :]
-        return _weights(bonds[members])
+        bonds: Array = economy.books.nodes[Holding.BOND][economy.roster.inference :]
+        return bonds[members]
     if sampling == "trust":
-        return _weights(economy.memory.trust[members].mean(axis=1))
-    return np.empty(0, np.uint64)
+        weights: Array = economy.memory.trust[members].mean(axis=1)
+        return weights
+    return np.ones(1)
 
 
 def _weights(values: Array) -> NDArray[np.uint64]:
@@ -305,7 +330,8 @@ def _limits(economy: Economy, active: NDArray[np.int64]) -> NDArray[np.uint64]:
     if name == "trust_softmax":
         temperature = economy.settings.service.temperature
         reputation = economy.reputation[active]
-        return thresholds(np.exp((reputation - reputation.max()) / temperature))
+        scaled = ((reputation - reputation.max()) / temperature).tolist()
+        return thresholds([math.exp(x) for x in scaled])  # NumPy's differs between processors
     if name == "stake_weighted":
         return _weights(economy.books.nodes[Holding.BOND][active])
     return thresholds(economy.game.population.weight[active])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
     from poq_abm.scenario.economy import Cost
 
-__all__ = ["Prices", "hourly_usd"]
+__all__ = ["Prices", "Use", "hourly_usd"]
 
 Array = NDArray[np.float64]
 
@@ -34,8 +34,25 @@ def hourly_usd(machine: Hardware, cost: Cost) -> float:
     return machine.purchase_usd / (machine.life_years * HOURS_PER_YEAR)
 
 
+class Use(NamedTuple):
+    """What N nodes use in an epoch; arrays of shape (N,)."""
+
+    machine: NDArray[np.int64]
+    busy_s: Array  #: seconds of work taken on, of one place
+    worked_s: Array  #: seconds of work done in the epoch, of one place
+    jobs: Array
+    hours: float  #: length of the epoch
+    operator: NDArray[np.int64]  #: whose machine it is
+    #: machines behind each identity: 1, a part where several share one, 0 for who is not there
+    held: Array
+
+
 class Prices:
-    """The prices that N nodes face, in USD; all zero unless costs are money."""
+    """The prices that N nodes face, in USD; all zero unless costs are money.
+
+    A machine draws full power while all its places work and idle power while none does; in between
+    in proportion, so that a second of a place costs its part of a second of the machine.
+    """
 
     def __init__(self, scenario: Scenario, game: Game, machines: list[str]) -> None:
         economy = scenario.economy
@@ -49,6 +66,12 @@ class Prices:
         self._watts, self._idle_watts = watts, cost.idle_share * watts
         self._bandwidth = cost.bytes_per_job / _BYTES_PER_GIGABYTE * cost.usd_per_gigabyte
         of_group = [_usd_per_kwh(scenario, group.region) for group in game.population.groups]
+        places = np.where(
+            np.arange(game.population.size) < game.population.inference_count,
+            economy.service.capacity,
+            1,
+        )
+        self._places = places.astype(np.float64)
         joule = [energy_cost(1.0, 1.0, price) for price in of_group]
         self._usd_per_joule = np.array(joule)[game.population.group]
 
@@ -56,38 +79,39 @@ class Prices:
         """Return what a job costs each node: energy, the machine for its time, bandwidth."""
         if not self.in_money:
             return np.zeros(machine.size)
-        total: Array = self._job(machine, service_s, self._usd_per_joule)
+        total: Array = self._job(machine, service_s / self._places, self._usd_per_joule)
         return total
 
     def job_on(self, node: int, machine: int, service_s: float) -> float:
         """Return what a job of one node would cost on another machine."""
-        return float(self._job(machine, service_s, self._usd_per_joule[node]))
+        seconds = service_s / self._places[node]
+        return float(self._job(machine, seconds, self._usd_per_joule[node]))
 
-    def per_epoch(
-        self,
-        machine: NDArray[np.int64],
-        busy_s: Array,
-        jobs: Array,
-        hours: float,
-        machines_held: Array,
-    ) -> Array:
+    def per_epoch(self, use: Use) -> Array:
         """Return what an epoch costs each node: energy, the machine for all of it, bandwidth.
 
-        ``machines_held`` is how many machines stand behind each identity: 1, a part where several
-        identities share one, 0 for who is not there.
+        All work taken on is billed, in the epoch that pays for it, also what is done later; a
+        machine is idle while it does no work, whenever that was taken on.
         """
         if not self.in_money:
-            return np.zeros(machine.size)
-        joule = self._usd_per_joule
-        total: Array = self._epoch(machine, busy_s, jobs, hours, machines_held, joule)
+            return np.zeros(use.machine.size)
+        shared = np.bincount(use.operator, use.worked_s / self._places, use.operator.size)
+        seconds = 3600.0 * use.hours
+        idle = use.held * np.maximum(seconds - shared[use.operator], 0.0)
+        busy = use.busy_s / self._places
+        total: Array = self._epoch(
+            use.machine, busy, idle, use.jobs, use.hours * use.held, self._usd_per_joule
+        )
         return total
 
     def epoch_on(self, node: int, machine: int, busy_s: float, jobs: float, hours: float) -> float:
         """Return what an epoch of one node would cost on another machine; 0 unless in money."""
         if not self.in_money:
             return 0.0
+        busy = busy_s / self._places[node]
+        idle = max(3600.0 * hours - busy, 0.0)
         joule = self._usd_per_joule[node]
-        return float(self._epoch(machine, busy_s, jobs, hours, 1.0, joule))
+        return float(self._epoch(machine, busy, idle, jobs, hours, joule))
 
     def _job(self, machine: Any, seconds: Any, joule: Any) -> Any:
         """Price a job, of one node or of all."""
@@ -95,13 +119,11 @@ class Prices:
         return energy + self._hourly[machine] * seconds / 3600.0 + self._bandwidth
 
     def _epoch(
-        self, machine: Any, busy_s: Any, jobs: Any, hours: float, held: Any, joule: Any
+        self, machine: Any, busy_s: Any, idle_s: Any, jobs: Any, hours: Any, joule: Any
     ) -> Any:
         """Price an epoch, of one node or of all."""
-        busy = np.minimum(busy_s, 3600.0 * hours)
-        idle = np.maximum(held * 3600.0 * hours - busy, 0.0)
-        joules = self._watts[machine] * busy + self._idle_watts[machine] * idle
-        return joules * joule + self._hourly[machine] * hours * held + jobs * self._bandwidth
+        joules = self._watts[machine] * busy_s + self._idle_watts[machine] * idle_s
+        return joules * joule + self._hourly[machine] * hours + jobs * self._bandwidth
 
 
 def _usd_per_kwh(scenario: Scenario, name: str | None) -> float:

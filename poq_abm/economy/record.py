@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.economy.accounting import PARTS
+from poq_abm.economy.accounting import PARTS, Pay
 from poq_abm.economy.books import Fund, Holding
-from poq_abm.economy.settling import latency_quantile
 from poq_abm.inequality import gini, hhi, nakamoto_coefficient
+from poq_abm.network.percentiles import RELATIVE_ERROR, cell_percentile, percentiles
 
 if TYPE_CHECKING:
     from poq_abm.economy.economy import Economy
@@ -21,16 +21,19 @@ __all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "Record"]
 
 Array = NDArray[np.float64]
 
+_LATENCY_SHARES = (0.5, 0.95)
+_BINNED = f"mean of its cell, off by less than {RELATIVE_ERROR:.2%}, exact if it never varies"
+
 #: by group and for all together: name, unit, meaning
 GROUP_COLUMNS = (
     ("nodes", "nodes", "nodes that were there while the epoch was played"),
     ("deviating", "nodes", "of these, those that did anything but play honestly"),
-    ("stake", "tokens", "bonds at the end of the epoch, after slashing"),
+    ("stake", "tokens", "bonds at the end of the epoch, after slashing and topping up"),
     ("jobs", "rounds", "rounds the nodes took part in"),
     ("reward", "tokens", "rewards paid, less what audits took back"),
-    ("cost", "tokens", "energy, machines and bandwidth; 0 unless costs are money"),
+    ("cost_in_money", "tokens", "paid for energy, machines, bandwidth; 0 unless costs are money"),
     ("slashed", "tokens", "bonds lost"),
-    ("profit", "tokens", "reward + redistributed bonds - cost - slashed - capital cost of bonds"),
+    ("profit", "tokens", "reward + redistributed bonds - cost_in_money - slashed - capital cost"),
     ("trust", "weight", "mean trust of evaluators, mean reputation (0-1) of inference nodes"),
     ("busy", "share", "inference nodes: work taken on over their places' time; above 1 it queues"),
 )
@@ -38,14 +41,14 @@ GROUP_COLUMNS = (
 NETWORK_COLUMNS = (
     ("queries", "queries", "queries that arrived"),
     ("dropped", "queries", "of these, those that would have waited too long"),
-    ("latency_p50", "s", "median of waiting and service, over queries served"),
-    ("latency_p95", "s", "95 % quantile of the same"),
+    ("latency_p50", "s", "median of waiting and service, over queries served; exact"),
+    ("latency_p95", "s", "95 % quantile of the same; exact"),
     ("quality", "0-1", "mean truth / 10 over queries served"),
     ("price", "tokens", "fee for a query"),
-    ("alpha_inference", "tokens", "alpha_F"),
-    ("beta_inference", "tokens", "beta_F"),
-    ("alpha_evaluator", "tokens", "alpha_M"),
-    ("beta_evaluator", "tokens", "beta_M"),
+    ("alpha_inference", "points", "alpha_F"),
+    ("beta_inference", "points", "beta_F"),
+    ("alpha_evaluator", "points", "alpha_M"),
+    ("beta_evaluator", "points", "beta_M"),
     ("bounded", "controllers", "controllers that a bound held back"),
     ("fees", "tokens", "fees users paid"),
     ("emissions", "tokens", "tokens minted"),
@@ -53,7 +56,7 @@ NETWORK_COLUMNS = (
     ("treasury", "tokens", "what the treasury holds at the end"),
     ("network_income", "tokens", "what the network has kept so far"),
     ("welfare", "tokens", "value x quality of answers - what running the network cost"),
-    ("gini", "0-1", "Gini coefficient of rewards over nodes"),
+    ("gini", "0-1", "Gini coefficient of rewards over nodes that were there, of both roles"),
     ("hhi", "0-1", "Herfindahl-Hirschman index of rewards over operators"),
     ("nakamoto", "operators", "fewest operators who hold more than half of all bonds"),
     ("malicious_stake", "0-1", "share of evaluators' bonds that deviating evaluators hold"),
@@ -62,19 +65,20 @@ NETWORK_COLUMNS = (
 #: of every node, over all epochs: name, unit, meaning
 NODE_COLUMNS = (
     ("epochs", "epochs", "epochs in which the node was there"),
+    ("presence", "0-1", "share of all epochs in which it was there"),
     ("jobs", "rounds", "rounds it took part in"),
     ("reward", "tokens", "rewards paid, less what audits took back"),
     ("received", "tokens", "of other nodes' slashed bonds"),
-    ("cost", "tokens", "energy, machines, bandwidth, changes of hardware"),
+    ("cost_in_money", "tokens", "paid for energy, machines, bandwidth, changes of hardware"),
     ("slashed", "tokens", "bonds lost"),
     ("capital", "tokens", "what locked tokens would have earned elsewhere"),
-    ("profit", "tokens", "reward + received - cost - slashed - capital"),
+    ("profit", "tokens", "reward + received - cost_in_money - slashed - capital"),
     ("wallet", "tokens", "what it holds at the end"),
     ("stake", "tokens", "its bond at the end"),
     ("trust", "weight", "trust of an evaluator, reputation (0-1) of an inference node, at the end"),
     ("busy", "share", "inference nodes: work taken on over its places' time, while there"),
-    ("latency_p50", "s", "inference nodes: median of waiting and service"),
-    ("latency_p95", "s", "inference nodes: 95 % quantile of the same"),
+    ("latency_p50", "s", f"inference nodes: median of waiting and service; {_BINNED}"),
+    ("latency_p95", "s", f"inference nodes: 95 % quantile of the same; {_BINNED}"),
     *PARTS,
 )
 _GROUP = {name: place for place, (name, _, _) in enumerate(GROUP_COLUMNS)}
@@ -93,7 +97,9 @@ class Record:
         Sums over epochs for every node: epochs, jobs, reward, received, cost, slashed, capital,
         busy seconds; shape (8, N).
     parts
-        Sums over epochs of what points were earned for, shape (5, N).
+        Sums over epochs of what pay was for and audits took, shape (6, N).
+    pay
+        The tokens of every node, job by job.
     """
 
     def __init__(self, economy: Economy) -> None:
@@ -105,6 +111,7 @@ class Record:
         self.network: Array = np.full((settings.epochs, len(NETWORK_COLUMNS)), math.nan)
         self.sums: Array = np.zeros((8, population.size))
         self.parts: Array = np.zeros((len(PARTS), population.size))
+        self.pay = Pay(economy)
         self._burned = 0.0
 
     def add_empty(self) -> None:
@@ -149,6 +156,7 @@ class Record:
             ]
         )
         self.parts += np.array(flows.parts)
+        self.pay.add(end)
 
     def _standing(self) -> Array:
         economy = self._economy
@@ -191,8 +199,7 @@ class Record:
         row = [
             float(end.played.count),
             float(end.played.count - served),
-            latency_quantile(takings.latencies, 0.5),
-            latency_quantile(takings.latencies, 0.95),
+            *percentiles(self._latencies(end.played.count), _LATENCY_SHARES),
             quality,
             end.price,
             rules.alpha_inference,
@@ -215,6 +222,13 @@ class Record:
         self._burned = burned
         return row
 
+    def _latencies(self, count: int) -> Array:
+        """Return waiting and service of the queries that the epoch served, in seconds."""
+        play = self._economy.play
+        served = play.orders.node[:count] >= 0
+        latencies: Array = (play.queries.wait[:count] + play.queries.service[:count])[served]
+        return latencies
+
     def nodes(self) -> Array:
         """Return what every node did over all epochs, shape (N, columns of ``NODE_COLUMNS``)."""
         economy = self._economy
@@ -225,12 +239,13 @@ class Record:
             places = epochs * economy.settings.service.capacity * 3600.0 * economy.hours
             share = np.where(np.arange(roster.size) < first, busy / places, math.nan)
         latency = np.full((2, roster.size), math.nan)
-        for row, q in enumerate((0.5, 0.95)):
+        for row, q in enumerate(_LATENCY_SHARES):
             for node in range(first):
-                latency[row, node] = latency_quantile(economy.takings.node_latencies[node], q)
+                latency[row, node] = cell_percentile(economy.takings.latencies, node, q)
         return np.array(
             [
                 epochs,
+                epochs / economy.settings.epochs,
                 jobs,
                 reward,
                 received,

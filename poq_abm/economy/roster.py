@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.behaviour.base import Role
-from poq_abm.economy.prices import Prices
+from poq_abm.behaviour.resolving import is_lazy
+from poq_abm.economy.prices import Prices, Use
 from poq_abm.mechanism.rewards import min_max_cost
 from poq_abm.network.columns import Conduct, Nodes, Ploy, Trait
 from poq_abm.network.conduct import cost_factor_of, evaluator_row, inference_row, model_run_by
@@ -20,6 +21,7 @@ from poq_abm.profile.latencies import latency_of
 
 if TYPE_CHECKING:
     from poq_abm.economy.economy import Economy
+    from poq_abm.economy.outcome import Outcome
     from poq_abm.network.game import Game
     from poq_abm.network.population import Spec
     from poq_abm.profile import Profile
@@ -123,6 +125,8 @@ class Roster:
         self._inference_rows = np.zeros((count, len(Ploy)))
         self._cost_factor = np.ones(count)
         self._really_run = np.full(count, -1)
+        #: whether nodes run no model in the rounds in which they do as each behaviour has it
+        self.lazy = np.array([is_lazy(role, spec) for role, spec in self.behaviours])
         for index, (role, spec) in enumerate(self.behaviours):
             if role == "evaluator":
                 self._evaluator_rows[index] = evaluator_row(spec, labels)
@@ -168,7 +172,8 @@ class Roster:
         ]
         self.service_s = self.latency_ms / 1000.0
         self.usd_per_job = self.prices.per_job(self.machine, self.service_s)
-        self._save_time(inference)
+        # Rewards charge for the model that is named; what is really run takes the time.
+        self.service_s[:first] = self._seconds(np.arange(first), inference, self.machine[:first])
         self._normalise()
         really = self._really_run[inference]
         self.nodes = self.nodes._replace(
@@ -194,20 +199,48 @@ class Roster:
         below = max(0.0, float(costs[honest].min()) - _UNDERCUT)
         return np.where(misreports, np.minimum(reported, below), reported)
 
-    def _save_time(self, behaviours: Index) -> None:
-        """Let nodes take the time of what they really run; rewards charge for what they name."""
-        first, really = self.inference, self._really_run[behaviours]
-        run = self._latency_ms["inference"][really, self.machine[:first]] / 1000.0
+    def _seconds(self, nodes: Index, behaviours: Index, machines: Index) -> Array:
+        """Return the mean time that a job takes inference nodes: of the model that they run."""
+        latency, really = self._latency_ms["inference"], self._really_run[behaviours]
+        run = latency[really, machines]
         runs_other = (really >= 0) & np.isfinite(run)
-        seconds = np.where(runs_other, run, self.service_s[:first])
+        seconds = np.where(runs_other, run, latency[self.model[nodes], machines]) / 1000.0
         answers = np.isnan(self._inference_rows[behaviours, Ploy.FIXED])
-        self.service_s[:first] = np.where(answers, seconds, 0.0)  # a constant takes no time
+        return np.where(answers, seconds, 0.0)  # a constant takes no time
+
+    def use_with(self, use: Use, played: Outcome, node: int, behaviour: int) -> Use:
+        """Return what would have been used, had one node behaved otherwise, on the same orders.
+
+        Jobs take the time of what the node would run, in proportion to what they took; where they
+        took none, the mean.
+        """
+        busy, first = use.busy_s.copy(), self.inference
+        if node >= first:
+            acted = played.acted[node - first]
+            run = played.jobs[node] - (acted if self.lazy[behaviour] else 0.0)
+            busy[node] = run * self.service_s[node]
+        else:
+            one = np.array([node])
+            now = float(self.service_s[node])
+            then = float(self._seconds(one, np.array([behaviour]), use.machine[one])[0])
+            busy[node] = busy[node] * (then / now) if now > 0.0 else played.jobs[node] * then
+        return use._replace(busy_s=busy, worked_s=use.worked_s + (busy - use.busy_s))
+
+    @property
+    def cost_basis(self) -> Array:
+        """What costs are normalised from: USD a job, or its mean latency in ms; shape (N,)."""
+        return self.usd_per_job if self.prices.in_money else self.latency_ms
 
     def _normalise(self) -> None:
-        """Normalise costs inside each node class, over all rows, whether there or not."""
-        basis = self.usd_per_job if self.prices.in_money else self.latency_ms
-        for part in (slice(0, self.inference), slice(self.inference, None)):
-            self.true_cost[part] = min_max_cost(basis[part])
+        """Normalise costs inside each node class, over the nodes that are there.
+
+        A row that is free has no part in it, and no cost: NaN, until somebody takes it up.
+        """
+        self.true_cost[:] = np.nan
+        for role in ("inference", "evaluator"):
+            here = self.active & self.role_is(role)
+            if here.any():
+                self.true_cost[here] = min_max_cost(self.cost_basis[here])
 
     @property
     def misreports(self) -> NDArray[np.bool_]:
@@ -253,11 +286,13 @@ class Roster:
         The range that costs are normalised by stays as it is, and costs within it.
         """
         seconds = self.latency_s(int(self.model[node]), machine)
-        basis = self.usd_per_job if self.prices.in_money else self.latency_ms
+        one = np.array([node])
+        run = float(self._seconds(one, self.behaviour[one], np.array([machine]))[0])
         own = self.prices.job_on(node, machine, seconds) if self.prices.in_money else seconds * 1e3
-        low, high = basis[: self.inference].min(), basis[: self.inference].max()
+        present = self.cost_basis[self.active & self.role_is("inference")]
+        low, high = present.min(), present.max()
         cost = min(1.0, max(0.0, (own - low) / (high - low))) if high > low else 0.0
-        usd = self.prices.epoch_on(node, machine, seconds * jobs, jobs, economy.hours)
+        usd = self.prices.epoch_on(node, machine, run * jobs, jobs, economy.hours)
         tokens = usd / economy.settings.cost.usd_per_token
         return float(cost * self._cost_factor[self.behaviour[node]]), tokens
 

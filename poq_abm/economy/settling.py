@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-from numpy.typing import NDArray
-
-from poq_abm.economy.columns import LATENCY_CELLS, Queries, Takings
-from poq_abm.jit import compiled, compiled_loop
+from poq_abm.economy.columns import Queries, Takings
+from poq_abm.jit import compiled_loop
 from poq_abm.mechanism.rewards import SCORE_SCALE
 from poq_abm.network.columns import Orders, Tables
+from poq_abm.network.percentiles import count_latency
 from poq_abm.network.trace import Trace
 
-__all__ = ["begin_epoch", "latency_quantile", "settle"]
-
-_SHORTEST_S, _DECADES = 1e-3, 8.0
-
-
-@compiled
-def _latency_cell(seconds: float) -> int:
-    place = math.log10(max(seconds, _SHORTEST_S) / _SHORTEST_S) * (LATENCY_CELLS / _DECADES)
-    return min(int(place), LATENCY_CELLS - 1)
-
-
-def latency_quantile(counts: NDArray[np.int64], q: float) -> float:
-    """Return the q-quantile in seconds of latencies counted in cells; NaN where there are none.
-
-    The middle, on the log scale, of the cell that holds it: off by at most 0.9 %.
-
-    >>> counts = np.zeros(LATENCY_CELLS, np.int64)
-    >>> counts[_latency_cell(2.0)] = 5
-    >>> abs(latency_quantile(counts, 0.5) / 2.0 - 1.0) < 0.01
-    True
-    """
-    total = int(counts.sum())
-    if total == 0:
-        return math.nan
-    cell = int(np.searchsorted(np.cumsum(counts), q * total, side="left"))
-    return float(_SHORTEST_S * 10.0 ** ((cell + 0.5) * _DECADES / LATENCY_CELLS))
+__all__ = ["begin_epoch", "settle"]
 
 
 def begin_epoch(takings: Takings) -> None:
     """Clear what is counted for each epoch anew."""
-    for column in ("busy_s", "served", "sums", "latencies", "gold_seen", "gold_failed"):
+    for column in ("busy_s", "served", "sums", "gold_seen", "gold_failed"):
         getattr(takings, column)[:] = 0
 
 
@@ -70,11 +41,9 @@ def settle(
         if node < 0:
             continue
         latency = queries.wait[row] + queries.service[row]
-        cell = _latency_cell(latency)
         takings.busy_s[node] += queries.service[row]
         takings.served[0] += 1
-        takings.latencies[cell] += 1
-        takings.node_latencies[node, cell] += 1
+        count_latency(takings.latencies, node, latency)
         takings.sums[0] += trace.truth[row]
         speed = min(1.0, quickest_s / latency) if latency > 0.0 else 1.0
         takings.sums[1] += 1.0 + latency_penalty * speed

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from poq_abm.scenario.economy import Slashing
 
-__all__ = ["TIERS", "severity", "slashed_share"]
+__all__ = ["TIERS", "redistributed", "severity", "slashed_share"]
 
 Array = NDArray[np.float64]
 
@@ -53,3 +53,17 @@ def slashed_share(worst: Array, active: NDArray[np.bool_], rule: Slashing) -> Ar
         together = float(fails[active].mean())
         share = share * max(1.0, rule.correlation * together)
     return np.minimum(share, 1.0)
+
+
+def redistributed(slashed: Array, active: NDArray[np.bool_]) -> Array:
+    """Return what every node gets of slashed bonds: equal parts for who is there and lost nothing.
+
+    Where everybody lost something nobody gets any.
+
+    >>> there = np.array([True, True, True, False])
+    >>> redistributed(np.array([6.0, 0.0, 0.0, 0.0]), there).tolist()
+    [0.0, 3.0, 3.0, 0.0]
+    """
+    spared = active & (slashed == 0.0)
+    part = float(slashed.sum()) / max(1, int(spared.sum()))
+    return np.where(spared, part, 0.0)

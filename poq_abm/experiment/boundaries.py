@@ -25,6 +25,8 @@ CLOSEST = 1e-4
 NODES_PER_WIDTH = 4
 FEWEST_NODES = 48
 
+_DIGITS = 10  # of a bound: beyond them it depends on the processor that LAPACK finds nodes on
+
 
 def simultaneous_probability(looks: Looks, bound: float) -> float:
     """Return the chance that a standardised normal mean stays within -+c at all looks.
@@ -96,7 +98,8 @@ def constant_bound(looks: Looks, confidence: float) -> float:
     # The margin keeps a root inside that rounds to an end.
     low, high = 0.999 * low, 1.001 * _quantile(confidence ** (1.0 / len(looks)))
     grid = _grid(gaps, high)
-    return float(brentq(lambda c: _probability(gaps, c, *grid) - confidence, low, high, xtol=1e-12))
+    root = brentq(lambda c: _probability(gaps, c, *grid) - confidence, low, high, xtol=1e-12)
+    return round(float(root), _DIGITS)
 
 
 @lru_cache(maxsize=256)
@@ -156,5 +159,6 @@ def _probability(
     density = np.exp(-0.5 * z * z)
     for gap in gaps:
         step = z[:, None] - math.sqrt(1.0 - gap) * z[None, :]
-        density = np.exp(-0.5 * step * step / gap) @ (w * density) / math.sqrt(2.0 * math.pi * gap)
-    return float(w @ density) / math.sqrt(2.0 * math.pi)
+        kernel = np.exp(-0.5 * step * step / gap)
+        density = (kernel * (w * density)).sum(axis=1) / math.sqrt(2.0 * math.pi * gap)
+    return float((w * density).sum()) / math.sqrt(2.0 * math.pi)

@@ -7,7 +7,10 @@ import numpy as np
 from poq_abm.network.memory import Memory
 from poq_abm.network.tally import MEASURES, measure_tally
 
-__all__ = ["distribution_measures"]
+__all__ = ["REWARD_QUANTILES", "distribution_measures"]
+
+#: the measures that are quantiles of rewards
+REWARD_QUANTILES = tuple(name for name in MEASURES if "_reward_" in name)
 
 
 def distribution_measures(memory: Memory) -> dict[str, float]:

@@ -10,10 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.economy.economy import Economy
+from poq_abm.economy.payment import points_are_tokens
 from poq_abm.economy.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.errors import InputError
+from poq_abm.experiment.adversaries import majority_probability
 from poq_abm.experiment.columns import KEYS, WORD, column, keys, table, words
+from poq_abm.experiment.settled import spread_of_points
 from poq_abm.network.game import Game
+from poq_abm.network.ledger import Column
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
@@ -112,6 +116,7 @@ def kept_of(economy: Economy) -> dict[str, Any]:
     model[: roster.inference] = roster.model
     return {
         "served": economy.served,
+        "settled": _settled(economy),
         "epoch_groups": economy.record.groups,
         "epoch_network": economy.record.network,
         "accounts": economy.record.nodes(),
@@ -119,6 +124,16 @@ def kept_of(economy: Economy) -> dict[str, Any]:
             [roster.operator, roster.behaviour, model, roster.machine, roster.estimated]
         ),
     }
+
+
+def _settled(economy: Economy) -> NDArray[np.float64]:
+    """Return the fields of :class:`~poq_abm.experiment.settled.Settled`, shape (5, N)."""
+    pay, presence = economy.record.pay, economy.record.sums[0] / economy.settings.epochs
+    reward, spread = pay.reward, pay.spread
+    if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
+        sums = economy.ledger.nodes()
+        reward, spread = sums[:, Column.REWARD], spread_of_points(economy.game, sums)
+    return np.array([reward, spread, pay.cost, pay.latency_ms, presence])
 
 
 def names_of(economy: Economy) -> dict[str, list[str]]:
@@ -132,7 +147,10 @@ def names_of(economy: Economy) -> dict[str, list[str]]:
 
 
 def economy_measures(economy: Economy) -> dict[str, float]:
-    """Return the columns of ``replications`` that an economy fills."""
+    """Return the columns of ``replications`` that an economy fills.
+
+    Besides its own, those of evaluators in which it matters who is there and what each does then.
+    """
     groups, network = economy.record.groups, economy.record.network
     everybody = groups[:, -1]
     nodes = everybody[:, _GROUP["nodes"]]
@@ -144,7 +162,47 @@ def economy_measures(economy: Economy) -> dict[str, float]:
         "deviating_share": _over(everybody[last, _GROUP["deviating"]], nodes[last]),
         "profit_mean": _over(everybody[:, _GROUP["profit"]].sum(), nodes.sum()),
         "welfare": float(np.nansum(network[:, _NETWORK["welfare"]])),
+        **_pay_by_honesty(economy),
+        "malicious_majority_expected": _majority_expected(economy),
+        "saturated_share": _over(economy.saturated.sum(), economy.saturated.size),
     }
+
+
+def _pay_by_honesty(economy: Economy) -> dict[str, float]:
+    """Return tokens per job of evaluators in epochs in which they were honest, and deviated."""
+    first, pay = economy.roster.inference, economy.record.pay
+    sums, reward = economy.ledger.nodes()[first:], _settled(economy)[0, first:]
+    jobs, bad_jobs = sums[:, Column.JOBS], pay.deviating_jobs[first:]
+    deviates = np.where(jobs > 0, bad_jobs > 0, economy.roster.deviates[first:])
+    measures = {}
+    for name, mine, part in (
+        ("honest", ~deviates | (bad_jobs < jobs), jobs - bad_jobs),
+        ("malicious", deviates, bad_jobs),
+    ):
+        # Who never changed is paid what it was paid altogether, to the bit.
+        changed = (bad_jobs > 0) & (bad_jobs < jobs)
+        bad = pay.deviating_reward[first:]
+        tokens = np.where(changed, bad if name == "malicious" else reward - bad, reward)
+        measures[f"{name}_reward_mean"] = _over(tokens[mine].sum(), part[mine].sum())
+    return measures
+
+
+def _majority_expected(economy: Economy) -> float:
+    """Return the chance that a committee had a malicious majority, mean over rounds."""
+    groups, network = economy.record.groups, economy.record.network
+    of_evaluators = [g.role == "evaluator" for g in economy.game.population.groups]
+    counts = groups[:, :-1][:, of_evaluators][..., [_GROUP["nodes"], _GROUP["deviating"]]].sum(
+        axis=1
+    )
+    served = np.nan_to_num(network[:, _NETWORK["queries"]] - network[:, _NETWORK["dropped"]])
+    size = economy.game.rules.committee_size
+    chances: dict[tuple[int, int], float] = {}
+    for evaluators, bad in counts[served > 0].astype(int).tolist():
+        chances[evaluators, bad] = majority_probability(evaluators, bad, size)
+    if len(chances) < 2:
+        return next(iter(chances.values()), float("nan"))
+    by_epoch = [chances[e, b] for e, b in counts[served > 0].astype(int).tolist()]
+    return float(np.average(by_epoch, weights=served[served > 0]))
 
 
 def no_measures() -> dict[str, float]:

@@ -20,7 +20,7 @@ SHOWN = {
     "deviating": "nodes",
     "stake": "tokens",
     "reward": "tokens per epoch",
-    "cost": "tokens per epoch",
+    "cost_in_money": "tokens per epoch",
     "profit": "tokens per epoch",
 }
 
@@ -87,8 +87,8 @@ _OF_NETWORK = {
     "latency_p95": "s",
     "quality": "0-1",
     "price": "tokens",
-    "alpha_inference": "tokens",
-    "beta_inference": "tokens",
+    "alpha_inference": "points",
+    "beta_inference": "points",
     "bounded": "controllers",
     "emissions": "tokens per epoch",
     "burned": "tokens per epoch",

@@ -35,6 +35,7 @@ SUMMARISED = (
     "role",
     "group",
     "model",
+    "presence",
     "jobs",
     "reward_total",
     "cost",
@@ -285,8 +286,10 @@ def share_interval(
 def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
     """Return one row per treatment and population group: reward per job with its interval.
 
-    The estimate of one replication is the group's reward over its jobs; mean, s.d. and interval are
-    over replications (of those in which the group had a job at all).
+    The estimate of one replication is the tokens that the group was paid over its jobs; mean, s.d.
+    and interval are over replications (of those in which the group had a job at all). ``nodes`` is
+    how many of the group were there at a time, on average; ``cost``, the C charged, and
+    ``latency_ms`` are means over the jobs of all replications.
 
     Parameters
     ----------
@@ -296,13 +299,15 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
         Level of the interval, in (0, 1).
     """
     keys = ["treatment", "role", "group"]
-    by_replication = nodes.groupby([*keys, "replication"], observed=True, sort=False).agg(
+    charged, waited = (nodes[name] * nodes["jobs"] for name in ("cost", "latency_ms"))
+    table = nodes.assign(cost=charged, latency_ms=waited)
+    by_replication = table.groupby([*keys, "replication"], observed=True, sort=False).agg(
         model=("model", "first"),
-        nodes=("jobs", "size"),
+        nodes=("presence", "sum"),
         jobs=("jobs", "sum"),
         reward_total=("reward_total", "sum"),
-        cost=("cost", "first"),
-        latency_ms=("latency_ms", "first"),
+        cost=("cost", "sum"),
+        latency_ms=("latency_ms", "sum"),
         latency_source=("latency_source", "first"),
     )
     jobs = by_replication["jobs"].to_numpy(dtype=np.float64)
@@ -317,16 +322,22 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
             {
                 **dict(zip(keys, key, strict=True)),
                 "model": str(group["model"].iloc[0]),
-                "nodes": int(group["nodes"].iloc[0]),
+                "nodes": float(group["nodes"].mean()),
                 "replications": len(group),
                 "jobs_mean": float(group["jobs"].mean()),
                 "reward_mean": mean,
                 "reward_sd": sd,
                 "reward_low": low,
                 "reward_high": high,
-                "cost": float(group["cost"].iloc[0]),
-                "latency_ms": float(group["latency_ms"].iloc[0]),
+                "cost": _per_job(group, "cost"),
+                "latency_ms": _per_job(group, "latency_ms"),
                 "latency_source": str(group["latency_source"].iloc[0]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _per_job(group: pd.DataFrame, total: str) -> float:
+    """Return a total over the jobs of all replications; NaN where there was none."""
+    jobs = float(group["jobs"].sum())
+    return float(group[total].sum()) / jobs if jobs > 0.0 else math.nan

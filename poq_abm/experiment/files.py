@@ -17,16 +17,19 @@ from poq_abm.errors import InputError
 
 __all__ = [
     "ROWS_PER_GROUP",
+    "SCRAP",
     "TableWriter",
     "checksum",
     "naming_the_folder",
     "recoded",
     "write_json",
     "write_table",
+    "write_text",
     "written",
 ]
 
 ROWS_PER_GROUP = 2**17  #: as many as a stretch of a trace has, which then is written as it comes
+SCRAP = ".part"  #: how the name of a file ends that is not whole yet
 _CHUNK = 1 << 20
 
 
@@ -50,27 +53,34 @@ def naming_the_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written(path: Path, *, flush: bool = True) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path``, renamed when the block ends well, else removed.
+def written(path: Path, *, flush: bool = True, aside: Path | None = None) -> Iterator[Path]:
+    """Yield a temporary file, renamed to ``path`` when the block ends well, else removed.
 
-    ``flush`` waits until the disk has it; a part of a run, which its receipt's checksum guards and
-    which can be played again, need not wait.
+    It lies in the folder ``aside``, by default that of ``path``. ``flush`` waits until the disk has
+    it; a part of a run, which its receipt's checksum guards and which can be played again, need not
+    wait.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = (aside or path.parent) / f".{path.name}.{os.getpid()}{SCRAP}"
     try:
-        yield aside
+        yield draft
         if flush:
-            with aside.open("rb") as stream:
+            with draft.open("rb") as stream:
                 os.fsync(stream.fileno())
-        aside.replace(path)
+        draft.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
+def write_text(path: Path, text: str, *, flush: bool = True, aside: Path | None = None) -> None:
+    """Write a file in UTF-8, whole or not at all."""
+    with written(path, flush=flush, aside=aside) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, *, flush: bool = True, aside: Path | None = None) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
-    with written(path, flush=flush) as aside:
-        aside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_text(path, text, flush=flush, aside=aside)
 
 
 class TableWriter:
@@ -83,17 +93,23 @@ class TableWriter:
     """
 
     def __init__(
-        self, path: Path, schema: Any, metadata: dict[str, str], *, flush: bool = True
+        self,
+        path: Path,
+        schema: Any,
+        metadata: dict[str, str],
+        *,
+        flush: bool = True,
+        aside: Path | None = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
-        aside = self._stack.enter_context(written(path, flush=flush))
+        draft = self._stack.enter_context(written(path, flush=flush, aside=aside))
         ascending = [name for name in ("round",) if name in schema.names]
         # The dictionaries of a trace are those of its profile; others depend on the pieces.
         self._recode = not any(pa.types.is_list(field.type) for field in schema)
         self._held: list[Any] = []
         self._writer = self._stack.enter_context(
             pq.ParquetWriter(
-                aside,
+                draft,
                 schema.with_metadata(metadata),
                 compression="zstd",
                 compression_level=1,
@@ -148,7 +164,14 @@ def _leaf(field: Any) -> str:
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else str(field.name)
 
 
-def write_table(path: Path, table: Any, metadata: dict[str, str], *, flush: bool = True) -> None:
+def write_table(
+    path: Path,
+    table: Any,
+    metadata: dict[str, str],
+    *,
+    flush: bool = True,
+    aside: Path | None = None,
+) -> None:
     """Write a whole table as Parquet, whole or not at all."""
-    with TableWriter(path, table.schema, metadata, flush=flush) as writer:
+    with TableWriter(path, table.schema, metadata, flush=flush, aside=aside) as writer:
         writer.write(table)

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from poq_abm.economy.payment import points_are_tokens
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import adversary_measures
-from poq_abm.experiment.distributions import distribution_measures
+from poq_abm.experiment.distributions import REWARD_QUANTILES, distribution_measures
 from poq_abm.experiment.economies import (
     account_table,
     economy_measures,
@@ -38,8 +39,15 @@ from poq_abm.experiment.playing import (
     play_plain,
     play_replication,
 )
+from poq_abm.experiment.settled import Settled, settled_by_round
 from poq_abm.experiment.spans import Chunk, Coverage, Span
-from poq_abm.experiment.tables import SCHEMAS, TRACES, node_table, replication_table, trust_table
+from poq_abm.experiment.tables import (
+    SCHEMAS,
+    TRACES,
+    node_table,
+    replication_table,
+    trust_table,
+)
 from poq_abm.experiment.twins import TWIN_MEASURES, Outcome, is_honest
 from poq_abm.experiment.verifications import QueryPlayer
 from poq_abm.network.columns import Trait
@@ -201,6 +209,9 @@ def _play_economies(
         drift = dict.fromkeys(TWIN_MEASURES, 0.0 if honest else math.nan)
         drift["reward_gap"] = math.nan
         measures = {**distribution_measures(economy.memory), **economy_measures(economy)}
+        if not points_are_tokens(economy.settings):
+            # Counted were points, whose price in tokens moves from epoch to epoch.
+            measures |= dict.fromkeys(REWARD_QUANTILES, math.nan)
         extras = kept_of(economy)
         kept.add(replication, economy.ledger, economy.memory, **drift, **measures, **extras)
         kept.names = names_of(economy)
@@ -239,15 +250,21 @@ def _rows(plan: Plan, treatment: int, game: Game, kept: Kept) -> dict[str, Any]:
     id_, scenario = plan.treatments[treatment].id, plan.treatments[treatment].scenario
     replications, sums = kept["replication"], kept["sums"]
     economies = scenario.economy is not None
+    if economies:
+        settled = Settled(*np.moveaxis(kept["settled"], 1, 0))
+    else:
+        settled = settled_by_round(game, sums)
+    paid = sums.copy()
+    paid[..., Column.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
     rounds = kept["served"] if economies else np.full(len(replications), scenario.rounds)
     measures = {
-        **adversary_measures(game, sums, kept["counters"], kept.weights, rounds),
+        **adversary_measures(game, paid, kept["counters"], kept.weights, rounds),
         **kept.measures(),
     }
     tables = {
-        "nodes": node_table(game, sums, id_, replications),
+        "nodes": node_table(game, sums, settled, id_, replications),
         "replications": replication_table(
-            game, sums, kept["network"], measures, rounds, id_, replications
+            game, sums, settled, kept["network"], measures, rounds, id_, replications
         ),
     }
     if plan.logs_trust:

@@ -13,7 +13,7 @@ from poq_abm.network.memory import Memory
 __all__ = ["Kept"]
 
 _ACCOUNTS = ("replication", "sums", "network", "counters", "trust_log")
-_OF_ECONOMIES = ("served", "epoch_groups", "epoch_network", "accounts", "final")
+_OF_ECONOMIES = ("served", "epoch_groups", "epoch_network", "accounts", "final", "settled")
 
 
 class Kept:

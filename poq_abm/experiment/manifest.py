@@ -1,4 +1,8 @@
-"""The manifest of a results folder: what was run, with what, and how far it came."""
+"""The manifest of a results folder: what was run, with what, and how far it came.
+
+It is checked against itself before anybody believes it: the schema, the digest of every key
+(:mod:`~poq_abm.experiment.sealing`), and the hash, which must be that of the configuration.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,140 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.plan import RESULTS_VERSION, Plan, configuration_hash
+from poq_abm.experiment.sealing import DIGESTS, altered, read_object
+from poq_abm.experiment.tables import SCHEMAS
 
-__all__ = ["MANIFEST", "differences", "manifest_of", "read_manifest"]
+__all__ = [
+    "MANIFEST",
+    "Entry",
+    "FailureEntry",
+    "Inspected",
+    "differences",
+    "first_fault",
+    "inspect_manifest",
+    "manifest_of",
+    "read_manifest",
+]
 
 MANIFEST = "manifest.json"
 _LIBRARIES = ("mesa", "numpy", "numba", "pandas", "pyarrow", "scipy", "joblib", "pydantic")
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Entry(_Strict):
+    """A Parquet file, its SHA-256 digest and its number of rows."""
+
+    file: str
+    sha256: Digest
+    rows: Count
+
+
+class FailureEntry(_Strict):
+    """A replication that raised."""
+
+    treatment: Count
+    replication: Count
+    seed: int
+    error: str
+    traceback: str
+
+
+class _Treatment(_Strict):
+    id: str
+    settings: dict[str, Any]
+    replications: Count | None = None
+    status: Literal["complete", "failed"] | None = None
+    seconds: Seconds | None = None
+
+
+class _Configuration(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+    results_version: int
+    scenario: dict[str, Any]
+    profiles: list[str]
+    trace: bool
+
+
+class _Precision(_Strict):
+    treatment: str
+    replications: Count
+    used: Count
+    mean: float | None
+    low: float | None
+    high: float | None
+    half_width: float | None
+    state: str
+
+
+class _Manifest(_Strict):
+    status: Literal["running", "complete", "failed"]
+    hash: Digest
+    name: str
+    question: str
+    written: str
+    configuration: _Configuration
+    profile: str
+    treatments: Annotated[list[_Treatment], Field(min_length=1)]
+    profiles: dict[str, str]
+    seed: int
+    engine: Literal["compiled", "agents"]
+    versions: dict[str, str]
+    digests: dict[str, str]
+
+
+class _Finished(_Manifest):
+    seconds: Seconds | None
+    shards: list[str]
+    failures: list[FailureEntry]
+    files: Annotated[dict[str, Entry], Field(min_length=1)]
+    precision: list[_Precision] | None = None
+
+
+class Inspected(NamedTuple):
+    """A manifest as it lies there, and what is wrong with it."""
+
+    data: dict[str, Any]
+    faults: dict[str, str]  #: by key; one without a key is of the whole file
+
+    @property
+    def sound(self) -> dict[str, Any]:
+        """What of it can be trusted."""
+        if {"", DIGESTS} & set(self.faults):
+            return {}
+        return {key: value for key, value in self.data.items() if key not in self.faults}
+
+    @property
+    def hashes(self) -> set[str]:
+        """The configurations that it says it is of: the hash it states, and that of what it holds.
+
+        One of another version of the format is no less of its configuration.
+        """
+        stated, held = self.data.get("hash"), self.data.get("configuration")
+        found = {stated} if isinstance(stated, str) else set()
+        return found | ({configuration_hash(held)} if isinstance(held, dict) else set())
+
+    @property
+    def foreign_version(self) -> int | None:
+        """The version of the results format that wrote it, where that is another than ours."""
+        held = self.data.get("configuration")
+        number = held.get("results_version") if isinstance(held, dict) else None
+        changed = DIGESTS in self.data and "configuration" in altered(self.data)
+        other = isinstance(number, int) and number != RESULTS_VERSION and not changed
+        return number if other else None
 
 
 def manifest_of(plan: Plan, status: str, engine: str) -> dict[str, Any]:
@@ -44,24 +172,90 @@ def manifest_of(plan: Plan, status: str, engine: str) -> dict[str, Any]:
     }
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a results folder.
+def inspect_manifest(folder: Path) -> Inspected:
+    """Return the manifest of a results folder with its faults; believe :attr:`Inspected.sound`.
 
     Raises
     ------
     InputError
-        If the folder has no readable manifest.
+        If there is none.
     """
-    path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        data = read_object(folder / MANIFEST)
     except FileNotFoundError:
         raise InputError(f"{folder} is not a results folder: it has no {MANIFEST}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or "hash" not in manifest:
-        raise InputError(f"{path} is not the manifest of a run")
-    return manifest
+    except NotADirectoryError:
+        raise InputError(f"{folder} is not a results folder: it is a file") from None
+    except ValueError as error:
+        return Inspected({}, {"": f"{MANIFEST} cannot be read: {error}"})
+    return Inspected(data, _faults(data))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a results folder, whose every key is as it was written.
+
+    Raises
+    ------
+    InputError
+        If the folder has no manifest, or one that is damaged or of another version.
+    """
+    inspected = inspect_manifest(folder)
+    if (other := inspected.foreign_version) is not None:
+        raise InputError(
+            f"{folder} holds results in version {other} of the format, and this is version "
+            f"{RESULTS_VERSION}: play them again"
+        )
+    if "hash" not in inspected.data and "configuration" not in inspected.data and inspected.data:
+        raise InputError(f"{folder / MANIFEST} is not the manifest of a run")
+    if inspected.faults:
+        said, *more = inspected.faults.values()
+        rest = f" (and {len(more)} more)" if more else ""
+        raise InputError(f"{folder}: {said}{rest}; the same `poq run` mends it")
+    return inspected.data
+
+
+def _faults(data: dict[str, Any]) -> dict[str, str]:
+    """Return what is wrong with a manifest, by key."""
+    faults = {
+        key: f"{MANIFEST}: `{key}` is {'not what was written' if key in data else 'missing'}"
+        for key in altered(data)
+    }
+    kind = _Manifest if data.get("status") == "running" else _Finished
+    try:
+        kind.model_validate(data)
+    except ValidationError as error:
+        for found in error.errors():
+            key = str(found["loc"][0])
+            faults.setdefault(key, f"{MANIFEST}: {first_fault(found)}")
+        return faults
+    for key, said in _disagreements(data):
+        faults.setdefault(key, f"{MANIFEST}: `{key}` {said}")
+    return faults
+
+
+def first_fault(found: Mapping[str, Any]) -> str:
+    """Return what a validation found, on one line."""
+    path = ".".join(map(str, found["loc"]))
+    return f"`{path}`: {found['msg'][:1].lower()}{found['msg'][1:]}"
+
+
+def _disagreements(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a well-formed manifest that contradict others."""
+    configuration = data["configuration"]
+    if configuration_hash(configuration) != data["hash"]:
+        yield "hash", "is not that of the configuration"
+    if configuration["scenario"].get("seed") != data["seed"]:
+        yield "seed", "is not that of the configuration"
+    known = len(data["treatments"])
+    if any(failure["treatment"] >= known for failure in data.get("failures", [])):
+        yield "failures", "names a treatment that there is not"
+    for name, entry in data.get("files", {}).items():
+        if name not in SCHEMAS or entry["file"] != f"{name}.parquet":
+            yield "files", f"calls a table {name!r} and its file {entry['file']!r}"
+    if data["status"] != "running" and any(
+        t.get("replications") is None for t in data["treatments"]
+    ):
+        yield "treatments", "lacks replications"
 
 
 def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

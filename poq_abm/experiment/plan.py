@@ -20,6 +20,7 @@ from poq_abm.network.checking import SYNTHETIC, check_playable, profile_of
 from poq_abm.network.game import Game, build_game
 from poq_abm.profile import Profile, latency_of
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
+from poq_abm.scenario.idle import idle_settings
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
 from poq_abm.scenario.sweep import is_drawn
@@ -30,10 +31,10 @@ from poq_abm.verification.tables import QUERIES
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RESULTS_VERSION", "Plan"]
+__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash"]
 
 #: raised whenever the same configuration would give other numbers or other columns
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 
 #: a chunk takes a worker about a fifth of a second, ten times as long with the agents
 MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}
@@ -49,6 +50,8 @@ class Plan:
     treatments: tuple[Treatment, ...]
     profiles: dict[str, Profile]
     trace: bool = False
+    #: settings that do nothing here, where that comes naturally
+    warnings: tuple[Problem, ...] = field(default=(), compare=False, repr=False)
     twins: Twins = field(default_factory=Twins, compare=False, repr=False)
 
     @classmethod
@@ -71,7 +74,10 @@ class Plan:
         _check_metric(scenario)
         _check_economies(treatments, profiles, trace=trace)
         _check_verifications(scenario, treatments, profiles)
-        plan = cls(scenario, treatments, profiles, trace)
+        idle = idle_settings(scenario, treatments)
+        if idle.errors:
+            raise ScenarioError(idle.errors)
+        plan = cls(scenario, treatments, profiles, trace, warnings=tuple(idle.warnings))
         _check_against(plan)
         return plan
 
@@ -258,8 +264,14 @@ class Plan:
 
     def hash(self) -> str:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
-        text = json.dumps(self.configuration(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return configuration_hash(self.configuration())
+
+
+def configuration_hash(configuration: Mapping[str, Any]) -> str:
+    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
+    plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_metric(scenario: Scenario) -> None:

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
 from poq_abm.experiment.files import recoded
-from poq_abm.experiment.manifest import read_manifest
+from poq_abm.experiment.harvest import Failure
+from poq_abm.experiment.manifest import Entry, read_manifest
 from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.receipts import PieceLabel, fault_of
 from poq_abm.experiment.store import COMPLETE, FAILED, Store
 from poq_abm.experiment.tables import TRACES
 
@@ -199,8 +201,16 @@ class Results:
         with store.locked():
             if not store.is_complete():
                 store.open()
-                store.write(self.tables)
+                failures = [Failure(**failure) for failure in self.failures]
+                store.write(self.tables, failures, self._precision())
         return store.folder
+
+    def _precision(self) -> list[dict[str, Any]] | None:
+        """Return the precision reached as plain data; a number there is none of is missing."""
+        if self.precision is None:
+            return None
+        rows = self.precision.astype(object).to_dict("records")
+        return [{str(k): None if pd.isna(v) else v for k, v in row.items()} for row in rows]
 
 
 def read_results(folder: str | os.PathLike[str]) -> Results:
@@ -220,7 +230,7 @@ def read_results(folder: str | os.PathLike[str]) -> Results:
         file = path / entry["file"]
         if not file.is_file():
             raise InputError(f"{path} has lost {entry['file']}; the same `poq run` restores it")
-        tables[name] = _reader(file)
+        tables[name] = _reader(path, Entry(**entry), manifest["hash"])
     return Results(
         manifest["configuration"]["scenario"],
         treatment_frame([(entry["id"], entry["settings"]) for entry in manifest["treatments"]]),
@@ -230,8 +240,18 @@ def read_results(folder: str | os.PathLike[str]) -> Results:
     )
 
 
-def _reader(file: Path) -> Callable[[list[str] | None], Any]:
-    return lambda columns: pq.read_table(file, columns=columns)
+def _reader(folder: Path, entry: Entry, configuration: str) -> Callable[[list[str] | None], Any]:
+    """Return what reads a table, after looking, once, whether it is what was written."""
+    believed = False
+
+    def read(columns: list[str] | None) -> Any:
+        nonlocal believed
+        if not believed and (said := fault_of(folder, entry, PieceLabel(configuration, ()))):
+            raise InputError(f"{folder}: {said}; the same `poq run` mends it")
+        believed = True
+        return pq.read_table(folder / entry.file, columns=columns)
+
+    return read
 
 
 def treatment_frame(settings: list[tuple[str, dict[str, Any]]]) -> pd.DataFrame:

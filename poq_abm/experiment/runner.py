@@ -1,11 +1,13 @@
 """Running chunks: on this thread, on threads, on processes or on a Dask cluster, through joblib.
 
-What runs where never changes a result. A worker that dies costs its chunk, which is played again.
+What runs where never changes a result. A worker that dies costs its chunk, which is played again; a
+parent that dies takes its worker processes with it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import joblib
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.harvest import Progress
+from poq_abm.experiment.lifetime import end_with
 from poq_abm.experiment.parcel import Parcel
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.spans import Chunk
@@ -113,8 +116,11 @@ def _parallel(
 ) -> Iterator[tuple[str, T]]:
     """Yield the names of chunks and what ``work`` returned for them."""
     count = -1 if kind == "dask" else workers.count
+    watched = {"initializer": end_with, "initargs": (os.getpid(),)} if kind == "loky" else {}
     with joblib.parallel_config(backend=kind):  # which alone knows of Dask
-        parallel = joblib.Parallel(n_jobs=count, batch_size=1, return_as="generator_unordered")
+        parallel = joblib.Parallel(
+            n_jobs=count, batch_size=1, return_as="generator_unordered", **watched
+        )
     if kind == "threading":
         yield from parallel(
             joblib.delayed(_here)(work, plan, chunk, progress) for chunk in list(chunks.values())

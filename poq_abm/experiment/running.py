@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,16 +20,16 @@ from poq_abm.experiment.spans import Chunk, Span
 from poq_abm.experiment.stages import precision_of, target_of, wanted
 from poq_abm.experiment.store import Store
 from poq_abm.profile import Profile
-from poq_abm.scenario import Scenario
+from poq_abm.scenario import Scenario, load
 
 __all__ = ["run", "run_to_folder"]
 
 
 def run(
-    scenario: Scenario,
+    scenario: Scenario | str | Path | Mapping[str, Any],
     *,
     replications: int | None = None,
-    n_jobs: int = 1,
+    n_jobs: int | None = 1,
     engine: Engine = "compiled",
     trace: bool = False,
     profile: Profile | None = None,
@@ -41,11 +41,11 @@ def run(
     Parameters
     ----------
     scenario
-        What :func:`poq_abm.load` returned.
+        What :func:`poq_abm.load` returned, or what it takes: a name, a path or a mapping.
     replications
         Independent repetitions, instead of the scenario's own number.
     n_jobs
-        Workers; the results are the same bits for any number.
+        Workers, 1 where nothing is given; the results are the same bits for any number.
     engine
         ``compiled`` or ``agents``; the results are the same bits.
     trace
@@ -64,11 +64,19 @@ def run(
     >>> results.nodes.shape
     (16, 18)
     """
+    if not isinstance(scenario, Scenario):
+        scenario = load(scenario)
     if replications is not None:
         scenario = scenario.replace({"replications": replications})
     plan = Plan.of(scenario, profile=profile, trace=trace)
     granary = Granary(plan)
-    _fill(granary, Gather(engine), Workers(n_jobs, backend), engine, progress)
+    _fill(
+        granary,
+        Gather(engine),
+        Workers(1 if n_jobs is None else int(n_jobs), backend),
+        engine,
+        progress,
+    )
     return granary.results()
 
 

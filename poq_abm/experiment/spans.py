@@ -72,6 +72,8 @@ class Coverage:
     >>> there = Coverage([Span(0, 0, 2), Span(0, 3, 4)])
     >>> list(there.lacking([Span(0, 0, 5)]))
     [Span(treatment=0, first=2, last=3), Span(treatment=0, first=4, last=5)]
+    >>> there.spans()
+    [Span(treatment=0, first=0, last=2), Span(treatment=0, first=3, last=4)]
     """
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
@@ -109,6 +111,11 @@ class Coverage:
             start < span.last and span.first < end
             for start, end in self._ends.get(span.treatment, [])
         )
+
+    def spans(self) -> list[Span]:
+        """Return what is there, in order and as few spans as will do."""
+        held = sorted(self._ends.items())
+        return [Span(treatment, *ends) for treatment, pairs in held for ends in pairs]
 
     def count(self, treatment: int) -> int:
         """Return how many replications of a treatment are there."""

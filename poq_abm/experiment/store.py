@@ -1,9 +1,10 @@
 """The results folder: what is in it, when it is done, and how a run finishes what is missing.
 
-A folder belongs to one configuration, whose hash stands in ``manifest.json``; a folder of another
-configuration is refused, and so is one that another run is working on. Every chunk leaves its rows
-as a shard in ``shards/``, with a receipt that holds their checksums; a shard counts only if its
-receipt agrees with it. At the end the shards are joined into ``nodes.parquet``,
+A folder belongs to one configuration, whose hash stands in ``manifest.json`` and in every piece
+beside it; a folder of another configuration is refused, and so is one that another run is working
+on. Every chunk leaves its rows as a shard in ``shards/``, with a receipt that holds their
+checksums; a shard counts only if its receipt is of this configuration and agrees with it. At the
+end the shards are joined into ``nodes.parquet``,
 ``replications.parquet`` (and others, by what is played and asked for), whose
 checksums go into the manifest. The shards stay (but for a trace's), so that a table or a shard that
 is damaged later costs only its own replications; ``shards/`` may be deleted as a whole.
@@ -12,8 +13,11 @@ is damaged later costs only its own replications; ``shards/`` may be deleted as 
 from __future__ import annotations
 
 import contextlib
+import json
+import shutil
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +28,35 @@ from numpy.typing import NDArray
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.files import TableWriter, naming_the_folder, write_json, write_table
+from poq_abm.experiment.files import (
+    SCRAP,
+    TableWriter,
+    naming_the_folder,
+    write_json,
+    write_table,
+)
 from poq_abm.experiment.harvest import Failure
 from poq_abm.experiment.joining import Piece, columns_by_treatment, in_order
-from poq_abm.experiment.manifest import MANIFEST, differences, manifest_of, read_manifest
+from poq_abm.experiment.manifest import (
+    MANIFEST,
+    Entry,
+    Inspected,
+    differences,
+    inspect_manifest,
+    manifest_of,
+)
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.playing import Engine
-from poq_abm.experiment.receipts import Entry, Receipt, describe, fault_of, read_receipts
+from poq_abm.experiment.receipts import PieceLabel, Receipt, describe, fault_of, read_receipts
 from poq_abm.experiment.recorder import SHARDS, Recorder
+from poq_abm.experiment.sealing import sealed
 from poq_abm.experiment.spans import Coverage, Span
 from poq_abm.experiment.tables import SCHEMAS, TRACES
 
-__all__ = ["COMPLETE", "FAILED", "LOCK", "Store", "table_faults"]
+__all__ = ["COMPLETE", "FAILED", "LOCK", "Store", "against_plan", "shard_faults", "table_faults"]
 
 LOCK = ".lock"
+_ASIDE, _GONE = ".run-", ".gone-"  # folders of drafts: of one run, and of runs that are over
 COMPLETE, FAILED, RUNNING = "complete", "failed", "running"
 _DIFFERENCES_SHOWN = 12
 
@@ -58,13 +77,17 @@ class Store:
         self.played = Coverage()
         self._tried = Coverage()
         self._intact: frozenset[str] = frozenset()
+        self._raised: tuple[Failure, ...] = ()  # of results that come from memory
         self._shards = folder / SHARDS
+        self._aside = self._shards / f"{_ASIDE}{uuid.uuid4().hex[:12]}"
         self._metadata = {"poq_abm": poq_abm.__version__, "scenario": plan.scenario.to_yaml()}
 
     @property
     def recorder(self) -> Recorder:
         """What workers are given to play and store chunks with."""
-        return Recorder(self.folder.absolute(), self.engine, self._metadata)
+        return Recorder(
+            self.folder.absolute(), self.engine, self.hash, self._metadata, self._aside.absolute()
+        )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -87,20 +110,39 @@ class Store:
                     "folder with --out"
                 ) from None
         try:
-            yield
+            with naming_the_folder(self.folder):
+                self._refuse_others()  # one may have come and gone since
+                self._clear_scraps()
+            try:
+                yield
+            finally:
+                shutil.rmtree(self._aside, ignore_errors=True)
         finally:
             lock.release()
+
+    def _clear_scraps(self) -> None:
+        """Remove what runs left that were killed, and with it the way in for their workers."""
+        for folder in (self.folder, self._shards):
+            for path in folder.glob(f".*.[0-9]*{SCRAP}"):
+                path.unlink()
+        for path in self._shards.glob(f"{_ASIDE}*"):
+            gone = path.with_name(f"{_GONE}{uuid.uuid4().hex[:12]}")
+            path.rename(gone)  # at once, while a worker may still be writing into it
+        for path in self._shards.glob(f"{_GONE}*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def open(self) -> None:
         """Create the folder, or take up one that this configuration began; drop broken shards."""
         with naming_the_folder(self.folder):
-            self._shards.mkdir(exist_ok=True)
-            if not (self.folder / MANIFEST).exists():
-                write_json(self.folder / MANIFEST, manifest_of(self.plan, RUNNING, self.engine))
-            self._intact = self._intact_tables()
+            self._aside.mkdir(parents=True, exist_ok=True)
+            manifest = self._manifest()
+            self._intact = self._intact_tables(manifest)
+            if manifest.faults:
+                running = sealed(manifest_of(self.plan, RUNNING, self.engine))
+                write_json(self.folder / MANIFEST, running)
             # The rounds of a finished trace are in its table alone.
             spared = self._intact & set(TRACES)
-            receipts, broken = read_receipts(self._shards)
+            receipts, broken = read_receipts(self._shards, self.hash)
             for path in broken:
                 path.unlink()
             for receipt in receipts:
@@ -108,23 +150,48 @@ class Store:
                     (self._shards / f"{receipt.name}.json").unlink()
                 else:
                     self.record(receipt)
+            self._drop_unclaimed()
 
-    def _intact_tables(self) -> frozenset[str]:
+    def _manifest(self) -> Inspected:
+        """Return the manifest that is there, held against the plan; one without keys if none is."""
+        found = self._inspected()
+        return found._replace(faults={**found.faults, **dict(against_plan(found.data, self.plan))})
+
+    def _inspected(self) -> Inspected:
+        try:
+            return inspect_manifest(self.folder)
+        except InputError as error:
+            return Inspected({}, {"": str(error)})
+
+    def _intact_tables(self, manifest: Inspected) -> frozenset[str]:
         """Return the tables of a complete run that are as they were written."""
-        manifest = read_manifest(self.folder)
-        if manifest.get("status") != COMPLETE:
+        sound = manifest.sound
+        if sound.get("status") != COMPLETE or "files" not in sound:
             return frozenset()
-        files = {name: Entry(**entry) for name, entry in manifest["files"].items()}
-        return frozenset(name for name in files if not fault_of(self.folder, files[name]))
+        files = {name: Entry(**entry) for name, entry in sound["files"].items()}
+        mine = PieceLabel(self.hash, ())
+        return frozenset(n for n in files if not fault_of(self.folder, files[n], mine))
+
+    def _drop_unclaimed(self) -> None:
+        """Remove shards that no receipt vouches for."""
+        claimed = {entry.file for r in self.receipts.values() for entry in r.files.values()}
+        for path in self._shards.glob("t*r*-t*r*.*.parquet"):
+            if path.name not in claimed:
+                path.unlink()
 
     def _refuse_others(self) -> None:
         """Refuse a folder that holds something else than a run of this configuration."""
-        if not self.folder.is_dir() or not any(p.name != LOCK for p in self.folder.iterdir()):
+        if not self.folder.is_dir() or not self._holds_more_than_scraps():
             return
-        manifest = read_manifest(self.folder)
-        if manifest["hash"] == self.hash:
+        manifest = self._inspected()
+        if self.hash in manifest.hashes:
             return
-        lines = differences(manifest.get("configuration", {}), self.plan.configuration())
+        if manifest.faults and manifest.foreign_version is None:
+            if self._pieces_are_mine():
+                return
+            said = next(iter(manifest.faults.values()))
+            raise InputError(f"{said}; name another folder than {self.folder} with --out")
+        lines = differences(manifest.data.get("configuration", {}), self.plan.configuration())
         shown = "".join(f"\n  {line}" for line in lines[:_DIFFERENCES_SHOWN])
         more = len(lines) - _DIFFERENCES_SHOWN
         rest = f"\n  and {more} more" if more > 0 else ""
@@ -133,9 +200,29 @@ class Store:
             f"--out. It differs in{shown}{rest}"
         )
 
+    def _holds_more_than_scraps(self) -> bool:
+        """Return whether there is anything but what a run makes before it has a manifest."""
+        for path in self.folder.iterdir():
+            if path.name == SHARDS and path.is_dir():
+                if not all(p.name.startswith(".") for p in path.iterdir()):
+                    return True
+            elif path.name != LOCK and not path.name.startswith(f".{MANIFEST}."):
+                return True
+        return False
+
+    def _pieces_are_mine(self) -> bool:
+        """Return whether the tables, or failing these the shards, say that they are of this run."""
+        labels = {PieceLabel.of(path) for path in self.folder.glob("*.parquet")}
+        labels = labels or {PieceLabel.of(path) for path in self._shards.glob("*.parquet")}
+        return self.hash in {label.configuration for label in labels if label} and not any(
+            label is not None and label.configuration != self.hash for label in labels
+        )
+
     def _fits(self, receipt: Receipt) -> bool:
         """Return whether a receipt is one of this plan, for replications nobody else stored."""
-        known = all(span.treatment < len(self.plan.treatments) for span in receipt.spans)
+        most = self.plan.scenario.most_replications
+        known = all(s.treatment < len(self.plan.treatments) for s in receipt.spans)
+        known = known and all(span.last <= most for span in receipt.spans)
         mine = set(receipt.files) == set(self.plan.tables)
         return known and mine and not any(self.played.overlaps(s) for s in receipt.played)
 
@@ -149,6 +236,7 @@ class Store:
     def failures(self) -> list[Failure]:
         """The replications that raised and were not played again since, in their order."""
         latest = {f.span: f for receipt in self.receipts.values() for f in receipt.failures}
+        latest.update((failure.span, failure) for failure in self._raised)
         return [latest[span] for span in sorted(latest) if not self.played.overlaps(span)]
 
     def missing(self, wanted: Iterable[Span], *, retry: bool = False) -> list[Span]:
@@ -173,7 +261,7 @@ class Store:
 
     def has_failures(self) -> bool:
         """Return whether the finished run in the folder has replications that raised."""
-        return bool(read_manifest(self.folder).get("failures"))
+        return bool(self._manifest().sound.get("failures"))
 
     def finish(self, seconds: float, precision: list[dict[str, Any]] | None = None) -> None:
         """Join the shards into the tables and seal the folder."""
@@ -187,24 +275,44 @@ class Store:
     def _join(self, name: str) -> None:
         """Join one table; only one shard and one group of rows are in memory at a time."""
         receipts = list(self.receipts.values())
+        for receipt in receipts:  # somebody else may have been at them since they were written
+            if said := fault_of(self._shards, receipt.files[name], receipt.label):
+                raise InputError(f"{self._shards}: {said}; the same `poq run` mends it")
         pieces = in_order([r.played for r in receipts], lambda t: self.plan.rows(t)[name])
         files = [self._shards / receipt.files[name].file for receipt in receipts]
         target = self.folder / f"{name}.parquet"
         if name in TRACES and len(files) == 1 and not self.failures:
             files[0].replace(target)
             return
-        with TableWriter(target, SCHEMAS[name], self._metadata) as writer:
+        with TableWriter(target, SCHEMAS[name], self._labelled()) as writer:
             for table in _slices(pieces, files, whole=name not in TRACES):
                 writer.write(table)
 
-    def write(self, tables: dict[str, Any]) -> None:
+    def _labelled(self) -> dict[str, str]:
+        """Return the metadata of a whole table."""
+        return {**self._metadata, **PieceLabel(self.hash, tuple(self.played.spans())).metadata()}
+
+    def write(
+        self,
+        tables: dict[str, Any],
+        failures: Sequence[Failure] = (),
+        precision: list[dict[str, Any]] | None = None,
+    ) -> None:
         """Store whole tables and seal the folder."""
+        self.played = Coverage(self._spans(tables[self.plan.main]))
+        self._raised = tuple(failures)
         with naming_the_folder(self.folder):
             for name in self.plan.tables:
-                write_table(self.folder / f"{name}.parquet", tables[name], self._metadata)
-            ids = tables[self.plan.main].column("treatment").cast("string")
-            counts = Counter(ids.to_pylist())
-            self._seal([counts[treatment.id] for treatment in self.plan.treatments])
+                write_table(self.folder / f"{name}.parquet", tables[name], self._labelled())
+            counts = [self.played.count(number) for number in range(len(self.plan.treatments))]
+            self._seal(counts, precision=precision)
+
+    def _spans(self, main: Any) -> Iterator[Span]:
+        """Yield the replications that the main table has a row of."""
+        numbers = {treatment.id: number for number, treatment in enumerate(self.plan.treatments)}
+        ids = main.column("treatment").cast("string").to_pylist()
+        for id_, replication in zip(ids, main.column("replication").to_pylist(), strict=True):
+            yield Span(numbers[id_], replication, replication + 1)
 
     def _seal(
         self,
@@ -222,10 +330,13 @@ class Store:
         if precision is not None:
             manifest["precision"] = precision
         manifest["files"] = {name: self._counted(name, counts) for name in self.plan.tables}
-        write_json(self.folder / MANIFEST, manifest)
+        write_json(self.folder / MANIFEST, sealed(manifest))
         if not failures:  # a retry joins the rounds anew
-            for path in self._shards.glob(f"*.{self.plan.traced}.parquet"):
-                path.unlink()
+            self._drop_trace_shards()
+
+    def _drop_trace_shards(self) -> None:
+        for path in self._shards.glob(f"*.{self.plan.traced}.parquet"):
+            path.unlink()
 
     def _counted(self, name: str, counts: list[int]) -> dict[str, Any]:
         """Return the entry of a table, after counting its rows against the plan."""
@@ -233,7 +344,7 @@ class Store:
         due = sum(count * self.plan.rows(number)[name] for number, count in enumerate(counts))
         if entry.rows != due:
             raise RuntimeError(f"{entry.file} has {entry.rows} rows, not {due}")
-        return entry._asdict()
+        return entry.model_dump()
 
     def _treatments(self, entries: list[dict[str, Any]], counts: list[int]) -> list[dict[str, Any]]:
         """Return the manifest's treatments with what was played of each, and in what time."""
@@ -254,30 +365,51 @@ class Store:
 
     def is_complete(self) -> bool:
         """Return whether tables and shards are all there and agree with their checksums."""
-        if not (self.folder / MANIFEST).is_file():
+        manifest = self._manifest()
+        if manifest.faults or manifest.data["status"] not in (COMPLETE, FAILED):
             return False
-        manifest = read_manifest(self.folder)
-        if manifest["hash"] != self.hash or manifest.get("status") not in (COMPLETE, FAILED):
+        if any(any(faults(self.folder, manifest.data)) for faults in (table_faults, shard_faults)):
             return False
-        return not any(
-            any(faults(self.folder, manifest)) for faults in (table_faults, shard_faults)
-        )
+        if manifest.data["status"] == COMPLETE:  # a kill may have come before
+            self._drop_trace_shards()
+        return True
+
+
+def against_plan(manifest: dict[str, Any], plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a manifest that are not what its plan gives, and what to say of each."""
+    due = json.loads(json.dumps(manifest_of(plan, RUNNING, "")))
+    for key in ("hash", "name", "configuration", "profiles", "seed"):
+        if manifest.get(key) != due[key]:
+            yield key, f"{MANIFEST}: `{key}` is not what the plan gives"
+    try:
+        there = [(entry["id"], entry["settings"]) for entry in manifest["treatments"]]
+    except (KeyError, TypeError):
+        there = []
+    if there != [(entry["id"], entry["settings"]) for entry in due["treatments"]]:
+        yield "treatments", f"{MANIFEST}: `treatments` are not those of the plan"
 
 
 def table_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the tables of a finished run."""
-    for entry in manifest.get("files", {}).values():
-        if said := fault_of(folder, Entry(**entry)):
+    for entry in manifest["files"].values():
+        if said := fault_of(folder, Entry(**entry), PieceLabel(manifest["hash"], ())):
             yield said
+            continue
+        label = PieceLabel.of(folder / entry["file"])
+        there = Counter[int]()
+        for treatment, first, last in label.spans if label else ():
+            there[treatment] += last - first
+        if there != Counter(dict(enumerate(t["replications"] for t in manifest["treatments"]))):
+            yield f"{entry['file']} is of other replications than {MANIFEST} says"
 
 
 def shard_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the shards of a finished run; that all of them are gone is fine."""
-    receipts, broken = read_receipts(folder / SHARDS)
-    for path in broken:
-        yield f"{SHARDS}/{path.name} is no receipt"
+    receipts, broken = read_receipts(folder / SHARDS, manifest["hash"])
+    for path, said in broken.items():
+        yield f"{SHARDS}/{path.name} {said}"
     there = {receipt.name for receipt in receipts} | {path.stem for path in broken}
-    for name in manifest.get("shards", []) if any((folder / SHARDS).glob("*")) else []:
+    for name in manifest["shards"] if any((folder / SHARDS).glob("[!.]*")) else []:
         if name not in there:
             yield f"{SHARDS}/{name}.json is missing"
     for receipt in receipts:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from poq_abm.experiment.adversaries import total
 from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
 from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
+from poq_abm.experiment.settled import Settled, spread_of_points
 from poq_abm.network.game import Game
 from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
 from poq_abm.network.population import Population
@@ -36,21 +37,23 @@ NODES = pa.schema(
         column("node", pa.int32(), "", "node id, unique across roles"),
         column("role", WORD, "", "inference or evaluator"),
         column("group", WORD, "", "label of the population group"),
-        column("model", WORD, "", "model the node runs"),
-        column("hardware", WORD, "", "hardware it runs on"),
-        column("behaviour", WORD, "", "what the node does"),
-        column("jobs", pa.int64(), "rounds", "rounds the node was paid for"),
-        column("reward_total", pa.float64(), "tokens", "sum of its rewards"),
-        column(
-            "reward_mean", pa.float64(), "tokens per job", "reward per job; missing without a job"
-        ),
+        column("model", WORD, "", "model the node is paid for, at first"),
+        column("hardware", WORD, "", "hardware it runs on, at first"),
+        column("behaviour", WORD, "", "what the node does, at first"),
+        column("presence", pa.float64(), "0-1", "share of the run in which the node took part"),
+        column("jobs", pa.int64(), "rounds", "rounds the node took part in"),
+        column("reward_total", pa.float64(), "tokens", "paid, less what audits took back"),
+        column("reward_mean", pa.float64(), "tokens per job", "paid; missing without a job"),
         column("reward_sd", pa.float64(), "tokens per job", "s.d. over jobs; missing below two"),
+        column("points_total", pa.float64(), "points", "what the reward formula gave"),
+        column("points_mean", pa.float64(), "points per job", "missing without a job"),
+        column("points_sd", pa.float64(), "points per job", "s.d. over jobs; missing below two"),
         column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
         column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
         column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
-        column("cost", pa.float64(), "0-1", "latency, normalised inside the node class"),
-        column("latency_ms", pa.float64(), "ms", "mean latency of a job"),
-        column("latency_source", WORD, "", "measured, or estimated from other hardware"),
+        column("cost", pa.float64(), "0-1", "C that was charged, per job; missing without a job"),
+        column("latency_ms", pa.float64(), "ms", "mean latency of what it was paid for; as `cost`"),
+        column("latency_source", WORD, "", "measured, or estimated from other hardware; at first"),
     ]
 )
 
@@ -63,8 +66,8 @@ REPLICATIONS = pa.schema(
             "inference_reward_mean", pa.float64(), "tokens per job", "over inference nodes' jobs"
         ),
         column("evaluator_reward_mean", pa.float64(), "tokens per job", "over evaluators' jobs"),
-        column("inference_cost_mean", pa.float64(), "0-1", "over inference nodes' jobs"),
-        column("evaluator_cost_mean", pa.float64(), "0-1", "over evaluators' jobs"),
+        column("inference_cost_mean", pa.float64(), "0-1", "C charged, over inference jobs"),
+        column("evaluator_cost_mean", pa.float64(), "0-1", "C charged, over evaluators' jobs"),
         column("closeness_mean", pa.float64(), "0-1", "over evaluators' jobs"),
         column("consensus_mean", pa.float64(), "score 0-10", "over rounds"),
         column("truth_mean", pa.float64(), "score 0-10", "over rounds"),
@@ -89,7 +92,8 @@ REPLICATIONS = pa.schema(
                 f"{kind.name.lower()}_reward_{label}",
                 pa.float64(),
                 "tokens per job",
-                f"{q:.0%} quantile of single rewards, to a cell of 1/1024 of their range",
+                f"{q:.0%} quantile of single rewards, to a cell of 1/1024 of their range; missing "
+                "where a point is not a token",
             )
             for kind in Kind
             for label, q in QUANTILES.items()
@@ -126,6 +130,7 @@ ROUNDS = pa.schema(
         column("scores", pa.list_(pa.float64()), "score 0-10", "their reported scores"),
         column("consensus", pa.float64(), "score 0-10", "aggregate of the scores"),
         column("truth", pa.float64(), "score 0-10", "truth of the answer"),
+        # Only plain runs have a trace of rounds, and there a point is paid as a token.
         column("inference_reward", pa.float64(), "tokens", "paid to the inference node"),
         column("evaluator_rewards", pa.list_(pa.float64()), "tokens", "paid to the evaluators"),
     ]
@@ -146,7 +151,11 @@ TRACES = ("rounds", "query_trace")  #: tables that are written as they come
 
 
 def node_table(
-    game: Game, sums: NDArray[np.float64], treatment: str, replications: NDArray[np.int32]
+    game: Game,
+    sums: NDArray[np.float64],
+    settled: Settled,
+    treatment: str,
+    replications: NDArray[np.int32],
 ) -> Any:
     """Return the rows of :data:`NODES` for replications of one treatment.
 
@@ -156,23 +165,25 @@ def node_table(
     population = game.population
     jobs = sums[..., Column.JOBS]
     means = _over(sums, jobs[..., None])
-    reward_mean = means[..., Column.REWARD]
-    spread = sums[..., Column.SPREAD] - jobs * (reward_mean - _anchors(game)) ** 2
     inference = population.role_is("inference")
     times = len(replications)
     columns = {
         **keys(population.size, treatment, replications),
         "node": np.tile(np.arange(population.size, dtype=np.int32), times),
         **_group_words(population, times),
+        "presence": settled.presence,
         "jobs": jobs.astype(np.int64),
-        "reward_total": sums[..., Column.REWARD],
-        "reward_mean": reward_mean,
-        "reward_sd": np.sqrt(np.maximum(_over(spread, jobs - 1.0), 0.0)),
+        "reward_total": settled.reward,
+        "reward_mean": _over(settled.reward, jobs),
+        "reward_sd": _sd(settled.spread, jobs),
+        "points_total": sums[..., Column.REWARD],
+        "points_mean": means[..., Column.REWARD],
+        "points_sd": _sd(spread_of_points(game, sums), jobs),
         "consensus_mean": means[..., Column.CONSENSUS],
         "truth_mean": means[..., Column.TRUTH],
         "closeness_mean": np.where(inference, np.nan, means[..., Column.CLOSENESS]),
-        "cost": np.tile(population.cost, times),
-        "latency_ms": np.tile(population.latency_ms, times),
+        "cost": np.where(jobs > 0, settled.cost, np.nan),
+        "latency_ms": np.where(jobs > 0, settled.latency_ms, np.nan),
     }
     return table(NODES, columns)
 
@@ -180,6 +191,7 @@ def node_table(
 def replication_table(
     game: Game,
     sums: NDArray[np.float64],
+    settled: Settled,
     network: NDArray[np.float64],
     measures: dict[str, NDArray[np.float64]],
     rounds: NDArray[np.int64],
@@ -192,16 +204,17 @@ def replication_table(
     columns that come from elsewhere, one value for each replication.
     """
     inference = game.population.role_is("inference")
-    cost = game.population.cost
-    f, m = sums[:, inference], sums[:, ~inference]
-    f_jobs, m_jobs = total(f[..., Column.JOBS]), total(m[..., Column.JOBS])
+    jobs = sums[..., Column.JOBS]
+    charged = jobs * np.where(jobs > 0, settled.cost, 0.0)
+    m = sums[:, ~inference]
+    f_jobs, m_jobs = total(jobs[:, inference]), total(jobs[:, ~inference])
     columns = {
         **keys(1, treatment, replications),
         "rounds": rounds,
-        "inference_reward_mean": total(f[..., Column.REWARD]) / f_jobs,
-        "evaluator_reward_mean": total(m[..., Column.REWARD]) / m_jobs,
-        "inference_cost_mean": total(f[..., Column.JOBS] * cost[inference]) / f_jobs,
-        "evaluator_cost_mean": total(m[..., Column.JOBS] * cost[~inference]) / m_jobs,
+        "inference_reward_mean": total(settled.reward[:, inference]) / f_jobs,
+        "evaluator_reward_mean": total(settled.reward[:, ~inference]) / m_jobs,
+        "inference_cost_mean": total(charged[:, inference]) / f_jobs,
+        "evaluator_cost_mean": total(charged[:, ~inference]) / m_jobs,
         "closeness_mean": total(m[..., Column.CLOSENESS]) / m_jobs,
         **_agreement(network, rounds),
         **measures,
@@ -254,9 +267,9 @@ def _agreement(
     }
 
 
-def _anchors(game: Game) -> NDArray[np.float64]:
-    """Return the constant about which each node's second moment was taken."""
-    return np.concatenate([game.nodes.inference_anchor, game.nodes.evaluator_anchor])
+def _sd(spread: NDArray[np.float64], jobs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return standard deviations over jobs, with n - 1; NaN below two jobs."""
+    return np.sqrt(np.maximum(_over(spread, jobs - 1.0), 0.0))
 
 
 def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:

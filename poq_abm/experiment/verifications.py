@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.experiment.columns import range_of
-from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, share_interval
 from poq_abm.scenario.verification import security_failures
 from poq_abm.verification.market import open_market
 from poq_abm.verification.playing import open_query_trace, play_queries
@@ -19,11 +19,26 @@ if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Treatment
 
-__all__ = ["MEASURES", "SHOWN", "QueryPlayer", "gaps_of", "summarise_queries"]
+__all__ = [
+    "MEASURES",
+    "SHOWN",
+    "TRIALS",
+    "QueryPlayer",
+    "gaps_of",
+    "query_interval",
+    "summarise_queries",
+]
 
 #: every measure of ``queries``, with its unit
 MEASURES = {
     field.name: field.metadata[b"unit"].decode() for field in QUERIES if str(field.type) == "double"
+}
+
+#: of every measure that is a share, the column that counts what it is a share of
+TRIALS = {
+    field.name: field.metadata[b"trials"].decode()
+    for field in QUERIES
+    if b"trials" in field.metadata
 }
 
 #: the columns of ``queries`` that a summary shows
@@ -83,9 +98,14 @@ def summarise_queries(
     confidence: float = CONFIDENCE,
     measures: Sequence[str] = SHOWN,
 ) -> pd.DataFrame:
-    """Return one row per treatment and measure: its mean over replications with its interval.
+    """Return one row per treatment and measure: its estimate over replications with its interval.
 
-    Replications in which a measure is missing are left out of it.
+    A share is that of all replications together, with the interval of
+    :func:`~poq_abm.experiment.estimates.share_interval`, which lies in [0, 1] and has a width: a
+    share of 0 or 1 rests on the number of replications where enclaves are drawn once for all of a
+    replication's queries, and else on that of queries. Any other measure is a mean with the
+    interval of :func:`~poq_abm.experiment.estimates.mean_interval`. Replications in which a measure
+    is missing are left out of it.
 
     Parameters
     ----------
@@ -99,17 +119,36 @@ def summarise_queries(
     Returns
     -------
     DataFrame
-        ``treatment``, ``measure``, ``unit``, ``mean``, ``low``, ``high``, ``replications``.
+        ``treatment``, ``measure``, ``unit``, ``mean``, ``low``, ``high``, ``replications``, and
+        ``occurred``, in how many of these the measure was not 0: where they are few, one
+        replication decides for all of its queries.
     """
     rows = []
     for treatment, group in queries.groupby("treatment", observed=True, sort=False):
         for measure in measures:
-            values = group[measure].dropna()
-            within = range_of(measure, MEASURES[measure])
-            mean, _, low, high = mean_interval(values, confidence, within)
-            rows.append((treatment, measure, MEASURES[measure], mean, low, high, len(values)))
-    columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications"]
+            found = query_interval(group, measure, confidence)
+            known = group[measure].dropna()
+            occurred = int((known != 0.0).sum())
+            rows.append((treatment, measure, MEASURES[measure], *found, len(known), occurred))
+    columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications", "occurred"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def query_interval(
+    queries: pd.DataFrame, measure: str, confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """Return a measure of one treatment and the ends of its interval, none outside its range.
+
+    ``queries`` has a row for each replication; :func:`summarise_queries` says what is returned.
+    """
+    known = queries[queries[measure].notna()]
+    values = known[measure].to_numpy(np.float64)
+    if measure in TRIALS:
+        trials = known[TRIALS[measure]].to_numpy(np.float64)
+        shared = bool(known["enclaves_drawn"].any())
+        return share_interval(values * trials, trials, confidence, clustered=shared)
+    mean, _, low, high = mean_interval(values, confidence, range_of(measure, MEASURES[measure]))
+    return mean, low, high
 
 
 def gaps_of(treatments: Iterable[Treatment]) -> dict[str, int]:

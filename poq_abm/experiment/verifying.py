@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
 from poq_abm.experiment.files import recoded
 from poq_abm.experiment.harvest import play_chunk
-from poq_abm.experiment.manifest import read_manifest
+from poq_abm.experiment.joining import columns_by_treatment
+from poq_abm.experiment.manifest import Inspected, inspect_manifest, read_manifest
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.receipts import read_receipts
+from poq_abm.experiment.receipts import PieceLabel, read_receipts
 from poq_abm.experiment.recorder import SHARDS
 from poq_abm.experiment.spans import Chunk, Coverage, Span
-from poq_abm.experiment.store import COMPLETE, FAILED, shard_faults, table_faults
+from poq_abm.experiment.stages import target_of, wanted
+from poq_abm.experiment.store import COMPLETE, FAILED, against_plan, shard_faults, table_faults
 from poq_abm.experiment.tables import TRACES
 from poq_abm.scenario import Scenario
 
@@ -45,7 +48,8 @@ def standing_of(folder: Path) -> Standing:
     """Return how far the run in ``folder`` has come, whether or not it is going on."""
     manifest = read_manifest(folder)
     ids = [entry["id"] for entry in manifest["treatments"]]
-    receipts, _ = read_receipts(folder / SHARDS)
+    receipts, _ = read_receipts(folder / SHARDS, manifest["hash"])
+    receipts = [r for r in receipts if all(span.treatment < len(ids) for span in r.spans)]
     coverage = Coverage(span for receipt in receipts for span in receipt.played)
     if manifest["status"] in (COMPLETE, FAILED):
         played = {entry["id"]: entry["replications"] for entry in manifest["treatments"]}
@@ -85,14 +89,19 @@ def verify(
 ) -> Iterator[str]:
     """Yield everything that is wrong with a finished run.
 
-    Tables and shards are compared with their checksums, the tables' rows counted against the plan,
-    and ``replays`` replications, drawn at random, played again and compared bit for bit.
+    The manifest is held against itself and against the plan, tables and shards against their
+    checksums and what they must be of, the tables' rows counted against the plan, and ``replays``
+    replications, drawn at random, played again and compared bit for bit.
 
     Raises
     ------
     InputError
         If the folder is not that of a finished run, or cannot be replayed.
     """
+    inspected = inspect_manifest(folder)
+    if inspected.faults and inspected.foreign_version is None and _is_ours(inspected):
+        yield from inspected.faults.values()
+        return
     manifest = read_manifest(folder)
     if manifest["status"] not in (COMPLETE, FAILED):
         raise InputError(f"{folder} holds an unfinished run; the same `poq run` finishes it")
@@ -102,19 +111,45 @@ def verify(
     if damaged:
         return
     plan = plan_of(folder)
-    yield from _miscounted(folder, plan)
+    yield from dict(against_plan(manifest, plan)).values()
+    yield from _miscounted(folder, manifest, plan)
     yield from _replayed(folder, plan, replays, progress)
 
 
-def _miscounted(folder: Path, plan: Plan) -> Iterator[str]:
-    """Yield the tables that lack rows or have too many."""
-    manifest = read_manifest(folder)
-    played = [entry["replications"] for entry in manifest["treatments"]]
+def _is_ours(inspected: Inspected) -> bool:
+    """Return whether a faulty manifest was one of a run, and not some other program's."""
+    return not inspected.data or bool({"hash", "configuration"} & set(inspected.data))
+
+
+def _miscounted(folder: Path, manifest: dict[str, Any], plan: Plan) -> Iterator[str]:
+    """Yield what is missing of the replications that the plan wants, and of their rows."""
+    main = folder / f"{plan.main}.parquet"
+    label = PieceLabel.of(main)
+    played = Coverage(label.spans if label else ())
+    raised = [
+        Span(f["treatment"], f["replication"], f["replication"] + 1) for f in manifest["failures"]
+    ]
+    tried = Coverage([*played.spans(), *raised])
+    for span in tried.lacking(wanted(plan, _measured(main, plan, played, raised))):
+        id_ = plan.treatments[span.treatment].id
+        yield f"replications {span.first} to {span.last - 1} of {id_} are missing"
     for name in plan.tables:
-        due = sum(count * plan.rows(number)[name] for number, count in enumerate(played))
+        counts = enumerate(t["replications"] for t in manifest["treatments"])
+        due = sum(count * plan.rows(number)[name] for number, count in counts)
         rows = pq.ParquetFile(folder / f"{name}.parquet").metadata.num_rows
         if rows != due:
             yield f"{name}.parquet has {rows:,} rows, not {due:,}"
+
+
+def _measured(
+    main: Path, plan: Plan, played: Coverage, raised: list[Span]
+) -> dict[int, NDArray[np.float64]]:
+    """Return by treatment what a precision target looks at; nothing where there is none."""
+    target = target_of(plan)
+    if target is None:
+        return {}
+    values = pq.read_table(main, columns=[target.metric]).column(0).to_numpy()
+    return columns_by_treatment([(raised, np.full(len(raised), np.nan)), (played.spans(), values)])
 
 
 def _replayed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from poq_abm.profile import Profile, load_profile
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Kind", "Request", "draw"]
+__all__ = ["KINDS", "Kind", "Request", "draw", "kind_named"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,15 @@ class Request:
 
 
 class Kind(NamedTuple):
-    """One kind of figure: what it shows, and how it is drawn."""
+    """One kind of figure: what it shows, how it is drawn, and which parts of a request it heeds."""
 
     shows: str
     draw: Callable[[Request], Figure]
+    takes: tuple[str, ...] = ()  #: fields of :class:`Request` besides the source
+
+
+_OF_NODES = ("treatment", "role", "by")
+_OF_AXES = ("x", "y", "metric", "where")
 
 
 def draw(name: str, request: Request) -> Figure:
@@ -65,9 +71,14 @@ def draw(name: str, request: Request) -> Figure:
     InputError
         If there is no such kind, or the source does not have what it needs.
     """
+    return kind_named(name).draw(request)
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind of this name, or raise :class:`~poq_abm.errors.InputError`."""
     if name not in KINDS:
         raise InputError(f"no kind of figure {name!r}; {nearest(name, KINDS)}")
-    return KINDS[name].draw(request)
+    return KINDS[name]
 
 
 def _told(frame: pd.DataFrame, opened: Opened) -> pd.DataFrame:
@@ -118,26 +129,53 @@ def _figure4(request: Request) -> Figure:
 
 def _figure5(request: Request) -> Figure:
     from poq_abm.analysis.efficiency import quality_against_latency  # noqa: PLC0415
-    from poq_abm.figures.profiles import model_quality_bars  # noqa: PLC0415
+    from poq_abm.figures.profiles import quality_latency_points  # noqa: PLC0415
 
     profile = request.profile()
-    return model_quality_bars(_of_profile(quality_against_latency(profile), profile))
+    return quality_latency_points(_of_profile(quality_against_latency(profile), profile))
 
 
 def _of_profile(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    frame.attrs |= {"scenario": f"profile {profile.name}", "records": len(profile.records)}
+    frame.attrs |= {
+        "scenario": f"profile {profile.name}",
+        "records": len(profile.records),
+        "notes": _reconstruction(profile),
+    }
     return frame
 
 
+def _reconstruction(profile: Profile) -> list[str]:
+    """Return what a figure of a profile that nobody measured has to say."""
+    if "reconstruction" not in str(profile.provenance.get("summary", "")):
+        return []
+    return [
+        f"profile {profile.name}: a reconstruction fitted to published aggregates, not measured"
+    ]
+
+
 def _figure6(request: Request) -> Figure:
+    from poq_abm.figures.profiles import mean_reward_bars  # noqa: PLC0415
+
+    return mean_reward_bars(_summary(request))
+
+
+def _costs(request: Request) -> Figure:
     from poq_abm.figures.profiles import reward_against_cost  # noqa: PLC0415
 
+    return reward_against_cost(_summary(request))
+
+
+def _summary(request: Request) -> pd.DataFrame:
+    """Return who earned what in one treatment of a run, or in one that is played of a profile."""
     if not request.is_run:
-        return reward_against_cost(_played(request))
+        return _played(request)
     opened = request.run()
     summary = opened.results.summary()
     summary = summary[summary["treatment"].astype(str) == _one(opened, request.treatment)]
-    return reward_against_cost(_told(summary.copy(), opened))
+    told = _told(summary.copy(), opened)
+    with contextlib.suppress(InputError):  # a run can be drawn without the profile it drew from
+        told.attrs["notes"] += _reconstruction(request.profile())
+    return told
 
 
 def _played(request: Request) -> pd.DataFrame:
@@ -155,6 +193,7 @@ def _played(request: Request) -> pd.DataFrame:
     scenario = build({"population": people, "mechanism": committee}, Origins({}))
     summary = run(scenario, profile=profile).summary()
     summary.attrs["scenario"] = f"profile {profile.name}, one node each, default mechanism"
+    summary.attrs["notes"] = _reconstruction(profile)
     return summary
 
 
@@ -273,7 +312,8 @@ def _quality(request: Request) -> Figure:
     from poq_abm.figures.frontiers import quality_cost_figure  # noqa: PLC0415
 
     opened = request.run()
-    return quality_cost_figure(_told(quality_against_cost(_nodes(request, opened)), opened))
+    nodes = select(opened.results.nodes, treatment=_one(opened, request.treatment))
+    return quality_cost_figure(_told(quality_against_cost(nodes), opened))
 
 
 def _phases(request: Request) -> Figure:
@@ -298,17 +338,32 @@ def _phases(request: Request) -> Figure:
 #: every kind by its name on the command line
 KINDS: dict[str, Kind] = {
     "figure4": Kind("correlation of evaluators with truth and judge (profile or run)", _figure4),
-    "figure5": Kind("quality of models, and for their latency (profile or run)", _figure5),
-    "figure6": Kind("reward against cost; ours (profile or run)", _figure6),
-    "ecdf": Kind("distribution function of rewards over nodes", _ecdf),
-    "violins": Kind("rewards by group, as violins", _violins),
-    "lorenz": Kind("Lorenz curves of rewards", _lorenz),
-    "heatmap": Kind("a measure over two axes of a sweep (--x, --y, --metric)", _heat),
-    "lines": Kind("a measure along an axis of a sweep (--x, --y, --metric)", _lines),
-    "trust": Kind("trust over time, with bands", _trust),
-    "forest": Kind("paired differences of two treatments (--treatment, --against)", _forest),
-    "frontier": Kind("quality against latency of inference groups", _quality),
-    "trilemma": Kind("verification protocols: integrity, delay, cost, throughput", _trilemma),
-    "economy": Kind("an economy epoch by epoch (--metric, a column of epochs)", _economy),
-    "phases": Kind("where an attack pays, by malicious share and another axis (--y)", _phases),
+    "figure5": Kind("quality of models against their latency (profile or run)", _figure5),
+    "figure6": Kind(
+        "mean rewards of inference nodes and evaluators (profile or run)", _figure6, ("treatment",)
+    ),
+    "costs": Kind("reward against cost, by group (profile or run)", _costs, ("treatment",)),
+    "ecdf": Kind("distribution function of rewards over nodes", _ecdf, _OF_NODES),
+    "violins": Kind("rewards by group, as violins", _violins, _OF_NODES),
+    "lorenz": Kind("Lorenz curves of rewards", _lorenz, _OF_NODES),
+    "heatmap": Kind("a measure over two axes of a sweep (--x, --y, --metric)", _heat, _OF_AXES),
+    "lines": Kind("a measure along an axis of a sweep (--x, --y, --metric)", _lines, _OF_AXES),
+    "trust": Kind("trust over time, with bands", _trust, ("treatment", "by")),
+    "forest": Kind(
+        "paired differences of two treatments (--treatment, --against)",
+        _forest,
+        ("treatment", "against"),
+    ),
+    "frontier": Kind("quality against latency of inference groups", _quality, ("treatment",)),
+    "trilemma": Kind(
+        "verification protocols: integrity, delay, cost, throughput", _trilemma, ("where",)
+    ),
+    "economy": Kind(
+        "an economy epoch by epoch (--metric, a column of epochs)",
+        _economy,
+        ("metric", "treatment"),
+    ),
+    "phases": Kind(
+        "where an attack pays, by malicious share and another axis (--y)", _phases, ("y", "where")
+    ),
 }

@@ -1,8 +1,9 @@
-"""The paper's Figures 4 to 6, from any profile or run.
+"""Figures 4 to 6 of arXiv 2512.16317, from any profile or run, with intervals of ours.
 
-Figure 4 (correlations of the evaluators with truth and judge) and Figure 5 (quality of the models,
-and quality for their latency) show what those of arXiv 2512.16317 are known to show, in a layout of
-ours. What its Figure 6 shows is not known to us; :func:`reward_against_cost` is our choice.
+Figure 4 is bars of the evaluators' correlations; Figure 5 is quality against latency, one point a
+model, by truth (left) and judge (right); Figure 6 is mean rewards as bars, inference nodes (left)
+and evaluators (right). Drawn of the profile ``published`` they are a reconstruction fitted to
+published aggregates, and say so; they are never the paper's own data.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["evaluator_correlation_bars", "model_quality_bars", "reward_against_cost"]
+__all__ = [
+    "evaluator_correlation_bars",
+    "mean_reward_bars",
+    "quality_latency_points",
+    "reward_against_cost",
+]
 
 
 def _grouped_bars(axes: Axes, frame: pd.DataFrame, rows: str, columns: list[str]) -> None:
@@ -63,35 +69,59 @@ def evaluator_correlation_bars(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def model_quality_bars(frame: pd.DataFrame) -> Figure:
-    """Return Figure 5: truth and judge score of every model, and truth per second of latency.
+def quality_latency_points(frame: pd.DataFrame) -> Figure:
+    """Return Figure 5: mean quality against latency, one point a model.
 
-    ``frame`` is :func:`poq_abm.analysis.efficiency.quality_against_latency`. The bars of the right
-    panel are those of truth; latency is taken as known.
+    ``frame`` is :func:`poq_abm.analysis.efficiency.quality_against_latency`: the left panel is
+    truth, the right one the judge's score, where there is a judge. Latency is taken as known.
     """
-    need(frame, ["model", "truth", "judge", "latency_ms", "truth_per_second"])
-    known = [name for name in ("truth", "judge") if frame[name].notna().any()]
-    table = frame.sort_values("truth", ascending=False).reset_index(drop=True)
-    figure, (left, right) = canvas(9.4, 4.2, panels=2)
-    _grouped_bars(left, table, "model", known)
-    left.set_ylabel("mean score (0-10)")
-    left.set_ylim(0.0, 10.0)
-    places = np.arange(len(table))
-    right.bar(places, table["truth_per_second"], color=colours(range(3))[2], edgecolor="white")
-    seconds = table["latency_ms"] / 1000.0
-    ends = [(table["truth"] - table["truth_low"]) / seconds,
-            (table["truth_high"] - table["truth"]) / seconds]  # fmt: skip
-    right.errorbar(places, table["truth_per_second"], yerr=np.nan_to_num(ends), fmt="none",
-                   ecolor="0.2", elinewidth=1.0, capsize=2.0)  # fmt: skip
-    right.set_xticks(places, table["model"], rotation=20, ha="right", fontsize=8)
-    right.set_ylabel("mean truth per second of latency (points/s)")
-    caption(figure, "What each model gives, and for its time", frame,
-            "bars 95%, records resampled", _records(frame))  # fmt: skip
+    need(frame, ["model", "latency_ms", "truth", "truth_low", "truth_high", "judge"])
+    shown = [name for name in ("truth", "judge") if frame[name].notna().any()]
+    figure, panels = canvas(4.7 * len(shown), 4.2, panels=len(shown))
+    paint = colours(list(frame["model"].astype(str)))
+    titles = {"truth": "mean truth (points of 10)", "judge": "mean judge score (points of 10)"}
+    for name, axes in zip(shown, panels, strict=True):
+        for number, row in enumerate(frame.to_dict("records")):
+            ends = [[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]]
+            model = str(row["model"])
+            axes.errorbar([row["latency_ms"]], [row[name]], yerr=np.nan_to_num(ends), capsize=3,
+                          fmt=MARKERS[number % len(MARKERS)], color=paint[model],
+                          label=model)  # fmt: skip
+        axes.set_xlabel("mean latency (ms per sample)")
+        axes.set_ylabel(titles[name])
+        axes.margins(x=0.12, y=0.15)
+    panels[0].legend(frameon=False, fontsize=7)
+    caption(figure, "Quality against latency", frame,
+            "means over records; bars 95%, records resampled", _records(frame))  # fmt: skip
+    return figure
+
+
+def mean_reward_bars(frame: pd.DataFrame) -> Figure:
+    """Return Figure 6: mean reward per job of every group, inference nodes left, evaluators right.
+
+    ``frame`` is :meth:`poq_abm.experiment.results.Results.summary`, of one treatment.
+    """
+    need(frame, ["role", "group", "reward_mean", "reward_low", "reward_high"])
+    roles = [role for role in ("inference", "evaluator") if (frame["role"] == role).any()]
+    figure, panels = canvas(4.7 * len(roles), 4.2, panels=len(roles))
+    for role, axes in zip(roles, panels, strict=True):
+        part = frame[frame["role"] == role].sort_values("reward_mean", ascending=False)
+        places = np.arange(len(part))
+        axes.bar(places, part["reward_mean"], color=colours(range(2))[roles.index(role)],
+                 edgecolor="white", hatch="" if role == "inference" else "///")  # fmt: skip
+        ends = [part["reward_mean"] - part["reward_low"], part["reward_high"] - part["reward_mean"]]
+        axes.errorbar(places, part["reward_mean"], yerr=np.nan_to_num(ends), fmt="none",
+                      ecolor="0.2", elinewidth=1.0, capsize=2.0)  # fmt: skip
+        axes.axhline(0.0, color="black", linewidth=0.6)
+        axes.set_xticks(places, part["group"].astype(str), rotation=20, ha="right", fontsize=8)
+        axes.set_ylabel("mean reward (tokens per job)")
+        axes.set_title(f"{role} nodes", fontsize=9)
+    caption(figure, "Mean rewards", frame, count_of(frame), "bars 95%")
     return figure
 
 
 def reward_against_cost(frame: pd.DataFrame) -> Figure:
-    """Return Figure 6 (ours): reward per job against cost, a point per group, a panel per role.
+    """Return reward per job against cost, a point per group, a panel per role.
 
     ``frame`` is :meth:`poq_abm.experiment.results.Results.summary`, of one treatment.
     """

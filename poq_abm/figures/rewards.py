@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
+from poq_abm.analysis.rewards import taking_part
 from poq_abm.figures.style import DASHES, canvas, caption, colours, need
 
 if TYPE_CHECKING:
@@ -15,26 +15,34 @@ if TYPE_CHECKING:
 __all__ = ["lorenz_figure", "reward_ecdf", "reward_violins"]
 
 _MOST_CLASSES = 10
-_UNITS = {"reward_mean": "tokens per job", "reward_total": "tokens per run"}
+#: what an amount is called along an axis; rewards are tokens paid
+_NAMES = {
+    "reward_mean": "reward (tokens paid per job)",
+    "reward_total": "reward (tokens paid per run)",
+    "points_mean": "points of the reward formula (per job)",
+    "points_total": "points of the reward formula (per run)",
+    "cost": "cost C charged (0-1)",
+}
 
 
 def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_mean") -> Figure:
     """Return the empirical distribution function of the nodes' rewards, a step line per class.
 
-    ``frame`` holds rows of :data:`poq_abm.experiment.tables.NODES`; every node of every replication
-    counts once.
+    ``frame`` holds rows of :data:`poq_abm.experiment.tables.NODES`; every node that has the amount
+    (of a mean, that had a job) counts in every replication by its presence, the share of the run in
+    which it took part.
     """
-    need(frame, [by, amount])
+    frame = _counted(frame, by, amount)
     figure, (axes,) = canvas()
     classes = _classes(frame, by)
     paint = colours(classes)
     for number, name in enumerate(classes):
-        values = np.sort(frame.loc[frame[by].astype(str) == name, amount].dropna().to_numpy())
-        shares = np.arange(1, values.size + 1) / values.size
-        axes.step(values, shares, where="post", color=paint[name], linewidth=1.6,
+        part = frame[frame[by].astype(str) == name].sort_values(amount, kind="stable")
+        shares = part["presence"].cumsum() / part["presence"].sum()
+        axes.step(part[amount], shares, where="post", color=paint[name], linewidth=1.6,
                   linestyle=DASHES[number % len(DASHES)], label=name)  # fmt: skip
-    axes.set_xlabel(f"reward ({_UNITS.get(amount, amount)})")
-    axes.set_ylabel("share of nodes at or below")
+    axes.set_xlabel(_NAMES.get(amount, amount))
+    axes.set_ylabel(f"share of nodes at or below{_weighted(frame)}")
     axes.set_ylim(0.0, 1.02)
     axes.legend(frameon=False, fontsize=8)
     caption(figure, "Distribution of rewards over nodes", frame, _nodes(frame))
@@ -46,14 +54,14 @@ def reward_violins(
 ) -> Figure:
     """Return violins of the nodes' rewards by class, with quartiles and every value as a dot.
 
-    ``frame`` as in :func:`reward_ecdf`. The width of a violin is a kernel estimate of the density,
-    cut at the least and the largest value.
+    ``frame`` as in :func:`reward_ecdf`, but every node that took part counts once. The width of a
+    violin is a kernel estimate of the density, cut at the least and the largest value.
     """
     import seaborn as sns  # noqa: PLC0415
 
-    need(frame, [by, amount])
+    frame = _counted(frame, by, amount)
     classes = _classes(frame, by)
-    known = frame.assign(**{by: frame[by].astype(str)}).dropna(subset=[amount])
+    known = frame.assign(**{by: frame[by].astype(str)})
     known = known[known[by].isin(classes)]
     figure, (axes,) = canvas(max(6.4, 0.9 * len(classes)), 4.2)
     shown = {"data": known, "x": by, "y": amount, "hue": by, "legend": False, "ax": axes}
@@ -62,7 +70,7 @@ def reward_violins(
     sns.stripplot(**shown | {"palette": ["0.15"] * len(classes)}, size=1.8, jitter=0.15, alpha=0.6)
     axes.tick_params(axis="x", labelrotation=20, labelsize=8)
     axes.set_xlabel("")
-    axes.set_ylabel(f"reward ({_UNITS.get(amount, amount)})")
+    axes.set_ylabel(_NAMES.get(amount, amount))
     caption(figure, f"Rewards by {by}", frame, _nodes(frame), "lines: quartiles")
     return figure
 
@@ -70,8 +78,9 @@ def reward_violins(
 def lorenz_figure(frame: pd.DataFrame) -> Figure:
     """Return Lorenz curves: what share of all rewards the poorest share of nodes holds.
 
-    ``frame`` is :func:`poq_abm.analysis.rewards.lorenz_curves`; a line per cell, its mean Gini
-    coefficient in the legend.
+    Rewards are tokens paid, nodes count by their presence. ``frame`` is
+    :func:`poq_abm.analysis.rewards.lorenz_curves`; a line per cell, its mean Gini coefficient in
+    the legend.
     """
     need(frame, ["holders", "held", "gini", "replications", "nodes"])
     cells = [str(c) for c in frame.columns
@@ -87,13 +96,29 @@ def lorenz_figure(frame: pd.DataFrame) -> Figure:
                   linestyle=DASHES[number % len(DASHES)],
                   label=f"{label} (Gini {part['gini'].iloc[0]:.3f})")  # fmt: skip
     axes.set_xlabel("share of nodes, poorest first (0-1)")
-    axes.set_ylabel("share of all rewards they hold (0-1)")
+    axes.set_ylabel("share of all tokens paid (0-1)")
     axes.set_aspect("equal")
     axes.legend(frameon=False, fontsize=7.5)
     counts = sorted({int(n) for n in frame["replications"]})
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    caption(figure, "How unevenly rewards are shared", frame, f"mean of n = {span} replications")
+    caption(figure, "How unevenly rewards are shared", frame, f"mean of n = {span} replications",
+            "of nodes that took part, each by the share of the run in which it did")  # fmt: skip
     return figure
+
+
+def _counted(frame: pd.DataFrame, by: str, amount: str) -> pd.DataFrame:
+    """Return the nodes that took part and have the amount, with their presence."""
+    need(frame, [by, amount])
+    known = frame.assign(presence=frame.get("presence", 1.0))[
+        taking_part(frame) & frame[amount].notna()
+    ]
+    known.attrs = frame.attrs
+    need(known, [])
+    return known
+
+
+def _weighted(frame: pd.DataFrame) -> str:
+    return ", by presence" if (frame["presence"] < 1.0).any() else ""
 
 
 def _classes(frame: pd.DataFrame, by: str) -> list[str]:
@@ -102,4 +127,5 @@ def _classes(frame: pd.DataFrame, by: str) -> list[str]:
 
 def _nodes(frame: pd.DataFrame) -> str:
     count = frame["replication"].nunique() if "replication" in frame else 1
-    return f"n = {len(frame):,} nodes in {count:,} replication{'s' * (count != 1)}"
+    one = f"{count:,} replication{'s' * (count != 1)}"
+    return f"n = {len(frame):,} nodes that took part, in {one}"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.files import written
 from poq_abm.figures.vector import write_svg
 
 if TYPE_CHECKING:
@@ -109,21 +110,28 @@ def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -
     Raises
     ------
     InputError
-        If a format is none of :data:`FORMATS`.
+        If a format is none of :data:`FORMATS`, or a file cannot be written.
     """
-    from matplotlib import rc_context  # noqa: PLC0415
-
-    written = []
+    paths = []
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"no format {form!r}; {nearest(form, FORMATS)}")
         path = stem.with_name(f"{stem.name}.{form}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        dates = {"pdf": {"CreationDate": None}}
-        if form == "svg":
-            write_svg(figure, path)
-        else:
-            with rc_context({"pdf.fonttype": 42}):
-                figure.savefig(path, dpi=200, metadata=dates.get(form))
-        written.append(path)
-    return written
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(figure, path, form)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        paths.append(path)
+    return paths
+
+
+def _write(figure: Figure, path: Path, form: str) -> None:
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    if form == "svg":
+        write_svg(figure, path)
+        return
+    dates = {"pdf": {"CreationDate": None}}
+    with rc_context({"pdf.fonttype": 42}), written(path) as draft:
+        figure.savefig(draft, dpi=200, format=form, metadata=dates.get(form))

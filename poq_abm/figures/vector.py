@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poq_abm.experiment.files import write_text
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -22,7 +24,7 @@ def write_svg(figure: Figure, path: Path) -> None:
     stream = io.StringIO()
     with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path"}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    path.write_text(renumbered(stream.getvalue()), encoding="utf-8")
+    write_text(path, renumbered(stream.getvalue()))
 
 
 def renumbered(svg: str) -> str:

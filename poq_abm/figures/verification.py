@@ -94,7 +94,7 @@ def _integrity(axes: Axes, table: pd.DataFrame) -> None:
         said = f"{value:.2g}%"
         if cheats == cheats:  # noqa: PLR0124  (missing where nobody is rational)
             said += f"  ({cheats:.0%} choose to cheat)"
-        axes.text(max(value, error[1][place] + value) + 2.0, place, said, va="center", fontsize=8)
+        axes.text(max(value, error[1][place] + value) + 5.0, place, said, va="center", fontsize=8)
     axes.set_xlim(0.0, 195.0)
     axes.set_xticks([0, 50, 100])
     axes.set_xlabel("dishonest answers that are paid\nand never undone, % of queries")

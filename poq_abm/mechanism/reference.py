@@ -1,7 +1,8 @@
 """What an evaluator's score is compared with.
 
-In the published mechanism an evaluator is compared with a consensus that contains its own score:
-alone in its committee it always earns the maximum. Leaving its own score out takes that pull away.
+In the published mechanism (equation (3) of arXiv 2512.16317) an evaluator is compared with a
+consensus that contains its own score: alone in its committee it always earns the maximum. Leaving
+its own score out takes that pull away.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["Reference", "reference_score"]
 class Reference(IntEnum):
     """The scores an evaluator is compared with."""
 
-    INCLUSIVE = 0  #: the consensus itself (published)
+    INCLUSIVE = 0  #: the consensus itself (published: equation (3))
     LEAVE_ONE_OUT = 1  #: the same rule over the other members
 
 

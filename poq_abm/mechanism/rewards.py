@@ -1,9 +1,9 @@
 """What a round pays: the linear, cost-aware rewards of both node classes.
 
-Equations (1)-(5) of arXiv 2512.16317 define the normalised cost, the consensus and its quality, the
-closeness and the two rewards. What they say is published; which number each carries inside that
-range is not known to us, so none is given below. Reward families other than the linear one are
-ours.
+Of arXiv 2512.16317 these are equations (1), the consensus quality Q; (2), the reward R_F of an
+inference node; (3), the deviation d; (4), the closeness C^close; and (5), the reward R_M of an
+evaluator. The normalisation of cost is described there (section 3.3) and carries no number. Reward
+families other than the linear one are ours.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SCORE_SCALE = 10.0
 class RewardFamily(IntEnum):
     """How quality and cost become an inference node's reward."""
 
-    LINEAR = 0  #: alpha Q - beta C, published
+    LINEAR = 0  #: alpha Q - beta C, published: equation (2)
     CONVEX_COST = 1  #: alpha Q - beta C^p
     RATIO = 2  #: alpha Q / (1 + beta C)
     THRESHOLD = 3  #: alpha where Q is at least p, else 0, minus beta C
@@ -42,7 +42,8 @@ class RewardFamily(IntEnum):
 def min_max_cost(latency_ms: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each node's cost: its latency, min-max normalised inside its node class.
 
-    C_i = (l_i - min l) / (max l - min l); l in ms, C in [0, 1]. Where all latencies are
+    C_i = (l_i - min l) / (max l - min l), the paper's C_F and C_M, "linearly scaled into [0, 1]"
+    (no equation number); l in ms, C in [0, 1]. Where all latencies are
     equal there is nothing to tell the nodes apart and every cost is 0.
 
     >>> min_max_cost(np.array([1000.0, 1500.0, 2000.0])).tolist()
@@ -56,7 +57,7 @@ def min_max_cost(latency_ms: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @compiled
 def quality(consensus: float) -> float:
-    """Return the quality of an answer, Q = c / 10; c in [0, 10], Q in [0, 1].
+    """Return the quality of an answer, Q = c / 10: equation (1); c in [0, 10], Q in [0, 1].
 
     >>> quality(6.0)
     0.6
@@ -68,6 +69,8 @@ def quality(consensus: float) -> float:
 def closeness(score: float, reference: float) -> float:
     """Return how close a score is to its reference, 1 - |s - c| / 10, in [0, 1].
 
+    Equation (4), C^close = 1 - d, of the deviation d = |s - c| / 10 of equation (3).
+
     >>> closeness(7.0, 5.0)
     0.8
     """
@@ -76,7 +79,7 @@ def closeness(score: float, reference: float) -> float:
 
 @compiled
 def inference_reward(alpha: float, beta: float, consensus: float, cost: float) -> float:
-    """Return what an inference node is paid: R = alpha Q - beta C.
+    """Return what an inference node is paid: R_F = alpha_F Q - beta_F C_F, equation (2).
 
     alpha weighs quality, beta weighs cost; both are at least 0 and the reward may be negative.
 
@@ -88,7 +91,7 @@ def inference_reward(alpha: float, beta: float, consensus: float, cost: float) -
 
 @compiled
 def evaluator_reward(alpha: float, beta: float, near: float, cost: float) -> float:
-    """Return what an evaluator is paid: R = alpha closeness - beta C.
+    """Return what an evaluator is paid: R_M = alpha_M C^close - beta_M C_M, equation (5).
 
     >>> evaluator_reward(1.0, 0.5, 0.75, 0.5)
     0.5

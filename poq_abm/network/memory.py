@@ -22,6 +22,7 @@ class State(IntEnum):
     JOBS = 1  #: rounds it has sat in
     IDENTITIES = 2  #: times it came back as somebody new
     BIAS = 3  #: its own offset, in points
+    ACTED = 4  #: rounds in which it did as its behaviour has it, instead of playing honestly
 
 
 class Counter(IntEnum):
@@ -38,7 +39,7 @@ class Memory(NamedTuple):
     """Columns that rounds read and change."""
 
     trust: NDArray[np.float64]  #: (M, 1 or tasks) weights
-    state: NDArray[np.float64]  #: (M, 4) by :class:`State`
+    state: NDArray[np.float64]  #: (M, 5) by :class:`State`
     counters: NDArray[np.int64]  #: (5,) by :class:`Counter`
     trust_log: NDArray[np.float64]  #: (entries, M, 1 or tasks) weights at every interval
     tally: Tally  #: histograms of consensus, truth and rewards

@@ -34,6 +34,10 @@ class PoQModel(mesa.Model):
     long as every node is one of the stock classes. Both leave the same bits in the ledger, so they
     can be mixed freely. Mesa's own random generator is never used: every draw is keyed.
 
+    The model ends with the scenario's rounds: ``running`` is False from then on, which ends Mesa's
+    ``run_model()`` and ``batch_run``, and another :meth:`step` raises
+    :class:`~poq_abm.errors.InputError`. A longer model is one of a scenario with more rounds.
+
     Parameters
     ----------
     scenario
@@ -101,11 +105,23 @@ class PoQModel(mesa.Model):
         self.scheduler = Scheduler(self)
 
     def step(self) -> None:
-        """Play one round, agent by agent."""
+        """Play one round, agent by agent.
+
+        Raises
+        ------
+        InputError
+            If all rounds of the scenario were played.
+        """
+        self._check_end(self.rounds_played + 1)
         self.last_round = self.scheduler.step()
         self.rounds_played += 1
         if self.rounds_played % BLOCK_ROUNDS == 0:
             fold(*self.ledger)
+        self.running = self.rounds_played < self.rounds
+
+    def run_model(self) -> None:
+        """Play to the end of the scenario, as :meth:`run` does; Mesa's name for it."""
+        self.run()
 
     def run(self, until: int | None = None, trace: Trace | None = None) -> None:
         """Play on to round ``until`` (by default to the end); ``trace`` receives the rounds played.
@@ -116,15 +132,17 @@ class PoQModel(mesa.Model):
         Raises
         ------
         InputError
-            If ``until`` lies beyond what the keyed streams can number.
+            If ``until`` lies beyond the scenario's rounds.
         """
         until = self.rounds if until is None else until
         if until >= MAX_ROUNDS:
             raise InputError(f"round {until}: rounds are numbered below {MAX_ROUNDS}")
+        self._check_end(until)
         if self.compiled:
             self._run_compiled(until, trace)
         else:
             self.run_agents(until, trace)
+        self.running = self.rounds_played < self.rounds
 
     def run_agents(self, until: int, trace: Trace | None = None) -> None:
         """Play on to round ``until`` agent by agent, whatever the node classes."""
@@ -133,6 +151,13 @@ class PoQModel(mesa.Model):
             self.step()
             if trace is not None and self.last_round is not None:
                 write_round(trace, self.last_round.round - first, self.last_round)
+
+    def _check_end(self, until: int) -> None:
+        """Refuse to play on: what a replication remembers has room for the scenario's rounds."""
+        if until > self.rounds:
+            raise InputError(
+                f"round {until}: the scenario ends after {self.rounds} rounds; give it more rounds"
+            )
 
     def _run_compiled(self, until: int, trace: Trace | None) -> None:
         game = self.game
@@ -161,12 +186,14 @@ class PoQModel(mesa.Model):
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""
-        from poq_abm.experiment.tables import node_table  # noqa: PLC0415  (lies to the right)
+        # (both lie to the right)
+        from poq_abm.experiment.settled import settled_by_round  # noqa: PLC0415
+        from poq_abm.experiment.tables import node_table  # noqa: PLC0415
 
         replication = np.array([self.replication], np.int32)
-        frame: pd.DataFrame = node_table(
-            self.game, self.ledger.nodes()[None], "base", replication
-        ).to_pandas()
+        sums = self.ledger.nodes()[None]
+        settled = settled_by_round(self.game, sums)
+        frame: pd.DataFrame = node_table(self.game, sums, settled, "base", replication).to_pandas()
         return frame
 
 

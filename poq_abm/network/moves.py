@@ -94,7 +94,7 @@ def member_report(
     z: float,
     plugin: Plugin | None,
 ) -> float:
-    """Return what a member reports of what it measured, as its behaviour has it.
+    """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
 
     ``chance`` and ``z`` are the seat's uniform and normal draw, where anybody has a use for them.
     Nothing is decided by branches that differ from member to member: a processor would guess wrong
@@ -104,6 +104,7 @@ def member_report(
     if plugin is not None and int(traits[Trait.ATTACK]) == Attack.PLUGIN:
         chance = uniform(seed, replication, Purpose.GATE, round_, seat)
         z = normal(seed, replication, Purpose.ATTACK, round_, seat)
+        state[member, State.ACTED] += 1.0
         return plugin(measured, traits[Trait.AMOUNT], chance, z)
     jobs = state[member, State.JOBS]
     remembered = state[member, State.SEEN] / jobs if jobs > 0.0 else measured
@@ -128,6 +129,7 @@ def member_report(
         z,
         favoured,
     )
+    state[member, State.ACTED] += traits[Trait.MALICIOUS] * int(on)
     return reported if on else measured
 
 

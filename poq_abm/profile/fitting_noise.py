@@ -185,7 +185,9 @@ def _minus_log(parameters: NDArray[np.float64], logs: NDArray[np.float64]) -> fl
     start, index = _tail_index(logs, centre, sigma, share)
     beyond = logs > start
     body = (logs[~beyond] - centre) / sigma
-    below = -0.5 * float(body @ body) - body.size * math.log(sigma * math.sqrt(2.0 * math.pi))
+    below = -0.5 * float((body * body).sum()) - body.size * math.log(
+        sigma * math.sqrt(2.0 * math.pi)
+    )
     excess = float((logs[beyond] - start).sum())
     count = int(beyond.sum())
     return float(index * excess - count * math.log(share * index) - below)

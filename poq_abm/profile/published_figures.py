@@ -1,21 +1,28 @@
-"""The published figures of cost-aware Proof of Quality, and what is inferred from them.
+"""The published figures of cost-aware Proof of Quality, and what is inferred and assumed.
 
 Source: "Design and Evaluation of Cost-Aware PoQ for Decentralized LLM Inference",
 arXiv:2512.16317. This is the one place of the code where its numbers live. Names in capitals
 without a prefix are printed figures; what the paper only bounds or implies carries the prefix
-``INFERRED``.
+``INFERRED``, and what it leaves open ``ASSUMED``.
+
+Equations (2) and (5) give Table 4 as R = alpha Q - beta C, with the mean quality (or closeness) Q
+unknown: as many unknowns as rewards, so any alpha and beta fit exactly. See
+:func:`coefficient_family`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 __all__ = [
+    "ASSUMED_ALPHA",
+    "ASSUMED_BETA",
     "EVALUATORS",
+    "FAMILY_BETAS",
     "HARDWARE",
     "INFERENCE",
-    "INFERRED_ALPHA",
-    "INFERRED_BETA",
     "INFERRED_JUDGE",
     "INFERRED_TRUTH",
     "JUDGE",
@@ -25,7 +32,9 @@ __all__ = [
     "TASKS",
     "TRUTH",
     "TRUTH_CORRELATION",
+    "FittingCoefficients",
     "Printed",
+    "coefficient_family",
     "evaluator_latencies",
     "mean_closeness",
     "mean_quality",
@@ -73,9 +82,13 @@ EVALUATORS = {
 TRUTH_CORRELATION = {"sts_stsb": 0.66, "ce_minilm": -0.24, "ce_deberta": -0.04}
 JUDGE_CORRELATION = {"sts_stsb": 0.29, "ce_minilm": -0.17, "ce_deberta": 0.03}
 
-#: The paper never states its coefficients; these two reproduce Table 4, in both node classes.
-INFERRED_ALPHA = 1.0
-INFERRED_BETA = 0.3
+#: Assumed in both node classes: the paper never states its coefficients, and Table 4 does not tell
+#: them from others of :func:`coefficient_family`.
+ASSUMED_ALPHA = 1.0
+ASSUMED_BETA = 0.3
+
+#: values of beta that the family is shown for
+FAMILY_BETAS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 #: Figure 5, mean truth and mean judge score, where a number is printed.
 TRUTH = {"tinylama_1_1b": 2.1}
@@ -94,24 +107,81 @@ INFERRED_TRUTH = {
 INFERRED_JUDGE = {"qwen2_1_5b": 8.1, "phi3_mini_4k": 8.1}
 
 
-def mean_quality() -> dict[str, float]:
+def mean_quality(alpha: float = ASSUMED_ALPHA, beta: float = ASSUMED_BETA) -> dict[str, float]:
     """Return the mean consensus quality Q per inference model that Table 4 implies.
 
-    The reward is ``alpha Q - beta cost``, hence ``Q = (reward + beta cost) / alpha``; in [0, 1].
+    Equation (2) is ``R = alpha Q - beta C``, hence ``Q = (R + beta C) / alpha``; in [0, 1] where
+    the coefficients can be true.
 
-    >>> round(mean_quality()["phi3_mini_4k"], 3)
-    0.426
+    >>> round(mean_quality()["phi3_mini_4k"], 3), round(mean_quality(beta=0.1)["phi3_mini_4k"], 3)
+    (0.426, 0.226)
     """
-    return {name: _undo_reward(row) for name, row in INFERENCE.items()}
+    return {name: (row.reward + beta * row.cost) / alpha for name, row in INFERENCE.items()}
 
 
-def mean_closeness() -> dict[str, float]:
-    """Return the mean closeness per evaluator that Table 4 implies, in [0, 1].
+def mean_closeness(alpha: float = ASSUMED_ALPHA, beta: float = ASSUMED_BETA) -> dict[str, float]:
+    """Return the mean closeness per evaluator that Table 4 implies by equation (5).
 
     >>> round(mean_closeness()["ce_deberta"], 3)
     0.844
     """
-    return {name: _undo_reward(row) for name, row in EVALUATORS.items()}
+    return {name: (row.reward + beta * row.cost) / alpha for name, row in EVALUATORS.items()}
+
+
+class FittingCoefficients(NamedTuple):
+    """One pair of coefficients, and what Table 4 implies under it."""
+
+    role: Literal["inference", "evaluator"]
+    alpha: float
+    beta: float
+    implied: dict[str, float]  #: mean quality per model, or mean closeness per evaluator
+    residual: float  #: largest |alpha implied - beta C - R| over the class
+    admissible: bool  #: whether scores can have these means at all
+
+
+def coefficient_family(
+    betas: Sequence[float] = FAMILY_BETAS, alpha: float = ASSUMED_ALPHA
+) -> list[FittingCoefficients]:
+    """Return what Table 4 implies under other coefficients, for both node classes.
+
+    Each class has as many unknown means as rewards, so every pair fits with no residual. What
+    narrows them is that means must be possible: quality and closeness lie in [0, 1], and because
+    deviations from a mean of three scores sum to zero, no evaluator's mean deviation exceeds those
+    of the other two together (triangle inequality). With alpha = 1 that leaves beta_F free over all
+    that is shown, and beta_M between 0.147 and 0.437.
+
+    >>> family = coefficient_family()
+    >>> [(row.beta, row.admissible) for row in family if row.role == "evaluator"]
+    [(0.1, False), (0.2, True), (0.3, True), (0.4, True), (0.5, False)]
+    >>> max(row.residual for row in family) < 1e-15
+    True
+    """
+    return [
+        *(_inference_coefficients(alpha, beta) for beta in betas),
+        *(_evaluator_coefficients(alpha, beta) for beta in betas),
+    ]
+
+
+def _inference_coefficients(alpha: float, beta: float) -> FittingCoefficients:
+    implied = mean_quality(alpha, beta)
+    possible = all(0.0 <= value <= 1.0 for value in implied.values())
+    residual = _residual(INFERENCE, implied, alpha, beta)
+    return FittingCoefficients("inference", alpha, beta, implied, residual, possible)
+
+
+def _evaluator_coefficients(alpha: float, beta: float) -> FittingCoefficients:
+    implied = mean_closeness(alpha, beta)
+    deviations = [1.0 - value for value in implied.values()]
+    balanced = 2.0 * max(deviations) <= sum(deviations)
+    possible = balanced and all(0.0 <= value <= 1.0 for value in deviations)
+    residual = _residual(EVALUATORS, implied, alpha, beta)
+    return FittingCoefficients("evaluator", alpha, beta, implied, residual, possible)
+
+
+def _residual(
+    table: dict[str, Printed], implied: dict[str, float], alpha: float, beta: float
+) -> float:
+    return max(abs(alpha * implied[k] - beta * row.cost - row.reward) for k, row in table.items())
 
 
 def evaluator_latencies() -> dict[str, float]:
@@ -136,7 +206,3 @@ def evaluator_latencies() -> dict[str, float]:
 
 def _solve_fastest(m: float, cost: float, d: float) -> float:
     return (m - cost * d) / (1.0 - cost)
-
-
-def _undo_reward(row: Printed) -> float:
-    return (row.reward + INFERRED_BETA * row.cost) / INFERRED_ALPHA

@@ -84,9 +84,9 @@ def _rules(subject: Subject) -> Iterator[Assumption]:
                 subject, f"mechanism.trust.{name}", "trust", "the paper's is not known to us"
             )
     yield _set(subject, "mechanism.committee_size", "committee")
-    for symbol, published in (("alpha", 1.0), ("beta", 0.3)):
+    for symbol, fitted in (("alpha", 1.0), ("beta", 0.3)):
         for role in ("inference", "evaluator"):
-            yield _coefficient(subject, f"mechanism.{symbol}_{role}", published)
+            yield _coefficient(subject, f"mechanism.{symbol}_{role}", fitted)
     if subject.values("malicious") != [None]:
         yield _set(subject, "malicious.share", "attack")
 
@@ -99,10 +99,11 @@ def _set(subject: Subject, path: str, about: str, why: str = "") -> Assumption:
 
 
 def _coefficient(subject: Subject, path: str, fitted: float) -> Assumption:
-    """Alpha = 1 and beta = 0.3 are inferred from Table 4; any other value is the scenario's own."""
+    """Alpha = 1 and beta = 0.3 are those the profile was fitted under; others the scenario's."""
     values = subject.values(path)
     if values == [fitted] and subject.values("profile") == ["published"]:
-        return Assumption("inferred", "reward", f"{path} = {fitted:g}", f"Table 4 of {COST_AWARE}")
+        source = f"not stated in {COST_AWARE}, whose Table 4 fixes only alpha Q - beta C"
+        return Assumption("assumed", "reward", f"{path} = {fitted:g}", source)
     return _set(subject, path, "reward")
 
 

@@ -66,8 +66,13 @@ def _round(subject: Subject) -> str:
         f"In every round a committee of K = {size} evaluators, sampled without replacement, scores "
         f"an answer; the consensus is their {rule}; rewards are {family} in quality and cost "
         f"({coefficients}), and an evaluator is compared with the consensus under the reference "
-        f"{reference}."
+        f"{reference}. The cost charged is {subject.costs}."
     )
+    if any(e is not None and e.payment.scheme == "pool" for e in subject.values("economy")):
+        said += (
+            " Rewards give points, which share a pool in every epoch; rewards are shown in the "
+            "tokens paid for them."
+        )
     updates = [value for value in subject.values("mechanism.trust.update") if value != "none"]
     if updates:
         said += f" Evaluators' weights follow the trust update {spoken(updates)}."

@@ -111,7 +111,7 @@ def _concepts(subject: Subject) -> dict[str, str]:
         "Sensing": "A member sees the answer and its own score. Behaviours with the trait "
         "'private information' see more, and say so.",
         "Interaction": "Indirect: members of a committee move the consensus that all are paid by; "
-        "costs are normalised inside the population in play.",
+        "costs are normalised over the nodes that are there.",
         "Stochasticity": "Tasks, records, nodes, committees, measurement noise and attacks are "
         "drawn by keyed Philox 4x32-10, each purpose with keys of its own.",
         "Collectives": "Committees, drawn anew each round. Rings and malicious shares, where the "
@@ -143,10 +143,10 @@ def _input(subject: Subject) -> str:
 
 def _submodels(subject: Subject) -> str:
     return (
-        "Cost: latency, min-max normalised inside its node class. Quality: Q = consensus / 10. "
-        "Closeness: 1 - |score - reference| / 10. Inference reward (family "
-        f"{spoken(subject.values('mechanism.reward.family'))}): linear is alpha_F Q - beta_F C. "
-        "Evaluator reward: alpha_M closeness - beta_M C. Consensus: "
+        f"Cost: {subject.costs}. Quality: Q = consensus / 10 (Eq. 1 of arXiv 2512.16317). "
+        "Closeness: 1 - |score - reference| / 10 (Eq. 3 and 4). Inference reward (family "
+        f"{spoken(subject.values('mechanism.reward.family'))}): linear is alpha_F Q - beta_F C "
+        "(Eq. 2). Evaluator reward: alpha_M closeness - beta_M C (Eq. 5). Consensus: "
         f"{spoken(subject.values('mechanism.aggregation'))}; trust update: "
         f"{spoken(subject.values('mechanism.trust.update'))}. Formulas and parameters of "
         "behaviours and rules of adaptation stand in the assumption register; poq rules, poq "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import poq_abm
 from poq_abm.errors import InputError
+from poq_abm.experiment.files import write_text
 from poq_abm.report.assumptions import assumptions
 from poq_abm.report.comparisons import comparisons
 from poq_abm.report.methods import methods
@@ -35,9 +36,9 @@ def write_report(folder: str | os.PathLike[str], out: Path | None = None) -> Pat
     text = report_page(folder)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error}") from error
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
     return path
 
 

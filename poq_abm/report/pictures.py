@@ -66,6 +66,7 @@ def _fitting(subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _of_a_sweep(subject)
     else:
         yield "figure6", {}
+        yield "costs", {}
         yield "violins", {}
         yield "frontier", {}
     if len(subject.treatments) <= MOST_CURVES:

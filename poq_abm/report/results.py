@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.rewards import reward_distribution
+from poq_abm.analysis.rewards import reward_distribution, taking_part
 from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import Range, mean_interval, summarise
 from poq_abm.experiment.tables import REPLICATIONS
@@ -55,6 +55,10 @@ def _words(subject: Subject, *more: str) -> list[str]:
 def _by_group(subject: Subject) -> Iterator[Table]:
     nodes, notes = _shown(subject, subject.results.nodes)
     summary = summarise(nodes)
+    counts = [int(n) if n.is_integer() else n for n in summary["nodes"]]
+    summary["nodes"] = pd.Series(counts, summary.index, dtype=object)
+    if subject.has_economy:
+        notes.append("Nodes: how many of the group were there at a time, on average.")
     if (summary["latency_source"] == "estimated").any():
         notes.append("Some latencies are estimated: nobody measured them on this hardware.")
     yield of_frame(
@@ -62,8 +66,8 @@ def _by_group(subject: Subject) -> Iterator[Table]:
         summary,
         _words(subject, "role", "group"),
         [("nodes", "nodes", ""), ("jobs_mean", "jobs", "per replication"),
-         ("latency_ms", "latency", "ms"), ("cost", "cost", "0-1")],
-        [("reward_mean", "reward_low", "reward_high", "reward", "tokens per job")],
+         ("latency_ms", "latency", "ms"), ("cost", "cost C charged", "0-1")],
+        [("reward_mean", "reward_low", "reward_high", "reward paid", "tokens per job")],
         notes,
     )  # fmt: skip
 
@@ -114,6 +118,10 @@ def _network_by_treatment(subject: Subject, played: pd.DataFrame, names: list[st
 
 def _inequality(subject: Subject) -> Iterator[Table]:
     nodes, notes = _shown(subject, subject.results.nodes)
+    if not taking_part(nodes).any():
+        return
+    if subject.has_economy:
+        notes.append("Of nodes that took part, each by the share of the run in which it did.")
     frame = reward_distribution(nodes, by=["role"])
     wanted = {"gini": "Gini", "theil": "Theil", "hhi": "HHI", "nakamoto": "Nakamoto"}
     frame = frame[frame["statistic"].isin(wanted) & frame["estimate"].notna()].copy()
@@ -123,8 +131,8 @@ def _inequality(subject: Subject) -> Iterator[Table]:
     yield of_frame(
         "Inequality of rewards over nodes", frame, _words(subject, "role", "index"),
         estimates=[("estimate", "low", "high", "value", "")],
-        notes=[*notes, "Of the total over a run. Where a node earned less than nothing, shares "
-                       "mean nothing and the replication is left out."],
+        notes=[*notes, "Of the tokens paid over a run. Where a node earned less than nothing, "
+                       "shares mean nothing and the replication is left out."],
     )  # fmt: skip
 
 
@@ -135,9 +143,7 @@ def _economy(subject: Subject) -> Iterator[Table]:
     if subject.is_swept:
         summary = summary[summary["group"].astype(str) == "network"]
     summary = summary[(summary["first"].fillna(0.0) != 0.0) | (summary["last"].fillna(0.0) != 0.0)]
-    some = (summary["occurred"] > 0) & (summary["occurred"] < summary["replications"])
-    seen = summary["occurred"].astype(str) + " of " + summary["replications"].astype(str)
-    summary = summary.assign(**{"not 0 in": seen.where(some, "")})
+    summary = _with_occurrence(summary)
     notes = ["First epoch, and the mean of the last fifth of the epochs.",
              "Measures that are 0 throughout are not shown."]  # fmt: skip
     halted = subject.results.replications["halted_epoch"]
@@ -150,14 +156,21 @@ def _economy(subject: Subject) -> Iterator[Table]:
     )  # fmt: skip
 
 
+def _with_occurrence(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the summary with a column that says where only some replications were not 0."""
+    some = (summary["occurred"] > 0) & (summary["occurred"] < summary["replications"])
+    seen = summary["occurred"].astype(str) + " of " + summary["replications"].astype(str)
+    return summary.assign(**{"not 0 in": seen.where(some, "")})
+
+
 def _queries(subject: Subject) -> Table:
     summary = subject.results.query_summary()
-    summary = summary[summary["mean"].notna()].copy()
+    summary = _with_occurrence(summary[summary["mean"].notna()])
     units = {field.name: field.metadata[b"unit"].decode() for field in QUERIES}
     summary["unit"] = summary["measure"].map(units)
     return of_frame("What the protocols let through, take and cost", summary,
-                    _words(subject, "measure", "unit"),
-                    estimates=[("mean", "low", "high", "mean", "")])  # fmt: skip
+                    _words(subject, "measure", "unit", "not 0 in"),
+                    estimates=[("mean", "low", "high", "estimate", "")])  # fmt: skip
 
 
 def _precision(subject: Subject) -> Iterator[Table]:

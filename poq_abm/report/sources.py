@@ -33,7 +33,7 @@ _LITERATURE: Final = Origin("assumed", "ours to use here; the estimator is from 
 
 #: ``mechanism.aggregation``
 AGGREGATION: Final[dict[str, Origin]] = {
-    "mean": Origin("published", COST_AWARE),
+    "mean": Origin("published", f"{COST_AWARE}, Eq. 1"),
     "median": Origin("published", f"{ROBUST} names it"),
     "trimmed_mean": _RECONSTRUCTED,
     "winsorized_mean": _LITERATURE,
@@ -45,12 +45,12 @@ AGGREGATION: Final[dict[str, Origin]] = {
 }
 #: ``mechanism.reference``
 REFERENCE: Final[dict[str, Origin]] = {
-    "inclusive": Origin("published", COST_AWARE),
+    "inclusive": Origin("published", f"{COST_AWARE}, Eq. 3"),
     "leave_one_out": _OURS,
 }
 #: ``mechanism.reward.family``
 REWARD: Final[dict[str, Origin]] = {
-    "linear": Origin("published", COST_AWARE),
+    "linear": Origin("published", f"{COST_AWARE}, Eq. 2 and 5"),
     "convex_cost": _OURS,
     "ratio": _OURS,
     "threshold": _OURS,

@@ -124,6 +124,22 @@ class Subject:
         counts = self.results.main["treatment"].astype(str).value_counts()
         return int(counts.min()), int(counts.max())
 
+    @property
+    def costs(self) -> str:
+        """What the cost C that rewards charge was normalised from, and over whom."""
+        found: dict[str, None] = {}
+        for scenario in self.scenarios.values():
+            economy = scenario.economy
+            money = economy is not None and economy.cost.basis == "money"
+            text = (
+                "the money a job costs (energy, hardware, bandwidth)" if money else "mean latency"
+            )
+            if economy is not None and economy.latency.charged == "realised":
+                text += ", times the realised over the mean time of the job"
+            found[text] = None
+        over = "the nodes that are there, in each epoch anew" if self.has_economy else "all nodes"
+        return f"{' or '.join(found)}, min-max normalised inside each node class over {over}"
+
     def values(self, path: str) -> list[Any]:
         """Return the values that a field takes over the treatments, each once, in their order."""
         found: dict[str, Any] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Final, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,8 @@ from pydantic import (
 )
 
 from poq_abm.errors import nearest
+from poq_abm.scenario.acting import When, above, given, holds, within
+from poq_abm.scenario.fields import share_of
 from poq_abm.scenario.figures_of_verification import (
     AT_LEAST_ZERO,
     POSITIVE,
@@ -25,6 +28,8 @@ from poq_abm.scenario.strict import Strict, complaint
 
 __all__ = [
     "ACTIONS",
+    "OPTIMISTIC",
+    "UNTRUSTED",
     "Adversaries",
     "Cached",
     "Collusion",
@@ -36,10 +41,55 @@ __all__ = [
     "Watchers",
 ]
 
+BONDED: Final = ("redundancy", "proof_of_sampling", "opml", "otr", "poq+otr")
 Action = Literal["downgrade", "cached", "judge_hack"]
 ACTIONS: Final[tuple[str, ...]] = get_args(Action)
 SHARE_TOLERANCE: Final = 1e-6
 MAX_VENDORS: Final = 16
+OPTIMISTIC: Final = ("opml", "otr", "poq+otr")  #: protocols that rest on somebody who disputes
+#: protocols whose nodes may cheat
+UNTRUSTED: Final = (
+    "none",
+    "poq",
+    "redundancy",
+    "proof_of_sampling",
+    "opml",
+    "zkml",
+    "tee",
+    "otr",
+    "poq+otr",
+)
+_OPTIMISTIC: Final = given("verification.protocol", *OPTIMISTIC)
+_BONDED: Final = given("verification.protocol", *BONDED)
+_STAKED: Final = _BONDED & above("verification.economics.stake_usd")
+_SCORED: Final = given("verification.protocol", "poq", "poq+otr")
+_ATTESTED: Final = given("verification.protocol", "tee", "otr", "poq+otr")
+_CHANGING: Final = given("verification.adversaries.enclaves", "stationary")
+_WATCHED: Final = above("verification.watchers.count")
+
+
+def _known_to_nodes(*actions: str) -> When:
+    """Return the condition that nodes know one of these ways to cheat."""
+    return holds(
+        lambda settings: not set(actions).isdisjoint(settings.verification.adversaries.actions),
+        f"acts only with {' or '.join(actions)} among verification.adversaries.actions",
+        "verification.adversaries.actions",
+    )
+
+
+def _some_nodes(key: str) -> When:
+    """Return the condition that a share of the nodes is at least one of them."""
+
+    def fault(settings: Any, section: Any) -> str | None:
+        share, nodes = getattr(section, key), settings.population.inference_nodes
+        if share == 0.0 or share_of(share, nodes):
+            return None
+        return (
+            f"{share:g} of {nodes} inference nodes is 0 nodes; the smallest share that acts is "
+            f"{1 / nodes:.4g}"
+        )
+
+    return within(fault, "population.inference")
 
 
 class Demand(Strict):
@@ -48,6 +98,10 @@ class Demand(Strict):
     >>> Demand().load
     0.7
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "load": given("verification.demand.arrivals_per_s", None),
+    }
 
     load: float = figure(
         0.7,
@@ -76,17 +130,44 @@ class Economics(Strict):
     5.0
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "stake_usd": _BONDED,
+        "slash_share": _STAKED,
+        "bounty_usd": given("verification.protocol", *OPTIMISTIC, "proof_of_sampling"),
+        "keeps_gain_when_caught": given(
+            "verification.protocol", *(n for n in UNTRUSTED if n not in ("none", "poq"))
+        )
+        | (given("verification.protocol", "poq") & above("verification.poq.accept_score")),
+        "capital_rate_per_year": _STAKED,
+    }
+
     fee_usd: float = figure(
-        0.10, "USD per query", "assumed", "F, paid for an answer that stands", **AT_LEAST_ZERO
+        0.10,
+        "USD per query",
+        "assumed",
+        "F, paid to each provider of an answer that stands",
+        **AT_LEAST_ZERO,
     )
     stake_usd: float = figure(
-        5.0, "USD per query", "assumed", "S, bond behind an answer in flight", **AT_LEAST_ZERO
+        5.0,
+        "USD per query",
+        "assumed",
+        "bond of each provider behind an answer in flight",
+        **AT_LEAST_ZERO,
     )
     slash_share: float = figure(
-        1.0, "share", "assumed", "part of the bond that a convicted node loses", **PROBABILITY
+        1.0,
+        "share",
+        "assumed",
+        "part of the bond that a convicted node loses: S = stake_usd x slash_share",
+        **PROBABILITY,
     )
     bounty_usd: float = figure(
-        1.0, "USD", "assumed", "paid out of the slash to who convicts", **AT_LEAST_ZERO
+        1.0,
+        "USD",
+        "assumed",
+        "paid out of the slash to the watcher or validator who convicts; the rest is burned",
+        **AT_LEAST_ZERO,
     )
     keeps_gain_when_caught: bool = figure(
         True,
@@ -131,6 +212,10 @@ class Watchers(Strict):
     5
     """
 
+    acts: ClassVar[Mapping[str, When]] = dict.fromkeys(
+        ("lazy_share", "check_probability", "check_usd", "delay_s"), _WATCHED
+    )
+
     count: int = figure(5, "watchers", "assumed", "how many there are", ge=0, le=1_000_000)
     lazy_share: float = figure(
         0.0, "share", "assumed", "watchers that never check (verifier's dilemma)", **PROBABILITY
@@ -156,6 +241,13 @@ class Collusion(Strict):
     False
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "watcher_share": _OPTIMISTIC & _WATCHED,
+        "validator_share": given("verification.protocol", "proof_of_sampling"),
+        "sequencer": _OPTIMISTIC,
+        "censorship": _OPTIMISTIC & given("verification.adversaries.collusion.sequencer", True),
+    }
+
     watcher_share: float = figure(
         0.0, "share", "assumed", "watchers that never dispute the coalition", **PROBABILITY
     )
@@ -177,6 +269,11 @@ class Vendor(Strict):
     30.0
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "vulnerability_per_year": _CHANGING,
+        "patch_days": _CHANGING,
+    }
+
     share: float = figure(1.0, "share", "assumed", "nodes with its hardware", **PROBABILITY)
     vulnerability_per_year: float = figure(
         0.5, "per year", "assumed", "rate of discoveries while intact", ge=0.0, le=1e5
@@ -192,6 +289,8 @@ class Downgrade(Strict):
     >>> Downgrade().gain_usd
     0.05
     """
+
+    acts: ClassVar[Mapping[str, When]] = {"gain_usd": _known_to_nodes("downgrade")}
 
     model: str | None = figure(
         None, "name", "assumed", "the model really run; default: the one of lowest mean truth"
@@ -213,6 +312,8 @@ class Cached(Strict):
     3.0
     """
 
+    acts: ClassVar[Mapping[str, When]] = {"score": _SCORED}
+
     gain_usd: float = figure(0.04, "USD per query", "assumed", "G, what it saves", **AT_LEAST_ZERO)
     score: float = figure(
         3.0, "score 0-10", "assumed", "what every evaluator gives it", ge=0.0, le=10.0
@@ -226,6 +327,8 @@ class JudgeHack(Strict):
     >>> JudgeHack().lift
     2.0
     """
+
+    acts: ClassVar[Mapping[str, When]] = {"lift": _SCORED}
 
     gain_usd: float = figure(0.045, "USD per query", "assumed", "G, what it saves", **AT_LEAST_ZERO)
     lift: float = figure(2.0, "score points", "assumed", "added to each score", ge=0.0, le=10.0)
@@ -262,6 +365,16 @@ class Adversaries(Strict):
     >>> Adversaries().rational_share
     0.9
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "rational_share": _some_nodes("rational_share"),
+        "byzantine_share": _some_nodes("byzantine_share"),
+        "downgrade": _known_to_nodes("downgrade", "judge_hack"),
+        "cached": _known_to_nodes("cached"),
+        "judge_hack": _known_to_nodes("judge_hack"),
+        "enclaves": _ATTESTED,
+        "vendors": _ATTESTED,
+    }
 
     rational_share: float = figure(
         0.9, "share", "assumed", "nodes that cheat when it pays by their beliefs", **PROBABILITY

@@ -6,15 +6,28 @@ uniform scheduling, no stake, and nodes that neither come nor go.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from poq_abm.scenario.fields import Behaviour, Label, Share, Shares, as_tuple, named
+from poq_abm.scenario.acting import When, above, given, holds, present, within
+from poq_abm.scenario.fields import (
+    LARGEST,
+    Behaviour,
+    Label,
+    Share,
+    Shares,
+    as_tuple,
+    countable,
+    named,
+)
 from poq_abm.scenario.strict import Strict, complaint
 
 __all__ = [
     "MAX_EPOCHS",
+    "MOST_BURSTS",
+    "MOST_DEMAND",
     "Adaptation",
     "Audits",
     "Controller",
@@ -32,9 +45,29 @@ __all__ = [
 ]
 
 MAX_EPOCHS: Final = 100_000
+MOST_BURSTS: Final = 1_000_000  #: in an epoch; each is drawn
+MOST_DEMAND: Final = 1000.0  #: over its normal level, however low the fee: users are finitely many
 
-Amount = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+_MONEY: Final = given("economy.cost.basis", "money")
+_LOGNORMAL: Final = given("economy.latency.distribution", "lognormal")
+_DIURNAL: Final = given("economy.demand.arrivals", "diurnal")
+_BURSTY: Final = given("economy.demand.arrivals", "bursty")
+_POOLED: Final = given("economy.payment.scheme", "pool")
+_CHARGED: Final = above("economy.payment.fee")
+_BONDED: Final = above("economy.stake.bond")
+_LATER: Final = above("economy.epochs", 1)
+_DOWN: Final = above("economy.latency.outage_probability")
+
+Amount = Annotated[float, Field(ge=0), AfterValidator(countable)]
+
+
+def _divides(value: float) -> float:
+    if value < 1.0 / LARGEST:
+        raise complaint(f"must be at least {1.0 / LARGEST:g}, for others are divided by it")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0), AfterValidator(countable), AfterValidator(_divides)]
 
 
 def _has_name(value: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +85,15 @@ class Cost(Strict):
     >>> Cost(basis="money").usd_per_token
     0.001
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "usd_per_token": _MONEY,
+        "usd_per_mwh": _MONEY,
+        "ownership": _MONEY,
+        "idle_share": _MONEY,
+        "usd_per_gigabyte": _MONEY & above("economy.cost.bytes_per_job"),
+        "bytes_per_job": _MONEY & above("economy.cost.usd_per_gigabyte"),
+    }
 
     basis: Literal["latency", "money"] = Field(
         default="latency",
@@ -79,6 +121,14 @@ class Latency(Strict):
     'mean'
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "sigma": _LOGNORMAL,
+        "tail_share": _LOGNORMAL,
+        "tail_index": _LOGNORMAL & above("economy.latency.tail_share"),
+        "outage_share": _DOWN,
+        "charged": given("economy.latency.distribution", "lognormal", "exponential"),
+    }
+
     distribution: Literal["fixed", "lognormal", "exponential"] = Field(
         default="fixed", description="of the service time of a job, about its mean"
     )
@@ -95,6 +145,16 @@ class Latency(Strict):
     outage_share: Share = Field(default=0.1, description="share of an epoch that it is down then")
     charged: Literal["mean", "realised"] = Field(
         default="mean", description="whether a reward charges the mean cost or that of the job"
+    )
+
+
+def _comes(settings: Any, section: Any) -> str | None:
+    """Return why a surge is never seen: it lies after the end."""
+    epochs, surge = settings.economy.epochs, section.surge
+    if surge is None or surge.first < epochs:
+        return None
+    return (
+        f"never comes: it starts in epoch {surge.first}, and the last of {epochs} is {epochs - 1}"
     )
 
 
@@ -123,6 +183,21 @@ class Demand(Strict):
     0.0
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "amplitude": _DIURNAL,
+        "peak_hour": _DIURNAL & above("economy.demand.amplitude"),
+        "burst_factor": _BURSTY,
+        "burst_share": _BURSTY,
+        "burst_minutes": _BURSTY,
+        "elasticity": holds(
+            lambda settings: any(rule.move == "fee" for rule in settings.economy.controllers),
+            "acts only with a fee that moves (economy.controllers: [{move: fee}])",
+            "economy.controllers",
+        ),
+        "surge": within(_comes, "economy.epochs"),
+        "tasks_end": _LATER,
+    }
+
     arrivals: Literal["fixed", "poisson", "diurnal", "bursty"] = Field(
         default="fixed", description="evenly spaced, or at random, at a rate that may vary"
     )
@@ -136,7 +211,10 @@ class Demand(Strict):
     )
     burst_minutes: Positive = Field(default=10.0, description="mean length of a burst (bursty)")
     elasticity: Amount = Field(
-        default=0.0, le=10, description="demand falls as (fee / first fee) ** -elasticity"
+        default=0.0,
+        le=10,
+        description="demand falls as (fee / first fee) ** -elasticity, and rises to 1,000 times "
+        "its normal level at most",
     )
     value: Amount = Field(
         default=0.0, description="tokens that a perfect answer is worth to its user (welfare)"
@@ -159,6 +237,10 @@ class Service(Strict):
     1
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "temperature": given("schedule", "trust_softmax"),
+    }
+
     capacity: int = Field(
         default=1, ge=1, le=1024, description="jobs an inference node works on at a time"
     )
@@ -179,6 +261,15 @@ class Payment(Strict):
     >>> Payment(scheme="pool", pool=100.0, decay=0.99).fee
     0.0
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "pool": _POOLED,
+        "decay": _POOLED & above("economy.payment.pool") & _LATER,
+        "evaluator_share": _POOLED,
+        "latency_penalty": _CHARGED,
+        "network_share": _CHARGED,
+        "treasury_share": _CHARGED,
+    }
 
     scheme: Literal["per_round", "pool"] = Field(
         default="per_round",
@@ -211,6 +302,8 @@ class Preference(Strict):
     0.8
     """
 
+    acts: ClassVar[Mapping[str, When]] = {"end": _LATER}
+
     start: Share = Field(description="share of users who want quality, first epoch")
     end: Share = Field(description="the same in the last epoch; linear in between")
 
@@ -235,14 +328,32 @@ class Controller(Strict):
         le=1,
         description="largest relative change in an epoch; negative: against utilisation",
     )
-    minimum: Amount = Field(default=0.0, description="the value is kept at or above this")
-    maximum: Amount = Field(default=10.0, description="and at or below this")
+    minimum: Positive | None = Field(
+        default=None,
+        description="the value is kept at or above this; default: a thousandth of its first value. "
+        "Moves are relative, so that from 0 none would lead back",
+    )
+    maximum: Positive = Field(default=10.0, description="and at or below this")
 
     @model_validator(mode="after")
     def _in_order(self) -> Controller:
-        if self.maximum < self.minimum:
+        if self.minimum is not None and self.maximum < self.minimum:
             raise complaint(f"maximum {self.maximum:g} lies below minimum {self.minimum:g}")
         return self
+
+
+def _slashes(settings: Any) -> bool:
+    rule = settings.economy.stake.slashing
+    return any(limit is not None for limit in (rule.deviation, rule.gold, rule.downtime))
+
+
+_SLASHED: Final = _BONDED & holds(
+    _slashes,
+    "acts only with a reason to slash: deviation, gold or downtime of economy.stake.slashing",
+    "economy.stake.slashing.deviation",
+    "economy.stake.slashing.gold",
+    "economy.stake.slashing.downtime",
+)
 
 
 class Slashing(Strict):
@@ -251,6 +362,17 @@ class Slashing(Strict):
     >>> Slashing(deviation=0.3).form
     'linear'
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "form": _SLASHED,
+        "rate": _SLASHED,
+        "deviation": _BONDED,
+        "gold": _BONDED,
+        "gold_tolerance": _BONDED & present("economy.stake.slashing.gold"),
+        "downtime": _BONDED & _DOWN,
+        "correlation": _SLASHED & given("economy.stake.slashing.form", "correlated"),
+        "goes_to": _SLASHED,
+    }
 
     form: Literal["linear", "tiered", "correlated"] = Field(
         default="linear",
@@ -290,6 +412,12 @@ class Stake(Strict):
     0
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "unbonding_epochs": _BONDED & _LATER,
+        "capital_rate": _BONDED,
+        "eject_below": _BONDED & _LATER,
+    }
+
     bond: Amount = Field(default=0.0, description="tokens a new node locks, times its stake")
     unbonding_epochs: int = Field(
         default=0, ge=0, le=10_000, description="epochs until the bond of a node that left is free"
@@ -300,10 +428,31 @@ class Stake(Strict):
     eject_below: Share = Field(
         default=0.0, description="a node whose bond falls below this share of what it put up leaves"
     )
+    top_up: bool = Field(
+        default=False,
+        description="whether nodes that stay put up anew, at the end of an epoch, what their bond "
+        "lost; if not, a bond can run out, and fines go uncovered",
+    )
     sampling: Literal["uniform", "stake", "trust"] = Field(
         default="uniform", description="the chance of a seat in a committee"
     )
     slashing: Slashing = Field(default=Slashing(), description="what costs part of a bond")
+
+
+def _deviates(settings: Any) -> bool:
+    """Return whether an inference node deviates, or may choose to: costs are misreported so."""
+    played = [group.behaviour for group in settings.population.inference]
+    chosen = settings.economy.options.inference
+    return any(behaviour["name"] != "honest" for behaviour in (*played, *chosen))
+
+
+_MISREPORTED: Final = holds(
+    _deviates,
+    "acts only with inference nodes that deviate (as misreport_cost): honest ones have nothing to "
+    "hide",
+    "population.inference",
+    "economy.options.inference",
+)
 
 
 class Audits(Strict):
@@ -312,6 +461,13 @@ class Audits(Strict):
     >>> Audits(rate=0.1, slash=5.0).forfeit
     True
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "rate": _MISREPORTED,
+        "slash": _MISREPORTED & above("economy.audits.rate") & _BONDED,
+        "forfeit": _MISREPORTED & above("economy.audits.rate"),
+        "commit_reveal": _MISREPORTED,
+    }
 
     rate: Share = Field(default=0.0, description="p, chance that a node is audited in an epoch")
     slash: Amount = Field(
@@ -327,12 +483,32 @@ class Audits(Strict):
     )
 
 
+def _chosen_by(*rules: str) -> When:
+    """Return the condition that somebody adapts by one of these rules, or by one of their own."""
+    shipped = ("entry_exit", "imitation", "best_response", "epsilon_greedy", "upgrade",
+               "model_switch", "sybil")  # fmt: skip
+
+    def adapts(settings: Any) -> bool:
+        names = [rule["name"] for rule in settings.economy.adaptation]
+        return any(name in rules or name not in shipped for name in names)
+
+    said = f"acts only with a rule that chooses from it (economy.adaptation: {', '.join(rules)})"
+    return holds(adapts, said, "economy.adaptation")
+
+
 class Options(Strict):
     """What nodes that adapt can choose from, besides what is in play.
 
     >>> Options(hardware=("h100_sxm",)).hardware
     ('h100_sxm',)
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "inference": _chosen_by("imitation", "best_response", "epsilon_greedy"),
+        "evaluator": _chosen_by("imitation", "best_response", "epsilon_greedy"),
+        "hardware": _chosen_by("upgrade"),
+        "models": _chosen_by("model_switch"),
+    }
 
     inference: Annotated[tuple[Behaviour, ...], BeforeValidator(as_tuple)] = Field(
         default=(), description="behaviours of inference nodes"
@@ -348,12 +524,30 @@ class Options(Strict):
     )
 
 
+def _has_a_region(settings: Any) -> bool:
+    people = settings.population
+    return any(
+        group.region in settings.economy.regions
+        for group in (*people.inference, *people.evaluators)
+    )
+
+
 class Economy(Strict):
     """Epochs, at whose ends nodes are paid, slashed, and decide.
 
     >>> Economy(epochs=10).epoch_hours
     1.0
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "regions": _MONEY
+        & holds(
+            _has_a_region,
+            "acts only with a group in one of these regions (population: region)",
+            "population",
+        ),
+        "controllers": _LATER,
+    }
 
     epochs: int = Field(
         default=1, ge=1, le=MAX_EPOCHS, description="epochs that share the rounds equally"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poq_abm.errors import nearest
+from poq_abm.scenario.economy import MOST_BURSTS, Economy
 from poq_abm.scenario.problems import Finding
 from poq_abm.scenario.scenario import Scenario
 from poq_abm.scenario.schema import PLAIN_SCHEDULES
@@ -21,9 +22,10 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
     if scenario.rounds % economy.epochs:
         said = f"{scenario.rounds} rounds cannot be shared equally by {economy.epochs} epochs"
         yield ("economy", "epochs"), said
-    moves_fee = any(controller.move == "fee" for controller in economy.controllers)
-    if economy.payment.fee == 0.0 and (moves_fee or economy.demand.elasticity > 0.0):
-        yield ("economy", "payment", "fee"), "must be above 0 to be moved, or to move demand"
+    yield from _unmovable(scenario, economy)
+    yield from _too_many_bursts(economy)
+    if economy.stake.top_up and economy.stake.bond == 0.0:
+        yield ("economy", "stake", "top_up"), "there is no bond to top up: stake.bond is 0"
     played = tuple(scenario.tasks or tasks)
     for task in economy.demand.tasks_end or ():
         if task not in played:
@@ -33,6 +35,27 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
             ("mechanism", "trust", "interval"),
             "needs a constant demand, where epochs have equal rounds; epochs.parquet has trust too",
         )
+
+
+def _unmovable(scenario: Scenario, economy: Economy) -> Iterator[Finding]:
+    """Yield what is to be moved, or to move demand, and is 0: moves are relative."""
+    moved = dict.fromkeys(controller.move for controller in economy.controllers)
+    fee = ("economy", "payment", "fee")
+    if economy.payment.fee == 0.0 and ("fee" in moved or economy.demand.elasticity > 0.0):
+        yield fee, "must be above 0 to be moved, or to move demand"
+    for name in moved:
+        if name != "fee" and getattr(scenario.mechanism, name) == 0.0:
+            yield ("mechanism", name), "must be above 0 to be moved by a controller"
+
+
+def _too_many_bursts(economy: Economy) -> Iterator[Finding]:
+    demand = economy.demand
+    if demand.arrivals != "bursty":
+        return
+    count = 60.0 * economy.epoch_hours * demand.burst_share / demand.burst_minutes
+    if count > MOST_BURSTS:
+        said = f"an epoch would have about {count:.3g} bursts; {MOST_BURSTS:,} can be drawn"
+        yield ("economy", "demand", "burst_minutes"), said
 
 
 def _needing(scenario: Scenario) -> Iterator[Finding]:

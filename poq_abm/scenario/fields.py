@@ -13,6 +13,7 @@ from poq_abm.scenario.problems import shown
 from poq_abm.scenario.strict import complaint
 
 __all__ = [
+    "LARGEST",
     "SHARE_TOLERANCE",
     "Behaviour",
     "Coefficient",
@@ -21,12 +22,16 @@ __all__ = [
     "Shares",
     "Source",
     "as_tuple",
+    "countable",
     "known",
     "named",
+    "share_of",
     "sum_to_one",
 ]
 
 SHARE_TOLERANCE: Final = 1e-6
+#: of coefficients and amounts: fourth powers of sums over 2**48 rounds are finite, in doubles
+LARGEST: Final = 1e30
 
 
 def known(value: str, kind: str, names: Iterable[str]) -> str:
@@ -49,12 +54,33 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def countable(value: float) -> float:
+    """Return an amount of which sums and their squares are finite, or complain.
+
+    >>> countable(1e18)
+    1e+18
+    """
+    if abs(value) > LARGEST:
+        said = f"must be at most {LARGEST:g}, so that squares of sums are finite, got {value:g}"
+        raise complaint(said)
+    return value
+
+
 def sum_to_one(shares: dict[str, float]) -> dict[str, float]:
     """Return shares that sum to 1, or complain with what they sum to."""
     total = math.fsum(shares.values())
     if abs(total - 1.0) > SHARE_TOLERANCE:
         raise complaint(f"the shares sum to {total:.9g}, not to 1")
     return shares
+
+
+def share_of(share: float, nodes: int) -> int:
+    """Return how many of so many nodes a share is: floor(share x nodes), rounding errors apart.
+
+    >>> share_of(0.29, 100), share_of(0.02, 10)
+    (29, 0)
+    """
+    return math.floor(share * nodes + 1e-9)
 
 
 def named(value: Any) -> Any:
@@ -71,6 +97,6 @@ def _has_name(value: dict[str, Any]) -> dict[str, Any]:
 Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Source = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_printable)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Coefficient = Annotated[float, Field(ge=0)]
+Coefficient = Annotated[float, Field(ge=0), AfterValidator(countable)]
 Behaviour = Annotated[dict[str, Any], BeforeValidator(named), AfterValidator(_has_name)]
 Shares = Annotated[dict[Label, Share], AfterValidator(sum_to_one)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from poq_abm.scenario.acting import When, above, given
 from poq_abm.scenario.strict import Strict
 
 __all__ = [
@@ -100,8 +102,19 @@ class ProofOfSampling(Strict):
     0.1
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "lazy_share": above("verification.proof_of_sampling.challenge_probability"),
+    }
+
     challenge_probability: float = figure(
-        0.1, "share", "assumed", "p, share of queries that a second node recomputes", **PROBABILITY
+        0.1, "share", "assumed", "q, share of queries that a second node recomputes", **PROBABILITY
+    )
+    lazy_share: float = figure(
+        0.0,
+        "share",
+        "assumed",
+        "validators that confirm without recomputing (verifier's dilemma)",
+        **PROBABILITY,
     )
 
 
@@ -159,12 +172,25 @@ class Zkml(Strict):
     )
 
 
+_ATTESTS: Final = given("verification.protocol", "tee", "otr", "poq+otr")
+
+
 class Tee(Strict):
     """Attested enclaves; read by every protocol that attests.
 
     >>> Tee().overhead
     0.175
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "overhead": _ATTESTS
+        | (
+            given("verification.protocol", "centralised")
+            & given("verification.centralised.pays_tee_overhead", True)
+        ),
+        "attestation_s": _ATTESTS,
+        "attestation_usd": _ATTESTS,
+    }
 
     overhead: float = figure(
         0.175,
@@ -187,6 +213,11 @@ class Otr(Strict):
     >>> Otr().proof_rate
     0.01
     """
+
+    acts: ClassVar[Mapping[str, When]] = dict.fromkeys(
+        ("proof_s", "proof_usd", "proof_before_release", "on_node"),
+        above("verification.otr.proof_rate"),
+    )
 
     proof_rate: float = figure(
         0.01, "share", "published", "rho, share of queries that must carry a proof", **PROBABILITY

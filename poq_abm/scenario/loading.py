@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path, PurePath
+from typing import Any
 
 from poq_abm.scenario.library import find_scenario, is_path
 from poq_abm.scenario.merging import inherit
 from poq_abm.scenario.overrides import Override, apply, parse_override
-from poq_abm.scenario.problems import Origins, ScenarioError
+from poq_abm.scenario.problems import Origins, Place, Problem, ScenarioError, shown
 from poq_abm.scenario.scenario import Scenario, build
-from poq_abm.scenario.source import question, read, read_text
+from poq_abm.scenario.source import Document, given, question, read, read_text
 
 __all__ = ["load", "parse"]
 
 
-def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Scenario:
     """Return the scenario of that name in the library or, given a path, the one in that file.
 
-    A ``source`` that ends in ``.yaml`` or ``.yml`` or contains a separator is a path. ``overrides``
-    are texts such as ``"mechanism.committee_size=2"``. Raises :class:`ScenarioError` naming every
-    problem with its file and line.
+    A ``source`` that ends in ``.yaml`` or ``.yml`` or contains a separator is a path, and a mapping
+    says what a file would. ``overrides`` are texts such as ``"mechanism.committee_size=2"``. Raises
+    :class:`ScenarioError` naming every problem with its file and line.
 
     >>> load("cost_aware_poq", ["rounds=10"]).rounds
     10
     """
-    given = isinstance(source, Path) or is_path(source)
-    path = Path(source) if given else find_scenario(str(source))
+    if isinstance(source, Mapping):
+        return _assembled(given(source, "<mapping>"), "", Path(), None, overrides)
+    if not isinstance(source, str | PathLike):
+        said = f"a scenario is a name, a path or a mapping, got {shown(source)}"
+        raise ScenarioError([Problem(Place("load"), "", said)])
+    is_file = isinstance(source, PathLike) or is_path(source)
+    path = Path(source) if is_file else find_scenario(str(source))
     text = read_text(path, str(path))
-    return _assemble(text, str(path), path.parent, path, overrides)
+    return _assembled(read(text, str(path)), question(text), path.parent, path, overrides)
 
 
 def parse(
@@ -47,21 +54,27 @@ def parse(
     >>> parse(text).mechanism.committee_size
     3
     """
-    return _assemble(text, origin, folder, None, overrides)
+    return _assembled(read(text, origin), question(text), folder, None, overrides)
 
 
-def _assemble(
-    text: str, file: str, folder: Path | None, path: Path | None, overrides: Sequence[str]
+def _assembled(
+    written: Document,
+    asked: str,
+    folder: Path | None,
+    path: Path | None,
+    overrides: Sequence[str],
 ) -> Scenario:
-    document = inherit(read(text, file), folder, path)
+    """Return the scenario of a file that asks a question, with what it extends and overrides."""
+    file = written.file
+    document = inherit(written, folder, path)
     data, problems = document.data, list(document.problems)
     if "name" not in data and file.endswith((".yaml", ".yml")):
         data = {"name": PurePath(file).stem, **data}
     settings: list[Override] = []
-    for override in overrides:
+    for override in [overrides] if isinstance(overrides, str) else overrides:
         try:
             settings.append(parse_override(override))
         except ScenarioError as error:
             problems += error.problems
     data, origins, wrong = apply(data, Origins(document.places), settings)
-    return build(data, origins, question(text), problems + wrong)
+    return build(data, origins, asked, problems + wrong)

@@ -5,10 +5,12 @@ Symbols follow the linear reward of arXiv:2512.16317, which pays quality and cha
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from poq_abm.scenario.acting import When, given, holds, lacking
 from poq_abm.scenario.fields import Coefficient, Label, Share, known
 from poq_abm.scenario.strict import Strict, complaint
 
@@ -16,6 +18,7 @@ __all__ = [
     "AGGREGATIONS",
     "MAX_NODES_IN_ALL",
     "MAX_ROBUST_COMMITTEE",
+    "SCORED",
     "Mechanism",
     "Reward",
     "Trust",
@@ -33,7 +36,43 @@ AGGREGATIONS: tuple[str, ...] = (
     "trust_weighted_median",
     "stake_median",
 )
+_LEARNING: Final = ("multiplicative", "relative", "hedge", "ema", "gold")
+_LEARNS: Final = given("mechanism.trust.update", *_LEARNING)
+_IN_ROUNDS: Final = lacking(
+    "verification",
+    "with a verification, queries are paid by the protocol, evaluators are not paid and all weigh "
+    "alike",
+)
 MAX_ROBUST_COMMITTEE: Final = 64  # rules other than the mean sort the committee by insertion
+
+
+def _weighs(settings: Any) -> bool:
+    """Return whether anything looks at the weight that a newcomer has."""
+    trust, malicious = settings.mechanism.trust, settings.malicious
+    deviate = [group.behaviour["name"] != "honest" for group in settings.population.evaluators]
+    return trust.update != "none" or trust.interval > 0 or malicious is not None or any(deviate)
+
+
+def _plants(settings: Any) -> bool:
+    economy = settings.economy
+    slashes = economy is not None and economy.stake.slashing.gold is not None
+    return slashes or settings.mechanism.trust.update == "gold"
+
+
+def _several_tasks(settings: Any) -> bool:
+    return settings.tasks is None or len(settings.tasks) > 1
+
+
+def _scored(settings: Any) -> bool:
+    verification = settings.verification
+    return verification is None or verification.protocol in ("poq", "poq+otr")
+
+
+SCORED: Final = holds(
+    _scored,
+    "does nothing here: without a committee (verification.protocol: poq or poq+otr) nobody scores",
+    "verification.protocol",
+)
 
 
 class Trust(Strict):
@@ -42,6 +81,28 @@ class Trust(Strict):
     >>> Trust().maximum
     5.0
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "rate": _LEARNS,
+        "minimum": _LEARNS,
+        "maximum": _LEARNS,
+        "reference": given("mechanism.trust.update", *(n for n in _LEARNING if n != "gold")),
+        "per_task": _LEARNS
+        & holds(_several_tasks, "does nothing here: there is one task", "tasks"),
+        "start": holds(
+            _weighs,
+            "acts only with a mechanism.trust.update other than none, a log "
+            "(mechanism.trust.interval) or evaluators that deviate",
+            "mechanism.trust.update",
+            "malicious",
+        ),
+        "gold_share": holds(
+            _plants,
+            "acts only with mechanism.trust.update: gold or economy.stake.slashing.gold",
+            "mechanism.trust.update",
+            "economy.stake.slashing.gold",
+        ),
+    }
 
     update: Literal["none", "multiplicative", "relative", "hedge", "ema", "gold"] = Field(
         default="none", description="how a round changes the weights of its committee"
@@ -78,6 +139,12 @@ class Reward(Strict):
     'linear'
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        "exponent": given("mechanism.reward.family", "convex_cost"),
+        "threshold": given("mechanism.reward.family", "threshold"),
+        "task_weights": given("mechanism.reward.family", "task_weighted"),
+    }
+
     family: Literal["linear", "convex_cost", "ratio", "threshold", "task_weighted"] = Field(
         default="linear", description="the published linear reward, or another"
     )
@@ -93,9 +160,27 @@ class Reward(Strict):
 class Mechanism(Strict):
     """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
 
+    Equations are those of arXiv 2512.16317.
+
     >>> Mechanism().beta_inference
     0.3
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "committee_size": SCORED,
+        "aggregation": SCORED,
+        "tau": SCORED & given("mechanism.aggregation", "trimmed_mean", "winsorized_mean"),
+        "huber_bend": SCORED & given("mechanism.aggregation", "huber"),
+        "mad_cutoff": SCORED & given("mechanism.aggregation", "mad_filter"),
+        "kappa": SCORED & given("mechanism.aggregation", "stake_median"),
+        "trust": _IN_ROUNDS,
+        "reference": _IN_ROUNDS,
+        "reward": _IN_ROUNDS,
+        "alpha_inference": SCORED,
+        "beta_inference": SCORED,
+        "alpha_evaluator": _IN_ROUNDS,
+        "beta_evaluator": _IN_ROUNDS,
+    }
 
     committee_size: int = Field(
         default=3, ge=1, le=MAX_NODES_IN_ALL, description="K, the evaluators sampled for a round"
@@ -128,17 +213,19 @@ class Mechanism(Strict):
     )
     alpha_inference: Coefficient = Field(
         default=1.0,
-        description="alpha_F in R_F = alpha_F Q - beta_F C, with Q = consensus / 10; >= 0",
+        description="alpha_F in R_F = alpha_F Q - beta_F C (Eq. 2), with Q = consensus / 10 "
+        "(Eq. 1); >= 0",
     )
     beta_inference: Coefficient = Field(
         default=0.3,
-        description="beta_F in R_F = alpha_F Q - beta_F C, with C the cost in [0, 1]; >= 0",
+        description="beta_F in R_F = alpha_F Q - beta_F C (Eq. 2), with C the cost in [0, 1]; >= 0",
     )
     alpha_evaluator: Coefficient = Field(
         default=1.0,
-        description="alpha_M in R_M = alpha_M closeness - beta_M C, "
-        "with closeness = 1 - |score - consensus| / 10; >= 0",
+        description="alpha_M in R_M = alpha_M closeness - beta_M C (Eq. 5), "
+        "with closeness = 1 - |score - consensus| / 10 (Eq. 3 and 4); >= 0",
     )
     beta_evaluator: Coefficient = Field(
-        default=0.3, description="beta_M in R_M = alpha_M closeness - beta_M C, C in [0, 1]; >= 0"
+        default=0.3,
+        description="beta_M in R_M = alpha_M closeness - beta_M C (Eq. 5), C in [0, 1]; >= 0",
     )

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from poq_abm.scenario.laying import laid_over, leaves, removals, without_axes
 from poq_abm.scenario.library import find_scenario, is_path
-from poq_abm.scenario.problems import KeyPath, Place, Problem, ScenarioError, shown
+from poq_abm.scenario.problems import Place, Problem, ScenarioError, shown
 from poq_abm.scenario.source import Document, read, read_text
 
 __all__ = ["anchor_profiles", "inherit", "merge"]
@@ -91,29 +92,18 @@ def anchor_profiles(data: dict[str, Any], folder: Path | None) -> None:
 
 
 def merge(below: Document, above: Document) -> Document:
-    """Return ``above`` laid over ``below``: mappings are merged key by key, all else is replaced.
+    """Return ``above`` laid over ``below``, whose values are inherited from then on.
 
-    >>> below, above = Document("b", {"tasks": {"qa": 1}, "seed": 1}), Document("a", {"seed": 2})
+    >>> below, above = Document("b", {"reward": {"a": 1}, "seed": 1}), Document("a", {"seed": 2})
     >>> merge(below, above).data
-    {'tasks': {'qa': 1}, 'seed': 2}
+    {'reward': {'a': 1}, 'seed': 2}
     """
-    replaced: set[KeyPath] = set()
-    data = _laid_over(below.data, above.data, (), replaced)
+    hidden = set(leaves(above.data))
     kept = {
-        path: place
+        path: place._replace(inherited=True)
         for path, place in below.places.items()
-        if not any(path[:length] in replaced for length in range(1, len(path) + 1))
+        if not any(path[:length] in hidden for length in range(1, len(path) + 1))
     }
+    data = laid_over(without_axes(below.data, removals(above.data)), above.data)
     places = {**kept, **above.places}
     return Document(above.file, data, places, [*below.problems, *above.problems])
-
-
-def _laid_over(below: Any, above: Any, path: KeyPath, replaced: set[KeyPath]) -> Any:
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        replaced.add(path)
-        return above
-    merged = dict(below)
-    for key, value in above.items():
-        inner = (*path, key)
-        merged[key] = _laid_over(below[key], value, inner, replaced) if key in below else value
-    return merged

@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "BadYamlError", "Node", "compose"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "TOO_DEEP", "BadYamlError", "Node", "compose"]
 
 MAX_DEPTH = 50
 MAX_NODES = 100_000
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # used as a parser only
 _YAML_TAG = "tag:yaml.org,2002:"
@@ -83,7 +84,7 @@ def compose(text: str) -> Node | None:
         if count > 2 * MAX_NODES:
             raise BadYamlError(line, f"more than {MAX_NODES:,} values")
         if len(stack) > MAX_DEPTH + 1:
-            raise BadYamlError(line, f"nested more than {MAX_DEPTH} levels deep")
+            raise BadYamlError(line, TOO_DEEP)
     return top.children[0] if top.children else None
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from poq_abm.scenario.laying import leaves, put, removals, without_axes
 from poq_abm.scenario.merging import anchor_profiles
-from poq_abm.scenario.paths import fault, put, split
+from poq_abm.scenario.paths import fault, split
 from poq_abm.scenario.problems import (
     KeyPath,
     Origins,
@@ -70,13 +71,14 @@ def apply(
         message = _refused(path) or fault(path, data)
         if message is None:
             try:
+                data = without_axes(data, removals(override.value, path))
                 data = put(data, path, override.value)
             except LookupError as error:
                 message = str(error)
         if message is not None:
             problems.append(Problem(override.place, override.path, message))
             continue
-        origins = origins.laid_over({path: override.place})
+        origins = origins.laid_over(dict.fromkeys(leaves(override.value, path), override.place))
         applied.append((override, path))
     axes = {split(name): dotted(place) for name, place in written_axes(data.get("sweep"))}
     for override, path in applied:

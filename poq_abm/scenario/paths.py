@@ -14,7 +14,16 @@ from poq_abm.scenario.designs import DESIGNS, Range
 from poq_abm.scenario.problems import KeyPath, dotted, shown
 from poq_abm.scenario.schema import Settings
 
-__all__ = ["fault", "field_at", "is_open", "keys_at", "put", "split", "value_at"]
+__all__ = [
+    "fault",
+    "field_at",
+    "is_open",
+    "is_share",
+    "keys_at",
+    "rule_at",
+    "split",
+    "value_at",
+]
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _NAMED = "{}"
@@ -142,6 +151,8 @@ def fault(path: KeyPath, data: Mapping[str, Any]) -> str | None:
         if wrong is not None:
             return wrong
         here = _inside(here, part)
+        if isinstance(here, str) and rule_at(path[: depth + 1]) is not None:
+            here = {"name": here}
     return None
 
 
@@ -164,6 +175,33 @@ def is_open(path: KeyPath) -> bool:
     """
     whole = _pattern(path)
     return any(whole[:length] in _OPEN for length in range(1, len(whole) + 1))
+
+
+def is_share(path: KeyPath) -> bool:
+    """Return whether the mapping at ``path`` holds shares that sum to 1, and so is one value.
+
+    >>> is_share(("tasks",)), is_share(("population", "inference", 0, "hardware"))
+    (True, True)
+    """
+    return path == ("tasks",) or path[-1:] == ("hardware",) or path[-1:] == ("tasks_end",)
+
+
+def rule_at(path: KeyPath) -> str | None:
+    """Return whose rule stands at ``path``: a behaviour's role, ``adaptation``, or nobody's.
+
+    >>> rule_at(("malicious", "behaviour")), rule_at(("economy", "adaptation", 0))
+    ('evaluator', 'adaptation')
+    """
+    match path:
+        case ("malicious", "behaviour") | ("population", "evaluators", _, "behaviour"):
+            return "evaluator"
+        case ("population", "inference", _, "behaviour"):
+            return "inference"
+        case ("economy", "options", ("inference" | "evaluator") as role, int()):
+            return str(role)
+        case ("economy", "adaptation", int()):
+            return "adaptation"
+    return None
 
 
 def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:
@@ -193,25 +231,3 @@ def _inside(data: Any, part: str | int) -> Any:
     if isinstance(data, list) and isinstance(part, int) and part < len(data):
         return data[part]
     return None
-
-
-def put(data: Any, path: KeyPath, value: Any) -> Any:
-    """Return ``data`` with ``value`` at ``path``; only what lies along the path is copied.
-
-    Mappings that are missing on the way are made. Raises :class:`LookupError` if ``path`` leads
-    into a single value or past the end of a list.
-
-    >>> put({"rounds": 1}, ("mechanism", "committee_size"), 2)
-    {'rounds': 1, 'mechanism': {'committee_size': 2}}
-    """
-    if not path:
-        return value
-    first, rest = path[0], path[1:]
-    if isinstance(data, list):
-        if not isinstance(first, int) or first >= len(data):
-            raise LookupError(f"a list of {len(data)} has no {shown(first)}")
-        return [*data[:first], put(data[first], rest, value), *data[first + 1 :]]
-    if data is None or isinstance(data, Mapping):
-        known = data or {}
-        return {**known, str(first): put(known.get(str(first)), rest, value)}
-    raise LookupError(f"{shown(data)} is a single value: there is no {shown(first)} in it")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import (
     AfterValidator,
@@ -14,8 +14,9 @@ from pydantic import (
     model_validator,
 )
 
+from poq_abm.scenario.acting import When, above, as_axis, given, lacking
 from poq_abm.scenario.fields import SHARE_TOLERANCE, Behaviour, Label, Shares, as_tuple
-from poq_abm.scenario.mechanism import MAX_NODES_IN_ALL
+from poq_abm.scenario.mechanism import MAX_NODES_IN_ALL, SCORED
 from poq_abm.scenario.strict import Strict, complaint
 
 if TYPE_CHECKING:
@@ -35,7 +36,19 @@ Hardware = Annotated[
 ]
 
 
+_SCORES_ARE_MEASURED = lacking(
+    "verification", "with a verification, evaluators give the scores that were measured"
+)
+_BONDED = above("economy.stake.bond")
+_BY_STAKE = given("mechanism.aggregation", "stake_median")
+
+
 class _Group(Strict):
+    acts: ClassVar[Mapping[str, When]] = {
+        "region": given("economy.cost.basis", "money"),
+        "stake": _BONDED,
+    }
+
     model: Label = Field(description="a model of the profile")
     count: int = Field(default=1, ge=0, le=MAX_COUNT, description="how many such nodes; may be 0")
     hardware: Hardware | None = Field(
@@ -79,6 +92,11 @@ class InferenceGroup(_Group):
     1.0
     """
 
+    acts: ClassVar[Mapping[str, When]] = {
+        **_Group.acts,
+        "weight": given("schedule", "weighted"),
+    }
+
     behaviour: Behaviour = Field(
         default={"name": "honest"}, description="what these nodes do: a name, or a mapping"
     )
@@ -94,6 +112,16 @@ class EvaluatorGroup(_Group):
     >>> EvaluatorGroup(model="sts_stsb").count
     1
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        **_Group.acts,
+        "model": as_axis(SCORED),
+        "count": as_axis(SCORED),
+        "hardware": as_axis(SCORED),
+        "stake": _BONDED | _BY_STAKE,
+        "bias_sd": _SCORES_ARE_MEASURED,
+        "noise_sd": _SCORES_ARE_MEASURED,
+    }
 
     behaviour: Behaviour = Field(
         default={"name": "honest"}, description="what these nodes do: a name, or a mapping"

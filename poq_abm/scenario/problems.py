@@ -59,6 +59,7 @@ class Place(NamedTuple):
 
     file: str
     line: int | None = None
+    inherited: bool = False  #: whether a file says it that the scenario extends
 
     def __str__(self) -> str:
         file = self.file if len(self.file) <= 300 else f"...{self.file[-297:]}"
@@ -147,6 +148,16 @@ class Origins:
             if not any(path[:length] in places for length in range(len(path) + 1))
         }
         return Origins(self._places, {**kept, **places})
+
+    def is_override(self, path: KeyPath) -> bool:
+        """Return whether an override said what stands at ``path``, or a part of it."""
+        return any(
+            laid[: len(path)] == path or path[: len(laid)] == laid for laid in self._over if laid
+        )
+
+    def is_written(self, path: KeyPath) -> bool:
+        """Return whether it is known who wrote what stands at ``path``."""
+        return bool(self._places) or self.is_override(path)
 
     def problem(self, finding: Finding) -> Problem:
         """Return the finding with its place.

@@ -10,8 +10,10 @@ from pydantic import PrivateAttr, ValidationError
 
 from poq_abm.scenario.axes import Group, expand
 from poq_abm.scenario.explaining import findings
+from poq_abm.scenario.laying import leaves, put
 from poq_abm.scenario.overrides import Override, apply
-from poq_abm.scenario.paths import put, split
+from poq_abm.scenario.paths import split
+from poq_abm.scenario.plain import plain
 from poq_abm.scenario.problems import (
     MAX_PROBLEMS,
     KeyPath,
@@ -43,6 +45,13 @@ class Scenario(Settings):
 
     _origins: Origins = PrivateAttr(default_factory=lambda: Origins({}))
     _question: str = PrivateAttr("")
+    #: the treatments, with the fields that they were made from
+    _expanded: tuple[dict[str, Any], list[Treatment]] | None = PrivateAttr(None)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        private = {**(state["__pydantic_private__"] or {}), "_expanded": None}
+        return {**state, "__pydantic_private__": private}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Scenario):
@@ -76,7 +85,12 @@ class Scenario(Settings):
         """
         if not self.sweep:
             return [Treatment("base", {}, self)]
-        data = self.resolved()
+        if self._expanded is None or not _same_objects(self._expanded[0], self.__dict__):
+            self._expanded = (dict(self.__dict__), self._expand())
+        return list(self._expanded[1])
+
+    def _expand(self) -> list[Treatment]:
+        data = self.written()
         groups, wrong = plan(self.sweep, data)
         if wrong:
             raise ScenarioError(self._origins.problem(finding) for finding in wrong)
@@ -89,18 +103,40 @@ class Scenario(Settings):
         return treatments
 
     def replace(self, settings: Mapping[str, Any]) -> Scenario:
-        """Return a scenario with other values at these dotted paths, validated as a file is.
+        """Return a scenario with other values at these dotted paths, merged as in files.
+
+        A mapping keeps what it does not name, ``None`` and ``{}`` remove. Values may come from
+        NumPy, and be ranges, tuples or sections of the schema.
 
         >>> from poq_abm.scenario import load
         >>> load("cost_aware_poq").replace({"rounds": 10}).rounds
         10
         """
+        if not isinstance(settings, Mapping):
+            said = f"replace takes a mapping of paths to values, got {shown(settings)}"
+            raise ScenarioError([Problem(Place("replace"), "", said)])
         overrides = [
-            Override(Place(f"replace {path}={shown(value)}"), path, value)
+            Override(Place(f"replace {path}={shown(value)}"), str(path), plain(value))
             for path, value in settings.items()
         ]
-        data, origins, problems = apply(self.resolved(), self._origins, overrides)
+        data, origins, problems = apply(self.written(), self._origins, overrides)
         return build(data, origins, self._question, problems)
+
+    def written(self) -> dict[str, Any]:
+        """Return the keys that somebody wrote, as plain JSON data; the others have their defaults.
+
+        >>> from poq_abm.scenario import parse
+        >>> text = "population: {inference: [{model: a}], evaluators: [{model: b}]}"
+        >>> sorted(parse(text).replace({"rounds": 10}).written())
+        ['population', 'rounds']
+        """
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def _as_written(self, keys: set[str]) -> Scenario:
+        """Return the same scenario, of which only these keys count as written."""
+        made = Scenario.model_construct(_fields_set=keys, **dict(self))
+        made._origins = self._origins
+        return made
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value as plain JSON data; a sweep stays as it was written."""
@@ -121,6 +157,10 @@ class Treatment:
     id: str
     settings: dict[str, Any]
     scenario: Scenario
+
+
+def _same_objects(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(one[key] is other[key] for key in one)
 
 
 def build(
@@ -188,19 +228,26 @@ def _cells(
     Sections that no axis touches are shared with ``base``, neither copied nor validated again.
     """
     paths = {axis.name: split(axis.name) for group in groups for axis in group.axes}
-    laid: dict[tuple[KeyPath, ...], Origins] = {}
+    swept = {str(path[0]) for path in paths.values()}
+    laid: dict[tuple[tuple[KeyPath, Place], ...], Origins] = {}
     fields = dict(base) if isinstance(base, Scenario) else data
-    fields = {key: value for key, value in fields.items() if key != "sweep"}
+    fields = {key: value for key, value in fields.items() if key not in ("sweep", *swept)}
     for identity, settings, places in expand(groups):
-        here = tuple(places.values())
+        over = {
+            leaf: origins.at(place)
+            for name, place in places.items()
+            for leaf in leaves(settings[name], paths[name])
+        }
+        here = tuple(over.items())
         if here not in laid:
-            over = {paths[name]: origins.at(place) for name, place in places.items()}
             laid[here] = origins.laid_over(over)
-        swept = {str(paths[name][0]) for name in settings}
         changed: dict[str, Any] = {key: data[key] for key in swept if key in data}
         for name, value in settings.items():
             changed = put(changed, paths[name], value)
-        yield identity, settings, _validated({**fields, **changed}, laid[here])
+        played = _validated({**fields, **changed}, laid[here])
+        if isinstance(base, Scenario) and isinstance(played, Scenario):
+            played = played._as_written((base.model_fields_set - swept - {"sweep"}) | set(changed))
+        yield identity, settings, played
 
 
 def _validated(data: Mapping[str, Any], origins: Origins) -> Scenario | list[Problem]:

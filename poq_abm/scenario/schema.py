@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
+from poq_abm.scenario.acting import When, holds, within
 from poq_abm.scenario.economy import Economy
-from poq_abm.scenario.fields import Behaviour, Share, Shares, Source, named
+from poq_abm.scenario.fields import Behaviour, Share, Shares, Source, named, share_of
 from poq_abm.scenario.mechanism import (
     AGGREGATIONS,
     MAX_NODES_IN_ALL,
@@ -39,19 +41,37 @@ __all__ = [
     "Reward",
     "Settings",
     "Trust",
+    "gathered",
 ]
 
 PLAIN_SCHEDULES: Final = ("uniform", "round_robin", "weighted")
 
 
-def _gathered(value: Any) -> Any:
-    """Return ``{share, behaviour: boost, b: 3}`` with the parameters inside the behaviour."""
-    behaviour = named(value.get("behaviour")) if isinstance(value, dict) else None
-    if not isinstance(behaviour, dict):
+def gathered(value: Any) -> Any:
+    """Return what is malicious with the parameters inside the behaviour, if it was not so before.
+
+    >>> gathered({"share": 0.5, "behaviour": "boost", "b": 3.0})
+    {'share': 0.5, 'behaviour': {'name': 'boost', 'b': 3.0}}
+    """
+    if not isinstance(value, dict):
         return value
+    behaviour = named(value.get("behaviour"))
     parameters = {key: item for key, item in value.items() if key not in ("share", "behaviour")}
+    if not isinstance(behaviour, dict) and (behaviour is not None or not parameters):
+        return value
     own = {key: item for key, item in value.items() if key == "share"}
-    return {**own, "behaviour": {**behaviour, **parameters}}
+    return {**own, "behaviour": {**(behaviour or {}), **parameters}}
+
+
+def _somebody_deviates(settings: Any, section: Any) -> str | None:
+    """Return why a share of the evaluators is nobody, though it is more than 0."""
+    evaluators = settings.population.evaluator_nodes
+    if section.share == 0.0 or share_of(section.share, evaluators):
+        return None
+    return (
+        f"{section.share:g} of {evaluators} evaluators is 0 nodes; the smallest share that acts is "
+        f"{1 / evaluators:.4g}"
+    )
 
 
 class Malicious(Strict):
@@ -60,6 +80,10 @@ class Malicious(Strict):
     >>> Malicious(share=0.3, behaviour={"name": "boost", "b": 3.0}).share
     0.3
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "share": within(_somebody_deviates, "population.evaluators"),
+    }
 
     share: Share = Field(description="floor(share x M) evaluators, the same in every treatment")
     behaviour: Behaviour = Field(description="what they do")
@@ -78,6 +102,14 @@ Replications = Annotated[
 
 class Settings(Strict):
     """Every key of a scenario file, apart from ``extends``."""
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "schedule": holds(
+            lambda settings: settings.population.inference_nodes > 1,
+            "does nothing here: there is one inference node",
+            "population.inference",
+        ),
+    }
 
     name: str = Field(
         default="scenario",
@@ -112,7 +144,7 @@ class Settings(Strict):
     synthetic: dict[str, Any] | None = Field(
         default=None, description="what the profile `synthetic` is made of"
     )
-    malicious: Annotated[Malicious, BeforeValidator(_gathered)] | None = Field(
+    malicious: Annotated[Malicious, BeforeValidator(gathered)] | None = Field(
         default=None, description="a share of evaluators that deviate"
     )
     economy: Economy | None = Field(

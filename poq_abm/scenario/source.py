@@ -7,6 +7,7 @@ refused, and aliases are followed as far as the bounds of :mod:`poq_abm.scenario
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import yaml
 
 from poq_abm.errors import nearest
 from poq_abm.scenario.library import scenario_names
-from poq_abm.scenario.nodes import MAX_DEPTH, MAX_NODES, BadYamlError, Node, compose
+from poq_abm.scenario.nodes import MAX_DEPTH, MAX_NODES, TOO_DEEP, BadYamlError, Node, compose
+from poq_abm.scenario.plain import plain
 from poq_abm.scenario.problems import KeyPath, Place, Problem, ScenarioError, dotted, shown
 from poq_abm.scenario.scalars import resolve
 
-__all__ = ["MAX_BYTES", "Document", "question", "read", "read_text", "read_value"]
+__all__ = ["MAX_BYTES", "Document", "given", "question", "read", "read_text", "read_value"]
 
 MAX_BYTES = 1_000_000
+_MERGE = "<<"
 _UNREADABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -69,7 +72,8 @@ def read(text: str, file: str) -> Document:
     r"""Return what a scenario file says; its top level must be a mapping.
 
     Problems that leave the rest readable (a key given twice, a tag) are collected; the others raise
-    :class:`ScenarioError`.
+    :class:`ScenarioError`. Keys of the top level that begin with ``x-`` hold what anchors name, and
+    are no part of the scenario.
 
     >>> document = read("rounds: 10  # enough\nmechanism: {committee_size: 2}", "a.yaml")
     >>> document.data, str(document.places["mechanism", "committee_size"])
@@ -83,7 +87,43 @@ def read(text: str, file: str) -> Document:
         raise ScenarioError([Problem(Place(file, 1), "", message)])
     if not isinstance(document.data, dict):
         raise ScenarioError(document.problems)
+    _drop_extensions(document)
+    _gather_places(document)
     return document
+
+
+def given(data: Mapping[str, Any], name: str) -> Document:
+    """Return what a mapping of Python says, as if a file called ``name`` said it.
+
+    >>> given({"rounds": 10, "x-note": 1}, "<mapping>").data
+    {'rounds': 10}
+    """
+    document = Document(name, plain(data), {(): Place(name)})
+    wrong = [key for key in document.data if not isinstance(key, str)]
+    if wrong:
+        said = f"the key {shown(wrong[0])} is not text"
+        raise ScenarioError([Problem(Place(name), "", said)])
+    _drop_extensions(document)
+    return document
+
+
+def _drop_extensions(document: Document) -> None:
+    """Take away the keys of the top level that are there to be referred to only."""
+    dropped = {key for key in document.data if key.startswith("x-")}
+    if dropped:
+        document.data = {key: v for key, v in document.data.items() if key not in dropped}
+        document.places = {
+            path: place
+            for path, place in document.places.items()
+            if not path or path[0] not in dropped
+        }
+
+
+def _gather_places(document: Document) -> None:
+    """Note parameters that stand flat in ``malicious`` where the behaviour has them."""
+    for path, place in list(document.places.items()):
+        if path[:1] == ("malicious",) and path[1:2] and path[1] not in ("share", "behaviour"):
+            document.places["malicious", "behaviour", *path[1:]] = place
 
 
 def read_value(text: str, file: str) -> Any:
@@ -138,6 +178,8 @@ def _read(text: str, file: str, *, lines: bool) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or "cannot be read"
+        if "nesting depth" in said:  # newer releases of libyaml have a bound of their own
+            raise fatal(mark.line + 1 if mark else 1, TOO_DEEP) from error
         raise fatal(mark.line + 1 if mark else 1, f"not valid YAML: {said}") from error
     return document
 
@@ -156,7 +198,7 @@ class _Walk:
         if self.visited > MAX_NODES:
             raise BadYamlError(node.line, f"more than {MAX_NODES:,} values, counting aliases")
         if len(path) > MAX_DEPTH:
-            raise BadYamlError(node.line, f"nested more than {MAX_DEPTH} levels deep")
+            raise BadYamlError(node.line, TOO_DEEP)
         if node.tag is not None:
             self.report(node, path, f"the tag {node.shown_tag} is refused: scenarios are data")
             return None
@@ -185,7 +227,11 @@ class _Walk:
 
     def mapping(self, node: Node, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         for key_node, child in zip(node.children[::2], node.children[1::2], strict=True):
+            if key_node.plain and key_node.value == _MERGE:
+                merged = {**self.merged(child, path), **merged}
+                continue
             key = self.key(key_node, path)
             if key is None:
                 continue
@@ -197,6 +243,22 @@ class _Walk:
                 continue
             self.document.places[inner] = self.place(key_node)
             found[key] = self.value(child, inner)
+        return {**merged, **found}
+
+    def merged(self, node: Node, path: KeyPath) -> dict[str, Any]:
+        """Return the mapping that ``<<`` names, or the mappings, of which the first say more.
+
+        Their keys have the places at which they were written, unless the mapping has its own.
+        """
+        parts = node.children if node.kind == "list" else [node]
+        found: dict[str, Any] = {}
+        own = dict(self.document.places)
+        for part in parts:
+            if part.kind != "map":
+                self.report(node, path, "<< takes a mapping, or a list of mappings")
+                continue
+            found = {**self.value(part, path), **found}
+        self.document.places.update(own)
         return found
 
     def key(self, node: Node, path: KeyPath) -> str | None:

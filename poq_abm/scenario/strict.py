@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
+
+from poq_abm.scenario.acting import When
 
 __all__ = ["Strict", "complaint"]
 
 
 class Strict(BaseModel):
     """Data that does not change, takes no unknown key, converts no type and knows no infinity."""
+
+    #: the keys that do not always reach the result, with the condition under which they do
+    acts: ClassVar[Mapping[str, When]] = {}
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()

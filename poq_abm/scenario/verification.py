@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
 from poq_abm.errors import nearest
+from poq_abm.scenario.acting import When, given
 from poq_abm.scenario.conditions_of_verification import (
+    OPTIMISTIC,
+    UNTRUSTED,
     Adversaries,
     Demand,
     Economics,
@@ -41,7 +45,6 @@ PROTOCOLS: Final = (
     "otr",
     "poq+otr",
 )
-OPTIMISTIC: Final = ("opml", "otr", "poq+otr")  #: those that rest on somebody who disputes
 
 
 def _known(name: str) -> str:
@@ -77,6 +80,18 @@ class Verification(Strict):
     >>> Verification(protocol="otr").otr.proof_rate
     0.01
     """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "watchers": given("verification.protocol", *OPTIMISTIC),
+        "adversaries": given("verification.protocol", *UNTRUSTED),
+        "centralised": given("verification.protocol", "centralised"),
+        "poq": given("verification.protocol", "poq", "poq+otr"),
+        "redundancy": given("verification.protocol", "redundancy"),
+        "proof_of_sampling": given("verification.protocol", "proof_of_sampling"),
+        "opml": given("verification.protocol", "opml"),
+        "zkml": given("verification.protocol", "zkml"),
+        "otr": given("verification.protocol", "otr", "poq+otr"),
+    }
 
     protocol: Annotated[str, AfterValidator(_known)] = Field(
         default="poq", description="how an answer is trusted"

@@ -38,7 +38,8 @@ def queries(draw: st.DrawFn) -> Query:
     return Query(
         dishonest=dishonest,
         broken=draw(st.booleans()),
-        diverges=False,
+        diverges=draw(st.booleans()),
+        liars=draw(st.integers(1, 8)),
         service_s=service,
         plain_s=service,
         answered_s=waiting + service,
@@ -83,8 +84,9 @@ class VerificationContract:
         return self.kind(self.verification)
 
     def settled(self, query: Query) -> Settlement:
-        """Return what comes of a query."""
-        return self.protocol().settle(query)
+        """Return what comes of a query, of whose answers the protocol asks for so many."""
+        protocol = self.protocol()
+        return protocol.settle(_answered(query, protocol.terms.providers))
 
     def test_it_says_what_it_is(self) -> None:
         """A page can be written: summary, formula, source and limits are there."""
@@ -120,10 +122,10 @@ class VerificationContract:
     @_examples
     @given(queries())
     def test_who_is_found_out_is_not_paid(self, query: Query) -> None:
-        """No fee for an answer that does not stand, and never more than the fee."""
+        """No fee for an answer that does not stand, and never more than one for each provider."""
         outcome = self.settled(query)
         fee = self.verification.economics.fee_usd
-        assert 0.0 <= outcome.paid <= fee
+        assert 0.0 <= outcome.paid <= fee * self.protocol().terms.providers
         if outcome.found != Found.NOTHING:
             assert outcome.paid == 0.0
 
@@ -131,7 +133,7 @@ class VerificationContract:
     @given(queries())
     def test_no_honest_node_is_punished(self, query: Query) -> None:
         """An honest answer may be refused by a committee; nothing is taken from its node."""
-        outcome = self.settled(query._replace(dishonest=False, gain=0.0))
+        outcome = self.settled(query._replace(dishonest=False, gain=0.0, diverges=False))
         assert outcome.penalty == 0.0
         assert outcome.advantage == 0.0
         assert outcome.found in (Found.NOTHING, Found.COMMITTEE)
@@ -142,7 +144,34 @@ class VerificationContract:
         """Slashed is at most slash_share x stake, and nothing where there is no bond."""
         economics = self.verification.economics
         bond = economics.stake_usd * economics.slash_share if self.kind.bonded else 0.0
-        assert 0.0 <= self.settled(query).penalty <= bond
+        assert 0.0 <= self.settled(query).penalty <= bond * self.protocol().terms.providers
+
+    @_examples
+    @given(queries())
+    def test_what_somebody_pays_somebody_receives(self, query: Query) -> None:
+        """User, providers, watchers, validators and evaluators together lose what is used up.
+
+        That is the cost of the query and what is burned of a penalty, which is never less than
+        nothing: a bounty comes out of a slash.
+        """
+        outcome = self.settled(query)
+        burned = outcome.penalty - outcome.bounty
+        assert burned >= 0.0
+        for_answering = (
+            outcome.compute_usd + outcome.attestation_usd + outcome.capital_usd
+            + outcome.proof_usd + outcome.posting_usd + outcome.dispute_usd
+        )  # fmt: skip
+        together = math.fsum(
+            (
+                -outcome.paid,  # the user
+                outcome.paid - outcome.penalty - for_answering,  # whoever answers
+                outcome.watcher_profit,
+                outcome.validator_profit,
+                -outcome.evaluation_usd,  # the evaluators
+            )
+        )
+        used = for_answering + outcome.recheck_usd + outcome.evaluation_usd
+        assert together + used + burned == pytest.approx(0.0, abs=1e-9 * (1.0 + used + burned))
 
     @pytest.mark.parametrize("broken", [False, True])
     def test_detection_is_a_chance_that_the_rule_keeps(self, broken: bool) -> None:
@@ -164,6 +193,15 @@ class VerificationContract:
             assert 1.0 - passes == pytest.approx(expected, abs=1.5e-3)
 
 
+def _answered(query: Query, providers: int) -> Query:
+    """Return the query with as many liars as there can be among so many providers."""
+    if providers == 1 or not query.diverges:
+        alike = providers if query.dishonest else 0
+        return query._replace(diverges=False, liars=alike)
+    most = providers if query.dishonest else providers - 1
+    return query._replace(liars=min(query.liars, most))
+
+
 def _cheat(broken: bool) -> Query:
     """Return a dishonest query that no random check hits, by a validator who does not collude."""
     never = 1.0 - 1e-12
@@ -171,6 +209,7 @@ def _cheat(broken: bool) -> Query:
         dishonest=True,
         broken=broken,
         diverges=False,
+        liars=1,
         service_s=1.0,
         plain_s=1.0,
         answered_s=1.0,

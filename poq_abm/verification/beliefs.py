@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poq_abm.scenario.verification import Verification
 from poq_abm.verification.protocol import VerificationProtocol
-from poq_abm.verification.settling import pay_by_score
+from poq_abm.verification.settling import disputed, pay_by_score
 
 __all__ = ["Choice", "Conduct", "best_choice", "expected_advantage", "named_conduct"]
 
@@ -70,19 +70,20 @@ def expected_advantage(
     """
     terms = protocol.terms
     pays = [
-        np.array([pay_by_score(terms, alpha, beta, score, cost) for score in np.unique(scores)])
-        @ (np.unique(scores, return_counts=True)[1] / scores.size)
+        sum(
+            pay_by_score(terms, alpha, beta, score, cost) * (count / scores.size)
+            for score, count in zip(*np.unique(scores, return_counts=True), strict=True)
+        )
         for scores in (cheating, honest)
     ]
     refused = float((cheating < terms.accept_score).mean()) if terms.committee else 0.0
     caught = protocol.detection(broken=broken)
     kept = 1.0 if terms.keeps_gain else (1.0 - caught) * (1.0 - refused)
-    watched = caught if terms.watched > 0.0 else 0.0
     return float(
         gain * kept
         + (1.0 - caught) * pays[0]
         - caught * terms.slash
-        + watched * terms.refund
+        + disputed(terms, broken) * terms.refund
         - pays[1]
     )
 

@@ -37,6 +37,8 @@ def detection_if_broken(proof_rate: float, watched: float) -> float:
 def deterrence_threshold(gain: float, stake: float, fee: float) -> float:
     """Return the smallest detection that deters, p = G / (S + F); above 1 where nothing does.
 
+    ``stake`` is S, what is slashed besides the fee: all of a bond, or ``slash_share`` of it.
+
     >>> deterrence_threshold(0.5, 4.0, 1.0)
     0.1
     """
@@ -76,7 +78,7 @@ def queries_to_detect(target: float, rate: float) -> int:
 
 
 def capital_cost(stake: float, rate_per_year: float, window_s: float) -> float:
-    """Return what a bond costs while a query is in flight, S r W / year.
+    """Return what a bond B costs while a query is in flight, B r W / year.
 
     >>> round(capital_cost(5.0, 0.08, 7 * 86_400.0), 5)
     0.00767
@@ -95,6 +97,9 @@ def verifier_cost(
 ) -> float:
     """Return c_attest + rho c_zk + phi c_recheck + P(dispute) c_dispute, per query.
 
+    ``watched`` is the expected number of checks: phi for one watcher who is always in time, n c for
+    n watchers who each check with chance c.
+
     >>> round(verifier_cost(0.06, 0.01, 1.0, 0.0, 0.0, 0.0, 0.0), 2)
     0.07
     """
@@ -104,7 +109,8 @@ def verifier_cost(
 def sampling_threshold(saved: float, reward: float, slash: float, colluding: float) -> float:
     """Return the challenge probability above which honesty is the only pure equilibrium.
 
-    p > C / ((1 - r)(R + S)); source: arXiv 2405.00295.
+    q > C / ((1 - r)(R + S)); source: arXiv 2405.00295. C is what cheating saves (our G), R the fee
+    (our F), S what is slashed besides it: a convicted node loses R + S, the fee once.
 
     >>> sampling_threshold(1.0, 1.0, 9.0, 0.5)
     0.2
@@ -144,10 +150,10 @@ def cheapest_deterrence(
 ) -> Deterrence:
     """Return the stake, proof rate and watching that deter ``gain`` for the least cost per query.
 
-    Minimises rho c_zk + phi c_recheck + S r W / year subject to p (S + F) >= G and
-    S >= ``least_stake`` (the bounty, say). For a given p the cost is concave along
-    (1 - rho)(1 - phi) = 1 - p, so only one of the two checks is used, the cheaper at c; what is
-    left is c G / (S + F) + k S with k = r W / year, least at S = sqrt(c G / k) - F, inside the
+    Minimises rho c_zk + phi c_recheck + S r W / year subject to p (S + F) >= G and S >=
+    ``least_stake`` (the bounty, say), all of the bond slashed. For a given p the cost is concave
+    along (1 - rho)(1 - phi) = 1 - p, so only one of the two checks is used, the cheaper at c; what
+    is left is c G / (S + F) + k S with k = r W / year, least at S = sqrt(c G / k) - F, inside the
     bounds that p <= 1 sets. Where capital costs nothing the stake is unbounded: ValueError.
 
     >>> best = cheapest_deterrence(0.05, 0.1, 7.0, 1e-3, 0.08, 3600.0)

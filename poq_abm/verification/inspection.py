@@ -39,16 +39,18 @@ def answer_to_gain(
     reach: float,
     *,
     keeps: bool,
+    refund: float = 0.0,
 ) -> Equilibrium:
     """Return the equilibrium where random proofs find some cheats first, and not every check bites.
 
     ``proof_rate`` is the chance rho that a proof finds the cheat without any watcher, ``reach`` the
     chance that a check leads to a conviction in time, ``at_risk`` S + F, ``keeps`` whether a caught
-    node keeps G. The node is indifferent at a total detection p* = G / (S + F), or
-    G / (G + S + F) if it does not keep G, which asks of the watchers
-    y* = (p* - rho) / (1 - rho) / reach; the watcher at x* = c_check / ((1 - rho) reach bounty).
-    Where proofs alone deter nobody cheats and nobody checks; where checking never pays nobody
-    checks; where not even certain checks deter all cheat and, if it pays, all check.
+    node keeps G, ``refund`` what its own watchers get of a bounty. The node is indifferent at a
+    total detection p* = G / (S + F), or G / (G + S + F) if it does not keep G, which asks of the
+    watchers y* = (p* - rho) / (1 - rho) / reach, times at_risk / (at_risk - refund); the watcher at
+    x* = c_check / ((1 - rho) reach bounty). Where proofs alone deter nobody cheats and nobody
+    checks; where checking never pays nobody checks; where not even certain checks deter all cheat
+    and, if it pays, all check.
 
     >>> answer_to_gain(1.0, 9.0, 0.2, 2.0, 0.0, 1.0, keeps=False)
     Equilibrium(cheating=0.1, checking=0.1)
@@ -62,7 +64,9 @@ def answer_to_gain(
     reward = (1.0 - proof_rate) * reach * bounty
     if reward <= check_cost:
         return Equilibrium(1.0, 0.0)
-    checking = (needed - proof_rate) / (1.0 - proof_rate) / reach
+    if refund >= total:
+        return Equilibrium(1.0, 1.0)
+    checking = (needed - proof_rate) / (1.0 - proof_rate) / reach * (total / (total - refund))
     if checking >= 1.0:
         return Equilibrium(1.0, 1.0)
     return Equilibrium(check_cost / reward, checking)

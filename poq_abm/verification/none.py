@@ -12,6 +12,6 @@ class Unchecked(VerificationProtocol):
 
     name = "none"
     summary = "Strangers answer and are paid; nothing is checked."
-    formula = "p = 0: every rational node cheats as soon as G > 0"
+    formula = "p = 0; honest iff 0 >= G: every rational node cheats as soon as G > 0"
     source = "ours; the lower bound of integrity"
     limits = "Reputation, repeated custom and the user's own eyes are left out."

@@ -22,7 +22,8 @@ class Opml(VerificationProtocol):
     )
     formula = (
         "p = phi = 1 - (1 - c t)^n, t = 1 - exp(-(W - bisection) / delay); "
-        "economic = provisional + W; a dispute costs ceil(log2 steps) x step_usd"
+        "honest iff p (S + F) >= G; economic = provisional + W; checks cost n c c_check; a dispute "
+        "costs ceil(log2 steps) x step_usd"
     )
     source = (
         "published: opML (arXiv 2401.17555) for bisection and one honest challenger; 7 days and "
@@ -30,7 +31,9 @@ class Opml(VerificationProtocol):
     )
     limits = (
         "A dispute always ends inside the window and the honest side always wins it. Watchers "
-        "recompute on machines of their own."
+        "recompute on machines of their own. Where nobody cheats they pay for their checks and "
+        "earn nothing (watcher_profit_usd): that some give up is said by lazy_share, or by the "
+        "inspection game."
     )
     sections = ("opml", "watchers")
 

@@ -44,7 +44,8 @@ class Otr(VerificationProtocol):
     )
     formula = (
         "p = 1 while enclaves are intact, else 1 - (1 - rho)(1 - phi); honest iff p (S + F) >= G; "
-        "checks cost c_attest + rho c_zk + phi c_recheck + P(dispute) c_dispute"
+        "checks cost c_attest + rho c_zk + n c c_check + P(dispute) c_dispute, n c the checks of n "
+        "watchers who each check with chance c"
     )
     source = (
         "published: arXiv 2512.20176, abstract, and the authors' blog (rho = 0.01); proof time and "

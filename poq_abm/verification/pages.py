@@ -62,8 +62,12 @@ def _defaults(protocol: VerificationProtocol, broken: float, intact: float) -> s
 
 def _bond(kind: type[VerificationProtocol]) -> str:
     if kind.bonded:
-        return "A node that is convicted loses slash_share of its bond, and the fee."
-    return "There is no bond: who is found out loses the fee and no more."
+        return (
+            "A node that is convicted loses S = stake_usd x slash_share of its bond and its fee F, "
+            "each once; with keeps_gain_when_caught: false what cheating saved as well, and G in "
+            "the condition becomes (1 - p) G."
+        )
+    return "There is no bond, S = 0: who is found out loses the fee F and no more."
 
 
 def _parameters(protocol: VerificationProtocol) -> Iterator[str]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from poq_abm.scenario.paths import put
+from poq_abm.scenario.laying import put
 from poq_abm.scenario.verification import Verification
 from poq_abm.verification.economics import deterrence_threshold
 from poq_abm.verification.registry import protocol_of
+from poq_abm.verification.settling import disputed
 from poq_abm.verification.vulnerability import broken_share
 
 __all__ = [
@@ -30,7 +31,7 @@ def changed(verification: Verification, settings: Mapping[str, Any]) -> Verifica
     """
     data: Any = verification.model_dump(mode="json")
     for path, value in settings.items():
-        data = put(data, tuple(path.split(".")), value)
+        data = put(data, tuple(path.split(".")), value, ("verification",))
     return Verification.model_validate(data)
 
 
@@ -121,7 +122,8 @@ def _deterrence(verification: Verification) -> dict[str, Any]:
     gain = max(getattr(adversaries, name).gain_usd for name in adversaries.actions)
     detection = protocol.detection(broken=True)
     at_risk = terms.slash + (0.0 if terms.keeps_gain else gain)
-    threshold = deterrence_threshold(gain, at_risk, terms.fee)
+    back = disputed(terms, True) * terms.refund  # what the node's own watchers get of bounties
+    threshold = deterrence_threshold(gain + back, at_risk, terms.fee)
     return {
         "detection": detection,
         "threshold": threshold,

@@ -9,7 +9,12 @@ from typing import Final
 import numpy as np
 
 from poq_abm.network.desk import BATCH_ROUNDS, open_desk
-from poq_abm.verification.histogram import BINS, percentile
+from poq_abm.network.percentiles import (
+    RELATIVE_ERROR,
+    cell_percentile,
+    open_cells,
+    percentiles,
+)
 from poq_abm.verification.market import Market
 from poq_abm.verification.queries import play
 from poq_abm.verification.standing import draw_standing
@@ -21,6 +26,9 @@ from poq_abm.verification.vulnerability import open_vendors
 __all__ = ["open_query_trace", "play_queries"]
 
 STRETCH: Final = 256 * BATCH_ROUNDS  # queries between two signs of life
+#: most queries whose latencies are kept, 16 bytes each; those of more are counted in cells
+MOST_KEPT: Final = 2**25
+_PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _COST_SUMS: Final = dict(zip(COSTS, range(Sum.COMPUTE, Sum.MACHINE_S), strict=True))
 
 
@@ -79,7 +87,8 @@ def _open_state(market: Market) -> State:
     return State(
         clock=np.zeros(2),
         sums=np.zeros(len(Sum)),
-        counts=np.zeros((2, BINS), np.int64),
+        kept=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
+        cells=open_cells(2),
         found=np.zeros(len(Found), np.int64),
         free=np.zeros(nodes),
         busy=np.zeros(nodes),
@@ -102,8 +111,13 @@ def _measures(market: Market, state: State) -> dict[str, float]:
         if kind
     }
     bond = market.verification.economics.stake_usd if market.protocol.bonded else 0.0
+    bonds, attests = bond * market.protocol.terms.providers, market.protocol.terms.attests
+    drawn = market.verification.adversaries.enclaves == "stationary"
     return {
         "queries": queries,
+        "rational_queries": int(sums[Sum.RATIONAL]),
+        "dishonest_queries": int(dishonest),
+        "enclaves_drawn": attests and drawn,
         **_latencies(state, mean),
         "waiting_mean_s": float(mean[Sum.WAITING_S]),
         "throughput_per_s": float(queries / state.busy.max()),
@@ -122,11 +136,14 @@ def _measures(market: Market, state: State) -> dict[str, float]:
         "consensus_mean": float(mean[Sum.CONSENSUS]),
         "paid_usd": float(mean[Sum.PAID]),
         "penalty_usd": float(mean[Sum.PENALTY]),
+        "bounty_usd": float(mean[Sum.BOUNTY]),
+        "burned_usd": float(mean[Sum.PENALTY] - mean[Sum.BOUNTY]),
         "cheat_advantage_usd": _over(sums[Sum.ADVANTAGE], dishonest),
         "watcher_profit_usd": float(mean[Sum.WATCHER_PROFIT]),
+        "validator_profit_usd": float(mean[Sum.VALIDATOR_PROFIT]),
         "proved_share": float(mean[Sum.PROVED]),
-        "broken_share": float(mean[Sum.BROKEN]),
-        "capital_locked_usd": float(bond * market.arrivals_per_s * mean[Sum.ECONOMIC_S]),
+        "broken_share": float(mean[Sum.BROKEN]) if attests else math.nan,
+        "capital_locked_usd": float(bonds * market.arrivals_per_s * mean[Sum.ECONOMIC_S]),
         "honest_watchers": float(market.verification.honest_watchers),
     }
 
@@ -134,11 +151,24 @@ def _measures(market: Market, state: State) -> dict[str, float]:
 def _latencies(state: State, mean: np.ndarray) -> dict[str, float]:
     values: dict[str, float] = {}
     means = (mean[Sum.PROVISIONAL_S], mean[Sum.ECONOMIC_S])
-    for row, name in enumerate(("provisional", "economic")):
-        values[f"{name}_mean_s"] = float(means[row])
-        for label, share in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99)):
-            values[f"{name}_{label}_s"] = percentile(state.counts[row], share)
-    return values
+    for name, average, found in zip(
+        ("provisional", "economic"), means, _percentiles(state), strict=True
+    ):
+        values[f"{name}_mean_s"] = float(average)
+        values |= {f"{name}_{label}_s": at for label, at in zip(_PERCENTILES, found, strict=True)}
+    return {**values, "percentile_error": 0.0 if state.kept.size else RELATIVE_ERROR}
+
+
+def _percentiles(state: State) -> list[list[float]]:
+    """Return the percentiles of provisional and of economic finality, in seconds."""
+    shares = tuple(_PERCENTILES.values())
+    if state.kept.size == 0:
+        return [[cell_percentile(state.cells, row, share) for share in shares] for row in (0, 1)]
+    provisional, economic = state.kept
+    found = percentiles(provisional, shares)
+    # Most protocols are final at once; to see that is quicker than to rank as many again.
+    same = np.array_equal(provisional, economic)
+    return [found, found if same else percentiles(economic, shares)]
 
 
 def _over(top: float, bottom: float) -> float:

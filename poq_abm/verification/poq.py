@@ -23,7 +23,11 @@ class Poq(VerificationProtocol):
         "K evaluators score the answer; their consensus, by the scenario's rule, sets the pay. "
         "Which model ran is nobody's business."
     )
-    formula = "paid = F max(0, alpha_F Q - beta_F C), Q = consensus / 10; refused if consensus < a"
+    formula = (
+        "p = 0; honest iff H - D >= G, with H and D the mean pay of honest and of dishonest "
+        "answers; paid = F max(0, alpha_F Q - beta_F C), Q = consensus / 10; refused if "
+        "consensus < a"
+    )
     source = (
         "mechanism: published (arXiv 2512.16317); the conversion of one token into F USD and the "
         "accepted score a are ours"
@@ -31,7 +35,9 @@ class Poq(VerificationProtocol):
     limits = (
         "Evaluators are honest here, all weigh alike (stake_median reads stakes) and never queue: "
         "deviating evaluators are the business of the rounds, not of the queries. Evaluators are "
-        "not paid out of F. The profile may not show what people would see in an answer."
+        "not paid out of F: evaluation_usd is what their machines cost, whoever bears it, so what "
+        "a lazy one would save shows in the rounds only. The profile may not show what people "
+        "would see in an answer."
     )
     sections = ("poq",)
 

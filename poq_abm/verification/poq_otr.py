@@ -20,7 +20,10 @@ class PoqOtr(VerificationProtocol):
         "OTR for identity, Proof of Quality for pay: an answer must be attested, and what it earns "
         "follows the committee's consensus."
     )
-    formula = "OTR's detection and finality; paid = F max(0, alpha_F Q - beta_F C)"
+    formula = (
+        "OTR's p and finality; honest iff p S + H - (1 - p) D >= G, with H and D the mean pay of "
+        "honest and of dishonest answers; paid = F max(0, alpha_F Q - beta_F C)"
+    )
     source = "ours: a combination of the two; each part's sources are on its own page"
     limits = "Those of poq and of otr."
     sections = ("otr", "tee", "watchers", "poq")

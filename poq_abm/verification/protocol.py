@@ -77,6 +77,7 @@ class VerificationProtocol:
             "proof_first": True,
             "proof_on_node": False,
             "sample_rate": 0.0,
+            "lazy": 0.0,
             "confirmed": 0.0,
             "watched": 0.0,
             "checks": 0.0,
@@ -88,7 +89,7 @@ class VerificationProtocol:
             "accept_score": 0.0,
             "fee": float(economics.fee_usd),
             "slash": float(bond * economics.slash_share),
-            "refund": float(economics.bounty_usd * colluding) if self.bonded else 0.0,
+            "refund": float(economics.bounty_usd * colluding),
             "bounty": float(economics.bounty_usd),
             "keeps_gain": economics.keeps_gain_when_caught,
             "attestation_usd": 0.0,
@@ -98,4 +99,7 @@ class VerificationProtocol:
             "machine_usd_per_s": economics.machine_usd_per_hour / 3600.0,
             "capital_usd_per_s": bond * economics.capital_rate_per_year / SECONDS_PER_YEAR,
         }
-        return Terms(**{**plain, **self.changes()})
+        terms = Terms(**{**plain, **self.changes()})
+        # Nothing is paid out of a bond that is not there.
+        bounty = min(terms.bounty, terms.slash)
+        return terms._replace(bounty=bounty, refund=min(terms.refund, bounty))

@@ -75,9 +75,12 @@ def _serve_partners(
     standing: Standing,
     vendors: Vendors,
     state: State,
-) -> tuple[float, float, bool]:
-    """Let the other providers answer; return when they have, for how long, and if one differs."""
-    arrival, done, service, diverges = state.clock[0], 0.0, 0.0, False
+) -> tuple[float, float, bool, int]:
+    """Let the other providers answer.
+
+    Return when they have, for how long, whether one differs, and how many of them lie.
+    """
+    arrival, done, service, diverges, liars = state.clock[0], 0.0, 0.0, False, 0
     seed, replication = setting.seed, setting.replication
     for j in range(setting.terms.providers - 1):
         other = state.others[j]
@@ -85,10 +88,11 @@ def _serve_partners(
         draw = uniform(seed, replication, Purpose.PARTNER_CHANCE, q, j)
         theirs = _choose(standing, other, broken, draw)
         diverges = diverges or theirs != conduct
+        liars += int(theirs != _HONEST)
         work = people.service_s[other, theirs] * factor
         done = max(done, serve(state.free, state.busy, other, arrival, work))
         service += work
-    return done, service, diverges
+    return done, service, diverges, liars
 
 
 @compiled
@@ -112,11 +116,12 @@ def _serve(
     standing: Standing,
     vendors: Vendors,
     state: State,
-) -> tuple[float, float, float, float, float, bool]:
+) -> tuple[float, float, float, float, float, bool, int]:
     """Let the node answer, with other providers or a validator beside it, each in its queue.
 
     Return when all have answered, their time, that of one honest answer, the time from arrival
-    until a validator is done, how long the node's queue was, and whether an answer differs.
+    until a validator is done, how long the node's queue was, whether an answer differs, and how
+    many lie. A lazy validator does nothing.
     """
     terms, draws, arrival = setting.terms, state.draws[:, t], state.clock[0]
     factor = spread_of(draws[Draw.SERVICE], setting.sigma) * (1.0 + terms.overhead)
@@ -125,17 +130,17 @@ def _serve(
     if terms.proof_on_node and draws[Draw.PROOF] < terms.proof_rate:
         service += terms.proof_s
     done, diverges, validated = serve(state.free, state.busy, node, arrival, service), False, 0.0
-    wait = done - service - arrival
+    wait, liars = done - service - arrival, int(conduct != _HONEST)
     if terms.providers > 1:
         _draw_partners(q, node, terms.providers - 1, setting, state)
         crowd = (setting, people, standing, vendors, state)
-        last, more, diverges = _serve_partners(q, conduct, factor, *crowd)
-        done, service = max(done, last), service + more
-    elif draws[Draw.SAMPLE] < terms.sample_rate:
+        last, more, diverges, others = _serve_partners(q, conduct, factor, *crowd)
+        done, service, liars = max(done, last), service + more, liars + others
+    elif draws[Draw.SAMPLE] < terms.sample_rate and draws[Draw.CONFIRM] >= terms.lazy:
         _draw_partners(q, node, 1, setting, state)
         plain = people.service_s[state.others[0], _HONEST] * factor
         validated = serve(state.free, state.busy, state.others[0], arrival, plain) - arrival
-    return done, service, plain, validated, wait, diverges
+    return done, service, plain, validated, wait, diverges, liars
 
 
 @compiled
@@ -194,7 +199,7 @@ def _play_query(
     broken = advance(vendors, vendor, arrival, setting.seed, setting.replication)
     conduct = _choose(standing, node, broken, draws[Draw.CHEAT])
     crowd = (setting, people, standing, vendors, state)
-    done, service, plain, validated, wait, diverges = _serve(q, t, node, conduct, *crowd)
+    done, service, plain, validated, wait, diverges, liars = _serve(q, t, node, conduct, *crowd)
     scored = scoring = 0.0
     consensus = honest_consensus = math.nan
     if terms.committee:
@@ -204,6 +209,7 @@ def _play_query(
         conduct != _HONEST,
         broken,
         diverges,
+        liars,
         service,
         plain,
         done - arrival,
@@ -223,7 +229,7 @@ def _play_query(
     model = people.model[node, conduct]
     truth = tables.truth[record, model] if math.isnan(ways.fixed[conduct]) else 0.0
     state.clock[1] = max(state.clock[1], done)
-    add(state, query, outcome, bool(standing.rational[node]), truth, wait)
+    add(state, q, query, outcome, bool(standing.rational[node]), truth, wait)
     if trace is not None:
         note(trace, row, arrival, node, record, conduct, query, outcome)
 

@@ -20,16 +20,17 @@ class Redundancy(VerificationProtocol):
         "step in which they do, and that step is recomputed; who lied loses the bond."
     )
     formula = (
-        "p = 1 - a^(n - 1), a the share believed to be accomplices; answers are final when all n "
+        "p = 1 - a^(n - 1), a the share believed to be accomplices; honest iff p (S + F) >= G; "
+        "each of n providers is paid F and has its bond in flight; answers are final when all n "
         "are there and agree; a search takes ceil(log2 steps) x step_s"
     )
     source = "Verde (arXiv 2502.19405) for the dispute; n, times and fees are assumed"
     limits = (
         "Dishonest providers of one query agree if they cheat alike, which is the worst case. "
-        "An "
-        "answer that loses the search is refused, and the query not served again. Honest ones "
-        "always agree: reproducible arithmetic is taken for granted. A node expects "
-        "Byzantine nodes only to be its accomplices."
+        "Where answers differ one search convicts everybody who lied. An answer that loses it is "
+        "refused, nobody is paid for it, and the query is not served again. Honest ones always "
+        "agree: reproducible arithmetic is taken for granted. A node expects Byzantine nodes only "
+        "to be its accomplices."
     )
     sections = ("redundancy",)
 

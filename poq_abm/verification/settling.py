@@ -6,7 +6,7 @@ from poq_abm.jit import compiled
 from poq_abm.mechanism.rewards import inference_reward
 from poq_abm.verification.terms import Found, Query, Settlement, Terms
 
-__all__ = ["detection", "found_by", "pay_by_score", "settle"]
+__all__ = ["detection", "disputed", "found_by", "pay_by_score", "settle"]
 
 
 @compiled
@@ -14,9 +14,9 @@ def detection(terms: Terms, broken: bool, accomplices: float) -> float:
     """Return the chance that a cheat is found, before any draw; in [0, 1].
 
     1 where an intact enclave attests. Else 1 - (1 - rho)(1 - phi)(1 - s (1 - r))(1 - d): proof
-    rate rho, watchers' phi, sample rate s with colluding share r, and the chance d = 1 - a^(n - 1)
-    that one of the n - 1 other providers is no accomplice, each being one with chance
-    ``accomplices``. A committee's refusal is not in it: it depends on the record.
+    rate rho, watchers' phi, sample rate s with the share r of validators that confirm, and the
+    chance d = 1 - a^(n - 1) that one of the n - 1 other providers is no accomplice, each being one
+    with chance ``accomplices``. A committee's refusal is not in it: it depends on the record.
 
     >>> from poq_abm.verification.registry import terms_of
     >>> from poq_abm.scenario.verification import Verification
@@ -30,6 +30,23 @@ def detection(terms: Terms, broken: bool, accomplices: float) -> float:
     if terms.providers > 1:
         passes *= accomplices ** (terms.providers - 1)
     return 1.0 - passes
+
+
+@compiled
+def disputed(terms: Terms, broken: bool) -> float:
+    """Return the chance that a watcher is the one who finds a cheat, before any draw; in [0, 1].
+
+    0 where an intact enclave attests, else (1 - rho) phi: what is proved needs no dispute.
+
+    >>> from poq_abm.verification.registry import terms_of
+    >>> from poq_abm.scenario.verification import Verification
+    >>> terms = terms_of(Verification(protocol="otr"))
+    >>> disputed(terms, False), round(disputed(terms, True), 4)
+    (0.0, 0.0484)
+    """
+    if terms.attests and not broken:
+        return 0.0
+    return (1.0 - terms.proof_rate) * terms.watched
 
 
 @compiled
@@ -117,17 +134,22 @@ def settle(terms: Terms, alpha: float, beta: float, query: Query) -> Settlement:
 
     convicted = query.dishonest and found != Found.NOTHING and found != Found.COMMITTEE  # noqa: PLR1714
     accepted = found == Found.NOTHING
-    paid = pay_by_score(terms, alpha, beta, query.consensus, query.cost) if accepted else 0.0
-    penalty = terms.slash if convicted else 0.0
-    advantage = _advantage(terms, alpha, beta, query, found, paid, penalty)
+    fee = pay_by_score(terms, alpha, beta, query.consensus, query.cost) if accepted else 0.0
+    slash = terms.slash if convicted else 0.0
+    advantage = _advantage(terms, alpha, beta, query, found, fee, slash)
+    # Where answers differ whoever lied is found; where they agree all share what becomes of one.
+    penalty = terms.slash * query.liars if convicted or query.diverges else 0.0
+    paid = fee * (terms.providers - (query.liars if query.diverges else 0))
 
-    disputed = found == Found.WATCHER or query.diverges
-    validated = query.plain_s if sampled else 0.0
+    searched = found == Found.WATCHER or query.diverges
+    validated = query.plain_s if sampled and query.confirm_draw >= terms.lazy else 0.0
     proving = terms.proof_s if proved else 0.0
     checking = terms.checks * terms.check_usd
-    bounty = terms.bounty if found == Found.WATCHER else 0.0
+    watcher_bounty = terms.bounty if found == Found.WATCHER else 0.0
+    validator_bounty = terms.bounty if found == Found.SAMPLE else 0.0
+    validator_usd = validated * terms.machine_usd_per_s
     proof_usd = terms.proof_usd if proved else 0.0
-    dispute_usd = terms.dispute_usd if disputed else 0.0
+    dispute_usd = terms.dispute_usd if searched else 0.0
     machine = query.service_s + validated + proving + query.scoring_s
     return Settlement(  # in the order of its fields: the compiler takes few names
         provisional,
@@ -138,15 +160,17 @@ def settle(terms: Terms, alpha: float, beta: float, query: Query) -> Settlement:
         query.dishonest and accepted,
         paid,
         penalty,
+        watcher_bounty + validator_bounty,
         advantage,
-        bounty - checking,
+        watcher_bounty - checking,
+        validator_bounty - validator_usd,
         query.service_s * terms.machine_usd_per_s,
-        terms.attestation_usd,
+        terms.attestation_usd * terms.providers,
         proof_usd,
-        checking + validated * terms.machine_usd_per_s,
+        checking + validator_usd,
         query.scoring_s * terms.machine_usd_per_s,
         dispute_usd,
         terms.posting_usd,
-        terms.capital_usd_per_s * economic,
+        terms.capital_usd_per_s * terms.providers * economic,
         machine + terms.checks * query.plain_s,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.jit import compiled
-from poq_abm.verification.histogram import bin_of
+from poq_abm.network.percentiles import LatencyCells, count_latency
 from poq_abm.verification.terms import Query, Settlement, Terms
 
 __all__ = ["DRAWS", "Draw", "QueryTrace", "Setting", "State", "Sum", "add", "cost", "note"]
@@ -62,6 +62,8 @@ class Sum(IntEnum):
     POSTING = 25
     CAPITAL = 26
     MACHINE_S = 27
+    BOUNTY = 28
+    VALIDATOR_PROFIT = 29
 
 
 class Setting(NamedTuple):
@@ -79,7 +81,8 @@ class State(NamedTuple):
 
     clock: Floats  #: (2,) arrival of the last query; when the last answer was there
     sums: Floats  #: (Sum,)
-    counts: NDArray[np.int64]  #: (2, bins) of provisional and economic finality
+    kept: Floats  #: (2, queries) provisional and economic finality in s; (2, 0) if too many
+    cells: LatencyCells  #: two rows of the same, where they are not kept
     found: NDArray[np.int64]  #: (Found,) how often each check was the first to find a cheat
     free: Floats  #: (F,) when each node will be free
     busy: Floats  #: (F,) how long it has worked
@@ -126,9 +129,15 @@ def cost(outcome: Settlement) -> float:
 
 @compiled
 def add(
-    state: State, query: Query, outcome: Settlement, rational: bool, truth: float, wait: float
+    state: State,
+    q: int,
+    query: Query,
+    outcome: Settlement,
+    rational: bool,
+    truth: float,
+    wait: float,
 ) -> None:
-    """Add one query to the sums and to both histograms."""
+    """Add query ``q`` to the sums, and keep or count both its latencies."""
     sums = state.sums
     sums[Sum.DISHONEST] += query.dishonest
     sums[Sum.RATIONAL] += rational
@@ -158,8 +167,14 @@ def add(
     sums[Sum.POSTING] += outcome.posting_usd
     sums[Sum.CAPITAL] += outcome.capital_usd
     sums[Sum.MACHINE_S] += outcome.machine_s
-    state.counts[0, bin_of(outcome.provisional_s)] += 1
-    state.counts[1, bin_of(outcome.economic_s)] += 1
+    sums[Sum.BOUNTY] += outcome.bounty
+    sums[Sum.VALIDATOR_PROFIT] += outcome.validator_profit
+    if state.kept.shape[1] > 0:
+        state.kept[0, q] = outcome.provisional_s
+        state.kept[1, q] = outcome.economic_s
+    else:
+        count_latency(state.cells, 0, outcome.provisional_s)
+        count_latency(state.cells, 1, outcome.economic_s)
     state.found[outcome.found] += query.dishonest
 
 

@@ -24,6 +24,12 @@ def _number(name: str, unit: str, meaning: str) -> Any:
     return _column(name, pa.float64(), unit, meaning)
 
 
+def _share(name: str, meaning: str, trials: str = "queries") -> Any:
+    """Return a share of what the column ``trials`` counts; its metadata says of what."""
+    field = _column(name, pa.float64(), "0-1", meaning)
+    return field.with_metadata({**field.metadata, b"trials": trials.encode()})
+
+
 _KEYS = [
     _column("treatment", _WORD, "", "id of the treatment"),
     _column("replication", pa.int32(), "", "number of the replication, from 0"),
@@ -38,7 +44,7 @@ COSTS = {
     "evaluation_usd": "machines of the evaluators",
     "dispute_usd": "steps of bisections",
     "posting_usd": "posting answers",
-    "capital_usd": "return forgone on bonds in flight",
+    "capital_usd": "return forgone on the bonds of all providers in flight",
 }
 
 _FINALITIES = {"provisional": "until an answer or its refusal", "economic": "until it is final"}
@@ -48,6 +54,14 @@ QUERIES = pa.schema(
     [
         *_KEYS,
         _column("queries", pa.int64(), "queries", "queries played"),
+        _column("rational_queries", pa.int64(), "queries", "that a rational node got first"),
+        _column("dishonest_queries", pa.int64(), "queries", "answered dishonestly"),
+        _column(
+            "enclaves_drawn",
+            pa.bool_(),
+            "",
+            "whether all rests on enclaves that were drawn intact or broken for the replication",
+        ),
         *(
             _number(
                 f"{name}_{part}_s",
@@ -57,36 +71,49 @@ QUERIES = pa.schema(
             for name, meaning in _FINALITIES.items()
             for part in ("mean", "p50", "p95", "p99")
         ),
+        _number("percentile_error", "ratio", "largest relative error of the percentiles; 0: exact"),
         _number("waiting_mean_s", "s", "mean time in the queue of the node that answers"),
         _number("throughput_per_s", "queries per s", "were all queries there at once"),
         _number("utilisation", "0-1", "busiest node's work until the last answer"),
         _number("machine_s", "s per query", "machine time, provers, watchers and scoring included"),
         *(_number(name, "USD per query", meaning) for name, meaning in COSTS.items()),
         _number("total_usd", "USD per query", "sum of the components"),
-        _number("dishonest_share", "0-1", "queries answered dishonestly"),
-        _number("cheating_share", "0-1", "of rational nodes' queries; missing without any"),
-        _number("detected_share", "0-1", "of dishonest answers; missing without any"),
+        _share("dishonest_share", "queries answered dishonestly"),
+        _share(
+            "cheating_share", "of rational nodes' queries; missing without any", "rational_queries"
+        ),
+        _share("detected_share", "of dishonest answers; missing without any", "dishonest_queries"),
         *(
-            _number(f"found_by_{found.name.lower()}", "0-1", "of all queries: dishonest, found so")
+            _share(f"found_by_{found.name.lower()}", "of all queries: dishonest, found so")
             for found in Found
             if found
         ),
-        _number("dishonest_stands", "0-1", "queries whose dishonest answer is paid and stands"),
-        _number("dishonest_released", "0-1", "queries whose user got a dishonest answer at first"),
-        _number("honest_refused", "0-1", "queries whose honest answer was refused"),
+        _share("dishonest_stands", "queries whose dishonest answer is paid and stands"),
+        _share("dishonest_released", "queries whose user got a dishonest answer at first"),
+        _share("honest_refused", "queries whose honest answer was refused"),
         _number("truth_mean", "score 0-10", "truth of the answers released; missing without any"),
         _number("consensus_mean", "score 0-10", "consensus; missing without a committee"),
-        _number("paid_usd", "USD per query", "fees paid"),
-        _number("penalty_usd", "USD per query", "slashed"),
+        _number("paid_usd", "USD per query", "fees that users paid, to all providers"),
+        _number("penalty_usd", "USD per query", "slashed, of all providers: bounties and burned"),
+        _number("bounty_usd", "USD per query", "of it, paid to watchers and validators"),
+        _number("burned_usd", "USD per query", "of it, received by nobody"),
         _number(
             "cheat_advantage_usd",
             "USD per dishonest query",
             "what cheating brought over honesty; missing without a dishonest answer",
         ),
-        _number("watcher_profit_usd", "USD per query", "bounties less checks"),
-        _number("proved_share", "0-1", "queries that carried a proof"),
-        _number("broken_share", "0-1", "queries at nodes whose vendor's enclaves were broken"),
-        _number("capital_locked_usd", "USD", "bonds in flight on average: S x rate x time"),
+        _number("watcher_profit_usd", "USD per query", "of all watchers: bounties less checks"),
+        _number("validator_profit_usd", "USD per query", "bounties less what recomputing cost"),
+        _share("proved_share", "queries that carried a proof"),
+        _share(
+            "broken_share",
+            "queries at nodes whose vendor's enclaves were broken; missing without enclaves",
+        ),
+        _number(
+            "capital_locked_usd",
+            "USD",
+            "bonds in flight on average: bonds of all providers x rate x time",
+        ),
         _number("honest_watchers", "watchers", "neither lazy nor colluding; 0 is a failure"),
     ]
 )
@@ -108,8 +135,8 @@ QUERY_TRACE = pa.schema(
         _column("released", pa.bool_(), "", "whether the user got the answer"),
         _column("stands", pa.bool_(), "", "dishonest, paid, and not undone"),
         _number("consensus", "score 0-10", "missing without a committee"),
-        _number("paid", "USD", "fee paid"),
-        _number("penalty", "USD", "slashed"),
+        _number("paid", "USD", "fees paid, to all providers"),
+        _number("penalty", "USD", "slashed, of all providers"),
         _number("cost_usd", "USD", "all components"),
     ]
 )

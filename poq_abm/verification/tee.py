@@ -28,7 +28,9 @@ class Tee(VerificationProtocol):
         "Inference in an enclave; a signed attestation binds the answer to the measured model. "
         "An answer without a valid one is refused."
     )
-    formula = "p = 1 while the vendor's enclaves are intact, 0 while they are broken"
+    formula = (
+        "p = 1 while the vendor's enclaves are intact, 0 while they are broken; honest iff p F >= G"
+    )
     source = (
         "published: 15 to 20 percent overhead (the OTR authors' blog), 0.175 is its middle; "
         "vulnerability rates, patch delays, times and fees are assumed"

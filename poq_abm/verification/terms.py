@@ -26,14 +26,15 @@ class Terms(NamedTuple):
     trusted: bool  #: nobody here cheats
     overhead: float  #: share of service time added
     release_s: float  #: from the answer to its release
-    providers: int  #: nodes that answer each query
+    providers: int  #: n, nodes that answer each query, each for a fee and behind a bond
     attests: bool  #: an intact enclave cannot sign for another model
     proof_rate: float  #: rho
     proof_s: float
     proof_first: bool  #: a drawn answer waits for its proof
     proof_on_node: bool  #: and the node that answered makes it
     sample_rate: float  #: share of queries that a validator recomputes
-    confirmed: float  #: share of validators that confirm a cheat
+    lazy: float  #: share of validators that confirm without recomputing
+    confirmed: float  #: share of validators that confirm a cheat, the lazy ones included
     watched: float  #: phi: chance that somebody disputes a dishonest answer in time
     checks: float  #: expected checks of watchers per query
     cheating: float  #: x* of the inspection game; NaN where none is played
@@ -42,17 +43,17 @@ class Terms(NamedTuple):
     dispute_usd: float
     committee: bool  #: evaluators score the answer, and pay follows the score
     accept_score: float  #: consensus below which it is refused
-    fee: float  #: F
-    slash: float  #: what a convicted node loses besides the fee; 0 without a bond
-    refund: float  #: what a coalition gets back of a slash
-    bounty: float
+    fee: float  #: F, of each provider
+    slash: float  #: S, what a convicted node loses besides the fee; 0 without a bond
+    refund: float  #: what a coalition's watchers get of a bounty
+    bounty: float  #: out of a slash, to the watcher or validator who convicts; at most the slash
     keeps_gain: bool  #: whether a caught node keeps what it saved
     attestation_usd: float
     proof_usd: float
     check_usd: float
     posting_usd: float
     machine_usd_per_s: float
-    capital_usd_per_s: float  #: S r / year, per second in flight
+    capital_usd_per_s: float  #: bond x r / year, per provider and second in flight
 
 
 class Query(NamedTuple):
@@ -61,6 +62,7 @@ class Query(NamedTuple):
     dishonest: bool
     broken: bool  #: the vendor's enclaves can be made to sign anything
     diverges: bool  #: the providers' answers differ
+    liars: int  #: providers whose answer is dishonest, this one included
     service_s: float  #: machine time of all providers
     plain_s: float  #: machine time of one honest answer, for whoever recomputes it
     answered_s: float  #: from arrival until the last provider has answered, waiting included
@@ -86,10 +88,12 @@ class Settlement(NamedTuple):
     proved: bool
     released: bool  #: the user received the answer
     stands: bool  #: it is dishonest, was paid, and nothing will undo that
-    paid: float
-    penalty: float  #: taken from the node
+    paid: float  #: by the user, to all providers
+    penalty: float  #: taken from all providers who were convicted
+    bounty: float  #: out of it, to who convicted; the rest is burned
     advantage: float  #: of cheating over the honest answer to the same query; 0 if honest
     watcher_profit: float  #: bounty less the checks' cost
+    validator_profit: float  #: bounty less what recomputing cost
     compute_usd: float
     attestation_usd: float
     proof_usd: float

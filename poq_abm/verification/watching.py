@@ -51,8 +51,14 @@ def watch(verification: Verification, figures: Opml | Otr, proof_rate: float) ->
     economics = verification.economics
     at_risk = economics.stake_usd * economics.slash_share + economics.fee_usd
     reach = timely * heard if count else 0.0
-    keeps = economics.keeps_gain_when_caught
     game = answer_to_gain(
-        gain, at_risk, watchers.check_usd, economics.bounty_usd, proof_rate, reach, keeps=keeps
+        gain,
+        at_risk,
+        watchers.check_usd,
+        economics.bounty_usd,
+        proof_rate,
+        reach,
+        keeps=economics.keeps_gain_when_caught,
+        refund=economics.bounty_usd * adversaries.collusion.watcher_share,
     )
     return Watch(game.checking * reach, game.checking, game.cheating)

@@ -27,7 +27,10 @@ class ZkMl(VerificationProtocol):
 
     name = "zkml"
     summary = "Every answer waits for a proof; no proof can be made of another model's answer."
-    formula = "p = 1; proof_s = k N log N, its cost in proportion; final when proved and checked"
+    formula = (
+        "p = 1; honest iff p F >= G; proof_s = k N log N, its cost in proportion; final when "
+        "proved and checked"
+    )
     source = (
         "published: O(k N log N) (abstract of arXiv 2512.20176), over 20 min at 7 billion "
         "parameters (the authors' blog); that $45 belongs to that size is inferred"

@@ -72,15 +72,10 @@ def test_every_component_takes_part_in_a_busy_economy(ledger: pd.DataFrame) -> N
     assert largest[largest == 0.0].index.tolist() == []
 
 
-def test_sharing_is_what_a_pool_changed(results, ledger: pd.DataFrame) -> None:
-    pooled = ledger["treatment"].astype(str).str.contains("pool")
-    per_round = ledger[~ledger["treatment"].astype(str).str.contains("scheme=pool")]
-    assert (per_round["sharing"] == 0.0).all()
-    pool = ledger[pooled & ledger["treatment"].astype(str).str.contains("scheme=pool")]
-    paid = pool[["quality", "closeness", "cost", "sharing"]].sum(axis=1)
+def test_what_pay_was_for_is_in_tokens_whatever_the_scheme(results, ledger: pd.DataFrame) -> None:
+    paid = ledger[["quality", "closeness", "cost"]].sum(axis=1)
     accounts = results.accounts
-    rows = accounts[accounts["treatment"].astype(str).str.contains("scheme=pool")]
-    assert paid.to_numpy() == pytest.approx((rows["reward"] + rows["forfeited"]).to_numpy())
+    assert paid.to_numpy() == pytest.approx((accounts["reward"] + accounts["forfeited"]).to_numpy())
 
 
 def test_a_misreported_cost_is_charged_as_reported() -> None:

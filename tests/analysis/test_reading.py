@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +10,12 @@ import pytest
 import poq_abm
 from poq_abm.analysis.reading import open_results, scenarios_of, select
 from poq_abm.errors import InputError
+from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.receipts import describe
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.scenario import load
+from tests.conftest import interrupt, rewrite_manifest
 
 
 @pytest.fixture
@@ -23,13 +25,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def interrupt(folder: Path) -> None:
+def stop_early(folder: Path) -> None:
     """Leave the folder as a run leaves it that is stopped before its end."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest = {key: manifest[key] for key in manifest if key not in ("files", "shards")}
-    for entry in manifest["treatments"]:
-        entry.pop("replications", None)
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
+    interrupt(folder)
     for table in folder.glob("*.parquet"):
         table.unlink()
 
@@ -43,7 +41,7 @@ def test_a_whole_run_has_no_notes(folder: Path) -> None:
 def test_a_partial_run_is_read_and_said_to_be_partial(folder: Path) -> None:
     whole = open_results(folder).results
     expected = {name: getattr(whole, name) for name in ("nodes", "replications")}
-    interrupt(folder)
+    stop_early(folder)
     opened = open_results(folder)
     (note,) = opened.notes
     assert note.startswith("partial: 12 of 12 replications are stored, of 3 of 3 treatments")
@@ -53,7 +51,7 @@ def test_a_partial_run_is_read_and_said_to_be_partial(folder: Path) -> None:
 
 
 def test_a_damaged_shard_of_a_partial_run_is_left_out(folder: Path) -> None:
-    interrupt(folder)
+    stop_early(folder)
     for shard in (folder / "shards").glob("*.parquet"):
         shard.write_bytes(b"damaged")
     with pytest.raises(InputError, match="has not stored anything yet"):
@@ -89,5 +87,8 @@ def test_a_run_of_which_nothing_is_left_is_refused(folder: Path) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(table.slice(0, 0), folder / "replications.parquet")
+    files = read_manifest(folder)["files"]
+    files["replications"] = describe(folder / "replications.parquet").model_dump()
+    rewrite_manifest(folder, files=files)
     with pytest.raises(InputError, match="holds no replication"):
         open_results(folder)

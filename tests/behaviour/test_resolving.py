@@ -16,12 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poq_abm.behaviour.base import COLUMNS, Behaviour, Columns, Parameter, Role, Traits
-from poq_abm.behaviour.evaluators import Boost, EvaluatorBehaviour, Intermittent
+from poq_abm.behaviour.evaluators import (
+    EVALUATOR_BEHAVIOURS,
+    Boost,
+    EvaluatorBehaviour,
+    Intermittent,
+)
 from poq_abm.behaviour.inference import InferenceBehaviour
 from poq_abm.behaviour.resolving import (
     _REGISTRY,
     BehaviourError,
     behaviours,
+    is_lazy,
     own_behaviours,
     register,
     resolve,
@@ -29,6 +35,7 @@ from poq_abm.behaviour.resolving import (
 )
 from poq_abm.errors import InputError
 from poq_abm.network.columns import Ploy, Trait
+from poq_abm.network.conduct import evaluator_row
 from poq_abm.testing.behaviour import BehaviourContract
 
 
@@ -325,3 +332,19 @@ def test_every_column_is_documented() -> None:
     for role, known in COLUMNS.items():
         rows = [line.split("|")[2] for line in page.splitlines() if line.startswith(f"| {role} |")]
         assert re.findall(r"`(\w+)`", " ".join(rows)) == list(known)
+
+
+@pytest.mark.parametrize("kind", EVALUATOR_BEHAVIOURS, ids=lambda kind: kind.name)
+def test_lazy_is_who_reports_no_score_of_a_model(kind: type[Behaviour]) -> None:
+    """As the formula has it: neither the node's own score nor those that a ring agrees on."""
+    spec = {"name": kind.name, **({"group": "a"} if "group" in kind.parameters else {})}
+    row = evaluator_row(spec, ["a"])
+    assert is_lazy("evaluator", spec) == (row[Trait.OWN] == 0.0 == row[Trait.AGREED])
+
+
+@pytest.mark.parametrize("gate", ["intermittent", "sleeper", "whitewash"])
+def test_a_gate_is_as_lazy_as_what_it_turns_on(gate: str) -> None:
+    assert is_lazy("evaluator", {"name": gate, "inner": {"name": "constant", "score": 1.0}})
+    nested = {"name": gate, "inner": {"name": "targeted", "group": "a", "inner": "copycat"}}
+    assert is_lazy("evaluator", nested)
+    assert not is_lazy("evaluator", {"name": gate})

@@ -117,6 +117,40 @@ def test_scores_are_normalised_and_the_transform_is_kept(study: Study) -> None:
     assert profile.scores.max() == 10.0
 
 
+@pytest.mark.parametrize(("metric", "shared"), [("token_f1", 2), ("squad_f1", 3)])
+def test_the_truth_is_what_the_metric_says(study: Study, metric: str, shared: int) -> None:
+    """ "it is -2" against "it is 2 and all": the official script deletes the sign."""
+    study.write_output("large", "qa2", "it is -2")
+    profile = study.build(truth=metric)
+    told = study.header()["provenance"]
+    place, model = profile.records.index("qa2"), profile.models.index("large")
+    assert profile.truth[place, model] == pytest.approx(10 * 2 * shared / 8)
+    assert told["truth"] == metric
+    assert any(sentence.startswith(f"Truth: {metric} times 10") for sentence in told["measured"])
+
+
+def test_a_thinking_trace_is_removed_where_the_setting_says_so(study: Study) -> None:
+    study.write_output("large", "qa2", "<think>it may be 7</think> it is 2")
+    kept = study.build()
+    place, model = kept.records.index("qa2"), kept.models.index("large")
+    assert study.header()["provenance"]["generation"]["traces"] == "keep"
+    # "it is 2" against "it is 2 and all": F1 of 3 in 3 + 5 tokens; with "it may be 7" less
+    removed = study.build(generation={"traces": "remove"})
+    assert study.header()["provenance"]["generation"]["traces"] == "remove"
+    assert removed.truth[place, model] == pytest.approx(10 * 6 / 8)
+    assert kept.truth[place, model] < 6.0
+    assert kept.content_hash != removed.content_hash
+
+
+def test_the_default_decoding_is_said_to_be_assumed(study: Study) -> None:
+    study.build()
+    assert "Decoding at temperature 0.7 from the nucleus of 0.9" in " ".join(
+        study.header()["provenance"]["assumed"]
+    )
+    study.build(generation={"temperature": 0.2})
+    assert "Decoding" not in " ".join(study.header()["provenance"]["assumed"])
+
+
 def test_normalisation_over_the_whole_set(study: Study) -> None:
     study.build(scoring={"normalise": "whole_set"})
     assert set(study.header()["normalisation"]["evaluators"]["cosine"]) == {""}
@@ -155,7 +189,7 @@ def test_costs_come_from_the_efficiency_stage(study: Study) -> None:
     assert np.isnan(row["energy_j"])
     assert set(profile.costs["node"]) == {*MODELS, *EVALUATORS}
     told = study.header()["provenance"]
-    assert told["assumed"] == []
+    assert not any("Latenc" in sentence for sentence in told["assumed"])
     assert [row["batch_size"] for row in told["efficiency"] if row["node"] == "large"] == [1, 8]
     assert study.header()["hardware"] == [{"name": "gpu_a", "stamp": {"gpu": "A"}}]
 

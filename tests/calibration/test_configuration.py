@@ -39,7 +39,7 @@ def test_four_keys_are_enough_and_the_rest_is_as_published(file: Path) -> None:
     found = load_configuration(file)
     assert (found.name, found.seed, found.judge, found.prompts) == ("my_study", 1, None, {})
     generation = found.generation
-    assert (generation.max_new_tokens, generation.temperature, generation.top_p) == (128, 1.0, 0.9)
+    assert (generation.max_new_tokens, generation.temperature, generation.top_p) == (128, 0.7, 0.9)
     assert (found.scoring.pairs, found.scoring.normalise) == ("reference_output", "per_task")
     efficiency = found.efficiency
     assert (efficiency.prompts, efficiency.warm_up, efficiency.batch_sizes) == (100, 3, (1,))
@@ -120,8 +120,8 @@ def test_every_mistake_is_named_at_once_with_its_line_and_the_nearest_word(file:
         "1: nmae: unknown key; did you mean 'name'?",
         "1: out: this key is needed",
         "2: seed: must be at least 0, got -1",
-        "4: corpus.0.format: must be one of 'squad', 'cnn_dailymail' or 'table', got 'squadd'; "
-        "did you mean 'squad'?",
+        "4: corpus.0.format: must be one of 'squad', 'cnn_dailymail', 'gsm8k', 'mt_bench' or "
+        "'table', got 'squadd'; did you mean 'squad'?",
         "4: corpus.0.sample: must be at least 1",
         "4: corpus.0.taks: unknown key; did you mean 'task'?",
         "5: corpus.1: 'id' names a column",

@@ -184,7 +184,7 @@ def test_a_finished_model_is_not_even_loaded(
 @pytest.mark.parametrize(
     "change",
     [
-        {"generation": {"temperature": 0.7}},
+        {"generation": {"temperature": 1.0}},
         {"generation": {"top_p": 0.5}},
         {"generation": {"max_new_tokens": 5}},
         {"model": {"dtype": "bfloat16"}},

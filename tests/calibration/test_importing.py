@@ -12,6 +12,7 @@ import pytest
 
 from calibration.correlations import correlation_table
 from calibration.importing import import_table, simple_name
+from calibration.normalising import apply
 from poq_abm.errors import InputError
 from poq_abm.profile import read_profile
 
@@ -21,6 +22,7 @@ COLUMNS: dict[str, Any] = {
     "model": "system",
     "truth": "expert",
     "evaluators": ["bi", "GPT-4 (judge)"],
+    "scales": ["bi=whole_set"],
 }
 
 
@@ -99,10 +101,15 @@ def test_names_are_made_simple_and_keep_their_label(table: pd.DataFrame, tmp_pat
 def test_scores_on_the_scale_are_kept_and_others_mapped(
     table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    folder = imported(table, tmp_path, task="topic")
+    folder = imported(table, tmp_path, task="topic", scales={"bi": "per_task"})
     profile, transform = read_profile(folder), header(folder)["normalisation"]
-    assert transform["kept"] == ["gpt_4_judge"]
-    assert transform["evaluators"]["bi"]["qa"] == {"minimum": -0.5, "maximum": 0.9}
+    assert transform["scales"]["gpt_4_judge"] == {
+        "column": "GPT-4 (judge)", "minimum": 0.0, "maximum": 10.0, "known": "inferred",
+        "values": [2.0, 10.0],
+    }  # fmt: skip
+    assert transform["min_max"]["bi"]["evaluators"]["bi"]["qa"] == {"minimum": -0.5, "maximum": 0.9}
+    told = "Scores of bi: by minimum and maximum, qa [-0.5, 0.9]; news [-0.2, 1] to [0, 10]."
+    assert told in header(folder)["provenance"]["inferred"]
     assert profile.scores[0, 0].tolist() == [0.0, 2.0]
     assert profile.scores[0, 1, 0] == pytest.approx(10 * 0.6 / 1.4)
 
@@ -110,10 +117,8 @@ def test_scores_on_the_scale_are_kept_and_others_mapped(
 def test_normalisation_when_it_is_asked_for(table: pd.DataFrame, tmp_path: Path) -> None:
     folder = imported(table, tmp_path, normalise="whole_set")
     assert read_profile(folder).scores[0, 0].tolist() == [0.0, 0.0]
-    assert header(folder)["normalisation"]["evaluators"]["gpt_4_judge"][""] == {
-        "minimum": 2.0,
-        "maximum": 10.0,
-    }
+    fitted = header(folder)["normalisation"]["min_max"]["gpt_4_judge"]
+    assert fitted["evaluators"]["gpt_4_judge"][""] == {"minimum": 2.0, "maximum": 10.0}
 
 
 def test_unknown_costs_are_equal_and_assumed(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -133,13 +138,25 @@ def test_costs_may_come_along(table: pd.DataFrame, tmp_path: Path) -> None:
     assert profile.latency_ms("bi", "none") == 1.0
 
 
+def test_latencies_in_seconds_become_milliseconds_and_are_told(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "costs.csv").write_text("node;latency_s\nA-1;0,3\nB;0.9\nc;2\n")
+    folder = imported(table, tmp_path, costs=tmp_path / "costs.csv")
+    profile = read_profile(folder)
+    assert [profile.latency_ms(m, "unnamed") for m in profile.models] == [300.0, 900.0, 2000.0]
+    told = "Latencies of the inference nodes, 300 to 2000 ms, by whoever wrote the file."
+    assert told in header(folder)["provenance"]["measured"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("node,latency_ms\nA-1,10\nBB,20\n", "no model or evaluator 'BB'; did you mean 'B'"),
         ("node,latency_ms\nA-1,10\nB,20\n", "no row for inference node 'c'"),
         ("node,latncy_ms\nA-1,10\n", "did you mean 'latency_ms'"),
-        ("node,latency_ms\nA-1,fast\nB,1\nC,1\n", "'latency_ms' must hold numbers"),
+        ("node,latency_ms\nA-1,fast\nB,1\nC,1\n", "'latency_ms' holds 'fast', which is no number"),
+        ("node,latency_ms,latency_s\nA-1,1,1\n", "give latency_ms or latency_s, not both"),
         ("node,latency_ms\nA-1,0\nB,1\nC,1\n", "latency_ms .* must be finite and positive"),
     ],
 )
@@ -173,10 +190,27 @@ def test_ids_stay_text(table: pd.DataFrame, tmp_path: Path) -> None:
 FAULTS = {
     "a misspelt column": ({"truth": "expart"}, "no column 'expart'; did you mean 'expert'"),
     "a misspelt evaluator": ({"evaluators": ["bi", "GPT4 judge"]}, "did you mean 'GPT-4 (judge)'"),
-    "no evaluator": ({"evaluators": []}, "no evaluator is named"),
+    "no evaluator": ({"evaluators": [], "scales": []}, "no evaluator is named"),
     "an evaluator twice": ({"evaluators": ["bi", "bi"]}, "column 'bi' is named twice"),
-    "the truth as evaluator": ({"evaluators": ["expert"]}, "column 'expert' is named twice"),
-    "text as an evaluator": ({"evaluators": ["topic"]}, "'topic' holds 'qa' for record '0'"),
+    "a name as evaluator": ({"evaluators": ["system"]}, "column 'system' is named twice"),
+    "text as an evaluator": (
+        {"evaluators": ["topic"], "scales": []},
+        "line 2: column 'topic' holds",
+    ),
+    "a scale of nothing": ({"scales": ["by=0:1"]}, "--scale names 'by', no column of numbers"),
+    "a scale of a name": ({"scales": ["topic=0:1"]}, "--scale names 'topic', no column of numbers"),
+    "a scale without ends": ({"scales": ["bi=1"]}, "--scale takes column=low:high, such as bi=0:1"),
+    "a scale upside down": ({"scales": ["bi=1:0"]}, "the low end must be below the high one"),
+    "a scale twice": ({"scales": ["bi=0:1", "bi=0:2"]}, "--scale names 'bi' twice"),
+    "a scale too short": (
+        {"scales": ["bi=0:1"]},
+        "is on 0:1, and 2 of its values are not, such as",
+    ),
+    "a truth to be stretched": (
+        {"scales": ["bi=per_task", "expert=per_task"]},
+        "truth and judge are on a scale and never stretched",
+    ),
+    "no treatment": ({"incomplete": "drp"}, "did you mean 'drop'"),
     "an unknown normalisation": ({"normalise": "per_tsk"}, "did you mean 'per_task'"),
     "a name of nothing": ({"name": "!!"}, "no letter or digit"),
 }
@@ -207,23 +241,27 @@ SPOILT = {
         "record '1' has no row for model 'b'; every record needs every model",
     ),
     "an evaluator without a value": (put(4, "bi", np.nan), "evaluator 'bi' is nan for record '1'"),
-    "an infinite evaluator": (put(4, "bi", np.inf), "evaluator 'bi' is inf for record '1'"),
+    "an infinite evaluator": (put(4, "bi", np.inf), "line 6: column 'bi' holds 'inf', which is no"),
     "a constant evaluator": (lambda t: t.assign(bi=0.25), "'bi' is constant (0.25)"),
     "truth without a value": (put(4, "expert", np.nan), "the truth is nan for record '1'"),
-    "truth off the scale": (put(4, "expert", 57.3), "lies in [0, 57.3]; bring it to [0, 10]"),
-    "judge off the scale": (put(4, "crowd", -1), "judge 'crowd' lies in [-1, 9]"),
+    "truth off the scale": (
+        put(4, "expert", 57.3),
+        "column 'expert' lies in [0, 57.3]: values of 0:10 with noise or an error, or of 0:100 "
+        "(1 of 12 are above 10)? State the scale with --scale expert=LOW:HIGH",
+    ),
+    "truth off any scale": (put(4, "expert", 573), "lies in [0, 573]; truth and judge are on a"),
+    "a mark of a missing score": (
+        put(4, "crowd", -1),
+        "column 'crowd' lies in [-1, 9]: is -1 the mark of a missing score (1 of 11 values; then "
+        "say --missing -1)?",
+    ),
     "a record without an id": (put(4, "prompt", None), "rows without record, task or model"),
     "a record in two tasks": (put(4, "topic", "news"), "record '1' appears in two tasks"),
     "a task with one record": (
         lambda t: t[t["prompt"] != 0],
         "task 'qa' has one record; a task needs two or more",
     ),
-    "two names that become one": (put(1, "system", "a 1"), "would both be called 'a_1'"),
     "no rows": (lambda t: t.iloc[:0], "there are no rows"),
-    "an evaluator called like a model": (
-        lambda t: t.replace({"system": {"B": "bi"}}),
-        "bi cannot be an evaluator's name",
-    ),
 }
 
 
@@ -231,6 +269,13 @@ SPOILT = {
 def test_a_spoilt_table_is_refused(table: pd.DataFrame, tmp_path: Path, fault: str) -> None:
     spoil, message = SPOILT[fault]
     assert message in refusal(spoil(table), tmp_path, task="topic", judge="crowd")
+
+
+def test_what_may_tell_repeated_rows_apart_is_said(table: pd.DataFrame, tmp_path: Path) -> None:
+    twice = pd.concat([table.assign(turn=1), table.assign(turn=2)])
+    assert "with --record prompt,COLUMN, or with --long" in refusal(twice, tmp_path)
+    profile = read_profile(imported(twice, tmp_path, record="prompt,turn"))
+    assert profile.records[:2] == ("0_1", "0_2")
 
 
 def test_every_fault_is_told_at_once(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -242,7 +287,7 @@ def test_every_fault_is_told_at_once(table: pd.DataFrame, tmp_path: Path) -> Non
 
 def test_a_constant_within_a_task_has_no_scale_there(table: pd.DataFrame, tmp_path: Path) -> None:
     table.loc[table["topic"] == "qa", "bi"] = -0.1
-    told = refusal(table, tmp_path, task="topic")
+    told = refusal(table, tmp_path, task="topic", scales=["bi=per_task"])
     assert "'bi' gives all 6 outputs of task 'qa' the same value" in told
 
 
@@ -256,10 +301,13 @@ def test_an_existing_folder_is_left_alone(table: pd.DataFrame, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("scores.txt", b"", r"must be a \.csv, \.parquet or \.jsonl"),
-        ("scores.parquet", b"junk", "not readable PARQUET"),
-        ("scores.csv", b"", "not readable CSV"),
-        ("scores.csv", b"\xff\xfe\x00", "not readable CSV"),
+        ("scores.txt", b"", r"a table ends in \.csv, .* not in '\.txt'"),
+        ("scores.parquet", b"junk", "not readable Parquet"),
+        ("scores.csv", b"", "there are no rows"),
+        ("scores.csv", b"\xff\xfe\x81", r"scores\.csv:1: this is not UTF-8 text"),
+        ("scores.csv", b"prompt,system\n1\n", r"scores\.csv:2: 1 cells under 2 columns"),
+        ("scores.json", b'{\n"results": []}', "a list of objects, found an object with"),
+        ("scores.csv.gz", b"junk", "not readable gzip"),
         ("scores.jsonl", b'{"a": 1}\n{"a": ', "last line is damaged"),
         ("scores.jsonl", b'{"a": \n{"a": 1}\n', r"scores\.jsonl:1"),
     ],
@@ -275,9 +323,165 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         import_table(tmp_path / "nowhere.csv", **COLUMNS, out=tmp_path / "mine")
 
 
-def test_shares_are_suspected(table: pd.DataFrame, tmp_path: Path) -> None:
-    folder = imported(table.assign(expert=table["expert"] / 10), tmp_path)
-    assert "No truth exceeds 1" in " ".join(header(folder)["provenance"]["caveats"])
+def by_hand(low: float, high: float, values: pd.Series) -> np.ndarray:
+    return (10 * (values - low) / (high - low)).to_numpy()
+
+
+#: what is made of the table, the scale of the column, and whether it has to be stated
+ON_SCALES: dict[str, tuple[str, Any, str, bool]] = {
+    "shares": ("share", lambda t: t["expert"] / 10, "0:1", False),
+    "points": ("points", lambda t: t["expert"], "0:10", False),
+    "percent": ("percent", lambda t: t["expert"] * 10, "0:100", False),
+    "marks of ten": ("of_ten", lambda t: t["expert"].map("{:g}/10".format), "0:10", False),
+    "marks of five": ("of_five", lambda t: (t["expert"] / 2).map("{:g} / 5".format), "0:5", False),
+    "percent signs": ("signs", lambda t: (t["expert"] * 10).map("{:g}%".format), "0:100", False),
+    "verdicts": ("verdict", lambda t: (t["expert"] > 4) * 1, "0:1", False),
+    "bools": ("flag", lambda t: t["expert"] > 4, "0:1", False),
+    "likert": ("likert", lambda t: (t["expert"] / 2.5 + 1).round(), "1:5", True),
+    "means of likert": ("mean", lambda t: t["expert"] / 2.5 + 1, "1:5", True),
+    "seven": ("seven", lambda t: (t["expert"] * 0.6 + 1).round(), "1:7", True),
+    "cosines": ("cosine", lambda t: t["expert"] / 5 - 1, "-1:1", True),
+    "noisy shares": ("noisy", lambda t: t["expert"] / 10 + 0.1, "0:1.2", True),
+    "preferences": ("prefers", lambda t: t["expert"] / 10 + 1, "1:2", True),
+}
+
+
+@pytest.mark.parametrize("case", ON_SCALES)
+def test_a_column_is_mapped_by_its_scale_which_is_told_and_kept_or_asked_for(
+    table: pd.DataFrame, tmp_path: Path, case: str
+) -> None:
+    """Truth, evaluator and judge alike, and all three at once."""
+    column, make, scale, has_to_be_stated = ON_SCALES[case]
+    table[column] = make(table)
+    low, high = map(float, scale.split(":"))
+    roles = {"truth": column, "evaluators": [column], "judge": column}
+    stated = [f"{column}={scale}"] if has_to_be_stated else []
+    if has_to_be_stated:
+        told = refusal(table, tmp_path, **roles, scales=[])
+        assert told.endswith(f"State the scale with --scale {column}=LOW:HIGH")
+        assert "\n" not in told
+    said: list[str] = []
+    folder = imported(table, tmp_path, **roles, scales=stated, report=said.append)
+    raw = make(table)
+    if raw.dtype == object or pd.api.types.is_string_dtype(raw):
+        raw = raw.str.extract(r"^([\d.]+)")[0].astype(float)
+    expected = by_hand(low, high, raw.astype(float))
+    profile = read_profile(folder)
+    for found in (profile.truth, profile.scores[:, :, 0], profile.judge):
+        np.testing.assert_allclose(found.ravel(), expected, atol=1e-12)
+    kept = header(folder)["normalisation"]["scales"]
+    assert [(kept[name]["minimum"], kept[name]["maximum"]) for name in kept] == [(low, high)] * 3
+    provenance = header(folder)["provenance"]
+    mappings = [line for line in said if line.startswith(f"Scale of {column} (column {column!r})")]
+    assert len(mappings) == 1
+    assert mappings[0] in provenance["inferred"] + provenance["measured"]
+    assert f"{low:g}:{high:g}" in mappings[0]
+
+
+def test_what_is_kept_puts_later_outputs_on_the_same_scale(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    scales = {"bi": "per_task", "expert": "0:20"}
+    names = ["bi", "GPT-4 (judge)", "expert"]
+    folder = imported(table, tmp_path, task="topic", scales=scales, evaluators=names)
+    transform, scores = header(folder)["normalisation"], read_profile(folder).scores
+    rows = table[["topic", *names]].itertuples(index=False, name=None)
+    evaluators = ("bi", "gpt_4_judge", "expert")
+    again = [
+        [apply(transform, e, task, value) for e, value in zip(evaluators, values, strict=True)]
+        for task, *values in rows
+    ]
+    np.testing.assert_allclose(scores.reshape(-1, 3), again)
+    with pytest.raises(InputError, match="no scale was fitted for 'gpt'"):
+        apply(transform, "gpt", "qa", 1.0)
+
+
+def test_four_verdicts_in_shares_are_worth_ten_times_as_much(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The consensus of four columns in [0, 1] was .63 of 10 in place of 6.3."""
+    names = ["a", "b", "c", "d"]
+    for shift, name in enumerate(names):
+        table[name] = ((table["expert"] + shift) % 10.5 / 10.5).round(3)
+    folder = imported(table, tmp_path, evaluators=names, scales=[])
+    mean = read_profile(folder).scores.mean()
+    assert mean == pytest.approx(10 * table[names].to_numpy().mean())
+
+
+def test_the_rule_does_not_hang_on_one_value(table: pd.DataFrame, tmp_path: Path) -> None:
+    """A value or two beyond a scale are asked about; they do not move the column to another."""
+    for wrong in (1.3, -0.2, 9.0):
+        spoilt = table.assign(bi=(table["expert"] / 10).where(table.index != 5, wrong))
+        assert "State the scale with --scale bi=" in refusal(spoilt, tmp_path, scales=[])
+
+
+def test_raw_values_that_fit_no_scale_are_stretched_per_task_and_told(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    logits = table.assign(bi=table["bi"] * 12)
+    folder = imported(logits, tmp_path, scales=[], task="topic", report=said.append)
+    assert header(folder)["normalisation"]["min_max"]["bi"]["scope"] == "task"
+    assert (
+        "Scores of bi: by minimum and maximum, qa [-6, 10.8]; news [-2.4, 12] to [0, 10]." in said
+    )
+
+
+def test_one_column_may_be_truth_and_evaluator(table: pd.DataFrame, tmp_path: Path) -> None:
+    folder = imported(table, tmp_path, evaluators=["expert", "bi"])
+    profile = read_profile(folder)
+    assert profile.evaluators == ("expert", "bi")
+    np.testing.assert_array_equal(profile.scores[:, :, 0], profile.truth)
+    assert "The evaluator 'expert' is the truth itself." in header(folder)["provenance"]["caveats"]
+    called = table.rename(columns={"expert": "truth"})
+    (tmp_path / "other").mkdir()
+    other = imported(called, tmp_path / "other", truth="truth", evaluators=["truth", "bi"])
+    assert read_profile(other).evaluators == ("truth_evaluator", "bi")
+
+
+def test_names_that_would_be_one_are_told_apart(table: pd.DataFrame, tmp_path: Path) -> None:
+    said: list[str] = []
+    other = table.replace({"system": {"B": "a 1", "C": "通义千问"}})
+    profile = read_profile(imported(other, tmp_path, report=said.append))
+    assert profile.models == ("a_1", "a_1_2", "model_3")
+    assert "The model 'a 1' is called a_1_2." in said
+    assert "The model '通义千问' is called model_3." in said
+    assert [model["label"] for model in header(tmp_path / "mine")["models"]] == [
+        *("A-1", "a 1", "通义千问"),
+    ]
+
+
+def test_an_evaluator_called_like_a_model_gets_another_name(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    profile = read_profile(imported(table.replace({"system": {"B": "bi"}}), tmp_path))
+    assert profile.evaluators == ("bi_evaluator", "gpt_4_judge")
+
+
+def test_a_record_that_lacks_something_is_left_out_on_request_and_told(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    spoilt = put(4, "expert", "N/A")(put(0, "bi", -9)(table)).drop(index=8)
+    told = refusal(spoilt, tmp_path, missing=["-9"])
+    assert "3 of 4 records lack a number or a model's row; --incomplete drop leaves them" in told
+    spoilt = put(0, "bi", -9)(table).drop(index=4)
+    said: list[str] = []
+    folder = imported(spoilt, tmp_path, missing=["-9"], incomplete="drop", report=said.append)
+    left = "Left out: 2 of 4 records lack a number or a model's row: '0', '1'."
+    assert read_profile(folder).records == ("2", "3")
+    assert left in said
+    assert left in header(folder)["provenance"]["caveats"]
+
+
+def test_a_task_that_is_left_out_as_a_whole_is_none(table: pd.DataFrame, tmp_path: Path) -> None:
+    spoilt = table.assign(bi=table["bi"].where(table["topic"] == "news"))
+    folder = imported(spoilt, tmp_path, task="topic", incomplete="drop")
+    assert read_profile(folder).tasks == ("news",)
+
+
+def test_a_table_of_nothing_but_holes_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+    told = refusal(table.assign(bi=np.nan), tmp_path, incomplete="drop")
+    assert "evaluator 'bi' is nan for record '0', model 'a_1' (and 11 more)" in told
 
 
 def test_a_simple_name_stays() -> None:

@@ -16,6 +16,7 @@ from calibration.judge_question import (
     SCHEMA,
     SYSTEM_PROMPT,
     UnusableError,
+    Verdict,
     make_question,
     parse_verdict,
 )
@@ -85,27 +86,104 @@ def test_a_score_off_the_scale_is_never_clipped(score: float) -> None:
         parse_verdict(json.dumps({"score": score, "justification": ""}))
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        "",
-        "seven",
-        "7",
-        "[7]",
-        "{}",
-        '{"score": "7", "justification": ""}',
-        '{"score": true, "justification": ""}',
-        '{"score": null, "justification": ""}',
-        '{"score": 7}',
-        '{"score": 7, "justification": 3}',
-        '{"score": 7, "justification": "cut off he',
-        "[" * 100_000,
-    ],
-)
-def test_a_reply_in_another_form_is_unusable(reply: str) -> None:
+WELL = '{"score": 8, "justification": "ok"}'
+
+#: replies of which exactly one score can be read, as models and servers write them
+READABLE = {
+    "as asked": WELL,
+    "fenced": f"```json\n{WELL}\n```",
+    "fenced without a language": f"```\n{WELL}\n```",
+    "after a trace": f"<think>3? {{}} No, Score: 9.</think>\n{WELL}",
+    "after a trace whose tag is in the prompt": f"Let me see: 3/10?</think>{WELL}",
+    "after words": f"Here is my grade:\n{WELL}",
+    "between words": f"My grade: {WELL} I hope {{this}} helps.",
+    "byte-order mark": f"\ufeff{WELL}",
+    "blank lines": f"\n{WELL}\n\n",
+    "text": '{"score": "8", "justification": "ok"}',
+    "text of ten": '{"score": "8/10", "justification": "ok"}',
+    "other case": '{"Score": 8, "Justification": "ok"}',
+    "other order": '{"justification": "ok", "score": 8}',
+    "one key more": '{"score": 8, "justification": "ok", "confidence": 0.9}',
+    "list of one": f"[{WELL}]",
+    "nested": f'{{"judgement": {WELL}}}',
+    "twice the same": f"{WELL}\nSo: {WELL}",
+    "single quotes": "{'score': 8, 'justification': 'ok'}",
+    "a comma too many": '{"score": 8, "justification": "ok",}',
+}
+READABLE_WITHOUT_WHY = {
+    "no justification": '{"score": 8}',
+    "empty justification": '{"score": 8, "justification": null}',
+    "MT-Bench": "The answer is right. Rating: [[8]]",
+    "brackets": "[[8]]",
+    "named": "**Score:** 8",
+    "named of ten": "Right, but long.\nScore: 8/10.",
+    "of ten": "8/10",
+    "out of ten": "I would say 8 out of 10.",
+    "the number alone": " 8.0 ",
+}
+UNREADABLE = {
+    "": "no score",
+    "seven": "no score",
+    "[7]": "no score",
+    "{}": "no score",
+    '{"score": true, "justification": ""}': "'True' is no number",
+    '{"score": null, "justification": ""}': "'None' is no number",
+    '{"score": NaN}': "the score nan is not between 0 and 10",
+    '{"score": Infinity}': "the score inf is not between 0 and 10",
+    '{"score": -Infinity}': "the score -inf is not between 0 and 10",
+    '{"score": "NaN"}': "'NaN' is no number",
+    '{"score": 1' + "0" * 5000 + "}": "the score inf is not between 0 and 10",
+    "{'score': 1" + "0" * 5000 + "}": "the reply has no score",
+    '{"score": 10.0000001}': "the score 10.0000001 is not between 0 and 10",
+    '{"score": "-1"}': "the score -1 is not between 0 and 10",
+    '{"score": "4/5"}': "'4/5' is no number",
+    '{"score": "80%"}': "'80%' is no number",
+    '{"score": 1, "score": 9}': "the key score twice",
+    '{"Score": 1, "score": 9}': "the key score twice",
+    "{'score': 1, 'score': 9}": "the key score twice",
+    f'{WELL} or {{"score": 9}}': "several scores (8, 9)",
+    '{"style": {"score": 3}, "truth": {"score": 8}}': "several scores (3, 8)",
+    "[[3]] and [[8]]": "several scores (3, 8)",
+    "Score: 8/5": "no score",
+    "Score: 80%": "no score",
+    "Score: 42": "the score 42 is not between 0 and 10",
+    "<think>Score: 8, I think": "no score",
+    '{"score": 7, "justification": "cut off he': "no score",
+    "[" * 100_000: "no score",
+    "{" * 10_000: "no score",
+}
+
+
+@pytest.mark.parametrize("form", READABLE)
+def test_a_verdict_is_read_in_whatever_it_is_wrapped(form: str) -> None:
+    assert parse_verdict(READABLE[form]) == Verdict(8.0, "ok")
+
+
+@pytest.mark.parametrize("form", READABLE_WITHOUT_WHY)
+def test_a_score_needs_no_reason(form: str) -> None:
+    assert parse_verdict(READABLE_WITHOUT_WHY[form]) == Verdict(8.0, "")
+
+
+@pytest.mark.parametrize("reply", UNREADABLE, ids=lambda reply: reply[:40])
+def test_a_reply_without_one_score_is_unusable_and_says_why(reply: str) -> None:
     with pytest.raises(UnusableError) as caught:
         parse_verdict(reply)
+    assert UNREADABLE[reply] in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+def test_minus_zero_is_zero() -> None:
+    assert str(parse_verdict('{"score": -0.0}').score) == "0.0"
+
+
+@property_test
+@given(st.text(max_size=60))
+def test_a_reply_is_read_or_refused_whatever_it_says(text: str) -> None:
+    for reply in (text, f'{{"score": {text}}}', json.dumps({"score": text}), f"Score: {text}"):
+        try:
+            assert 0.0 <= parse_verdict(reply).score <= 10.0
+        except UnusableError as error:
+            assert len(str(error)) < 1000
 
 
 @property_test

@@ -283,7 +283,7 @@ def test_a_server_that_stays_broken_ends_the_run_and_loses_nothing(study: Study)
 
 
 def test_one_question_the_server_rejects_does_not_hold_up_the_rest(study: Study) -> None:
-    with JudgeServer("400", "well") as server:
+    with JudgeServer("well", "400", "well") as server:
         summary = study.run(server.base_url)
         assert (summary.judged, summary.left) == (15, 1)
         assert summary.stopped is not None
@@ -292,7 +292,7 @@ def test_one_question_the_server_rejects_does_not_hold_up_the_rest(study: Study)
 
 
 def test_only_failures_in_a_row_mean_a_broken_server(study: Study) -> None:
-    with JudgeServer("400", "400", "well", "400", "400", "well") as server:
+    with JudgeServer("well", "400", "400", "well", "400", "400", "well") as server:
         summary = study.run(server.base_url)
     assert (summary.judged, summary.left) == (12, 4)
 
@@ -304,16 +304,16 @@ def test_a_page_in_place_of_an_answer_is_no_answer(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "reason"), [("42", "the score 42 is not"), ("malformed", "is not a JSON object")]
+    ("mode", "reason"), [("42", "the score 42 is not"), ("malformed", "the reply has no score")]
 )
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_an_unusable_reply_is_asked_again_then_recorded(
     study: Study, mode: Mode, reason: str, api: str
 ) -> None:
-    with JudgeServer(*[mode] * 4, "well") as server:
+    with JudgeServer("well", *[mode] * 4, "well") as server:
         summary = study.run(server.base_url, retries=2, api=api)
-    assert (summary.judged, summary.refused, summary.calls) == (15, 1, 3 + 2 + 14)
-    first, second = study.rows[:2]
+    assert (summary.judged, summary.refused, summary.calls) == (15, 1, 1 + 3 + 2 + 13)
+    first, second = study.rows[1:3]
     assert reason in first["refused"]
     assert "score" not in first
     assert (first["attempts"], first["input_tokens"]) == (3, 600)
@@ -335,6 +335,36 @@ def test_a_refusal_is_recorded_at_once_and_asked_again_only_on_request(
     assert len(study.rows) == 17
     assert len(current) == 16
     assert not any("refused" in row for row in current)
+
+
+def test_a_judge_of_whom_nothing_can_be_read_is_left_after_three(study: Study) -> None:
+    with JudgeServer("refusal") as server:
+        with pytest.raises(InputError, match=r"first 3 questions were all refused, .*--again"):
+            study.run(server.base_url)
+        assert len(server.questions) == 3
+        assert study.said[-1] == "judged 0, refused 3, left 13; 3 calls in all"
+
+
+def test_a_judge_that_nobody_could_read_yet_is_asked_twice_a_question(study: Study) -> None:
+    with JudgeServer("malformed") as server:
+        with pytest.raises(InputError, match="the reply has no score"):
+            study.run(server.base_url)
+        assert len(server.questions) == 3 * 2
+    assert [row["attempts"] for row in study.rows] == [2, 2, 2]
+
+
+def test_a_judge_that_was_read_before_may_refuse_the_rest(study: Study) -> None:
+    with JudgeServer("well", "refusal") as server:
+        study.run(server.base_url, max_calls=1)
+        assert study.run(server.base_url).refused == 15
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_a_server_without_schemas_is_told_once(study: Study, api: str) -> None:
+    with JudgeServer("400", "well") as server:
+        summary = study.run(server.base_url, api=api)
+    assert (summary.judged, summary.calls, len(server.questions)) == (16, 16, 17)
+    assert study.said[-2] == "the server takes no schema: asked for a JSON object"
 
 
 def test_paid_replies_are_recorded_though_the_server_breaks(study: Study) -> None:

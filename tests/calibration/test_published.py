@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration.published import cost_table, main, score_table
+from calibration.fit import fit_table
+from calibration.published import cost_table, main, score_table, targets
 from poq_abm.profile import Profile, load_profile
+from poq_abm.profile.published_figures import INFERENCE, mean_quality
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "published_profile.json").read_text(encoding="utf-8")
@@ -125,6 +128,17 @@ def test_what_is_not_published_is_not_known(profile: Profile) -> None:
     unknown = profile.costs.drop(columns=["role", "node", "hardware", "latency_ms"])
     assert unknown.shape == (8, 6)
     assert unknown.isna().all(axis=None)
+
+
+@pytest.mark.parametrize("beta", [0.25, 0.4])
+def test_another_beta_has_a_table_of_scores_too(beta: float) -> None:
+    """The mean quality that Table 4 implies under another beta can be fitted as well."""
+    other = replace(targets(), quality=np.array(list(mean_quality(beta=beta).values())))
+    fitted = fit_table(other, [200, 200])
+    quality = fitted.scores.mean(axis=(0, 2)) / 10
+    costs = np.array([row.cost for row in INFERENCE.values()])
+    rewards = np.array([row.reward for row in INFERENCE.values()])
+    assert np.abs(quality - beta * costs - rewards).max() < MEAN
 
 
 def test_rebuilt_table_is_the_shipped_one(table: pd.DataFrame) -> None:

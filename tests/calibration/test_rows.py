@@ -70,7 +70,9 @@ def test_a_row_of_csv_is_placed_at_its_first_line(tmp_path: Path) -> None:
         ("a.json", b'{\n"data": []}', "a list of objects, found an object with 'data'"),
         ("a.json", b"[" * 100_000, "not JSON"),
         ("a.parquet", b"PAR1", "is not readable Parquet"),
-        ("a.xlsx", b"", r"a table ends in \.csv, .* not in '\.xlsx'"),
+        ("a.xls", b"", r"a table ends in \.csv, .* not in '\.xls'"),
+        ("a.csv.gz", b"no", r"a\.csv\.gz is not readable gzip"),
+        ("a.csv", b"id, id\n1,2\n", "two columns have the same name but for blanks"),
     ],
 )
 def test_damage_is_an_error_with_its_line(

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.truth import (
+    METRICS,
     best_exact_match,
     best_f1,
     exact_match,
     normalised,
+    squad_normalised,
     token_f1,
     truth_score,
 )
@@ -100,14 +102,74 @@ FACTS = [
 ]
 
 
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("output", "reference", "f1", "same"), FACTS)
 def test_short_answers_score_what_the_official_script_gives_them(
-    output: str, reference: str, f1: float, same: bool
+    output: str, reference: str, f1: float, same: bool, metric: str
 ) -> None:
-    assert token_f1(output, reference) == pytest.approx(f1, abs=ROUNDING)
-    assert exact_match(output, reference) is same
+    assert token_f1(output, reference, metric) == pytest.approx(f1, abs=ROUNDING)
+    assert exact_match(output, reference, metric) is same
 
 
+#: output, reference, token F1 as it should be, and what the official script makes of it
+BEYOND_THE_SCRIPT = [
+    ("北京。", "北京", 1.0, 0.0),
+    ("答案是：北京", "北京", 4 / 7, 0.0),
+    ("東京タワー", "東京", 4 / 7, 0.0),
+    ("กรุงเทพ", "กรุงเทพ!", 1.0, 1.0),
+    ("서울。", "서울", 1.0, 0.0),
+    ("«Москва»", "москва", 1.0, 0.0),
+    ("¿Lima?", "Lima", 1.0, 0.0),
+    ("İstanbul", "istanbul", 1.0, 0.0),
+    ("Straße", "STRASSE", 1.0, 0.0),
+    ("cafe\u0301", "caf\u00e9", 1.0, 0.0),
+    ("it’s", "it's", 1.0, 0.0),
+    ("3.5", "35", 0.0, 1.0),
+    ("3.5.", "$3.5", 1.0, 1.0),
+    ("3,5", "35", 0.0, 1.0),
+    ("1,234,567", "1234567", 1.0, 1.0),
+    ("1,00,000", "100000", 1.0, 1.0),
+    ("-5", "5", 0.0, 1.0),
+    ("\u22125", "-5", 1.0, 0.0),
+    ("-$5", "$5", 0.0, 1.0),
+    (".5", "5", 0.0, 1.0),
+    ("1/2", "12", 0.0, 1.0),
+    ("3:1", "31", 0.0, 1.0),
+    ("24-10", "24–10", 1.0, 0.0),
+    ("24-10", "2410", 0.0, 1.0),
+    ("No. 5", "no 5", 1.0, 1.0),
+    ("(5)", "5", 1.0, 1.0),
+]
+
+
+@pytest.mark.parametrize(("output", "reference", "right", "script"), BEYOND_THE_SCRIPT)
+def test_what_the_script_does_not_know_is_read_right_and_the_script_kept_under_its_name(
+    output: str, reference: str, right: float, script: float
+) -> None:
+    assert token_f1(output, reference) == pytest.approx(right, abs=ROUNDING)
+    assert token_f1(reference, output) == pytest.approx(right, abs=ROUNDING)
+    assert token_f1(output, reference, "squad_f1") == pytest.approx(script, abs=ROUNDING)
+
+
+@given(st.text(alphabet="ab the,.X!?-'", max_size=20))
+def test_prose_in_ascii_is_normalised_as_the_script_does(text: str) -> None:
+    assert normalised(text) == squad_normalised(text)
+
+
+@given(
+    st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
+)
+def test_two_numbers_agree_if_they_are_the_same(one: float, other: float) -> None:
+    assert token_f1(f"{one:.3f}", f"{other:.3f}") == float(f"{one:.3f}" == f"{other:.3f}")
+    assert token_f1(f"{one:,.3f}", f"{one:.3f}") == 1.0
+
+
+def test_an_unknown_metric_is_an_error() -> None:
+    with pytest.raises(InputError, match="did you mean 'squad_f1'"):
+        token_f1("x", "x", "squad")
+
+
+@pytest.mark.skipif(not SHARED.is_file(), reason="the file of facts is not here")
 @pytest.mark.skipif(not SHARED.is_file(), reason="the file of facts is not here")
 def test_every_fact_of_the_file_holds() -> None:
     facts = json.loads(SHARED.read_text(encoding="utf-8"))["vectors"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from poq_abm.cli.analyse import TABLES
+from tests.conftest import interrupt
 
 FEW = ("--rounds", 60, "--replications", 3)
 
@@ -55,9 +57,7 @@ def test_quality_takes_one_treatment(poq, swept: str) -> None:
 
 
 def test_a_partial_run_is_analysed_and_said_to_be_partial(poq, swept: str, tmp_path: Path) -> None:
-    path = tmp_path / swept / "manifest.json"
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "status": "running"}))
+    interrupt(tmp_path / swept)
     done = poq("analyse", "rewards", swept, "--csv")
     assert len(read(done)) == 3 * 2 * 12  # treatments, roles, statistics
     assert done.err.startswith("note: partial: 9 of 9 replications are stored")
@@ -122,6 +122,53 @@ def test_a_run_of_verification_protocols_is_told_apart(poq) -> None:
     assert done.code == 2
     assert "holds a run of verification protocols" in said(done)
     assert "Traceback" not in done.err
+
+
+OPTIONS = {"treatment", "against", "role", "group", "by", "amount", "over"}
+#: a value of each option that moves the table
+MOVES = {
+    "treatment": "committee_size=2", "role": "evaluator", "group": "ce_minilm", "by": "group",
+    "amount": "reward_mean",
+}  # fmt: skip
+
+
+def test_every_declared_option_is_one_of_analyses() -> None:
+    assert {name for one in TABLES.values() for name in one.takes} == OPTIONS
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_an_option_that_a_table_does_not_heed_is_refused(poq, table: str) -> None:
+    for option in OPTIONS - set(TABLES[table].takes):
+        done = poq("analyse", table, "nowhere", f"--{option}", "x")
+        assert done.code == 2
+        assert f"--{option} does nothing in `poq analyse {table}`" in said(done)
+        assert ", ".join(t for t, one in TABLES.items() if option in one.takes) in said(done)
+
+
+@pytest.mark.parametrize("table", ["rewards", "lorenz", "alignment", "explain", "quality"])
+def test_an_option_that_a_table_heeds_moves_it(poq, swept: str, table: str) -> None:
+    first = {"treatment": "committee_size=1"} if table == "quality" else {}
+    if table == "quality":
+        moves = {"treatment": "committee_size=2", "group": "phi3_mini_4k"}
+    else:
+        moves = {name: MOVES[name] for name in TABLES[table].takes if name in MOVES}
+
+    def shown(**options: str) -> str:
+        flat = [part for name, value in options.items() for part in (f"--{name}", value)]
+        done = poq("analyse", table, swept, "--csv", *flat)
+        assert done.code == 0, done.err
+        return done.out
+
+    usual = shown(**first)
+    for name, value in moves.items():
+        if (table, name) == ("alignment", "group"):
+            continue  # of inference nodes unless a role is named
+        assert shown(**(first | {name: value})) != usual, name
+
+
+def test_evaluators_that_cannot_disagree_are_named(poq, swept: str) -> None:
+    done = poq("analyse", "rewards", swept, "--csv")
+    assert "note: in committee_size=1: K = 1: each evaluator is compared with itself" in said(done)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ def test_verdicts_are_said_and_what_was_left_out(poq) -> None:
     assert done.code == 0
     assert "Cheapest profitable deviation of evaluator nodes: " in done.out
     assert "21 deviations, 10 matched replications; verdicts hold together at 95%" in said(done)
-    assert "gains for every mechanism.beta_evaluator tried from 0 to 2" in said(done)
+    assert "mechanism.beta_evaluator changes nothing from 0 to 2" in said(done)
+    assert "acted" in said(done)
     assert "left out: evaluator sleeper: watches trust" in done.out
 
 
@@ -38,7 +39,7 @@ def test_every_table_asked_for_is_written(poq, tmp_path: Path) -> None:
     assert set(written) == {"gains", "break_even", "frontier", "breakdown"}
     assert len(written["gains"]) == 6
     assert len(written["breakdown"]) == 9
-    assert "gains for every mechanism.beta_evaluator tried from 0 to 1" in said(done)
+    assert "mechanism.beta_evaluator changes nothing from 0 to 1" in said(done)
 
 
 def test_csv_is_the_table_and_nothing_else(poq) -> None:
@@ -64,6 +65,8 @@ def test_one_treatment_of_a_sweep_is_audited(poq) -> None:
         (("cost_aware_poq", "--behaviour", "{b: 3}"), "write a name"),
         (("cost_aware_poq", "--break-even", "mechanism.tau"), "write PATH=LOW:HIGH"),
         (("cost_aware_poq", "--share", 2), "share must lie in"),
+        (("cost_aware_poq", "--epsilon", -1), "epsilon must be above 0"),
+        (("cost_aware_poq", "--csv", "--frontier"), "--frontier does nothing with --csv"),
     ],
 )
 def test_a_users_mistake_is_a_message(poq, arguments, message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from poq_abm.cli import tables
 from poq_abm.cli.compare import _broken
+from tests.conftest import interrupt
 
 FEW = ("--rounds", 200, "--replications", 4)
 LARGER = """\
@@ -195,9 +195,7 @@ def test_other_seeds_are_no_pairs(poq, larger: str) -> None:
 
 
 def test_an_unfinished_folder_is_refused(poq, swept: str, tmp_path: Path) -> None:
-    path = tmp_path / swept / "manifest.json"
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "status": "running"}))
+    interrupt(tmp_path / swept)
     done = poq("compare", "committee_size=1", "committee_size=3", "--in", swept)
     assert done.code == 2
     assert "unfinished" in done.err

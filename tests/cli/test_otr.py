@@ -7,23 +7,27 @@ import pytest
 from poq_abm.analysis import otr
 
 
-def test_reproduce_otr_agrees_and_keeps_sources_apart(poq) -> None:
+def test_reproduce_otr_counts_each_status_and_keeps_sources_apart(poq) -> None:
     done = poq("reproduce", "otr")
     assert done.code == 0
-    assert "MISSES" not in done.out
+    assert "unexpected" not in done.out
     said = " ".join(done.out.split())
-    assert "34 of 34 figures agree" in said
+    assert "agree" not in said.split("Of arXiv")[0]
+    counts = "13 reproduced, 8 input, 5 solved for, 6 contradicted, 3 not testable."
+    assert f"35 figures: {counts}" in said
+    assert "claim, 23: 2 reproduced, 8 input, 5 solved for, 5 contradicted, 3 not testable." in said
+    assert "our defaults" in said
     assert "the abstract is known to us" in said
     assert "inferred" in said
     assert "assumed" in said
-    assert all(kind in done.out for kind in ("claim", "consequence", "not confirmed"))
+    assert all(kind in done.out for kind in ("claim", "consequence"))
 
 
 def test_an_altered_claim_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otr, "COST_USD", 0.09)
     done = poq("reproduce", "otr")
     assert done.code == 1
-    assert "MISSES" in done.out
+    assert "of them are not as documented" in done.out
 
 
 def test_an_unknown_study_is_refused_with_the_nearest(poq) -> None:

@@ -35,9 +35,28 @@ def test_kinds_can_be_listed(poq) -> None:
     assert [line.split()[0] for line in lines] == list(KINDS)
 
 
+OPTIONS = {"treatment", "against", "role", "by", "metric", "x", "y", "where"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_option_that_a_kind_does_not_heed_is_refused(poq, kind: str) -> None:
+    """What is declared is heeded: tests/figures/test_kinds.py watches every kind being drawn."""
+    for option in OPTIONS - set(KINDS[kind].takes):
+        done = poq("plot", kind, "published", f"--{option}", "a=b")
+        assert done.code == 2
+        assert f"--{option} does nothing in `poq plot {kind}`" in said(done)
+        able = [name for name, one in KINDS.items() if option in one.takes]
+        assert ", ".join(able) in said(done)
+
+
+def test_every_declared_option_is_one_of_plots() -> None:
+    assert {name for kind in KINDS.values() for name in kind.takes} == OPTIONS
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("figure6", "published", "--treatment", "base"), "does nothing for a profile"),
         (("ecdff", "x"), "did you mean 'ecdf'"),
         (("ecdf",), "needs a results folder"),
         (("ecdf", "."), "is not a results folder"),

@@ -77,12 +77,12 @@ def test_behaviours_lists_every_one(poq, role: Role) -> None:
 def test_reproduce_robust_agrees_and_keeps_sources_apart(poq) -> None:
     done = poq("reproduce", "robust")
     assert done.code == 0
-    assert "MISSES" not in done.out
+    assert "CONTRADICTED" not in done.out
     said = " ".join(done.out.split())
     assert "only the abstract and three formulas are known to us" in said
     assert "our reconstruction" in said
     assert "our defaults" in said
-    assert all(kind in done.out for kind in ("claim", "consequence", "not confirmed"))
+    assert all(kind in done.out for kind in ("claim", "consequence", "contradicted"))
 
 
 def test_an_altered_consequence_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +90,6 @@ def test_an_altered_consequence_misses(poq, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(robust, "BOOST_BIAS", altered)
     done = poq("reproduce", "robust")
     assert done.code == 1
-    missed = [line for line in done.out.splitlines() if "MISSES" in line]
+    missed = [line for line in done.out.splitlines() if "CONTRADICTED" in line]
     assert len(missed) == 1
     assert "median, share 0.3" in missed[0]

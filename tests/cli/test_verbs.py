@@ -98,8 +98,37 @@ def test_new_never_overwrites(poq, tmp_path: Path) -> None:
 def test_reproduce_agrees_and_says_what_that_means(poq) -> None:
     done = poq("reproduce", "cost-aware")
     assert done.code == 0
-    assert "38 of 38 figures agree" in done.out
+    assert (
+        "38 figures: 10 reproduced, 6 input, 22 solved for, 0 contradicted, 0 not testable"
+        in done.out
+    )
     assert "fitted to Table 4" in done.out
+    assert "are assumed" in done.out
+    assert "beta_F = 0.5: mean quality llama_3_2_3b 0.623" in done.out
+    assert "beta_M = 0.1" in done.out
+
+
+def test_reproduce_refuses_an_option_that_does_nothing(poq) -> None:
+    done = poq("reproduce", "otr", "--jobs", 2)
+    assert done.code == 2
+    said = " ".join(done.err.split())
+    assert "--jobs does nothing in `poq reproduce otr`; cost-aware, robust take it" in said
+    done = poq("reproduce", "robust", "--replications", 5)
+    assert done.code == 2
+    assert "robust needs 10 or more" in done.err
+
+
+def test_a_scheduler_without_its_backend_is_refused(poq) -> None:
+    done = poq("run", "cost_aware_poq", "--scheduler", "tcp://127.0.0.1:1")
+    assert done.code == 2
+    assert "--scheduler does nothing without --backend dask" in done.err
+
+
+def test_a_run_says_where_evaluators_cannot_disagree(poq) -> None:
+    few = ("--rounds", 50, "--replications", 2)
+    done = poq("run", "cost_aware_poq", *few, "--set", "mechanism.committee_size=1")
+    assert "note: K = 1: each evaluator is compared with itself" in " ".join(done.out.split())
+    assert "note:" not in poq("run", "cost_aware_poq", *few).out
 
 
 def test_reproduce_fails_when_a_figure_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +138,8 @@ def test_reproduce_fails_when_a_figure_misses(poq, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(reproduction, "TRUTH_CORRELATION", wrong)
     done = poq("reproduce", "cost-aware", "--replications", 2)
     assert done.code == 1
-    assert "MISSES" in done.out
+    assert "CONTRADICTED" in done.out
+    assert "1 of them are not as documented" in done.out
 
 
 def figures(printed: str) -> list[str]:

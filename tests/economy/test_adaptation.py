@@ -210,7 +210,7 @@ def test_an_upgrade_is_paid_for_once_and_booked() -> None:
     economy.run()
     changed = economy.roster.machine != before
     assert changed.any()
-    np.testing.assert_array_equal(account(economy, "cost"), np.where(changed, 0.5, 0.0))
+    np.testing.assert_array_equal(account(economy, "cost_in_money"), np.where(changed, 0.5, 0.0))
     assert economy.books.funds[Fund.OUTSIDE] == 0.5 * changed.sum()
 
 

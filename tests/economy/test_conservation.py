@@ -42,6 +42,7 @@ STAKE = section(
     unbonding_epochs=some(0, 1, 3),
     capital_rate=some(0.0, 0.01),
     eject_below=some(0.0, 0.9),
+    top_up=st.booleans(),
     sampling=some("uniform", "stake", "trust"),
     slashing=SLASHING,
 )

@@ -48,6 +48,30 @@ def test_a_bound_holds_and_says_so() -> None:
     assert stepped(20.0, 0.5, rule(maximum=10.0)) == (10.0, True)
 
 
+def test_a_value_without_a_minimum_stops_at_a_thousandth_of_its_first_and_says_so() -> None:
+    assert stepped(2.0, 0.0, rule(step=1.0), first=0.5) == (0.0005, True)
+    assert stepped(0.0005, 1.0, rule(step=1.0), first=0.5) == (0.001, False)
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    st.lists(st.floats(0.0, 5.0), max_size=50),
+    st.sampled_from([-1.0, -0.125, 0.125, 1.0]),
+    st.floats(0.01, 0.5),
+    st.floats(1e-9, 1.0),
+)
+def test_no_path_of_utilisation_leads_where_a_value_stays_for_ever(
+    path: list[float], step: float, target: float, first: float
+) -> None:
+    """Whatever came before, the value moves up again as soon as utilisation asks for it."""
+    value, moves = first, rule(step=step, target=target)
+    for utilisation in path:
+        value, _ = stepped(value, utilisation, moves, first)
+        assert value >= first / 1000.0
+    up = 1.0 if step > 0.0 else 0.0
+    assert value == 10.0 or stepped(value, up, moves, first)[0] > value
+
+
 @settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(0.0, 5.0), max_size=50), st.floats(-1.0, 1.0), st.floats(0.01, 1.0))
 def test_a_value_never_leaves_its_bounds(path: list[float], step: float, target: float) -> None:
@@ -133,3 +157,22 @@ def test_where_coefficients_vanish_the_run_still_ends() -> None:
         mechanism__beta_inference=0.0,
     )
     assert np.isfinite(economy.memory.tally.scales).all()
+
+
+def test_a_fee_that_nobody_pays_does_not_fall_to_nothing() -> None:
+    """Utilisation above target doubles the fee, nobody comes, and the fee falls to its bound."""
+    economy = played(
+        {
+            "epochs": 6,
+            "demand": {"arrivals": "poisson", "elasticity": 10.0},
+            "payment": {"fee": 1.0},
+            "controllers": [{"move": "fee", "target": 0.001, "step": 1.0, "maximum": 1e6}],
+        },
+        rounds=300,
+    )
+    price, held = network(economy, "price"), network(economy, "bounded")
+    assert price[:3].tolist() == [1.0, 2.0, 0.001]
+    assert held[:3].tolist() == [0.0, 1.0, 0.0]
+    assert price.min() > 0.0
+    np.testing.assert_allclose(price[3:], [0.002, 0.004, 0.008])
+    assert (network(economy, "queries")[2:] > 0.99 * 50_000 - 5 * 224).all()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from economy_support import opened
+from economy_support import opened, small_profile
 
 from poq_abm.economy.closing import close_epoch
 from poq_abm.economy.economy import Economy
@@ -14,7 +14,12 @@ from poq_abm.economy.epoch_end import EpochEnd
 from poq_abm.economy.playing import play_epoch
 
 INFERENCE = ["freeload", "misreport_cost", "judge_hack", {"name": "downgrade", "model": "f1"}]
-EVALUATOR = ["noise", {"name": "boost", "b": 4.0}, "copycat"]
+EVALUATOR = [
+    "noise",
+    {"name": "boost", "b": 4.0},
+    "copycat",
+    {"name": "intermittent", "p": 0.5, "inner": "constant"},
+]
 SECTION: dict[str, Any] = {
     "epochs": 2,
     "options": {"inference": INFERENCE, "evaluator": EVALUATOR},
@@ -25,14 +30,38 @@ SLASHED = {
     "stake": {"bond": 20.0, "slashing": {"deviation": 0.05, "downtime": 0.0, "rate": 0.5}},
     "latency": {"outage_probability": 0.5},
 }
-VARIANTS = {"per_round": {}, "pool": POOL, "slashed": SLASHED}
+REDISTRIBUTED = {
+    "stake": {
+        "bond": 20.0,
+        "capital_rate": 0.01,
+        "top_up": True,
+        "slashing": {"deviation": 0.15, "downtime": 0.0, "rate": 0.5, "goes_to": "redistributed"},
+    },
+    "latency": {"outage_probability": 0.3},
+}
+MONEY = {
+    "cost": {"basis": "money", "usd_per_mwh": 500.0, "ownership": "own"},
+    "latency": {"distribution": "exponential"},
+    "service": {"capacity": 2},
+}
+VARIANTS = {
+    "per_round": {},
+    "pool": POOL,
+    "slashed": SLASHED,
+    "redistributed": REDISTRIBUTED,
+    "money": MONEY,
+}
+PROFILE = small_profile(hardware="rtx_4090")
 NODES = [0, 3, 4, 8]
 
 
 def settled(section: dict[str, Any], switched: tuple[int, Any] | None = None) -> EpochEnd:
     """The end of the first epoch, with one node doing something else from the start."""
     economy = opened(
-        {**SECTION, **section}, 120, mechanism__trust={"update": "multiplicative", "rate": 0.5}
+        {**SECTION, **section},
+        120,
+        PROFILE,
+        mechanism__trust={"update": "multiplicative", "rate": 0.5},
     )
     if switched:
         economy.roster.behaviour[switched[0]] = switched[1]
@@ -50,7 +79,7 @@ def test_what_a_node_did_is_worth_what_it_got(variant: str) -> None:
     end = settled(VARIANTS[variant])
     flows = end.flows
     for node in range(end.roster.size):
-        got = flows.paid[node] - flows.slashed[node] - flows.running[node]
+        got = flows.profit[node]
         assert end.payoff_if(node, int(end.was[node])) == pytest.approx(got, rel=1e-12)
 
 
@@ -61,11 +90,10 @@ def test_what_a_node_would_get_is_what_it_gets_when_it_does(variant: str, node: 
     end = settled(VARIANTS[variant])
     for option in options(end.economy, node):
         really = settled(VARIANTS[variant], (node, option))
-        assert end.payoff_if(node, option) == really.payoff_if(node, option)
-        flows = really.flows
+        got = end.payoff_if(node, option)
+        assert got == pytest.approx(really.payoff_if(node, option), rel=1e-12)
         if option != int(end.was[node]) and not really.roster.misreports_with(option):
-            got = flows.paid[node] - flows.slashed[node] - flows.running[node]
-            assert end.payoff_if(node, option) == pytest.approx(got, rel=1e-12)
+            assert got == pytest.approx(really.flows.profit[node], rel=1e-12)
 
 
 def test_asking_changes_nothing() -> None:
@@ -100,3 +128,36 @@ def test_a_fine_is_no_larger_than_the_bond() -> None:
     end, free = settled(audits), settled({"stake": {"bond": 2.0}})
     liar = options(end.economy, 3)[2]
     assert end.payoff_if(3, liar) == pytest.approx(free.payoff_if(3, liar) - 2.0)
+
+
+@pytest.mark.parametrize("variant", ["redistributed", "money"])
+def test_behaving_otherwise_changes_what_bonds_and_machines_come_to(variant: str) -> None:
+    """The variants try what they are for: somebody gets others' bonds, or runs other costs."""
+    end = settled(VARIANTS[variant])
+    part = end.flows.received if variant == "redistributed" else end.flows.running
+    assert (part > 0.0).any()
+    changed = [
+        settled(VARIANTS[variant], (node, option)).flows
+        for node in NODES
+        for option in options(end.economy, node)
+    ]
+    of_nodes = [flows.received if variant == "redistributed" else flows.running
+                for flows in changed]  # fmt: skip
+    assert any(not np.array_equal(other, part) for other in of_nodes)
+
+
+def test_a_node_that_is_fined_has_no_part_in_what_others_lose() -> None:
+    """An audit with chance p costs the fine and, with it, the part of others' bonds."""
+    audited = {
+        **REDISTRIBUTED,
+        "audits": {"rate": 0.25, "slash": 3.0, "forfeit": False},
+    }
+    end, free = settled(audited), settled(REDISTRIBUTED)
+    spared = [node for node in range(4) if free.flows.slashed[node] == 0.0]
+    node = spared[0]
+    liar = options(end.economy, node)[2]
+    received = free.flows.received[node]
+    assert received > 0.0
+    lost = 3.0 * (1.0 - 0.01) + received  # a bond that is gone saves its capital cost
+    expected = free.payoff_if(node, liar) - 0.25 * lost
+    assert end.payoff_if(node, liar) == pytest.approx(expected, rel=1e-12)

@@ -225,7 +225,7 @@ def test_those_without_a_stake_sit_only_where_nobody_else_is_left() -> None:
     economy.step()
     committee = economy.play.orders.committee
     assert set(np.unique(committee[:, :2])) == {2, 3}
-    assert set(np.unique(committee[:, 2])) == {0}
+    assert set(np.unique(committee[:, 2])) == {0, 1, 4}
 
 
 # -------------------------------------------------------------------- patience, outages, task mixes
@@ -244,7 +244,7 @@ def test_demand_beyond_capacity_is_dropped_and_counted() -> None:
     assert economy.served == queries.sum() - dropped.sum()
     assert account(economy, "jobs")[0] == economy.served
     assert account(economy, "jobs")[1:].sum() == 3 * economy.served  # nobody judged the dropped
-    assert network(economy, "latency_p95").max() == pytest.approx(6.0, rel=0.01)
+    assert network(economy, "latency_p95").max() == pytest.approx(6.0, rel=1e-9)
 
 
 def test_a_dropped_query_pays_nobody_and_no_fee() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from poq_abm.economy.economy import Economy
 from poq_abm.economy.epoch_end import EpochEnd
 from poq_abm.economy.model import EconomicNode, EconomyModel
+from poq_abm.errors import InputError
 from poq_abm.network.game import build_game
 from poq_abm.profile import load_profile
 from poq_abm.scenario import Scenario, load
@@ -51,3 +53,18 @@ def test_an_agent_is_a_view_of_its_row() -> None:
     model.run()
     paid = model.economy.record.nodes()[0, 2]
     assert first.wallet == paid
+
+
+def test_an_economy_ends_with_its_epochs_as_mesa_expects() -> None:
+    model, stepped = EconomyModel(scenario()), EconomyModel(scenario())
+    model.run_model()
+    for _ in range(4):
+        assert stepped.running
+        stepped.step()
+    assert (model.running, stepped.running) == (False, False)
+    assert np.array_equal(
+        model.economy.record.nodes(), stepped.economy.record.nodes(), equal_nan=True
+    )
+    with pytest.raises(InputError, match="the scenario ends after 4 epochs"):
+        stepped.step()
+    assert stepped.economy.epoch == 4

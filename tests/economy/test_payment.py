@@ -13,7 +13,7 @@ from poq_abm.economy.payment import (
     entitlements,
     minted_for_pool,
     pay_rewards,
-    shared,
+    price_of_point,
 )
 from poq_abm.scenario.economy import Payment
 
@@ -39,7 +39,10 @@ def test_emissions_decay_geometrically() -> None:
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0.0, 1e9), hnp.arrays(np.float64, 6, elements=st.floats(-1e6, 1e6)))
 def test_a_pool_is_shared_pro_rata_or_kept(pool: float, points: np.ndarray) -> None:
-    paid = shared(pool, points)
+    payment = Payment(scheme="pool", evaluator_share=0.0)
+    paid = entitlements(payment, pool, points, points.size)
+    price = price_of_point(payment, pool, points, points.size)
+    np.testing.assert_array_equal(paid, price * np.maximum(points, 0.0))
     assert (paid >= 0.0).all()
     assert (paid[points <= 0.0] == 0.0).all()
     if (points > 0.0).any():

@@ -10,7 +10,9 @@ import math
 
 import numpy as np
 import pytest
-from economy_support import groups, network, opened
+from economy_support import account, groups, network, opened, played, small_profile
+
+from poq_abm.network.percentiles import RELATIVE_ERROR
 
 TOLERANCE = 0.02
 SEEDS = (1, 2, 3, 4)
@@ -101,3 +103,49 @@ def test_a_queue_is_carried_from_epoch_to_epoch() -> None:
         economy.step()
         last.append(economy.play.queries.wait[199])
     np.testing.assert_allclose(last, [99.5, 199.5, 299.5])
+
+
+def test_a_latency_that_never_varies_is_read_to_the_last_digit() -> None:
+    """1.0777 s is 1.0777 s, in epochs and in accounts."""
+    economy = played(
+        {"epochs": 3, "epoch_hours": 1.0},
+        rounds=300,
+        profile=small_profile(latency_ms=(1077.7, 2000.0, 50.0, 100.0, 100.0)),
+        population=ALONE,
+        mechanism__committee_size=1,
+    )
+    for name in ("latency_p50", "latency_p95"):
+        assert network(economy, name) == pytest.approx(1.0777, rel=1e-12)
+        assert account(economy, name)[0] == pytest.approx(1.0777, rel=1e-12)
+        assert np.isnan(account(economy, name)[1:]).all()
+
+
+def test_an_epochs_percentiles_are_those_of_its_queries() -> None:
+    """And a node's, over all epochs, are off by less than a cell."""
+    economy = opened(
+        {
+            "epochs": 4,
+            "epoch_hours": 500.0 / 3600.0,
+            "latency": {"distribution": "lognormal", "sigma": 0.5},
+            "demand": {"arrivals": "poisson"},
+            "service": {"patience_s": 3.0},
+        },
+        rounds=1600,
+        population=ALONE,
+        mechanism__committee_size=1,
+    )
+    seen = []
+    while not economy.finished:
+        economy.step()
+        count = int(network(economy, "queries")[economy.epoch - 1])
+        queries = economy.play.queries
+        latency = (queries.wait + queries.service)[:count]
+        latency = latency[economy.play.orders.node[:count] >= 0]
+        seen.append(latency)
+        for name, share in (("latency_p50", 0.5), ("latency_p95", 0.95)):
+            exact = np.quantile(latency, share, method="inverted_cdf")
+            assert network(economy, name)[economy.epoch - 1] == exact
+    assert network(economy, "dropped").sum() > 0
+    for name, share in (("latency_p50", 0.5), ("latency_p95", 0.95)):
+        exact = np.quantile(np.concatenate(seen), share, method="inverted_cdf")
+        assert account(economy, name)[0] == pytest.approx(exact, rel=RELATIVE_ERROR)

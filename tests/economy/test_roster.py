@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from economy_support import opened, small_profile
+from economy_support import account, opened, small_profile
 
 import poq_abm
+from poq_abm.economy.economy import Economy
 from poq_abm.economy.prices import hourly_usd
 from poq_abm.economy.roster import Roster
 from poq_abm.network.columns import Ploy, Trait
 from poq_abm.network.game import build_game
+from poq_abm.network.memory import State
 from poq_abm.profile.hardware import hardware
 from poq_abm.scenario.economy import Cost
 
@@ -165,11 +167,17 @@ def test_whoever_leaves_stands_for_itself_and_its_operator_goes_on() -> None:
     assert roster.operator[:4].tolist() == [0, 1, 2, 1]
 
 
-def test_costs_are_normalised_over_all_rows_there_or_not() -> None:
+def test_costs_are_normalised_over_who_is_there_and_anew_when_that_changes() -> None:
     profile = small_profile((1000.0, 2000.0, 50.0, 100.0, 100.0))
     people = [{"model": "f0"}, {"model": "f1", "active": 0}]
     roster = opened({"epochs": 1}, 200, profile, population__inference=people).roster
+    np.testing.assert_array_equal(roster.true_cost[:2], [0.0, np.nan])
+    roster.active[1] = True
+    roster.refresh()
     assert roster.true_cost[:2].tolist() == [0.0, 1.0]
+    roster.active[0] = False
+    roster.refresh()
+    np.testing.assert_array_equal(roster.true_cost[:2], [np.nan, 0.0])
 
 
 # ------------------------------------------------------------------------------------------- prices
@@ -179,9 +187,9 @@ def money(**cost: object) -> dict[str, object]:
     return {"epochs": 1, "cost": {"basis": "money", "usd_per_token": 0.01, **cost}}
 
 
-def in_money(section: dict[str, object], **changes: object) -> object:
+def in_money(section: dict[str, object], rounds: int = 200, **changes: object) -> Economy:
     profile = small_profile(hardware="rtx_4090")
-    return opened(section, 200, profile, **changes)
+    return opened(section, rounds, profile, **changes)
 
 
 def test_an_hour_is_rented_or_written_off() -> None:
@@ -202,6 +210,104 @@ def test_an_epoch_costs_rent_energy_busy_and_idle_and_bandwidth() -> None:
     joules = machine.power_w * (busy + 0.1 * (7200.0 - busy))
     usd = 2.0 * machine.rental_usd_per_hour + joules / 3.6e9 * 100.0 + jobs[:4] * 1e-3 * 2.0
     np.testing.assert_allclose(running[:4], usd / 0.01, rtol=1e-12)
+
+
+def joules_billed(economy: Economy, hours: float) -> np.ndarray:
+    """Energy of inference nodes in joules, from what they paid for an owned machine."""
+    usd = account(economy, "cost")[:4] * 0.01
+    hourly = hourly_usd(hardware("rtx_4090"), Cost(ownership="own"))
+    return (usd - hourly * hours * economy.settings.epochs) / 1000.0 * 3.6e9
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+@pytest.mark.parametrize("factor", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("distribution", ["fixed", "exponential"])
+def test_all_work_is_billed_once_whenever_it_is_done(
+    capacity: int, factor: float, distribution: str
+) -> None:
+    """Demand over capacity and below: full power for all work, idle power for the time without.
+
+    The last epochs are empty, so that all queues run dry before the end: of a span of T seconds a
+    machine of c places that did w seconds of work was idle for T - w / c.
+    """
+    hours, epochs = 0.05, 8
+    surge = {"first": 0, "last": 1, "factor": factor * 600.0 * capacity}
+    economy = in_money(
+        {
+            **money(usd_per_mwh=1000.0, ownership="own"),
+            "epochs": epochs,
+            "epoch_hours": hours,
+            "service": {"capacity": capacity},
+            "latency": {"distribution": distribution},
+            "demand": {"surge": surge, "tasks_end": None},
+        },
+        rounds=epochs,
+        population__inference=[{"model": "f0", "count": 4}],
+    )
+    calm = economy.clock
+    calm.scale = lambda epoch, ratio: surge["factor"] if epoch < 2 else 0.0  # type: ignore[method-assign]
+    economy.run()
+    work = economy.record.sums[7][:4] / capacity
+    assert economy.free_at.max() == 0.0
+    watts = hardware("rtx_4090").power_w
+    expected = watts * (work + 0.1 * (3600.0 * hours * epochs - work))
+    np.testing.assert_allclose(joules_billed(economy, hours), expected, rtol=1e-9)
+
+
+def test_work_that_is_left_at_the_end_is_billed_too() -> None:
+    """One node, twice as much work in its only epoch as it can do: the second half as well."""
+    economy = in_money(
+        {**money(usd_per_mwh=1000.0, ownership="own"), "epoch_hours": 100.0 / 3600.0},
+        population__inference=[{"model": "f0"}],
+    )
+    economy.step()
+    assert economy.record.sums[7][0] == pytest.approx(200.0)
+    waited = 0.25  # seconds until the first query
+    expected = hardware("rtx_4090").power_w * (200.0 + 0.1 * waited)
+    assert joules_billed(economy, 100.0 / 3600.0)[0] == pytest.approx(expected)
+
+
+def test_identities_on_one_machine_pay_for_its_idle_time_once() -> None:
+    economy = in_money(
+        money(usd_per_mwh=1000.0, ownership="own"), schedule="round_robin",
+        population__inference=[{"model": "f0", "count": 2}, {"model": "f1", "count": 2}],
+    )  # fmt: skip
+    economy.roster.operator[:4] = [0, 1, 0, 1]  # a quick and a slow one on each of two machines
+    economy.step()
+    work = economy.record.sums[7][:4]
+    assert work.tolist() == [50.0, 50.0, 100.0, 100.0]
+    watts = hardware("rtx_4090").power_w
+    paid = joules_billed(economy, 0.5)
+    np.testing.assert_allclose(paid, watts * (work + 0.05 * (3600.0 - 150.0)), rtol=1e-9)
+
+
+LAZY = [
+    {"model": "m0"},
+    {"model": "m0", "behaviour": {"name": "constant", "score": 6.0}},
+    {"model": "m0", "behaviour": "copycat"},
+    {"model": "m0", "behaviour": {"name": "intermittent", "p": 0.3, "inner": "constant"}},
+    {"model": "m0", "behaviour": {"name": "sleeper", "trust": 0.0, "jobs": 150.0,
+                                  "inner": "copycat"}},
+    {"model": "m0", "behaviour": "boost"},
+]  # fmt: skip
+
+
+def test_who_does_not_run_a_model_does_not_pay_for_running_it() -> None:
+    """By the trait of what is done, in the rounds in which it is done; rewards charge C as ever."""
+    economy = in_money(
+        money(usd_per_mwh=1000.0, ownership="own"), population__evaluators=LAZY,
+        mechanism__committee_size=6,
+    )  # fmt: skip
+    economy.step()
+    acted = economy.memory.state[:, State.ACTED]
+    assert acted[[0, 1, 2, 4, 5]].tolist() == [0.0, 200.0, 200.0, 50.0, 200.0]
+    assert 30.0 < acted[3] < 90.0
+    run = np.array([200.0, 0.0, 0.0, 200.0 - acted[3], 150.0, 200.0])
+    seconds = run * 0.05
+    joules = hardware("rtx_4090").power_w * (seconds + 0.1 * (3600.0 - seconds))
+    usd = joules / 3.6e9 * 1000.0 + hourly_usd(hardware("rtx_4090"), Cost(ownership="own"))
+    np.testing.assert_allclose(economy.record.sums[4][4:], usd / 0.01, rtol=1e-9)
+    assert len(set(economy.roster.nodes.evaluator_cost.tolist())) == 1
 
 
 def test_a_region_has_its_own_price_of_energy() -> None:

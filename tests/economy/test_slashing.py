@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poq_abm.economy.books import Fund, Holding
+from poq_abm.economy.economy import Economy
 from poq_abm.economy.slashing import TIERS, severity, slashed_share
 from poq_abm.scenario.economy import Slashing
 
@@ -143,3 +144,45 @@ def test_those_who_score_planted_records_wrongly_are_slashed_and_others_are_not(
         ],
     )
     np.testing.assert_allclose(account(economy, "slashed")[4:], [0.0, 0.0, 4.0, 0.0, 0.0])
+
+
+def exhausted(top_up: bool) -> Economy:
+    """Two nodes that are caught in each of three epochs, with a bond of one and a half fines."""
+    return played(
+        {
+            "epochs": 3,
+            "audits": {"rate": 1.0, "slash": 6.0},
+            "stake": {"bond": 9.0, "top_up": top_up},
+        },
+        rounds=90,
+        population__inference=[{"model": "f0", "behaviour": "misreport_cost"}, {"model": "f1"}],
+    )
+
+
+def test_a_bond_that_runs_out_leaves_fines_uncovered_and_says_so() -> None:
+    economy = exhausted(top_up=False)
+    assert held(economy, Holding.BOND)[:2].tolist() == [0.0, 9.0]
+    assert account(economy, "fined")[:2].tolist() == [9.0, 0.0]
+    assert account(economy, "uncovered")[:2].tolist() == [9.0, 0.0]
+
+
+def test_a_bond_that_is_topped_up_covers_every_fine() -> None:
+    economy = exhausted(top_up=True)
+    assert held(economy, Holding.BOND)[:2].tolist() == [9.0, 9.0]
+    assert account(economy, "fined")[:2].tolist() == [18.0, 0.0]
+    assert account(economy, "uncovered")[:2].tolist() == [0.0, 0.0]
+    assert account(economy, "profit")[0] == account(economy, "reward")[0] - 18.0
+
+
+def test_who_is_ejected_tops_up_no_more() -> None:
+    economy = played(
+        {
+            "epochs": 2,
+            "audits": {"rate": 1.0, "slash": 6.0},
+            "stake": {"bond": 9.0, "top_up": True, "eject_below": 0.5},
+        },
+        rounds=60,
+        population__inference=[{"model": "f0", "behaviour": "misreport_cost"}, {"model": "f1"}],
+    )
+    assert account(economy, "epochs")[:2].tolist() == [1.0, 2.0]
+    assert held(economy, Holding.BOND)[0] == 0.0

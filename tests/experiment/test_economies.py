@@ -102,7 +102,7 @@ def test_every_epoch_group_and_node_has_its_row(busy: Scenario) -> None:
         ["treatment", "replication", "epoch"], observed=True
     )
     whole = network.set_index(["treatment", "replication", "epoch"])
-    for name in ("nodes", "stake", "jobs", "reward", "cost", "slashed", "profit"):
+    for name in ("nodes", "stake", "jobs", "reward", "cost_in_money", "slashed", "profit"):
         np.testing.assert_allclose(
             by_epoch[name].sum().sort_index(), whole[name].sort_index(), rtol=1e-12
         )
@@ -113,7 +113,7 @@ def test_accounts_add_up_to_epochs(busy: Scenario) -> None:
     keys = ["treatment", "replication"]
     network = results.epochs[results.epochs["role"] == "network"].groupby(keys, observed=True)
     accounts = results.accounts.groupby(keys, observed=True)
-    for name in ("jobs", "reward", "cost", "slashed", "profit"):
+    for name in ("jobs", "reward", "cost_in_money", "slashed", "profit"):
         np.testing.assert_allclose(accounts[name].sum(), network[name].sum(), rtol=1e-9, atol=1e-9)
 
 

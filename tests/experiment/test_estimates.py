@@ -133,6 +133,7 @@ def node(replication: int, group: str, jobs: int, total: float) -> dict[str, obj
         "model": "m",
         "jobs": jobs,
         "reward_total": total,
+        "presence": 1.0,
         "cost": 0.5,
         "latency_ms": 100.0,
         "latency_source": "measured",

@@ -17,11 +17,13 @@ from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment import files, plan, recorder
+from poq_abm.experiment import files, plan, recorder, store
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
+from poq_abm.experiment.spans import Span
 from poq_abm.experiment.streaming import BackgroundWriter
+from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario
 
 
@@ -160,6 +162,13 @@ def test_a_broken_manifest_is_named(small: Scenario, tmp_path: Path, text: str) 
         poq_abm.read_results(tmp_path)
 
 
+def test_a_file_is_no_results_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, said in (("file", "it is a file"), ("absent", r"it has no manifest\.json")):
+        with pytest.raises(InputError, match=f"is not a results folder: {said}"):
+            poq_abm.read_results(tmp_path / path)
+
+
 def test_a_path_that_cannot_be_a_folder(small: Scenario, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write results"):
@@ -188,6 +197,187 @@ def test_a_full_disk_is_a_message_and_leaves_no_scraps(
     assert not list((tmp_path / "run").rglob("*.parquet*"))
     run_to_folder(Plan.of(small, trace=trace), tmp_path / "run")
     assert poq_abm.read_results(tmp_path / "run").nodes.shape == (24, 18)
+
+
+def killed(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+BEGINNINGS: dict[str, Callable[[Path], Any]] = {
+    "nothing": lambda folder: None,
+    "the lock": lambda folder: (folder / ".lock").touch(),
+    "no shards": lambda folder: (folder / "shards").mkdir(),
+    "a place for drafts": lambda folder: (folder / "shards" / ".run-1a").mkdir(parents=True),
+    "half a manifest": lambda folder: (folder / ".manifest.json.7.part").write_text('{"ha'),
+}
+
+
+@pytest.mark.parametrize("left", BEGINNINGS)
+def test_a_run_adopts_what_it_made_before_its_manifest(
+    small: Scenario, tmp_path: Path, left: str
+) -> None:
+    BEGINNINGS[left](tmp_path)
+    run_to_folder(Plan.of(small), tmp_path)
+    assert listing(tmp_path) == [
+        ".lock",
+        "manifest.json",
+        "nodes.parquet",
+        "replications.parquet",
+        "shards",
+    ]
+
+
+@pytest.mark.parametrize("stop", [full_disk, killed])
+def test_what_stops_before_the_first_manifest_can_be_taken_up(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Callable[..., None]
+) -> None:
+    for module, name in ((store, "write_json"), (Path, "mkdir"), (store.Store, "open")):
+        with monkeypatch.context() as broken:
+            broken.setattr(module, name, lambda *_, **__: stop())
+            with pytest.raises((InputError, KeyboardInterrupt, OSError)):
+                run_to_folder(Plan.of(small), tmp_path / "run")
+    run_to_folder(Plan.of(small), tmp_path / "run")
+    assert poq_abm.read_results(tmp_path / "run").nodes.shape[0] == 24
+
+
+class _KillError(BaseException):
+    """What stands for SIGKILL: from then on this process does nothing to the disk any more."""
+
+
+def kill_after(survived: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let so many operations on files come to pass, and none after; return what was done."""
+    done: list[str] = []
+    places: list[tuple[Any, str]] = [
+        *((Path, name) for name in ("mkdir", "replace", "unlink", "rename", "write_text")),
+        (store.shutil, "rmtree"),
+        (files.pq.ParquetWriter, "write_table"),
+        (files.os, "fsync"),
+    ]
+    for owner, name in places:
+        monkeypatch.setattr(owner, name, _limited(getattr(owner, name), done, survived))
+    return done
+
+
+def _limited(do: Callable[..., Any], done: list[str], survived: int) -> Callable[..., Any]:
+    def limited(*given: Any, **more: Any) -> Any:
+        if len(done) >= survived:
+            raise _KillError
+        done.append(do.__name__)
+        return do(*given, **more)
+
+    return limited
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_kill_at_any_operation_on_a_file_costs_nothing_but_time(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: bool
+) -> None:
+    monkeypatch.setitem(plan.MOST_ROUNDS, "compiled", 2 * small.rounds)
+    work = Plan.of(small, trace=trace)
+    run_to_folder(work, tmp_path / "whole")
+    whole, names = contents(tmp_path / "whole"), listing(tmp_path / "whole")
+    survived, killed = 0, True
+    while killed:
+        folder = tmp_path / str(survived)
+        with monkeypatch.context() as dying:
+            kill_after(survived, dying)
+            try:
+                run_to_folder(work, folder)
+                killed = False
+            except _KillError:
+                killed = True
+        run_to_folder(work, folder)
+        assert contents(folder) == whole, survived
+        assert listing(folder) == names, survived
+        assert not list(folder.rglob("*.part")), survived
+        assert not [p for p in (folder / "shards").iterdir() if p.is_dir()], survived
+        survived += 1
+    assert survived > 20
+
+
+def test_a_folder_without_its_manifest_is_known_by_its_pieces(
+    small: Scenario, tmp_path: Path
+) -> None:
+    run_to_folder(Plan.of(small), tmp_path)
+    whole = contents(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(InputError, match="not a results folder"):
+        run_to_folder(Plan.of(small.replace({"seed": 2})), tmp_path)
+    assert contents(tmp_path) == whole
+    run_to_folder(Plan.of(small), tmp_path)
+    assert contents(tmp_path) == whole
+
+
+def test_the_next_run_clears_what_a_killed_one_left(small: Scenario, tmp_path: Path) -> None:
+    run_to_folder(Plan.of(small), tmp_path)
+    whole = listing(tmp_path), listing(tmp_path / "shards")
+    scraps = [
+        *(tmp_path / ".nodes.parquet.7.part", tmp_path / ".report.html.7.part"),
+        *(tmp_path / "shards" / ".t0r0-t0r2.nodes.parquet.7.part",),
+        tmp_path / "shards" / ".run-1a" / ".t0r0-t0r2.json.7.part",
+    ]
+    for scrap in scraps:
+        scrap.parent.mkdir(exist_ok=True)
+        scrap.write_bytes(b"half")
+    run_to_folder(
+        Plan.of(small), tmp_path
+    )  # a finished run is not played, and cleared all the same
+    assert (listing(tmp_path), listing(tmp_path / "shards")) == whole
+
+
+def test_shards_that_no_receipt_vouches_for_are_cleared(small: Scenario, tmp_path: Path) -> None:
+    run_to_folder(Plan.of(small), tmp_path)
+    whole = listing(tmp_path / "shards")
+    (tmp_path / "shards" / "t0r0-t0r1.nodes.parquet").write_bytes(b"before its receipt")
+    (tmp_path / "nodes.parquet").unlink()
+    run_to_folder(Plan.of(small), tmp_path)
+    assert listing(tmp_path / "shards") == whole
+
+
+def test_a_worker_that_outlives_its_run_has_nowhere_to_write(
+    small: Scenario, tmp_path: Path
+) -> None:
+    """Neither into the same folder nor into one that has taken its place."""
+    work = Plan.of(small)
+    first = store.Store(tmp_path / "run", work)
+    with first.locked():
+        first.open()
+        orphan = first.recorder
+    (chunk,) = work.chunks([Span(0, 0, 3)])
+    run_to_folder(Plan.of(small.replace({"seed": 2})), tmp_path / "other")
+    (tmp_path / "run").rename(tmp_path / "gone")
+    (tmp_path / "other").rename(tmp_path / "run")
+    for folder in ("run", "gone"):
+        before = everything(tmp_path / folder)
+        with pytest.raises(InputError, match="cannot write results"):
+            orphan(work, chunk)
+        assert everything(tmp_path / folder) == before
+
+
+def test_what_raised_and_how_precise_it_is_is_stored_with_results_from_memory(
+    small: Scenario, tmp_path: Path
+) -> None:
+    until = {"metric": "correlation", "half_width": 0.5}
+    precision = {"at_least": 3, "at_most": 6, "until": until}
+    results = poq_abm.run(small.replace({"replications": precision}))
+    stored = poq_abm.read_results(results.save(tmp_path / "run"))
+    assert results.precision is not None
+    assert stored.precision is not None
+    assert_frame_equal(stored.precision, results.precision, check_dtype=False)
+    assert list(verify(tmp_path / "run", 1)) == []
+
+    failure = {"treatment": 0, "replication": 1, "seed": 1, "error": "E", "traceback": "T"}
+    other = poq_abm.run(small)
+    other.failures.append(failure)
+    kept = pa.array([r != 1 for r in other.tables["nodes"].column("replication").to_pylist()])
+    other.tables["nodes"] = other.tables["nodes"].filter(kept)
+    kept = pa.array(
+        [r != 1 for r in other.tables["replications"].column("replication").to_pylist()]
+    )
+    other.tables["replications"] = other.tables["replications"].filter(kept)
+    assert poq_abm.read_results(other.save(tmp_path / "raised")).failures == [failure]
+    assert list(verify(tmp_path / "raised", 1)) == []
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:

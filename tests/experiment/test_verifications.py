@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
@@ -15,7 +16,7 @@ import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment import harvest, verifications
 from poq_abm.experiment import plan as planning
-from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.estimates import POSITIVE, mean_interval, share_interval
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
@@ -254,17 +255,65 @@ def test_what_cannot_be_played_is_refused_where_it_stands(swept: Scenario, case:
         Plan.of(swept.replace(changes))
 
 
-def test_a_summary_is_the_mean_over_replications(swept: Scenario) -> None:
+def test_a_summary_is_the_share_or_the_mean_over_replications(swept: Scenario) -> None:
     results = poq_abm.run(swept)
     summary = results.query_summary()
     assert list(summary["measure"].unique()) == list(SHOWN)
     every = results.query_summary(every=True)
     assert list(every["measure"].unique()) == list(MEASURES)
-    one = every[(every["treatment"] == "protocol=otr,byzantine_share=0.1")]
-    row = one[one["measure"] == "dishonest_stands"].iloc[0]
-    values = results.side("protocol=otr,byzantine_share=0.1")[0]["dishonest_stands"]
-    mean, _, low, high = mean_interval(values)
-    assert (row["mean"], row["low"], row["high"], row["unit"]) == (mean, low, high, "0-1")
+    rows = every[every["treatment"] == "protocol=otr,byzantine_share=0.1"].set_index("measure")
+    values = results.side("protocol=otr,byzantine_share=0.1")[0]
+    mean, _, low, high = mean_interval(values["total_usd"], within=POSITIVE)
+    row = rows.loc["total_usd"]
+    assert (row["mean"], row["low"], row["high"], row["unit"]) == (mean, low, high, "USD per query")
+    for measure, trials in (
+        ("dishonest_share", "queries"),
+        ("detected_share", "dishonest_queries"),
+        ("cheating_share", "rational_queries"),
+    ):
+        counted = values[trials].to_numpy(np.float64)
+        share, low, high = share_interval(values[measure] * counted, counted, clustered=False)
+        row = rows.loc[measure]
+        assert (row["mean"], row["low"], row["high"]) == pytest.approx((share, low, high))
+
+
+def test_no_share_has_an_interval_without_a_width_or_outside_its_range(swept: Scenario) -> None:
+    every = poq_abm.run(swept).query_summary(every=True)
+    for row in every[every["unit"] == "0-1"].dropna().to_dict("records"):
+        assert 0.0 <= row["low"] <= row["mean"] <= row["high"] <= 1.0, row
+        assert row["low"] < row["high"], row
+
+
+def queries_of(stands: list[float], *, drawn: bool) -> pd.DataFrame:
+    """Return rows of as many replications of 2,000 queries, under enclaves drawn or not."""
+    return pd.DataFrame(
+        {
+            "treatment": "tee",
+            "queries": 2_000,
+            "enclaves_drawn": drawn,
+            "dishonest_stands": stands,
+        }
+    )
+
+
+def test_what_a_whole_replication_shares_counts_once() -> None:
+    """A vendor broken in one of twenty: 3.74% in the long run, and neither below 0 nor certain."""
+    (row,) = summarise_queries(
+        queries_of([0.0] * 19 + [0.57], drawn=True), measures=("dishonest_stands",)
+    ).itertuples()
+    assert row.mean == pytest.approx(0.0285)
+    assert 0.0 < row.low < 0.0374 < row.high < 0.25
+    assert (row.occurred, row.replications) == (1, 20)
+
+
+@pytest.mark.parametrize(("drawn", "upper"), [(True, 9.2e-3), (False, 4.7e-6)])
+def test_nothing_seen_is_not_nothing(drawn: bool, upper: float) -> None:
+    """0 of 400 replications whose enclaves were drawn leaves .026% possible; 800,000 queries that
+    share nothing leave less."""
+    seen = queries_of([0.0] * 400, drawn=drawn)
+    (row,) = summarise_queries(seen, measures=("dishonest_stands",)).itertuples()
+    assert (row.mean, row.low, row.occurred) == (0.0, 0.0, 0)
+    assert row.high == pytest.approx(upper, rel=0.02)
 
 
 def test_a_measure_that_is_missing_everywhere_has_no_mean(swept: Scenario) -> None:

@@ -67,9 +67,29 @@ def test_a_killed_worker_costs_its_chunk(launch: Launch, tmp_path: Path) -> None
 
 def busiest_child(process: subprocess.Popen[str]) -> psutil.Process:
     """Return the worker process that has computed most."""
-    children = psutil.Process(process.pid).children(recursive=True)
+    children = children_of(process)
     assert children, "the agents play in processes"
     return max(children, key=lambda child: sum(child.cpu_times()[:2]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deadly", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(
+    launch: Launch, tmp_path: Path, deadly: signal.Signals
+) -> None:
+    """They had minutes of work, and would wait five minutes for more."""
+    flags = ("--engine", "agents", "--rounds", 20_000, "--replications", 400)
+    process = launch("run", "cost_aware_poq", "--jobs", 2, *flags, "--out", "run")
+    wait_until(lambda: len(children_of(process)) >= 2)
+    workers = children_of(process)
+    process.send_signal(deadly)
+    process.wait()
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
+
+
+def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the worker processes."""
+    return psutil.Process(process.pid).children(recursive=True)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -36,6 +37,20 @@ def test_every_printed_number_is_checked_against_what_was_printed(checks: list[C
 
 def test_every_number_agrees(checks: list[Check]) -> None:
     assert [check for check in checks if not check.passes] == []
+
+
+def test_only_costs_and_jobs_of_inference_nodes_were_chosen_by_nobody(checks: list[Check]) -> None:
+    reproduced = {(check.item, check.quantity) for check in checks if check.status == "reproduced"}
+    models = ("gemma_2_2b_it", "llama_3_2_3b", "phi3_mini_4k", "qwen2_1_5b", "tinylama_1_1b")
+    assert reproduced == {(model, what) for model in models for what in ("cost", "jobs")}
+
+
+def test_no_tolerance_is_so_wide_that_a_neighbour_would_do(checks: list[Check]) -> None:
+    """Every other node's printed reward, and every other printed correlation, would miss."""
+    for quantity in ("reward", "correlation with truth", "correlation with judge"):
+        alike = [check for check in checks if check.quantity == quantity]
+        for one, other in itertools.permutations(alike, 2):
+            assert abs(one.observed - other.expected) > one.tolerance
 
 
 def test_rewards_agree_closely(checks: list[Check]) -> None:

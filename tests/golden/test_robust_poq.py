@@ -57,7 +57,14 @@ def test_every_number_is_checked(checks: list[Check]) -> None:
 
 
 def test_every_number_agrees(checks: list[Check]) -> None:
-    assert [check for check in checks if not check.passes] == []
+    assert [check for check in checks if not check.as_documented] == []
+
+
+def test_what_is_contradicted_says_so(checks: list[Check]) -> None:
+    assert [check.item for check in checks if check.status == "contradicted"] == [
+        "median, noise, share 0.3"
+    ]
+    assert [check.item for check in checks if check.status == "input"] == ["task_inversion"]
 
 
 def test_tolerances_tell_the_rules_apart(checks: list[Check]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from itertools import permutations
 
 import numpy as np
@@ -9,7 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from poq_abm.mechanism.committee import draw_steps, seat_committee
+from poq_abm.mechanism.committee import (
+    draw_steps,
+    seat_by_weight,
+    seat_committee,
+    seat_weights,
+)
 from poq_abm.mechanism.schedule import Slot, words_per_round
 from poq_abm.streams import Purpose, below, fill_words
 
@@ -147,3 +153,115 @@ def test_neighbouring_rounds_have_unrelated_committees() -> None:
     singles = np.bincount(first, minlength=5)
     statistic = stats.chisquare(pairs).statistic - stats.chisquare(singles).statistic
     assert stats.chi2.sf(statistic, 20) > ALARM
+
+
+# ---------------------------------------------------------------------------------- seats by weight
+
+
+def weighted(
+    weights: list[float], size: int, rounds: int, seed: int = 1, replication: int = 0
+) -> NDArray[np.int64]:
+    """Committees by weight, shape (rounds, K)."""
+    seats = seat_weights(np.array(weights))
+    seated = np.empty((rounds, size), np.int64)
+    for t in range(rounds):
+        seat_by_weight(seated[t], seats, seed, replication, t)
+    return seated
+
+
+def successive(weights: list[float], order: tuple[int, ...]) -> float:
+    """The chance that seats go to ``order``, one after the other: the definition, enumerated."""
+    chance, left = 1.0, dict(enumerate(weights))
+    for member in order:
+        chance *= left[member] / sum(left.values())
+        del left[member]
+    return chance
+
+
+@pytest.mark.parametrize(
+    ("weights", "size"),
+    [
+        ([1.0, 1.0, 1.0, 1.0, 1.0], 2),
+        ([1.0, 2.0, 3.0, 4.0, 10.0], 3),
+        ([100.0, 1.0, 1.0, 1.0, 20.0], 3),
+        ([1e12, 1.0, 1.0, 2.0], 2),
+        ([5.0, 1.0, 3.0], 3),
+    ],
+)
+def test_seats_by_weight_are_successive_sampling(weights: list[float], size: int) -> None:
+    """Chi-square of ordered committees against enumeration, at a false alarm of 1e-7 a case."""
+    rounds = 60_000
+    orders = list(permutations(range(len(weights)), size))
+    expected = rounds * np.array([successive(weights, order) for order in orders])
+    found = Counter(map(tuple, weighted(weights, size, rounds).tolist()))
+    counts = np.array([found[order] for order in orders])
+    likely = expected >= 5.0
+    assert counts[~likely].sum() <= 5 + 6 * np.sqrt(expected[~likely].sum())
+    statistic = ((counts - expected)[likely] ** 2 / expected[likely]).sum()
+    assert stats.chi2.sf(statistic, likely.sum() - 1) > ALARM
+
+
+def test_equal_stakes_sit_equally_beside_large_ones() -> None:
+    """Five of stake 1 beside 3, 8, 20, 60, 150, 400, 1000: 3.3 % each; stake 20: 60 %.
+
+    Exact inclusion by enumeration over the order of the other members would take 12!/7! terms; the
+    integral of Efraimidis and Spirakis' exponential race gives it to any precision.
+    """
+    weights = [1.0] * 5 + [3.0, 8.0, 20.0, 60.0, 150.0, 400.0, 1000.0]
+    rounds, size = 40_000, 5
+    seated = weighted(weights, size, rounds)
+    share = np.array([(seated == member).any(axis=1).mean() for member in range(len(weights))])
+    exact = inclusion(weights, size)
+    assert exact[0] == pytest.approx(0.033, abs=0.001)
+    assert exact[7] == pytest.approx(0.60, abs=0.01)
+    sd = np.sqrt(exact * (1.0 - exact) / rounds)
+    assert (np.abs(share - exact) < 5.5 * sd + 1e-12).all()
+    assert np.ptp(share[:5]) < 5.5 * np.sqrt(2.0) * sd[0]
+
+
+def inclusion(weights: list[float], size: int) -> NDArray[np.float64]:
+    """The chance of a seat: member m arrives first at Exp(w_m), and the first K have seats."""
+    times = np.exp(np.linspace(-20.0, 8.0, 20_001))
+    arrived = 1.0 - np.exp(-np.outer(weights, times))
+    result = np.empty(len(weights))
+    for member, weight in enumerate(weights):
+        others = np.delete(arrived, member, axis=0)
+        before = np.zeros((size, times.size))  # chance that so many others came earlier
+        before[0] = 1.0
+        for p in others:
+            before[1:] = before[1:] * (1.0 - p) + before[:-1] * p
+            before[0] *= 1.0 - p
+        density = weight * np.exp(-weight * times) * before.sum(axis=0) * times
+        result[member] = np.trapezoid(density, np.log(times))
+    return result
+
+
+any_weights = st.lists(
+    st.one_of(st.just(0.0), st.floats(1e-300, 1e300)), min_size=1, max_size=40
+).flatmap(lambda weights: st.tuples(st.just(weights), st.integers(1, len(weights))))
+
+
+@property_test
+@given(any_weights, st.integers(0, 2**63 - 1))
+def test_any_weights_seat_distinct_members_heavy_ones_first(
+    case: tuple[list[float], int], seed: int
+) -> None:
+    weights, size = case
+    seats = seat_weights(np.array(weights))
+    before = seats.tree.copy()
+    committee = np.empty(size, np.int64)
+    seat_by_weight(committee, seats, seed, 0, 7)
+    assert np.array_equal(seats.tree, before)
+    assert len(set(committee.tolist())) == size
+    has_weight = (seats.weights > 0.0)[committee]
+    assert np.array_equal(has_weight, np.sort(has_weight)[::-1])
+    smaller = np.empty(size - 1, np.int64)
+    seat_by_weight(smaller, seats, seed, 0, 7)
+    assert np.array_equal(smaller, committee[:-1])
+
+
+def test_members_without_weight_share_what_is_left_equally() -> None:
+    seated = weighted([0.0, 3.0, 0.0, 0.0], 2, 30_000)
+    assert set(seated[:, 0]) == {1}
+    counts = np.bincount(seated[:, 1], minlength=4)[[0, 2, 3]]
+    assert stats.chisquare(counts).pvalue > ALARM

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 import poq_abm
+from poq_abm.limits import MAX_ROUNDS
 from poq_abm.network.conduct import deviating_inference
 from poq_abm.network.desk import open_desk
 from poq_abm.network.game import Game, build_game
@@ -112,8 +113,12 @@ def play_compiled(
 def model_of(
     game: Game, scenario: Scenario, replication: int = 0, start: int = 0, **classes: Any
 ) -> PoQModel:
-    """A model about to play round ``start``; what its trust log does not hold yet is NaN."""
+    """A model about to play round ``start``, and on past the scenario's end.
+
+    What its trust log does not hold yet is NaN.
+    """
     model = PoQModel(scenario, replication=replication, game=game, **classes)
+    model.rounds = MAX_ROUNDS - 1
     model.memory.trust_log.fill(np.nan)
     model.rounds_played = start
     return model

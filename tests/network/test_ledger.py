@@ -35,7 +35,9 @@ LONG = 200_000  # three whole blocks and a rest
 
 @pytest.fixture(scope="module")
 def long_run() -> tuple[Scenario, Game, Ledger, Trace]:
-    scenario = published(mechanism__committee_size=2, mechanism__reference="leave_one_out")
+    scenario = published(
+        mechanism__committee_size=2, mechanism__reference="leave_one_out", rounds=LONG
+    )
     game = game_of(scenario)
     return scenario, game, *play_compiled(game, scenario, 0, LONG)
 

@@ -52,6 +52,30 @@ def test_run_plays_to_the_end_of_the_scenario() -> None:
     assert np.array_equal(model.ledger.nodes(), played)
 
 
+@pytest.mark.parametrize("kind", [InferenceNode, type("Own", (InferenceNode,), {})])
+def test_mesas_run_model_ends_with_the_scenario(kind: type[InferenceNode]) -> None:
+    model, stepped = (PoQModel(published(rounds=30), inference_class=kind) for _ in range(2))
+    model.run_model()
+    while stepped.running:
+        stepped.step()
+    assert model.rounds_played == stepped.rounds_played == 30
+    assert not model.running
+    assert_same_bits(model.ledger, stepped.ledger)
+
+
+def test_a_step_past_the_end_is_refused_and_plays_nothing() -> None:
+    model = PoQModel(published(rounds=3))
+    for _ in range(3):
+        assert model.running
+        model.step()
+    played = model.ledger.nodes()
+    for past in (model.step, lambda: model.run(4), lambda: model.run_agents(4)):
+        with pytest.raises(poq_abm.InputError, match="the scenario ends after 3 rounds"):
+            past()
+    assert np.array_equal(model.ledger.nodes(), played)
+    assert (model.rounds_played, model.running) == (3, False)
+
+
 def test_steps_and_runs_can_be_mixed() -> None:
     whole, mixed = (PoQModel(SCENARIO, game=GAME) for _ in range(2))
     whole.run()

@@ -107,6 +107,9 @@ def test_demand_that_may_vary_is_not_constant(demand: dict[str, object]) -> None
         ("service: {capacity: 0}", "economy.service.capacity"),
         ("stake: {slashing: {rate: 1.5}}", "economy.stake.slashing.rate"),
         ("stake: {bond: .inf}", "economy.stake.bond"),
+        ("stake: {bond: 1e200}", "economy.stake.bond: must be at most 1e+30"),
+        ("cost: {usd_per_token: 1e-200}", "economy.cost.usd_per_token: must be at least 1e-30"),
+        ("controllers: [{move: fee, minimum: 0}]", "must be greater than 0, got 0"),
         ("regions: {north: -1}", "economy.regions.north"),
         ("epoch: 3", "economy.epoch"),
     ],
@@ -153,3 +156,25 @@ def test_a_log_of_trust_needs_epochs_of_equal_rounds() -> None:
 def test_a_treatment_that_breaks_what_another_keeps_is_found() -> None:
     (line,) = found("economy: {epochs: 1}\nsweep: {economy.epochs: [1, 5, 7]}\n")
     assert "7 epochs" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stake: {top_up: true}", "economy.stake.top_up: there is no bond to top up"),
+        (
+            "demand: {arrivals: bursty, burst_minutes: 1e-9}",
+            "an epoch would have about 6e+09 bursts",
+        ),
+        ("controllers: [{move: fee}]", "economy.payment.fee: must be above 0"),
+    ],
+)
+def test_what_can_have_no_effect_or_no_end_is_found(text: str, said: str) -> None:
+    assert said in "\n".join(found(f"economy: {{{text}}}\n"))
+
+
+@pytest.mark.parametrize("name", ["alpha_evaluator", "beta_inference"])
+def test_a_coefficient_of_0_is_not_moved(name: str) -> None:
+    rules = f"mechanism: {{{name}: 0, committee_size: 1}}"
+    said = found(f"economy: {{controllers: [{{move: {name}}}]}}\n{rules}\n")
+    assert f"mechanism.{name}: must be above 0 to be moved by a controller" in "\n".join(said)

@@ -123,7 +123,7 @@ def test_defaults() -> None:
         ("tasks: {qa: one}", "tasks.qa: must be a number, got 'one'"),
         ("mechanism:", "mechanism: must be a mapping of keys to values, got null"),
         ("sweep: [1]", "sweep: must be a mapping of keys to values, got [1]"),
-        ("<<: {rounds: 3}", "<<: unknown key; known: "),
+        ("<<: 3", "<< takes a mapping, or a list of mappings"),
     ],
 )  # fmt: skip
 def test_top_level_mistakes(extra: str, message: str) -> None:
@@ -144,6 +144,8 @@ def test_top_level_mistakes(extra: str, message: str) -> None:
         ("alpha_inference: -0.5", "alpha_inference: must be at least 0, got -0.5"),
         ("alpha_evaluator: .nan", "alpha_evaluator: must be finite, got nan"),
         ("beta_evaluator: .inf", "beta_evaluator: must be finite, got inf"),
+        ("alpha_inference: 1e200", "alpha_inference: must be at most 1e+30, "
+         "so that squares of sums are finite, got 1e+200"),
         ("beta_inference: 1e999", "beta_inference: must be finite, got inf"),
         ("beta_inference: true", "beta_inference: must be a number, got true"),
         ("beta_inference: yes", "beta_inference: must be a number, got 'yes'"),

@@ -44,6 +44,7 @@ def figures(section: BaseModel) -> list[tuple[str, object]]:
 PROBABILITIES = [
     "otr.proof_rate",
     "proof_of_sampling.challenge_probability",
+    "proof_of_sampling.lazy_share",
     "watchers.lazy_share",
     "watchers.check_probability",
     "adversaries.rational_share",

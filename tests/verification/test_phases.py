@@ -59,8 +59,11 @@ def test_what_stands_over_vulnerabilities_is_what_stands_on_average() -> None:
     tee = Verification(protocol="tee")
     (row,) = vulnerability_by_patch(tee, [12.0], [30.4375]).itertuples()
     assert row.broken_share == pytest.approx(0.5)
-    vendor = {"v": {"share": 1.0, "vulnerability_per_year": 12.0, "patch_days": 30.4375}}
-
+    vendor = {
+        "vendor_a": None,
+        "vendor_b": None,
+        "v": {"share": 1.0, "vulnerability_per_year": 12.0, "patch_days": 30.4375},
+    }
     chosen = market("tee", {"adversaries.vendors": vendor}, queries=20, nodes=20)
     stands = [play_queries(chosen, r)["dishonest_stands"] for r in range(400)]
     assert np.mean(stands) == pytest.approx(row.dishonest_stands, abs=4.5 * np.std(stands) / 20)

@@ -17,7 +17,7 @@ NEVER = 1.0 - 1e-12
 
 
 def honest(**other: object) -> Query:
-    return _cheat(False)._replace(dishonest=False, gain=0.0)._replace(**other)
+    return _cheat(False)._replace(dishonest=False, gain=0.0, liars=0)._replace(**other)
 
 
 def cheat(**other: object) -> Query:
@@ -69,13 +69,45 @@ def test_a_caught_node_keeps_its_gain_only_where_that_is_said() -> None:
 
 def test_providers_that_differ_are_searched_whoever_lied() -> None:
     protocol = protocol_of(Verification(protocol="redundancy"))
-    served = protocol.settle(honest(diverges=True))
-    caught = protocol.settle(cheat(diverges=True))
-    alike = protocol.settle(cheat(diverges=False))
+    served = protocol.settle(honest(diverges=True, liars=1))
+    caught = protocol.settle(cheat(diverges=True, liars=1))
+    alike = protocol.settle(cheat(diverges=False, liars=2))
     assert served.provisional_s == pytest.approx(1.01 + 20 * 0.05)
     assert (served.found, served.dispute_usd) == (Found.NOTHING, pytest.approx(20 * 1e-4))
     assert (caught.found, caught.released) == (Found.COMPARISON, False)
     assert alike.stands
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_each_of_n_providers_has_a_fee_a_bond_and_a_penalty(n: int) -> None:
+    chosen = {"redundancy.providers": n, "economics.slash_share": 0.5}
+    protocol = protocol_of(changed(Verification(protocol="redundancy"), chosen))
+    agreed = protocol.settle(honest())
+    assert (agreed.paid, agreed.penalty) == (pytest.approx(0.10 * n), 0.0)
+    seconds = agreed.economic_s
+    assert agreed.capital_usd == pytest.approx(n * 5.0 * 0.08 * seconds / (365.25 * 86_400))
+    for liars in range(1, n):
+        served = protocol.settle(honest(diverges=True, liars=liars))
+        refused = protocol.settle(cheat(diverges=True, liars=liars))
+        assert (served.paid, served.penalty) == pytest.approx((0.10 * (n - liars), 2.5 * liars))
+        assert (refused.paid, refused.penalty) == pytest.approx((0.0, 2.5 * liars))
+    assert protocol.settle(cheat(liars=n)).paid == pytest.approx(0.10 * n), "nobody tells"
+
+
+def test_a_validator_who_convicts_has_the_bounty_and_a_lazy_one_saves_the_work() -> None:
+    chosen = {"proof_of_sampling.lazy_share": 0.3}
+    protocol = protocol_of(changed(Verification(protocol="proof_of_sampling"), chosen))
+    second = 0.50 / 3600.0
+    convicting = protocol.settle(cheat(sample_draw=0.0, confirm_draw=0.31))
+    assert (convicting.found, convicting.penalty) == (Found.SAMPLE, 5.0)
+    assert convicting.validator_profit == pytest.approx(1.0 - second)
+    assert (convicting.bounty, convicting.watcher_profit) == (1.0, 0.0)
+    diligent = protocol.settle(honest(sample_draw=0.0, confirm_draw=0.31))
+    lazy = protocol.settle(honest(sample_draw=0.0, confirm_draw=0.29))
+    assert diligent.validator_profit == pytest.approx(-second), "nobody pays for finding nothing"
+    assert (lazy.validator_profit, lazy.recheck_usd) == (0.0, 0.0)
+    assert protocol.settle(cheat(sample_draw=0.0, confirm_draw=0.29)).stands
+    assert protocol.detection(broken=False) == pytest.approx(0.1 * 0.7)
 
 
 def test_a_colluding_validator_confirms_a_cheat() -> None:

@@ -11,8 +11,20 @@ from poq_abm.verification.tables import QUERIES, QUERY_TRACE, queries_table, que
 def test_every_column_has_a_unit_and_a_meaning() -> None:
     for schema in (QUERIES, QUERY_TRACE):
         for field in schema:
-            assert set(field.metadata) == {b"unit", b"meaning"}
+            assert set(field.metadata) - {b"trials"} == {b"unit", b"meaning"}
             assert field.metadata[b"meaning"], field.name
+
+
+def test_every_share_of_queries_says_what_it_is_a_share_of() -> None:
+    """Utilisation is a share of time."""
+    shares = {field.name for field in QUERIES if field.metadata[b"unit"] == b"0-1"}
+    trials = {
+        field.name: field.metadata[b"trials"].decode()
+        for field in QUERIES
+        if b"trials" in field.metadata
+    }
+    assert trials.keys() == shares - {"utilisation"}
+    assert all(str(QUERIES.field(counted).type) == "int64" for counted in trials.values())
 
 
 def test_the_rows_of_replications(tmp_path) -> None:

@@ -10,16 +10,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from poq_abm.analysis.audit.activation import activation_rate, trace_of
 from poq_abm.analysis.audit.bench import Bench, Played
-from poq_abm.analysis.audit.deviations import ROLES, Deviation, deviating, deviations
+from poq_abm.analysis.audit.deviations import (
+    ROLES,
+    Deviation,
+    deviating,
+    deviations,
+    name_switches,
+)
 from poq_abm.analysis.audit.gains import gain_table
 from poq_abm.analysis.audit.verdicts import by_cost, sentences
 from poq_abm.behaviour.base import Role
+from poq_abm.behaviour.resolving import is_lazy
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.harvest import Progress
 from poq_abm.network.population import build_population
 from poq_abm.scenario import Scenario
+from poq_abm.scenario.unanimity import why_unanimous
 
 __all__ = ["Audit", "audit"]
 
@@ -37,12 +46,17 @@ class Audit:
     skipped: list[str]
     confidence: float
     half_width: float | None = None
+    epsilon: float | None = None  #: as asked for; by default a share of honest pay
     left_out: tuple[str, ...] = ()  #: rules of adaptation that were not played
 
     @property
     def sentences(self) -> list[str]:
         """The verdicts in words."""
-        lines = sentences(self.gains, self.confidence)
+        lines = sentences(self.gains, self.confidence, self.epsilon)
+        if (reason := why_unanimous(self.scenario)) is not None:
+            lines.append(f"Without a deviation, {reason}.")
+        if (saving := self._unpriced()) is not None:
+            lines.append(saving)
         if self.half_width is not None and self.widest > self.half_width:
             lines.append(
                 f"Not every interval reached +-{self.half_width:g}: the widest is "
@@ -54,6 +68,18 @@ class Audit:
                 "deviation would move the background it is compared with."
             )
         return lines
+
+    def _unpriced(self) -> str | None:
+        """Return who saves compute that this scenario does not price, if anybody does."""
+        economy = self.scenario.economy
+        lazy = [d.doing for d in self.deviations if is_lazy(d.role, d.behaviour)]
+        if not lazy or (economy is not None and economy.cost.basis == "money"):
+            return None
+        who = ", ".join(dict.fromkeys(lazy))
+        return (
+            f"Who runs no model ({who}) saves its compute, which pay here does not count: rewards "
+            "charge C all the same. An economy with cost.basis: money counts it in profit."
+        )
 
     @property
     def profitable(self) -> list[Deviation]:
@@ -76,6 +102,7 @@ def audit(
     roles: Sequence[Role] = ROLES,
     replications: int | None = None,
     half_width: float | None = None,
+    epsilon: float | None = None,
     confidence: float = CONFIDENCE,
     n_jobs: int = 1,
     progress: Progress | None = None,
@@ -102,6 +129,10 @@ def audit(
     half_width
         If given, deviations whose interval is wider are played on, up to 1,000 replications; their
         number follows from the spread of the first ones (two stages).
+    epsilon
+        The gain that is too small to matter, in tokens per job (in an economy, of profit per
+        epoch): honesty is a best response where no simultaneous upper end reaches it. Default: 1%
+        of what the same nodes get without deviating.
     confidence
         Level of the intervals and of the family-wise verdicts, in (0, 1).
     n_jobs, progress
@@ -124,8 +155,11 @@ def audit(
         raise InputError(f"confidence must lie between 0 and 1, got {confidence!r}")
     if half_width is not None and not half_width > 0.0:
         raise InputError(f"the half-width asked for must be above 0, got {half_width!r}")
+    if epsilon is not None and not 0.0 < epsilon < math.inf:
+        raise InputError(f"epsilon must be above 0 and finite, got {epsilon!r}")
     bench = Bench.of(scenario, n_jobs=n_jobs, progress=progress)
     tried, skipped = deviations(bench.scenario, share=share, chosen=behaviours, roles=roles)
+    tried = name_switches(tried, bench.scenario, bench.plan.profile(0))
     if not tried:
         raise InputError("nobody can deviate: no behaviour is left to try")
     count = bench.replications if replications is None else replications
@@ -136,18 +170,35 @@ def audit(
     }
     played = bench.play({"base": bench.scenario, **variants}, 0, count)
     population = build_population(bench.scenario, bench.plan.profile(0))
-
+    acted = _activations(bench, tried, variants, population.inference_count)
     bond = bench.scenario.economy.stake.bond if bench.scenario.economy else 0.0
 
     def table() -> pd.DataFrame:
         everyone = [played[name] for name in names]
-        return gain_table(tried, played["base"], everyone, population, confidence, bond)
+        return gain_table(
+            tried, played["base"], everyone, population, confidence,
+            bond=bond, epsilon=epsilon, acted=acted,
+        )  # fmt: skip
 
     gains = table()
     if half_width is not None:
         _refine(bench, variants, played, gains, half_width)
         gains = table()
-    return Audit(bench.scenario, tried, gains, skipped, confidence, half_width, bench.left_out)
+    return Audit(
+        bench.scenario, tried, gains, skipped, confidence, half_width, epsilon, bench.left_out
+    )
+
+
+def _activations(
+    bench: Bench, tried: Sequence[Deviation], variants: Mapping[str, Scenario], first: int
+) -> list[float]:
+    """Return how often each deviation acted, in the first replication."""
+    profile = bench.plan.profile(0)
+    base = trace_of(bench.scenario, profile)
+    return [
+        activation_rate(base, trace_of(variant, profile), deviation, first)
+        for deviation, variant in zip(tried, variants.values(), strict=True)
+    ]
 
 
 def _refine(

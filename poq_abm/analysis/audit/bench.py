@@ -37,6 +37,7 @@ class Played(NamedTuple):
     bias: Array  #: (R,) mean consensus less mean truth
     rounds: int  #: of the run; of an economy, its epochs
     per: str = "job"  #: or ``epoch``, what ``jobs`` counts
+    uncovered: Array | None = None  #: (R, F + M) of an economy, fines that bonds did not cover
 
     def joined(self, later: Played) -> Played:
         """Return these replications followed by later ones."""
@@ -47,7 +48,14 @@ class Played(NamedTuple):
             np.concatenate([self.bias, later.bias]),
             self.rounds,
             self.per,
+            _both(self.uncovered, later.uncovered),
         )
+
+    def ran_out(self, nodes: NDArray[np.int64]) -> int:
+        """Return in how many replications a bond of some nodes could not pay what was due."""
+        if self.uncovered is None:
+            return 0
+        return int((self.uncovered[:, nodes] > 0.0).any(axis=1).sum())
 
 
 @dataclass(frozen=True)
@@ -127,10 +135,12 @@ class Bench:
             paid = [nodes.column(name).to_numpy() for name in ("reward_total", "jobs")]
             lengths = [variant.rounds for variant in variants.values()]
             return _split(list(variants), last - first, paid, both, lengths, "job")
-        profit = tables.tables["accounts"].column("profit").to_numpy()
+        accounts = tables.tables["accounts"]
+        profit, uncovered = (accounts.column(n).to_numpy() for n in ("profit", "uncovered"))
         lengths = [settings_of(variant).epochs for variant in variants.values()]
         epochs = np.repeat(lengths, profit.size // len(lengths))
-        return _split(list(variants), last - first, [profit, epochs], both, lengths, "epoch")
+        nodes_too = [profit, epochs, uncovered]
+        return _split(list(variants), last - first, nodes_too, both, lengths, "epoch")
 
 
 def _split(
@@ -143,9 +153,17 @@ def _split(
 ) -> dict[str, Played]:
     """Cut columns, which run over variants, replications and nodes, by variant."""
     size = nodes[0].size // (len(names) * count)
-    rewards, jobs = (column.astype(np.float64).reshape(len(names), count, size) for column in nodes)
+    rewards, jobs, *rest = (
+        column.astype(np.float64).reshape(len(names), count, size) for column in nodes
+    )
     consensus, bias = (column.reshape(len(names), count) for column in network)
     return {
-        name: Played(rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per)
+        name: Played(
+            rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per, *(part[i] for part in rest)
+        )
         for i, name in enumerate(names)
     }
+
+
+def _both(first: Array | None, later: Array | None) -> Array | None:
+    return None if first is None or later is None else np.concatenate([first, later])

@@ -24,6 +24,7 @@ __all__ = ["FIELDS", "BreakEven", "Range", "break_even", "usual_ranges"]
 
 _TOLERANCE = 1e-4  # of the range: far below what replications tell apart
 _TOLERANCE_OF_STEPS = 1e-3  # where gains have steps, no root is quicker than by halving
+_ROUNDING = 1e-9  # relative; means that differ by less differ by the order of a sum
 MOST_BOND = 1000.0  #: tokens; where an economy has no bond to take ten times of
 
 
@@ -164,21 +165,39 @@ def break_even(
     )
 
     def found(value: float, ends: tuple[float, float], said: str) -> BreakEven:
-        return BreakEven(deviation.name, field, value, *ends, said)
+        return BreakEven(deviation.name, field, value, *ends, said + gains.spent(field))
 
-    if change is None:
-        word = "gains" if signs[0] > 0 else "loses"
-        unknown = (math.nan, math.nan)
-        said = f"{deviation.name} {word} for every {field} tried from {low:g} to {high:g}"
-        return found(math.nan, unknown, said)
+    unknown = (math.nan, math.nan)
+    tried = [gains(value) for value in grid]
     if all(sign == 0 for sign in signs):
         said = f"{deviation.name} changes no pay, whatever {field}"
-        return found(math.nan, (math.nan, math.nan), said)
+        return found(math.nan, unknown, said)
+    if _same([gain.mean for gain in tried]):
+        said = (
+            f"{field} changes nothing from {low:g} to {high:g}: {deviation.name} "
+            f"{_word(tried)} the same, {tried[0].mean:+.4g}, at every value tried"
+        )
+        return found(math.nan, unknown, said)
+    if change is None:
+        said = f"{deviation.name} {_word(tried)} for every {field} tried from {low:g} to {high:g}"
+        return found(math.nan, unknown, said)
     value = grid[change]
     if signs[change] != 0:
         value = gains.root(lambda gain: gain.mean, grid[change], grid[change + 1])
     ends = gains.ends(value, grid)
     return found(value, ends, _said(deviation.name, field, value, ends))
+
+
+def _same(gains: list[float]) -> bool:
+    """Return whether gains are the same but for the rounding of sums."""
+    return max(gains) - min(gains) <= _ROUNDING * max(abs(gain) for gain in gains)
+
+
+def _word(gains: list[_Gain]) -> str:
+    """Return what a deviation does at all values tried, where its mean gain has one sign."""
+    word = "gains" if gains[0].mean > 0.0 else "loses"
+    shown = all(gain.low > 0.0 or gain.high < 0.0 for gain in gains)
+    return word if shown else f"{word} on average, though not shown,"
 
 
 def _said(name: str, field: str, value: float, ends: tuple[float, float]) -> str:
@@ -209,6 +228,7 @@ class _Gains:
         population = build_population(bench.scenario, bench.plan.profile(0))
         self._nodes = places(population, deviation)
         self._known: dict[float, _Gain] = {}
+        self._ran_out: dict[float, int] = {}  #: replications in which a bond did
 
     def __call__(self, value: float) -> _Gain:
         if value not in self._known:
@@ -217,8 +237,21 @@ class _Gains:
             played = self._bench.play(variants, 0, self._count)
             before, after = (earned_by(played[name], self._nodes) for name in variants)
             pairs = paired(before, after, self._confidence)
+            self._ran_out[value] = played["deviating"].ran_out(self._nodes)
             self._known[value] = _Gain(pairs.difference, pairs.low, pairs.high)
         return self._known[value]
+
+    def spent(self, field: str) -> str:
+        """Return at what values a bond ran out, as the end of a sentence; empty where none did."""
+        values = [value for value, count in self._ran_out.items() if count > 0]
+        if not values:
+            return ""
+        most = max(self._ran_out.values())
+        return (
+            f"; the bond ran out in up to {most} of {self._count} replications at {field} from "
+            f"{min(values):.4g} to {max(values):.4g}, and deterred nobody from then on "
+            "(economy.stake.top_up: true restores bonds)"
+        )
 
     def root(self, part: Callable[[_Gain], float], a: float, b: float) -> float:
         """Return where a part of the gain is zero, between two values where its signs differ."""

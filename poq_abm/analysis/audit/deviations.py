@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from poq_abm.behaviour.base import Role
 from poq_abm.behaviour.resolving import behaviours, resolve, spell
 from poq_abm.errors import InputError, nearest
-from poq_abm.network.population import malicious_nodes
+from poq_abm.network.population import build_population, malicious_nodes
+from poq_abm.profile import Profile
+from poq_abm.profile.latencies import latency_of
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 
-__all__ = ["ALL", "Declared", "Deviation", "declared", "deviating", "deviations", "members_of"]
+__all__ = [
+    "ALL",
+    "Declared",
+    "Deviation",
+    "declared",
+    "deviating",
+    "deviations",
+    "members_of",
+    "name_switches",
+]
 
 Spec = Mapping[str, Any]
 ROLES: tuple[Role, ...] = ("inference", "evaluator")
@@ -32,11 +45,17 @@ class Deviation:
     members: tuple[int, ...]  #: nodes, counted inside the role
     behaviour: dict[str, Any]
     instead_of: str = "honest"  #: what they do in the scenario
+    told: str = ""  #: the behaviour in words, where its own name would mislead
+
+    @property
+    def doing(self) -> str:
+        """The behaviour in words: ``boost``, or ``boost(b=2.0)``."""
+        return self.told or spell(self.behaviour)
 
     @property
     def name(self) -> str:
         """The deviation in words: ``boost by 3 of all``."""
-        return f"{spell(self.behaviour)} by {len(self.members)} of {self.group}"
+        return f"{self.doing} by {len(self.members)} of {self.group}"
 
 
 class Declared(NamedTuple):
@@ -150,6 +169,42 @@ def deviations(
         for group, members in _teams(scenario, role, share):
             found += _of_team(scenario, role, group, members, options.behaviours)
     return found, skipped
+
+
+def name_switches(
+    tried: Iterable[Deviation], scenario: Scenario, profile: Profile
+) -> list[Deviation]:
+    """Return the deviations with what runs another model called by what the switch is.
+
+    The behaviour ``downgrade`` runs any model instead of the one that is named and charged. It is a
+    downgrade where that model takes less time on the node's hardware, which is what it really
+    costs, and has no higher mean truth; an upgrade where its mean truth is higher; else a switch.
+    """
+    groups = [g for g in build_population(scenario, profile).groups if g.role == "inference"]
+    owners = [group for group in groups for _ in range(group.count)]
+    truth = dict(zip(profile.models, np.nanmean(profile.truth, axis=0), strict=True))
+
+    def told(deviation: Deviation) -> str:
+        model = str(deviation.behaviour["model"])
+        better, cheaper = set(), set()
+        for node in deviation.members:
+            owner = owners[node]
+            better.add(bool(truth[model] > truth[owner.model]))
+            cheaper.add(latency_of(profile, model, owner.hardware).ms < owner.latency_ms)
+        if better == {False} and cheaper == {True}:
+            return ""
+        cost = {frozenset({True}): "cheaper", frozenset({False}): "dearer"}.get(
+            frozenset(cheaper), "cheaper for some"
+        )
+        if better == {True}:
+            return f"upgrade(model={model}; better, {cost})"
+        worth = "no better" if better == {False} else "better for some"
+        return f"switch(model={model}; {worth}, {cost})"
+
+    return [
+        replace(one, told=told(one)) if one.behaviour["name"] == "downgrade" else one
+        for one in tried
+    ]
 
 
 def _teams(scenario: Scenario, role: Role, share: float) -> Iterator[tuple[str, tuple[int, ...]]]:

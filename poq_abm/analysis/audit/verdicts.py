@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from poq_abm.analysis.audit.gains import together_name
+from poq_abm.analysis.audit.gains import RELATIVE_EPSILON, together_name
 from poq_abm.experiment.estimates import shown
 
 __all__ = ["by_cost", "cheapest", "sentences"]
@@ -36,16 +36,20 @@ def by_cost(gains: pd.DataFrame) -> pd.DataFrame:
     return gains.sort_values([*bonds, "members", "gain"], ascending=ascending, kind="stable")
 
 
-def sentences(gains: pd.DataFrame, confidence: float = 0.95) -> list[str]:
+def sentences(
+    gains: pd.DataFrame, confidence: float = 0.95, epsilon: float | None = None
+) -> list[str]:
     """Return a verdict per role and group, then the cheapest profitable deviation of each role.
 
-    "within +-x" is the largest simultaneous upper end among the group's deviations: with the stated
-    confidence, over the whole audit, none of them gains more than x per job (in an economy, in
-    profit per epoch).
+    Honesty is called a best response of a group only where every deviation that acted loses, or has
+    a simultaneous upper end below epsilon: with the stated confidence, over the whole audit, none
+    of them gains that much per job (in an economy, of profit per epoch). Where intervals are too
+    wide for that the group is undecided, and the sentence says how many replications would decide.
+    What never acted is named: it was not tested.
     """
     lines = []
     for (role, group), part in gains.groupby(["role", "group"], sort=False):
-        lines += [f"{role} {group}: {said}" for said in _of_group(part)]
+        lines += [f"{role} {group}: {said}" for said in [*_of_group(part), *_bonds_spent(part)]]
     for role in gains["role"].unique():
         row = cheapest(gains, str(role))
         if row is not None:
@@ -53,20 +57,56 @@ def sentences(gains: pd.DataFrame, confidence: float = 0.95) -> list[str]:
             staked = f"; bonds put up: {bonds:g} tokens" if bonds else ""
             lines.append(f"Cheapest profitable deviation of {role} nodes: {_gain(row)}{staked}.")
     level = f"{confidence:.0%}"
-    if (gains["verdict"] == "one replication").all():
-        lines.append("One replication has no interval: these are no verdicts.")
+    if (gains["verdict"].isin(["one replication", "never acted"])).all():
+        if (gains["verdict"] == "one replication").any():
+            lines.append("One replication has no interval: these are no verdicts.")
     else:
         least, most = gains["replications"].min(), gains["replications"].max()
         count = f"{least}" if least == most else f"{least} to {most}"
         lines.append(
             f"{len(gains)} deviations, {count} matched replications; verdicts hold together at "
-            f"{level} (Holm on paired t tests), simultaneous intervals are Bonferroni's."
+            f"{level} (Holm on paired t tests), simultaneous intervals are Bonferroni's. "
+            f"{_epsilon_said(gains, epsilon)}"
         )
     return lines
 
 
+def _epsilon_said(gains: pd.DataFrame, epsilon: float | None) -> str:
+    """Return what counts as too small a gain to matter."""
+    per = _per(gains.iloc[0].to_dict())
+    if epsilon is not None:
+        return f"Gains below epsilon = {epsilon:g} {per} count as none."
+    least, most = gains["epsilon"].min(), gains["epsilon"].max()
+    size = f"{least:.2g}" if least == most else f"{least:.2g} to {most:.2g}"
+    return (
+        f"Gains below epsilon = {RELATIVE_EPSILON:.0%} of what the same nodes get without "
+        f"deviating ({size} {per}) count as none; --epsilon sets another."
+    )
+
+
 def _of_group(part: pd.DataFrame) -> list[str]:
-    rows: Sequence[Row] = part.to_dict("records")
+    asleep = part[part["verdict"] == "never acted"]
+    awake: Sequence[Row] = part[part["verdict"] != "never acted"].to_dict("records")
+    names = ", ".join(dict.fromkeys(asleep["behaviour"]))
+    untested = [f"{names} never acted: nothing was tested."] if names else []
+    if not awake:
+        return ["no deviation ever acted: nothing was tested."]
+    return [*_of_those_that_acted(awake), *untested]
+
+
+def _bonds_spent(part: pd.DataFrame) -> list[str]:
+    """Return which deviations went on after their bonds could pay no more fines."""
+    if "ran_out" not in part or not (part["ran_out"] > 0).any():
+        return []
+    worst = part.loc[part["ran_out"].idxmax()]
+    count, replications = int(worst["ran_out"]), int(worst["replications"])
+    return [
+        f"the bond of {worst['behaviour']} ran out in {count} of {replications} replications: what "
+        "fines it no longer covered deterred nobody (economy.stake.top_up: true restores bonds)."
+    ]
+
+
+def _of_those_that_acted(rows: Sequence[Row]) -> list[str]:
     gaining = [row for row in rows if row["verdict"] == "gains"]
     if gaining:
         best = max(gaining, key=lambda row: row["gain"])
@@ -79,13 +119,35 @@ def _of_group(part: pd.DataFrame) -> list[str]:
             f"{best['behaviour']} moved pay most, by {best['gain']:+.4f} {_per(best)} "
             "(no interval)."
         ]
-    bounds = [row["family_high"] for row in rows if not math.isnan(row["family_high"])]
-    bound = max([0.0, *bounds])
     doing = rows[0]["instead_of"]
     subject = "honesty" if doing == "honest" else doing
+    open_ = [row for row in rows if row["verdict"] in ("undecided", "one replication")]
+    if open_:
+        return [f"undecided: {_undecided(open_)}."]
     if all(row["verdict"] == "loses" for row in rows):
-        return [f"{subject} is the best response: every declared deviation loses."]
-    return [f"{subject} is a best response within +-{_shown(bound)} {_per(rows[0])}."]
+        return [f"{subject} is the best response: every deviation that acted loses."]
+    if all(row["verdict"] == "equal" for row in rows):
+        return [f"{subject} is paid exactly as every deviation that acted is: nothing deters them."]
+    bound = max(0.0, *(row["family_high"] for row in rows))
+    least = min(row["epsilon"] for row in rows)
+    return [
+        f"{subject} is a best response within epsilon = {least:.2g} {_per(rows[0])}: no deviation "
+        f"that acted gains more than {_shown(bound)}."
+    ]
+
+
+def _undecided(rows: Sequence[Row]) -> str:
+    """Return what the widest open deviation may gain, and how many replications would decide."""
+    bounds = [row for row in rows if not math.isnan(row["family_high"])]
+    if not bounds:
+        return "one replication has no interval"
+    most = max(bounds, key=lambda row: row["family_high"])
+    needed = max(row["needed"] for row in bounds)
+    enough = f"about {needed:,.0f} replications" if needed < math.inf else "no number we can afford"
+    return (
+        f"{most['behaviour']} may gain up to {_shown(most['family_high'])} {_per(most)}, not below "
+        f"epsilon = {most['epsilon']:.2g}; {enough} would decide"
+    )
 
 
 def _gain(row: Row) -> str:

@@ -67,7 +67,8 @@ def choose(payoffs: Array, temperature: float, u: float) -> int:
     >>> choose(np.array([0.0, 100.0]), 0.1, 0.5)
     1
     """
-    weights = np.exp((payoffs - payoffs.max()) / temperature)
+    scaled = ((payoffs - payoffs.max()) / temperature).tolist()
+    weights = [math.exp(x) for x in scaled]  # NumPy's exp differs between processors
     cumulative = np.cumsum(weights)
     return int(
         np.searchsorted(cumulative, u * cumulative[-1], side="right").clip(0, len(payoffs) - 1)

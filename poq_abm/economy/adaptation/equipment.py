@@ -72,8 +72,11 @@ class Upgrade(Adaptation):
             10.0 * float(quality),
             cost,
         )
-        scale = end.flows.paid[node] / outcome.points[node] if outcome.points[node] > 0.0 else 1.0
-        return float(jobs * reward * scale) - running
+        # A pool pays one price for all points of a role, but none to who has less than none.
+        price = float(end.flows.point_price[: roster.inference].max())
+        points = float(jobs * reward)
+        owed = end.economy.settings.payment.scheme == "per_round"
+        return price * (points if owed else max(points, 0.0)) - running
 
 
 class ModelSwitch(Adaptation):

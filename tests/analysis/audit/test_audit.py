@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import stdtrit
 
 from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.bench import Bench, Played
-from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, deviations, members_of
-from poq_abm.analysis.audit.gains import VERDICTS, gain_table
+from poq_abm.analysis.audit.deviations import (
+    ALL,
+    Deviation,
+    deviating,
+    deviations,
+    members_of,
+    name_switches,
+)
+from poq_abm.analysis.audit.gains import VERDICTS, gain_table, replications_to_decide
 from poq_abm.analysis.audit.verdicts import cheapest, sentences
 from poq_abm.errors import InputError
 from poq_abm.network.population import build_population
@@ -78,7 +86,44 @@ def test_doing_the_same_gains_exactly_nothing(crowd: Scenario) -> None:
     same = [{"name": "boost", "b": 0.0}]
     found = audit(crowd, behaviours=same, roles=["evaluator"])
     assert (found.gains[["gain", "low", "high", "drift"]] == 0.0).all(axis=None)
-    assert set(found.gains["verdict"]) == {"equal"}
+    assert set(found.gains["verdict"]) == {"never acted"}
+    assert (found.gains["acted"] == 0.0).all()
+    assert found.sentences[0] == (
+        "evaluator sts_stsb: no deviation ever acted: nothing was tested."
+    )
+
+
+def test_what_acts_now_and_then_is_counted(crowd: Scenario) -> None:
+    """Intermittent boosts by chance p; a round it sits in is the same but for that."""
+    specs = [
+        {"name": "intermittent", "p": p, "inner": {"name": "boost", "b": 3.0}}
+        for p in (0.0, 0.25, 1.0)
+    ]
+    found = audit(crowd.replace({"rounds": 2000}), behaviours=specs, roles=["evaluator"])
+    rates = found.gains.groupby("behaviour", sort=False)["acted"].mean().tolist()
+    assert rates[0] == 0.0
+    assert rates[1] == pytest.approx(0.25, abs=0.05)
+    assert 0.9 < rates[2] <= 1.0  # a score at the end of the scale cannot be raised
+    asleep = found.gains["verdict"] == "never acted"
+    assert (asleep == found.gains["behaviour"].str.contains("p=0.0")).all()
+
+
+def test_inference_nodes_act_on_answers_and_on_costs(crowd: Scenario) -> None:
+    specs = [{"name": "freeload"}, {"name": "misreport_cost", "factor": 0.5}]
+    found = audit(crowd, behaviours=specs, roles=["inference"]).gains
+    assert (found[found["behaviour"] == "freeload"]["acted"] > 0.9).all()
+    lies = found[found["behaviour"] != "freeload"].set_index("group")
+    assert (lies["acted"].drop("llama_3_2_3b") == 1.0).all()
+    # The quickest has cost 0, and half of it is no lie.
+    assert lies.loc["llama_3_2_3b", "verdict"] == "never acted"
+
+
+def test_a_sleeper_that_never_wakes_was_not_tested() -> None:
+    settings = ["mechanism.trust.update=relative", "rounds=200", "replications=3"]
+    sleeper = {"name": "sleeper", "inner": {"name": "boost"}, "jobs": 10_000}
+    found = audit(load("cost_aware_poq", settings), behaviours=[sleeper], roles=["evaluator"])
+    assert set(found.gains["verdict"]) == {"never acted"}
+    assert "nothing was tested" in found.sentences[0]
 
 
 def test_workers_change_nothing(crowd: Scenario) -> None:
@@ -164,7 +209,7 @@ def test_intervals_cover_alone_and_together_at_their_nominal_rates() -> None:
         family = (table["family_low"] <= gains) & (gains <= table["family_high"])
         alone.append(covered.mean())
         together.append(family.all())
-        wrong.append((table["verdict"][:6] != "no evidence").any())
+        wrong.append(table["verdict"][:6].isin(["gains", "loses"]).any())
     assert np.mean(alone) == pytest.approx(0.95, abs=0.01)
     assert np.mean(together) == pytest.approx(0.95, abs=0.028)
     assert np.mean(wrong) < 0.05 + 0.028
@@ -175,6 +220,7 @@ def row(**changed: object) -> dict[str, object]:
         "role": "evaluator", "group": "all", "behaviour": "boost", "members": 3,
         "instead_of": "honest", "replications": 20, "gain": 0.012, "low": 0.010, "high": 0.014,
         "family_low": 0.008, "family_high": 0.016, "gain_per_round": 0.0051, "verdict": "gains",
+        "epsilon": 0.01, "needed": float("nan"),
     }  # fmt: skip
     return base | changed
 
@@ -190,15 +236,120 @@ def test_a_ring_that_gains_is_said_to_with_its_interval() -> None:
 def test_honesty_is_a_best_response_within_the_largest_simultaneous_end() -> None:
     rows = [
         row(verdict="loses", gain=-0.1, low=-0.2, high=-0.05, family_high=-0.01),
-        row(verdict="no evidence", gain=0.001, low=-0.001, high=0.0026, family_high=0.00412),
+        row(verdict="bounded", gain=0.001, low=-0.001, high=0.0026, family_high=0.00412),
     ]
     said = sentences(pd.DataFrame(rows))
-    assert said[0] == "evaluator all: honesty is a best response within +-0.0042 per job."
+    assert said[0] == (
+        "evaluator all: honesty is a best response within epsilon = 0.01 per job: no deviation "
+        "that acted gains more than 0.0042."
+    )
+
+
+def test_absence_of_evidence_is_not_honesty() -> None:
+    """Two replications of a true gain of .0165 were once "within +-.15"."""
+    open_ = row(verdict="undecided", gain=0.0165, low=-0.02, high=0.05, family_low=-0.117,
+                family_high=0.15, replications=2, epsilon=0.008)  # fmt: skip
+    open_["needed"] = replications_to_decide(open_, 0.99)
+    said = sentences(pd.DataFrame([open_]))[0]
+    assert said.startswith("evaluator all: undecided: boost may gain up to 0.15 per job, not below")
+    assert said.endswith("replications would decide.")
+    assert open_["needed"] > 2
+    assert "best response" not in said
+
+
+def test_the_replications_named_would_decide() -> None:
+    """With that number the same spread clears the margin, with one fewer it does not."""
+    for gain, epsilon, first in ((0.0, 0.1, 5), (0.05, 0.2, 20), (-0.3, 0.1, 3), (0.5, 0.1, 8)):
+        spread, level = 1.0, 0.98
+        half = stdtrit(first - 1, 0.99) * spread / np.sqrt(first)
+        said = replications_to_decide(
+            {"gain": gain, "family_low": gain - half, "family_high": gain + half,
+             "epsilon": epsilon, "replications": first}, level)  # fmt: skip
+        margin = max(abs(gain), epsilon - gain)
+        widths = [stdtrit(n - 1, 0.99) * spread / np.sqrt(n) for n in (said, said - 1)]
+        assert widths[0] <= margin < widths[1]
+
+
+def test_a_verdict_of_honesty_needs_an_upper_end_below_epsilon(crowd: Scenario) -> None:
+    """The same table, judged by two epsilons; more than nothing stays more than nothing."""
+    specs = [{"name": "noise", "sigma": 0.2}]
+    wide = audit(crowd, behaviours=specs, roles=["evaluator"], epsilon=1.0)
+    narrow = audit(crowd, behaviours=specs, roles=["evaluator"], epsilon=1e-9)
+    for found in (wide, narrow):
+        table = found.gains
+        bounded = table["verdict"] == "bounded"
+        assert (table["family_high"][bounded] < table["epsilon"][bounded]).all()
+        assert (table["needed"].notna() == (table["verdict"] == "undecided")).all()
+    assert set(wide.gains["verdict"]) <= {"bounded", "loses", "gains"}
+    assert "bounded" not in set(narrow.gains["verdict"])
+    assert any("epsilon = 1 per job" in line for line in wide.sentences)
+    ordinary = audit(crowd, behaviours=specs, roles=["evaluator"])
+    assert ordinary.gains["epsilon"].to_numpy() == pytest.approx(0.01 * ordinary.gains["honest"])
+    assert any("epsilon = 1% of what the same nodes get" in line for line in ordinary.sentences)
+
+
+def test_running_a_better_model_is_called_an_upgrade() -> None:
+    """By published truth and latency: llama > gemma > tinylama > qwen2, phi3; and quicker so."""
+    scenario = load("cost_aware_poq")
+    profile = Bench.of(scenario).plan.profile(0)
+    tried = [d for d in deviations(scenario, roles=["inference"])[0] if len(d.members) == 1]
+    named = {
+        (d.group, d.behaviour["model"]): d.doing
+        for d in name_switches(tried, scenario, profile)
+        if d.behaviour["name"] == "downgrade"
+    }
+    assert named["phi3_mini_4k", "llama_3_2_3b"] == "upgrade(model=llama_3_2_3b; better, cheaper)"
+    assert named["llama_3_2_3b", "phi3_mini_4k"] == "switch(model=phi3_mini_4k; no better, dearer)"
+    truth = dict(zip(profile.models, profile.truth.mean(axis=0), strict=True))
+    for (group, model), doing in named.items():
+        quicker = profile.latency_ms(model, "rtx_4090") < profile.latency_ms(group, "rtx_4090")
+        if doing.startswith("downgrade"):
+            assert truth[model] <= truth[group]
+            assert quicker
+        else:
+            assert doing.startswith("upgrade") == (truth[model] > truth[group])
+
+
+def test_a_cheaper_and_worse_model_is_a_downgrade() -> None:
+    made = {"models": 2, "evaluators": 3, "latency_ms": [2000.0, 500.0], "truth_mean": 5.0}
+    scenario = load("cost_aware_poq").replace(
+        {
+            "profile": "synthetic",
+            "synthetic": made,
+            "population": {
+                "inference": [{"model": "model_1"}, {"model": "model_2"}],
+                "evaluators": [{"model": f"evaluator_{e}"} for e in (1, 2, 3)],
+            },
+        }
+    )
+    profile = Bench.of(scenario).plan.profile(0)
+    truth = profile.truth.mean(axis=0)
+    tried = [
+        Deviation("inference", f"model_{a}", (a - 1,), {"name": "downgrade", "model": f"model_{b}"})
+        for a, b in ((1, 2), (2, 1))
+    ]
+    slow, quick = (d.doing for d in name_switches(tried, scenario, profile))
+    assert slow.startswith("downgrade(" if truth[1] <= truth[0] else "upgrade(")
+    assert quick.startswith("switch(" if truth[1] >= truth[0] else "upgrade(")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["mechanism.committee_size=1"],
+        ["population.evaluators.1.model=sts_stsb", "population.evaluators.2.model=sts_stsb"],
+    ],
+)
+def test_evaluators_that_cannot_disagree_are_said_to(settings: list[str]) -> None:
+    scenario = load("cost_aware_poq", [*settings, "rounds=100", "replications=3"])
+    found = audit(scenario, behaviours=[{"name": "boost"}], roles=["evaluator"])
+    (said,) = [line for line in found.sentences if line.startswith("Without a deviation, ")]
+    assert "a closeness of 1 by construction" in said
 
 
 def test_the_cheapest_needs_the_fewest_then_gains_most() -> None:
     rows = [row(members=3, gain=0.9), row(members=1, gain=0.1), row(members=1, gain=0.2),
-            row(members=1, gain=0.8, verdict="no evidence")]  # fmt: skip
+            row(members=1, gain=0.8, verdict="undecided")]  # fmt: skip
     found = cheapest(pd.DataFrame(rows))
     assert found is not None
     assert (found["members"], found["gain"]) == (1, 0.2)
@@ -215,6 +366,7 @@ def test_every_verdict_is_one_of_those_declared(crowd: Scenario) -> None:
         ({"behaviours": [{"name": "bost"}]}, "did you mean 'boost'"),
         ({"share": 0.0}, "share must lie"),
         ({"half_width": 0.0}, "must be above 0"),
+        ({"epsilon": 0.0}, "epsilon must be above 0"),
         ({"confidence": 1.0}, "must lie between 0 and 1"),
         ({"behaviours": [{"name": "collude"}], "share": 0.01}, "nobody can deviate"),
         ({"behaviours": [{"name": "boost", "b": 99.0}]}, r"must lie in \[0, 10\]"),

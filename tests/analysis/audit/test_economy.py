@@ -15,6 +15,9 @@ from poq_abm.analysis.audit.game import empirical_game
 from poq_abm.analysis.audit.verdicts import cheapest, sentences
 from poq_abm.figures.frontiers import attack_frontier_figure
 from poq_abm.network.population import build_population
+from poq_abm.profile import load_profile
+from poq_abm.profile.hardware import hardware
+from poq_abm.profile.latencies import latency_of
 from poq_abm.scenario import Scenario, load
 from poq_abm.scenario.problems import Origins
 from poq_abm.scenario.scenario import build
@@ -74,6 +77,7 @@ def test_an_expected_slash_cancels_what_a_deviation_gains() -> None:
         found = audit(near_a_booster(bond, rate), behaviours=[BOOST], roles=["evaluator"])
         row = found.gains.iloc[0]
         assert row["gain"] == pytest.approx(gain, abs=1e-9)
+        assert row["acted"] == 1.0
         assert (row["per"], row["bonds"]) == ("epoch", bond)
 
 
@@ -115,6 +119,63 @@ def test_misreporting_breaks_even_where_p_times_s_plus_f_is_g() -> None:
     # the share of 72 audits below the chance has an s.d. of 0.059 at one half; four of them
     assert found.value == pytest.approx(0.5, abs=0.236)
     assert found.high - found.low < 0.6
+
+
+def test_a_bond_that_runs_out_is_named_and_topped_up_on_request() -> None:
+    """A bond of one fine: from the second audit on nothing is lost but the reward, F < G."""
+    spec = {"name": "misreport_cost", "factor": 0.5}
+    spent = misreporting(12).replace({"economy.stake.bond": 2.0, "economy.audits.rate": 0.75})
+    found = audit(spent, behaviours=[spec], roles=["inference"], replications=6)
+    row = found.gains[found.gains["group"] == "model_2"].iloc[0]
+    assert row["ran_out"] == 6
+    said = [line for line in found.sentences if "ran out" in line]
+    assert any(line.startswith("inference model_2: ") for line in said)
+    assert "in 6 of 6 replications" in said[-1]
+    lasting = spent.replace({"economy.stake.top_up": True})
+    found = audit(lasting, behaviours=[spec], roles=["inference"], replications=6)
+    assert found.gains["ran_out"].tolist() == [0] * len(found.gains)
+    assert not any("ran out" in line for line in found.sentences)
+    assert (found.gains["gain"] < row["gain"])[found.gains["group"] == "model_2"].all()
+
+
+def test_a_break_even_with_a_bond_that_lasts_is_that_of_theory_and_one_without_says_so() -> None:
+    scenario = misreporting(12).replace({"economy.stake.bond": 2.0})
+    deviation = Deviation("inference", "model_2", (1,), {"name": "misreport_cost", "factor": 0.5})
+    field = "economy.audits.rate"
+    spent = break_even(Bench.of(scenario), deviation, field, 0.0, 1.0, replications=6)
+    assert "the bond ran out in up to 6 of 6 replications" in spent.said
+    lasting = scenario.replace({"economy.stake.top_up": True})
+    found = break_even(Bench.of(lasting), deviation, field, 0.0, 1.0, replications=6)
+    assert found.value == misreports(epochs=12, replications=6).value
+    assert "ran out" not in found.said
+
+
+def test_the_compute_that_a_lazy_evaluator_saves_is_profit_or_is_said_to_be_unpriced() -> None:
+    """Two evaluators of one model have a C of 0 on either basis: what is saved is the difference.
+
+    Full power less idle power for the time that a job takes, 300 jobs an epoch, in tokens.
+    """
+    gains, said = {}, {}
+    for basis in ("latency", "money"):
+        cost = {"basis": basis, "ownership": "own", "usd_per_mwh": 1000.0, "idle_share": 0.25}
+        scenario = load("cost_aware_poq").replace(
+            {
+                "population.inference": [{"model": "llama_3_2_3b"}],
+                "population.evaluators": [{"model": "ce_deberta", "count": 2}],
+                "mechanism.committee_size": 2,
+                "rounds": 900,
+                "replications": 3,
+                "economy": {"epochs": 3, "cost": cost},
+            }
+        )
+        found = audit(scenario, behaviours=[{"name": "constant"}], roles=["evaluator"])
+        gains[basis] = found.gains["gain"].to_numpy()
+        said[basis] = any(line.startswith("Who runs no model (const") for line in found.sentences)
+    profile = load_profile("published")
+    seconds = 300.0 * latency_of(profile, "ce_deberta", "rtx_4090").ms / 1000.0
+    saved = 0.75 * hardware("rtx_4090").power_w * seconds / 3.6e9 * 1000.0 / 0.001
+    np.testing.assert_allclose(gains["money"] - gains["latency"], saved, rtol=1e-9)
+    assert said == {"latency": True, "money": False}
 
 
 def test_at_the_break_even_of_theory_intervals_hold_zero_at_their_nominal_rate() -> None:
@@ -214,6 +275,7 @@ def test_a_ring_is_said_to_gain_per_epoch_together() -> None:
         "role": "evaluator", "group": "all", "behaviour": "boost", "members": 3, "bonds": 300.0,
         "instead_of": "honest", "replications": 20, "per": "epoch", "gain": 1.5, "low": 1.25,
         "high": 1.75, "family_high": 2.0, "gain_per_epoch": 4.5, "verdict": "gains",
+        "epsilon": 0.1, "needed": float("nan"),
     }  # fmt: skip
     first, second, _ = sentences(pd.DataFrame([row]))
     assert first == (
