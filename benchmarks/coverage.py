@@ -19,6 +19,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from poq_abm.experiment.estimates import UNBOUNDED, Range
 from poq_abm.experiment.precision import (
     PrecisionTarget,
     Reached,
@@ -95,17 +96,21 @@ def _until(
     at_least: int = 20,
     at_most: int = 2000,
     confidence: float = 0.95,
+    within: Range = UNBOUNDED,
 ) -> PrecisionTarget:
-    return PrecisionTarget("metric", half_width, relative, at_least, at_most, confidence)
+    return PrecisionTarget("metric", half_width, relative, at_least, at_most, confidence, within)
 
 
-def _skewed(name: str, draw: Draw, mean: float, half_width: float) -> dict[str, Case]:
+def _skewed(
+    name: str, draw: Draw, mean: float, half_width: float, within: Range = UNBOUNDED
+) -> dict[str, Case]:
     return {
-        f"{name}, at_least {n}": Case(draw, mean, _until(half_width, at_least=n))
+        f"{name}, at_least {n}": Case(draw, mean, _until(half_width, at_least=n, within=within))
         for n in (20, 50, 100, 200)
     }
 
 
+SHARE = Range(0.0, 1.0)
 #: a relative width beyond measure: stop as soon as zero lies outside the interval
 ANY_SIGN = 1e9
 
@@ -133,9 +138,9 @@ CASES: dict[str, Case] = {
     ),
     **_skewed("exponential, half_width 0.2", _exponential, 1.0, 0.2),
     **_skewed("lognormal, half_width 0.3", _lognormal, float(np.exp(0.5)), 0.3),
-    **_skewed("event of chance 0.02, half_width 0.02", _rare, 0.02, 0.02),
+    **_skewed("event of chance 0.02, half_width 0.02", _rare, 0.02, 0.02, SHARE),
     "event of chance 0.02, half_width 0.01, at_least 500": Case(
-        _rare, 0.02, _until(0.01, at_least=500)
+        _rare, 0.02, _until(0.01, at_least=500, within=SHARE)
     ),
 }
 

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, Range, mean_interval
+from poq_abm.experiment.estimates import (
+    CONFIDENCE,
+    UNBOUNDED,
+    Range,
+    ends_of_difference,
+    mean_interval,
+)
 
 __all__ = ["Pairs", "holm", "paired", "variance_reduction_interval"]
 
@@ -63,14 +69,12 @@ def paired(a: Any, b: Any, confidence: float = CONFIDENCE, within: Range = UNBOU
         return Pairs(0, *(math.nan,) * 9)
     dust = _DUST * float(max(np.abs(a).max(), np.abs(b).max())) + _FLOOR
     d = np.where(np.abs(b - a) <= dust, 0.0, b - a)
-    mean, sd, low, high = mean_interval(d, confidence, within.of_difference)
+    mean, sd, _, _ = mean_interval(d)
     if n < 2:
         return Pairs(n, float(a[0]), float(b[0]), mean, *(math.nan,) * 6)
-    if sd <= dust:
-        sd, low, high = 0.0, mean, mean
-        if np.ptp(a) == np.ptp(b) == 0.0:
-            ends = [mean_interval(side, confidence, within)[2:] for side in (a, b)]
-            low, high = ends[1][0] - ends[0][1], ends[1][1] - ends[0][0]
+    sd = sd if sd > dust else 0.0
+    half = float(stdtrit(n - 1, (1.0 + confidence) / 2.0)) * sd / math.sqrt(n)
+    low, high = ends_of_difference(a, a + d, half, within, confidence)
     sd_a, sd_b = (s if s > dust else 0.0 for s in (float(a.std(ddof=1)), float(b.std(ddof=1))))
     reduction = _over(sd_a**2 + sd_b**2, sd**2)
     ends = variance_reduction_interval(sd_a, sd_b, sd, n, confidence)

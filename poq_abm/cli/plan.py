@@ -72,7 +72,7 @@ def _contents(plan: Plan, most: int) -> list[str]:
         until = precision.until
         asked = (
             f"{precision.at_least:,} to {precision.at_most:,} replications each, until "
-            f"{until.metric} is known within {until.width}"
+            f"{until.measure} is known within {until.width}"
         )
     lines = [f"{scenario.name}: {scenario.question}" if scenario.question else scenario.name]
     lines.append(f"{count:,} treatment{'s' * (count > 1)}, {asked}")

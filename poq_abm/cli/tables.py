@@ -202,7 +202,7 @@ def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
     """Print which treatment reached the precision asked for, and with how many replications."""
     until = asked.until
     level = f"{asked.confidence:.0%} interval of each treatment alone"
-    table = Table(title=f"{until.metric} within {until.width}, {level}", title_justify="left")
+    table = Table(title=f"{until.measure} within {until.width}, {level}", title_justify="left")
     table.add_column("treatment", overflow="fold")
     for column in ("replications", "mean", "half-width", "interval"):
         table.add_column(column, justify="right")

@@ -160,10 +160,7 @@ def replay(
 
 
 def _copied(part: Columns) -> Columns:
-    copies: Any = (
-        _copied(array) if isinstance(array, Tally) else array.copy()  # type: ignore[type-var]
-        for array in part
-    )
+    copies: Any = (_copied(array) if isinstance(array, Tally) else array.copy() for array in part)
     return type(part)(*copies)
 
 

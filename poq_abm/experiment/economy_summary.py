@@ -51,7 +51,8 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
     starts = firsts.groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
     began = {key: group.mean() for key, group in starts.groupby(level=keys, observed=True)}
     cells = epochs.groupby(keys, observed=True)
-    most, changes = cells["nodes"].max(), cells[["nodes", "deviating"]].nunique()
+    most = cells["nodes"].max().to_dict()
+    changes = {name: cells[name].nunique().to_dict() for name in ("nodes", "deviating")}
     rows = []
     for key, group in ends.groupby(level=keys, observed=True, sort=False):
         network = list(key)[2] == NETWORK
@@ -59,7 +60,7 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
             values = group[measure].dropna()
             within = range_of(measure, unit)
             if unit == "nodes":
-                varies = changes.loc[key, measure] > 1
+                varies = changes[measure][key] > 1
                 within = within._replace(high=float(most[key])) if varies else UNBOUNDED
             mean, _, low, high = mean_interval(values, confidence, within)
             rows.append(

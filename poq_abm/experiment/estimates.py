@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, ndtri, stdtrit
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "UNBOUNDED",
     "Range",
     "decimals",
+    "ends_of_difference",
     "ends_within",
     "mean_interval",
     "share_interval",
@@ -142,6 +144,32 @@ def ends_within(
     return (max(nearer, low), farther) if sign > 0.0 else (farther, min(nearer, high))
 
 
+def ends_of_difference(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    half: float,
+    within: Range = UNBOUNDED,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float]:
+    """Return the ends of the interval of the mean of matched differences, b - a.
+
+    Those of :func:`ends_within` in the range of such differences; ``half`` is half the width of
+    Student's interval. Where neither a nor b varies, as the share of an event that was seen in
+    neither, each may be off by what its own interval says, and so may their difference. Where they
+    vary and differ by the same, they do so by construction.
+
+    >>> [round(x, 3) for x in ends_of_difference(np.zeros(40), np.zeros(40), 0.0, Range(0.0, 1.0))]
+    [-0.088, 0.088]
+    """
+    if np.ptp(a) == np.ptp(b) == 0.0:
+        sides = [ends_within(within, float(side[0]), 0.0, side.size, confidence) for side in (a, b)]
+        return sides[1][0] - sides[0][1], sides[1][1] - sides[0][0]
+    mean = math.fsum(b - a) / a.size
+    if half == 0.0:
+        return mean, mean
+    return ends_within(within.of_difference, mean, half, a.size, confidence)
+
+
 def _beside_the_end(within: Range, mean: float, n: int, confidence: float) -> tuple[float, float]:
     """Return the interval of a mean that lies at an end of its range."""
     low, high, whole = within
@@ -173,7 +201,7 @@ def decimals(estimate: float, low: float, high: float) -> int:
     return min(max(min(1 - math.floor(math.log10(width)), 4 + of_number), 0), 9)
 
 
-def shown(estimate: float, low: float, high: float, sign: str = "") -> tuple[str, str]:
+def shown(estimate: float, low: float, high: float, *, sign: str = "") -> tuple[str, str]:
     """Return an estimate and its interval in words, with :func:`decimals` decimals.
 
     An interval that is narrower than these is told by the larger half of its width. Missing values

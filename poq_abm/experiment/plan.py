@@ -77,7 +77,9 @@ class Plan:
         idle = idle_settings(scenario, treatments)
         if idle.errors:
             raise ScenarioError(idle.errors)
-        return cls(scenario, treatments, profiles, trace, warnings=tuple(idle.warnings))
+        plan = cls(scenario, treatments, profiles, trace, warnings=tuple(idle.warnings))
+        _check_against(plan)
+        return plan
 
     @classmethod
     def load(
@@ -129,6 +131,32 @@ class Plan:
                         if latency.source == "estimated":
                             found[group.model, machine] = latency.ms
         return found
+
+    def baselines(self) -> dict[int, int | None]:
+        """Return the treatments whose precision is judged, and what each is compared with.
+
+        Without ``replications.until.against`` all are, with nothing. With it, a treatment is
+        compared with the one that has these settings and agrees in all others.
+        """
+        precision = self.scenario.precision
+        against = None if precision is None else precision.until.against
+        if not against:
+            return dict.fromkeys(range(len(self.treatments)))
+        cells: dict[str, int] = {}
+        rest: dict[int, str] = {}
+        for number, treatment in enumerate(self.treatments):
+            others = {k: v for k, v in treatment.settings.items() if k not in against}
+            cell = json.dumps(others, sort_keys=True)
+            if all(_same(treatment.settings.get(k), v) for k, v in against.items()):
+                cells[cell] = number
+            else:
+                rest[number] = cell
+        return {number: cells[cell] for number, cell in rest.items() if cell in cells}
+
+    def unit_of(self, metric: str) -> str:
+        """Return the unit of a column of the main table."""
+        unit: bytes = SCHEMAS[self.main].field(metric).metadata[b"unit"]
+        return unit.decode()
 
     def profile(self, treatment: int) -> Profile:
         """Return the profile that one treatment draws from."""
@@ -257,6 +285,42 @@ def _check_metric(scenario: Scenario) -> None:
         path = ("replications", "until", "metric")
         said = f"no measure {metric!r}; {nearest(metric, metrics)}"
         raise ScenarioError([scenario.origins.problem((path, said))])
+
+
+def _check_against(plan: Plan) -> None:
+    """Refuse a baseline that is no treatment, or that leaves a treatment without one."""
+    scenario = plan.scenario
+    if scenario.precision is None or not scenario.precision.until.against:
+        return
+    against = scenario.precision.until.against
+    axes = list(dict.fromkeys(axis for t in plan.treatments for axis in t.settings))
+    for axis, value in against.items():
+        if axis not in axes:
+            raise _refused_baseline(
+                scenario, axis, f"is no axis of the sweep; {nearest(axis, axes)}"
+            )
+        values = [treatment.settings.get(axis) for treatment in plan.treatments]
+        if not any(_same(known, value) for known in values):
+            said = nearest(str(value), [str(known) for known in values])
+            raise _refused_baseline(scenario, axis, f"takes no value {value!r}; {said}")
+    judged = plan.baselines()
+    baselines = set(judged.values())
+    alone = [t.id for n, t in enumerate(plan.treatments) if n not in judged and n not in baselines]
+    if alone:
+        said = f"leaves {alone[0]} without a baseline: no treatment agrees with it in all else"
+        raise _refused_baseline(scenario, next(iter(against)), said)
+
+
+def _refused_baseline(scenario: Scenario, axis: str, said: str) -> ScenarioError:
+    path = ("replications", "until", "against", axis)
+    return ScenarioError([scenario.origins.problem((path, f"{axis!r} {said}"))])
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two settings agree; a behaviour may be given by its name."""
+    named = [value["name"] if isinstance(value, Mapping) and set(value) == {"name"} else value
+             for value in (one, other)]  # fmt: skip
+    return bool(named[0] == named[1])
 
 
 def _check_economies(

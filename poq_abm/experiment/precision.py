@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 
 from poq_abm.errors import InputError
 from poq_abm.experiment.boundaries import critical_level
+from poq_abm.experiment.estimates import UNBOUNDED, Range, ends_of_difference, ends_within
 
 __all__ = [
     "PrecisionTarget",
@@ -40,11 +41,13 @@ class PrecisionTarget:
         The column of the replications table.
     half_width, relative
         Half the interval's width, in the metric's units or as a share of the mean; exactly one of
-        the two, positive.
+        the two, positive. Of an interval that its range makes uneven, the larger half.
     at_least, at_most
         Replications at the first look, at least 2, and at the last.
     confidence
         Chance that the reported interval holds the mean, inside (0, 1).
+    within
+        The range of the metric, which no interval leaves.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class PrecisionTarget:
     at_least: int
     at_most: int
     confidence: float = 0.95
+    within: Range = UNBOUNDED
 
     def __post_init__(self) -> None:
         sizes = [size for size in (self.half_width, self.relative) if size is not None]
@@ -164,10 +168,11 @@ def next_look(target: PrecisionTarget, replications: int) -> int | None:
     return next((look for look in target.looks if look > replications), None)
 
 
-def judge(target: PrecisionTarget, values: Any) -> Reached:
+def judge(target: PrecisionTarget, values: Any, baseline: Any = None) -> Reached:
     """Return what the metric's values of replications 0 to n - 1 say, n being one of the looks.
 
-    mean -+ t_{1 - α'/2, m - 1} s / sqrt(m) over the m values that are not missing (NaN), at the
+    The interval of :func:`~poq_abm.experiment.estimates.mean_interval` over the m values that are
+    not missing (NaN), mean -+ t_{1 - α'/2, m - 1} s / sqrt(m) where the metric has no range, at the
     level α' of :func:`~poq_abm.experiment.boundaries.critical_level`, which makes the intervals
     hold at all looks together with probability ``target.confidence``. They therefore hold at
     whichever look one stops. With missing values this is so if their absence tells nothing about
@@ -182,6 +187,9 @@ def judge(target: PrecisionTarget, values: Any) -> Reached:
         What is wanted.
     values
         Shape (n,), in the order of replications. An infinite value leaves the mean undefined.
+    baseline
+        The same of another treatment, played with the same draws, if the target is on the mean of
+        the matched differences, values less baseline; one that lacks a side is missing.
 
     Raises
     ------
@@ -196,10 +204,13 @@ def judge(target: PrecisionTarget, values: Any) -> Reached:
     >>> round(judge(target, [1.0, 2.0, 3.0]).half_width, 3)
     2.484
     """
-    return judge_at_level(target, values, critical_level(target.looks, target.confidence))
+    level = critical_level(target.looks, target.confidence)
+    return judge_at_level(target, values, level, baseline)
 
 
-def judge_at_level(target: PrecisionTarget, values: Any, level: float) -> Reached:
+def judge_at_level(
+    target: PrecisionTarget, values: Any, level: float, baseline: Any = None
+) -> Reached:
     """Return what :func:`judge` does, with intervals at a two-sided level of one's own.
 
     ``level`` = 1 - confidence gives the naive rule, which forgets that one has looked before.
@@ -213,14 +224,24 @@ def judge_at_level(target: PrecisionTarget, values: Any, level: float) -> Reache
     schedule = target.looks
     if sample.ndim != 1 or sample.size not in schedule:
         raise ValueError(f"{sample.shape} values are no look; looks are at {schedule}")
-    known = sample[~np.isnan(sample)]
-    mean, half_width = _interval(known, level)
+    other = np.zeros_like(sample) if baseline is None else np.asarray(baseline, dtype=np.float64)
+    whole = ~np.isnan(sample - other)
+    known, other = sample[whole], other[whole]
+    mean, half_width = _interval(known - other, level)
+    if math.isnan(half_width):
+        low = high = math.nan
+    elif baseline is None:
+        low, high = ends_within(target.within, mean, half_width, known.size, 1.0 - level)
+    else:
+        low, high = ends_of_difference(other, known, half_width, target.within, 1.0 - level)
+    if target.within != UNBOUNDED:
+        half_width = max(mean - low, high - mean)
     return Reached(
         replications=sample.size,
         used=known.size,
         mean=mean,
-        low=mean - half_width,
-        high=mean + half_width,
+        low=low,
+        high=high,
         half_width=half_width,
         state=_state(target, mean, half_width, last=sample.size == target.at_most),
         looks=schedule.index(sample.size) + 1,

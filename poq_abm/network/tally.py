@@ -157,26 +157,8 @@ def count_reward(
 
 
 @compiled
-def _distance(cell: int) -> float:
-    """Return how many ranges away a cell of a tail begins.
-
-    >>> _distance(0), _distance(64), _distance(128), _distance(192)
-    (0.0, 0.5, 1.0, 2.0)
-    """
-    octave, inside = cell // CELLS_PER_OCTAVE, cell % CELLS_PER_OCTAVE
-    return 2.0**octave * (1.0 + inside / CELLS_PER_OCTAVE) - 1.0
-
-
-@compiled
-def _between(q: float, before: int, count: int, total: int) -> float:
-    """Return how far into a cell of ``count`` of ``total`` values, after ``before``, q lies."""
-    start, end = before / total, (before + count) / total
-    return (q - start) / (end - start)
-
-
-@compiled
 def _sum(counts: Counts) -> int:
-    total = 0
+    total: int = 0
     for cell in range(counts.size):
         total += counts[cell]
     return total
@@ -192,7 +174,7 @@ def _place_inside(counts: Counts, q: float, before: int, total: int) -> float:
         count = counts[cell]
         if count > 0 and (before + count) / total >= q:
             start, end = before / total, (before + count) / total
-            return cell + (q - start) / (end - start)
+            return float(cell + (q - start) / (end - start))
         before += count
     return math.nan
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,7 +20,9 @@ def _identifier(value: str) -> str:
 
 
 class Until(Strict):
-    """How narrow the interval of a mean has to be: in the metric's unit, or against the mean.
+    """How narrow the interval of a mean, or of a paired difference, has to be.
+
+    In the metric's unit, or against the mean.
 
     >>> Until(metric="bias", half_width=0.05).relative is None
     True
@@ -28,6 +30,10 @@ class Until(Strict):
 
     metric: Annotated[str, AfterValidator(_identifier)] = Field(
         description="a column of replications.parquet"
+    )
+    against: dict[str, Any] | None = Field(
+        default=None,
+        description="settings of the baseline, by axis: the metric's difference from it is meant",
     )
     half_width: float | None = Field(
         default=None, gt=0, description="half the interval's width at most, in the metric's unit"
@@ -44,6 +50,18 @@ class Until(Strict):
         '0.01 of it'
         """
         return f"{self.half_width:g}" if self.half_width is not None else f"{self.relative:g} of it"
+
+    @property
+    def measure(self) -> str:
+        """What has to be known, in words.
+
+        >>> Until(metric="bias", against={"rounds": 60}, half_width=0.1).measure
+        'bias less that at rounds=60'
+        """
+        if not self.against:
+            return self.metric
+        at = ", ".join(f"{axis.rpartition('.')[2]}={v}" for axis, v in self.against.items())
+        return f"{self.metric} less that at {at}"
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Until:

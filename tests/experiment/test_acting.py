@@ -28,6 +28,7 @@ APART = {
     "name": "names the results folder",
     "replications": "how often the same is played",
     "replications.until.metric": "when to stop",
+    "replications.until.against": "when to stop",
     "replications.until.half_width": "when to stop",
     "replications.until.relative": "when to stop",
     "replications.at_least": "when to stop",

@@ -123,7 +123,7 @@ def test_printed_digits_follow_the_interval() -> None:
     assert decimals(10.0, -40.0, 60.0) == 0
     assert shown(1.1, -0.2, 2.4) == ("1.1", "[-0.2, 2.4]")
     assert shown(44.99999626, 44.99999615, 44.99999637) == ("45.000", "±1.1e-07")
-    assert shown(-0.00004, -0.7, 0.9, "+") == ("+0.0", "[-0.7, +0.9]")
+    assert shown(-0.00004, -0.7, 0.9, sign="+") == ("+0.0", "[-0.7, +0.9]")
 
 
 def node(replication: int, group: str, jobs: int, total: float) -> dict[str, object]:

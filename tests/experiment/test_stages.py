@@ -94,3 +94,87 @@ def test_a_misspelt_measure_names_the_nearest(precise: Scenario) -> None:
     target = {**TARGET, "until": {"metric": "reward_gpa", "half_width": 0.1}}
     with pytest.raises(ScenarioError, match="reward_gap"):
         Plan.of(precise.replace({"replications": target}))
+
+
+AGAINST = {
+    "until": {"metric": "bias", "against": {"mechanism.aggregation": "mean"}, "half_width": 0.04},
+    "at_least": 5,
+    "at_most": 60,
+}
+
+
+@pytest.fixture(scope="module")
+def paired() -> Scenario:
+    rules = ["mean", "median", "huber"]
+    sweep = {"mechanism.aggregation": rules, "mechanism.committee_size": [2, 3]}
+    return load("cost_aware_poq").replace({"rounds": 200, "replications": AGAINST, "sweep": sweep})
+
+
+def test_a_difference_is_known_well_enough_and_its_baseline_as_often(paired: Scenario) -> None:
+    results = poq_abm.run(paired)
+    assert results.precision is not None
+    reached = results.precision.set_index("treatment")
+    counts = results.replications.groupby("treatment", observed=True).size()
+    for size in (2, 3):
+        baseline = f"aggregation=mean,committee_size={size}"
+        assert baseline not in reached.index, "nothing to compare it with"
+        ids = [f"aggregation={rule},committee_size={size}" for rule in ("median", "huber")]
+        assert counts[baseline] == max(counts[id_] for id_ in ids)
+        for id_ in ids:
+            row = reached.loc[id_]
+            found = results.compare(baseline, id_, on=["bias"]).iloc[0]
+            assert row["state"] == "reached"
+            assert row["used"] == counts[id_] == found["replications"]
+            assert row["mean"] == pytest.approx(found["difference"], abs=1e-12)
+            assert row["low"] <= found["low"] <= found["high"] <= row["high"]
+    # Two scores have one middle: by construction, nothing is left to know.
+    assert reached.loc["aggregation=median,committee_size=2", "half_width"] == 0.0
+    alone = {**AGAINST, "until": {"metric": "bias", "half_width": 0.04}}
+    unpaired = poq_abm.run(paired.replace({"replications": alone})).replications
+    assert len(unpaired) > len(results.replications), "matching is worth replications"
+
+
+def test_a_difference_stops_where_it_would_have_without_an_interruption(
+    paired: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_to_folder(Plan.of(paired), tmp_path / "whole", workers=Workers(2))
+    play_chunk = recorder.play_chunk
+    played: list[int] = []
+
+    def failing(*arguments: Any) -> Any:
+        played.append(1)
+        if len(played) in (2, 4):
+            raise KeyboardInterrupt
+        return play_chunk(*arguments)
+
+    monkeypatch.setattr(recorder, "play_chunk", failing)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run_to_folder(Plan.of(paired), tmp_path / "run")
+    again = run_to_folder(Plan.of(paired), tmp_path / "run")
+    file = "replications.parquet"
+    assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert whole.precision is not None
+    assert whole.precision.equals(again.precision)
+
+
+@pytest.mark.parametrize(
+    ("against", "said"),
+    [
+        ({"mechanism.aggregatoin": "mean"}, "is no axis of the sweep.*mechanism.aggregation"),
+        ({"rounds": 200}, "is no axis of the sweep"),
+        ({"mechanism.aggregation": "maen"}, "takes no value 'maen'.*mean"),
+    ],
+)
+def test_a_baseline_that_is_no_treatment_is_refused(paired: Scenario, against, said) -> None:
+    until = {"metric": "bias", "half_width": 0.04, "against": against}
+    with pytest.raises(ScenarioError, match=said):
+        Plan.of(paired.replace({"replications": {**AGAINST, "until": until}}))
+
+
+def test_a_treatment_without_its_baseline_is_named(paired: Scenario) -> None:
+    sweep = {
+        "zip": {"mechanism.aggregation": ["mean", "median"], "mechanism.committee_size": [2, 3]}
+    }
+    with pytest.raises(ScenarioError, match="without a baseline"):
+        Plan.of(paired.replace({"sweep": sweep}))
