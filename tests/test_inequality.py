@@ -132,7 +132,7 @@ def test_amounts_near_the_ends_of_the_doubles_are_still_shared(unit):
 INDICES = """
 import json
 import numpy as np
-from poq_abm.experiment.distributions import spearman_of_grid
+from poq_abm.network.tally import spearman_of_grid
 from poq_abm.inequality import gini, hhi, theil
 chance = np.random.Generator(np.random.Philox(1))
 made = []
