@@ -150,25 +150,31 @@ def test_a_point_is_a_token_in_a_plain_run() -> None:
 
 
 def test_the_cost_shown_is_the_cost_in_money_where_rewards_charge_that() -> None:
-    """Gemma is slow on a T4 and cheap; Qwen2 is quick on an H100, which is dear."""
+    """Gemma is slowest on a T4 and cheap there; Qwen2 is quickest on an H100, which is dear."""
     people = {
         "inference": [
-            {"model": "gemma_2_2b_it", "hardware": "t4", "name": "t4"},
-            {"model": "qwen2_1_5b", "hardware": "h100_sxm", "name": "h100"},
-            {"model": "llama_3_2_3b", "hardware": "m2_ultra", "name": "m2"},
+            {"name": "a", "model": "gemma_2_2b_it", "hardware": "rtx_3090", "region": "germany"},
+            {"name": "b", "model": "gemma_2_2b_it", "hardware": "t4", "region": "texas"},
+            {"name": "c", "model": "llama_3_2_3b", "hardware": "m2_ultra"},
+            {"name": "d", "model": "qwen2_1_5b", "hardware": "h100_sxm"},
+            {"name": "e", "model": "phi3_mini_4k", "hardware": "rtx_4090", "region": "myplace"},
         ],
-        "evaluators": [{"model": "sts_stsb"}],
+        "evaluators": [{"model": "sts_stsb", "count": 2}],
+    }  # fmt: skip
+    money = {
+        "basis": "money",
+        "usd_per_token": 0.004,
+        "usd_per_mwh": 77.0,
+        "usd_per_gigabyte": 0.09,
+        "bytes_per_job": 50_000,
+        "idle_share": 0.15,
     }
-    changes = {"population": people, "mechanism.committee_size": 1}
-    cost = {}
-    for basis in ("latency", "money"):
-        economy = {"epochs": 1, "cost": {"basis": basis}}
-        results = poq_abm.run(scenario(economy).replace(changes))
-        cost[basis] = results.nodes.groupby("group", observed=True)["cost"].first()
-    assert cost["latency"]["t4"] == 1.0
-    assert cost["money"]["h100"] == 1.0
-    assert cost["money"]["m2"] == 0.0
-    assert 0.0 < cost["money"]["t4"] < 0.5
+    changes = {"population": people, "mechanism.committee_size": 2}
+    economy = {"epochs": 1, "regions": {"myplace": 312.0}, "cost": money}
+    results = poq_abm.run(scenario(economy).replace(changes))
+    cost = results.nodes.groupby("group", observed=True)["cost"].first()
+    expected = {"a": 0.0640, "b": 0.2996, "c": 0.0, "d": 1.0, "e": 0.8561, "sts_stsb": 0.0}
+    assert cost.to_dict() == pytest.approx(expected, abs=5e-5)
 
 
 def test_who_is_absent_is_no_end_of_the_range_of_costs() -> None:
