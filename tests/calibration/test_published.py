@@ -177,7 +177,8 @@ def test_provenance_tells_published_inferred_and_assumed_apart(profile: Profile)
     [
         ("published", "Table 4"),
         ("published", "Figure 4"),
-        ("inferred", "alpha = 1 and beta = 0.3"),
+        ("assumed", "alpha = 1 and beta = 0.3"),
+        ("assumed", "Family, alpha_F = 1, beta_F = 0.5: fits with residual 0.000"),
         ("inferred", "public checkpoints that fit the description"),
         ("inferred", "Evaluator latencies before rounding"),
         ("assumed", "normalisation per task"),
