@@ -47,7 +47,7 @@ pair[["metric", "mean_a", "mean_b", "difference", "low", "high", "moved"]].round
 # %% [markdown]
 # ## When is a rational node deterred?
 #
-# Honesty pays where p (S + F) >= G: p the chance of being found out, S the stake, F the fee at risk, G what cheating saves. An
+# Honesty pays where p (S + F) >= G: p the chance of being found out, S what is slashed, F the fee at risk, G what cheating saves. An
 # intact enclave finds out every downgrade; a broken one leaves the proof rate and the watchers.
 
 # %%
