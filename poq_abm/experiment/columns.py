@@ -32,6 +32,8 @@ RANGES = {
 _NEVER_NEGATIVE = frozenset(
     [
         "alpha_evaluator",
+        "percentile_error",
+        "points_sd",
         "alpha_inference",
         "beta_evaluator",
         "beta_inference",
