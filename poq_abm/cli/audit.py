@@ -267,12 +267,13 @@ def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
 
 
 def _table(title: str, rows: pd.DataFrame) -> Any:
+    from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(title=escape(title), title_justify="left")
     for name in rows.columns:
-        table.add_column(str(name), justify="left" if rows[name].dtype == object else "right")
+        table.add_column(str(name), justify="right" if is_numeric_dtype(rows[name]) else "left")
     for row in rows.itertuples(index=False):
         table.add_row(*(escape(_cell(value)) for value in row))
     return table

@@ -25,15 +25,17 @@ RANGES = {
          "watchers"),
         COUNT,
     ),
-    **dict.fromkeys(("ms", "queries per s", "nats", "s", "s per query", "weight"), POSITIVE),
+    **dict.fromkeys(
+        ("ms", "queries per s", "nats", "ratio", "s", "s per query", "weight"),
+        POSITIVE,
+    ),
+    "C": POSITIVE,  # mean costs lie in [0, 1]; what a job is charged for its realised time may not
 }  # fmt: skip
 
 #: columns whose amounts are never negative, whatever their unit
 _NEVER_NEGATIVE = frozenset(
     [
         "alpha_evaluator",
-        "percentile_error",
-        "points_sd",
         "alpha_inference",
         "beta_evaluator",
         "beta_inference",
@@ -60,6 +62,8 @@ _NEVER_NEGATIVE = frozenset(
         "paid_usd",
         "penalty",
         "penalty_usd",
+        "percentile_error",
+        "points_sd",
         "posting_usd",
         "price",
         "proof_usd",

@@ -151,6 +151,8 @@ class Store:
                 else:
                     self.record(receipt)
             self._drop_unclaimed()
+            if not self.receipts and self._intact == set(self.plan.tables):
+                self._count_tables()
 
     def _manifest(self) -> Inspected:
         """Return the manifest that is there, held against the plan; one without keys if none is."""
@@ -171,6 +173,13 @@ class Store:
         files = {name: Entry(**entry) for name, entry in sound["files"].items()}
         mine = PieceLabel(self.hash, ())
         return frozenset(n for n in files if not fault_of(self.folder, files[n], mine))
+
+    def _count_tables(self) -> None:
+        """Take note of what whole tables hold, where their shards were deleted."""
+        label = PieceLabel.of(self.folder / f"{self.plan.main}.parquet")
+        spans = label.spans if label else ()
+        self.played.update(spans)
+        self._tried.update(spans)
 
     def _drop_unclaimed(self) -> None:
         """Remove shards that no receipt vouches for."""
@@ -246,6 +255,8 @@ class Store:
     def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
         """Return a column of ``replications`` by treatment; NaN where a replication raised."""
         receipts = self.receipts.values()
+        if not receipts:
+            return columns_by_treatment(self._of_tables(metric))
         failed = [failure.span for receipt in receipts for failure in receipt.failures]
         return columns_by_treatment(
             [
@@ -253,6 +264,12 @@ class Store:
                 *((receipt.played, self._read(receipt, metric)) for receipt in receipts),
             ]
         )
+
+    def _of_tables(self, metric: str) -> Iterator[tuple[list[Span], NDArray[np.float64]]]:
+        """Yield a column of the whole main table with its replications, if those are counted."""
+        if spans := self.played.spans():
+            table = pq.read_table(self.folder / f"{self.plan.main}.parquet", columns=[metric])
+            yield spans, table.column(0).to_numpy()
 
     def _read(self, receipt: Receipt, metric: str) -> NDArray[np.float64]:
         file = self._shards / receipt.files[self.plan.main].file

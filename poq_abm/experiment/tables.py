@@ -51,7 +51,7 @@ NODES = pa.schema(
         column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
         column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
         column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
-        column("cost", pa.float64(), "0-1", "C that was charged, per job; missing without a job"),
+        column("cost", pa.float64(), "C", "cost that was charged, per job; missing without a job"),
         column("latency_ms", pa.float64(), "ms", "mean latency of what it was paid for; as `cost`"),
         column("latency_source", WORD, "", "measured, or estimated from other hardware; at first"),
     ]
@@ -66,8 +66,8 @@ REPLICATIONS = pa.schema(
             "inference_reward_mean", pa.float64(), "tokens per job", "over inference nodes' jobs"
         ),
         column("evaluator_reward_mean", pa.float64(), "tokens per job", "over evaluators' jobs"),
-        column("inference_cost_mean", pa.float64(), "0-1", "C charged, over inference jobs"),
-        column("evaluator_cost_mean", pa.float64(), "0-1", "C charged, over evaluators' jobs"),
+        column("inference_cost_mean", pa.float64(), "C", "charged, over inference nodes' jobs"),
+        column("evaluator_cost_mean", pa.float64(), "C", "charged, over evaluators' jobs"),
         column("closeness_mean", pa.float64(), "0-1", "over evaluators' jobs"),
         column("consensus_mean", pa.float64(), "score 0-10", "over rounds"),
         column("truth_mean", pa.float64(), "score 0-10", "over rounds"),

@@ -105,7 +105,8 @@ def mean_reward_bars(frame: pd.DataFrame) -> Figure:
     roles = [role for role in ("inference", "evaluator") if (frame["role"] == role).any()]
     figure, panels = canvas(4.7 * len(roles), 4.2, panels=len(roles))
     for role, axes in zip(roles, panels, strict=True):
-        part = frame[frame["role"] == role].sort_values("reward_mean", ascending=False)
+        part = frame[(frame["role"] == role) & frame["reward_mean"].notna()]
+        part = part.sort_values("reward_mean", ascending=False)
         places = np.arange(len(part))
         axes.bar(places, part["reward_mean"], color=colours(range(2))[roles.index(role)],
                  edgecolor="white", hatch="" if role == "inference" else "///")  # fmt: skip
@@ -129,7 +130,7 @@ def reward_against_cost(frame: pd.DataFrame) -> Figure:
     roles = list(dict.fromkeys(frame["role"].astype(str)))
     figure, panels = canvas(4.4 * len(roles), 4.0, panels=len(roles))
     for role, axes in zip(roles, panels, strict=True):
-        part = frame[frame["role"].astype(str) == role]
+        part = frame[(frame["role"].astype(str) == role) & frame["reward_mean"].notna()]
         paint = colours(list(part["group"].astype(str)))
         for number, row in enumerate(part.to_dict("records")):
             ends = [[row["reward_mean"] - row["reward_low"]],
@@ -138,7 +139,7 @@ def reward_against_cost(frame: pd.DataFrame) -> Figure:
             axes.errorbar([row["cost"]], [row["reward_mean"]], yerr=np.nan_to_num(ends), capsize=3,
                           fmt=MARKERS[number % len(MARKERS)], color=paint[group],
                           label=group)  # fmt: skip
-        axes.set_xlabel(f"cost of the {role} node (0-1 in its class)")
+        axes.set_xlabel(f"cost C charged to the {role} node (0-1 in its class)")
         axes.set_ylabel("reward (tokens per job)")
         axes.set_xlim(-0.08, 1.08)
         axes.legend(frameon=False, fontsize=7)

@@ -21,7 +21,7 @@ _NAMES = {
     "reward_total": "reward (tokens paid per run)",
     "points_mean": "points of the reward formula (per job)",
     "points_total": "points of the reward formula (per run)",
-    "cost": "cost C charged (0-1)",
+    "cost": "cost charged (C)",
 }
 
 

@@ -66,7 +66,7 @@ def _by_group(subject: Subject) -> Iterator[Table]:
         summary,
         _words(subject, "role", "group"),
         [("nodes", "nodes", ""), ("jobs_mean", "jobs", "per replication"),
-         ("latency_ms", "latency", "ms"), ("cost", "cost C charged", "0-1")],
+         ("latency_ms", "latency", "ms"), ("cost", "cost charged", "C")],
         [("reward_mean", "reward_low", "reward_high", "reward paid", "tokens per job")],
         notes,
     )  # fmt: skip

@@ -174,4 +174,5 @@ def _is_natural(scenario: Scenario, path: KeyPath, condition: _Condition) -> boo
         return True
     if origins.is_override(path):
         return False
-    return any(origins.is_override(split(reason)) for reason in condition.when.because)
+    undone = any(origins.is_override(split(reason)) for reason in condition.when.because)
+    return undone or origins.swept_anew

@@ -29,7 +29,8 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     """
     if isinstance(source, Mapping):
         return _assembled(given(source, "<mapping>"), "", Path(), None, overrides)
-    if not isinstance(source, str | PathLike):
+    asked: object = source
+    if not isinstance(asked, str | PathLike):
         said = f"a scenario is a name, a path or a mapping, got {shown(source)}"
         raise ScenarioError([Problem(Place("load"), "", said)])
     is_file = isinstance(source, PathLike) or is_path(source)

@@ -113,13 +113,23 @@ class Origins:
     ('a.yaml:2', 'a.yaml:1')
     """
 
-    __slots__ = ("_over", "_places")
+    __slots__ = ("_over", "_places", "_swept_anew")
 
     def __init__(
-        self, places: Mapping[KeyPath, Place], over: Mapping[KeyPath, Place] | None = None
+        self,
+        places: Mapping[KeyPath, Place],
+        over: Mapping[KeyPath, Place] | None = None,
+        *,
+        swept_anew: bool = False,
     ) -> None:
         self._places = places
         self._over = over or {}
+        self._swept_anew = swept_anew
+
+    @property
+    def swept_anew(self) -> bool:
+        """Whether an override, or a replacement before, changed what is swept."""
+        return self._swept_anew or any(path[:1] == ("sweep",) for path in self._over)
 
     def at(self, path: KeyPath) -> Place:
         """Return the place of the value at ``path``, or of the closest parent that was written.
@@ -147,7 +157,17 @@ class Origins:
             for path, place in self._over.items()
             if not any(path[:length] in places for length in range(len(path) + 1))
         }
-        return Origins(self._places, {**kept, **places})
+        return Origins(self._places, {**kept, **places}, swept_anew=self._swept_anew)
+
+    def settled(self) -> Origins:
+        """Return origins in which what was laid over counts as said below what is to come."""
+        kept = {
+            path: place
+            for path, place in self._places.items()
+            if not any(path[:length] in self._over for length in range(1, len(path) + 1))
+        }
+        earlier = {path: place._replace(inherited=True) for path, place in self._over.items()}
+        return Origins({**kept, **earlier}, swept_anew=self.swept_anew)
 
     def is_override(self, path: KeyPath) -> bool:
         """Return whether an override said what stands at ``path``, or a part of it."""
@@ -168,8 +188,8 @@ class Origins:
         path, message = finding
         return Problem(self.at(path), dotted(path), message)
 
-    def __getstate__(self) -> tuple[dict[KeyPath, Place], dict[KeyPath, Place]]:
-        return dict(self._places), dict(self._over)
+    def __getstate__(self) -> tuple[dict[KeyPath, Place], dict[KeyPath, Place], bool]:
+        return dict(self._places), dict(self._over), self._swept_anew
 
-    def __setstate__(self, state: tuple[dict[KeyPath, Place], dict[KeyPath, Place]]) -> None:
-        self._places, self._over = state
+    def __setstate__(self, state: tuple[dict[KeyPath, Place], dict[KeyPath, Place], bool]) -> None:
+        self._places, self._over, self._swept_anew = state

@@ -112,14 +112,15 @@ class Scenario(Settings):
         >>> load("cost_aware_poq").replace({"rounds": 10}).rounds
         10
         """
-        if not isinstance(settings, Mapping):
+        given: object = settings
+        if not isinstance(given, Mapping):
             said = f"replace takes a mapping of paths to values, got {shown(settings)}"
             raise ScenarioError([Problem(Place("replace"), "", said)])
         overrides = [
             Override(Place(f"replace {path}={shown(value)}"), str(path), plain(value))
             for path, value in settings.items()
         ]
-        data, origins, problems = apply(self.written(), self._origins, overrides)
+        data, origins, problems = apply(self.written(), self._origins.settled(), overrides)
         return build(data, origins, self._question, problems)
 
     def written(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import poq_abm
 from poq_abm.analysis.reading import open_results
 from poq_abm.errors import InputError
 from poq_abm.experiment import plan as plans
+from poq_abm.experiment import recorder
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.experiment.sealing import DIGESTS, sealed
@@ -133,6 +134,33 @@ def test_an_altered_manifest_is_named_never_believed_and_mended(
             assert tables(folder) == whole
             assert faults(folder) == []
             assert json.loads(path.read_text())["treatments"] == json.loads(written)["treatments"]
+
+
+@pytest.mark.parametrize("until", [False, True])
+def test_a_manifest_is_mended_from_the_tables_alone(
+    scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: bool
+) -> None:
+    """Shards may be deleted; what they were joined into need not be played again."""
+    target = {"metric": "correlation", "half_width": 0.5}
+    precision = {"at_least": 3, "at_most": 6, "until": target}
+    work = Plan.of(scenario.replace({"replications": precision}) if until else scenario)
+    folder = tmp_path / "run"
+    run_to_folder(work, folder)
+    path, whole = folder / "manifest.json", tables(folder)
+    written = json.loads(path.read_text())
+    shutil.rmtree(folder / "shards")
+    path.write_text(json.dumps({**written, "name": "another", "precision": None}))
+
+    def never(*_: Any) -> None:
+        raise AssertionError("played again")
+
+    monkeypatch.setattr(recorder, "play_chunk", never)
+    run_to_folder(work, folder)
+    mended = json.loads(path.read_text())
+    assert faults(folder) == []
+    assert tables(folder) == whole
+    for key in ("name", "files", "configuration", "status", "precision" if until else "hash"):
+        assert mended[key] == written[key]
 
 
 def test_an_altered_receipt_is_named_and_its_chunk_alone_is_played_again(

@@ -113,7 +113,7 @@ def test_every_measure_has_a_range_and_a_difference_twice_its_width() -> None:
     assert {u for n, u in units.items() if range_of(n, u) == UNBOUNDED} <= {
         unit
         for unit in units.values()
-        if unit == "share" or any(word in unit for word in ("points", "token", "USD"))
+        if any(word in unit for word in ("token", "point", "USD")) or unit == "share"
     }
     assert range_of("bias", units["bias"]) == RANGES["score 0-10"].of_difference
 

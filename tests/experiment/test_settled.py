@@ -56,14 +56,25 @@ def economies(draw: st.DrawFn) -> dict[str, Any]:
             ]
         )
     )
-    audits = {"rate": draw(st.sampled_from([0.0, 0.5])), "forfeit": draw(st.booleans())}
-    slashing = {"deviation": draw(st.sampled_from([None, 0.05]))}
+    bond = {"bond": 10.0}
+    slashed = {**bond, "slashing": {"deviation": 0.05}}
+    audits, stake = draw(
+        st.sampled_from(
+            [
+                ({}, {}),
+                ({"rate": 0.5}, {}),
+                ({"rate": 0.5, "slash": 1.0}, bond),
+                ({"rate": 0.5, "slash": 1.0, "forfeit": False}, slashed),
+                ({}, slashed),
+            ]
+        )
+    )
     entry = {"name": "entry_exit", "outside": 10.0, "rate": 0.5, "stays": 3}
     return {
         "epochs": EPOCHS,
         "payment": payment,
-        "audits": {**audits, "slash": 1.0},
-        "stake": {"bond": 10.0, "slashing": slashing},
+        "audits": audits,
+        "stake": stake,
         "cost": {"basis": draw(st.sampled_from(["latency", "money"]))},
         "latency": draw(
             st.sampled_from([{}, {"distribution": "exponential", "charged": "realised"}])

@@ -79,6 +79,15 @@ def test_what_an_override_undoes_is_a_warning_and_what_it_says_to_no_effect_a_mi
                                               overrides=["rounds=9"]))] == [1, 0]  # fmt: skip
 
 
+def test_what_a_dropped_sweep_leaves_behind_is_a_warning() -> None:
+    protocols = "verification: {otr: {proof_rate: 0.2}}\nsweep: {verification.protocol: [poq, otr]}"
+    text = POPULATION + protocols
+    assert found(parse(text)) == ([], [])
+    assert [len(part) for part in found(parse(text, overrides=["sweep={}"]))] == [0, 1]
+    later = parse(text).replace({"sweep": None}).replace({"rounds": 9})
+    assert [len(part) for part in found(later)] == [0, 1]
+
+
 def test_an_axis_acts_where_one_treatment_makes_it_act() -> None:
     sweep = "sweep: {mechanism.aggregation: [mean, huber], mechanism.huber_bend: [1.0, 2.0]}"
     assert found(parse(POPULATION + sweep)) == ([], [])

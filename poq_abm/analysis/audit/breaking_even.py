@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -154,21 +155,14 @@ def break_even(
     count = bench.replications if replications is None else replications
     gains = _Gains(bench, deviation, field, count, confidence)
     grid = [float(value) for value in np.linspace(low, high, points)]
-    signs = [np.sign(gains(value).mean) for value in grid]
-    change = next(
-        (
-            i
-            for i in range(points)
-            if signs[i] == 0 or (i + 1 < points and signs[i] != signs[i + 1])
-        ),
-        None,
-    )
+    tried = [gains(value) for value in grid]
+    signs = [int(np.sign(gain.mean)) for gain in tried]
+    change = _change(signs)
 
     def found(value: float, ends: tuple[float, float], said: str) -> BreakEven:
         return BreakEven(deviation.name, field, value, *ends, said + gains.spent(field))
 
     unknown = (math.nan, math.nan)
-    tried = [gains(value) for value in grid]
     if all(sign == 0 for sign in signs):
         said = f"{deviation.name} changes no pay, whatever {field}"
         return found(math.nan, unknown, said)
@@ -179,13 +173,32 @@ def break_even(
         )
         return found(math.nan, unknown, said)
     if change is None:
-        said = f"{deviation.name} {_word(tried)} for every {field} tried from {low:g} to {high:g}"
+        idle = [f"{value:g}" for value, sign in zip(grid, signs, strict=True) if sign == 0]
+        but = f" but {', '.join(idle)}, where it changes no pay" if idle else ""
+        acting = [gain for gain in tried if gain.mean != 0.0]
+        span = f"tried from {low:g} to {high:g}{but}"
+        said = f"{deviation.name} {_word(acting)} for every {field} {span}"
         return found(math.nan, unknown, said)
-    value = grid[change]
-    if signs[change] != 0:
-        value = gains.root(lambda gain: gain.mean, grid[change], grid[change + 1])
+    first, last = change
+    if last - first > 1:  # it is exactly zero in between
+        value = grid[first + 1]
+    else:
+        value = gains.root(lambda gain: gain.mean, grid[first], grid[last])
     ends = gains.ends(value, grid)
     return found(value, ends, _said(deviation.name, field, value, ends))
+
+
+def _change(signs: list[int]) -> tuple[int, int] | None:
+    """Return the places between which signs first differ; zeros are no sign.
+
+    >>> _change([0, 1, 1]), _change([1, 0, -1]), _change([0, 1, -1])
+    (None, (0, 2), (1, 2))
+    """
+    known = [place for place, sign in enumerate(signs) if sign != 0]
+    return next(
+        ((a, b) for a, b in itertools.pairwise(known) if signs[a] != signs[b]),
+        None,
+    )
 
 
 def _same(gains: list[float]) -> bool:

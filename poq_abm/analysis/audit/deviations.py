@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from poq_abm.behaviour.base import Role
 from poq_abm.behaviour.resolving import behaviours, resolve, spell
@@ -32,6 +31,7 @@ Spec = Mapping[str, Any]
 ROLES: tuple[Role, ...] = ("inference", "evaluator")
 ALL = "all"  #: the group of a coalition that is drawn from the whole role
 
+_STANDARD_ERRORS = 2.0  # beyond which a mean truth is higher, not luck of the records
 #: what does something of its own only where weights change, because it watches them
 _NEEDS_TRUST = ("sleeper", "whitewash")
 
@@ -179,17 +179,23 @@ def name_switches(
     The behaviour ``downgrade`` runs any model instead of the one that is named and charged. It is a
     downgrade where that model takes less time on the node's hardware, which is what it really
     costs, and has no higher mean truth; an upgrade where its mean truth is higher; else a switch.
+    Higher is what lies beyond two standard errors of the paired difference over records.
     """
     groups = [g for g in build_population(scenario, profile).groups if g.role == "inference"]
     owners = [group for group in groups for _ in range(group.count)]
-    truth = dict(zip(profile.models, np.nanmean(profile.truth, axis=0), strict=True))
+    place = {model: number for number, model in enumerate(profile.models)}
+
+    def is_better(model: str, named: str) -> bool:
+        pairs = profile.truth[:, place[model]] - profile.truth[:, place[named]]
+        error = pairs.std(ddof=1) / math.sqrt(pairs.size) if pairs.size > 1 else 0.0
+        return bool(pairs.mean() > _STANDARD_ERRORS * error)
 
     def told(deviation: Deviation) -> str:
         model = str(deviation.behaviour["model"])
         better, cheaper = set(), set()
         for node in deviation.members:
             owner = owners[node]
-            better.add(bool(truth[model] > truth[owner.model]))
+            better.add(is_better(model, owner.model))
             cheaper.add(latency_of(profile, model, owner.hardware).ms < owner.latency_ms)
         if better == {False} and cheaper == {True}:
             return ""

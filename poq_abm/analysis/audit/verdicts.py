@@ -98,7 +98,7 @@ def _bonds_spent(part: pd.DataFrame) -> list[str]:
     """Return which deviations went on after their bonds could pay no more fines."""
     if "ran_out" not in part or not (part["ran_out"] > 0).any():
         return []
-    worst = part.loc[part["ran_out"].idxmax()]
+    worst = part.sort_values("ran_out").iloc[-1]
     count, replications = int(worst["ran_out"]), int(worst["replications"])
     return [
         f"the bond of {worst['behaviour']} ran out in {count} of {replications} replications: what "

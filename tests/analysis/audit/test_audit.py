@@ -300,7 +300,10 @@ def test_running_a_better_model_is_called_an_upgrade() -> None:
     }
     assert named["phi3_mini_4k", "llama_3_2_3b"] == "upgrade(model=llama_3_2_3b; better, cheaper)"
     assert named["llama_3_2_3b", "phi3_mini_4k"] == "switch(model=phi3_mini_4k; no better, dearer)"
-    truth = dict(zip(profile.models, profile.truth.mean(axis=0), strict=True))
+    # Both have a truth of 1.65: what differs is luck of the records.
+    assert named["phi3_mini_4k", "qwen2_1_5b"] == "downgrade(model=qwen2_1_5b)"
+    assert named["qwen2_1_5b", "phi3_mini_4k"] == "switch(model=phi3_mini_4k; no better, dearer)"
+    truth = dict(zip(profile.models, profile.truth.mean(axis=0).round(1), strict=True))
     for (group, model), doing in named.items():
         quicker = profile.latency_ms(model, "rtx_4090") < profile.latency_ms(group, "rtx_4090")
         if doing.startswith("downgrade"):
@@ -311,7 +314,7 @@ def test_running_a_better_model_is_called_an_upgrade() -> None:
 
 
 def test_a_cheaper_and_worse_model_is_a_downgrade() -> None:
-    made = {"models": 2, "evaluators": 3, "latency_ms": [2000.0, 500.0], "truth_mean": 5.0}
+    made = {"models": 2, "evaluators": 3, "latency_ms": [2000.0, 500.0], "truth_sd": 0.0}
     scenario = load("cost_aware_poq").replace(
         {
             "profile": "synthetic",
@@ -323,14 +326,13 @@ def test_a_cheaper_and_worse_model_is_a_downgrade() -> None:
         }
     )
     profile = Bench.of(scenario).plan.profile(0)
-    truth = profile.truth.mean(axis=0)
     tried = [
         Deviation("inference", f"model_{a}", (a - 1,), {"name": "downgrade", "model": f"model_{b}"})
         for a, b in ((1, 2), (2, 1))
     ]
     slow, quick = (d.doing for d in name_switches(tried, scenario, profile))
-    assert slow.startswith("downgrade(" if truth[1] <= truth[0] else "upgrade(")
-    assert quick.startswith("switch(" if truth[1] >= truth[0] else "upgrade(")
+    assert slow == "downgrade(model=model_2)"
+    assert quick == "switch(model=model_1; no better, dearer)"
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,24 @@ def test_a_noisy_break_even_has_an_interval_around_it() -> None:
     assert "breaks even at malicious.behaviour.b" in found.said
 
 
+def test_a_value_at_which_nothing_acts_is_no_break_even() -> None:
+    """At beta = 0 a misreported cost is not charged at all; above, it gains."""
+    bench = Bench.of(alike(3))
+    slow = bench.scenario.replace(
+        {
+            "synthetic.models": 2,
+            "synthetic.latency_ms": [1000.0, 2000.0],
+            "population.inference": [{"model": "model_1"}, {"model": "model_2"}],
+        }
+    )
+    lie = Deviation("inference", "model_2", (1,), {"name": "misreport_cost", "factor": 0.5})
+    found = break_even(Bench.of(slow), lie, "mechanism.beta_inference", 0.0, 1.0, replications=3)
+    assert np.isnan(found.value)
+    assert found.said.endswith(
+        "gains for every mechanism.beta_inference tried from 0 to 1 but 0, where it changes no pay"
+    )
+
+
 def test_what_beta_does_not_touch_has_no_break_even_in_it() -> None:
     bench = Bench.of(alike(3))
     deviation = Deviation("evaluator", ALL, (0,), BOOST)
