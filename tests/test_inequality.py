@@ -132,14 +132,12 @@ def test_amounts_near_the_ends_of_the_doubles_are_still_shared(unit):
 INDICES = """
 import json
 import numpy as np
-from poq_abm.experiment.distributions import spearman_of_grid
-from poq_abm.inequality import gini, hhi, theil
+from poq_abm.inequality import gini, hhi
 chance = np.random.Generator(np.random.Philox(1))
 made = []
 for size in (3, 7, 16, 33, 100, 1001):
     amounts = chance.random(size)
     made += [gini(amounts), hhi(amounts)]
-    made.append(spearman_of_grid((chance.random((size, size)) * 9).astype(np.int64)))
 print(json.dumps([value.hex() for value in made]))
 """
 

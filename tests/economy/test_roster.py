@@ -214,7 +214,7 @@ def test_an_epoch_costs_rent_energy_busy_and_idle_and_bandwidth() -> None:
 
 def joules_billed(economy: Economy, hours: float) -> np.ndarray:
     """Energy of inference nodes in joules, from what they paid for an owned machine."""
-    usd = account(economy, "cost")[:4] * 0.01
+    usd = account(economy, "cost_in_money")[:4] * 0.01
     hourly = hourly_usd(hardware("rtx_4090"), Cost(ownership="own"))
     return (usd - hourly * hours * economy.settings.epochs) / 1000.0 * 3.6e9
 
