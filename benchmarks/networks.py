@@ -8,9 +8,12 @@ import poq_abm
 from poq_abm.network.model import PoQModel
 from poq_abm.scenario import Scenario
 
-__all__ = ["NETWORKS", "SCENARIO", "Network", "model_of", "scenario_of"]
+__all__ = ["NETWORKS", "ROUNDS", "SCENARIO", "Network", "model_of", "scenario_of"]
 
 SCENARIO = "cost_aware_poq"
+
+
+ROUNDS = 10**9  # more than anybody plays: a model ends with its scenario
 
 
 class Network(NamedTuple):
@@ -38,6 +41,7 @@ def scenario_of(network: Network) -> Scenario:
             "population.inference": _spread(people["inference"], network.inference),
             "population.evaluators": _spread(people["evaluators"], network.evaluators),
             "mechanism.committee_size": network.committee,
+            "rounds": ROUNDS,
         }
     )
 

@@ -63,6 +63,7 @@ _NEVER_NEGATIVE = frozenset(
         "penalty",
         "penalty_usd",
         "percentile_error",
+        "points_sd",
         "posting_usd",
         "price",
         "proof_usd",

@@ -73,7 +73,8 @@ def test_workers_and_interruptions_do_not_move_the_stop(
 
 
 def test_a_budget_that_is_spent_is_reported(precise: Scenario, tmp_path: Path) -> None:
-    target = {**TARGET, "until": {"metric": "correlation", "relative": 1e-4}, "at_most": 15}
+    target = {**TARGET, "at_most": 15}
+    target["until"] = {"metric": "correlation", "relative": 1e-4, "half_width": None}
     results = run_to_folder(Plan.of(precise.replace({"replications": target})), tmp_path)
     assert results.precision is not None
     assert set(results.precision["state"]) == {"spent"}
@@ -129,7 +130,7 @@ def test_a_difference_is_known_well_enough_and_its_baseline_as_often(paired: Sce
             assert row["low"] <= found["low"] <= found["high"] <= row["high"]
     # Two scores have one middle: by construction, nothing is left to know.
     assert reached.loc["aggregation=median,committee_size=2", "half_width"] == 0.0
-    alone = {**AGAINST, "until": {"metric": "bias", "half_width": 0.04}}
+    alone = {**AGAINST, "until": {"metric": "bias", "half_width": 0.04, "against": None}}
     unpaired = poq_abm.run(paired.replace({"replications": alone})).replications
     assert len(unpaired) > len(results.replications), "matching is worth replications"
 
@@ -167,14 +168,13 @@ def test_a_difference_stops_where_it_would_have_without_an_interruption(
     ],
 )
 def test_a_baseline_that_is_no_treatment_is_refused(paired: Scenario, against, said) -> None:
-    until = {"metric": "bias", "half_width": 0.04, "against": against}
+    asked = paired.replace({"replications.until.against": None})
     with pytest.raises(ScenarioError, match=said):
-        Plan.of(paired.replace({"replications": {**AGAINST, "until": until}}))
+        Plan.of(asked.replace({"replications": {"until": {"against": against}}}))
 
 
 def test_a_treatment_without_its_baseline_is_named(paired: Scenario) -> None:
-    sweep = {
-        "zip": {"mechanism.aggregation": ["mean", "median"], "mechanism.committee_size": [2, 3]}
-    }
+    axes = {"mechanism.aggregation": ["mean", "median"], "mechanism.committee_size": [2, 3]}
+    zipped = paired.replace({"sweep": None}).replace({"sweep": {"zip": axes}})
     with pytest.raises(ScenarioError, match="without a baseline"):
-        Plan.of(paired.replace({"sweep": sweep}))
+        Plan.of(zipped)
