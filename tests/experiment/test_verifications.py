@@ -99,10 +99,10 @@ def test_treatments_share_their_luck(swept: Scenario) -> None:
     """Where nobody cheats, a protocol without checks takes as long as a trusted operator."""
     changes = {
         "verification.adversaries.rational_share": 0.0,
-        "verification.adversaries.byzantine_share": 0.0,
         "sweep": {"verification.protocol": ["centralised", "none"]},
     }
-    results = poq_abm.run(swept.replace({"sweep": None}).replace(changes))
+    results = poq_abm.run(swept.replace(changes).replace({
+        "verification.adversaries.byzantine_share": 0.0}))  # fmt: skip
     moved = results.compare("protocol=centralised", "protocol=none", on=["provisional_mean_s"])
     assert moved["difference"].item() == 0.0
     assert moved["unit"].item() == "s"
@@ -223,8 +223,7 @@ def test_a_mistake_of_the_user_stops_the_run(
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "some treatments have it": (
-        {"sweep": {"verification.protocol": None, "verification.adversaries.byzantine_share": None,
-                   "verification": [None, {"protocol": "otr"}]}},
+        {"sweep": {"verification": [None, {"protocol": "otr"}]}},
         "sweep: 1 of 2 treatments",
     ),
     "an economy besides": ({"economy": {"epochs": 2}}, "economy: .* not both"),
