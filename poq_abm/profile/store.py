@@ -36,6 +36,7 @@ __all__ = ["content_hash", "read_profile", "write_profile"]
 
 Named = Sequence[str] | Mapping[str, Mapping[str, Any]]
 _TABLES = (SCORES_FILE, COSTS_FILE)
+MAX_BYTES = 4_000_000_000  #: of one file of a profile
 
 
 def content_hash(header: Mapping[str, Any]) -> str:
@@ -155,8 +156,17 @@ def _publish(folder: Path, blobs: Mapping[str, bytes]) -> None:
 
 
 def _read_bytes(folder: Path, file: str) -> bytes:
+    """Return what a regular file holds: a device or a pipe might never end."""
+    path = folder / file
     try:
-        return (folder / file).read_bytes()
+        if path.exists() and not path.is_file():
+            raise InputError(f"cannot read {str(path)!r}: it is no regular file")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise InputError(
+                f"{str(path)!r} has {size:,} bytes; at most {MAX_BYTES:,} are read, since all of "
+                "it is held in memory"
+            )
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{str(folder)!r} is not a profile: {file} is missing") from error
     except OSError as error:

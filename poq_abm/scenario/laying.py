@@ -5,7 +5,8 @@ what was said before:
 
 * a mapping is merged key by key, so that setting a field keeps its siblings;
 * ``null`` and ``{}`` remove what was said, and the axes inside it, and leave the default;
-* a list and a single value replace, as do shares, which only together sum to 1;
+* a list and a single value replace, as do shares, which only together sum to 1, and a sweep, which
+  is one design;
 * a behaviour keeps the parameters that the new one has as well, and the others go with the old.
 """
 
@@ -68,8 +69,9 @@ def _is_known(path: KeyPath) -> bool:
 
 
 def _merges(value: Any, path: KeyPath) -> bool:
-    """Return whether a value keeps what it does not say: ``{}`` removes, and shares are one."""
-    return isinstance(value, Mapping) and bool(value) and not is_share(path)
+    """Return whether a value keeps what it does not say: ``{}`` removes, and some are one."""
+    is_one = path == ("sweep",) or is_share(path)
+    return isinstance(value, Mapping) and bool(value) and not is_one
 
 
 def _rule_laid_over(below: Any, above: Any, rule: str) -> Any:

@@ -208,9 +208,9 @@ def test_a_bad_adversary_is_explained_where_it_stands(
 @pytest.mark.parametrize(
     "text",
     [
-        "mechanism: {tau: 0.499}" + PEOPLE,
+        "mechanism: {aggregation: trimmed_mean, tau: 0.499}" + PEOPLE,
         malicious("noise, sigma: 0"),
-        "mechanism: {trust: {minimum: 1, start: 1, maximum: 1}}" + PEOPLE,
+        "mechanism: {trust: {update: ema, minimum: 1, start: 1, maximum: 1}}" + PEOPLE,
         malicious("boost", 1.0),
         malicious("collude, favour: phi3_mini_4k", 1.0),
         inference("downgrade, model: qwen2_1_5b"),

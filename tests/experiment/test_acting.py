@@ -37,6 +37,7 @@ APART = {
     "sweep": "which treatments there are",
     "profile": "other tables, which name other models",
     "synthetic": "checked against the profile by a finding of its own",
+    "verification.adversaries.vendors.vendor_a.share": "sums to 1 with the others",
     "population.inference.0.name": "a label",
     "population.evaluators.0.name": "a label",
 }
@@ -220,6 +221,11 @@ NEEDS: dict[str, dict[str, Any]] = {
         f"{V}.watchers.count": 2,
     },
     f"{V}.zkml": {f"{V}.protocol": "zkml"},
+    f"{V}.otr.step_s": {
+        **BROKEN,
+        f"{V}.otr.window_s": 60.0,
+        f"{V}.watchers.delay_s": 20.0,
+    },
     f"{V}.otr": {**BROKEN, f"{V}.otr.proof_rate": 0.2},
 }
 #: values of fields that their type does not tell
@@ -245,7 +251,6 @@ VALUES: dict[str, list[Any]] = {
     "economy.adaptation": [[{"name": "entry_exit", "rate": 1.0, "outside": 1e6}]],
     "verification.protocol": ["none"],
     "verification.adversaries.rational_share": [0.0, 0.2],
-    "verification.adversaries.vendors.vendor_a.share": [0.5],
     "verification.watchers.check_probability": [0.9],
     "verification.adversaries.actions": [["cached"]],
     "verification.adversaries.downgrade.model": ["llama_3_2_3b", "qwen2_1_5b"],
@@ -342,7 +347,8 @@ def value_of(scenario: Any, path: str) -> Any:
         if isinstance(scenario, dict):
             scenario = scenario.get(part)
         else:
-            scenario = scenario[int(part)] if part.isdigit() else getattr(scenario, part)
+            is_entry = part.isdigit() and int(part) < len(scenario)
+            scenario = scenario[int(part)] if is_entry else getattr(scenario, part, None)
     return scenario
 
 
@@ -444,7 +450,7 @@ sweep: {mechanism.tau: [0.0, 0.1, 0.2], mechanism.trust.rate: [0.1, 0.2]}
     with pytest.raises(ScenarioError) as caught:
         Plan.of(parse(text, origin="a.yaml"))
     assert sorted(str(problem).split(":")[1:3] for problem in caught.value.problems) == [
-        ["10", " economy.demand.surge"],
-        ["11", " sweep.mechanism.tau"],
-        ["11", " sweep.mechanism.trust.rate"],
+        ["10", " sweep.mechanism.tau"],
+        ["10", " sweep.mechanism.trust.rate"],
+        ["9", " economy.demand.surge"],
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from poq_abm.errors import InputError
-from poq_abm.profile import read_profile, write_profile
+from poq_abm.profile import read_profile, store, write_profile
 from poq_abm.profile.store import content_hash
 
 Parts = dict[str, Any]
@@ -188,4 +189,21 @@ def test_a_signed_but_invalid_table_is_refused(folder: Path, parts: Parts) -> No
     parts["scores_table"].drop(columns="bi").to_parquet(spoilt)
     replace_table(folder, "scores.parquet", spoilt.read_bytes())
     with pytest.raises(InputError, match="lacks the columns bi"):
+        read_profile(folder)
+
+
+@pytest.mark.parametrize("file", ["profile.json", "scores.parquet"])
+def test_a_pipe_in_the_place_of_a_file_is_refused(folder: Path, file: str) -> None:
+    """Reading it would wait for ever."""
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+    with pytest.raises(InputError, match="it is no regular file"):
+        read_profile(folder)
+
+
+def test_a_file_beyond_memory_is_refused_unread(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_BYTES", 10)
+    with pytest.raises(InputError, match=r"profile.json' has [0-9,]+ bytes; at most 10 are read"):
         read_profile(folder)

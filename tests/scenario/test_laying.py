@@ -112,19 +112,28 @@ def child_of(folder: Path, base: dict[str, Any], child: dict[str, Any]) -> Scena
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
-def test_a_child_drops_a_sweep_or_one_axis_of_it(folder: Path, nothing: object) -> None:
+def test_a_sweep_is_dropped_and_so_is_one_axis(folder: Path, nothing: object) -> None:
     dropped = child_of(folder, SWEPT, {"sweep": nothing})
     assert [treatment.id for treatment in dropped.treatments()] == ["base"]
-    sweep = {"mechanism.committee_size": nothing, "mechanism.beta_inference": [0.1, 0.2]}
-    other = child_of(folder, SWEPT, {"sweep": sweep})
-    assert [t.id for t in other.treatments()] == ["beta_inference=0.1", "beta_inference=0.2"]
+    assert not parse(said(SWEPT)).replace({"sweep": nothing}).sweep
+    assert not load(folder / "base.yaml", [f"sweep={json.dumps(nothing)}"]).sweep
+    both = {"mechanism.beta_inference": [0.1, 0.2], "mechanism.committee_size": [1]}
+    one = parse(said({**SWEPT, "sweep": both})).replace({"sweep.mechanism.committee_size": nothing})
+    assert list(one.sweep) == ["mechanism.beta_inference"]
 
 
-def test_a_child_replaces_an_axis_and_adds_another(folder: Path) -> None:
+def test_a_sweep_is_one_design_and_an_axis_a_part_of_it(folder: Path) -> None:
     again = child_of(folder, SWEPT, {"sweep": {"mechanism.committee_size": [5]}})
     assert [treatment.id for treatment in again.treatments()] == ["committee_size=5"]
-    crossed = child_of(folder, SWEPT, {"sweep": {"mechanism.beta_inference": [0.1, 0.2]}})
-    assert len(crossed.treatments()) == 6
+    design = {"mechanism.beta_inference": [0.1, 0.2]}
+    for other in (
+        child_of(folder, SWEPT, {"sweep": design}),
+        parse(said(SWEPT)).replace({"sweep": design}),
+        load(folder / "base.yaml", [f"sweep={json.dumps(design)}"]),
+    ):
+        assert [t.id for t in other.treatments()] == ["beta_inference=0.1", "beta_inference=0.2"]
+    added = load(folder / "base.yaml", ["sweep.mechanism.beta_inference=[0.1, 0.2]"])
+    assert len(added.treatments()) == 6
 
 
 def test_another_behaviour_leaves_behind_the_parameters_it_does_not_have(folder: Path) -> None:

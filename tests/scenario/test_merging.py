@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,10 @@ def test_check_points_at_the_base_too(tmp_path: Path) -> None:
     first, second = str(caught.value).splitlines()
     assert first.startswith("--set population.evaluators=[{model: x}]: population.evaluators.0")
     assert second.startswith(f"{tmp_path}/child.yaml:1: mechanism.committee_size: ")
+
+
+def test_a_pipe_is_no_base(tmp_path: Path) -> None:
+    """Reading it would wait for ever."""
+    os.mkfifo(tmp_path / "base.yaml")
+    (tmp_path / "child.yaml").write_text("extends: base.yaml")
+    assert "is no file" in failure(tmp_path / "child.yaml")

@@ -5,7 +5,7 @@ import time
 import pytest
 from scenario_support import POPULATION, error, errors, small
 
-from poq_abm.scenario import ScenarioError
+from poq_abm.scenario import Scenario, ScenarioError
 
 
 def ids(sweep: str) -> list[str]:
@@ -176,3 +176,28 @@ def test_a_sweep_made_by_hand_is_checked_when_expanded() -> None:
         scenario.treatments()
     with pytest.raises(ScenarioError, match=r"sweep.nope: no such field"):
         small().model_copy(update={"sweep": {"nope": [0]}}).treatments()
+
+
+def test_treatments_are_made_once_however_often_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Work grows with the number of treatments, not with who looks at them."""
+    made: dict[int, int] = {}
+    for size in (50, 500):
+        values = [1 + number / 1000 for number in range(size)]
+        scenario = small(f"sweep: {{mechanism.beta_inference: {values}}}")
+        count = 0
+        original = Scenario.model_validate
+
+        def counted(*given: object, _original: object = original, **named: object) -> Scenario:
+            nonlocal count
+            count += 1
+            return _original(*given, **named)  # type: ignore[operator, no-any-return]
+
+        monkeypatch.setattr(Scenario, "model_validate", counted)
+        first = scenario.treatments()
+        assert scenario.treatments() == first
+        monkeypatch.undo()
+        made[size] = count
+    assert made == {50: 50, 500: 500}
+    assert scenario.model_copy(update={"sweep": {}}).treatments()[0].id == "base"
