@@ -439,22 +439,6 @@ class Stake(Strict):
     slashing: Slashing = Field(default=Slashing(), description="what costs part of a bond")
 
 
-def _deviates(settings: Any) -> bool:
-    """Return whether an inference node deviates, or may choose to: costs are misreported so."""
-    played = [group.behaviour for group in settings.population.inference]
-    chosen = settings.economy.options.inference
-    return any(behaviour["name"] != "honest" for behaviour in (*played, *chosen))
-
-
-_MISREPORTED: Final = holds(
-    _deviates,
-    "acts only with inference nodes that deviate (as misreport_cost): honest ones have nothing to "
-    "hide",
-    "population.inference",
-    "economy.options.inference",
-)
-
-
 class Audits(Strict):
     """Random checks of the costs that inference nodes report.
 
@@ -463,10 +447,8 @@ class Audits(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "rate": _MISREPORTED,
-        "slash": _MISREPORTED & above("economy.audits.rate") & _BONDED,
-        "forfeit": _MISREPORTED & above("economy.audits.rate"),
-        "commit_reveal": _MISREPORTED,
+        "slash": above("economy.audits.rate") & _BONDED,
+        "forfeit": above("economy.audits.rate"),
     }
 
     rate: Share = Field(default=0.0, description="p, chance that a node is audited in an epoch")

@@ -403,6 +403,8 @@ def test_every_field_changes_the_result_of_some_scenario(path: str) -> None:
 
 #: what was accepted and did nothing, with the reason why it cannot be told beforehand
 UNSEEN = {
+    "economy.audits.rate": "honest nodes have nothing to hide, but `poq audit` tries deviations",
+    "economy.audits.commit_reveal": "the same",
     "economy.service.patience_s": "nobody waits as long in so quiet a network",
     "verification.adversaries.vendors.vendor_a.vulnerability_per_year": "a rare event",
     "verification.adversaries.vendors.vendor_a.patch_days": "a rare event",

@@ -36,7 +36,6 @@ def test_scenarios_that_ship_hold_nothing_idle(name: str) -> None:
          "economy.payment.scheme: pool, not 'per_round'"),
         ("economy: {stake: {slashing: {deviation: 0.1}}}",
          "economy.stake.slashing.deviation: acts only with economy.stake.bond above 0, not 0.0"),
-        ("economy: {audits: {rate: 0.5}}", "economy.audits.rate: acts only with inference nodes"),
         ("malicious: {share: 0.2, behaviour: boost}",
          "malicious.share: 0.2 of 3 evaluators is 0 nodes; the smallest share that acts is 0.3333"),
         ("verification: {}\nmechanism: {reward: {family: ratio}}",
