@@ -60,7 +60,7 @@ def report_page(folder: str | os.PathLike[str]) -> str:
     return template.render(
         name=subject.name,
         question=subject.scenario.question,
-        notes=subject.opened.notes,
+        notes=subject.notes,
         style=(here / "style.css").read_text(encoding="utf-8"),
         script=(here / "sort.js").read_text(encoding="utf-8"),
         scenario=scenario,

@@ -15,6 +15,7 @@ from poq_abm.experiment.results import Results
 from poq_abm.network.checking import profile_of
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
+from poq_abm.scenario.idle import idle_settings
 from poq_abm.scenario.problems import Origins
 from poq_abm.scenario.scenario import build
 
@@ -63,6 +64,13 @@ class Subject:
     def scenarios(self) -> dict[str, Scenario]:
         """What every treatment played, by its id."""
         return scenarios_of(self.results)
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader must know first: what is missing, and the settings that did nothing."""
+        idle = idle_settings(self.scenario, self.scenario.treatments())
+        said = [f"{found.path} did nothing: {found.message}" for found in idle.warnings]
+        return [*self.opened.notes, *said]
 
     @cached_property
     def profiles(self) -> tuple[list[Profile], list[str]]:

@@ -192,6 +192,14 @@ def test_a_partial_run_is_reported_and_said_to_be_partial(tmp_path: Path) -> Non
     assert 'role="status">Partial: 4 of 4 replications' in report_page(tmp_path)
 
 
+def test_a_setting_that_did_nothing_is_named(pages, tmp_path: Path) -> None:
+    scenario = load("cost_aware_poq", ["mechanism.aggregation=trimmed_mean", "mechanism.tau=0.1"])
+    scenario = scenario.replace({"mechanism.aggregation": "mean"})
+    poq_abm.run(scenario.replace({"rounds": 20}), replications=2).save(tmp_path / "run")
+    assert "Mechanism.tau did nothing: acts only with" in report_page(tmp_path / "run")
+    assert not any("did nothing" in page for page in pages.values())
+
+
 def test_a_folder_that_is_no_run_is_refused(poq: Poq, tmp_path: Path) -> None:
     told = poq("report", tmp_path)
     assert told.code == 2
