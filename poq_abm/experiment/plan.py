@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from poq_abm.behaviour.resolving import own_behaviours
 from poq_abm.economy.adaptation.registry import own_adaptations
 from poq_abm.economy.checking import adaptation_findings
+from poq_abm.economy.payment import points_are_tokens
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.distributions import REWARD_QUANTILES
+from poq_abm.experiment.economies import ECONOMY_MEASURES
 from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
 from poq_abm.experiment.tables import REPLICATIONS, SCHEMAS
 from poq_abm.experiment.twins import Twins
@@ -20,6 +23,7 @@ from poq_abm.network.checking import SYNTHETIC, check_playable, profile_of
 from poq_abm.network.game import Game, build_game
 from poq_abm.profile import Profile, latency_of
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
+from poq_abm.scenario.economy import Economy
 from poq_abm.scenario.idle import idle_settings
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
@@ -71,7 +75,7 @@ class Plan:
         else:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
-        _check_metric(scenario)
+        _check_metric(scenario, treatments)
         _check_economies(treatments, profiles, trace=trace)
         _check_verifications(scenario, treatments, profiles)
         idle = idle_settings(scenario, treatments)
@@ -274,8 +278,8 @@ def configuration_hash(configuration: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _check_metric(scenario: Scenario) -> None:
-    """Refuse a precision target of what no column of ``replications`` measures."""
+def _check_metric(scenario: Scenario, treatments: Sequence[Treatment]) -> None:
+    """Refuse a precision target of what no column of ``replications`` measures in a treatment."""
     if scenario.precision is None:
         return
     metric = scenario.precision.until.metric
@@ -285,6 +289,22 @@ def _check_metric(scenario: Scenario) -> None:
         path = ("replications", "until", "metric")
         said = f"no measure {metric!r}; {nearest(metric, metrics)}"
         raise ScenarioError([scenario.origins.problem((path, said))])
+    for treatment in treatments:
+        if (said := _why_missing(metric, treatment.scenario.economy)) is not None:
+            path = ("replications", "until", "metric")
+            raise ScenarioError([scenario.origins.problem((path, f"{metric} {said}"))])
+
+
+def _why_missing(metric: str, economy: Economy | None) -> str | None:
+    """Return why a measure is missing in every replication of a treatment, if it is."""
+    if economy is None:
+        of_economies = (name for name, _, _ in ECONOMY_MEASURES)
+        return "is measured in economies only" if metric in of_economies else None
+    if metric == "reward_gap":
+        return "is missing in an economy, which has no honest twin"
+    if metric in REWARD_QUANTILES and not points_are_tokens(economy):
+        return "is missing where a point is not paid as a token: a pool shares, or audits take back"
+    return None
 
 
 def _check_against(plan: Plan) -> None:

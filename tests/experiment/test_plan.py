@@ -80,3 +80,22 @@ def test_every_treatment_is_checked(small: Scenario) -> None:
     scenario = small.replace({"sweep": {"mechanism.committee_size": [3, 4]}})
     with pytest.raises(ScenarioError, match="4"):
         Plan.of(scenario)
+
+
+@pytest.mark.parametrize(
+    ("metric", "settings", "said"),
+    [
+        ("welfare", {}, "is measured in economies only"),
+        ("reward_gap", {"economy": {"epochs": 2}}, "no honest twin"),
+        (
+            "honest_inference_reward_q05",
+            {"economy": {"epochs": 2, "payment": {"scheme": "pool", "pool": 5.0}}},
+            "a point is not paid as a token",
+        ),
+    ],
+)
+def test_a_precision_target_that_can_never_be_measured_is_refused(metric, settings, said) -> None:
+    target = {"replications": {"until": {"metric": metric, "half_width": 0.1}}}
+    scenario = load("cost_aware_poq", ["rounds=100"]).replace({**settings, **target})
+    with pytest.raises(ScenarioError, match=said):
+        Plan.of(scenario)
