@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 CONFIDENCE = 0.95
+_DUST = 1e-12  #: of a number: what sums of equal values differ by for their rounding alone
 
 #: the columns of ``nodes`` that a summary reads
 SUMMARISED = (
@@ -184,7 +185,7 @@ def decimals(estimate: float, low: float, high: float) -> int:
     """Return how many decimals show an estimate: as many as its interval can tell apart.
 
     Two digits of the interval's width, but no more than five of the number itself, and nine in all.
-    Without an interval, four digits of the number.
+    Without an interval, or where its width is the rounding of sums, four digits of the number.
 
     >>> decimals(0.123, 0.120, 0.126), decimals(1234.5, 1200.0, 1269.0), decimals(0.5, 0.5, 0.5)
     (4, 0, 4)
@@ -196,7 +197,7 @@ def decimals(estimate: float, low: float, high: float) -> int:
     if not size > 0.0:
         return 0
     of_number = -math.floor(math.log10(size))
-    if not (math.isfinite(width) and width > 0.0):
+    if not (math.isfinite(width) and width > _DUST * size):
         return min(max(3 + of_number, 0), 9)
     return min(max(min(1 - math.floor(math.log10(width)), 4 + of_number), 0), 9)
 
@@ -221,7 +222,7 @@ def shown(estimate: float, low: float, high: float, *, sign: str = "") -> tuple[
     ]
     if "-" in texts[1:]:
         return texts[0], "-"
-    if texts[1] == texts[2] and low < high:
+    if texts[1] == texts[2] and high - low > _DUST * max(abs(low), abs(high)):
         return texts[0], f"±{max(estimate - low, high - estimate):.2g}"
     return texts[0], f"[{texts[1]}, {texts[2]}]"
 

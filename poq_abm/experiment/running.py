@@ -62,7 +62,7 @@ def run(
     >>> import poq_abm
     >>> results = poq_abm.run(poq_abm.load("cost_aware_poq"), replications=2)
     >>> results.nodes.shape
-    (16, 18)
+    (16, 22)
     """
     if not isinstance(scenario, Scenario):
         scenario = load(scenario)

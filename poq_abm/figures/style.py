@@ -37,6 +37,7 @@ MARKERS = "osD^vP*X<>"
 DASHES = ("-", "--", "-.", ":")
 _GREY = "0.35"
 _CHARACTERS_PER_INCH = 17.0  # of a caption
+_TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
 
 
 def canvas(width: float = 6.4, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
@@ -99,8 +100,9 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
     # What a reader must not miss gets a line of its own.
     lines = ["; ".join(filter(None, [named, *parts])), *frame.attrs.get("notes", [])]
     width = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
-    text = "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
-    figure.supxlabel(text, fontsize=7.5, color=_GREY)
+    whole = [line.replace(" = ", _TIED) for line in lines]  # "n = 3" stays on one line
+    text = "\n".join(wrapped for line in whole for wrapped in textwrap.wrap(line, width))
+    figure.supxlabel(text.replace(_TIED, " = "), fontsize=7.5, color=_GREY)
     sns.despine(fig=figure)
 
 

@@ -70,8 +70,19 @@ def _is_known(path: KeyPath) -> bool:
 
 def _merges(value: Any, path: KeyPath) -> bool:
     """Return whether a value keeps what it does not say: ``{}`` removes, and some are one."""
-    is_one = path == ("sweep",) or is_share(path)
+    is_one = path == ("sweep",) or is_share(path) or _shares_out(value)
     return isinstance(value, Mapping) and bool(value) and not is_one
+
+
+def _shares_out(value: Any) -> bool:
+    """Return whether every part of a mapping says its share, as vendors do: together they sum to 1.
+
+    >>> _shares_out({"a": {"share": 0.5}, "b": {"share": 0.5}}), _shares_out({"a": {"days": 2.0}})
+    (True, False)
+    """
+    return isinstance(value, Mapping) and all(
+        isinstance(part, Mapping) and "share" in part for part in value.values()
+    )
 
 
 def _rule_laid_over(below: Any, above: Any, rule: str) -> Any:

@@ -32,9 +32,10 @@ def stop_early(folder: Path) -> None:
         table.unlink()
 
 
-def test_a_whole_run_has_no_notes(folder: Path) -> None:
+def test_of_a_whole_run_only_what_it_cannot_tell_is_noted(folder: Path) -> None:
     opened = open_results(folder)
-    assert (opened.name, opened.notes) == ("committee_size", ())
+    assert opened.name == "committee_size"
+    assert [note.split(":")[0] for note in opened.notes] == ["in committee_size=1"], "K = 1"
     assert len(opened.results.nodes) == 3 * 4 * 8
 
 
@@ -43,7 +44,7 @@ def test_a_partial_run_is_read_and_said_to_be_partial(folder: Path) -> None:
     expected = {name: getattr(whole, name) for name in ("nodes", "replications")}
     stop_early(folder)
     opened = open_results(folder)
-    (note,) = opened.notes
+    note, _ = opened.notes
     assert note.startswith("partial: 12 of 12 replications are stored, of 3 of 3 treatments")
     for name, table in expected.items():
         found = getattr(opened.results, name)

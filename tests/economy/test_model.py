@@ -6,6 +6,7 @@ import pytest
 from poq_abm.economy.economy import Economy
 from poq_abm.economy.epoch_end import EpochEnd
 from poq_abm.economy.model import EconomicNode, EconomyModel
+from poq_abm.economy.record import NODE_COLUMNS
 from poq_abm.errors import InputError
 from poq_abm.network.game import build_game
 from poq_abm.profile import load_profile
@@ -51,7 +52,8 @@ def test_an_agent_is_a_view_of_its_row() -> None:
     assert (first.role, last.role, first.behaviour) == ("inference", "evaluator", "honest")
     assert first.stake == 10.0
     model.run()
-    paid = model.economy.record.nodes()[0, 2]
+    names = [name for name, _, _ in NODE_COLUMNS]
+    paid = model.economy.record.nodes()[0, names.index("reward")]
     assert first.wallet == paid
 
 

@@ -15,7 +15,7 @@ from poq_abm.experiment.economies import ECONOMY_MEASURES
 from poq_abm.scenario import Scenario
 
 #: what a run compares with its honest twin, which economies with deviating nodes do not have
-TWIN = ["consensus_drift", "payout_inflation"]
+TWIN = ["consensus_drift", "payout_inflation", "reward_gap"]
 OWN = [name for name, _, _ in ECONOMY_MEASURES]
 
 

@@ -192,7 +192,7 @@ def test_a_round_can_be_replayed_by_itself(key: tuple[int, int, int], row: int) 
 
     scenario = published(seed=seed, population=POPULATION)
     model = PoQModel(scenario, replication=replication, profile=PROFILE)
-    model.rounds_played = first + row
+    model.rounds, model.rounds_played = first + row + 1, first + row
     model.step()
     assert model.last_round is not None
     for column in Trace._fields:

@@ -157,6 +157,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     },
     "economy.stake.eject_below": {**SLASHED, "economy.stake.slashing.rate": 1.0},
     "economy.stake.sampling": SLASHED,
+    "economy.stake.top_up": SLASHED,
     "economy.stake.slashing": SLASHED,
     "economy.stake.slashing.deviation": BOND,
     "economy.stake.slashing.gold": BOND,

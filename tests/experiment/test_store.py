@@ -23,6 +23,7 @@ from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.experiment.spans import Span
 from poq_abm.experiment.streaming import BackgroundWriter
+from poq_abm.experiment.tables import SCHEMAS
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario
 
@@ -196,7 +197,7 @@ def test_a_full_disk_is_a_message_and_leaves_no_scraps(
             run_to_folder(Plan.of(small, trace=trace), tmp_path / "run")
     assert not list((tmp_path / "run").rglob("*.parquet*"))
     run_to_folder(Plan.of(small, trace=trace), tmp_path / "run")
-    assert poq_abm.read_results(tmp_path / "run").nodes.shape == (24, 18)
+    assert poq_abm.read_results(tmp_path / "run").nodes.shape == (24, len(SCHEMAS["nodes"]))
 
 
 def killed(*_: Any, **__: Any) -> None:

@@ -227,9 +227,7 @@ def test_a_mistake_of_the_user_stops_the_run(
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "some treatments have it": (
-        {"sweep": {"verification.protocol": None,
-                   "verification.adversaries.byzantine_share": None,
-                   "verification": [None, {"protocol": "otr"}]}},
+        {"sweep": {"verification": [None, {"protocol": "otr"}]}},
         "sweep: 1 of 2 treatments",
     ),
     "an economy besides": ({"economy": {"epochs": 2}}, "economy: .* not both"),

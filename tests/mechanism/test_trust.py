@@ -330,18 +330,6 @@ def test_the_log_holds_the_weights_after_every_interval(interval: int) -> None:
     assert np.array_equal(log, every[interval - 1 :: interval] if interval else every[:0])
 
 
-@pytest.mark.parametrize("engine", ["run", "run_agents"])
-def test_playing_beyond_the_scenario_writes_no_log_beyond_its_end(engine: str) -> None:
-    """The log has room for the rounds of the scenario; a model may be played on."""
-    model, _ = level_network(5.0, {"name": "boost", "b": 3.0}, rounds=20)
-    room = np.full((30, 10, 1), -1.0)
-    room[:20] = model.memory.trust_log
-    model.memory = model.memory._replace(trust_log=room[:20])
-    getattr(model, engine)(25)
-    assert model.rounds_played == 25
-    assert np.all(room[20:] == -1.0)
-
-
 @given(st.floats(-1.0, 1.0))
 def test_the_exponential_is_within_four_units_in_the_last_place(x: float) -> None:
     assert abs(exponential(x) - math.exp(x)) <= 4 * math.ulp(math.exp(x))

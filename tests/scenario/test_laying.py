@@ -197,6 +197,11 @@ def test_one_entry_of_a_list_is_merged_into() -> None:
 def test_shares_are_one_value() -> None:
     made = parse(said({"population": POPULATION, "tasks": {"qa": 0.5, "summarization": 0.5}}))
     assert made.replace({"tasks": {"qa": 1.0}}).tasks == {"qa": 1.0}
+    place = "verification.adversaries.vendors"
+    played = load("otr_watchers", ["sweep=null"]).replace({place: {"one": {"share": 1.0}}})
+    assert [*played.verification.adversaries.vendors] == ["one"]
+    longer = played.replace({place: {"one": {"patch_days": 3.0}}}).verification.adversaries.vendors
+    assert (longer["one"].share, longer["one"].patch_days) == (1.0, 3.0)
 
 
 def test_merge_keys_and_extension_keys_are_read() -> None:

@@ -157,7 +157,9 @@ def test_the_compute_that_a_lazy_evaluator_saves_is_profit_or_is_said_to_be_unpr
     """
     gains, said = {}, {}
     for basis in ("latency", "money"):
-        cost = {"basis": basis, "ownership": "own", "usd_per_mwh": 1000.0, "idle_share": 0.25}
+        cost: dict[str, object] = {"basis": basis}
+        if basis == "money":
+            cost |= {"ownership": "own", "usd_per_mwh": 1000.0, "idle_share": 0.25}
         scenario = load("cost_aware_poq").replace(
             {
                 "population.inference": [{"model": "llama_3_2_3b"}],
