@@ -32,9 +32,9 @@ results = poq_abm.run(scenario)
 
 # %% [markdown]
 # Bias is the mean of consensus minus truth, in points of ten. The mean moves by share times three, less what is cut off at
-# ten. The median and the trimmed mean do a little better up to a share of 0.3, and no better from 0.4 on. Their breakdown
-# point says up to where they cannot be dragged *anywhere*; it promises nothing against three points among errors of one and a
-# half. Weighting by trust stays with the mean: nearly everybody's weight saturates, liars' too.
+# ten. The median and the trimmed mean do a little better up to a share of 0.3, hardly so at 0.4, and worse at one half. Their
+# breakdown point says up to where they cannot be dragged *anywhere*; it promises nothing against three points among errors of
+# one and a half. Weighting by trust stays with the mean: nearly everybody's weight saturates, liars' too.
 
 # %%
 bias = metric_over_axes(results, "bias", ["malicious.share", "mechanism.aggregation"])
@@ -51,7 +51,9 @@ print(describe(compared, a, b))
 compared[["metric", "mean_a", "mean_b", "difference", "low", "high", "moved"]].round(4)
 
 # %% [markdown]
-# And does it pay the attackers? A plus: they earn more than they would honestly.
+# And does it pay the attackers? A plus would say that they earn more than they would honestly; there is none. They earn less
+# under every rule, by 0.13 to 0.16 tokens a job at a share of 0.1 and by 0.04 to 0.05 at one half: the more they are, the
+# less it costs.
 
 # %%
 phases = attack_phases_of(results, "mechanism.aggregation")

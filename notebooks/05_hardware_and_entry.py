@@ -64,7 +64,7 @@ profit.attrs["scenario"] = mix.name
 epoch_bands(profit)
 
 # %% [markdown]
-# Does charging more for latency change what the network as a whole earns? Matched replications, with intervals:
+# Does charging more for cost change what the network as a whole earns? Matched replications, with intervals:
 
 # %%
 a, b = "beta_inference=0", "beta_inference=0.6"
