@@ -88,8 +88,10 @@ class Bench:
         rules: tuple[str, ...] = ()
         if alone.economy is not None:
             rules = tuple(dict.fromkeys(str(rule["name"]) for rule in alone.economy.adaptation))
-            fixed = alone.economy.model_copy(update={"adaptation": ()})
-            alone = alone.model_copy(update={"economy": fixed})
+            data = alone.resolved()
+            data["economy"]["adaptation"] = []
+            # Written out in full: nobody asked for what no longer acts without these rules.
+            alone = Scenario.model_validate(data)
         return cls(Plan.of(alone, profile=plan.profile(0)), Workers(n_jobs), progress, rules)
 
     @property

@@ -310,3 +310,11 @@ def test_frontier_and_game_count_in_profit_per_epoch() -> None:
                           [{"name": "honest"}, BOOST], replications=2)  # fmt: skip
     # closeness 1 in 100 jobs an epoch less 10 tokens of capital; 1 point away in disagreement
     assert game.payoffs() == pytest.approx(np.array([[90.0, 80.0], [80.0, 90.0]]))
+
+
+@pytest.mark.parametrize("name", ["cost_misreporting", "stake_and_slash", "hardware_mix"])
+def test_choices_that_rest_on_rules_left_out_do_not_stop_an_audit(name: str) -> None:
+    bench = Bench.of(load(name).treatments()[0].scenario)
+    assert bench.left_out
+    assert bench.scenario.economy is not None
+    assert not bench.scenario.economy.adaptation
