@@ -29,7 +29,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
     >>> nearest("x", ["mean"])
     "known: 'mean'"
     """
-    candidates: Sequence[str] = sorted(known)
+    candidates: Sequence[str] = sorted(set(known))
     close = get_close_matches(str(word), candidates, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def describe(comparison: pd.DataFrame, name_a: str, name_b: str) -> str:
     return " ".join(f"{part}." for part in parts)
 
 
-def is_equal(row: dict[str, Any]) -> bool:
+def is_equal(row: Mapping[Any, Any]) -> bool:
     """Return whether a metric was the same in both of every pair, of which there are two or more.
 
     Then there is nothing to test. The interval may have a width: of an event that was in neither,

@@ -18,6 +18,10 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A results folder
 _MOST_LINES = 20
 
 
+#: what a status of a manifest means where that is not plain
+_STANDINGS = {"running": "unfinished (played now, or stopped: the same `poq run` finishes it)"}
+
+
 def status(
     folder: Folder,
     traceback: Annotated[
@@ -29,7 +33,7 @@ def status(
 
     standing = standing_of(folder)
     manifest = standing.manifest
-    typer.echo(f"{manifest['name']}: {standing.status}")
+    typer.echo(f"{manifest['name']}: {_STANDINGS.get(standing.status, standing.status)}")
     if manifest.get("question"):
         typer.echo(manifest["question"])
     for line in _progress(standing):

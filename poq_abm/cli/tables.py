@@ -77,7 +77,7 @@ def _cells(row: dict[Hashable, object], swept: bool) -> list[str]:
 _OF_QUERIES = {
     "dishonest_stands": "dishonest\nand paid",
     "cheating_share": "rational\ncheat",
-    "detected_share": "of these\ncaught",
+    "detected_share": "dishonest\ncaught",
     "provisional_p50_s": "answer\np50, s",
     "provisional_p95_s": "answer\np95, s",
     "economic_p50_s": "final\np50, s",
@@ -90,7 +90,7 @@ _LESS = ("detected_share", "provisional_p95_s", "throughput_per_s")  # left out 
 _SKEW = 1.25  # an interval's longer half over its shorter: more is told by both ends
 _READING = (
     "dishonest and paid: share of queries whose dishonest answer is paid for and never undone. "
-    "rational cheat: share of rational nodes' queries that they answer dishonestly. of these "
+    "rational cheat: share of rational nodes' queries that they answer dishonestly. dishonest "
     "caught: share of all dishonest answers. answer, final: time until the user has an answer, and "
     "until nothing can undo it. truth: quality of the answers that users get. in 3 of 20: so many "
     "replications had any."
@@ -225,32 +225,40 @@ def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
 
 def print_checks(checks: list[Check]) -> None:
     """Print every published figure beside its observed value, its tolerance and its status."""
-    table = Table(title="Published and observed", title_justify="left")
-    for column in ("figure", "item", "quantity"):
-        table.add_column(column)
-    for column in ("expected", "observed", "95% interval", "tolerance"):
-        table.add_column(column, justify="right")
+    console = output_console()
+    roomy = console.width >= 150
     by_default = any(not math.isnan(check.default) for check in checks)
-    if by_default:
-        table.add_column("our defaults", justify="right")
-    table.add_column("because")
-    table.add_column("status")
+    table = Table(
+        title="Published and observed",
+        title_justify="left",
+        box=box.HEAVY_HEAD if roomy else box.HORIZONTALS,
+    )
+    for column in ("figure", "item", "quantity") if roomy else ("figure",):
+        table.add_column(column, overflow="fold")
+    for column in ("expected", "observed", "95% interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    if roomy:
+        table.add_column("tolerance", justify="right", no_wrap=True)
+        if by_default:
+            table.add_column("our defaults", justify="right", no_wrap=True)
+        table.add_column("because", overflow="fold")
+    table.add_column("status", no_wrap=True)
     for check in checks:
         digits = {"jobs": 0, "latency_ms": 1}.get(check.quantity, 3)
         finer = digits + (check.tolerance > 0)
+        names = [check.figure, check.item, check.quantity]
+        default = [_number(check.default, digits)] if by_default else []
         table.add_row(
-            check.figure,
-            check.item,
-            check.quantity,
+            *(names if roomy else [", ".join(names)]),
             _number(check.expected, digits),
             _number(check.observed, digits),
             _interval(check.low, check.high, digits),
-            _number(check.tolerance, finer),
-            *([_number(check.default, digits)] if by_default else []),
-            check.reason,
+            *([_number(check.tolerance, finer), *default, check.reason] if roomy else []),
             check.status if check.as_documented else check.status.upper(),
         )
-    output_console().print(table)
+    console.print(table)
+    if not roomy:
+        console.print("A wider terminal shows more columns.")
 
 
 def _shown(row: Mapping[Hashable, object], mean: str, low: str, high: str) -> tuple[str, str]:

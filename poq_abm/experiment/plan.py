@@ -290,9 +290,9 @@ def _check_metric(scenario: Scenario, treatments: Sequence[Treatment]) -> None:
         said = f"no measure {metric!r}; {nearest(metric, metrics)}"
         raise ScenarioError([scenario.origins.problem((path, said))])
     for treatment in treatments:
-        if (said := _why_missing(metric, treatment.scenario.economy)) is not None:
+        if (why := _why_missing(metric, treatment.scenario.economy)) is not None:
             path = ("replications", "until", "metric")
-            raise ScenarioError([scenario.origins.problem((path, f"{metric} {said}"))])
+            raise ScenarioError([scenario.origins.problem((path, f"{metric} {why}"))])
 
 
 def _why_missing(metric: str, economy: Economy | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from poq_abm.analysis.telling import is_equal
 from poq_abm.figures.style import canvas, caption, colours, count_of, need
 
 if TYPE_CHECKING:
@@ -23,11 +24,16 @@ def difference_forest(frame: pd.DataFrame) -> Figure:
     ``frame`` is :func:`poq_abm.analysis.comparing.compare`. Metrics have units of their own, so
     each difference is divided by half the width of its interval, whose ends then lie one to the
     left and one to the right. The numbers in their units stand beside the names. Differences
-    without an interval, or without variation, cannot be scaled and are left out.
+    without an interval, or the same in every pair, cannot be scaled; those that are not 0 are named
+    below the figure.
     """
-    need(frame, ["metric", "difference", "low", "high", "moved"])
-    table = frame[frame["low"].notna() & (frame["high"] > frame["low"])].head(_MOST_ROWS)
+    need(frame, ["metric", "difference", "low", "high", "p_value", "moved"])
+    moves = pd.Series([not is_equal(row) for row in frame.to_dict("records")], frame.index)
+    varies = (frame["high"] > frame["low"]) & moves
+    table = frame[frame["low"].notna() & varies].head(_MOST_ROWS)
     need(table, [])
+    same = frame[(frame["low"] == frame["high"]) & (frame["difference"] != 0.0)]
+    told = ", ".join(f"{row['metric']} {row['difference']:+.4g}" for row in same.to_dict("records"))
     half = (table["high"] - table["low"]) / 2.0
     scaled = table.assign(
         label=[
@@ -43,7 +49,8 @@ def difference_forest(frame: pd.DataFrame) -> Figure:
     figure = _forest(scaled, "difference (half-widths of its 95% interval)")
     figure.axes[0].set_xscale("symlog", linthresh=2.0)  # a hundred half-widths hide one otherwise
     caption(figure, f"From {names[0]} to {names[1]}", frame, count_of(frame),
-            "filled: shown at 95% over all rows (Holm)")  # fmt: skip
+            "filled: shown at 95% over all rows (Holm)",
+            told and f"the same in every pair, so not drawn: {told}")  # fmt: skip
     return figure
 
 

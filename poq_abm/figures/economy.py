@@ -10,6 +10,7 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.economies import EPOCHS, NETWORK
 from poq_abm.experiment.estimates import mean_interval
+from poq_abm.figures.style import caption
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,10 +74,7 @@ def epoch_bands(table: pd.DataFrame) -> Figure:
     attrs = table.attrs
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{attrs['measure']} ({attrs['unit']})")
-    axes.set_title(str(attrs.get("scenario", "")))
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    sns.despine(fig=figure)
-    notes = "; ".join(attrs.get("notes", []))
-    said = f"n = {attrs['count']} replications; bands: 95% intervals" + (notes and f"; {notes}")
-    figure.supxlabel(said, fontsize=8, color="0.35")
+    caption(figure, f"{attrs['measure']} over epochs", table, f"n = {attrs['count']} replications",
+            "bands: 95% intervals")  # fmt: skip
     return figure

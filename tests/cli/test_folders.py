@@ -61,7 +61,7 @@ def test_status_of_an_interrupted_run(poq: Poq, monkeypatch: pytest.MonkeyPatch)
     assert poq("run", "committee_size", *SMALL, "--out", "mine").code == 130
     status = poq("status", "mine")
     assert status.code == 0
-    assert "committee_size: running" in status.out
+    assert "committee_size: unfinished" in status.out
     assert "4 replications of 3 treatments stored, of 12" in status.out
     assert "committee_size=3: 0" in status.out
     assert poq("verify", "mine").code == 2
