@@ -145,10 +145,21 @@ class PoQModel(mesa.Model):
         self.running = self.rounds_played < self.rounds
 
     def run_agents(self, until: int, trace: Trace | None = None) -> None:
-        """Play on to round ``until`` agent by agent, whatever the node classes."""
+        """Play on to round ``until`` agent by agent, whatever the node classes.
+
+        Raises
+        ------
+        InputError
+            If ``until`` lies beyond the scenario's rounds, or a step plays no round: in Mesa 3.5 a
+            model whose step once raised has no next step.
+        """
+        self._check_end(until)
         first = self.rounds_played
         while self.rounds_played < until:
+            played = self.rounds_played
             self.step()
+            if self.rounds_played == played:
+                raise InputError(f"round {played}: this model no longer steps; make a new one")
             if trace is not None and self.last_round is not None:
                 write_round(trace, self.last_round.round - first, self.last_round)
 
