@@ -47,7 +47,7 @@ ACTIONS: Final[tuple[str, ...]] = get_args(Action)
 SHARE_TOLERANCE: Final = 1e-6
 MAX_VENDORS: Final = 16
 OPTIMISTIC: Final = ("opml", "otr", "poq+otr")  #: protocols that rest on somebody who disputes
-#: protocols whose nodes may cheat
+#: protocols whose nodes may cheat: all but that of a trusted operator
 UNTRUSTED: Final = (
     "none",
     "poq",

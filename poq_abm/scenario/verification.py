@@ -33,18 +33,7 @@ from poq_abm.scenario.strict import Strict, complaint
 __all__ = ["PROTOCOLS", "Verification", "bisection_s", "rounds_of_bisection", "security_failures"]
 
 #: the protocols that a scenario can name, in the order in which tables and figures show them
-PROTOCOLS: Final = (
-    "centralised",
-    "none",
-    "poq",
-    "redundancy",
-    "proof_of_sampling",
-    "opml",
-    "zkml",
-    "tee",
-    "otr",
-    "poq+otr",
-)
+PROTOCOLS: Final = ("centralised", *UNTRUSTED)
 
 
 def _known(name: str) -> str:
