@@ -55,12 +55,12 @@ def open_cells(rows: int) -> LatencyCells:
 def cell_of(seconds: float) -> int:
     """Return the cell of a latency.
 
-    >>> cell_of(1e-3), cell_of(0.0), cell_of(1e12) == CELLS - 1
+    >>> cell_of(1e-3), cell_of(0.0), cell_of(1e12) == cell_of(math.inf) == CELLS - 1
     (0, 0, True)
     """
-    if seconds <= LOWEST_S:
+    if not seconds > LOWEST_S:
         return 0
-    return min(int(math.log10(seconds / LOWEST_S) * PER_DECADE), CELLS - 1)
+    return int(min(math.log10(seconds / LOWEST_S) * PER_DECADE, CELLS - 1.0))
 
 
 @compiled

@@ -8,6 +8,7 @@ of it (a realised cost has no upper end) is counted in tails, whose cells grow w
 from __future__ import annotations
 
 import math
+import sys
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -91,10 +92,12 @@ def open_tally(ranges: NDArray[np.float64]) -> Tally:
 def _cell(place: float, cells: int) -> int:
     """Return the cell of a place on the scale of cells; what lies outside counts at the end.
 
-    >>> _cell(5.5, 10), _cell(10.0, 10)
-    (5, 9)
+    Clipped before it is an integer: what no integer holds would be some other one.
+
+    >>> _cell(5.5, 10), _cell(10.0, 10), _cell(math.inf, 10), _cell(-math.inf, 10)
+    (5, 9, 9, 0)
     """
-    return min(max(int(place), 0), cells - 1)
+    return int(min(place, cells - 1.0)) if place > 0.0 else 0
 
 
 @compiled_loop
@@ -124,10 +127,13 @@ def count_pair(grid: Counts, consensus: float, truth: float) -> None:
 def reward_scale(cells: int, low: float, high: float) -> float:
     """Return how many cells of the histogram one token spans; 0 where nothing can vary.
 
-    >>> reward_scale(100, -0.5, 1.5)
-    50.0
+    Nothing varies over a range so narrow that a double cannot hold its reciprocal, either.
+
+    >>> reward_scale(100, -0.5, 1.5), reward_scale(100, 0.0, 1e-308)
+    (50.0, 0.0)
     """
-    return cells / (high - low) if high > low else 0.0
+    width = high - low
+    return cells / width if width > cells / sys.float_info.max else 0.0
 
 
 @compiled_loop
@@ -137,8 +143,8 @@ def _count_outside(tails: Counts, kind: int, side: int, distance: float) -> None
     while size >= 2.0 and octave < 16:
         size *= 0.5
         octave += 1
-    cell = octave * CELLS_PER_OCTAVE + int((size - 1.0) * CELLS_PER_OCTAVE)
-    tails[kind, side, min(cell, TAIL_CELLS - 1)] += 1
+    place = (octave + size - 1.0) * CELLS_PER_OCTAVE
+    tails[kind, side, _cell(place, TAIL_CELLS)] += 1
 
 
 @compiled
