@@ -56,9 +56,9 @@ def store(replications: int, rounds: int, workers: int) -> dict[str, float]:
 def simulate(replications: int, rounds: int, threads: int) -> dict[str, float]:
     """Play as many replications in calls of the compiled loop, one on each thread, and no more."""
     from poq_abm.experiment.playing import play_plain
-    from poq_abm.network.game import build_game
     from poq_abm.profile import load_profile
     from poq_abm.scenario import load
+    from poq_abm.simulation.game import build_game
 
     scenario = load(SCENARIO, [f"rounds={rounds}"])
     game = build_game(scenario, load_profile(scenario.profile))
@@ -76,9 +76,9 @@ def mesa_batch(replications: int, rounds: int) -> dict[str, float]:
     import mesa
 
     from benchmarks.plain_mesa import PlainModel
-    from poq_abm.network.game import build_game
     from poq_abm.profile import load_profile
     from poq_abm.scenario import load
+    from poq_abm.simulation.game import build_game
 
     scenario = load(SCENARIO)
     game = build_game(scenario, load_profile(scenario.profile))

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import ROW
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.ledger import ROW
 
 __all__ = ["SOURCE", "VARIANTS", "CLoop", "compile_loop", "find_compiler"]
 
@@ -64,7 +64,7 @@ def compile_loop(folder: Path) -> Any | None:
 class CLoop:
     """One replication played by the C loop; ``nodes`` and ``network`` hold its sums.
 
-    The rows are laid out as in :class:`poq_abm.network.ledger.Ledger`. ``variant`` is one of
+    The rows are laid out as in :class:`poq_abm.simulation.ledger.Ledger`. ``variant`` is one of
     :data:`VARIANTS`.
     """
 

@@ -3,7 +3,7 @@
 ``python -m benchmarks.economy`` plays, on one core, 2,000 nodes x 200 epochs x 5,000 rounds with
 random arrivals, queues, latency noise, outages, fees, bonds, slashing, audits, controllers and four
 rules of adaptation; then 1,000 nodes x 5,000 rounds, of whose time it takes apart what the compiled
-loops take (arrivals, orders, rounds, takings) and what the end of an epoch does. ``--quick`` plays
+loops take (arrivals, dispatch, rounds, sums) and what the end of an epoch does. ``--quick`` plays
 few epochs.
 """
 
@@ -18,11 +18,11 @@ from unittest import mock
 
 from benchmarks.machine import describe, on_one_core
 from benchmarks.values import command_line, measurement, show
-from poq_abm.economy import playing
-from poq_abm.economy.economy import Economy
-from poq_abm.network.game import build_game
 from poq_abm.profile import load_profile
 from poq_abm.scenario import Scenario, parse
+from poq_abm.simulation.epochs import epoch_rounds
+from poq_abm.simulation.epochs.economy import Economy
+from poq_abm.simulation.game import build_game
 
 __all__ = ["measure", "scenario_with"]
 
@@ -125,8 +125,8 @@ def _timed_loops() -> Iterator[list[float]]:
 
     with ExitStack() as patches:
         for name in _LOOPS:
-            loop = timed(getattr(playing, name))
-            patches.enter_context(mock.patch.object(playing, name, loop))
+            loop = timed(getattr(epoch_rounds, name))
+            patches.enter_context(mock.patch.object(epoch_rounds, name, loop))
         yield spent
 
 

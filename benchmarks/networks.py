@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import poq_abm
-from poq_abm.network.model import PoQModel
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.model import PoQModel
 
 __all__ = ["NETWORKS", "ROUNDS", "SCENARIO", "Network", "model_of", "scenario_of"]
 

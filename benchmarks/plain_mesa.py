@@ -16,7 +16,7 @@ from typing import Any
 import mesa
 import numpy as np
 
-from poq_abm.network.game import Game
+from poq_abm.simulation.game import Game
 
 __all__ = ["PlainModel", "TunedModel"]
 

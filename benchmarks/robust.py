@@ -22,14 +22,14 @@ from benchmarks.measuring import Contestant, duels, spread
 from benchmarks.networks import Network, scenario_of
 from benchmarks.tables import print_values
 from benchmarks.values import measurement
-from poq_abm.behaviour.base import Parameter
-from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.experiment.running import run
-from poq_abm.mechanism.trust import TrustUpdate
-from poq_abm.network.model import PoQModel
+from poq_abm.rules.behaviour.base import Parameter
+from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
+from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.rules.trust.updates import TrustUpdate
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.schema import AGGREGATIONS
+from poq_abm.simulation.model import PoQModel
 
 __all__ = ["BASELINE", "NETWORK", "SWEEP", "measure", "scenarios"]
 

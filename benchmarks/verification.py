@@ -20,7 +20,7 @@ from benchmarks.measuring import spread
 from benchmarks.values import command_line, measurement, show
 from poq_abm.profile import load_profile
 from poq_abm.scenario.verification import PROTOCOLS, Verification
-from poq_abm.verification.attestation import (
+from poq_abm.simulation.queries.attestation import (
     Delivery,
     Enclave,
     Request,
@@ -29,9 +29,9 @@ from poq_abm.verification.attestation import (
     deliver,
     keyed_bytes,
 )
-from poq_abm.verification.execution import execute, measure
-from poq_abm.verification.market import Market, open_market
-from poq_abm.verification.playing import play_queries
+from poq_abm.simulation.queries.execution import execute, measure
+from poq_abm.simulation.queries.market import Market, open_market
+from poq_abm.simulation.queries.query_replication import play_queries
 
 __all__ = ["NODES", "QUERIES", "markets", "measure_all"]
 

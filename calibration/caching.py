@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from calibration.files import naming, write_whole
 from poq_abm.errors import InputError
 
-__all__ = ["Stamp", "Tally", "digest", "read_stamp", "sift", "versions", "write_stamp"]
+__all__ = ["Histograms", "Stamp", "digest", "read_stamp", "sift", "versions", "write_stamp"]
 
 Row = dict[str, Any]
 K = TypeVar("K")
@@ -66,7 +66,7 @@ class Stamp:
 
 
 @dataclass(frozen=True)
-class Tally:
+class Histograms:
     """What one log holds after a stage.
 
     ``wanted`` rows make it complete; ``found`` were there, ``made`` are new. ``ignored`` rows have

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from calibration.margins import Margin, fit_margin, normal_scores
-from poq_abm.jit import compiled_loop
-from poq_abm.streams import Purpose, normal
+from poq_abm.compilation import compiled_loop
+from poq_abm.random import Purpose, normal
 
 __all__ = ["Copula", "Structure", "fit_copula", "structure_of"]
 

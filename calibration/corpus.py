@@ -18,7 +18,7 @@ from calibration.prompts import DEFAULT
 from calibration.records import Record, read_corpus, write_corpus
 from calibration.sources import read_source
 from poq_abm.errors import InputError, nearest
-from poq_abm.streams import Purpose, uniform
+from poq_abm.random import Purpose, uniform
 
 __all__ = ["CorpusSummary", "build_corpus", "sampled"]
 

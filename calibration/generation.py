@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from calibration.batching import Batches
-from calibration.caching import Stamp, Tally, digest, read_stamp, sift, versions, write_stamp
+from calibration.caching import Histograms, Stamp, digest, read_stamp, sift, versions, write_stamp
 from calibration.configuration import Calibration, ModelSpec
 from calibration.folders import Workspace
 from calibration.jsonl import Log
@@ -42,8 +42,8 @@ Row = dict[str, Any]
 Batch = tuple[list[Prompt], list[Answer], float]
 
 
-def generate(calibration: Calibration, report: Report) -> dict[str, Tally]:
-    """Make every output that is not on the disk yet; return a tally for each model.
+def generate(calibration: Calibration, report: Report) -> dict[str, Histograms]:
+    """Make every output that is not on the disk yet; return a histograms for each model.
 
     Raises :class:`~poq_abm.errors.InputError` when a model cannot be found, before any work, and
     when one cannot be loaded or runs out of memory with a single prompt. Whatever interrupts it,
@@ -104,7 +104,7 @@ class _Stage:
         self.log = Log(Workspace(calibration.out).generations(spec.name))
         self.batches = Batches(spec.batch_size, spec.name, report, partial(release, device))
 
-    def run(self, source: Source) -> Tally:
+    def run(self, source: Source) -> Histograms:
         libraries = versions("torch", "transformers", "tokenizers")
         stamp = Stamp(source.revision, kind_of_device(self.device), libraries)
         keys = _keys(self.calibration, self.spec, self.records, stamp)
@@ -115,7 +115,7 @@ class _Stage:
         if missing:
             self.report(f"{self.spec.name}: {missing} outputs to make on {self.device}")
             self._make(load_language_model(self.spec, source, self.device), keys, found)
-        return Tally(len(keys), len(found), missing, ignored, dropped)
+        return Histograms(len(keys), len(found), missing, ignored, dropped)
 
     def _make(
         self, language_model: LanguageModel, keys: Mapping[str, str], found: Mapping[str, Row]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from poq_abm.streams import Purpose, uniform
+from poq_abm.random import Purpose, uniform
 
 __all__ = ["Clock", "backoff_s", "retry_after_s"]
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from calibration.records import Record
-from poq_abm.streams import Purpose, uniform
+from poq_abm.random import Purpose, uniform
 
 __all__ = ["sample_records"]
 

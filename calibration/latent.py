@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from poq_abm.streams import Purpose, normal
+from poq_abm.random import Purpose, normal
 
 __all__ = ["Latents", "draw_latents", "normalise", "squash"]
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from calibration.batching import Batches
-from calibration.caching import Stamp, Tally, digest, read_stamp, sift, versions, write_stamp
+from calibration.caching import Histograms, Stamp, digest, read_stamp, sift, versions, write_stamp
 from calibration.configuration import Calibration, EvaluatorSpec
 from calibration.evaluators import Evaluator, Pair, load_evaluator
 from calibration.folders import Workspace
@@ -49,8 +49,8 @@ def pairs_of(record: Record, output: str, kind: str) -> tuple[Pair, ...]:
     return tuple((first, output) for first in firsts)
 
 
-def score(calibration: Calibration, report: Report) -> dict[str, Tally]:
-    """Score every output that is not scored yet; return a tally for each evaluator.
+def score(calibration: Calibration, report: Report) -> dict[str, Histograms]:
+    """Score every output that is not scored yet; return a histograms for each evaluator.
 
     Raises :class:`~poq_abm.errors.InputError` when there are no outputs, when an evaluator cannot
     be found (before any work) or loaded, and, naming evaluator, record and model, when it returns
@@ -104,7 +104,7 @@ class _Stage:
         self.log = Log(Workspace(calibration.out).scores(spec.name))
         self.batches = Batches(spec.batch_size, spec.name, report, partial(release, device))
 
-    def run(self, source: Source) -> Tally:
+    def run(self, source: Source) -> Histograms:
         libraries = versions("torch", "transformers", "tokenizers", "sentence-transformers")
         stamp = Stamp(source.revision, kind_of_device(self.device), libraries)
         keys = _keys(self.calibration, self.spec, self.items, stamp)
@@ -115,7 +115,7 @@ class _Stage:
         if missing:
             self.report(f"{self.spec.name}: {missing} outputs to score on {self.device}")
             self._make(load_evaluator(self.spec, source, self.device), keys, found)
-        return Tally(len(keys), len(found), missing, ignored, dropped)
+        return Histograms(len(keys), len(found), missing, ignored, dropped)
 
     def _make(
         self, evaluator: Evaluator, keys: Mapping[Name, str], found: Mapping[Name, Row]

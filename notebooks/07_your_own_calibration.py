@@ -27,7 +27,7 @@ from poq_abm.analysis.correlation import evaluator_correlations
 from poq_abm.figures.profiles import evaluator_correlation_bars, reward_against_cost
 
 folder = Path(mkdtemp())
-made = np.random.default_rng(7)  # a made-up log; simulations draw from poq_abm.streams alone
+made = np.random.default_rng(7)  # a made-up log; simulations draw from poq_abm.random alone
 prompts, systems = 120, {"small": 4.0, "large": 6.5}
 rows = []
 for prompt in range(prompts):

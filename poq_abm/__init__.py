@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from poq_abm.errors import InputError
     from poq_abm.experiment.results import Results, read_results
     from poq_abm.experiment.running import run
-    from poq_abm.network.model import PoQModel
     from poq_abm.profile import Profile, load_profile
     from poq_abm.scenario import Scenario, load
+    from poq_abm.simulation.model import PoQModel
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ __all__ = [
 
 _HOME = {
     "InputError": "poq_abm.errors",
-    "PoQModel": "poq_abm.network.model",
+    "PoQModel": "poq_abm.simulation.model",
     "Profile": "poq_abm.profile",
     "Results": "poq_abm.experiment.results",
     "Scenario": "poq_abm.scenario",

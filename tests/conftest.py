@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from poq_abm.behaviour import resolving
-from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # what several rooms of tests share
+
 from poq_abm.cli import main
 from poq_abm.experiment.manifest import MANIFEST, read_manifest
 from poq_abm.experiment.sealing import DIGESTS, sealed
+from poq_abm.rules.behaviour import resolving
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
+from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.scenario import Scenario, load
 
 

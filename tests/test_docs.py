@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from poq_abm.behaviour import resolving
-from poq_abm.behaviour.base import Behaviour, Role
-from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
-from poq_abm.behaviour.resolving import behaviours
-from poq_abm.economy.adaptation import registry
-from poq_abm.economy.adaptation.registry import SHIPPED
 from poq_abm.experiment.economies import ACCOUNTS, EPOCHS
 from poq_abm.experiment.running import run
 from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
-from poq_abm.mechanism.trust import TrustReference, TrustUpdate
 from poq_abm.profile.synthetic import SyntheticSettings
+from poq_abm.rules.adaptation import registry
+from poq_abm.rules.adaptation.registry import SHIPPED
+from poq_abm.rules.behaviour import resolving
+from poq_abm.rules.behaviour.base import Behaviour, Role
+from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
+from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
 from poq_abm.scenario.reference import keys_below, markdown
 from poq_abm.scenario.schema import Malicious, Reward, Settings, Trust
-from poq_abm.verification.tables import QUERIES, QUERY_TRACE
+from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 from tests.conftest import Poq
 
 ROOT = Path(__file__).parents[1]

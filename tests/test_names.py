@@ -9,12 +9,11 @@ from typing import get_args
 import pytest
 
 import poq_abm
-from poq_abm.economy.playing import ROUTINGS, WEIGHTED
-from poq_abm.mechanism.aggregation import Aggregation
-from poq_abm.mechanism.reference import Reference
-from poq_abm.mechanism.rewards import RewardFamily
-from poq_abm.mechanism.schedule import Schedule
-from poq_abm.mechanism.trust import TrustReference, TrustUpdate
+from poq_abm.rules.aggregation import Aggregation
+from poq_abm.rules.payment.reference import Reference
+from poq_abm.rules.payment.rewards import RewardFamily
+from poq_abm.rules.schedule.drawing import Schedule
+from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario.schema import (
     AGGREGATIONS,
     PLAIN_SCHEDULES,
@@ -23,6 +22,7 @@ from poq_abm.scenario.schema import (
     Settings,
     Trust,
 )
+from poq_abm.simulation.epochs.epoch_rounds import ROUTINGS, WEIGHTED
 
 
 def test_every_schedule_has_a_rule() -> None:

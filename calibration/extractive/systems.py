@@ -9,7 +9,7 @@ from calibration.extractive.ranking import best, bm25, tf_idf
 from calibration.extractive.sentences import sentences, words
 from calibration.extractive.spans import best_span
 from poq_abm.errors import InputError, nearest
-from poq_abm.streams import Purpose, uniform
+from poq_abm.random import Purpose, uniform
 
 __all__ = ["SYSTEMS", "Question", "answer"]
 

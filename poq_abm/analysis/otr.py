@@ -23,20 +23,20 @@ from poq_abm.analysis.reproduction import Check
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
+from poq_abm.rules.protocol.inspection import inspection_equilibrium, learn_by_playing
+from poq_abm.rules.protocol.terms import Found
+from poq_abm.rules.protocol.zkml import proving_time
 from poq_abm.scenario import load
 from poq_abm.scenario.verification import Verification
-from poq_abm.verification.economics import (
+from poq_abm.simulation.queries.economics import (
     capital_cost,
     detection_after,
     detection_if_broken,
     verifier_cost,
 )
-from poq_abm.verification.inspection import inspection_equilibrium, learn_by_playing
-from poq_abm.verification.market import open_market
-from poq_abm.verification.phases import changed
-from poq_abm.verification.playing import open_query_trace, play_queries
-from poq_abm.verification.terms import Found
-from poq_abm.verification.zkml import proving_time
+from poq_abm.simulation.queries.market import open_market
+from poq_abm.simulation.queries.phases import changed
+from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 
 __all__ = ["SIGMAS", "otr_checks"]
 

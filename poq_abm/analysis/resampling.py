@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from poq_abm.jit import compiled_loop
-from poq_abm.streams import Purpose, below
+from poq_abm.compilation import compiled_loop
+from poq_abm.random import Purpose, below
 
 __all__ = ["CONFIDENCE", "RESAMPLES", "Intervals", "record_intervals"]
 

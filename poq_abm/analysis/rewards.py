@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, COUNT, Range, mean_interval
-from poq_abm.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
+from poq_abm.simulation.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
 
 __all__ = [
     "AMOUNTS",

@@ -69,7 +69,7 @@ def metric_over_axes(
         A run with a sweep.
     metric
         A column of floats of :data:`poq_abm.experiment.tables.REPLICATIONS`, or of
-        :data:`poq_abm.verification.tables.QUERIES` where queries were played.
+        :data:`poq_abm.simulation.queries.query_tables.QUERIES` where queries were played.
     axes
         Swept fields, by path or by the end of it.
     where

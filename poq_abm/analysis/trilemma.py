@@ -11,10 +11,10 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import POSITIVE, mean_interval
 from poq_abm.experiment.verifications import query_interval
 from poq_abm.scenario.verification import PROTOCOLS, Verification
-from poq_abm.verification.market import open_market
-from poq_abm.verification.phases import changed
-from poq_abm.verification.playing import play_queries
-from poq_abm.verification.tables import COSTS
+from poq_abm.simulation.queries.market import open_market
+from poq_abm.simulation.queries.phases import changed
+from poq_abm.simulation.queries.query_replication import play_queries
+from poq_abm.simulation.queries.query_tables import COSTS
 
 if TYPE_CHECKING:
     from poq_abm.experiment.results import Results

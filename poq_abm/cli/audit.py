@@ -91,9 +91,9 @@ def audit(
     """Try every declared deviation against a scenario: what it gains, and how surely."""
     from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415
     from poq_abm.analysis.audit.bench import Bench  # noqa: PLC0415
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     _refuse_dropped(
         csv=csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)

@@ -48,8 +48,8 @@ def compare(
     """Compare B with A over matched replications: what moved, and how surely."""
     from poq_abm.analysis.comparing import compare as compared  # noqa: PLC0415
     from poq_abm.analysis.telling import describe  # noqa: PLC0415
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.cli.sides import matched, what_differs  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}

@@ -90,8 +90,8 @@ def verify(
     plugin: Plugins = None,
 ) -> None:
     """Check a results folder: checksums, rows, and some replications played again."""
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.experiment import verifying  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     faults = 0

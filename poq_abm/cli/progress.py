@@ -9,7 +9,7 @@ from numba.core import event, types
 
 __all__ = ["announce_compilation"]
 
-_ROUNDS = "poq_abm.network"  # the room whose code plays rounds, with either engine
+_ROUNDS = "poq_abm.simulation"  # the room whose code plays rounds, with either engine
 
 
 class _Announcer(event.Listener):  # type: ignore[misc, unused-ignore]

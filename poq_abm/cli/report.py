@@ -20,8 +20,8 @@ def report(
     plugin: Plugins = None,
 ) -> None:
     """Write a run as one HTML file: results, figures, assumptions, methods, provenance."""
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.report.page import write_report  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)  # a behaviour of one's own says where it comes from
     typer.echo(str(write_report(folder, out)))

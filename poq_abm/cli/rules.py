@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from poq_abm.cli.options import Plugins
 
 if TYPE_CHECKING:
-    from poq_abm.behaviour.base import Parameter
+    from poq_abm.rules.behaviour.base import Parameter
 
 __all__ = ["adaptations", "behaviours", "rules"]
 
@@ -19,7 +19,8 @@ def rules() -> None:
     from rich.table import Table  # noqa: PLC0415
 
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
-    from poq_abm.mechanism import aggregation, trust  # noqa: PLC0415
+    from poq_abm.rules import aggregation  # noqa: PLC0415
+    from poq_abm.rules.trust import updates as trust  # noqa: PLC0415
 
     weighted = {"trust_weighted": "weighted_mean", "trust_weighted_median": "weighted_median"}
     names = [rule.name.lower() for rule in aggregation.Aggregation]
@@ -51,9 +52,9 @@ def adaptations(plugin: Plugins = None) -> None:
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
-    from poq_abm.economy.adaptation.registry import adaptations as known  # noqa: PLC0415
+    from poq_abm.rules.adaptation.registry import adaptations as known  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     table = Table(show_lines=True)
@@ -83,10 +84,10 @@ def behaviours(plugin: Plugins = None) -> None:
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    from poq_abm.behaviour.base import Role  # noqa: PLC0415
-    from poq_abm.behaviour.resolving import behaviours as known  # noqa: PLC0415
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.rules.behaviour.base import Role  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import behaviours as known  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     table = Table(show_lines=True)

@@ -100,8 +100,8 @@ def planned(
     trace: bool = False,
 ) -> Plan:
     """Return the plan of a scenario with what the command line sets in it."""
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     load_plugins(plugins)
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]

@@ -17,9 +17,9 @@ def validate(
     plugin: Plugins = None,
 ) -> None:
     """Check scenario files against the schema and their profiles; report every mistake."""
-    from poq_abm.behaviour.resolving import load_plugins  # noqa: PLC0415
     from poq_abm.cli.plan import gap_lines, warn  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
+    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     wrong = 0

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from poq_abm.network.columns import Trait
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import Column
-from poq_abm.network.memory import Counter
+from poq_abm.simulation.arrays import EvaluatorColumn
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.replication_state import Counter
 
 __all__ = ["adversary_measures", "majority_probability", "total"]
 
@@ -52,7 +52,7 @@ def adversary_measures(
     where nobody of its kind had a job.
     """
     evaluators = sums[:, game.population.inference_count :]
-    malicious = game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0
+    malicious = game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
     expected = majority_probability(malicious.size, int(malicious.sum()), game.rules.committee_size)
     saturated_round = counters[:, Counter.SATURATED_ROUND]
     return {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from poq_abm.network.memory import Memory
-from poq_abm.network.tally import MEASURES, measure_tally
+from poq_abm.simulation.histograms import MEASURES, measure_histograms
+from poq_abm.simulation.replication_state import Memory
 
 __all__ = ["REWARD_QUANTILES", "distribution_measures"]
 
@@ -16,5 +16,5 @@ REWARD_QUANTILES = tuple(name for name in MEASURES if "_reward_" in name)
 def distribution_measures(memory: Memory) -> dict[str, float]:
     """Return Spearman's correlation of consensus and truth, and reward quantiles by kind."""
     found = np.empty(len(MEASURES))
-    measure_tally(memory.tally, found)
+    measure_histograms(memory.histograms, found)
     return dict(zip(MEASURES, found.tolist(), strict=True))

@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from poq_abm.economy.economy import Economy
-from poq_abm.economy.payment import points_are_tokens
-from poq_abm.economy.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import majority_probability
 from poq_abm.experiment.columns import KEYS, WORD, column, keys, table, words
 from poq_abm.experiment.settled import spread_of_points
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import Column
+from poq_abm.simulation.epochs.economy import Economy
+from poq_abm.simulation.epochs.payment import points_are_tokens
+from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.ledger import Column
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile

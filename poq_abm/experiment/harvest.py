@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from poq_abm.economy.payment import points_are_tokens
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import adversary_measures
 from poq_abm.experiment.distributions import REWARD_QUANTILES, distribution_measures
@@ -50,12 +49,13 @@ from poq_abm.experiment.tables import (
 )
 from poq_abm.experiment.twins import TWIN_MEASURES, Outcome, is_honest
 from poq_abm.experiment.verifications import QueryPlayer
-from poq_abm.network.columns import Trait
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import Column
-from poq_abm.network.memory import open_memory
-from poq_abm.network.tally import MEASURES
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.arrays import EvaluatorColumn
+from poq_abm.simulation.epochs.payment import points_are_tokens
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.histograms import MEASURES
+from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.replication_state import open_memory
 
 __all__ = ["Failure", "Harvest", "Progress", "play_chunk", "played_of"]
 
@@ -167,7 +167,7 @@ def _play_rounds(
         return _play_plain(scenario, game, span, progress), []
     kept, failures = Kept(span.last - span.first), []
     first = game.population.inference_count
-    malicious = game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0
+    malicious = game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
     for replication in range(span.first, span.last):
         try:
             ledger, memory = play_replication(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.network.ledger import Ledger
-from poq_abm.network.memory import Memory
+from poq_abm.simulation.ledger import Ledger
+from poq_abm.simulation.replication_state import Memory
 
 __all__ = ["Kept"]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import cloudpickle
 
-from poq_abm.behaviour.resolving import own_behaviours, register
-from poq_abm.economy.adaptation.registry import own_adaptations, register_adaptation
 from poq_abm.experiment.plan import Plan
+from poq_abm.rules.adaptation.registry import own_adaptations, register_adaptation
+from poq_abm.rules.behaviour.resolving import own_behaviours, register
 
 __all__ = ["Parcel"]
 

@@ -9,28 +9,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poq_abm.behaviour.resolving import own_behaviours
-from poq_abm.economy.adaptation.registry import own_adaptations
-from poq_abm.economy.checking import adaptation_findings
-from poq_abm.economy.payment import points_are_tokens
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.distributions import REWARD_QUANTILES
 from poq_abm.experiment.economies import ECONOMY_MEASURES
 from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
 from poq_abm.experiment.tables import REPLICATIONS, SCHEMAS
 from poq_abm.experiment.twins import Twins
-from poq_abm.network.checking import SYNTHETIC, check_playable, profile_of
-from poq_abm.network.game import Game, build_game
 from poq_abm.profile import Profile, latency_of
+from poq_abm.rules.adaptation.registry import own_adaptations
+from poq_abm.rules.behaviour.resolving import own_behaviours
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.economy import Economy
 from poq_abm.scenario.idle import idle_settings
 from poq_abm.scenario.problems import Problem
 from poq_abm.scenario.salvage import further
 from poq_abm.scenario.sweep import is_drawn
-from poq_abm.verification.checking import market_findings
-from poq_abm.verification.market import open_market
-from poq_abm.verification.tables import QUERIES
+from poq_abm.simulation.epochs.economy_playable import adaptation_findings
+from poq_abm.simulation.epochs.payment import points_are_tokens
+from poq_abm.simulation.game import Game, build_game
+from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of
+from poq_abm.simulation.queries.market import open_market
+from poq_abm.simulation.queries.query_playable import market_findings
+from poq_abm.simulation.queries.query_tables import QUERIES
 
 if TYPE_CHECKING:
     from typing import Self

@@ -10,14 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.experiment.tables import ROUNDS
-from poq_abm.network.conduct import deviating_inference
-from poq_abm.network.desk import open_desk
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import BLOCK_ROUNDS, ROW, Ledger, open_ledger
-from poq_abm.network.memory import Memory, open_memory
-from poq_abm.network.rounds import check_reports, play_replications, play_rounds
-from poq_abm.network.tally import MEASURES
-from poq_abm.network.trace import Trace, open_trace
+from poq_abm.simulation.behaviour_columns import deviating_inference
+from poq_abm.simulation.buffers import open_buffers
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.histograms import MEASURES
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, open_ledger
+from poq_abm.simulation.replication_state import Memory, open_memory
+from poq_abm.simulation.rounds import check_reports, play_replications, play_rounds
+from poq_abm.simulation.trace import Trace, open_trace
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
@@ -70,16 +70,17 @@ def play_plain(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Play replications ``first`` to ``last - 1`` of a plain game; return sums and measures.
 
-    The ledgers' sums, of shape (replications, nodes, 8) and (replications, 8), and what the tally
-    tells, (replications, measures) in the order of :data:`poq_abm.network.tally.MEASURES`. The same
-    bits as one by one; for :func:`many_at_once`.
+    The ledgers' sums, of shape (replications, nodes, 8) and (replications, 8), and what the
+    histograms tells, (replications, measures) in the order of
+    :data:`poq_abm.simulation.histograms.MEASURES`. The same bits as one by one; for
+    :func:`many_at_once`.
     """
     node_sums = np.empty((last - first, game.population.size, ROW))
     network_sums = np.empty((last - first, ROW))
     measures = np.empty((last - first, len(MEASURES)))
     memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
     deviates = deviating_inference(game.conduct)
-    ledger, desk = open_ledger(game.population.size), open_desk(game.rules, game.nodes)
+    ledger, buffers = open_ledger(game.population.size), open_buffers(game.rules, game.nodes)
     step = max(1, QUIET_STRETCH // scenario.rounds)
     for start in range(first, last, step):
         stop = min(last, start + step)
@@ -92,9 +93,9 @@ def play_plain(
             game.rules,
             game.tables,
             game.nodes,
-            desk,
+            buffers,
             ledger,
-            memory.tally,
+            memory.histograms,
             deviates,
             node_sums[rows],
             network_sums[rows],
@@ -124,12 +125,12 @@ def _engine(
 ) -> tuple[Ledger, Memory, Callable[[int, int, Trace | None], None]]:
     if engine == "agents" or game.needs_agents:
         # Mesa takes over a second to import and the compiled engine does without it.
-        from poq_abm.network.model import PoQModel  # noqa: PLC0415
+        from poq_abm.simulation.model import PoQModel  # noqa: PLC0415
 
         model = PoQModel(scenario, replication=replication, game=game)
         return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
     ledger = open_ledger(game.population.size)
-    desk = open_desk(game.rules, game.nodes)
+    buffers = open_buffers(game.rules, game.nodes)
     key = (scenario.seed, replication)
     memory = open_memory(game.rules, game.tables, game.conduct, *key, scenario.rounds)
 
@@ -142,17 +143,17 @@ def _engine(
             game.rules,
             game.tables,
             game.nodes,
-            desk,
+            buffers,
             ledger,
             None if game.plain else game.conduct,
             None if game.plain else memory,
             trace,
             game.compiled_plugin,
             None,
-            memory.tally if game.plain else None,
+            memory.histograms if game.plain else None,
             deviating_inference(game.conduct) if game.plain else None,
         )
-        check_reports(game, memory, desk)
+        check_reports(game, memory, buffers)
 
     return ledger, memory, play
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import Column
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.ledger import Column
 
 __all__ = ["Settled", "settled_by_round", "spread_of_points"]
 

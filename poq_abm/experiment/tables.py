@@ -12,11 +12,11 @@ from poq_abm.experiment.adversaries import total
 from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
 from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
 from poq_abm.experiment.settled import Settled, spread_of_points
-from poq_abm.network.game import Game
-from poq_abm.network.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
-from poq_abm.network.population import Population
-from poq_abm.network.tally import QUANTILES, Kind
-from poq_abm.verification.tables import QUERIES, QUERY_TRACE
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.histograms import QUANTILES, Kind
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
+from poq_abm.simulation.population import Population
+from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 
 __all__ = [
     "NODES",

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.experiment.playing import play_replication
-from poq_abm.network.columns import Conduct, Ploy, Trait
-from poq_abm.network.game import Game, build_game
-from poq_abm.network.ledger import MID_SCALE, Agreement, Column, Ledger
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.game import Game, build_game
+from poq_abm.simulation.ledger import MID_SCALE, Agreement, Column, Ledger
 
 __all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins", "honest_twin", "is_honest"]
 
@@ -66,7 +66,10 @@ TWIN_MEASURES = ("consensus_drift", "payout_inflation", "reward_gap")
 def is_honest(conduct: Conduct) -> bool:
     """Return whether nobody deviates; noise and bias of honest evaluators do not count."""
     evaluators, inference = conduct
-    return not (evaluators[:, Trait.MALICIOUS].any() or inference[:, Ploy.DEVIATES].any())
+    return not (
+        evaluators[:, EvaluatorColumn.MALICIOUS].any()
+        or inference[:, InferenceColumn.DEVIATES].any()
+    )
 
 
 def honest_twin(scenario: Scenario) -> Scenario:

@@ -11,9 +11,9 @@ import pandas as pd
 from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, share_interval
 from poq_abm.scenario.verification import security_failures
-from poq_abm.verification.market import open_market
-from poq_abm.verification.playing import open_query_trace, play_queries
-from poq_abm.verification.tables import QUERIES, queries_table, query_trace_table
+from poq_abm.simulation.queries.market import open_market
+from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
+from poq_abm.simulation.queries.query_tables import QUERIES, queries_table, query_trace_table
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
@@ -110,7 +110,7 @@ def summarise_queries(
     Parameters
     ----------
     queries
-        A table with the columns of :data:`poq_abm.verification.tables.QUERIES`.
+        A table with the columns of :data:`poq_abm.simulation.queries.query_tables.QUERIES`.
     confidence
         Level of the interval, in (0, 1).
     measures

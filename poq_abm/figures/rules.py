@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.jit import compiled_loop
-from poq_abm.mechanism.aggregation import Aggregation, aggregate
-from poq_abm.streams import Purpose, normal
+from poq_abm.compilation import compiled_loop
+from poq_abm.random import Purpose, normal
+from poq_abm.rules.aggregation import Aggregation, aggregate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

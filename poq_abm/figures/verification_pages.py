@@ -11,7 +11,7 @@ from poq_abm.figures.verification import phase_diagram, trilemma, vulnerability_
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
 from poq_abm.scenario.verification import Verification
-from poq_abm.verification.phases import (
+from poq_abm.simulation.queries.phases import (
     changed,
     proof_rate_by_stake,
     vulnerability_by_patch,

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from poq_abm.errors import InputError
 from poq_abm.profile.latency_noise import LatencyNoise
-from poq_abm.streams import Purpose, fill_below
+from poq_abm.random import Purpose, fill_below
 
 __all__ = [
     "LARGEST_TAIL_SHARE",

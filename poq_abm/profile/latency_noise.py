@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from poq_abm.jit import compiled
-from poq_abm.streams import normal_quantile
+from poq_abm.compilation import compiled
+from poq_abm.random import normal_quantile
 
 __all__ = ["LatencyNoise", "latency_factor", "latency_mean", "latency_quantile"]
 

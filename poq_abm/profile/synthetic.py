@@ -33,13 +33,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from poq_abm.compilation import compiled_loop
 from poq_abm.errors import InputError, nearest
-from poq_abm.jit import compiled_loop
 from poq_abm.limits import MAX_SEED
 from poq_abm.profile.layout import COST_COLUMNS, COST_KEYS, TOP
 from poq_abm.profile.profile import Profile
 from poq_abm.profile.store import content_hash
-from poq_abm.streams import Purpose, normal
+from poq_abm.random import Purpose, normal
 
 __all__ = ["MAX_SCORES", "SyntheticSettings", "synthetic_profile"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.resolving import behaviours
-from poq_abm.economy.adaptation.registry import adaptations
 from poq_abm.profile import Profile
 from poq_abm.report import sources
 from poq_abm.report.settings import set_by_hand, spoken
 from poq_abm.report.sources import COST_AWARE, Origin, Status
 from poq_abm.report.subject import Subject
-from poq_abm.verification.registry import find_protocol
+from poq_abm.rules.adaptation.registry import adaptations
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.protocol.registry import find_protocol
 
 __all__ = ["Assumption", "assumptions"]
 

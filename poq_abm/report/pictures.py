@@ -14,8 +14,8 @@ from poq_abm.analysis.sweeps import literal_values
 from poq_abm.errors import InputError
 from poq_abm.figures.kinds import KINDS, Request, draw
 from poq_abm.figures.style import write
-from poq_abm.network.checking import SYNTHETIC
 from poq_abm.report.subject import Subject
+from poq_abm.simulation.playable import SYNTHETIC
 
 __all__ = ["Picture", "pictures"]
 

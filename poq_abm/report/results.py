@@ -13,7 +13,7 @@ from poq_abm.experiment.estimates import Range, mean_interval, summarise
 from poq_abm.experiment.tables import REPLICATIONS
 from poq_abm.report.subject import MOST_TREATMENTS, Subject
 from poq_abm.report.tables import MOST_ROWS, Cell, Column, Table, estimate, of_frame
-from poq_abm.verification.tables import QUERIES
+from poq_abm.simulation.queries.query_tables import QUERIES
 
 __all__ = ["result_tables"]
 

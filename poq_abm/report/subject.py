@@ -12,12 +12,12 @@ from poq_abm.analysis.reading import Opened, open_results, scenarios_of
 from poq_abm.errors import InputError
 from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.results import Results
-from poq_abm.network.checking import profile_of
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.idle import idle_settings
 from poq_abm.scenario.problems import Origins
 from poq_abm.scenario.scenario import build
+from poq_abm.simulation.playable import profile_of
 
 __all__ = ["MOST_TREATMENTS", "Subject"]
 

@@ -106,11 +106,11 @@ def _rule_laid_over(below: Any, above: Any, rule: str) -> Any:
 def _parameters(rule: str, name: Any) -> Mapping[str, Any]:
     """Return the parameters that a behaviour or a rule of adaptation declares."""
     if rule == "adaptation":
-        from poq_abm.economy.adaptation.registry import adaptations  # noqa: PLC0415
+        from poq_abm.rules.adaptation.registry import adaptations  # noqa: PLC0415
 
         known: Mapping[str, Any] = adaptations()
     else:
-        from poq_abm.behaviour.resolving import behaviours  # noqa: PLC0415
+        from poq_abm.rules.behaviour.resolving import behaviours  # noqa: PLC0415
 
         known = behaviours("inference" if rule == "inference" else "evaluator")
     kind = known.get(name) if isinstance(name, str) else None

@@ -76,7 +76,7 @@ SCORED: Final = holds(
 
 
 class Trust(Strict):
-    """How evaluators earn and lose weight; formulas in ``poq_abm.mechanism.trust``.
+    """How evaluators earn and lose weight; formulas in ``poq_abm.rules.trust.updates``.
 
     >>> Trust().maximum
     5.0
@@ -133,7 +133,7 @@ class Trust(Strict):
 
 
 class Reward(Strict):
-    """How quality and cost become an inference node's reward; ``poq_abm.mechanism.rewards``.
+    """How quality and cost become an inference node's reward; ``poq_abm.rules.payment.rewards``.
 
     >>> Reward().family
     'linear'

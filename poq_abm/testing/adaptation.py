@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 import poq_abm
-from poq_abm.behaviour.base import Parameter
-from poq_abm.behaviour.resolving import BehaviourError
-from poq_abm.economy.adaptation.base import Adaptation
-from poq_abm.economy.adaptation.registry import adaptations, resolve_adaptation
-from poq_abm.economy.books import Holding
-from poq_abm.economy.economy import Economy
-from poq_abm.economy.record import GROUP_COLUMNS
-from poq_abm.network.game import build_game
+from poq_abm.rules.adaptation.base import Adaptation
+from poq_abm.rules.adaptation.registry import adaptations, resolve_adaptation
+from poq_abm.rules.behaviour.base import Parameter
+from poq_abm.rules.behaviour.resolving import BehaviourError
+from poq_abm.simulation.epochs.double_entry import Holding
+from poq_abm.simulation.epochs.economy import Economy
+from poq_abm.simulation.epochs.record import GROUP_COLUMNS
+from poq_abm.simulation.game import build_game
 
 __all__ = ["AdaptationContract"]
 
@@ -77,7 +77,7 @@ class AdaptationContract:
 
     Examples
     --------
-    >>> from poq_abm.economy.adaptation.registry import adaptations
+    >>> from poq_abm.rules.adaptation.registry import adaptations
     >>> class TestImitation(AdaptationContract):
     ...     rule = adaptations()["imitation"]
     ...     needed = {"role": "evaluator"}

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import poq_abm
-from poq_abm.behaviour.base import Behaviour, Parameter, Role, Traits
-from poq_abm.behaviour.resolving import BehaviourError, behaviours, resolve, spell
-from poq_abm.network.game import build_game
-from poq_abm.network.memory import State
-from poq_abm.network.model import PoQModel
-from poq_abm.network.trace import Trace, open_trace
 from poq_abm.profile import Profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
+from poq_abm.rules.behaviour.base import Behaviour, Parameter, Role, Traits
+from poq_abm.rules.behaviour.resolving import BehaviourError, behaviours, resolve, spell
+from poq_abm.simulation.game import build_game
+from poq_abm.simulation.model import PoQModel
+from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.trace import Trace, open_trace
 
 __all__ = ["BehaviourContract"]
 
@@ -131,7 +131,7 @@ class BehaviourContract:
 
     Examples
     --------
-    >>> from poq_abm.behaviour.resolving import behaviours
+    >>> from poq_abm.rules.behaviour.resolving import behaviours
     >>> class TestTargeted(BehaviourContract):
     ...     behaviour = behaviours("evaluator")["targeted"]
     ...     needed = {"group": "second"}
@@ -342,6 +342,6 @@ class BehaviourContract:
 
 
 def _arrays(part: tuple[Any, ...]) -> Iterator[NDArray[Any]]:
-    """Yield the arrays of a ledger, or of a memory with the tally inside it."""
+    """Yield the arrays of a ledger, or of a memory with the histograms inside it."""
     for column in part:
         yield from _arrays(column) if isinstance(column, tuple) else (column,)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from poq_abm.rules.protocol.protocol import VerificationProtocol
+from poq_abm.rules.protocol.terms import Found, Query, Settlement
 from poq_abm.scenario.verification import Verification
-from poq_abm.verification.protocol import VerificationProtocol
-from poq_abm.verification.terms import Found, Query, Settlement
 
 __all__ = ["VerificationContract", "queries"]
 
@@ -69,7 +69,7 @@ class VerificationContract:
 
     Examples
     --------
-    >>> from poq_abm.verification.tee import Tee
+    >>> from poq_abm.rules.protocol.tee import Tee
     >>> class TestTee(VerificationContract):
     ...     kind = Tee
     >>> TestTee().protocol().name

@@ -8,10 +8,10 @@ import pytest
 from benchmarks.c_loop import VARIANTS, CLoop, compile_loop, find_compiler
 from benchmarks.contestants import same_sums
 from benchmarks.networks import NETWORKS, Network, scenario_of
-from poq_abm.mechanism.schedule import Slot, words_per_round
-from poq_abm.network.ledger import BLOCK_ROUNDS
-from poq_abm.network.model import PoQModel
-from poq_abm.streams import Purpose, fill_words
+from poq_abm.random import Purpose, fill_words
+from poq_abm.rules.schedule.drawing import Slot, words_per_round
+from poq_abm.simulation.ledger import BLOCK_ROUNDS
+from poq_abm.simulation.model import PoQModel
 
 needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C compiler")
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.networks import NETWORKS, Network, model_of
 from benchmarks.plain_mesa import PlainModel, TunedModel
-from poq_abm.network.ledger import Column
+from poq_abm.simulation.ledger import Column
 
 ROUNDS = 4_000
 

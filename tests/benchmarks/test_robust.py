@@ -7,12 +7,12 @@ import json
 import pytest
 
 from benchmarks import robust
-from poq_abm.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.behaviour.inference import INFERENCE_BEHAVIOURS
-from poq_abm.mechanism.trust import TrustUpdate
-from poq_abm.network.columns import Trait
-from poq_abm.network.model import PoQModel
+from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
+from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.rules.trust.updates import TrustUpdate
 from poq_abm.scenario.schema import AGGREGATIONS
+from poq_abm.simulation.arrays import EvaluatorColumn
+from poq_abm.simulation.model import PoQModel
 
 SPREAD = {"min", "lower_quartile", "median", "upper_quartile", "max"}
 
@@ -64,7 +64,9 @@ def test_behaviours_that_watch_trust_are_timed_where_trust_moves() -> None:
         assert scenario.mechanism.trust.update == "multiplicative"
         model = PoQModel(scenario)
         model.run(20_000)
-        trust = model.memory.trust[model.game.conduct.evaluators[:, Trait.MALICIOUS] == 1.0]
+        trust = model.memory.trust[
+            model.game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
+        ]
         assert trust.max() >= 2.0, "a sleeper attacks from here on"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calibration.caching import Stamp, Tally, digest, read_stamp, sift, write_stamp
+from calibration.caching import Histograms, Stamp, digest, read_stamp, sift, write_stamp
 from poq_abm.errors import InputError
 
 STAMP = Stamp("sha256:00", "cpu", {"torch": "2.13.0"})
@@ -50,6 +50,6 @@ def test_a_digest_depends_on_every_value() -> None:
 
 
 def test_a_tally_says_what_it_holds() -> None:
-    assert str(Tally(4, 1, 3, 0, 0)) == "4 of 4 rows, 3 of them new"
-    assert "2 rows of other settings are kept and ignored" in str(Tally(4, 4, 0, 2, 0))
-    assert "1 damaged last line was dropped" in str(Tally(4, 3, 1, 0, 1))
+    assert str(Histograms(4, 1, 3, 0, 0)) == "4 of 4 rows, 3 of them new"
+    assert "2 rows of other settings are kept and ignored" in str(Histograms(4, 4, 0, 2, 0))
+    assert "1 damaged last line was dropped" in str(Histograms(4, 3, 1, 0, 1))

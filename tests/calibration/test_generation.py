@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from calibration import generation, sampling
-from calibration.caching import Stamp, Tally, read_stamp, write_stamp
+from calibration.caching import Histograms, Stamp, read_stamp, write_stamp
 from calibration.configuration import (
     Calibration,
     CorpusSource,
@@ -110,7 +110,7 @@ def test_every_record_gets_a_row_of_the_contract(
 ) -> None:
     calibration = settings("whole", family=family)
     lines: list[str] = []
-    assert generate(calibration, lines.append) == {family: Tally(5, 0, 5, 0, 0)}
+    assert generate(calibration, lines.append) == {family: Histograms(5, 0, 5, 0, 0)}
     rows = rows_of(calibration)
     assert [row["record"] for row in rows] == [record.id for record in RECORDS]
     assert all(set(row) == FIELDS for row in rows)
@@ -151,7 +151,7 @@ def test_an_interrupted_run_continues_to_the_same_outputs(
         with pytest.raises(KeyboardInterrupt):
             generate(broken, lambda _: None)
     assert len(rows_of(broken)) == rows
-    assert generate(broken, lambda _: None) == {"llama": Tally(5, rows, 5 - rows, 0, 0)}
+    assert generate(broken, lambda _: None) == {"llama": Histograms(5, rows, 5 - rows, 0, 0)}
     assert texts_of(broken) == texts_of(whole)
     assert len(rows_of(broken)) == 5
 
@@ -165,7 +165,7 @@ def test_a_truncated_line_is_dropped_counted_and_made_again(
     log = Workspace(broken.out).generations("llama")
     log.write_bytes(log.read_bytes()[:-20])
     lines: list[str] = []
-    assert generate(broken, lines.append) == {"llama": Tally(5, 4, 1, 0, 1)}
+    assert generate(broken, lines.append) == {"llama": Histograms(5, 4, 1, 0, 1)}
     assert "1 damaged last line was dropped" in lines[-1]
     assert texts_of(broken) == texts_of(whole)
 
@@ -177,7 +177,7 @@ def test_a_finished_model_is_not_even_loaded(
     generate(calibration, lambda _: None)
     before = rows_of(calibration)
     monkeypatch.setattr(generation, "load_language_model", lambda *_: pytest.fail("loaded"))
-    assert generate(calibration, lambda _: None) == {"llama": Tally(5, 5, 0, 0, 0)}
+    assert generate(calibration, lambda _: None) == {"llama": Histograms(5, 5, 0, 0, 0)}
     assert rows_of(calibration) == before
 
 
@@ -203,11 +203,11 @@ def test_rows_of_other_settings_are_kept_and_ignored(
     second = settings("shared", **change)
     lines: list[str] = []
     assert outputs(second, second.models[0], RECORDS) == {}
-    assert generate(second, lines.append) == {"llama": Tally(5, 0, 5, 5, 0)}
+    assert generate(second, lines.append) == {"llama": Histograms(5, 0, 5, 5, 0)}
     assert "5 rows of other settings are kept and ignored" in lines[-1]
     assert len(rows_of(second)) == 10
     assert texts_of(first) == expected
-    assert generate(settings("shared"), lambda _: None) == {"llama": Tally(5, 5, 0, 5, 0)}
+    assert generate(settings("shared"), lambda _: None) == {"llama": Histograms(5, 5, 0, 5, 0)}
 
 
 def test_a_changed_template_of_one_task_concerns_that_task_alone(
@@ -215,7 +215,7 @@ def test_a_changed_template_of_one_task_concerns_that_task_alone(
 ) -> None:
     generate(settings("shared"), lambda _: None)
     changed = settings("shared", prompts={"summarization": "Shorten: {input}"})
-    assert generate(changed, lambda _: None) == {"llama": Tally(5, 4, 1, 1, 0)}
+    assert generate(changed, lambda _: None) == {"llama": Histograms(5, 4, 1, 1, 0)}
 
 
 def test_rows_of_another_revision_or_library_are_ignored(
@@ -258,13 +258,13 @@ def test_out_of_memory_halves_the_batch_and_says_so(
     monkeypatch.setattr(generation, "sample", scarce)
     calibration, single = settings("scarce", model={"batch_size": 4}), settings("single")
     lines: list[str] = []
-    assert generate(calibration, lines.append) == {"llama": Tally(5, 0, 5, 0, 0)}
+    assert generate(calibration, lines.append) == {"llama": Histograms(5, 0, 5, 0, 0)}
     assert "llama: out of memory with a batch of 4; going on with 2" in lines
     assert "llama: out of memory with a batch of 2; going on with 1" in lines
     assert {row["batch_size"] for row in rows_of(calibration)} == {1}
     generate(single, lambda _: None)
     assert texts_of(calibration) == texts_of(single)
-    assert generate(calibration, lambda _: None) == {"llama": Tally(5, 5, 0, 0, 0)}
+    assert generate(calibration, lambda _: None) == {"llama": Histograms(5, 5, 0, 0, 0)}
 
 
 def test_a_single_prompt_that_does_not_fit_is_an_input_error(

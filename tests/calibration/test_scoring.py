@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from calibration import scoring
-from calibration.caching import Tally
+from calibration.caching import Histograms
 from calibration.configuration import (
     Calibration,
     CorpusSource,
@@ -118,7 +118,7 @@ def loaded(folder: Path, kind: str = "cross_encoder", **settings: Any) -> Evalua
 def test_every_output_gets_a_row_of_the_contract(settings: Callable[..., Calibration]) -> None:
     calibration = settings("whole")
     lines: list[str] = []
-    expected = Tally(6, 0, 6, 0, 0)
+    expected = Histograms(6, 0, 6, 0, 0)
     assert score(calibration, lines.append) == {"ce": expected, "nli": expected, "bi": expected}
     for spec, width in zip(calibration.evaluators, (1, 3, 1), strict=True):
         rows = rows_of(calibration, spec.name)
@@ -185,11 +185,11 @@ def test_a_second_run_scores_nothing_and_a_changed_output_alone(
 ) -> None:
     calibration = settings("whole")
     score(calibration, lambda _: None)
-    done = Tally(6, 6, 0, 0, 0)
+    done = Histograms(6, 6, 0, 0, 0)
     assert score(calibration, lambda _: None) == {"ce": done, "nli": done, "bi": done}
     log = Log(Workspace(calibration.out).generations("one"))
     log.append({"record": "r2", "model": "one", "key": "", "output": "at ten"})
-    again = Tally(6, 5, 1, 1, 0)
+    again = Histograms(6, 5, 1, 1, 0)
     assert score(calibration, lambda _: None) == {"ce": again, "nli": again, "bi": again}
     assert (
         scores(calibration, calibration.evaluators[0])["r2", "one"]["value"]
@@ -203,13 +203,13 @@ def test_other_settings_ignore_what_is_there(
     score(settings("shared"), lambda _: None)
     other = settings("shared", pairs="input_output")
     lines: list[str] = []
-    assert score(other, lines.append)["ce"] == Tally(6, 0, 6, 6, 0)
+    assert score(other, lines.append)["ce"] == Histograms(6, 0, 6, 6, 0)
     assert "6 rows of other settings are kept and ignored" in lines[-1]
     sigmoid = EvaluatorSpec(
         name="ce", model=str(tiny.cross_encoder), kind="cross_encoder", activation="sigmoid"
     )
     changed = settings("shared", evaluators=(sigmoid,))
-    assert score(changed, lambda _: None)["ce"] == Tally(6, 0, 6, 12, 0)
+    assert score(changed, lambda _: None)["ce"] == Histograms(6, 0, 6, 12, 0)
     assert all(0 < row["value"] < 1 for row in scores(changed, sigmoid).values())
 
 
@@ -230,7 +230,7 @@ def test_an_interrupted_run_continues_to_the_same_scores(
         patch.setattr(Log, "append", limited)
         with pytest.raises(KeyboardInterrupt):
             score(broken, lambda _: None)
-    assert score(broken, lambda _: None)["ce"] == Tally(6, 3, 3, 0, 0)
+    assert score(broken, lambda _: None)["ce"] == Histograms(6, 3, 3, 0, 0)
     for spec in whole.evaluators:
         assert rows_of(broken, spec.name) == rows_of(whole, spec.name)
 
@@ -241,7 +241,7 @@ def test_missing_outputs_are_reported_and_none_at_all_is_an_input_error(
     calibration = settings("some")
     Workspace(calibration.out).generations("one").unlink()
     lines: list[str] = []
-    assert score(calibration, lines.append)["ce"] == Tally(3, 0, 3, 0, 0)
+    assert score(calibration, lines.append)["ce"] == Histograms(3, 0, 3, 0, 0)
     assert lines[0] == "one: 3 of 3 outputs are missing"
     Workspace(calibration.out).generations("two").unlink()
     with pytest.raises(InputError, match="poq calibrate generate"):

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import poq_abm
-from poq_abm.behaviour.resolving import _REGISTRY
+from poq_abm.rules.behaviour.resolving import _REGISTRY
 
 MODULE = """
-from poq_abm.behaviour.base import Parameter, Traits
-from poq_abm.behaviour.evaluators import EvaluatorBehaviour
-from poq_abm.behaviour.inference import InferenceBehaviour
-from poq_abm.behaviour.resolving import register
-from poq_abm.jit import compiled
+from poq_abm.rules.behaviour.base import Parameter, Traits
+from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
+from poq_abm.rules.behaviour.inference import InferenceBehaviour
+from poq_abm.rules.behaviour.resolving import register
+from poq_abm.compilation import compiled
 
 
 @register

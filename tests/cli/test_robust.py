@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from poq_abm.analysis import robust
-from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.resolving import behaviours
 from poq_abm.cli import tables
-from poq_abm.mechanism.trust import TrustUpdate
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.trust.updates import TrustUpdate
 from poq_abm.scenario.schema import AGGREGATIONS
 
 

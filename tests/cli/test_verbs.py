@@ -14,7 +14,7 @@ import pytest
 
 import poq_abm
 from poq_abm.cli.progress import announce_compilation
-from poq_abm.jit import compiled
+from poq_abm.compilation import compiled
 from poq_abm.scenario import load, scenario_names
 
 
@@ -163,7 +163,7 @@ def made_up(module: str | None) -> Callable[[float], float]:
 
 
 def test_what_plays_rounds_is_announced_when_it_is_compiled(capsys) -> None:
-    rounds, more = made_up("poq_abm.network.rounds"), made_up("poq_abm.network.desk")
+    rounds, more = made_up("poq_abm.simulation.rounds"), made_up("poq_abm.simulation.buffers")
     announce_compilation()
     assert made_up("poq_abm.analysis.other")(1.5) == made_up(None)(1.5) == 3.0
     assert capsys.readouterr().err == ""
@@ -174,7 +174,7 @@ def test_what_plays_rounds_is_announced_when_it_is_compiled(capsys) -> None:
 
 
 def test_what_was_compiled_before_is_not_announced(capsys) -> None:
-    rounds = made_up("poq_abm.network.rounds")
+    rounds = made_up("poq_abm.simulation.rounds")
     rounds(1.5)
     capsys.readouterr()
     announce_compilation()

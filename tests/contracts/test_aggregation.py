@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.mechanism.aggregation import Aggregation, aggregate
+from poq_abm.rules.aggregation import Aggregation, aggregate
 from poq_abm.testing.aggregation import AggregationContract
 
 Array = NDArray[np.float64]

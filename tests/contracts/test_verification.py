@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+from poq_abm.rules.protocol.protocol import VerificationProtocol
+from poq_abm.rules.protocol.registry import PROTOCOLS
 from poq_abm.scenario.verification import Verification
+from poq_abm.simulation.queries.phases import changed
 from poq_abm.testing.verification import VerificationContract
-from poq_abm.verification.phases import changed
-from poq_abm.verification.protocol import VerificationProtocol
-from poq_abm.verification.registry import PROTOCOLS
 
 BUSY = changed(
     Verification(),
@@ -61,7 +61,8 @@ def test_the_contract_sees_a_protocol_that_claims_too_much() -> None:
 
 def test_the_package_does_not_import_its_own_tests_or_cryptography() -> None:
     code = (
-        "import sys, poq_abm.verification.playing, poq_abm.verification.agents\n"
+        "import sys, poq_abm.simulation.queries.query_replication\n"
+        "import poq_abm.simulation.queries.query_agents\n"
         "wrong = ('pytest', 'hypothesis', 'cryptography', 'matplotlib', 'seaborn')\n"
         "sys.exit(any(m.split('.')[0] in wrong for m in sys.modules))"
     )

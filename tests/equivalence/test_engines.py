@@ -23,17 +23,17 @@ from network_support import (
 )
 
 import poq_abm
-from poq_abm.behaviour.resolving import behaviours
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
-from poq_abm.mechanism.aggregation import Aggregation
-from poq_abm.mechanism.trust import TrustReference, TrustUpdate
-from poq_abm.network.columns import Ploy, Trait
-from poq_abm.network.ledger import BLOCK_ROUNDS, Ledger, open_ledger
-from poq_abm.network.memory import Counter, Memory, State
-from poq_abm.network.tally import Tally
-from poq_abm.network.trace import Trace, open_trace
 from poq_abm.profile import Profile
+from poq_abm.rules.aggregation import Aggregation
+from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.histograms import Histograms
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, open_ledger
+from poq_abm.simulation.replication_state import Counter, Memory, State
+from poq_abm.simulation.trace import Trace, open_trace
 
 property_test = settings(deadline=None, derandomize=True, max_examples=120)
 
@@ -267,7 +267,7 @@ def test_the_plain_and_the_full_loop_keep_the_same_accounts(play: Play) -> None:
     plain, full = by_loop(play, plain=True), by_loop(play, plain=False)
     assert_same_bits(plain.trace, full.trace)
     assert_same_bits(plain.ledger, full.ledger)
-    assert_same_bits(plain.memory.tally, full.memory.tally)
+    assert_same_bits(plain.memory.histograms, full.memory.histograms)
     assert not plain.memory.state.any()
     jobs = full.ledger.nodes()[-len(full.memory.state) :, 0]
     assert np.array_equal(full.memory.state[:, State.JOBS], jobs)
@@ -347,7 +347,7 @@ def test_every_play_is_within_its_bounds(play: Play) -> None:
     assert np.all((low >= 0.0) & (high <= 10.0))
     # Up to 16 scores of at most 10 are weighed and added: rounding stays below 1e-13.
     assert np.all((trace.consensus >= low - 1e-13) & (trace.consensus <= high + 1e-13))
-    fixed = ~np.isnan(game.conduct.inference[:, Ploy.FIXED])
+    fixed = ~np.isnan(game.conduct.inference[:, InferenceColumn.FIXED])
     truth = play.profile.truth[trace.record, game.nodes.model[trace.node]]
     assert np.array_equal(trace.truth, np.where(fixed[trace.node], 0.0, truth))
     assert np.all((memory.trust >= rules.trust_minimum) & (memory.trust <= rules.trust_maximum))
@@ -356,12 +356,14 @@ def test_every_play_is_within_its_bounds(play: Play) -> None:
     jobs = ledger.nodes()[first:, 0]
     assert np.array_equal(memory.state[:, State.JOBS], jobs)
     assert np.all(memory.state[:, State.SEEN] <= 10.0 * jobs)
-    malicious = game.conduct.evaluators[trace.committee - first, Trait.MALICIOUS].sum(axis=1)
+    malicious = game.conduct.evaluators[trace.committee - first, EvaluatorColumn.MALICIOUS].sum(
+        axis=1
+    )
     majority = (2 * malicious > rules.committee_size).sum()
     assert memory.counters[Counter.MAJORITY] == majority <= rounds
     assert memory.counters[Counter.SATURATED] == (memory.trust >= rules.trust_maximum).sum()
     never = memory.state[:, State.IDENTITIES] == 0.0
-    honest = np.isneginf(game.conduct.evaluators[:, Trait.RESET_TRUST])
+    honest = np.isneginf(game.conduct.evaluators[:, EvaluatorColumn.RESET_TRUST])
     assert np.all(never[honest])
     if rules.trust_interval > 0:
         due = [r + 1 for r in range(play.start, play.start + rounds)]
@@ -500,7 +502,7 @@ for reference, schedule, size, changes in (
     game = game_of(scenario)
     memory = memory_of(game, scenario)
     ledger, trace = play_compiled(game, scenario, 65_400, 65_600, memory=memory)
-    for column in (*ledger, *trace, *memory[:-1], *memory.tally):
+    for column in (*ledger, *trace, *memory[:-1], *memory.histograms):
         print(hashlib.sha256(column.tobytes()).hexdigest())
 """
 
@@ -508,7 +510,7 @@ for reference, schedule, size, changes in (
 @pytest.mark.slow
 def test_the_loop_leaves_the_same_bits_when_python_runs_it() -> None:
     """The loop is ordinary Python: compiling it changes its speed and no bit of its results."""
-    support = str(Path(__file__).parents[1] / "network")
+    support = str(Path(__file__).parents[1] / "support")
     shown = [
         subprocess.run(
             [sys.executable, "-W", "error", "-c", INTERPRETED, support],
@@ -520,5 +522,5 @@ def test_the_loop_leaves_the_same_bits_when_python_runs_it() -> None:
         for switch in ("0", "1")
     ]
     assert shown[0] == shown[1]
-    kinds = (Ledger, Trace, Memory, Tally)  # the tally is a field of the memory
+    kinds = (Ledger, Trace, Memory, Histograms)  # the histograms is a field of the memory
     assert shown[0].count("\n") == 4 * (sum(len(kind._fields) for kind in kinds) - 1)

@@ -11,15 +11,15 @@ import pytest
 from scipy import stats
 
 import poq_abm
-from poq_abm.network.tally import (
+from poq_abm.scenario import Scenario
+from poq_abm.simulation.histograms import (
     TAIL_CELLS,
     Kind,
     count_reward,
-    open_tally,
+    open_histograms,
     reward_quantile,
     spearman_of_grid,
 )
-from poq_abm.scenario import Scenario
 
 
 def test_spearman_of_counted_pairs_is_scipys_with_ties() -> None:
@@ -69,24 +69,26 @@ def test_a_quantile_is_within_its_cell() -> None:
 @pytest.mark.parametrize("scale", [0.1, 1.0, 3.0, 40.0])
 def test_a_quantile_outside_the_range_is_as_good_as_its_distance(scale: float) -> None:
     """Whatever is paid, no end of a range is told as a quantile."""
-    tally = open_tally(np.array([[-1.0, 1.0], [-1.0, 1.0]]))
+    histograms = open_histograms(np.array([[-1.0, 1.0], [-1.0, 1.0]]))
     values = np.random.default_rng(5).standard_cauchy(5000) * scale
     for value in values:
         kind, row = Kind.HONEST_INFERENCE, 0
-        count_reward(tally.rewards, tally.tails, kind, value, -1.0, tally.scales[row])
-    assert tally.rewards.sum() + tally.tails.sum() == values.size
+        count_reward(
+            histograms.rewards, histograms.tails, kind, value, -1.0, histograms.scales[row]
+        )
+    assert histograms.rewards.sum() + histograms.tails.sum() == values.size
     for q in (0.00111, 0.0501, 0.3001, 0.5001, 0.7001, 0.9501, 0.99911):  # between two values
-        found = reward_quantile(tally.rewards[0], tally.tails[0], q, -1.0, 1.0)
+        found = reward_quantile(histograms.rewards[0], histograms.tails[0], q, -1.0, 1.0)
         exact = float(np.quantile(values, q, method="inverted_cdf"))
         assert found == pytest.approx(exact, abs=(2.0 + max(abs(exact) - 1.0, 0.0)) / 128 + 1e-9)
 
 
 def test_a_quantile_beyond_what_is_counted_is_missing() -> None:
-    tally = open_tally(np.array([[-1.0, 1.0], [-1.0, 1.0]]))
+    histograms = open_histograms(np.array([[-1.0, 1.0], [-1.0, 1.0]]))
     for value in (-1e9, 1e9):
-        count_reward(tally.rewards, tally.tails, 0, value, -1.0, tally.scales[0])
+        count_reward(histograms.rewards, histograms.tails, 0, value, -1.0, histograms.scales[0])
     for q in (0.05, 0.95):
-        assert math.isnan(reward_quantile(tally.rewards[0], tally.tails[0], q, -1.0, 1.0))
+        assert math.isnan(reward_quantile(histograms.rewards[0], histograms.tails[0], q, -1.0, 1.0))
 
 
 def test_nothing_counted_has_no_quantile() -> None:

@@ -10,14 +10,14 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import poq_abm
-from poq_abm.economy.adaptation import registry
-from poq_abm.economy.adaptation.base import Adaptation
-from poq_abm.economy.adaptation.registry import register_adaptation
 from poq_abm.experiment import plan as planning
 from poq_abm.experiment import recorder
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
+from poq_abm.rules.adaptation import registry
+from poq_abm.rules.adaptation.base import Adaptation
+from poq_abm.rules.adaptation.registry import register_adaptation
 from poq_abm.scenario import Scenario, load
 
 GROUPS = 8  # five models and three evaluators in the published population

@@ -8,9 +8,9 @@ import pytest
 from poq_abm.experiment import playing
 from poq_abm.experiment.distributions import distribution_measures
 from poq_abm.experiment.playing import many_at_once, play_plain, play_replication
-from poq_abm.network.game import Game, build_game
 from poq_abm.profile import load_profile
 from poq_abm.scenario import Scenario, load
+from poq_abm.simulation.game import Game, build_game
 
 
 def game_of(scenario: Scenario) -> Game:

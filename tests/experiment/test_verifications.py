@@ -23,7 +23,6 @@ from poq_abm.experiment.running import run_to_folder
 from poq_abm.experiment.verifications import MEASURES, SHOWN, gaps_of, summarise_queries
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario, ScenarioError, load
-from poq_abm.verification import playing
 
 QUERIES = 300
 SWEPT = {

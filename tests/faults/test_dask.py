@@ -67,8 +67,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 PLUGIN = """
-from poq_abm.behaviour.evaluators import EvaluatorBehaviour
-from poq_abm.behaviour.resolving import register
+from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
+from poq_abm.rules.behaviour.resolving import register
 
 
 @register

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 import poq_abm
-from poq_abm.behaviour.resolving import _REGISTRY
 from poq_abm.experiment import harvest
+from poq_abm.rules.behaviour.resolving import _REGISTRY
 from tests.conftest import Poq
 from tests.faults.conftest import tables
 
 MODULE = """
 import os
-from poq_abm.behaviour.evaluators import EvaluatorBehaviour
-from poq_abm.behaviour.resolving import register
+from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
+from poq_abm.rules.behaviour.resolving import register
 
 
 @register

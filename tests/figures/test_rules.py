@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from poq_abm.figures.rules import DEFAULTS, SHARES, bias_by_share, draw_pages, simulated_bias
-from poq_abm.mechanism.aggregation import Aggregation
+from poq_abm.rules.aggregation import Aggregation
 
 PAGES = Path(__file__).parents[2] / "docs" / "rules"
 RULES = [rule.name.lower() for rule in Aggregation]

@@ -20,7 +20,7 @@ from poq_abm.figures.verification import (
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
 from poq_abm.scenario.verification import PROTOCOLS, Verification
-from poq_abm.verification.phases import proof_rate_by_stake, vulnerability_by_patch
+from poq_abm.simulation.queries.phases import proof_rate_by_stake, vulnerability_by_patch
 
 PAGES = Path(__file__).parents[2] / "docs" / "verification"
 OTR = Verification(protocol="otr")

@@ -10,9 +10,9 @@ import pytest
 
 from poq_abm.analysis import robust
 from poq_abm.analysis.reproduction import Check
-from poq_abm.behaviour.resolving import behaviours
 from poq_abm.experiment.adversaries import majority_probability
-from poq_abm.mechanism.trust import multiplicative
+from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.trust.updates import multiplicative
 from poq_abm.scenario import load
 from poq_abm.scenario.schema import Mechanism, Trust
 

@@ -9,7 +9,7 @@ import pytest
 from poq_abm.errors import InputError
 from poq_abm.profile.fitting_noise import LEAST_TAIL_INDEX, fit_latency_noise, fit_table, main
 from poq_abm.profile.latency_noise import LatencyNoise, latency_quantile
-from poq_abm.streams import Purpose, uniform
+from poq_abm.random import Purpose, uniform
 
 REQUESTS = Path("/work/shared/data/provider_latency.csv")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import lognorm
 
-from poq_abm.jit import compiled_loop
+from poq_abm.compilation import compiled_loop
 from poq_abm.profile.latency_noise import (
     LatencyNoise,
     latency_factor,

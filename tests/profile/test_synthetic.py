@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
-from poq_abm.mechanism.rewards import min_max_cost
 from poq_abm.profile import Profile, read_profile, write_profile
 from poq_abm.profile.layout import COST_COLUMNS
 from poq_abm.profile.synthetic import (
@@ -32,7 +31,8 @@ from poq_abm.profile.synthetic import (
     _fill_normals,
     synthetic_profile,
 )
-from poq_abm.streams import Purpose, normal
+from poq_abm.random import Purpose, normal
+from poq_abm.rules.payment.rewards import min_max_cost
 
 ALARM = 5.0
 RECORDS = 40_000

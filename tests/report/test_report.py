@@ -16,15 +16,15 @@ import pytest
 import poq_abm
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
-from poq_abm.mechanism.aggregation import Aggregation
-from poq_abm.mechanism.rewards import RewardFamily
-from poq_abm.mechanism.trust import TrustReference, TrustUpdate
 from poq_abm.report import report_page, sources
 from poq_abm.report.assumptions import assumptions
 from poq_abm.report.comparisons import comparisons
 from poq_abm.report.odd import odd
 from poq_abm.report.provenance import reproduction
 from poq_abm.report.subject import Subject
+from poq_abm.rules.aggregation import Aggregation
+from poq_abm.rules.payment.rewards import RewardFamily
+from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import load, parse
 from tests.conftest import Poq, interrupt
 

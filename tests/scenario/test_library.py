@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import poq_abm
-from poq_abm.network.checking import check_playable, profile_of
 from poq_abm.scenario import ScenarioError, find_scenario, library, load, scenario_names
+from poq_abm.simulation.playable import check_playable, profile_of
 
 
 def test_what_ships() -> None:

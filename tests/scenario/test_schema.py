@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 from scenario_support import POPULATION, error, errors, small
 
-from poq_abm.mechanism.aggregation import Aggregation
-from poq_abm.mechanism.trust import TrustReference, TrustUpdate
+from poq_abm.rules.aggregation import Aggregation
+from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Population, schema
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from poq_abm.rules.protocol.registry import PROTOCOLS as KINDS
 from poq_abm.scenario.explaining import findings
 from poq_abm.scenario.figures_of_verification import SOURCES
 from poq_abm.scenario.verification import (
@@ -16,7 +17,6 @@ from poq_abm.scenario.verification import (
     rounds_of_bisection,
     security_failures,
 )
-from poq_abm.verification.registry import PROTOCOLS as KINDS
 
 SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 FILES = [path for path in SHIPPED if "\nverification:\n" in path.read_text()]

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.analysis.audit.deviations import Deviation
-from poq_abm.economy.economy import Economy
-from poq_abm.network.game import Game, build_game
-from poq_abm.network.model import PoQModel
-from poq_abm.network.trace import Trace, open_trace
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.epochs.economy import Economy
+from poq_abm.simulation.game import Game, build_game
+from poq_abm.simulation.model import PoQModel
+from poq_abm.simulation.trace import Trace, open_trace
 
 __all__ = ["MOST_ROUNDS", "activation_rate", "trace_of"]
 

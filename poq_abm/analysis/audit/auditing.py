@@ -21,14 +21,14 @@ from poq_abm.analysis.audit.deviations import (
 )
 from poq_abm.analysis.audit.gains import gain_table
 from poq_abm.analysis.audit.verdicts import by_cost, sentences
-from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.resolving import is_lazy
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.harvest import Progress
-from poq_abm.network.population import build_population
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.behaviour.resolving import is_lazy
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.unanimity import why_unanimous
+from poq_abm.simulation.population import build_population
 
 __all__ = ["Audit", "audit"]
 

@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.economy.economy import settings_of
 from poq_abm.errors import InputError
 from poq_abm.experiment.granary import Gather, Granary
 from poq_abm.experiment.harvest import Progress
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.runner import Workers, play_chunks
 from poq_abm.experiment.spans import Span
-from poq_abm.network.checking import check_playable
 from poq_abm.scenario import Scenario, Treatment
+from poq_abm.simulation.epochs.economy import settings_of
+from poq_abm.simulation.playable import check_playable
 
 __all__ = ["Bench", "Played"]
 

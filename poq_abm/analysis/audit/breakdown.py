@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from poq_abm.mechanism.aggregation import Aggregation, aggregate
+from poq_abm.rules.aggregation import Aggregation, aggregate
 from poq_abm.scenario import Mechanism
 from poq_abm.scenario.schema import MAX_ROBUST_COMMITTEE
 

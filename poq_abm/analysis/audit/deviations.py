@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.resolving import behaviours, resolve, spell
 from poq_abm.errors import InputError, nearest
-from poq_abm.network.population import build_population, malicious_nodes
 from poq_abm.profile import Profile
 from poq_abm.profile.latencies import latency_of
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.behaviour.resolving import behaviours, resolve, spell
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
+from poq_abm.simulation.population import build_population, malicious_nodes
 
 __all__ = [
     "ALL",

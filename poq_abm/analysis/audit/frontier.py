@@ -12,12 +12,12 @@ from poq_abm.analysis.audit.bench import Bench, Played
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members_of
 from poq_abm.analysis.audit.gains import earned_by, places
 from poq_abm.analysis.paired import paired
-from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.resolving import spell
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
-from poq_abm.network.population import Population, build_population
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.behaviour.resolving import spell
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.population import Population, build_population
 
 __all__ = ["COSTS", "PHASES", "SHARES", "attack_frontier", "attack_phases"]
 

@@ -15,7 +15,7 @@ from poq_abm.analysis.audit.bench import Played
 from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.analysis.paired import holm, paired
 from poq_abm.experiment.estimates import CONFIDENCE
-from poq_abm.network.population import Population
+from poq_abm.simulation.population import Population
 
 __all__ = [
     "RELATIVE_EPSILON",

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members_of
 from poq_abm.analysis.audit.gains import earned_by
-from poq_abm.behaviour.base import Role
-from poq_abm.behaviour.resolving import behaviours as known_behaviours
-from poq_abm.behaviour.resolving import spell
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import mean_interval
-from poq_abm.network.population import build_population, malicious_nodes
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.behaviour.resolving import behaviours as known_behaviours
+from poq_abm.rules.behaviour.resolving import spell
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.population import build_population, malicious_nodes
 
 __all__ = ["EmpiricalGame", "empirical_game"]
 

@@ -20,8 +20,8 @@ from poq_abm.analysis.audit.deviations import (
 from poq_abm.analysis.audit.gains import VERDICTS, gain_table, replications_to_decide
 from poq_abm.analysis.audit.verdicts import cheapest, sentences
 from poq_abm.errors import InputError
-from poq_abm.network.population import build_population
 from poq_abm.scenario import Scenario, load
+from poq_abm.simulation.population import build_population
 
 pytestmark = pytest.mark.usefixtures("shipped_behaviours")
 

@@ -14,13 +14,13 @@ from poq_abm.analysis.audit.frontier import attack_frontier
 from poq_abm.analysis.audit.game import empirical_game
 from poq_abm.analysis.audit.verdicts import cheapest, sentences
 from poq_abm.figures.frontiers import attack_frontier_figure
-from poq_abm.network.population import build_population
 from poq_abm.profile import load_profile
 from poq_abm.profile.hardware import hardware
 from poq_abm.profile.latencies import latency_of
 from poq_abm.scenario import Scenario, load
 from poq_abm.scenario.problems import Origins
 from poq_abm.scenario.scenario import build
+from poq_abm.simulation.population import build_population
 
 pytestmark = pytest.mark.usefixtures("shipped_behaviours")
 

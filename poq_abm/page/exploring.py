@@ -1,0 +1,116 @@
+"""One scenario being explored: what was played of it lately, shared by all open pages."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from poq_abm.errors import InputError, nearest
+from poq_abm.page.playing import MOST_ROUNDS, Played, play
+from poq_abm.page.state import Settings, State, scenario_of, start
+from poq_abm.scenario import ScenarioError
+from poq_abm.simulation.playable import check_playable, profile_of
+
+if TYPE_CHECKING:
+    from poq_abm.scenario import Scenario
+
+__all__ = ["Exploration", "explorable", "opened", "show"]
+
+_KEPT = 8  # plays that moving a slider back finds again
+
+
+def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
+    """Return the scenario without its sweep that is explored, or the treatment of it named.
+
+    Where what a sweep leaves out cannot be played, the first treatment is taken.
+
+    Raises
+    ------
+    InputError
+        If there is no such treatment, or the scenario is an economy or verifies queries.
+    """
+    if treatment is not None:
+        treatments = {one.id: one.scenario for one in scenario.treatments()}
+        if treatment not in treatments:
+            raise InputError(f"no treatment {treatment!r}; {nearest(treatment, treatments)}")
+        chosen = treatments[treatment]
+    else:
+        chosen = _without_sweep(scenario)
+    if chosen.economy is not None:
+        raise InputError(
+            f"{scenario.name} is an economy of epochs, and the page plays single rounds: "
+            "`poq run` plays it; --set economy=null explores its rounds alone"
+        )
+    if chosen.verification is not None:
+        raise InputError(
+            f"{scenario.name} verifies queries, and the page plays rounds of the mechanism: "
+            "`poq run` plays it; --set verification=null explores its rounds alone"
+        )
+    return chosen
+
+
+def _without_sweep(scenario: Scenario) -> Scenario:
+    if not scenario.sweep:
+        return scenario
+    try:
+        plain = scenario.replace({"sweep": {}})
+        check_playable(plain, profile_of(plain))
+    except ScenarioError:
+        return scenario.treatments()[0].scenario
+    return plain
+
+
+class Exploration:
+    """Plays the states of one scenario, and keeps the latest of them.
+
+    Examples
+    --------
+    >>> from poq_abm.scenario import load
+    >>> exploration = Exploration(load("cost_aware_poq", ["rounds=100", "replications=2"]))
+    >>> exploration.play(exploration.start.moved("K", 2)).game.rules.committee_size
+    2
+    """
+
+    def __init__(self, scenario: Scenario, folder: Path = Path(), *, saves: bool = True) -> None:
+        self.settings = Settings.of(scenario, min(scenario.rounds, MOST_ROUNDS))
+        self.folder = folder  #: where scenario files are saved
+        self.saves = saves  #: whether visitors may save any
+        self.profile = profile_of(scenario)
+        self.start: State = start(self.settings)
+        self._kept: OrderedDict[object, Played] = OrderedDict()
+        self._lock = Lock()
+        self.written = play(scenario, self.profile, self.settings.rounds)
+
+    def play(self, state: State) -> Played:
+        """Return what a state's controls play, whatever round it shows.
+
+        Raises
+        ------
+        InputError
+            If the fields do not fit one another, as a ring of one.
+        """
+        if state.values == self.start.values:
+            return self.written
+        with self._lock:
+            if state.values not in self._kept:
+                scenario = scenario_of(self.settings, state)
+                self._kept[state.values] = play(scenario, self.profile, self.settings.rounds)
+            self._kept.move_to_end(state.values)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[state.values]
+
+
+_shown: list[Exploration] = []
+
+
+def show(exploration: Exploration) -> None:
+    """Make an exploration the one that the page of this process shows."""
+    _shown[:] = [exploration]
+
+
+def opened() -> Exploration:
+    """Return the exploration that the page of this process shows."""
+    return _shown[0]

@@ -1,0 +1,121 @@
+"""Who is there: entry and exit against an outside option, identities split and merged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.rules.adaptation.base import RATE, ROLE, Adaptation
+from poq_abm.rules.behaviour.base import Parameter
+
+if TYPE_CHECKING:
+    from poq_abm.simulation.epochs.epoch_end import EpochEnd
+
+__all__ = ["EntryExit", "Sybil"]
+
+Array = NDArray[np.float64]
+
+
+class EntryExit(Adaptation):
+    """Nodes that earn less than elsewhere go; where nodes earn more, others come.
+
+    The chance is ``rate`` times the relative gap, at most ``rate``: so that numbers settle instead
+    of overshooting. Entrants are the free rows of a group (``active`` below ``count``).
+    """
+
+    name = "entry_exit"
+    formula = "chance rate x min(1, |smoothed profit - outside| / max(|outside|, scale))"
+    source = "free entry (textbook); the adjustment rule is ours"
+    parameters = {
+        "outside": Parameter("tokens an epoch that a node could earn elsewhere", 0.0),
+        "rate": RATE,
+        "scale": Parameter("tokens of gap at which the chance is the full rate", 1e-9, low=1e-12),
+        "entry_cost": Parameter("tokens of profit an epoch that entry needs on top", 0.0, low=0.0),
+        "stays": Parameter("the last evaluators, so many, never go", 0.0, low=0.0, high=1e9),
+    }
+    draws = 1
+
+    def revise(self, end: EpochEnd, draws: Array) -> None:
+        """Let nodes go and come, group by group."""
+        economy, roster = end.economy, end.roster
+        outside, rate = self.values["outside"], self.values["rate"]
+        scale = max(abs(outside), self.values["scale"])
+        smoothed = economy.smoothed
+        here = end.active & roster.active
+        gap = np.where(here, outside - smoothed, 0.0)
+        goes = here & (draws[0] < rate * np.clip(gap / scale, 0.0, 1.0))
+        comes = np.zeros_like(goes)
+        group = roster.population.group
+        for number in range(len(roster.population.groups)):
+            mine = group == number
+            if (mine & here).any():
+                hope = float(smoothed[mine & here].mean()) - outside - self.values["entry_cost"]
+                chance = rate * min(1.0, max(0.0, hope / scale))
+                comes |= mine & ~roster.active & (draws[0] < chance)
+        self._keep_some(goes, here, draws[0], roster.inference)
+        economy.leave(goes)
+        economy.enter(comes)
+
+    def _keep_some(
+        self, goes: NDArray[np.bool_], here: NDArray[np.bool_], draws: Array, first: int
+    ) -> None:
+        """Let no more evaluators go than may; those of the lowest draws go first."""
+        wanting = first + np.flatnonzero(goes[first:])
+        spare = max(0, int(here[first:].sum()) - int(self.values["stays"]))
+        goes[wanting[np.argsort(draws[wanting], kind="stable")][spare:]] = False
+
+
+class Sybil(Adaptation):
+    """An operator adds an identity on the same machine where the last one paid for its bond.
+
+    Identities of one operator share a machine and its costs, but not their bonds. Where one more
+    identity does not bring what its bond costs, one goes.
+    """
+
+    name = "sybil"
+    formula = "splits if pay per identity - capital cost of a bond > fee, merges if below 0"
+    source = "ours"
+    parameters = {
+        "role": ROLE,
+        "rate": RATE,
+        "fee": Parameter("tokens an epoch that an identity must bring beyond its bond", 0.0),
+        "most": Parameter("identities of one operator", 8.0, low=1.0, high=1000.0),
+    }
+    draws = 1
+
+    def revise(self, end: EpochEnd, draws: Array) -> None:
+        """Split and merge, operator by operator, in the order of their first node."""
+        economy, roster = end.economy, end.roster
+        nodes = end.staying(self.values["role"])
+        bond = economy.bond_due * economy.settings.stake.capital_rate
+        margin = end.flows.paid - end.flows.slashed - bond
+        free = np.flatnonzero(roster.role_is(self.values["role"]) & ~roster.active).tolist()
+        leaves, enters = np.zeros(roster.size, np.bool_), np.zeros(roster.size, np.bool_)
+        identities = np.bincount(roster.operator[roster.active], minlength=roster.size)
+        for node in nodes:
+            operator = roster.operator[node]
+            if draws[0, node] >= self.values["rate"]:
+                continue
+            if margin[node] < 0.0 and identities[operator] > 1 and node != operator:
+                leaves[node] = True
+                identities[operator] -= 1
+                roster.operator[node] = node
+            elif margin[node] > self.values["fee"] and identities[operator] < self.values["most"]:
+                place = self._room(end, int(node), free)
+                if place is not None:
+                    enters[place] = True
+                    identities[operator] += 1
+        economy.leave(leaves)
+        economy.enter(enters)
+
+    def _room(self, end: EpochEnd, node: int, free: list[int]) -> int | None:
+        """Return a free row, made a copy of ``node``; nothing where none is left."""
+        roster = end.roster
+        for number, place in enumerate(free):
+            if roster.population.group[place] == roster.population.group[node]:
+                free.pop(number)
+                roster.take_after(place, node)
+                return place
+        return None

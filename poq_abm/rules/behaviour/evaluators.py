@@ -1,0 +1,226 @@
+"""The evaluators' behaviours: honest, and the declared deviations from it.
+
+Noise, boosting, sabotage and intermittent manipulation are the four attacks named by arXiv
+2601.21189; boosting's formula is published (Eq. 18), the others are our reconstruction. The rest
+are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from poq_abm.errors import InputError
+from poq_abm.rules.behaviour.attacks import Attack
+from poq_abm.rules.behaviour.base import Behaviour, Columns, Parameter, Traits
+
+__all__ = ["EVALUATOR_BEHAVIOURS", "EvaluatorBehaviour"]
+
+_OURS = "ours"
+_RECONSTRUCTED = "attack named by arXiv 2601.21189; formula is our reconstruction"
+_POINTS = "points on the score scale"
+
+
+class EvaluatorBehaviour(Behaviour):
+    """A behaviour of evaluator nodes."""
+
+    role = "evaluator"
+
+
+class Honest(EvaluatorBehaviour):
+    """Reports what its model measured."""
+
+    name = "honest"
+    formula = "s' = s"
+    source = "published (arXiv 2512.16317)"
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        return {}
+
+
+class Noise(EvaluatorBehaviour):
+    """Adds normal noise to every score."""
+
+    name = "noise"
+    formula = "s' = clip(s + Normal(0, sigma), 0, 10)"
+    source = _RECONSTRUCTED
+    traits = Traits(stochastic=True)
+    parameters = {"sigma": Parameter(f"s.d. of the noise, {_POINTS}", 2.0, low=0.0)}
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        return {"attack": Attack.NOISE, "amount": values["sigma"]}
+
+
+class Boost(EvaluatorBehaviour):
+    """Adds points to every score."""
+
+    name = "boost"
+    formula = "s' = min(10, s + b)"
+    source = "published (arXiv 2601.21189, Eq. 18)"
+    parameters = {"b": Parameter(f"{_POINTS} added", 3.0, low=0.0, high=10.0)}
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        return {"attack": Attack.BOOST, "amount": values["b"]}
+
+
+class Sabotage(EvaluatorBehaviour):
+    """Takes points from every score."""
+
+    name = "sabotage"
+    formula = "s' = max(0, s - b)"
+    source = _RECONSTRUCTED
+    parameters = {"b": Parameter(f"{_POINTS} taken", 3.0, low=0.0, high=10.0)}
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        return {"attack": Attack.SABOTAGE, "amount": values["b"]}
+
+
+class Constant(EvaluatorBehaviour):
+    """Reports one score without looking: the lazy evaluator."""
+
+    name = "constant"
+    formula = "s' = score"
+    source = _OURS
+    traits = Traits(lazy=True)
+    parameters = {"score": Parameter("the score reported", 5.0, low=0.0, high=10.0)}
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        return {"attack": Attack.CONSTANT, "amount": values["score"]}
+
+
+class Copycat(EvaluatorBehaviour):
+    """Reports the mean consensus it has seen so far; its own score until it has seen one."""
+
+    name = "copycat"
+    formula = "s' = mean consensus of the node's earlier rounds"
+    source = _OURS
+    traits = Traits(stateful=True, lazy=True)
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        return {"attack": Attack.COPYCAT}
+
+
+class Collude(EvaluatorBehaviour):
+    """A ring that agrees on one shifted score, and on whom to favour."""
+
+    name = "collude"
+    formula = (
+        "s' = clip(a + b) for the favoured group, clip(a - b) for others; a = mean model score"
+    )
+    source = _OURS
+    traits = Traits(coordinates=True, private_information=True)
+    parameters = {
+        "b": Parameter(f"{_POINTS} by which the agreed score is shifted", 3.0, low=0.0, high=10.0),
+        "favour": Parameter("inference group favoured; without one, all are", kind="text"),
+    }
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        return {"attack": Attack.COLLUDE, "amount": values["b"], "target": values["favour"]}
+
+
+class _Gated(EvaluatorBehaviour):
+    """A behaviour that turns another one on and off."""
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        inner, gate = values["inner"], cls.gate(values)
+        taken = sorted(inner.keys() & gate.keys())
+        if taken:
+            raise InputError(f"{cls.name} cannot hold a behaviour that sets its {taken[0]} too")
+        return {**inner, **gate}
+
+    @classmethod
+    def gate(cls, values: Mapping[str, Any]) -> Columns:
+        """Return the columns that say when the inner behaviour is on."""
+        raise NotImplementedError
+
+
+_INNER = Parameter("what is done when it is on", "boost", kind="behaviour")
+
+
+class Intermittent(_Gated):
+    """Deviates in a share of its rounds, drawn anew each time."""
+
+    name = "intermittent"
+    formula = "s' = inner(s) with probability p, else s"
+    source = _RECONSTRUCTED
+    traits = Traits(stochastic=True)
+    parameters = {"p": Parameter("chance per round", 0.3, low=0.0, high=1.0), "inner": _INNER}
+
+    @classmethod
+    def gate(cls, values: Mapping[str, Any]) -> Columns:
+        return {"probability": values["p"]}
+
+
+class Sleeper(_Gated):
+    """Honest until trusted, then attacks."""
+
+    name = "sleeper"
+    formula = "s' = inner(s) once trust >= trust and jobs >= jobs, else s"
+    source = _OURS
+    traits = Traits(stateful=True)
+    parameters = {
+        "trust": Parameter("trust from which it attacks", 2.0, low=0.0),
+        "jobs": Parameter("jobs after which it attacks", 0.0, low=0.0),
+        "inner": _INNER,
+    }
+
+    @classmethod
+    def gate(cls, values: Mapping[str, Any]) -> Columns:
+        return {"wake_trust": values["trust"], "wake_jobs": values["jobs"]}
+
+
+class Targeted(_Gated):
+    """Deviates only when a named group of inference nodes has answered."""
+
+    name = "targeted"
+    formula = "s' = inner(s) for answers of the group, else s"
+    source = _OURS
+    traits = Traits(private_information=True)
+    parameters = {
+        "group": Parameter("label of the inference group", kind="text", required=True),
+        "inner": _INNER,
+    }
+
+    @classmethod
+    def gate(cls, values: Mapping[str, Any]) -> Columns:
+        return {"target": values["group"]}
+
+
+class Whitewash(_Gated):
+    """Attacks, and returns with a fresh identity when its trust has fallen."""
+
+    name = "whitewash"
+    formula = "s' = inner(s); the task's trust := w0 when it falls below `below`"
+    source = _OURS
+    traits = Traits(stateful=True)
+    parameters = {
+        "below": Parameter("trust below which it returns as somebody new", 0.5, low=0.0),
+        "inner": _INNER,
+    }
+
+    @classmethod
+    def gate(cls, values: Mapping[str, Any]) -> Columns:
+        return {"reset_trust": values["below"]}
+
+
+EVALUATOR_BEHAVIOURS: tuple[type[EvaluatorBehaviour], ...] = (
+    Honest,
+    Noise,
+    Boost,
+    Sabotage,
+    Intermittent,
+    Constant,
+    Copycat,
+    Sleeper,
+    Targeted,
+    Collude,
+    Whitewash,
+)

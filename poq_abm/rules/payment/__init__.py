@@ -1,0 +1,1 @@
+"""What a round pays: inference nodes for quality, evaluators for closeness."""

@@ -1,0 +1,1 @@
+"""Weights of evaluators that follow how far they deviate from the others."""

@@ -1,0 +1,343 @@
+"""The agents: inference nodes, evaluator nodes and the scheduler, as readable Mesa agents.
+
+A node's state lives in the model's columns and an agent is a named view of one row, so that ten
+thousand agents cost no more than the columns and both engines keep the same accounts. Users
+subclass the nodes and override :meth:`InferenceNode.answer` or :meth:`EvaluatorNode.report`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.rules.aggregation import Aggregation, aggregate, weighs_by_trust
+from poq_abm.rules.payment.reference import reference_score
+from poq_abm.rules.payment.rewards import SCORE_SCALE, closeness, evaluator_reward, family_reward
+from poq_abm.rules.schedule.committee import seat_committee
+from poq_abm.rules.schedule.drawing import Slot
+from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.behaviour_columns import find_active
+from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck, open_buffers
+from poq_abm.simulation.game import refuse_report
+from poq_abm.simulation.ledger import Column, credit, observe
+from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.reporting import close_round, count_rounds, measure, member_report
+
+if TYPE_CHECKING:
+    from poq_abm.simulation.model import PoQModel
+    from poq_abm.simulation.population import Population
+
+__all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler"]
+
+
+class Answer(NamedTuple):
+    """An inference node's answer: the profile's row of a record and an inference model."""
+
+    record: int
+    model: int
+    truth: float
+    node: int
+
+
+class Round(NamedTuple):
+    """One round as it was played; its committee, scores and evaluator rewards share an order."""
+
+    round: int
+    task: int
+    record: int
+    node: int
+    committee: tuple[int, ...]
+    scores: tuple[float, ...]
+    consensus: float
+    truth: float
+    inference_reward: float
+    evaluator_rewards: tuple[float, ...]
+
+
+class Node(mesa.Agent):
+    """A row of the model's columns; ``index`` is the node id, unique across roles."""
+
+    model: PoQModel
+
+    def __init__(self, model: PoQModel, index: int) -> None:
+        super().__init__(model)
+        self.index = index
+
+    def _sum(self, column: Column) -> float:
+        ledger = self.model.ledger
+        return float(ledger.node_total[self.index, column] + ledger.node_block[self.index, column])
+
+    @property
+    def jobs(self) -> int:
+        """Number of rounds the node took part in."""
+        return int(self._sum(Column.JOBS))
+
+    @property
+    def reward_total(self) -> float:
+        """Sum of all rewards paid to the node, in token units."""
+        return self._sum(Column.REWARD)
+
+    @property
+    def group(self) -> str:
+        """Label of the population group the node belongs to."""
+        population: Population = self.model.game.population
+        label: str = population.groups[population.group[self.index]].label
+        return label
+
+
+class InferenceNode(Node):
+    """Runs an LLM, answers records and is paid for the quality of its answers less its cost.
+
+    Life-cycle: the scheduler calls :meth:`answer` when the node's turn comes and :meth:`receive`
+    once the committee has a consensus. A node never fails a round.
+    """
+
+    def __init__(self, model: PoQModel, index: int) -> None:
+        super().__init__(model, index)
+        self.runs = int(model.game.nodes.model[index])
+        self.cost = float(model.game.nodes.inference_cost[index])
+
+    def answer(self, record: int) -> Answer:
+        """Return the node's answer to ``record``."""
+        game = self.model.game
+        answered = math.isnan(game.conduct.inference[self.index, InferenceColumn.FIXED])
+        truth = float(game.tables.truth[record, self.runs]) if answered else 0.0
+        return Answer(record, self.runs, truth, self.index)
+
+    def receive(self, consensus: float, truth: float) -> float:
+        """Take the reward for an answer into the node's account and return it."""
+        game = self.model.game
+        reward = family_reward(
+            game.rules.reward_family,
+            game.rules.reward_parameter,
+            game.tables.task_weight[self.model.scheduler.task],
+            game.rules.alpha_inference,
+            game.rules.beta_inference,
+            consensus,
+            self.cost,
+        )
+        anchor = game.nodes.inference_anchor[self.index]
+        block = self.model.ledger.node_block
+        credit(block, self.index, reward, anchor, consensus, truth, 0.0)
+        return reward
+
+
+class EvaluatorNode(Node):
+    """Runs an evaluator model, scores answers, is paid for closeness to consensus less its cost.
+
+    Life-cycle: :meth:`report` when it sits on a committee, :meth:`receive` when the round is
+    settled.
+    """
+
+    def __init__(self, model: PoQModel, index: int) -> None:
+        super().__init__(model, index)
+        number = index - model.game.population.inference_count
+        self.number = number
+        self.seat = 0  # in the committee that sits; set by the scheduler
+        behaviour = model.game.population.behaviour[index]
+        self.plugin: Any = copy.copy(model.game.plugins[behaviour])  # a node has its own state
+        self.runs = int(model.game.nodes.evaluator[number])
+        self.cost = float(model.game.nodes.evaluator_cost[number])
+
+    @property
+    def trust(self) -> NDArray[np.float64]:
+        """The node's weight, one value or one per task."""
+        weights: NDArray[np.float64] = self.model.memory.trust[self.number]
+        return weights
+
+    def measure(self, answer: Answer) -> float:
+        """Return the score the node's model gives, its own bias and noise included."""
+        model, game = self.model, self.model.game
+        looked_up = game.tables.scores[answer.record, answer.model, self.runs]
+        if game.plain:
+            return float(looked_up)
+        key = (model.key, model.replication, model.rounds_played)
+        return measure(
+            looked_up,
+            game.conduct.inference[answer.node, InferenceColumn.LIFT],
+            game.conduct.inference[answer.node, InferenceColumn.FIXED],
+            model.memory.state[self.number, State.BIAS],
+            game.conduct.evaluators[self.number, EvaluatorColumn.NOISE_SD],
+            self.seat,
+            *key,
+        )
+
+    def report(self, answer: Answer) -> float:
+        """Return the score the node reports for ``answer``, in [0, 10]."""
+        measured = self.measure(answer)
+        model, game, scheduler = self.model, self.model.game, self.model.scheduler
+        if game.plain:
+            return measured
+        key = (model.key, model.replication, model.rounds_played)
+        if self.plugin is not None and not self.plugin.is_compiled():
+            return float(self.plugin.report(measured, self, answer))
+        own = None if self.plugin is None else self.plugin.report
+        return member_report(
+            measured,
+            game.tables.agreed[answer.record, answer.model],
+            model.memory.trust[self.number, scheduler.column],
+            answer.node,
+            self.number,
+            self.seat,
+            *key,
+            scheduler.active,
+            game.conduct.inference,
+            game.conduct.evaluators,
+            model.memory.state,
+            scheduler.buffers.chances[self.seat, scheduler.drawn_at],
+            scheduler.buffers.shocks[self.seat, scheduler.drawn_at],
+            own,
+        )
+
+    def receive(self, near: float, consensus: float, truth: float) -> float:
+        """Take the reward for a score into the node's account and return it."""
+        rules = self.model.game.rules
+        alpha, beta = rules.alpha_evaluator, rules.beta_evaluator
+        reward = evaluator_reward(alpha, beta, near, self.cost)
+        anchor = self.model.game.nodes.evaluator_anchor[self.number]
+        block = self.model.ledger.node_block
+        credit(block, self.index, reward, anchor, consensus, truth, near)
+        return reward
+
+
+class Scheduler(mesa.Agent):
+    """Draws and settles each round: Algorithm 1 of arXiv 2512.16317."""
+
+    model: PoQModel
+
+    def __init__(self, model: PoQModel) -> None:
+        super().__init__(model)
+        self.buffers = open_buffers(model.game.rules, model.game.nodes)
+        self.active = find_active(model.game.conduct)
+        self._drawn = range(0)  # the rounds whose draws lie in the buffers
+        self.drawn_at = 0  # column of the buffers in which the draws of the round played stand
+        self.task = 0  # of the round that is played
+        self.column = 0  # of the trust table, for the task of the round that is played
+
+    def step(self) -> Round:
+        """Play one round and return it."""
+        model = self.model
+        task, record, node, committee = self._draw(model.rounds_played)
+        self.task = task
+        self.column = int(model.game.tables.trust_task[task])
+        answer = model.inference_nodes[node].answer(record)
+        evaluators = [model.evaluator_nodes[member] for member in committee]
+        scores = self._collect(evaluators, answer)
+        consensus = self._agree(committee)
+        reward = model.inference_nodes[node].receive(consensus, answer.truth)
+        observe(model.ledger.network_block, consensus, answer.truth)
+        rewards = [
+            evaluator.receive(self._near(k, consensus), consensus, answer.truth)
+            for k, evaluator in enumerate(evaluators)
+        ]
+        self._count(reward, rewards, consensus, answer.truth)
+        if not model.game.plain:
+            self._close(record, consensus, answer.truth)
+        return Round(
+            model.rounds_played,
+            task,
+            record,
+            node,
+            tuple(evaluator.index for evaluator in evaluators),
+            tuple(scores),
+            consensus,
+            answer.truth,
+            reward,
+            tuple(rewards),
+        )
+
+    def _draw(self, round_: int) -> tuple[int, int, int, list[int]]:
+        if round_ not in self._drawn:
+            self._draw_ahead(round_)
+        buffers, t = self.buffers, round_ - self._drawn.start
+        self.drawn_at = t
+        seat_committee(buffers.committee, buffers.order, buffers.swapped, buffers.draws, t)
+        task, record, node = buffers.draws[: Slot.COMMITTEE, t].tolist()
+        return task, record, node, buffers.committee.tolist()
+
+    def _draw_ahead(self, round_: int) -> None:
+        """Draw the coming rounds; keyed, the draws are the same at any time."""
+        game, buffers = self.model.game, self.buffers
+        key = (round_, self.model.key, self.model.replication)
+        draw_ahead(*key, game.rules, game.tables, game.nodes, buffers)
+        draw_behaviour_luck(*key, self.active, buffers)
+        self._drawn = range(round_, round_ + buffers.draws.shape[1])
+
+    def _collect(self, evaluators: list[EvaluatorNode], answer: Answer) -> list[float]:
+        """Seat the members and return what they report, in the order of their seats."""
+        scores = []
+        for seat, evaluator in enumerate(evaluators):
+            evaluator.seat = seat
+            scores.append(self._checked(evaluator, evaluator.report(answer)))
+        self.buffers.scores[:] = scores
+        return scores
+
+    def _agree(self, committee: list[int]) -> float:
+        """Return the consensus of the scores in the buffers."""
+        game, buffers = self.model.game, self.buffers
+        if game.rules.aggregation == Aggregation.STAKE_MEDIAN:
+            buffers.weights[:] = game.nodes.stake[committee]
+        elif not game.plain and weighs_by_trust(game.rules.aggregation):
+            buffers.weights[:] = self.model.memory.trust[committee, self.column]
+        return aggregate(
+            game.rules.aggregation,
+            game.rules.aggregation_parameter,
+            buffers.scores,
+            buffers.weights,
+            len(committee),
+            buffers.ordered,
+            buffers.carried,
+        )
+
+    def _count(self, paid: float, rewards: list[float], consensus: float, truth: float) -> None:
+        """Count the round: consensus and truth, rewards, and a malicious majority."""
+        model, game, buffers, t = self.model, self.model.game, self.buffers, self.drawn_at
+        buffers.seated[t], buffers.rewards[t] = buffers.committee, rewards
+        buffers.consensus[t], buffers.truth[t], buffers.paid[t] = consensus, truth, paid
+        count_rounds(t, t + 1, game.rules, buffers, game.conduct, model.memory)
+
+    def _close(self, record: int, consensus: float, truth: float) -> None:
+        """Let the members remember the round and update their trust."""
+        model, game = self.model, self.model.game
+        close_round(
+            model.rounds_played,
+            self.column,
+            consensus,
+            truth,
+            game.tables.gold[record],
+            game.rules,
+            self.buffers,
+            game.conduct,
+            model.memory,
+        )
+
+    def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
+        """Return a reported score, or stop at this round if it is none."""
+        if not 0.0 <= score <= SCORE_SCALE:  # NaN fails this too
+            made = type(evaluator).__name__ if type(evaluator) is not EvaluatorNode else ""
+            refuse_report(self.model.game, self.model.rounds_played, evaluator.number, score, made)
+        return score
+
+    def _near(self, member: int, consensus: float) -> float:
+        rules, buffers = self.model.game.rules, self.buffers
+        count = rules.committee_size
+        against = reference_score(
+            rules.reference,
+            rules.aggregation,
+            rules.aggregation_parameter,
+            buffers.scores,
+            buffers.weights,
+            count,
+            member,
+            consensus,
+            buffers.others,
+            buffers.their_weights,
+            buffers.ordered,
+            buffers.carried,
+        )
+        return closeness(buffers.scores[member], against)

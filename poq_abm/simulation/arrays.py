@@ -1,0 +1,131 @@
+"""The columns of a game: the mechanism, the tables drawn from, and the nodes, as arrays."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ActiveBehaviours",
+    "Assignments",
+    "Conduct",
+    "EvaluatorColumn",
+    "InferenceColumn",
+    "Nodes",
+    "Rules",
+    "Tables",
+]
+
+
+class Rules(NamedTuple):
+    """The mechanism as scalars; enumerations by their number."""
+
+    schedule: int
+    committee_size: int
+    aggregation: int
+    aggregation_parameter: float  #: tau, huber_bend, mad_cutoff or kappa, as the rule has it
+    reference: int
+    reward_family: int
+    reward_parameter: float  #: exponent or threshold, as the family has it
+    alpha_inference: float
+    beta_inference: float
+    alpha_evaluator: float
+    beta_evaluator: float
+    trust_update: int
+    trust_rate: float
+    trust_start: float
+    trust_minimum: float
+    trust_maximum: float
+    trust_reference: int
+    trust_interval: int  #: rounds between two entries of the trust log; 0 keeps none
+
+
+class Tables(NamedTuple):
+    """What is drawn from: the profile's rows, and where each task's records lie."""
+
+    scores: NDArray[np.float64]  #: (records, models, evaluators), [0, 10]
+    truth: NDArray[np.float64]  #: (records, models), [0, 10]
+    task_first: NDArray[np.int64]  #: first record of each task in play
+    task_size: NDArray[np.int64]  #: number of its records
+    task_limits: NDArray[np.uint64]  #: cumulative task shares on the scale of a word
+    agreed: NDArray[np.float64]  #: (records, models) mean of all evaluator models' scores
+    gold: NDArray[np.bool_]  #: (records,) planted benchmarks, whose truth the operator knows
+    trust_task: NDArray[np.int64]  #: column of the trust table that each task in play uses
+    task_weight: NDArray[np.float64]  #: factor on alpha by task in play (reward task_weighted)
+
+
+class EvaluatorColumn(IntEnum):
+    """What an evaluator node's row of :class:`Conduct` holds."""
+
+    ATTACK = 0  #: kind of misreport, as :class:`poq_abm.rules.behaviour.attacks.Attack`
+    AMOUNT = 1  #: its size
+    PROBABILITY = 2  #: chance that it is on in a round
+    WAKE_TRUST = 3  #: trust below which the node plays honestly
+    WAKE_JOBS = 4  #: jobs before which the node plays honestly
+    TARGET = 5  #: inference group attacked or favoured; -1 for all
+    RESET_TRUST = 6  #: trust below which the node takes a new identity
+    MALICIOUS = 7  #: 1 where the node deviates at all
+    NOISE_SD = 8  #: s.d. of the noise of its own scoring, in points
+    BIAS_SD = 9  #: s.d. of its own offset, drawn once a replication, in points
+    OWN = 10  #: from here on what its misreport is made of, as in ``Recipe``: weight of its score,
+    SEEN = 11  #: of the mean consensus it has seen,
+    AGREED = 12  #: of the mean score of all evaluator models,
+    SHIFT = 13  #: points added,
+    SPREAD = 14  #: s.d. of the points added at random,
+    FAVOUR = 15  #: points added for favoured nodes and taken from others
+
+
+class InferenceColumn(IntEnum):
+    """What an inference node's row of :class:`Conduct` holds."""
+
+    LIFT = 0  #: points by which it inflates every evaluator's score
+    FIXED = 1  #: score of a constant answer; NaN where it answers
+    GROUP = 2  #: its inference group
+    DEVIATES = 3  #: 1 where it does anything but play honestly
+
+
+class Conduct(NamedTuple):
+    """What deviates from honest, deterministic play; one row per node."""
+
+    evaluators: NDArray[np.float64]  #: (M, 16) by :class:`EvaluatorColumn`
+    inference: NDArray[np.float64]  #: (F, 4) by :class:`InferenceColumn`
+
+
+class ActiveBehaviours(NamedTuple):
+    """What any evaluator at all does; where nobody does a thing, no round need ask for it."""
+
+    deviates: bool  #: misreports
+    waits: bool  #: misreports only when trusted, long enough there, or faced with a target
+    pauses: bool  #: misreports by chance
+    scatters: bool  #: adds noise to what it reports
+    strays: bool  #: measures with noise
+
+
+class Nodes(NamedTuple):
+    """The population as columns: F inference nodes, then M evaluator nodes."""
+
+    model: NDArray[np.int64]  #: (F,) which inference model a node runs
+    evaluator: NDArray[np.int64]  #: (M,) which evaluator model a node runs
+    inference_cost: NDArray[np.float64]  #: (F,) in [0, 1]
+    evaluator_cost: NDArray[np.float64]  #: (M,) in [0, 1]
+    limits: NDArray[np.uint64]  #: (F,) cumulative schedule weights on the scale of a word
+    stake: NDArray[np.float64]  #: (M,) stake, for the rules that weigh by it
+    #: constants about which second moments of rewards are taken; they stay as coefficients move
+    inference_anchor: NDArray[np.float64]  #: (F,)
+    evaluator_anchor: NDArray[np.float64]  #: (M,)
+
+
+class Assignments(NamedTuple):
+    """Rounds whose draws were made elsewhere, by a scheduler that knows queues, stakes and money.
+
+    A round without a node is a query that was dropped: nobody plays it and nobody is paid.
+    """
+
+    task: NDArray[np.int32]  #: (rounds,)
+    record: NDArray[np.int32]  #: (rounds,)
+    node: NDArray[np.int32]  #: (rounds,) inference node; -1 for nobody
+    committee: NDArray[np.int32]  #: (rounds, K) evaluator indices in [0, M)
+    cost_factor: NDArray[np.float64]  #: (rounds,) cost charged over the node's cost

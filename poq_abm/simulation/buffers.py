@@ -1,0 +1,119 @@
+"""Scratch space of an engine: what coming rounds draw, and one committee's numbers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.compilation import compiled_loop
+from poq_abm.random import WORDS_PER_BLOCK, Purpose, fill_normals, fill_uniforms, fill_words
+from poq_abm.rules.schedule.committee import draw_steps
+from poq_abm.rules.schedule.drawing import (
+    Slot,
+    draw_nodes,
+    draw_records,
+    draw_tasks,
+    words_per_round,
+)
+from poq_abm.simulation.arrays import ActiveBehaviours, Nodes, Rules, Tables
+
+__all__ = ["BATCH_ROUNDS", "Buffers", "draw_ahead", "draw_behaviour_luck", "open_buffers"]
+
+BATCH_ROUNDS = 256  # the draws of a batch stay in the first-level cache; divides BLOCK_ROUNDS
+
+
+class Buffers(NamedTuple):
+    """Arrays an engine writes over in every round; one set belongs to one replication."""
+
+    draws: NDArray[np.uint32]  #: (slots, BATCH_ROUNDS) what coming rounds draw
+    bounds: NDArray[np.uint32]  #: (BATCH_ROUNDS,) scratch of the draws
+    committee: NDArray[np.int64]  #: (K,) evaluator indices in [0, M)
+    scores: NDArray[np.float64]  #: (K,) reported scores
+    weights: NDArray[np.float64]  #: (K,) trust or stake of the members
+    order: NDArray[np.int64]  #: (M,) identity permutation
+    swapped: NDArray[np.int64]  #: (K,) scratch of the committee draw
+    ordered: NDArray[np.float64]  #: (K,) scratch of the rules
+    carried: NDArray[np.float64]  #: (K,) scratch of the rules
+    others: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
+    their_weights: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
+    deviations: NDArray[np.float64]  #: (K,) scratch of trust
+    words: NDArray[np.uint32]  #: (slots, BATCH_ROUNDS) scratch of the next three
+    uniforms: NDArray[np.float64]  #: (K, BATCH_ROUNDS) scratch of the noise
+    chances: NDArray[np.float64]  #: (K, BATCH_ROUNDS) what decides who deviates, by seat
+    shocks: NDArray[np.float64]  #: (K, BATCH_ROUNDS) standard normal noise, by seat
+    seated: NDArray[np.int64]  #: (BATCH_ROUNDS, K) committees of the rounds played
+    rewards: NDArray[np.float64]  #: (BATCH_ROUNDS, K) what their members were paid
+    all_rewards: NDArray[np.float64]  #: (BATCH_ROUNDS K,) the same, one after the other
+    cells: NDArray[np.uint32]  #: (BATCH_ROUNDS K,) scratch of the histograms
+    paid: NDArray[np.float64]  #: (BATCH_ROUNDS,) what their inference nodes were paid
+    consensus: NDArray[np.float64]  #: (BATCH_ROUNDS,) their consensus
+    truth: NDArray[np.float64]  #: (BATCH_ROUNDS,) their truth
+
+
+def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
+    """Return scratch space for a game."""
+    size = rules.committee_size
+    rewards = np.empty((BATCH_ROUNDS, size))
+    doubles = -(-2 * size // WORDS_PER_BLOCK) * WORDS_PER_BLOCK  # of two words each
+    return Buffers(
+        draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
+        bounds=np.empty(BATCH_ROUNDS, np.uint32),
+        committee=np.empty(size, np.int64),
+        scores=np.empty(size),
+        weights=np.ones(size),
+        order=np.arange(nodes.evaluator.size, dtype=np.int64),
+        swapped=np.empty(size, np.int64),
+        ordered=np.empty(size),
+        carried=np.empty(size),
+        others=np.empty(size),
+        their_weights=np.empty(size),
+        deviations=np.empty(size),
+        words=np.empty((doubles, BATCH_ROUNDS), np.uint32),
+        uniforms=np.empty((size, BATCH_ROUNDS)),
+        chances=np.empty((size, BATCH_ROUNDS)),
+        shocks=np.zeros((size, BATCH_ROUNDS)),
+        seated=np.empty((BATCH_ROUNDS, size), np.int64),
+        rewards=rewards,
+        all_rewards=rewards.reshape(-1),
+        cells=np.empty(BATCH_ROUNDS * size, np.uint32),
+        paid=np.empty(BATCH_ROUNDS),
+        consensus=np.empty(BATCH_ROUNDS),
+        truth=np.empty(BATCH_ROUNDS),
+    )
+
+
+@compiled_loop
+def draw_ahead(
+    first_round: int,
+    seed: int,
+    replication: int,
+    rules: Rules,
+    tables: Tables,
+    nodes: Nodes,
+    buffers: Buffers,
+) -> None:
+    """Fill ``buffers.draws[slot, t]`` with what round ``first_round + t`` draws in that slot."""
+    key = (seed, replication, first_round)
+    draws, bounds = buffers.draws, buffers.bounds
+    fill_words(draws, seed, replication, Purpose.ROUND, first_round)
+    tasks = draws[Slot.TASK]
+    draw_tasks(tasks, tables.task_limits)
+    draw_records(draws[Slot.RECORD], tasks, tables.task_first, tables.task_size, bounds, *key)
+    draw_nodes(rules.schedule, draws[Slot.NODE], nodes.limits, bounds, *key)
+    draw_steps(draws, rules.committee_size, nodes.evaluator.size, bounds, *key)
+
+
+@compiled_loop
+def draw_behaviour_luck(
+    first_round: int, seed: int, replication: int, active: ActiveBehaviours, buffers: Buffers
+) -> None:
+    """Fill chances and shocks from ``first_round`` on, where anybody asks."""
+    if active.pauses:
+        fill_words(buffers.words, seed, replication, Purpose.GATE, first_round)
+        fill_uniforms(buffers.chances, buffers.words)
+    if active.scatters:
+        fill_words(buffers.words, seed, replication, Purpose.ATTACK, first_round)
+        fill_uniforms(buffers.uniforms, buffers.words)
+        fill_normals(buffers.shocks, buffers.uniforms, buffers.bounds)

@@ -1,0 +1,313 @@
+"""Histograms of a replication: what sums cannot tell, in memory that stays flat.
+
+Rewards are counted in equal cells over the range that costs in [0, 1] allow. What is paid outside
+of it (a realised cost has no upper end) is counted in tails, whose cells grow with the distance:
+128 to every doubling of it, each counted from a width of the range beyond the range's end.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.compilation import compiled, compiled_loop
+from poq_abm.rules.payment.rewards import SCORE_SCALE
+
+__all__ = [
+    "GRID_CELLS",
+    "MEASURES",
+    "QUANTILES",
+    "REWARD_CELLS",
+    "TAIL_CELLS",
+    "Histograms",
+    "Kind",
+    "clear_histograms",
+    "count_pair",
+    "count_reward",
+    "find_cells",
+    "measure_histograms",
+    "open_histograms",
+    "reward_quantile",
+    "reward_scale",
+    "spearman_of_grid",
+]
+
+GRID_CELLS = 128  # per axis: a cell is 0.08 points wide
+REWARD_CELLS = 1024  # over the range of rewards
+CELLS_PER_OCTAVE = 128  # of a tail: the first are 1/128 of the range wide
+TAIL_CELLS = 16 * CELLS_PER_OCTAVE  # on either side, up to 2^16 ranges away
+_ROUNDING = 1e-6  # cells by which a reward may lie outside for its rounding alone
+
+QUANTILES = {"q05": 0.05, "q95": 0.95}
+
+Counts = NDArray[np.int64]
+
+
+class Kind(IntEnum):
+    """Whose rewards a row of the reward histogram counts."""
+
+    HONEST_INFERENCE = 0
+    DEVIATING_INFERENCE = 1
+    HONEST_EVALUATOR = 2
+    MALICIOUS_EVALUATOR = 3
+
+
+#: what :func:`measure_histograms` measures, in this order
+MEASURES = (
+    "spearman",
+    *(f"{kind.name.lower()}_reward_{label}" for kind in Kind for label in QUANTILES),
+)
+_SHARES = tuple(QUANTILES.values())
+
+
+class Histograms(NamedTuple):
+    """The counts of one replication; rows of rewards by :class:`Kind`."""
+
+    grid: Counts  #: (cells, cells) rounds by consensus and truth
+    rewards: Counts  #: (4, cells) rewards inside their range
+    tails: Counts  #: (4, 2, cells) rewards below and above it, outwards
+    ranges: NDArray[np.float64]  #: (2, 2) lowest and highest: inference, evaluators
+    scales: NDArray[np.float64]  #: (2,) cells a token spans: inference, evaluators
+    ranks: Counts  #: (2, cells) scratch of the rank correlation
+
+
+def open_histograms(ranges: NDArray[np.float64]) -> Histograms:
+    """Return empty histograms for rewards in these ranges, shape (2, 2): inference, evaluators."""
+    return Histograms(
+        grid=np.zeros((GRID_CELLS, GRID_CELLS), np.int64),
+        rewards=np.zeros((len(Kind), REWARD_CELLS), np.int64),
+        tails=np.zeros((len(Kind), 2, TAIL_CELLS), np.int64),
+        ranges=ranges,
+        scales=np.array([reward_scale(REWARD_CELLS, low, high) for low, high in ranges.tolist()]),
+        ranks=np.zeros((2, GRID_CELLS), np.int64),
+    )
+
+
+@compiled
+def _cell(place: float, cells: int) -> int:
+    """Return the cell of a place on the scale of cells; what lies outside counts at the end.
+
+    Clipped before it is an integer: what no integer holds would be some other one.
+
+    >>> _cell(5.5, 10), _cell(10.0, 10), _cell(math.inf, 10), _cell(-math.inf, 10)
+    (5, 9, 9, 0)
+    """
+    return int(min(place, cells - 1.0)) if place > 0.0 else 0
+
+
+@compiled_loop
+def find_cells(
+    found: NDArray[np.uint32],
+    values: NDArray[np.float64],
+    count: int,
+    low: float,
+    scale: float,
+    cells: int,
+) -> None:
+    """Put the cells of the first values into ``found``; the values lie inside the range."""
+    top = np.int32(cells - 1)
+    for i in range(count):
+        place = np.int32((values[i] - low) * scale)
+        found[i] = np.uint32(min(max(place, np.int32(0)), top))
+
+
+@compiled
+def count_pair(grid: Counts, consensus: float, truth: float) -> None:
+    """Count one round's consensus and truth in a square grid over [0, 10]^2."""
+    cells = grid.shape[0]
+    scale = cells / SCORE_SCALE
+    grid[_cell(consensus * scale, cells), _cell(truth * scale, cells)] += 1
+
+
+def reward_scale(cells: int, low: float, high: float) -> float:
+    """Return how many cells of the histogram one token spans; 0 where nothing can vary.
+
+    Nothing varies over a range so narrow that a double cannot hold its reciprocal, either.
+
+    >>> reward_scale(100, -0.5, 1.5), reward_scale(100, 0.0, 1e-308)
+    (50.0, 0.0)
+    """
+    width = high - low
+    return cells / width if width > cells / sys.float_info.max else 0.0
+
+
+@compiled_loop
+def _count_outside(tails: Counts, kind: int, side: int, distance: float) -> None:
+    """Count a reward so many ranges outside of its own; the last cell takes all beyond it."""
+    octave, size = 0, 1.0 + distance
+    while size >= 2.0 and octave < 16:
+        size *= 0.5
+        octave += 1
+    place = (octave + size - 1.0) * CELLS_PER_OCTAVE
+    tails[kind, side, _cell(place, TAIL_CELLS)] += 1
+
+
+@compiled
+def count_reward(
+    counts: Counts, tails: Counts, kind: int, reward: float, low: float, scale: float
+) -> None:
+    """Count one reward in the histogram of its kind, whose range begins at ``low``."""
+    cells = counts.shape[1]
+    place = (reward - low) * scale
+    if place < -_ROUNDING:
+        _count_outside(tails, kind, 0, -place / cells)
+    elif place > cells + _ROUNDING:
+        _count_outside(tails, kind, 1, place / cells - 1.0)
+    else:
+        counts[np.uint64(kind), np.uint64(_cell(place, cells))] += 1
+
+
+@compiled
+def _sum(counts: Counts) -> int:
+    total: int = 0
+    for cell in range(counts.size):
+        total += counts[cell]
+    return total
+
+
+@compiled_loop
+def _place_inside(counts: Counts, q: float, before: int, total: int) -> float:
+    """Return where the q-quantile lies on the scale of cells, the first of which begins at 0.
+
+    ``before`` of all ``total`` values lie below them; NaN where the quantile lies beyond them.
+    """
+    for cell in range(counts.size):
+        count = counts[cell]
+        if count > 0 and (before + count) / total >= q:
+            start, end = before / total, (before + count) / total
+            return float(cell + (q - start) / (end - start))
+        before += count
+    return math.nan
+
+
+@compiled
+def _distance(place: float) -> float:
+    """Return how many ranges away a place on the scale of a tail's cells is.
+
+    >>> _distance(0.0), _distance(64.0), _distance(128.0), _distance(192.0)
+    (0.0, 0.5, 1.0, 2.0)
+    """
+    octave = math.floor(place / CELLS_PER_OCTAVE)
+    return 2.0**octave * (1.0 + place / CELLS_PER_OCTAVE - octave) - 1.0
+
+
+@compiled_loop
+def reward_quantile(counts: Counts, tails: Counts, q: float, low: float, high: float) -> float:
+    """Return the q-quantile of values counted in equal cells over [low, high] and in its tails.
+
+    Linear within a cell, so off by less than a cell: (high - low) / 1024 inside the range, and
+    outside of it 1/128 of high - low and the distance from the range together. Missing where
+    nothing was counted, or where the quantile lies over 2^16 ranges away.
+
+    >>> none = np.zeros((2, TAIL_CELLS), np.int64)
+    >>> reward_quantile(np.array([1, 1, 1, 1]), none, 0.5, 0.0, 4.0)
+    2.0
+    """
+    below, inside, above = _sum(tails[0]), _sum(counts), _sum(tails[1])
+    total, width = below + inside + above, high - low
+    if total == 0:
+        return math.nan
+    if below > 0 and below / total >= q:  # outwards, so that what lies above comes first
+        place = _place_inside(tails[0], 1.0 - q, inside + above, total)
+        return low - width * _distance(place) if place < TAIL_CELLS - 1 else math.nan
+    place = _place_inside(counts, q, below, total)
+    if not math.isnan(place):
+        return low + width * place / counts.size
+    place = _place_inside(tails[1], q, below + inside, total)
+    return high + width * _distance(place) if place < TAIL_CELLS - 1 else math.nan
+
+
+@compiled_loop
+def _find_ranks(grid: Counts, ranks: Counts) -> int:
+    """Put the counts of rows and columns into ``ranks``; return how many pairs there are."""
+    rows, columns = grid.shape
+    total = 0
+    for j in range(columns):
+        ranks[1, j] = 0
+    for i in range(rows):
+        row = 0
+        for j in range(columns):
+            row += grid[i, j]
+            ranks[1, j] += grid[i, j]
+        ranks[0, i] = row
+        total += row
+    return total
+
+
+@compiled_loop
+def _rank_margin(counts: Counts, total: int) -> float:
+    """Turn the counts of a margin into twice its mid-ranks about their mean.
+
+    Returns the sum of their squares over all pairs.
+    """
+    before, squares = 0, 0.0
+    for i in range(counts.size):
+        count = counts[i]
+        rank = 2 * before + count - total
+        squares += float(count) * (float(rank) * float(rank))
+        before += count
+        counts[i] = rank
+    return squares
+
+
+@compiled_loop
+def _spearman(grid: Counts, ranks: Counts) -> float:
+    rows, columns = grid.shape
+    total = _find_ranks(grid, ranks)
+    across = _rank_margin(ranks[0, :rows], total)
+    down = _rank_margin(ranks[1, :columns], total)
+    square = across * down
+    if not square > 0.0:
+        return math.nan
+    product = 0.0
+    for i in range(rows):
+        row = 0
+        for j in range(columns):
+            row += grid[i, j] * ranks[1, j]  # exact, below 2^31 rounds
+        product += float(ranks[0, i]) * float(row)
+    return product / math.sqrt(square)
+
+
+def spearman_of_grid(grid: Counts) -> float:
+    """Return Spearman's correlation of pairs counted in a grid, ties sharing their mid-rank.
+
+    The Pearson correlation of mid-ranks, all pairs of a cell counting as ties; missing where either
+    margin lies in one cell. A grid of 128 cells a side is within about 1e-3 of the exact value.
+    Sums are of integers, or taken in one order: the same bits on every machine.
+
+    >>> spearman_of_grid(np.diag([1, 1, 1]))
+    1.0
+    """
+    return float(_spearman(grid, np.empty((2, max(grid.shape)), np.int64)))
+
+
+@compiled_loop
+def measure_histograms(histograms: Histograms, measures: NDArray[np.float64]) -> None:
+    """Put what histograms tell into ``measures``, in the order of :data:`MEASURES`."""
+    measures[0] = _spearman(histograms.grid, histograms.ranks)
+    place = 1
+    for kind in range(4):
+        low, high = histograms.ranges[kind // 2, 0], histograms.ranges[kind // 2, 1]
+        for q in _SHARES:
+            counts, tails = histograms.rewards[kind], histograms.tails[kind]
+            measures[place] = reward_quantile(counts, tails, q, low, high)
+            place += 1
+
+
+@compiled_loop
+def clear_histograms(histograms: Histograms) -> None:
+    """Forget what was counted: another replication begins."""
+    for i in range(histograms.grid.shape[0]):
+        for j in range(histograms.grid.shape[1]):
+            histograms.grid[i, j] = 0
+    for kind in range(4):
+        for cell in range(histograms.rewards.shape[1]):
+            histograms.rewards[kind, cell] = 0
+        for side in range(2):
+            for cell in range(histograms.tails.shape[2]):
+                histograms.tails[kind, side, cell] = 0

@@ -1,0 +1,165 @@
+"""Who is in the network: one row per node, kept as columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.profile.latencies import latency_of
+from poq_abm.random import Purpose, below
+from poq_abm.rules.behaviour.base import Role
+from poq_abm.rules.payment.rewards import min_max_cost
+
+if TYPE_CHECKING:
+    from poq_abm.profile import Profile
+    from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
+
+__all__ = ["Group", "Population", "Spec", "build_population", "malicious_nodes"]
+
+Spec = Mapping[str, Any]  # what a scenario says of a behaviour: its name and parameters
+
+
+@dataclass(frozen=True)
+class Group:
+    """Nodes that are alike: an entry of the scenario's population, or one machine of its mix."""
+
+    role: Role
+    label: str
+    model: str
+    hardware: str
+    behaviour: Spec
+    count: int
+    weight: float
+    latency_ms: float
+    latency_source: str = "measured"  #: or ``estimated``, from what was measured elsewhere
+    noise_sd: float = 0.0
+    bias_sd: float = 0.0
+    stake: float = 1.0
+    entry: str = ""  #: label of the entry, which all machines of a mix share
+    region: str | None = None
+    active: int | None = None  #: nodes of the whole entry that are there at first; all if none
+
+
+@dataclass(frozen=True)
+class Population:
+    """All nodes of a treatment; node ids run over inference nodes first, then evaluators."""
+
+    groups: tuple[Group, ...]
+    group: NDArray[np.int64]  #: (F + M,) index into ``groups``
+    cost: NDArray[np.float64]  #: (F + M,) normalised cost in [0, 1]
+    latency_ms: NDArray[np.float64]  #: (F + M,) mean latency
+    weight: NDArray[np.float64]  #: (F + M,) schedule weight
+    behaviours: tuple[tuple[Role, Spec], ...]  #: every behaviour in play, with its role
+    behaviour: NDArray[np.int64]  #: (F + M,) index into ``behaviours``
+
+    @property
+    def size(self) -> int:
+        """Number of nodes of both roles."""
+        return int(self.group.size)
+
+    @property
+    def inference_count(self) -> int:
+        """Number of inference nodes; also the id of the first evaluator node."""
+        return sum(group.count for group in self.groups if group.role == "inference")
+
+    def node_values(self, per_group: Sequence[int]) -> NDArray[np.int64]:
+        """Return a per-group value for every node, shape (F + M,)."""
+        return np.asarray(per_group, dtype=np.int64)[self.group]
+
+    def role_is(self, role: str) -> NDArray[np.bool_]:
+        """Return which nodes have ``role``, shape (F + M,)."""
+        return np.array([group.role == role for group in self.groups])[self.group]
+
+
+def build_population(scenario: Scenario, profile: Profile) -> Population:
+    """Return the population of ``scenario``, with latencies from ``profile``.
+
+    A latency that was not measured is estimated by
+    :func:`~poq_abm.profile.latencies.latency_of`, and its group says so.
+
+    Costs are min-max normalised inside each node class of the population in play, so a node's cost
+    depends on who else is there.
+    """
+    groups = tuple(_groups(scenario, profile))
+    index = np.repeat(np.arange(len(groups)), [group.count for group in groups])
+    latency = np.array([group.latency_ms for group in groups])[index]
+    cost = np.empty_like(latency)
+    for role in ("inference", "evaluator"):
+        nodes = np.array([group.role == role for group in groups])[index]
+        cost[nodes] = min_max_cost(latency[nodes])
+    weight = np.array([group.weight for group in groups])[index]
+    behaviours = [(group.role, group.behaviour) for group in groups]
+    behaviour = index.copy()
+    if scenario.malicious is not None:
+        evaluators = np.flatnonzero(
+            np.array([role == "evaluator" for role, _ in behaviours])[index]
+        )
+        chosen = malicious_nodes(evaluators.size, scenario.malicious.share, scenario.seed)
+        behaviour[evaluators[chosen]] = len(behaviours)
+        behaviours.append(("evaluator", scenario.malicious.behaviour))
+    return Population(groups, index, cost, latency, weight, tuple(behaviours), behaviour)
+
+
+def malicious_nodes(evaluators: int, share: float, seed: int) -> NDArray[np.int64]:
+    """Return which of M evaluators are malicious: floor(share M) of them, keyed by the seed alone.
+
+    A prefix of one shuffle, so that a larger share adds nodes to those of a smaller one and every
+    treatment and replication has the same.
+
+    >>> malicious_nodes(10, 0.3, 1).size
+    3
+    """
+    count = math.floor(share * evaluators + 1e-9)  # 0.29 x 100 is 28.999999999999996
+    order = np.arange(evaluators)
+    for place in range(count):
+        step = below(seed, 0, Purpose.MALICIOUS, 0, place, evaluators - place)
+        order[[place, place + step]] = order[[place + step, place]]
+    return order[:count]
+
+
+def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
+    """Yield the groups that have nodes, inference first; hardware defaults to what was measured."""
+    people = scenario.population
+    classes: tuple[tuple[Role, tuple[str, ...], Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
+        ("inference", people.inference_labels, people.inference),
+        ("evaluator", people.evaluator_labels, people.evaluators),
+    )
+    for role, labels, entries in classes:
+        for label, entry in zip(labels, entries, strict=True):
+            for machine, count in entry.machines:
+                if count:
+                    yield _group(role, label, entry, machine, count, profile)
+
+
+def _group(
+    role: Role,
+    label: str,
+    entry: InferenceGroup | EvaluatorGroup,
+    machine: str | None,
+    count: int,
+    profile: Profile,
+) -> Group:
+    hardware = machine or profile.hardware_of(entry.model)[0]
+    latency = latency_of(profile, entry.model, hardware)
+    return Group(
+        role=role,
+        label=f"{label} on {hardware}" if isinstance(entry.hardware, dict) else label,
+        entry=label,
+        model=entry.model,
+        hardware=hardware,
+        behaviour=entry.behaviour,
+        count=count,
+        weight=float(getattr(entry, "weight", 1.0)),
+        latency_ms=latency.ms,
+        latency_source=latency.source,
+        noise_sd=float(getattr(entry, "noise_sd", 0.0)),
+        bias_sd=float(getattr(entry, "bias_sd", 0.0)),
+        stake=float(entry.stake),
+        region=entry.region,
+        active=entry.active,
+    )

@@ -1,0 +1,207 @@
+"""What a replication of the queries writes over, adds up and, if asked, keeps of each query."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.compilation import compiled
+from poq_abm.rules.protocol.terms import Query, Settlement, Terms
+from poq_abm.simulation.latency_cells import LatencyCells, count_latency
+
+__all__ = ["DRAWS", "Draw", "QueryTrace", "Setting", "State", "Sum", "add", "cost", "note"]
+
+Floats = NDArray[np.float64]
+
+DRAWS: Final = 8  #: doubles per query
+
+
+class Draw(IntEnum):
+    """What each double of a query is for."""
+
+    ARRIVAL = 0
+    SERVICE = 1
+    CHEAT = 2
+    PROOF = 3
+    SAMPLE = 4
+    CONFIRM = 5
+    WATCH = 6
+
+
+class Sum(IntEnum):
+    """What the loop adds up over queries."""
+
+    DISHONEST = 0
+    RATIONAL = 1  #: queries that a rational node got first
+    RATIONAL_CHEATS = 2
+    FOUND = 3
+    STANDS = 4
+    DISHONEST_RELEASED = 5
+    RELEASED = 6
+    REFUSED_HONEST = 7
+    TRUTH = 8  #: of what was released
+    CONSENSUS = 9
+    PAID = 10
+    PENALTY = 11
+    ADVANTAGE = 12
+    WATCHER_PROFIT = 13
+    PROVED = 14
+    BROKEN = 15
+    PROVISIONAL_S = 16
+    ECONOMIC_S = 17
+    WAITING_S = 18
+    COMPUTE = 19
+    ATTESTATION = 20
+    PROOF = 21
+    RECHECK = 22
+    EVALUATION = 23
+    DISPUTE = 24
+    POSTING = 25
+    CAPITAL = 26
+    MACHINE_S = 27
+    BOUNTY = 28
+    VALIDATOR_PROFIT = 29
+
+
+class Setting(NamedTuple):
+    """What does not change within a replication."""
+
+    seed: int
+    replication: int
+    rate: float  #: arrivals per second
+    sigma: float  #: of the logarithm of service times
+    terms: Terms
+
+
+class State(NamedTuple):
+    """What a replication writes over and adds up."""
+
+    clock: Floats  #: (2,) arrival of the last query; when the last answer was there
+    sums: Floats  #: (Sum,)
+    kept: Floats  #: (2, queries) provisional and economic finality in s; (2, 0) if too many
+    cells: LatencyCells  #: two rows of the same, where they are not kept
+    found: NDArray[np.int64]  #: (Found,) how often each check was the first to find a cheat
+    free: Floats  #: (F,) when each node will be free
+    busy: Floats  #: (F,) how long it has worked
+    words: NDArray[np.uint32]  #: (16, BATCH_ROUNDS) scratch of the draws
+    draws: Floats  #: (8, BATCH_ROUNDS) by :class:`Draw`
+    steps: NDArray[np.int64]  #: scratch of the choice of other nodes
+    others: NDArray[np.int64]
+
+
+class QueryTrace(NamedTuple):
+    """One entry per query."""
+
+    arrival_s: Floats
+    node: NDArray[np.int32]
+    record: NDArray[np.int32]
+    conduct: NDArray[np.int8]
+    broken: NDArray[np.bool_]
+    provisional_s: Floats
+    economic_s: Floats
+    found: NDArray[np.int8]
+    proved: NDArray[np.bool_]
+    released: NDArray[np.bool_]
+    stands: NDArray[np.bool_]
+    consensus: Floats
+    paid: Floats
+    penalty: Floats
+    cost_usd: Floats
+
+
+@compiled
+def cost(outcome: Settlement) -> float:
+    """Return what the query cost in all, in USD."""
+    return (
+        outcome.compute_usd
+        + outcome.attestation_usd
+        + outcome.proof_usd
+        + outcome.recheck_usd
+        + outcome.evaluation_usd
+        + outcome.dispute_usd
+        + outcome.posting_usd
+        + outcome.capital_usd
+    )
+
+
+@compiled
+def add(
+    state: State,
+    q: int,
+    query: Query,
+    outcome: Settlement,
+    rational: bool,
+    truth: float,
+    wait: float,
+) -> None:
+    """Add query ``q`` to the sums, and keep or count both its latencies."""
+    sums = state.sums
+    sums[Sum.DISHONEST] += query.dishonest
+    sums[Sum.RATIONAL] += rational
+    sums[Sum.RATIONAL_CHEATS] += rational and query.dishonest
+    sums[Sum.FOUND] += query.dishonest and outcome.found != 0
+    sums[Sum.STANDS] += outcome.stands
+    sums[Sum.DISHONEST_RELEASED] += query.dishonest and outcome.released
+    sums[Sum.RELEASED] += outcome.released
+    sums[Sum.REFUSED_HONEST] += not query.dishonest and not outcome.released
+    sums[Sum.TRUTH] += truth if outcome.released else 0.0
+    sums[Sum.CONSENSUS] += query.consensus
+    sums[Sum.PAID] += outcome.paid
+    sums[Sum.PENALTY] += outcome.penalty
+    sums[Sum.ADVANTAGE] += outcome.advantage
+    sums[Sum.WATCHER_PROFIT] += outcome.watcher_profit
+    sums[Sum.PROVED] += outcome.proved
+    sums[Sum.BROKEN] += query.broken
+    sums[Sum.PROVISIONAL_S] += outcome.provisional_s
+    sums[Sum.ECONOMIC_S] += outcome.economic_s
+    sums[Sum.WAITING_S] += wait
+    sums[Sum.COMPUTE] += outcome.compute_usd
+    sums[Sum.ATTESTATION] += outcome.attestation_usd
+    sums[Sum.PROOF] += outcome.proof_usd
+    sums[Sum.RECHECK] += outcome.recheck_usd
+    sums[Sum.EVALUATION] += outcome.evaluation_usd
+    sums[Sum.DISPUTE] += outcome.dispute_usd
+    sums[Sum.POSTING] += outcome.posting_usd
+    sums[Sum.CAPITAL] += outcome.capital_usd
+    sums[Sum.MACHINE_S] += outcome.machine_s
+    sums[Sum.BOUNTY] += outcome.bounty
+    sums[Sum.VALIDATOR_PROFIT] += outcome.validator_profit
+    if state.kept.shape[1] > 0:
+        state.kept[0, q] = outcome.provisional_s
+        state.kept[1, q] = outcome.economic_s
+    else:
+        count_latency(state.cells, 0, outcome.provisional_s)
+        count_latency(state.cells, 1, outcome.economic_s)
+    state.found[outcome.found] += query.dishonest
+
+
+@compiled
+def note(
+    trace: QueryTrace,
+    row: int,
+    arrival: float,
+    node: int,
+    record: int,
+    conduct: int,
+    query: Query,
+    outcome: Settlement,
+) -> None:
+    """Write one query into the trace."""
+    trace.arrival_s[row] = arrival
+    trace.node[row] = node
+    trace.record[row] = record
+    trace.conduct[row] = conduct
+    trace.broken[row] = query.broken
+    trace.provisional_s[row] = outcome.provisional_s
+    trace.economic_s[row] = outcome.economic_s
+    trace.found[row] = outcome.found
+    trace.proved[row] = outcome.proved
+    trace.released[row] = outcome.released
+    trace.stands[row] = outcome.stands
+    trace.consensus[row] = query.consensus
+    trace.paid[row] = outcome.paid
+    trace.penalty[row] = outcome.penalty
+    trace.cost_usd[row] = cost(outcome)

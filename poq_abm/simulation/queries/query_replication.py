@@ -1,0 +1,175 @@
+"""Playing the queries of one replication, and what is measured of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from poq_abm.rules.protocol.terms import Found
+from poq_abm.simulation.buffers import BATCH_ROUNDS, open_buffers
+from poq_abm.simulation.latency_cells import (
+    RELATIVE_ERROR,
+    cell_percentile,
+    open_cells,
+    percentiles,
+)
+from poq_abm.simulation.queries.market import Market
+from poq_abm.simulation.queries.node_types import draw_standing
+from poq_abm.simulation.queries.query_arrays import DRAWS, QueryTrace, Setting, State, Sum
+from poq_abm.simulation.queries.query_loop import play
+from poq_abm.simulation.queries.query_tables import COSTS
+from poq_abm.simulation.queries.vulnerability import open_vendors
+
+__all__ = ["open_query_trace", "play_queries"]
+
+STRETCH: Final = 256 * BATCH_ROUNDS  # queries between two signs of life
+#: most queries whose latencies are kept, 16 bytes each; those of more are counted in cells
+MOST_KEPT: Final = 2**25
+_PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+_COST_SUMS: Final = dict(zip(COSTS, range(Sum.COMPUTE, Sum.MACHINE_S), strict=True))
+
+
+def play_queries(
+    market: Market,
+    replication: int,
+    *,
+    trace: QueryTrace | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, float]:
+    """Play all queries of one replication and return a value for every measure of ``QUERIES``.
+
+    A pure function of the market, which holds the seed, and the replication. ``trace`` has one
+    entry per query and is filled; ``progress`` is told how many queries were played since it was
+    last called.
+
+    >>> from poq_abm.profile import load_profile
+    >>> from poq_abm.scenario import load
+    >>> from poq_abm.scenario.verification import Verification
+    >>> from poq_abm.simulation.queries.market import open_market
+    >>> scenario = load("cost_aware_poq", ["rounds=500"])
+    >>> market = open_market(scenario, load_profile("published"), Verification(protocol="zkml"))
+    >>> play_queries(market, 0)["dishonest_stands"]
+    0.0
+    """
+    game = market.game
+    key = (market.seed, replication)
+    setting = Setting(*key, market.arrivals_per_s, market.sigma, market.protocol.terms)
+    state = _open_state(market)
+    buffers = open_buffers(game.rules, game.nodes)
+    node_types = draw_standing(market, replication)
+    vendors = open_vendors(market.verification.adversaries, *key)
+    parts = (game.rules, game.tables, game.nodes, market.people, market.ways)
+    stretch = market.queries if trace is not None else STRETCH
+    for first in range(0, market.queries, stretch):
+        last = min(market.queries, first + stretch)
+        play(first, last, setting, *parts, node_types, vendors, buffers, state, trace)
+        if progress:
+            progress(last - first)
+    return _measures(market, state)
+
+
+def open_query_trace(queries: int) -> QueryTrace:
+    """Return an empty trace of so many queries."""
+    narrow = {"node": np.int32, "record": np.int32, "conduct": np.int8, "found": np.int8}
+    flags = ("broken", "proved", "released", "stands")
+    kinds = {**narrow, **dict.fromkeys(flags, np.bool_)}
+    return QueryTrace(
+        **{name: np.zeros(queries, kinds.get(name, np.float64)) for name in QueryTrace._fields}
+    )
+
+
+def _open_state(market: Market) -> State:
+    nodes = market.people.cost.size
+    places = max(market.protocol.terms.providers, 2)
+    return State(
+        clock=np.zeros(2),
+        sums=np.zeros(len(Sum)),
+        kept=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
+        cells=open_cells(2),
+        found=np.zeros(len(Found), np.int64),
+        free=np.zeros(nodes),
+        busy=np.zeros(nodes),
+        words=np.empty((2 * DRAWS, BATCH_ROUNDS), np.uint32),
+        draws=np.empty((DRAWS, BATCH_ROUNDS)),
+        steps=np.zeros(places, np.int64),
+        others=np.zeros(places, np.int64),
+    )
+
+
+def _measures(market: Market, state: State) -> dict[str, float]:
+    """Return every measure by the name of its column."""
+    queries, sums = market.queries, state.sums
+    mean = sums / queries
+    dishonest = sums[Sum.DISHONEST]
+    costs = {name: float(mean[place]) for name, place in _COST_SUMS.items()}
+    found = {
+        f"found_by_{kind.name.lower()}": float(state.found[kind] / queries)
+        for kind in Found
+        if kind
+    }
+    bond = market.verification.economics.stake_usd if market.protocol.bonded else 0.0
+    bonds, attests = bond * market.protocol.terms.providers, market.protocol.terms.attests
+    drawn = market.verification.adversaries.enclaves == "stationary"
+    return {
+        "queries": queries,
+        "rational_queries": int(sums[Sum.RATIONAL]),
+        "dishonest_queries": int(dishonest),
+        "enclaves_drawn": attests and drawn,
+        **_latencies(state, mean),
+        "waiting_mean_s": float(mean[Sum.WAITING_S]),
+        "throughput_per_s": float(queries / state.busy.max()),
+        "utilisation": float(state.busy.max() / state.clock[1]),
+        "machine_s": float(mean[Sum.MACHINE_S]),
+        **costs,
+        "total_usd": math.fsum(costs.values()),
+        "dishonest_share": float(mean[Sum.DISHONEST]),
+        "cheating_share": _over(sums[Sum.RATIONAL_CHEATS], sums[Sum.RATIONAL]),
+        "detected_share": _over(sums[Sum.FOUND], dishonest),
+        **found,
+        "dishonest_stands": float(mean[Sum.STANDS]),
+        "dishonest_released": float(mean[Sum.DISHONEST_RELEASED]),
+        "honest_refused": float(mean[Sum.REFUSED_HONEST]),
+        "truth_mean": _over(sums[Sum.TRUTH], sums[Sum.RELEASED]),
+        "consensus_mean": float(mean[Sum.CONSENSUS]),
+        "paid_usd": float(mean[Sum.PAID]),
+        "penalty_usd": float(mean[Sum.PENALTY]),
+        "bounty_usd": float(mean[Sum.BOUNTY]),
+        "burned_usd": float(mean[Sum.PENALTY] - mean[Sum.BOUNTY]),
+        "cheat_advantage_usd": _over(sums[Sum.ADVANTAGE], dishonest),
+        "watcher_profit_usd": float(mean[Sum.WATCHER_PROFIT]),
+        "validator_profit_usd": float(mean[Sum.VALIDATOR_PROFIT]),
+        "proved_share": float(mean[Sum.PROVED]),
+        "broken_share": float(mean[Sum.BROKEN]) if attests else math.nan,
+        "capital_locked_usd": float(bonds * market.arrivals_per_s * mean[Sum.ECONOMIC_S]),
+        "honest_watchers": float(market.verification.honest_watchers),
+    }
+
+
+def _latencies(state: State, mean: np.ndarray) -> dict[str, float]:
+    values: dict[str, float] = {}
+    means = (mean[Sum.PROVISIONAL_S], mean[Sum.ECONOMIC_S])
+    for name, average, found in zip(
+        ("provisional", "economic"), means, _percentiles(state), strict=True
+    ):
+        values[f"{name}_mean_s"] = float(average)
+        values |= {f"{name}_{label}_s": at for label, at in zip(_PERCENTILES, found, strict=True)}
+    return {**values, "percentile_error": 0.0 if state.kept.size else RELATIVE_ERROR}
+
+
+def _percentiles(state: State) -> list[list[float]]:
+    """Return the percentiles of provisional and of economic finality, in seconds."""
+    shares = tuple(_PERCENTILES.values())
+    if state.kept.size == 0:
+        return [[cell_percentile(state.cells, row, share) for share in shares] for row in (0, 1)]
+    provisional, economic = state.kept
+    found = percentiles(provisional, shares)
+    # Most protocols are final at once; to see that is quicker than to rank as many again.
+    same = np.array_equal(provisional, economic)
+    return [found, found if same else percentiles(economic, shares)]
+
+
+def _over(top: float, bottom: float) -> float:
+    return float(top / bottom) if bottom > 0 else math.nan

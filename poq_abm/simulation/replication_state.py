@@ -1,0 +1,73 @@
+"""What a replication remembers between rounds, apart from its accounts."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.random import Purpose, normal
+from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, Rules, Tables
+from poq_abm.simulation.histograms import Histograms, open_histograms
+
+__all__ = ["Counter", "Memory", "State", "open_memory"]
+
+
+class State(IntEnum):
+    """What an evaluator node's row of :class:`Memory` holds."""
+
+    SEEN = 0  #: sum of the consensus it has seen
+    JOBS = 1  #: rounds it has sat in
+    IDENTITIES = 2  #: times it came back as somebody new
+    BIAS = 3  #: its own offset, in points
+    ACTED = 4  #: rounds in which it did as its behaviour has it, instead of playing honestly
+
+
+class Counter(IntEnum):
+    """What the network counts besides its sums."""
+
+    MAJORITY = 0  #: rounds whose committee had a malicious majority
+    SATURATED = 1  #: weights that now lie at w_max
+    SATURATED_ROUND = 2  #: first round after which all did; -1 so far
+    FAULT_ROUND = 3  #: round in which a user's own behaviour reported no score; -1 so far
+    FAULT_MEMBER = 4  #: the evaluator that did
+
+
+class Memory(NamedTuple):
+    """Columns that rounds read and change."""
+
+    trust: NDArray[np.float64]  #: (M, 1 or tasks) weights
+    state: NDArray[np.float64]  #: (M, 5) by :class:`State`
+    counters: NDArray[np.int64]  #: (5,) by :class:`Counter`
+    trust_log: NDArray[np.float64]  #: (entries, M, 1 or tasks) weights at every interval
+    histograms: Histograms  #: histograms of consensus, truth and rewards
+
+
+def open_memory(
+    rules: Rules, tables: Tables, conduct: Conduct, seed: int, replication: int, rounds: int
+) -> Memory:
+    """Return the memory of a replication before its first round."""
+    evaluators = len(conduct.evaluators)
+    columns = int(tables.trust_task.max()) + 1
+    saturated = evaluators * columns if rules.trust_start >= rules.trust_maximum else 0
+    entries = rounds // rules.trust_interval if rules.trust_interval else 0
+    state = np.zeros((evaluators, len(State)))
+    for node, spread in enumerate(conduct.evaluators[:, EvaluatorColumn.BIAS_SD]):
+        if spread > 0.0:
+            z = normal(seed, replication, Purpose.NODE_BIAS, 0, node)
+            state[node, State.BIAS] = spread * z
+    ranges = np.array(
+        [
+            [-rules.beta_inference, rules.alpha_inference * tables.task_weight.max()],
+            [-rules.beta_evaluator, rules.alpha_evaluator],
+        ]
+    )
+    return Memory(
+        trust=np.full((evaluators, columns), rules.trust_start),
+        state=state,
+        counters=np.array([0, saturated, -1, -1, -1]),
+        trust_log=np.empty((entries, evaluators, columns)),
+        histograms=open_histograms(ranges),
+    )

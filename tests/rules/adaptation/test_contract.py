@@ -1,0 +1,118 @@
+"""Every rule of adaptation that ships passes the contract that plug-in authors inherit."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from poq_abm.rules.adaptation import registry
+from poq_abm.rules.adaptation.base import Adaptation
+from poq_abm.rules.adaptation.behaviours import Imitation
+from poq_abm.rules.adaptation.registry import adaptations, own_adaptations
+from poq_abm.testing.adaptation import AdaptationContract
+
+
+class TestEntryExit(AdaptationContract):
+    rule = adaptations()["entry_exit"]
+    needed: ClassVar = {"outside": 1.0, "rate": 0.5, "stays": 3}
+
+
+class TestImitation(AdaptationContract):
+    rule = adaptations()["imitation"]
+    needed: ClassVar = {"role": "evaluator", "rate": 0.5, "mutation": 0.2}
+
+
+class TestBestResponse(AdaptationContract):
+    rule = adaptations()["best_response"]
+    needed: ClassVar = {"role": "inference", "revisions": 2}
+
+
+class TestEpsilonGreedy(AdaptationContract):
+    rule = adaptations()["epsilon_greedy"]
+    needed: ClassVar = {"role": "evaluator", "epsilon": 0.5}
+
+
+class TestUpgrade(AdaptationContract):
+    rule = adaptations()["upgrade"]
+    needed: ClassVar = {"rate": 1.0, "price": 0.1}
+
+
+class TestModelSwitch(AdaptationContract):
+    rule = adaptations()["model_switch"]
+    needed: ClassVar = {"rate": 1.0}
+
+
+class TestSybil(AdaptationContract):
+    rule = adaptations()["sybil"]
+    needed: ClassVar = {"role": "inference", "rate": 1.0, "fee": -100.0}
+
+
+def test_no_rule_that_ships_is_left_out() -> None:
+    tested = {
+        case.rule
+        for case in globals().values()
+        if isinstance(case, type)
+        and issubclass(case, AdaptationContract)
+        and case is not AdaptationContract
+    }
+    assert tested == set(adaptations().values()) - set(own_adaptations())
+
+
+# --------------------------------------------------------------- the contract catches who breaks it
+
+
+class Lucky(Imitation):
+    """Makes its own luck."""
+
+    name = "lucky"
+
+    def revise(self, end: Any, draws: Any) -> None:
+        chance = np.random.default_rng()
+        super().revise(end, chance.uniform(size=draws.shape))
+
+
+class Misplaced(Imitation):
+    """Gives evaluators what inference nodes do."""
+
+    name = "misplaced"
+
+    def revise(self, end: Any, draws: Any) -> None:
+        nodes = end.staying("evaluator")
+        end.adopt(nodes, np.full(nodes.size, end.roster.options("inference")[0]))
+
+
+class Sourceless(Imitation):
+    """Does not say where it is from."""
+
+    name, source = "sourceless", " "
+
+
+class Hasty(Imitation):
+    """Decides before the epoch is recorded what it was."""
+
+    name = "hasty"
+
+    def revise(self, end: Any, draws: Any) -> None:
+        end.flows.paid[:] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (Lucky, "test_its_luck_is_what_it_is_given"),
+        (Misplaced, "test_it_looks_at_nothing_but_its_role"),
+        (Sourceless, "test_it_says_what_it_is"),
+        (Hasty, "test_it_decides_only_between_epochs"),
+    ],
+)
+def test_a_rule_that_breaks_it_is_found(
+    kind: type[Adaptation], test: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._REGISTRY, kind.name, kind)
+    case = type("Case", (AdaptationContract,), {
+        "rule": kind, "needed": {"role": "evaluator", "rate": 0.9, "mutation": 0.5}
+    })()  # fmt: skip
+    with pytest.raises(AssertionError):
+        getattr(case, test)()
