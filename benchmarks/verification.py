@@ -19,7 +19,7 @@ from benchmarks.machine import describe, on_one_core
 from benchmarks.measuring import spread
 from benchmarks.values import command_line, measurement, show
 from poq_abm.profile import load_profile
-from poq_abm.scenario.verification import PROTOCOLS, Verification
+from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
 from poq_abm.simulation.queries.attestation import (
     Delivery,
     Enclave,

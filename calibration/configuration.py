@@ -33,10 +33,10 @@ from calibration.settings import (
 from poq_abm.errors import InputError, nearest
 from poq_abm.limits import MAX_SEED
 from poq_abm.profile.layout import SCORE_COLUMNS
-from poq_abm.scenario.explaining import findings
-from poq_abm.scenario.problems import Finding, KeyPath, Origins, ScenarioError
-from poq_abm.scenario.source import read, read_text
-from poq_abm.scenario.strict import Strict, complaint
+from poq_abm.scenario.checks.explaining import findings
+from poq_abm.scenario.checks.problems import Finding, KeyPath, Origins, ScenarioError
+from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.yaml.source import read, read_text
 
 __all__ = [
     "Calibration",
@@ -110,8 +110,8 @@ _PARTS: dict[KeyPath, type[BaseModel]] = {
 def load_configuration(path: str | Path) -> Calibration:
     """Return the calibration that a YAML file describes; ``name`` is by default the file's.
 
-    Raises :class:`~poq_abm.scenario.problems.ScenarioError`, an input error, that names every
-    mistake with its file and line.
+    Raises :class:`~poq_abm.scenario.checks.problems.ScenarioError`, an input error, that names
+    every mistake with its file and line.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "mine.yaml"

@@ -14,8 +14,8 @@ from calibration.folders import NAME
 from calibration.prompts import template_fault
 from calibration.registry import evaluator_entry, evaluator_names, model_entry, model_names
 from poq_abm.errors import InputError
-from poq_abm.scenario.problems import shown
-from poq_abm.scenario.strict import complaint
+from poq_abm.scenario.checks.problems import shown
+from poq_abm.scenario.schema.strict import complaint
 
 __all__ = [
     "Address",

@@ -20,7 +20,7 @@ from calibration.fields import (
     Text,
     Variable,
 )
-from poq_abm.scenario.strict import Strict, complaint
+from poq_abm.scenario.schema.strict import Strict, complaint
 
 __all__ = [
     "CorpusSource",

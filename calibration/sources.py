@@ -15,7 +15,7 @@ from calibration.rows import Row, read_rows
 from calibration.settings import CorpusSource
 from calibration.squad import squad_rows
 from poq_abm.errors import InputError, nearest
-from poq_abm.scenario.problems import shown
+from poq_abm.scenario.checks.problems import shown
 
 __all__ = ["read_source"]
 

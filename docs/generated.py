@@ -10,8 +10,8 @@ from typing import Any
 import typer
 
 from poq_abm.cli import app
-from poq_abm.scenario.reference import keys_below, markdown
-from poq_abm.scenario.schema import Settings
+from poq_abm.scenario.schema.key_reference import keys_below, markdown
+from poq_abm.scenario.schema.settings import Settings
 
 __all__ = ["cli", "fill", "modules", "scenario"]
 

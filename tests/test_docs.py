@@ -21,8 +21,8 @@ from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.rules.behaviour.resolving import behaviours
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
-from poq_abm.scenario.reference import keys_below, markdown
-from poq_abm.scenario.schema import Malicious, Reward, Settings, Trust
+from poq_abm.scenario.schema.key_reference import keys_below, markdown
+from poq_abm.scenario.schema.settings import Malicious, Reward, Settings, Trust
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 from tests.conftest import Poq
 

@@ -14,7 +14,7 @@ from poq_abm.rules.payment.reference import Reference
 from poq_abm.rules.payment.rewards import RewardFamily
 from poq_abm.rules.schedule.drawing import Schedule
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
-from poq_abm.scenario.schema import (
+from poq_abm.scenario.schema.settings import (
     AGGREGATIONS,
     PLAIN_SCHEDULES,
     Mechanism,

@@ -27,7 +27,7 @@ from poq_abm.rules.protocol.inspection import inspection_equilibrium, learn_by_p
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.rules.protocol.zkml import proving_time
 from poq_abm.scenario import load
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.economics import (
     capital_cost,
     detection_after,

@@ -21,9 +21,9 @@ from poq_abm.experiment.spans import Coverage
 from poq_abm.experiment.store import COMPLETE, FAILED
 from poq_abm.experiment.tables import SCHEMAS
 from poq_abm.scenario import Scenario
-from poq_abm.scenario.problems import Origins
+from poq_abm.scenario.checks.problems import Origins
+from poq_abm.scenario.checks.unanimity import unanimity_notes
 from poq_abm.scenario.scenario import build
-from poq_abm.scenario.unanimity import unanimity_notes
 
 __all__ = ["Opened", "open_results", "scenarios_of", "select"]
 

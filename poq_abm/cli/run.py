@@ -150,7 +150,7 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
 
 def _print_unanimity(plan: Plan) -> None:
     """Say where evaluators cannot but agree."""
-    from poq_abm.scenario.unanimity import unanimity_notes  # noqa: PLC0415
+    from poq_abm.scenario.checks.unanimity import unanimity_notes  # noqa: PLC0415
 
     for note in unanimity_notes({t.id: t.scenario for t in plan.treatments}):
         typer.echo(f"note: {note}")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from poq_abm.analysis.reproduction import Check
 from poq_abm.experiment.estimates import shown
-from poq_abm.scenario.precision import Precision
+from poq_abm.scenario.schema.precision import Precision
 
 MOST_TREATMENTS = 24  # more make a table that nobody reads
 

@@ -19,11 +19,11 @@ from poq_abm.profile import Profile, latency_of
 from poq_abm.rules.adaptation.registry import own_adaptations
 from poq_abm.rules.behaviour.resolving import own_behaviours
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
-from poq_abm.scenario.economy import Economy
-from poq_abm.scenario.idle import idle_settings
-from poq_abm.scenario.problems import Problem
-from poq_abm.scenario.salvage import further
-from poq_abm.scenario.sweep import is_drawn
+from poq_abm.scenario.checks.idle import idle_settings
+from poq_abm.scenario.checks.problems import Problem
+from poq_abm.scenario.checks.salvage import further
+from poq_abm.scenario.schema.economy import Economy
+from poq_abm.scenario.sweep.treatments import is_drawn
 from poq_abm.simulation.epochs.economy_playable import adaptation_findings
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game, build_game

@@ -181,7 +181,7 @@ def _summary(request: Request) -> pd.DataFrame:
 def _played(request: Request) -> pd.DataFrame:
     """Return the rewards of one node per model and evaluator of a profile, default mechanism."""
     from poq_abm.experiment.running import run  # noqa: PLC0415
-    from poq_abm.scenario.problems import Origins  # noqa: PLC0415
+    from poq_abm.scenario.checks.problems import Origins  # noqa: PLC0415
     from poq_abm.scenario.scenario import build  # noqa: PLC0415
 
     profile = request.profile()

@@ -10,7 +10,7 @@ from poq_abm.analysis.trilemma import play_protocols, trilemma_table
 from poq_abm.figures.verification import phase_diagram, trilemma, vulnerability_diagram
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.phases import (
     changed,
     proof_rate_by_stake,

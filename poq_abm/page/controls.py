@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from poq_abm.page.attacks import attacks_of, strength_of
-from poq_abm.scenario.schema import AGGREGATIONS, MAX_ROBUST_COMMITTEE, Trust
+from poq_abm.scenario.schema.settings import AGGREGATIONS, MAX_ROBUST_COMMITTEE, Trust
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario

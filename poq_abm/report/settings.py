@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from poq_abm.report.subject import Subject
-from poq_abm.scenario.economy import Economy
-from poq_abm.scenario.reference import keys_below
+from poq_abm.scenario.schema.economy import Economy
+from poq_abm.scenario.schema.key_reference import keys_below
 
 __all__ = ["set_by_hand", "spoken"]
 

@@ -14,8 +14,8 @@ from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.results import Results
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
-from poq_abm.scenario.idle import idle_settings
-from poq_abm.scenario.problems import Origins
+from poq_abm.scenario.checks.idle import idle_settings
+from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
 from poq_abm.simulation.playable import profile_of
 

@@ -4,13 +4,13 @@ A scenario is data. Loading one reads YAML without constructing anything, valida
 reports every mistake with its file, its line and the nearest valid key.
 """
 
-from poq_abm.scenario.checks import ProfileLike, check
+from poq_abm.scenario.checks.problems import Place, Problem, ScenarioError
+from poq_abm.scenario.checks.sections import ProfileLike, check
 from poq_abm.scenario.library import find_scenario, scenario_names
 from poq_abm.scenario.loading import load, parse
-from poq_abm.scenario.precision import Precision, Until
-from poq_abm.scenario.problems import Place, Problem, ScenarioError
 from poq_abm.scenario.scenario import Scenario, Treatment
-from poq_abm.scenario.schema import EvaluatorGroup, InferenceGroup, Mechanism, Population
+from poq_abm.scenario.schema.precision import Precision, Until
+from poq_abm.scenario.schema.settings import EvaluatorGroup, InferenceGroup, Mechanism, Population
 
 __all__ = [
     "EvaluatorGroup",

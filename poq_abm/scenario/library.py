@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from poq_abm.errors import nearest
-from poq_abm.scenario.problems import Place, Problem, ScenarioError
+from poq_abm.scenario.checks.problems import Place, Problem, ScenarioError
 
 __all__ = ["find_scenario", "is_path", "scenario_names"]
 

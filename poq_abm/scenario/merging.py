@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from poq_abm.scenario.laying import laid_over, leaves, removals, without_axes
+from poq_abm.scenario.checks.problems import Place, Problem, ScenarioError, shown
 from poq_abm.scenario.library import find_scenario, is_path
-from poq_abm.scenario.problems import Place, Problem, ScenarioError, shown
-from poq_abm.scenario.source import Document, read, read_text
+from poq_abm.scenario.overlay import laid_over, leaves, removals, without_axes
+from poq_abm.scenario.yaml.source import Document, read, read_text
 
 __all__ = ["anchor_profiles", "inherit", "merge"]
 

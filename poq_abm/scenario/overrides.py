@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from poq_abm.scenario.laying import leaves, put, removals, without_axes
-from poq_abm.scenario.merging import anchor_profiles
-from poq_abm.scenario.paths import fault, split
-from poq_abm.scenario.problems import (
+from poq_abm.scenario.checks.problems import (
     KeyPath,
     Origins,
     Place,
@@ -17,8 +14,11 @@ from poq_abm.scenario.problems import (
     ScenarioError,
     dotted,
 )
-from poq_abm.scenario.source import read_value
-from poq_abm.scenario.sweep import written_axes
+from poq_abm.scenario.merging import anchor_profiles
+from poq_abm.scenario.overlay import leaves, put, removals, without_axes
+from poq_abm.scenario.paths import fault, split
+from poq_abm.scenario.sweep.treatments import written_axes
+from poq_abm.scenario.yaml.source import read_value
 
 __all__ = ["Override", "apply", "parse_override"]
 

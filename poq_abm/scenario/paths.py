@@ -10,9 +10,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from poq_abm.errors import nearest
-from poq_abm.scenario.designs import DESIGNS, Range
-from poq_abm.scenario.problems import KeyPath, dotted, shown
-from poq_abm.scenario.schema import Settings
+from poq_abm.scenario.checks.problems import KeyPath, dotted, shown
+from poq_abm.scenario.schema.settings import Settings
+from poq_abm.scenario.sweep.designs import DESIGNS, Range
 
 __all__ = [
     "fault",

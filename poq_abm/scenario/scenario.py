@@ -8,13 +8,8 @@ from typing import Any
 
 from pydantic import PrivateAttr, ValidationError
 
-from poq_abm.scenario.axes import Group, expand
-from poq_abm.scenario.explaining import findings
-from poq_abm.scenario.laying import leaves, put
-from poq_abm.scenario.overrides import Override, apply
-from poq_abm.scenario.paths import split
-from poq_abm.scenario.plain import plain
-from poq_abm.scenario.problems import (
+from poq_abm.scenario.checks.explaining import findings
+from poq_abm.scenario.checks.problems import (
     MAX_PROBLEMS,
     KeyPath,
     Origins,
@@ -23,10 +18,15 @@ from poq_abm.scenario.problems import (
     ScenarioError,
     shown,
 )
-from poq_abm.scenario.salvage import salvaged
-from poq_abm.scenario.schema import Settings
-from poq_abm.scenario.sweep import is_drawn, plan
-from poq_abm.scenario.writing import to_yaml
+from poq_abm.scenario.checks.salvage import salvaged
+from poq_abm.scenario.overlay import leaves, put
+from poq_abm.scenario.overrides import Override, apply
+from poq_abm.scenario.paths import split
+from poq_abm.scenario.schema.settings import Settings
+from poq_abm.scenario.sweep.axes import Group, expand
+from poq_abm.scenario.sweep.treatments import is_drawn, plan
+from poq_abm.scenario.yaml.plain import plain
+from poq_abm.scenario.yaml.writing import to_yaml
 
 __all__ = ["Scenario", "Treatment", "build"]
 

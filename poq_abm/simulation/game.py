@@ -31,7 +31,7 @@ from poq_abm.simulation.population import Population, build_population
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
-    from poq_abm.scenario.mechanism import Reward
+    from poq_abm.scenario.schema.mechanism import Reward
 
 __all__ = ["Game", "build_game", "refuse_report"]
 

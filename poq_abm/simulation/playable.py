@@ -14,8 +14,8 @@ from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
 from poq_abm.rules.behaviour.base import Role
 from poq_abm.rules.behaviour.resolving import BehaviourError, resolve
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
-from poq_abm.scenario.problems import Finding, KeyPath
-from poq_abm.scenario.schema import MAX_ROBUST_COMMITTEE
+from poq_abm.scenario.checks.problems import Finding, KeyPath
+from poq_abm.scenario.schema.settings import MAX_ROBUST_COMMITTEE
 from poq_abm.simulation.population import malicious_nodes
 
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]

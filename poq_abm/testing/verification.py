@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.terms import Found, Query, Settlement
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["VerificationContract", "queries"]
 

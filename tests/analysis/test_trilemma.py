@@ -8,7 +8,7 @@ from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import POSITIVE, mean_interval
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
-from poq_abm.scenario.verification import PROTOCOLS, Verification
+from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from benchmarks import robust
 from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
 from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
 from poq_abm.rules.trust.updates import TrustUpdate
-from poq_abm.scenario.schema import AGGREGATIONS
+from poq_abm.scenario.schema.settings import AGGREGATIONS
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.model import PoQModel
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks import verification
-from poq_abm.scenario.verification import PROTOCOLS
+from poq_abm.scenario.schema.verification import PROTOCOLS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from poq_abm.cli import tables
 from poq_abm.rules.behaviour.base import Role
 from poq_abm.rules.behaviour.resolving import behaviours
 from poq_abm.rules.trust.updates import TrustUpdate
-from poq_abm.scenario.schema import AGGREGATIONS
+from poq_abm.scenario.schema.settings import AGGREGATIONS
 
 
 @pytest.fixture

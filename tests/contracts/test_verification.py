@@ -9,7 +9,7 @@ import pytest
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.registry import PROTOCOLS
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.phases import changed
 from poq_abm.testing.verification import VerificationContract
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from poq_abm.cli import app
-from poq_abm.scenario.reference import keys_below
-from poq_abm.scenario.schema import Settings
+from poq_abm.scenario.schema.key_reference import keys_below
+from poq_abm.scenario.schema.settings import Settings
 
 pytest.importorskip("sphinx", reason="the extra `docs` is not installed")
 pytest.importorskip("myst_parser", reason="the extra `docs` is not installed")

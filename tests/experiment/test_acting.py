@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 import poq_abm
 from poq_abm.experiment.plan import Plan
 from poq_abm.scenario import Scenario, ScenarioError, load, parse
-from poq_abm.scenario.schema import Settings
+from poq_abm.scenario.schema.settings import Settings
 
 #: fields that are not about results, each with the reason
 APART = {

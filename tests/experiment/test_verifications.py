@@ -23,6 +23,7 @@ from poq_abm.experiment.running import run_to_folder
 from poq_abm.experiment.verifications import MEASURES, SHOWN, gaps_of, summarise_queries
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario, ScenarioError, load
+from poq_abm.simulation.queries import query_replication
 
 QUERIES = 300
 SWEPT = {
@@ -159,7 +160,7 @@ def test_verify_finds_what_a_replay_does_not_give(
 ) -> None:
     run_to_folder(Plan.of(swept), tmp_path)
     assert list(verify(tmp_path, 4)) == []
-    original = playing.play_queries
+    original = query_replication.play_queries
 
     def other(*arguments: Any, **options: Any) -> dict[str, float]:
         return {**original(*arguments, **options), "total_usd": 1.0}

@@ -19,7 +19,7 @@ from poq_abm.figures.verification import (
 )
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
-from poq_abm.scenario.verification import PROTOCOLS, Verification
+from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
 from poq_abm.simulation.queries.phases import proof_rate_by_stake, vulnerability_by_patch
 
 PAGES = Path(__file__).parents[2] / "docs" / "verification"

@@ -14,7 +14,7 @@ from poq_abm.experiment.adversaries import majority_probability
 from poq_abm.rules.behaviour.resolving import behaviours
 from poq_abm.rules.trust.updates import multiplicative
 from poq_abm.scenario import load
-from poq_abm.scenario.schema import Mechanism, Trust
+from poq_abm.scenario.schema.settings import Mechanism, Trust
 
 GOLDEN = json.loads((Path(__file__).parent / "robust_poq.json").read_text())
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scenario_support import small
 
 from poq_abm.scenario import Scenario, ScenarioError, load, parse
-from poq_abm.scenario.problems import Origins
+from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
 
 SWEPT = "sweep:\n  mechanism.committee_size: [1, 2]\n"

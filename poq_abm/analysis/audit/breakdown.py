@@ -9,7 +9,7 @@ import pandas as pd
 
 from poq_abm.rules.aggregation import Aggregation, aggregate
 from poq_abm.scenario import Mechanism
-from poq_abm.scenario.schema import MAX_ROBUST_COMMITTEE
+from poq_abm.scenario.schema.settings import MAX_ROBUST_COMMITTEE
 
 __all__ = ["PARAMETERS", "breakdown_shares", "breaking_members"]
 

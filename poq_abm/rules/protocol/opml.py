@@ -6,7 +6,7 @@ from typing import Any
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.watching import watch
-from poq_abm.scenario.verification import bisection_s, rounds_of_bisection
+from poq_abm.scenario.schema.verification import bisection_s, rounds_of_bisection
 
 __all__ = ["Opml"]
 

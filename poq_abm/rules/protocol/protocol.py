@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from poq_abm.rules.protocol.settling import detection, settle
 from poq_abm.rules.protocol.terms import Query, Settlement, Terms
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["SECONDS_PER_YEAR", "VerificationProtocol"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
-from poq_abm.scenario.verification import rounds_of_bisection
+from poq_abm.scenario.schema.verification import rounds_of_bisection
 
 __all__ = ["Redundancy"]
 

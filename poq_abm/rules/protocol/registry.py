@@ -15,8 +15,8 @@ from poq_abm.rules.protocol.redundancy import Redundancy
 from poq_abm.rules.protocol.tee import Tee
 from poq_abm.rules.protocol.terms import Terms
 from poq_abm.rules.protocol.zkml import ZkMl
-from poq_abm.scenario.verification import PROTOCOLS as NAMES
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import PROTOCOLS as NAMES
+from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["PROTOCOLS", "find_protocol", "protocol_of", "terms_of"]
 

@@ -19,7 +19,7 @@ def detection(terms: Terms, broken: bool, accomplices: float) -> float:
     with chance ``accomplices``. A committee's refusal is not in it: it depends on the record.
 
     >>> from poq_abm.rules.protocol.registry import terms_of
-    >>> from poq_abm.scenario.verification import Verification
+    >>> from poq_abm.scenario.schema.verification import Verification
     >>> round(detection(terms_of(Verification(protocol="zkml")), True, 0.0), 3)
     1.0
     """
@@ -39,7 +39,7 @@ def disputed(terms: Terms, broken: bool) -> float:
     0 where an intact enclave attests, else (1 - rho) phi: what is proved needs no dispute.
 
     >>> from poq_abm.rules.protocol.registry import terms_of
-    >>> from poq_abm.scenario.verification import Verification
+    >>> from poq_abm.scenario.schema.verification import Verification
     >>> terms = terms_of(Verification(protocol="otr"))
     >>> disputed(terms, False), round(disputed(terms, True), 4)
     (0.0, 0.0484)

@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 from poq_abm.rules.protocol.inspection import answer_to_gain
-from poq_abm.scenario.figures_of_verification import Opml, Otr
-from poq_abm.scenario.verification import Verification, bisection_s
+from poq_abm.scenario.schema.verification import Verification, bisection_s
+from poq_abm.scenario.schema.verification_figures import Opml, Otr
 
 __all__ = ["Watch", "in_time", "watch"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import Purpose, uniform
-from poq_abm.scenario.economy import MOST_DEMAND, Demand
+from poq_abm.scenario.schema.economy import MOST_DEMAND, Demand
 
 __all__ = ["BINS", "Clock", "Stretches", "arrive_at_random", "arrive_evenly", "most_queries"]
 

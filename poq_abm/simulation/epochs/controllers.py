@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poq_abm.scenario.economy import Controller, Economy, Preference
+from poq_abm.scenario.schema.economy import Controller, Economy, Preference
 
 __all__ = ["COEFFICIENTS", "Coefficients", "preferred", "stepped"]
 

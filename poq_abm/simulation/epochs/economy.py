@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
-    from poq_abm.scenario.economy import Economy as Settings
+    from poq_abm.scenario.schema.economy import Economy as Settings
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
     from poq_abm.simulation.game import Game
 

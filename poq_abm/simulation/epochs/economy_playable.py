@@ -11,7 +11,7 @@ from poq_abm.profile.hardware import catalogue
 from poq_abm.rules.adaptation.registry import resolve_adaptation
 from poq_abm.rules.behaviour.resolving import BehaviourError, resolve
 from poq_abm.scenario import Scenario
-from poq_abm.scenario.problems import Finding, KeyPath, shown
+from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.simulation.playable import behaviour_findings
 
 __all__ = ["adaptation_findings"]

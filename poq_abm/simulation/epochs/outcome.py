@@ -11,7 +11,7 @@ from poq_abm.simulation.epochs.slashing import severity, slashed_share
 from poq_abm.simulation.ledger import Column
 
 if TYPE_CHECKING:
-    from poq_abm.scenario.economy import Slashing
+    from poq_abm.scenario.schema.economy import Slashing
     from poq_abm.simulation.epochs.epoch_arrays import Takings
 
 __all__ = ["Outcome", "bond_share_lost", "outcome_of"]

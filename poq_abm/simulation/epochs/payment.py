@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.scenario.economy import Economy, Payment
+from poq_abm.scenario.schema.economy import Economy, Payment
 from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
 
 __all__ = [

@@ -13,7 +13,7 @@ from poq_abm.rules.payment.job_costs import HOURS_PER_YEAR, energy_cost
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
-    from poq_abm.scenario.economy import Cost
+    from poq_abm.scenario.schema.economy import Cost
     from poq_abm.simulation.game import Game
 
 __all__ = ["Prices", "Use", "hourly_usd"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.scenario.economy import Slashing
+from poq_abm.scenario.schema.economy import Slashing
 
 __all__ = ["TIERS", "redistributed", "severity", "slashed_share"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.settling import disputed, pay_by_score
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["Choice", "Conduct", "best_choice", "expected_advantage", "named_conduct"]
 

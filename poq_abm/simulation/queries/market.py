@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from poq_abm.errors import InputError, nearest
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.registry import protocol_of
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.population import Group
 from poq_abm.simulation.queries.beliefs import Choice, Conduct, best_choice, named_conduct

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.registry import PROTOCOLS, protocol_of
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["file_of", "key_rows", "page", "write_pages"]
 

@@ -47,7 +47,7 @@ def play_queries(
 
     >>> from poq_abm.profile import load_profile
     >>> from poq_abm.scenario import load
-    >>> from poq_abm.scenario.verification import Verification
+    >>> from poq_abm.scenario.schema.verification import Verification
     >>> from poq_abm.simulation.queries.market import open_market
     >>> scenario = load("cost_aware_poq", ["rounds=500"])
     >>> market = open_market(scenario, load_profile("published"), Verification(protocol="zkml"))

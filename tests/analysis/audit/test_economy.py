@@ -18,7 +18,7 @@ from poq_abm.profile import load_profile
 from poq_abm.profile.hardware import hardware
 from poq_abm.profile.latencies import latency_of
 from poq_abm.scenario import Scenario, load
-from poq_abm.scenario.problems import Origins
+from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
 from poq_abm.simulation.population import build_population
 

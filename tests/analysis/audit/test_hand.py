@@ -13,7 +13,7 @@ from poq_abm.analysis.audit.deviations import ALL, Deviation, members_of
 from poq_abm.analysis.audit.frontier import attack_frontier, attack_phases
 from poq_abm.rules.aggregation import Aggregation
 from poq_abm.scenario import Scenario
-from poq_abm.scenario.problems import Origins
+from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
 
 pytestmark = pytest.mark.usefixtures("shipped_behaviours")

@@ -12,7 +12,7 @@ from verification_support import ALL_HONEST, ALL_RATIONAL, BROKEN, INTACT, marke
 
 from poq_abm.rules.protocol.registry import PROTOCOLS, protocol_of
 from poq_abm.rules.protocol.settling import pay_by_score
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.beliefs import expected_advantage
 from poq_abm.simulation.queries.economics import sampling_threshold
 from poq_abm.simulation.queries.market import Market

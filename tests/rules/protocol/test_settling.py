@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from poq_abm.rules.protocol.registry import find_protocol, protocol_of
 from poq_abm.rules.protocol.settling import detection, found_by, settle
 from poq_abm.rules.protocol.terms import Found, Query
-from poq_abm.scenario.verification import PROTOCOLS, Verification
+from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
 from poq_abm.simulation.queries.phases import changed
 from poq_abm.testing.verification import _cheat, queries
 

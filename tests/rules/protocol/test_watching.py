@@ -5,7 +5,7 @@ import math
 import pytest
 
 from poq_abm.rules.protocol.watching import in_time, watch
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.phases import changed
 
 

@@ -10,7 +10,7 @@ import pytest
 from economy_support import network, played
 from numpy.typing import NDArray
 
-from poq_abm.scenario.economy import MOST_DEMAND, Demand
+from poq_abm.scenario.schema.economy import MOST_DEMAND, Demand
 from poq_abm.simulation.epochs.arrivals import (
     BINS,
     Clock,

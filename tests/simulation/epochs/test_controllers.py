@@ -6,7 +6,7 @@ from economy_support import network, played
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poq_abm.scenario.economy import Controller, Economy, Preference
+from poq_abm.scenario.schema.economy import Controller, Economy, Preference
 from poq_abm.simulation.epochs.controllers import Coefficients, preferred, stepped
 
 FIRST = {

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from poq_abm.scenario.economy import Payment
+from poq_abm.scenario.schema.economy import Payment
 from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
 from poq_abm.simulation.epochs.payment import (
     collect_fees,

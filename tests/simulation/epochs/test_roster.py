@@ -6,7 +6,7 @@ from economy_support import account, opened, small_profile
 
 import poq_abm
 from poq_abm.profile.hardware import hardware
-from poq_abm.scenario.economy import Cost
+from poq_abm.scenario.schema.economy import Cost
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.prices import hourly_usd

@@ -7,7 +7,7 @@ from verification_support import market, traced
 from poq_abm.errors import InputError
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.beliefs import Conduct
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.node_types import draw_standing

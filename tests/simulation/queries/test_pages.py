@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from poq_abm.rules.protocol.registry import PROTOCOLS
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.pages import file_of, key_rows, page, write_pages
 
 PAGES = Path(__file__).parents[3] / "docs" / "verification"

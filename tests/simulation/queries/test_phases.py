@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from verification_support import ALL_RATIONAL, BROKEN, market, played
 
-from poq_abm.scenario.verification import Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.phases import (
     changed,
     proof_rate_by_stake,

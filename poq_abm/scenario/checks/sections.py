@@ -1,0 +1,100 @@
+"""A scenario against the profile it draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from poq_abm.errors import nearest
+from poq_abm.scenario.checks.economy_checks import economy_findings
+from poq_abm.scenario.checks.problems import Finding, Problem, ScenarioError, shown
+from poq_abm.scenario.scenario import Scenario
+
+__all__ = ["ProfileLike", "check"]
+
+
+class ProfileLike(Protocol):
+    """What a check needs to know about a profile."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that have records."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The inference models that were measured."""
+
+    @property
+    def evaluators(self) -> tuple[str, ...]:
+        """The evaluator models that were measured."""
+
+    def hardware_of(self, node: str) -> tuple[str, ...]:
+        """Return the hardware on which a model was measured."""
+
+    def hardware_fault(self, node: str, hardware: str) -> str | None:
+        """Return why a model cannot be played on some hardware, or ``None`` where it can."""
+
+
+def check(scenario: Scenario, profile: ProfileLike) -> None:
+    """Raise :class:`ScenarioError` unless ``profile`` can play every treatment of the scenario.
+
+    Looked at are models, hardware, tasks and the committee, which cannot be larger than the number
+    of evaluator nodes. Where a sweep changes the profile, check each treatment against its own.
+    """
+    problems: dict[Problem, None] = {}
+    seen: set[object] = set()
+    for treatment in scenario.treatments():
+        played = treatment.scenario
+        # Treatments share the sections that no axis touches, so identity tells what to look at
+        # anew.
+        key = (
+            id(played.population),
+            id(played.mechanism),
+            id(played.economy),
+            played.schedule,
+            played.rounds,
+            tuple(played.tasks or ()),
+        )
+        if key not in seen:
+            seen.add(key)
+            found = [played.origins.problem(finding) for finding in _findings(played, profile)]
+            problems.update(dict.fromkeys(found))
+    if problems:
+        raise ScenarioError(problems)
+
+
+def _findings(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
+    yield from economy_findings(scenario, profile.tasks)
+    for task in scenario.tasks or ():
+        if task not in profile.tasks:
+            yield (
+                ("tasks", task),
+                f"the profile has no task {shown(task)}; {_near(task, profile.tasks)}",
+            )
+    population = scenario.population
+    for role, groups, known in (
+        ("inference", population.inference, profile.models),
+        ("evaluators", population.evaluators, profile.evaluators),
+    ):
+        kind = "inference model" if role == "inference" else "evaluator"
+        for index, group in enumerate(groups):
+            here = ("population", role, index)
+            if group.model not in known:
+                hint = _near(group.model, known)
+                yield (*here, "model"), f"the profile has no {kind} {shown(group.model)}; {hint}"
+                continue
+            for machine, _ in group.machines:
+                fault = machine and profile.hardware_fault(group.model, machine[:80])
+                if fault:
+                    yield (*here, "hardware"), fault
+    size, available = scenario.mechanism.committee_size, population.evaluator_nodes
+    if size > available:
+        yield (
+            ("mechanism", "committee_size"),
+            f"a committee of {size} cannot be drawn from {available} evaluator nodes; "
+            f"must be 1 to {available}",
+        )
+
+
+def _near(name: str, known: tuple[str, ...]) -> str:
+    return nearest(name[:80], known)
