@@ -7,7 +7,8 @@ from scenario_support import POPULATION, error, errors, small
 
 from poq_abm.rules.aggregation import Aggregation
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
-from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Population, schema
+from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Population
+from poq_abm.scenario.schema import settings as schema
 
 
 def test_defaults() -> None:

@@ -1,0 +1,137 @@
+"""The rules that can be named: those that ship, found where they are declared, and one's own."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from poq_abm.errors import InputError, nearest
+from poq_abm.rules.rule import Kind, Rule
+
+__all__ = [
+    "RuleError",
+    "complete",
+    "find",
+    "load_plugins",
+    "own_rules",
+    "register",
+    "rules",
+    "shipped",
+]
+
+Own = TypeVar("Own", bound=type[Rule])
+
+_own: dict[tuple[Kind, str], type[Rule]] = {}
+
+
+class RuleError(InputError):
+    """What is wrong with how a scenario describes a rule, and at which key below it."""
+
+    def __init__(self, message: str, *path: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+
+@cache
+def shipped(kind: Kind) -> Mapping[str, type[Rule]]:
+    """Return the rules of a kind that ship, by name, in the order of their modules and lines.
+
+    A rule ships by being declared in a module of the kind's package; nothing else lists it.
+    """
+    package = importlib.import_module(kind.package)
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = [importlib.import_module(f"{kind.package}.{name}") for name in names]
+    declared = (
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Rule)
+        and value.__module__ == module.__name__
+        and getattr(value, "kind", None) == kind
+        and "name" in vars(value)
+    )
+    return {rule.name: rule for rule in declared}
+
+
+def rules(kind: Kind) -> dict[str, type[Rule]]:
+    """Return the rules of a kind that a scenario can name, by name: shipped, then one's own."""
+    own = {name: rule for (of, name), rule in _own.items() if of == kind}
+    return {**shipped(kind), **own}
+
+
+def own_rules() -> list[type[Rule]]:
+    """Return the rules that users registered, of every kind."""
+    return list(_own.values())
+
+
+def register(rule: Own) -> Own:
+    """Add a rule of one's own, of any kind; usable as a decorator.
+
+    Raises
+    ------
+    InputError
+        If the name is taken by another rule of the kind. The same class may be registered again,
+        as a notebook does whose cell is run twice.
+    """
+    taken = rules(rule.kind).get(rule.name)
+    own = (rule.__module__, rule.__qualname__)
+    if taken is not None and (taken.__module__, taken.__qualname__) != own:
+        raise InputError(f"there is a {rule.kind.name} {rule.name!r} already")
+    rule.check()
+    _own[rule.kind, rule.name] = rule
+    return rule
+
+
+def find(kind: Kind, name: str) -> type[Rule]:
+    """Return the rule of a kind that a scenario names.
+
+    Raises :class:`RuleError` with the nearest name if there is none.
+    """
+    known = rules(kind)
+    if name not in known:
+        raise RuleError(f"unknown {kind.name} {name[:80]!r}; {nearest(name, known)}")
+    return known[name]
+
+
+def complete(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of every parameter: as given, or its default.
+
+    Raises :class:`RuleError` with the key that is unknown, missing or out of range.
+    """
+    for key in given:
+        if key not in rule.parameters:
+            hint = nearest(key, rule.parameters) if rule.parameters else "it has none"
+            raise RuleError(f"{rule.name} has no parameter {key!r}; {hint}", key)
+    values = {}
+    for key, parameter in rule.parameters.items():
+        if parameter.required and given.get(key) is None:
+            raise RuleError(f"{rule.name} needs {key!r}: {parameter.meaning}", key)
+        values[key] = given.get(key, parameter.default)
+        fault = parameter.fault(values[key])
+        if fault is not None:
+            raise RuleError(f"{rule.name}: {key} {fault}", key)
+    return values
+
+
+def load_plugins(modules: Iterable[str] | None) -> None:
+    """Import what ``--plugin`` names, in that order; each registers rules of any kind.
+
+    Raises
+    ------
+    InputError
+        If a module cannot be found or fails while it is imported.
+    """
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a module beside the scenario, as `python -m` would find it
+    for module in modules or ():
+        try:
+            importlib.import_module(module.removesuffix(".py"))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(f"--plugin {module} cannot be imported: {reason}") from error

@@ -1,0 +1,159 @@
+"""A rule of the game, declared once: its name, parameters, formula, source, traits and kernel."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any, ClassVar, Literal, NamedTuple
+
+__all__ = ["Kind", "Parameter", "Rule", "Source", "Status", "code_digest"]
+
+Status = Literal["published", "inferred", "assumed"]
+
+
+class Source(NamedTuple):
+    """How far somebody else answers for a rule, and who.
+
+    ``published`` where a paper has the formula, ``inferred`` where it follows from published
+    figures by a step of ours, ``assumed`` where it was chosen: by us, or by whoever wrote it.
+    """
+
+    status: Status
+    reference: str
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reference}"
+
+
+class Kind(NamedTuple):
+    """A kind of rule: how it is called, and the key of a scenario that names one."""
+
+    name: str  #: in messages and tables, e.g. ``aggregation rule``
+    key: str  #: dotted path in a scenario, e.g. ``mechanism.aggregation``
+    package: str  #: whose modules declare those that ship
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a rule: its meaning, symbol, unit, default and range.
+
+    ``kind`` is ``number``, ``text`` (a name in the scenario) or ``behaviour`` (another behaviour).
+    The range is closed at an end unless ``above`` or ``below`` opens it.
+    """
+
+    meaning: str
+    default: Any = None
+    kind: Literal["number", "text", "behaviour"] = "number"
+    low: float = -math.inf
+    high: float = math.inf
+    required: bool = False  #: must be given: there is no default
+    symbol: str = ""  #: in the formula, e.g. ``tau``
+    unit: str = ""  #: e.g. ``points``; empty for a pure number
+    open_low: bool = False  #: the lower end is no value of its own
+    open_high: bool = False
+
+    def fault(self, value: Any) -> str | None:
+        """Return what is wrong with ``value``, or nothing.
+
+        >>> Parameter("a chance", 0.5, low=0.0, high=1.0).fault(1.5)
+        'must lie in [0, 1], got 1.5'
+        >>> Parameter("a share", 0.2, low=0.0, high=0.5, open_high=True).fault(0.5)
+        'must lie in [0, 0.5), got 0.5'
+        """
+        if self.kind == "behaviour":
+            return None
+        if self.kind == "text":
+            return None if isinstance(value, str) else f"must be text, got {value!r}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"must be a number, got {value!r}"
+        if not abs(value) <= sys.float_info.max:  # NaN fails this too
+            return f"must be a number, and finite, got {value!r}"
+        low = value > self.low if self.open_low else value >= self.low
+        high = value < self.high if self.open_high else value <= self.high
+        return None if low and high else f"must {self.range()}, got {value:g}"
+
+    def range(self) -> str:
+        """Return the range in words; empty where every number will do.
+
+        >>> Parameter("a rate", low=0.0, open_low=True).range()
+        'be above 0'
+        """
+        if not math.isfinite(self.low):
+            return ""
+        if math.isfinite(self.high):
+            left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+            return f"lie in {left}{self.low:g}, {self.high:g}{right}"
+        return f"be {'above' if self.open_low else 'at least'} {self.low:g}"
+
+
+class Rule:
+    """Base class of all rules: a subclass is the one place where a rule is declared.
+
+    Whatever lists, checks, explains, cites, documents or tests rules reads these declarations. A
+    rule with a ``kernel`` is one compiled function, which both engines call; an instance is a rule
+    with complete values for its parameters.
+    """
+
+    kind: ClassVar[Kind]
+    name: ClassVar[str]
+    formula: ClassVar[str]
+    source: ClassVar[Source]
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    kernel: ClassVar[Callable[..., Any] | None] = None
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first paragraph of what it says of itself.
+
+        >>> Rule.summary()
+        'Base class of all rules: a subclass is the one place where a rule is declared.'
+        """
+        return " ".join(str(cls.__doc__).split("\n\n")[0].split())
+
+    @classmethod
+    def check(cls) -> None:
+        """Raise :class:`~poq_abm.errors.InputError` if the declaration itself cannot be used."""
+
+    @classmethod
+    def code(cls) -> tuple[Any, ...]:
+        """Return the functions it is made of, for :meth:`digest`."""
+        return (cls.kernel,)
+
+    @classmethod
+    def digest(cls) -> str:
+        """Return a digest of the code it is made of, which determines results like a parameter.
+
+        Taken is the file that declares it, because a rule can call its neighbours; of one declared
+        at the prompt, what its functions are compiled to.
+        """
+        return code_digest(cls, cls.code())
+
+
+def code_digest(kind: type, functions: Iterable[Any]) -> str:
+    """Return a digest of the file that declares a class or, where none does, of its functions.
+
+    >>> len(code_digest(Rule, ()))
+    64
+    """
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if file is not None and Path(file).is_file():
+        code = Path(file).read_text(encoding="utf-8")
+    else:
+        code = repr([_code(function) for function in functions])
+    return hashlib.sha256(f"{kind.__qualname__}\n{code}".encode()).hexdigest()
+
+
+def _code(function: Any) -> object:
+    """Return what a function does, in words that are the same in every process."""
+    code = getattr(getattr(function, "py_func", function), "__code__", function)
+    if isinstance(code, CodeType):
+        return code.co_code.hex(), code.co_names, [_code(constant) for constant in code.co_consts]
+    return sorted(map(repr, code)) if isinstance(code, frozenset) else repr(code)
