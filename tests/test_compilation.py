@@ -186,9 +186,9 @@ PLAY = """
 import json
 import numpy as np
 from poq_abm.compilation import sources_digest
-from poq_abm.simulation.arrays import Nodes, Rules, Tables
-from poq_abm.simulation.buffers import open_buffers
-from poq_abm.simulation.ledger import Column, open_ledger
+from poq_abm.simulation.arrays import Conduct, GameArrays, Nodes, Rules, Tables
+from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.replication_state import open_replication
 from poq_abm.simulation.rounds import play_rounds
 
 scores = np.arange(24.0).reshape(4, 2, 3) / 2.4
@@ -210,9 +210,10 @@ rules = Rules(
     trust_update=0, trust_rate=0.1, trust_start=1.0, trust_minimum=0.1, trust_maximum=5.0,
     trust_reference=0, trust_interval=0,
 )
-ledger = open_ledger(5)
-buffers = open_buffers(rules, nodes)
-play_rounds(0, 10, 1, 0, rules, tables, nodes, buffers, ledger, None, None, None, None)
+game = GameArrays(rules, tables, nodes, Conduct(np.zeros((3, 16)), np.zeros((2, 4))))
+kept = open_replication(game, 1, 0, 10)
+ledger = kept.ledger
+play_rounds(0, 10, game, kept, None, None, None)
 print(json.dumps({
     "digest": sources_digest(),
     "hits": sum(play_rounds.stats.cache_hits.values()),
