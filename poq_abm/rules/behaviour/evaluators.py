@@ -31,7 +31,7 @@ class EvaluatorBehaviour(Behaviour):
     role = "evaluator"
 
 
-class Honest(EvaluatorBehaviour):
+class HonestEvaluator(EvaluatorBehaviour):
     """Reports what its model measured."""
 
     name = "honest"

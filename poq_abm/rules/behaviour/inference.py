@@ -20,7 +20,7 @@ class InferenceBehaviour(Behaviour):
     role = "inference"
 
 
-class Honest(InferenceBehaviour):
+class HonestInference(InferenceBehaviour):
     """Runs the model it names and reports its true cost."""
 
     name = "honest"
