@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poq_abm.page.charts import charts
-from poq_abm.page.drawing import PALETTE, line_chart, ticks
+from poq_abm.page.charts import PALETTE, charts, line_chart, ticks
 from poq_abm.page.exploring import Exploration
-from poq_abm.page.telling import reward_table, round_table
-from poq_abm.page.views import Curve, Row
+from poq_abm.page.views import ClassRow, Curve, reward_table, round_table
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
@@ -52,7 +50,7 @@ def test_names_cannot_smuggle_markup_into_the_page() -> None:
     nasty = '<script>alert("x")</script>'
     x = np.array([0.0, 1.0])
     chart = line_chart("a", nasty, nasty, [Curve(nasty, 0, x, x, x, x)], 1, (0.0, 1.0))
-    table = reward_table([Row(nasty, nasty, 1, (0.0, 0.0, 0.0), None)])
+    table = reward_table([ClassRow(nasty, nasty, 1, (0.0, 0.0, 0.0), None)])
     assert "<script" not in chart + table
 
 

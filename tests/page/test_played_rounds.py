@@ -6,7 +6,7 @@ import pytest
 import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.page.exploring import Exploration, explorable
-from poq_abm.page.playing import play, replications_of
+from poq_abm.page.played_rounds import play, replications_of
 from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
 from poq_abm.rules.registry import register
 from poq_abm.rules.rule import Source

@@ -18,12 +18,17 @@ import solara.lab
 from poq_abm.errors import InputError
 from poq_abm.page.charts import charts
 from poq_abm.page.controls import Control, Value
-from poq_abm.page.exploring import Exploration, opened
-from poq_abm.page.playing import Played
-from poq_abm.page.saving import free_name, save_scenario, scenario_text
-from poq_abm.page.state import State, read_link, scenario_of, write_link
-from poq_abm.page.telling import agreement_line, reward_table, round_table, sample_line
-from poq_abm.page.views import agreement, rows
+from poq_abm.page.exploring import Exploration, free_name, opened, save_scenario, scenario_text
+from poq_abm.page.played_rounds import PlayedRounds
+from poq_abm.page.state import PageState, read_link, scenario_of, write_link
+from poq_abm.page.views import (
+    agreement,
+    agreement_line,
+    reward_table,
+    round_table,
+    rows,
+    sample_line,
+)
 
 __all__ = ["Page"]
 
@@ -92,7 +97,7 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
         _sharing(exploration, state.value)
 
 
-def _played(exploration: Exploration, state: State) -> tuple[Played | None, str]:
+def _played(exploration: Exploration, state: PageState) -> tuple[PlayedRounds | None, str]:
     try:
         return exploration.play(state), ""
     except InputError as error:
@@ -169,7 +174,7 @@ def _control(control: Control, value: Value, on_value: Callable[[Any], None]) ->
     ).key(control.key)
 
 
-def _pictures(exploration: Exploration, played: Played, state: State) -> None:
+def _pictures(exploration: Exploration, played: PlayedRounds, state: PageState) -> None:
     shown = state.round
     with solara.Div():
         drawn = charts(played, exploration.written, shown)
@@ -184,7 +189,7 @@ def _pictures(exploration: Exploration, played: Played, state: State) -> None:
 
 
 @solara.component
-def _sharing(exploration: Exploration, state: State) -> None:
+def _sharing(exploration: Exploration, state: PageState) -> None:
     """Offer the link and the scenario file of a state."""
     free = solara.use_memo(lambda: free_name(exploration.folder, "explored"), [])
     name = solara.use_reactive(free)

@@ -1,19 +1,15 @@
-"""Playing a scenario for the page: every round of some replications, summed up by class.
-
-The rounds are keyed, so that the same ones are played whatever a slider says: what moves on the
-page is the effect of the slider and nothing else. All rounds are played at once, in the compiled
-loop; how many of them are shown is a matter of drawing.
-"""
+"""Every round of some replications, played for the page and summed up by class of nodes."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.page.classes import NodeClass, classes_of
+from poq_abm.rules.behaviour.base import Role, spell
 from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import check_playable
@@ -24,21 +20,100 @@ from poq_abm.simulation.trace import Trace, open_trace
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
+    from poq_abm.simulation.population import Population
 
-__all__ = ["MOST_REPLICATIONS", "MOST_ROUNDS", "Played", "play", "replications_of"]
+__all__ = [
+    "MOST_CLASSES",
+    "MOST_REPLICATIONS",
+    "MOST_ROUNDS",
+    "NodeClass",
+    "PlayedRounds",
+    "classes_of",
+    "play",
+    "replications_of",
+]
+
+
+MOST_CLASSES = 8  #: of a role; beyond that, lines can no longer be told apart
+
+
+@dataclass(frozen=True)
+class NodeClass:
+    """Nodes that share a line: their role, what they are called, and how many there are."""
+
+    role: Role
+    label: str
+    nodes: int
+    name: str  #: the label without the parameters of what they do, which a slider may move
+
+
+def classes_of(population: Population) -> tuple[tuple[NodeClass, ...], NDArray[np.int64]]:
+    """Return the classes, inference first, and the class of every node, shape (F + M,).
+
+    Nodes are told apart by group and behaviour; where a role would have more than
+    :data:`MOST_CLASSES` lines, by behaviour alone; where even those are more, the rarest ones
+    share a line.
+    """
+    roles = [group.role for group in population.groups]
+    owner = np.empty(population.size, np.int64)
+    classes: list[NodeClass] = []
+    kinds: tuple[Role, ...] = ("inference", "evaluator")
+    for role in kinds:
+        nodes = np.flatnonzero(np.array([r == role for r in roles])[population.group])
+        labels = [_label(population, int(node)) for node in nodes]
+        if len(set(labels)) > MOST_CLASSES:
+            labels = [_spec(population, int(node)) for node in nodes]
+        labels = _fewer(labels)
+        for label in dict.fromkeys(labels):
+            mine = nodes[[one == label for one in labels]]
+            owner[mine] = len(classes)
+            name = re.sub(r"\(.*\)$", "", label)
+            classes.append(NodeClass(role, label, int(mine.size), name))
+    return tuple(classes), owner
+
+
+def _spec(population: Population, node: int) -> str:
+    return spell(population.behaviours[population.behaviour[node]][1])
+
+
+def _label(population: Population, node: int) -> str:
+    said = _spec(population, node)
+    group = population.groups[population.group[node]].label
+    return group if said == "honest" else f"{group}, {said}"
+
+
+def _fewer(labels: list[str]) -> list[str]:
+    """Return labels of which at most as many differ as can be told apart."""
+    counts: dict[str, int] = {}
+    for label in labels:
+        counts[label] = counts.get(label, 0) + 1
+    if len(counts) <= MOST_CLASSES:
+        return labels
+    kept = set(sorted(counts, key=lambda label: -counts[label])[: MOST_CLASSES - 1])
+    return [label if label in kept else "others" for label in labels]
+
 
 MOST_ROUNDS = 5000  #: of a replication; a page has no room for more
+
+
 MOST_REPLICATIONS = 20
+
+
 _TRUST_ENTRIES = 100
+
+
 #: seats (rounds x replications x K) that the compiled loop fills in about a fifth of a second
 _SEATS = 800_000
+
+
 _ROUNDS_BY_AGENTS = 4000  # that agents play in that time
+
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Played:
+class PlayedRounds:
     """R replications of T rounds, as sums over the first t rounds, t = 0 ... T, by class."""
 
     scenario: Scenario
@@ -76,7 +151,7 @@ def replications_of(scenario: Scenario, rounds: int, *, agents: bool = False) ->
     return max(1, min(wanted, affordable), min(wanted, 0 if agents else 2))
 
 
-def play(scenario: Scenario, profile: Profile, rounds: int) -> Played:
+def play(scenario: Scenario, profile: Profile, rounds: int) -> PlayedRounds:
     """Play ``rounds`` rounds of a scenario without a sweep, in as many replications as can be had.
 
     Raises
@@ -106,7 +181,7 @@ def play(scenario: Scenario, profile: Profile, rounds: int) -> Played:
         for place in np.unique(evaluators):
             trust[replication, :, place] = weights[:, evaluators == place].mean(axis=1)
     noted = np.arange(1, entries + 1) * interval
-    return Played(
+    return PlayedRounds(
         scenario, game, classes, reward, jobs, noted, trust, consensus, truth, traces[0]
     )  # fmt: skip
 
