@@ -81,8 +81,8 @@ def points_of(transform: Mapping[str, Any], evaluator: str, task: str, value: fl
 
     ``transform`` is what :func:`fit_ranges` returned, or what an imported profile keeps of its
     scales (``{"method": "scales", "scales": {name: {"minimum", "maximum"}}, "min_max": {name:
-    fit_ranges}}``). A value beyond the range is clipped. Raises :class:`~poq_abm.errors.InputError`
-    for an evaluator or task that was not fitted, and for NaN.
+    fitted}}``). A value beyond the range is clipped. Raises
+    :class:`~poq_abm.errors.InputError` for an evaluator or task that was not fitted, and for NaN.
 
     >>> fitted = fit_ranges({"e": [("qa", 1.0), ("qa", 3.0)]}, "per_task")
     >>> points_of(fitted, "e", "qa", 0.0), points_of(fitted, "e", "qa", 7.0)
