@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.comparing import compare
-from poq_abm.analysis.paired import holm
+from poq_abm.analysis.comparison import describe, is_equal
+from poq_abm.analysis.questions import Section
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.analysis.sweeps import literal_values
-from poq_abm.analysis.telling import describe, is_equal
 from poq_abm.experiment.estimates import CONFIDENCE
+from poq_abm.experiment.paired import compare, holm
 from poq_abm.experiment.verifications import SHOWN
-from poq_abm.report.subject import Subject
-from poq_abm.report.tables import Table, of_frame
+from poq_abm.report.tables import Table, table_of
 
 __all__ = ["Comparison", "comparisons"]
 
@@ -35,17 +35,17 @@ class Comparison(NamedTuple):
     table: Table
 
 
-def comparisons(subject: Subject) -> list[Comparison]:
+def comparisons(run: StoredRun) -> list[Comparison]:
     """Return every comparison that a run invites; none where there is one treatment.
 
     Few treatments are compared with the first of them. Of many, the two ends of each axis are
     compared, every measure averaged over the treatments that agree on all other axes. Holm's
     adjustment runs over all rows of all comparisons, so that the verdicts hold together.
     """
-    played = subject.results.main
+    played = run.results.main
     measures = [name for name in (*_MEASURES, *SHOWN) if name in played.select_dtypes("float")]
-    few = len(subject.treatments) <= MOST_COMPARED
-    sides = _against_first(subject) if few else _ends_of_axes(subject)
+    few = len(run.treatments) <= MOST_COMPARED
+    sides = _against_first(run) if few else _ends_of_axes(run)
     found: list[tuple[str, str, pd.DataFrame]] = []
     for name_a, name_b, these, those in sides:
         a, b = _matched(played, these, those, measures)
@@ -78,11 +78,11 @@ def _shown(table: pd.DataFrame, name_a: str, name_b: str) -> Table:
     rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
     equal = np.array([is_equal(row) for row in rows])
     frame["verdict"] = frame["moved"].mask(silent, "one pair: no verdict").mask(equal, "equal")
-    return of_frame(
+    return table_of(Section(
         f"{name_b} against {name_a}", frame, ["metric", "unit", "verdict"],
         [("mean_a", name_a, ""), ("mean_b", name_b, "")],
         [("difference", "low", "high", "difference", "")],
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def _matched(
@@ -113,25 +113,25 @@ def _matched(
 Sides = list[tuple[str, str, list[str], list[str]]]
 
 
-def _against_first(subject: Subject) -> Sides:
-    first, *others = subject.treatments
+def _against_first(run: StoredRun) -> Sides:
+    first, *others = run.treatments
     return [(first, other, [first], [other]) for other in others]
 
 
-def _ends_of_axes(subject: Subject) -> Sides:
+def _ends_of_axes(run: StoredRun) -> Sides:
     """Return, for each axis, the treatments at its first value and those at its last.
 
     Only treatments with a partner that agrees on every other axis count, so that nothing but the
     axis differs; axes that move together, or drawn ones, have none.
     """
-    table = subject.results.treatments
-    table = table[table["treatment"].astype(str).isin(subject.treatments)]
-    texts = {axis: literal_values(table[axis]) for axis in subject.axes}
+    table = run.results.treatments
+    table = table[table["treatment"].astype(str).isin(run.treatments)]
+    texts = {axis: literal_values(table[axis]) for axis in run.axes}
     ids = [str(name) for name in table["treatment"]]
     sides: Sides = []
     for axis, values in texts.items():
         first, last = values[0], values[-1]
-        rest = list(zip(*(texts[other] for other in subject.axes if other != axis), strict=True))
+        rest = list(zip(*(texts[other] for other in run.axes if other != axis), strict=True))
         cells = rest or [()] * len(ids)
         at = {end: {c: i for c, i, v in zip(cells, ids, values, strict=True) if v == end}
               for end in (first, last)}  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.experiment.tables import REPLICATIONS
-from poq_abm.report.settings import spoken
-from poq_abm.report.subject import Subject
+from poq_abm.report.settings import charged_costs, spoken
 
 __all__ = ["Element", "odd"]
 
@@ -19,26 +19,26 @@ class Element(NamedTuple):
     text: str
 
 
-def odd(subject: Subject) -> list[Element]:
+def odd(run: StoredRun) -> list[Element]:
     """Return Overview, Design concepts and Details of a run."""
     overview = {
-        "Purpose and patterns": _purpose(subject),
-        "Entities, state variables, scales": _entities(subject),
-        "Process overview and scheduling": _process(subject),
+        "Purpose and patterns": _purpose(run),
+        "Entities, state variables, scales": _entities(run),
+        "Process overview and scheduling": _process(run),
     }
     details = {
-        "Initialization": _initialization(subject),
-        "Input data": _input(subject),
-        "Submodels": _submodels(subject),
+        "Initialization": _initialization(run),
+        "Input data": _input(run),
+        "Submodels": _submodels(run),
     }
-    parts = {"Overview": overview, "Design concepts": _concepts(subject), "Details": details}
+    parts = {"Overview": overview, "Design concepts": _concepts(run), "Details": details}
     return [
         Element(part, name, text) for part, texts in parts.items() for name, text in texts.items()
     ]
 
 
-def _purpose(subject: Subject) -> str:
-    question = subject.scenario.question or "to learn who earns what, and what moves it"
+def _purpose(run: StoredRun) -> str:
+    question = run.scenario.question or "to learn who earns what, and what moves it"
     return (
         f"The model asks: {question} Patterns it is held against are the rewards, jobs and costs "
         "of Table 4 of arXiv 2512.16317 where the profile is published; they were used in fitting "
@@ -46,8 +46,8 @@ def _purpose(subject: Subject) -> str:
     )
 
 
-def _entities(subject: Subject) -> str:
-    people = subject.scenario.population
+def _entities(run: StoredRun) -> str:
+    people = run.scenario.population
     answering = ", ".join(f"{g.count:,} {name}" for g, name in
                           zip(people.inference, people.inference_labels, strict=True))  # fmt: skip
     scoring = ", ".join(f"{g.count:,} {name}" for g, name in
@@ -57,8 +57,8 @@ def _entities(subject: Subject) -> str:
         f"behaviour, jobs and rewards. Evaluator nodes ({scoring}) have besides a trust weight and "
         "a stake. A round is one query; space has no meaning. "
     )
-    if subject.has_economy:
-        economy = next(e for e in subject.values("economy") if e is not None)
+    if run.has_economy:
+        economy = next(e for e in run.values("economy") if e is not None)
         text += (
             f"An epoch lasts {economy.epoch_hours:g} hours; nodes have bonds, wallets and an "
             "operator; the network has a treasury, a fee and coefficients that may move."
@@ -66,22 +66,22 @@ def _entities(subject: Subject) -> str:
     return text.strip()
 
 
-def _process(subject: Subject) -> str:
-    if subject.has_queries:
+def _process(run: StoredRun) -> str:
+    if run.has_queries:
         return (
             "Each query: it arrives, waits for a node, is answered (honestly or not), "
             "provisionally accepted, checked by the protocol, and settled: payment, slashing, or "
             "nothing. "
-            f"Protocols: {spoken(subject.values('verification.protocol'))}."
+            f"Protocols: {spoken(run.values('verification.protocol'))}."
         )
     text = (
         "Each round: (1) a task, a record and an inference node are drawn, the node by the "
-        f"schedule {spoken(subject.values('schedule'))}, and a committee of "
-        f"{spoken(subject.values('mechanism.committee_size'))}; (2) the node's answer is a row of "
+        f"schedule {spoken(run.values('schedule'))}, and a committee of "
+        f"{spoken(run.values('mechanism.committee_size'))}; (2) the node's answer is a row of "
         "the profile; (3) members report scores; (4) the consensus is formed; (5) all are paid; "
         "(6) trust is updated where an update is on. Steps follow one another; none is concurrent."
     )
-    if subject.has_economy:
+    if run.has_economy:
         text += (
             " At the end of an epoch: fees and the pool are paid out, costs are charged, bonds are "
             "slashed and released, controllers move coefficients, and nodes decide in the order in "
@@ -90,12 +90,12 @@ def _process(subject: Subject) -> str:
     return text
 
 
-def _concepts(subject: Subject) -> dict[str, str]:
-    rules = [str(a["name"]) for s in subject.values("economy.adaptation") for a in s or ()] \
-        if subject.has_economy else []  # fmt: skip
+def _concepts(run: StoredRun) -> dict[str, str]:
+    rules = [str(a["name"]) for s in run.values("economy.adaptation") for a in s or ()] \
+        if run.has_economy else []  # fmt: skip
     adapts = f"Nodes adapt between epochs: {spoken(list(dict.fromkeys(rules)))}." if rules else (
         "None: nodes keep their behaviour for the whole run.")  # fmt: skip
-    learns = [v for v in subject.values("mechanism.trust.update") if v != "none"]
+    learns = [v for v in run.values("mechanism.trust.update") if v != "none"]
     return {
         "Basic principles": "Pay for agreement: answers are worth what a committee says, and a "
         "member is worth what it agrees. The truth is known to the analyst and pays nobody.",
@@ -117,22 +117,22 @@ def _concepts(subject: Subject) -> dict[str, str]:
         "Collectives": "Committees, drawn anew each round. Rings and malicious shares, where the "
         "scenario has them, are fixed groups.",
         "Observation": f"Per replication {len(REPLICATIONS.names)} columns, per node totals and "
-        "means; tables: " + ", ".join(sorted(subject.results.tables)) + ".",
+        "means; tables: " + ", ".join(sorted(run.results.tables)) + ".",
     }  # fmt: skip
 
 
-def _initialization(subject: Subject) -> str:
-    start = spoken(subject.values("mechanism.trust.start"))
+def _initialization(run: StoredRun) -> str:
+    start = spoken(run.values("mechanism.trust.start"))
     text = f"All nodes begin without jobs or rewards; evaluators' weights are {start}."
-    if subject.has_economy:
+    if run.has_economy:
         text += (
             " New nodes lock their bond in the first epoch; groups begin with their active nodes."
         )
     return text + " Nothing is discarded as a warm-up."
 
 
-def _input(subject: Subject) -> str:
-    profiles, lost = subject.profiles
+def _input(run: StoredRun) -> str:
+    profiles, lost = run.profiles
     told = [
         f"{p.name}: {len(p.records):,} records x {len(p.models)} models x {len(p.evaluators)} "
         f"evaluators, tasks {', '.join(p.tasks)}" for p in profiles
@@ -141,14 +141,14 @@ def _input(subject: Subject) -> str:
     return "Profiles are read once and do not change: " + "; ".join(told) + "." + missing
 
 
-def _submodels(subject: Subject) -> str:
+def _submodels(run: StoredRun) -> str:
     return (
-        f"Cost: {subject.costs}. Quality: Q = consensus / 10 (Eq. 1 of arXiv 2512.16317). "
+        f"Cost: {charged_costs(run)}. Quality: Q = consensus / 10 (Eq. 1 of arXiv 2512.16317). "
         "Closeness: 1 - |score - reference| / 10 (Eq. 3 and 4). Inference reward (family "
-        f"{spoken(subject.values('mechanism.reward.family'))}): linear is alpha_F Q - beta_F C "
+        f"{spoken(run.values('mechanism.reward.family'))}): linear is alpha_F Q - beta_F C "
         "(Eq. 2). Evaluator reward: alpha_M closeness - beta_M C (Eq. 5). Consensus: "
-        f"{spoken(subject.values('mechanism.aggregation'))}; trust update: "
-        f"{spoken(subject.values('mechanism.trust.update'))}. Formulas and parameters of "
+        f"{spoken(run.values('mechanism.aggregation'))}; trust update: "
+        f"{spoken(run.values('mechanism.trust.update'))}. Formulas and parameters of "
         "behaviours and rules of adaptation stand in the assumption register; poq rules, poq "
         "behaviours and poq adaptations print all of them."
     )

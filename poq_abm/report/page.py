@@ -9,17 +9,17 @@ from itertools import groupby
 from pathlib import Path
 
 import poq_abm
+from poq_abm.analysis.stored_run import StoredRun, open_results
 from poq_abm.errors import InputError
 from poq_abm.experiment.files import write_text
 from poq_abm.report.assumptions import assumptions
 from poq_abm.report.comparisons import comparisons
+from poq_abm.report.figures import pictures
 from poq_abm.report.methods import methods
 from poq_abm.report.odd import Element, odd
-from poq_abm.report.pictures import pictures
 from poq_abm.report.provenance import provenance, reproduction
-from poq_abm.report.results import result_tables
-from poq_abm.report.subject import Subject
-from poq_abm.report.tables import Cell, Column, Table
+from poq_abm.report.tables import Cell, Column, Table, result_tables
+from poq_abm.scenario.checks.idle import idle_settings
 
 __all__ = ["report_page", "write_report"]
 
@@ -52,37 +52,43 @@ def report_page(folder: str | os.PathLike[str]) -> str:
     """
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415  (only here)
 
-    subject = Subject.of(folder)
+    run = open_results(folder)
     here = files("poq_abm.report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string((here / "page.html").read_text(encoding="utf-8"))
-    scenario = subject.scenario.to_yaml()
+    scenario = run.scenario.to_yaml()
     return template.render(
-        name=subject.name,
-        question=subject.scenario.question,
-        notes=subject.notes,
+        name=run.name,
+        question=run.scenario.question,
+        notes=[*run.notes, *_idle(run)],
         style=(here / "style.css").read_text(encoding="utf-8"),
         script=(here / "sort.js").read_text(encoding="utf-8"),
         scenario=scenario,
         scenario_file=f"data:text/yaml;base64,{base64.b64encode(scenario.encode()).decode()}",
-        register=_register(subject),
-        tables=result_tables(subject),
-        comparisons=comparisons(subject),
-        pictures=pictures(subject),
-        methods=methods(subject),
-        odd=[(part, list(elements)) for part, elements in groupby(odd(subject), _part)],
-        failures=subject.results.failures,
-        provenance=provenance(subject),
-        again=reproduction(subject),
+        register=_register(run),
+        tables=result_tables(run),
+        comparisons=comparisons(run),
+        pictures=pictures(run),
+        methods=methods(run),
+        odd=[(part, list(elements)) for part, elements in groupby(odd(run), _part)],
+        failures=run.results.failures,
+        provenance=provenance(run),
+        again=reproduction(run),
         version=poq_abm.__version__,
     )
+
+
+def _idle(run: StoredRun) -> list[str]:
+    """Return which settings did nothing."""
+    idle = idle_settings(run.scenario, run.scenario.treatments())
+    return [f"{found.path} did nothing: {found.message}" for found in idle.warnings]
 
 
 def _part(element: Element) -> str:
     return element.part
 
 
-def _register(subject: Subject) -> Table:
+def _register(run: StoredRun) -> Table:
     columns = [Column("status"), Column("about"), Column("statement"), Column("source")]
-    rows = [[Cell(text, text) for text in line] for line in assumptions(subject)]
+    rows = [[Cell(text, text) for text in line] for line in assumptions(run)]
     return Table("Assumption register", columns, rows, [])

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from poq_abm.report.subject import Subject
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.scenario.schema.economy import Economy
 from poq_abm.scenario.schema.key_reference import keys_below
 
-__all__ = ["set_by_hand", "spoken"]
+__all__ = ["charged_costs", "set_by_hand", "spoken"]
 
 MOST_VALUES = 8
 #: told elsewhere in a report, each with its source
@@ -43,21 +43,21 @@ def _word(value: Any) -> str:
     return str(value)
 
 
-def set_by_hand(subject: Subject) -> Iterator[tuple[str, str, str]]:
+def set_by_hand(run: StoredRun) -> Iterator[tuple[str, str, str]]:
     """Yield path, values and meaning of the economy's fields that are not as the schema says."""
     default = Economy()
     for key in keys_below(Economy, "economy."):
         if "*" in key.path or key.path in _ELSEWHERE:
             continue
-        values = _taken(subject, key.path)
+        values = _taken(run, key.path)
         if values and values != [_at(default, key.path.removeprefix("economy."))]:
             yield key.path, spoken(values), key.meaning
 
 
-def _taken(subject: Subject, path: str) -> list[Any]:
+def _taken(run: StoredRun, path: str) -> list[Any]:
     """Return the values of a field; of a section that may be absent, those where it is there."""
     found: list[Any] = []
-    for economy in subject.values("economy"):
+    for economy in run.values("economy"):
         value = None if economy is None else _at(economy, path.removeprefix("economy."))
         if economy is not None and value not in found:
             found.append(value)
@@ -68,3 +68,17 @@ def _at(section: Any, path: str) -> Any:
     for name in path.split("."):
         section = None if section is None else getattr(section, name)
     return section
+
+
+def charged_costs(run: StoredRun) -> str:
+    """Return what the cost C that rewards charge was normalised from, and over whom."""
+    found: dict[str, None] = {}
+    for scenario in run.scenarios.values():
+        economy = scenario.economy
+        money = economy is not None and economy.cost.basis == "money"
+        text = "the money a job costs (energy, hardware, bandwidth)" if money else "mean latency"
+        if economy is not None and economy.latency.charged == "realised":
+            text += ", times the realised over the mean time of the job"
+        found[text] = None
+    over = "the nodes that are there, in each epoch anew" if run.has_economy else "all nodes"
+    return f"{' or '.join(found)}, min-max normalised inside each node class over {over}"

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import pandas as pd
-
+from poq_abm.analysis.questions import Section, sections
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.experiment.estimates import shown
 
-__all__ = ["MOST_ROWS", "Cell", "Column", "Table", "estimate", "number", "of_frame"]
+__all__ = [
+    "MOST_ROWS",
+    "Cell",
+    "Column",
+    "Table",
+    "estimate",
+    "number",
+    "result_tables",
+    "table_of",
+]
 
 MOST_ROWS = 200  #: longer tables are for pandas, not for a page
 _NO_INTERVAL = "none: one replication"
@@ -72,32 +81,39 @@ def estimate(mean: Any, low: Any, high: Any, replications: Any = 2) -> list[Cell
     return [Cell(text, ends[0]), Cell(interval, ends[1])]
 
 
-def of_frame(
-    title: str,
-    frame: pd.DataFrame,
-    words: Sequence[str],
-    numbers: Sequence[tuple[str, str, str]] = (),
-    estimates: Sequence[tuple[str, str, str, str, str]] = (),
-    notes: Sequence[str] = (),
-) -> Table:
-    """Return the table of a frame.
-
-    ``words`` are columns of text; ``numbers`` are (column, title, unit); ``estimates`` are (column
-    of the mean, of its lower end, of its upper end, title, unit).
-    """
-    columns = [Column(word) for word in words]
-    for *_, heading, unit in estimates:
+def table_of(section: Section) -> Table:
+    """Return a section as a table of cells."""
+    frame = section.frame
+    columns = [Column(word) for word in section.words]
+    for *_, heading, unit in section.estimates:
         columns += [Column(heading, unit, True), Column("95% interval", unit, True)]
-    columns += [Column(heading, unit, True) for _, heading, unit in numbers]
+    columns += [Column(heading, unit, True) for _, heading, unit in section.numbers]
     records: list[dict[str, Any]] = frame.head(MOST_ROWS).to_dict("records")  # type: ignore[assignment]
     rows = []
     for record in records:
-        row = [Cell(str(record[word]), str(record[word])) for word in words]
-        for mean, low, high, *_ in estimates:
+        row = [Cell(str(record[word]), str(record[word])) for word in section.words]
+        for mean, low, high, *_ in section.estimates:
             row += estimate(record[mean], record[low], record[high], record.get("replications", 2))
-        row += [number(record[name]) for name, *_ in numbers]
+        row += [number(record[name]) for name, *_ in section.numbers]
         rows.append(row)
-    said = list(notes)
+    notes = list(section.notes)
     if len(frame) > MOST_ROWS:
-        said.append(f"{len(frame) - MOST_ROWS:,} more rows are not shown.")
-    return Table(title, columns, rows, said)
+        notes.append(f"{len(frame) - MOST_ROWS:,} more rows are not shown.")
+    return Table(section.title, columns, rows, notes)
+
+
+def result_tables(run: StoredRun) -> list[Table]:
+    """Return the tables of a run: who earned what, the network, inequality, the economy."""
+    return [table_of(section) for section in (*sections(run), *_precision(run))]
+
+
+def _precision(run: StoredRun) -> Iterator[Section]:
+    reached = run.results.precision
+    if reached is None or reached.empty:
+        return
+    yield Section(
+        "Precision reached", reached, ["treatment", "state"],
+        [("replications", "replications", ""), ("half_width", "half-width", "")],
+        [("mean", "low", "high", "mean", "")],
+        ["The level holds for each treatment alone, however often it was looked at."],
+    )  # fmt: skip
