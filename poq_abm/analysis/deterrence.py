@@ -229,7 +229,6 @@ def vulnerability_diagram(frame: pd.DataFrame, *, note: str = "") -> Figure:
 
 def draw_pages(folder: Path, replications: int = 20, queries: int = 20_000) -> list[Path]:
     """Write the pictures of the documentation into ``folder``; the same bytes every time."""
-
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in pictures(replications, queries).items():

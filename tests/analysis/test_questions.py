@@ -250,7 +250,8 @@ def test_drawing_libraries_are_imported_only_to_draw() -> None:
     import sys
 
     code = (
-        "import sys, poq_abm.analysis.questions, poq_abm.cli;"
+        "import sys, poq_abm.cli; from poq_abm.analysis.questions import figures, tables;"
+        "figures(); tables();"
         "print([m for m in ('matplotlib', 'seaborn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
