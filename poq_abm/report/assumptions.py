@@ -8,14 +8,23 @@ from typing import Any, NamedTuple
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.profile import Profile
 from poq_abm.report import sources
-from poq_abm.report.settings import set_by_hand, spoken
-from poq_abm.report.sources import COST_AWARE, Origin, Status
+from poq_abm.report.facts import set_by_hand, spoken
+from poq_abm.report.sources import COST_AWARE, Status
 from poq_abm.rules.adaptation.registry import adaptations
 from poq_abm.rules.behaviour.base import Role
 from poq_abm.rules.behaviour.resolving import behaviours
 from poq_abm.rules.protocol.registry import find_protocol
 
 __all__ = ["Assumption", "assumptions"]
+
+#: the rules whose source is cited, by their field
+_CITED = {
+    "mechanism.reward.family": "reward",
+    "mechanism.aggregation": "consensus",
+    "mechanism.reference": "evaluator reward",
+    "mechanism.trust.update": "trust",
+    "mechanism.trust.reference": "trust",
+}
 
 
 class Assumption(NamedTuple):
@@ -65,21 +74,13 @@ def _of_profile(profile: Profile) -> Iterator[Assumption]:
 
 
 def _rules(run: StoredRun) -> Iterator[Assumption]:
-    def rule(path: str, about: str, table: dict[str, Origin]) -> Iterator[Assumption]:
-        for value in run.values(path):
-            if value in table:
-                yield Assumption(
-                    table[value].status, about, f"{path}: {value}", table[value].source
-                )
-
-    yield from rule("mechanism.reward.family", "reward", sources.REWARD)
-    yield from rule("mechanism.aggregation", "consensus", sources.AGGREGATION)
-    yield from rule("mechanism.reference", "evaluator reward", sources.REFERENCE)
-    yield from rule("mechanism.trust.update", "trust", sources.TRUST_UPDATE)
-    if run.values("mechanism.trust.update") != ["none"]:
-        yield from rule("mechanism.trust.reference", "trust", sources.TRUST_REFERENCE)
-        constants = ("rate", "start", "minimum", "maximum")
-        for name in constants:
+    trusts = run.values("mechanism.trust.update") != ["none"]
+    for path, about in _CITED.items():
+        for value in run.values(path) if trusts or about != "trust" else ():
+            if (origin := sources.origin_of(path, value)) is not None:
+                yield Assumption(origin.status, about, f"{path}: {value}", origin.source)
+    if trusts:
+        for name in ("rate", "start", "minimum", "maximum"):
             yield _set(run, f"mechanism.trust.{name}", "trust", "the paper's is not known to us")
     yield _set(run, "mechanism.committee_size", "committee")
     for symbol, fitted in (("alpha", 1.0), ("beta", 0.3)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shlex
@@ -19,9 +20,8 @@ from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.report import report_page, sources
 from poq_abm.report.assumptions import assumptions
-from poq_abm.report.comparisons import comparisons
-from poq_abm.report.odd import odd
 from poq_abm.report.provenance import reproduction
+from poq_abm.report.tables import comparisons
 from poq_abm.rules.aggregation import Aggregation
 from poq_abm.rules.payment.rewards import RewardFamily
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
@@ -234,7 +234,7 @@ def test_ends_of_axes_are_compared_over_the_same_cells(runs) -> None:
 
 
 def test_verdicts_hold_over_all_comparisons_together(runs, monkeypatch) -> None:
-    from poq_abm.report import comparisons as module
+    from poq_abm.report import tables as module
 
     seen: list[int] = []
     monkeypatch.setattr(module, "holm", lambda p: seen.append(len(p)) or np.ones(len(p)))
@@ -244,15 +244,28 @@ def test_verdicts_hold_over_all_comparisons_together(runs, monkeypatch) -> None:
     assert verdicts <= {"no evidence", "equal"}
 
 
-def test_odd_names_every_element_of_the_protocol(runs) -> None:
-    elements = odd(open_results(runs["economy"]))
-    assert [e.part for e in elements] == ["Overview"] * 3 + ["Design concepts"] * 11 + [
-        "Details"
-    ] * 3
-    assert all(len(e.text) > 4 for e in elements)
-    text = " ".join(e.text for e in elements)
-    assert "entry_exit" in text
-    assert "nan" not in text.split()
+@pytest.mark.parametrize("name", ["base", "one", "swept", "crossed", "economy", "protocols"])
+def test_odd_names_every_element_of_the_protocol(pages, name: str) -> None:
+    section = re.search(r'<section id="odd">(.*?)</section>', pages[name], re.DOTALL)[1]
+    parts = re.split(r"<h3>(.*?)</h3>", section)[1:]
+    counts = {part: text.count("<dt>") for part, text in zip(parts[::2], parts[1::2], strict=True)}
+    assert counts == {"Overview": 3, "Design concepts": 11, "Details": 3}
+    texts = [" ".join(text.split()) for text in re.findall(r"<dd>(.*?)</dd>", section, re.DOTALL)]
+    assert len(texts) == 17
+    assert all(len(text) > 4 for text in texts)
+    assert "nan" not in " ".join(texts).split()
+    assert ("entry_exit" in section) == (name == "economy")
+
+
+def test_the_methods_say_what_was_played(pages) -> None:
+    (section,) = re.findall(r'<section id="methods">(.*?)</section>', pages["swept"], re.DOTALL)
+    said = html.unescape(" ".join(section.split()))
+    assert "has 5 inference nodes and 3 evaluator nodes" in said
+    assert "from the profile published. 3 treatments vary mechanism.committee_size" in said
+    assert "played for 200 rounds in 4 independent replications." in said
+    assert "a committee of K = 1, 2, 3 evaluators" in said
+    assert "(alpha_F = 1, beta_F = 0.3, alpha_M = 1, beta_M = 0.3)" in said
+    assert "Treatments share their keys" in said
 
 
 def test_a_profile_that_changed_is_named_as_missing(runs, monkeypatch) -> None:

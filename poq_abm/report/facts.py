@@ -1,17 +1,18 @@
-"""The fields of a scenario as a report names them: what was set, to what, and what it means."""
+"""What the prose of a report says of a run: facts for its templates, and how values are spoken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from poq_abm.analysis.stored_run import StoredRun
+from poq_abm.experiment.tables import REPLICATIONS
 from poq_abm.scenario.schema.economy import Economy
 from poq_abm.scenario.schema.key_reference import keys_below
 
-__all__ = ["charged_costs", "set_by_hand", "spoken"]
+__all__ = ["FILTERS", "charged_costs", "facts", "set_by_hand", "spoken"]
 
 MOST_VALUES = 8
 #: told elsewhere in a report, each with its source
@@ -41,6 +42,45 @@ def _word(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_word, value)) + "]"
     return str(value)
+
+
+def _thousands(number: int) -> str:
+    return f"{number:,}"
+
+
+def _words(name: object) -> str:
+    return str(name).replace("_", " ")
+
+
+def _leaf(source: object) -> str:
+    return str(source).replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+#: how templates write values
+FILTERS: dict[str, Callable[[Any], str]] = {
+    "spoken": spoken,
+    "thousands": _thousands,
+    "words": _words,
+    "leaf": _leaf,
+}
+
+
+def facts(run: StoredRun) -> dict[str, Any]:
+    """Return what the templates of the methods and of the ODD protocol are filled with."""
+    economies = [one for one in run.values("economy") if one is not None]
+    rules = [str(rule["name"]) for one in economies for rule in one.adaptation]
+    shares = [one.share for one in run.values("malicious") if one is not None]
+    return {
+        "run": run,
+        "values": run.values,
+        "economies": economies,
+        "adaptations": list(dict.fromkeys(rules)),
+        "updates": [rule for rule in run.values("mechanism.trust.update") if rule != "none"],
+        "shares": list(dict.fromkeys(shares)),
+        "charged": charged_costs(run),
+        "columns": len(REPLICATIONS.names),
+        "versions": run.manifest.get("versions", {}),
+    }
 
 
 def set_by_hand(run: StoredRun) -> Iterator[tuple[str, str, str]]:
