@@ -46,7 +46,7 @@ def analyse(
 ) -> None:
     """Say what a stored run means: distributions, alignment, and what rewards were paid for."""
     from poq_abm.analysis.questions import Request, tables  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     known = tables()
     if table == "list":

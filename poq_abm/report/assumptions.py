@@ -10,10 +10,11 @@ from poq_abm.profile import Profile
 from poq_abm.report import sources
 from poq_abm.report.facts import set_by_hand, spoken
 from poq_abm.report.sources import COST_AWARE, Status
-from poq_abm.rules.adaptation.registry import adaptations
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.adaptation.base import ADAPTATIONS
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
 from poq_abm.rules.protocol.registry import find_protocol
+from poq_abm.rules.registry import rules
+from poq_abm.rules.rule import Source
 
 __all__ = ["Assumption", "assumptions"]
 
@@ -118,17 +119,16 @@ def _behaviours(run: StoredRun) -> Iterator[Assumption]:
             attack = scenario.malicious.behaviour
             played.setdefault(("evaluator", str(attack["name"])), attack)
     for (role, name), settings in played.items():
-        kind = behaviours(role).get(name)
+        kind = rules(BEHAVIOURS[role]).get(name)
         about = f"behaviour of {role} nodes"
         if kind is None:
             yield Assumption(
                 "assumed", about, name, "a behaviour of the user's own, not loaded here"
             )
             continue
-        status: Status = "published" if kind.source.startswith("published") else "assumed"
         given = ", ".join(f"{key} = {value}" for key, value in settings.items() if key != "name")
         formula = f"{name}: {kind.formula}" + (f" ({given})" if given else "")
-        yield Assumption(status, about, formula, kind.source)
+        yield Assumption(kind.source.status, about, formula, kind.source.reference)
 
 
 def _protocols(run: StoredRun) -> Iterator[Assumption]:
@@ -147,13 +147,16 @@ def _protocols(run: StoredRun) -> Iterator[Assumption]:
 def _economy(run: StoredRun) -> Iterator[Assumption]:
     if not run.has_economy:
         return
-    known = adaptations()
+    known = rules(ADAPTATIONS)
     for settings in run.values("economy.adaptation"):
         for adaptation in settings or ():
-            kind = known.get(str(adaptation["name"]))
-            source = kind.source if kind else "a rule of the user's own, not loaded here"
-            formula = f"{adaptation['name']}: {kind.formula}" if kind else str(adaptation["name"])
-            yield Assumption("assumed", "adaptation", formula, source)
+            name = str(adaptation["name"])
+            if name in known:
+                rule = known[name]
+                said, source = f"{name}: {rule.formula}", rule.source
+            else:
+                said, source = name, Source("assumed", "a rule of the user's own, not loaded here")
+            yield Assumption(source.status, "adaptation", said, source.reference)
     for path, value, meaning in set_by_hand(run):
         yield Assumption(
             "assumed", "economy", f"{path} = {value}: {meaning}", "set by the scenario"
