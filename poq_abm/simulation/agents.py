@@ -174,6 +174,8 @@ class EvaluatorNode(Node):
         model, game, scheduler = self.model, self.model.game, self.model.scheduler
         if game.plain:
             return measured
+        if not scheduler.active.deviates:
+            return measured
         if self.plugin is not None and not self.plugin.is_compiled():
             return float(self.plugin.report(measured, self, answer))
         own = None if self.plugin is None else self.plugin.report
@@ -310,9 +312,8 @@ class Scheduler(mesa.Agent):
             self.column,
             answer.truth,
         )
-        gold, evaluators = game.tables.gold[answer.record], game.conduct.evaluators
         committee, memory = model.kept.buffers.committee, model.kept.memory
-        learn(drawn, consensus, gold, game.rules, evaluators, committee, memory)
+        learn(drawn, consensus, game.arrays, committee, memory)
 
     def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
         """Return a reported score, or stop at this round if it is none."""

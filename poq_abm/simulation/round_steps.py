@@ -83,13 +83,11 @@ class Seat(NamedTuple):
 
 
 @compiled
-def look_up_scores(answer: Table, evaluator: NDArray[np.int64], committee: Committee) -> None:
-    """Put into the committee what its members' models score an answer, by the profile.
-
-    ``answer`` holds the score of every evaluator model, ``evaluator`` the model of every node.
-    """
+def look_up_scores(record: int, model: int, game: GameArrays, committee: Committee) -> None:
+    """Put into the committee what its members' models score an answer, by the profile."""
     for k in range(committee.members.size):
-        committee.scores[k] = answer[evaluator[committee.members[k]]]
+        evaluator = game.nodes.evaluator[committee.members[k]]
+        committee.scores[k] = game.tables.scores[record, model, evaluator]
 
 
 @compiled
@@ -365,21 +363,15 @@ def _log_trust(number: int, interval: int, memory: Memory) -> None:
 
 @compiled
 def learn(
-    drawn: RoundDraw,
-    consensus: float,
-    gold: bool,
-    rules: Rules,
-    evaluators: Table,
-    committee: Committee,
-    memory: Memory,
+    drawn: RoundDraw, consensus: float, game: GameArrays, committee: Committee, memory: Memory
 ) -> None:
     """Let the committee remember the round and update its trust; write the trust log when due.
 
-    ``evaluators`` are the rows of :class:`~poq_abm.simulation.arrays.Conduct`; ``gold`` says of a
-    planted record, whose truth the operator knows: the update of that name has no other.
+    Under ``gold`` only rounds on planted records, whose truth the operator knows, change trust.
     """
     _remember(consensus, committee, memory)
-    update = rules.trust_update
+    rules, evaluators = game.rules, game.conduct.evaluators
+    update, gold = rules.trust_update, game.tables.gold[drawn.record]
     if update != TrustUpdate.NONE and (update != TrustUpdate.GOLD or gold):
         total = _find_deviations(consensus, drawn.truth, rules, committee)
         _update_trust(drawn, total, rules, evaluators, committee, memory)

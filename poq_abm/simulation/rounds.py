@@ -149,7 +149,7 @@ def _play_round(
     committee, played, block = buffers.committee, buffers.played, replication.ledger.node_block
     place, node, truth = drawn.place, drawn.node, drawn.truth
     _seat(row, place, assigned, buffers)
-    look_up_scores(game.tables.scores[drawn.record, drawn.model], nodes.evaluator, committee)
+    look_up_scores(drawn.record, drawn.model, game, committee)
     if active is None:
         consensus = agree(rules, nodes.stake, None, 0, committee)
     else:
@@ -179,8 +179,7 @@ def _play_round(
             trace.scores[row, k] = committee.scores[k]
             trace.evaluator_rewards[row, k] = points
     if active is not None:
-        gold, evaluators = game.tables.gold[drawn.record], game.conduct.evaluators
-        learn(drawn, consensus, gold, rules, evaluators, committee, replication.memory)
+        learn(drawn, consensus, game, committee, replication.memory)
 
 
 @compiled_loop

@@ -42,7 +42,7 @@ def _consensus(
     committee: Committee,
 ) -> float:
     """Return what the seated committee agrees on for an answer; without trust all weigh alike."""
-    look_up_scores(game.tables.scores[record, model], game.nodes.evaluator, committee)
+    look_up_scores(record, model, game, committee)
     fixed = ways.fixed[conduct]
     for k in range(committee.members.size):
         score = committee.scores[k] + ways.lift[conduct]
