@@ -14,7 +14,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import Trace, open_trace
 
 __all__ = ["MOST_ROUNDS", "activation_rate", "trace_of"]
 
