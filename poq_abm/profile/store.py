@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,28 @@ from poq_abm.profile.layout import (
 )
 from poq_abm.profile.profile import Profile
 
-__all__ = ["content_hash", "read_profile", "write_profile"]
+__all__ = ["ProfileDescription", "content_hash", "read_profile", "write_profile"]
 
 Named = Sequence[str] | Mapping[str, Mapping[str, Any]]
 _TABLES = (SCORES_FILE, COSTS_FILE)
 MAX_BYTES = 4_000_000_000  #: of one file of a profile
+
+
+@dataclass(frozen=True)
+class ProfileDescription:
+    """What a profile says of itself in ``profile.json``.
+
+    ``tasks``, ``models``, ``evaluators`` and ``hardware`` are names, or names with a description
+    each (``{"sts_stsb": {"checkpoint": ...}}``); their order is kept. The rest is plain JSON.
+    """
+
+    name: str
+    tasks: Named
+    models: Named
+    evaluators: Named
+    normalisation: Mapping[str, Any]
+    hardware: Named
+    provenance: Mapping[str, Any]
 
 
 def content_hash(header: Mapping[str, Any]) -> str:
@@ -71,23 +89,14 @@ def read_profile(folder: str | Path) -> Profile:
 
 def write_profile(
     folder: str | Path,
-    *,
-    name: str,
-    scores_table: pd.DataFrame,
-    costs_table: pd.DataFrame,
-    tasks: Named,
-    models: Named,
-    evaluators: Named,
-    normalisation: Mapping[str, Any],
-    hardware: Named,
-    provenance: Mapping[str, Any],
+    description: ProfileDescription,
+    scores: pd.DataFrame,
+    costs: pd.DataFrame,
 ) -> Path:
     """Write a profile folder and return its path.
 
-    ``tasks``, ``models``, ``evaluators`` and ``hardware`` are names, or names with a description
-    each (``{"sts_stsb": {"checkpoint": ...}}``); their order is kept. ``scores_table`` has one row
-    per record and model with the columns record, task, model, truth, judge and one per evaluator;
-    ``costs_table`` one row per node key and hardware.
+    ``scores`` has one row per record and model with the columns record, task, model, truth, judge
+    and one per evaluator; ``costs`` one row per node key and hardware.
 
     Raises :class:`~poq_abm.errors.InputError` when ``folder`` exists, when a table is not valid,
     when something is not plain JSON, and when the disk refuses.
@@ -97,22 +106,22 @@ def write_profile(
         raise InputError(f"{str(folder)!r} exists; a profile is never overwritten")
     header: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "name": name,
-        "provenance": dict(provenance),
-        "tasks": _entries(tasks),
-        "models": _entries(models),
-        "evaluators": _entries(evaluators),
-        "normalisation": dict(normalisation),
-        "hardware": _entries(hardware),
+        "name": description.name,
+        "provenance": dict(description.provenance),
+        "tasks": _entries(description.tasks),
+        "models": _entries(description.models),
+        "evaluators": _entries(description.evaluators),
+        "normalisation": dict(description.normalisation),
+        "hardware": _entries(description.hardware),
         "files": {},
         "content_hash": "",
     }
     check_header(header)
-    _check_tables(header, scores_table, costs_table)
+    _check_tables(header, scores, costs)
     columns = (*SCORE_COLUMNS, *names_of(header, "evaluators"))
     blobs = {
-        SCORES_FILE: _parquet(scores_table[list(columns)]),
-        COSTS_FILE: _parquet(costs_table[list(COST_COLUMNS)]),
+        SCORES_FILE: _parquet(scores[list(columns)]),
+        COSTS_FILE: _parquet(costs[list(COST_COLUMNS)]),
     }
     header["files"] = {file: hashlib.sha256(blob).hexdigest() for file, blob in blobs.items()}
     try:

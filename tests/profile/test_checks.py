@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import write_profile
 from poq_abm.profile.checks import check_header
 
 Parts = dict[str, Any]
@@ -102,12 +102,12 @@ def test_fault_is_refused(fault: str, parts: Parts, tmp_path: Path) -> None:
     spoil, message = FAULTS[fault]
     spoil(parts)
     with pytest.raises(InputError, match=message):
-        write_profile(tmp_path / "tiny", **parts)
+        write_parts(tmp_path / "tiny", **parts)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_unspoilt_parts_are_valid(parts: Parts, tmp_path: Path) -> None:
-    assert write_profile(tmp_path / "tiny", **parts).is_dir()
+    assert write_parts(tmp_path / "tiny", **parts).is_dir()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import load_profile, profile_names, write_profile
+from poq_abm.profile import load_profile, profile_names
 
 
 def test_every_profile_that_ships_loads_under_its_name() -> None:
@@ -18,14 +19,14 @@ def test_every_profile_that_ships_loads_under_its_name() -> None:
 
 
 def test_a_path_may_be_text_or_path(parts: dict[str, Any], tmp_path: Path) -> None:
-    folder = write_profile(tmp_path / "mine", **parts)
+    folder = write_parts(tmp_path / "mine", **parts)
     assert load_profile(folder).content_hash == load_profile(str(folder)).content_hash
 
 
 def test_a_shipped_name_wins_over_a_folder(
     parts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_profile(tmp_path / "published", **parts)
+    write_parts(tmp_path / "published", **parts)
     monkeypatch.chdir(tmp_path)
     assert load_profile("published").name == "published"
     assert load_profile("./published").name == "tiny"

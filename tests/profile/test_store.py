@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import read_profile, store, write_profile
+from poq_abm.profile import read_profile, store
 from poq_abm.profile.store import content_hash
 
 Parts = dict[str, Any]
@@ -22,7 +23,7 @@ Parts = dict[str, Any]
 
 @pytest.fixture
 def folder(parts: Parts, tmp_path: Path) -> Path:
-    return write_profile(tmp_path / "tiny", **parts)
+    return write_parts(tmp_path / "tiny", **parts)
 
 
 def sign(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -62,7 +63,7 @@ def test_round_trip_keeps_every_number(folder: Path, parts: Parts) -> None:
 
 def test_rows_may_come_in_any_order(parts: Parts, folder: Path, tmp_path: Path) -> None:
     shuffled = parts["scores_table"].sample(frac=1.0, random_state=4)
-    other = write_profile(tmp_path / "other", **{**parts, "scores_table": shuffled})
+    other = write_parts(tmp_path / "other", **{**parts, "scores_table": shuffled})
     one, two = read_profile(folder), read_profile(other)
     assert one.records == two.records
     np.testing.assert_array_equal(one.scores, two.scores)
@@ -78,10 +79,10 @@ def test_hash_is_pinned_and_depends_on_the_numbers(folder: Path, parts: Parts) -
     pinned = read_profile(folder).content_hash
     header = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
     assert pinned == header["content_hash"] == content_hash(header)
-    again = write_profile(folder.parent / "again", **parts)
+    again = write_parts(folder.parent / "again", **parts)
     assert read_profile(again).content_hash == pinned
     parts["scores_table"].loc[0, "truth"] += 1e-9
-    other = write_profile(folder.parent / "other", **parts)
+    other = write_parts(folder.parent / "other", **parts)
     assert read_profile(other).content_hash != pinned
 
 
@@ -94,20 +95,20 @@ def test_nothing_but_the_profile_is_left(folder: Path) -> None:
 def test_an_existing_folder_is_never_overwritten(folder: Path, parts: Parts) -> None:
     before = (folder / "profile.json").read_bytes()
     with pytest.raises(InputError, match="never overwritten"):
-        write_profile(folder, **{**parts, "name": "usurper"})
+        write_parts(folder, **{**parts, "name": "usurper"})
     assert (folder / "profile.json").read_bytes() == before
 
 
 def test_a_refusing_disk_is_an_input_error(tmp_path: Path, parts: Parts) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write the profile"):
-        write_profile(tmp_path / "file" / "tiny", **parts)
+        write_parts(tmp_path / "file" / "tiny", **parts)
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}])
 def test_provenance_must_be_plain_json(tmp_path: Path, parts: Parts, value: object) -> None:
     with pytest.raises(InputError, match="not plain JSON"):
-        write_profile(tmp_path / "tiny", **{**parts, "provenance": {"x": value}})
+        write_parts(tmp_path / "tiny", **{**parts, "provenance": {"x": value}})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import write_profile
 from poq_abm.profile.library import folder_of, profile_names
 from poq_abm.profile.store import content_hash
 from poq_abm.profile.validating import profile_faults
@@ -19,7 +19,7 @@ from poq_abm.profile.validating import profile_faults
 
 @pytest.fixture
 def folder(parts: dict[str, Any], tmp_path: Path) -> Path:
-    return write_profile(tmp_path / "tiny", **parts)
+    return write_parts(tmp_path / "tiny", **parts)
 
 
 def forge(folder: Path, file: str, table: pd.DataFrame) -> None:
