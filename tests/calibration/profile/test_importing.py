@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from poq_abm.analysis.agreement import correlation_table
+from poq_abm.analysis.evaluator_correlation import correlation_table
 from profile_support import import_parts
 
 from calibration.profile.importing import simple_name

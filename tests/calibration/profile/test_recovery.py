@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from poq_abm.analysis.agreement import correlation_table
+from poq_abm.analysis.evaluator_correlation import correlation_table
 from scipy.stats import binom
 
 from poq_abm.analysis.variance import variance_shares
