@@ -30,7 +30,7 @@ from calibration.stage_settings import (
 from calibration.workspace import NAME
 from poq_abm.errors import InputError, nearest
 from poq_abm.limits import MAX_SEED
-from poq_abm.profile.layout import SCORE_COLUMNS
+from poq_abm.profile.validity import SCORE_COLUMNS
 from poq_abm.scenario.checks.explaining import findings
 from poq_abm.scenario.checks.problems import Finding, KeyPath, Origins, ScenarioError
 from poq_abm.scenario.schema.strict import Strict, complaint

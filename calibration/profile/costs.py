@@ -15,7 +15,7 @@ from calibration.latency.measurement import read_measurement
 from calibration.profile.score_logs import read_logs
 from calibration.workspace import Workspace, read_stamp
 from poq_abm.errors import InputError, nearest
-from poq_abm.profile.layout import COST_COLUMNS, COST_KEYS
+from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS
 
 __all__ = [
     "EVALUATOR_LATENCY_MS",

@@ -30,7 +30,7 @@ from calibration.profile.score_logs import ScoreLog, read_logs
 from calibration.workspace import NAME, naming
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile import ProfileDescription
-from poq_abm.profile.layout import SCORE_COLUMNS
+from poq_abm.profile.validity import SCORE_COLUMNS
 
 __all__ = ["INCOMPLETE", "NORMALISE", "ImportSettings", "import_table", "simple_name"]
 

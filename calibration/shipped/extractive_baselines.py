@@ -41,7 +41,7 @@ from calibration.stage_settings import CorpusSource
 from calibration.workspace import naming
 from poq_abm.errors import InputError
 from poq_abm.profile import ProfileDescription, read_profile
-from poq_abm.profile.layout import HEADER_FILE, SCORES_FILE
+from poq_abm.profile.validity import HEADER_FILE, SCORES_FILE
 
 __all__ = ["NAME", "build_profile", "main", "provenance"]
 

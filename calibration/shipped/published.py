@@ -21,8 +21,8 @@ from calibration.shipped.published_fit import JointTable, Targets, fit_table
 from poq_abm.errors import InputError
 from poq_abm.profile import ProfileDescription, write_profile
 from poq_abm.profile import published_figures as figures
-from poq_abm.profile.layout import COST_COLUMNS
 from poq_abm.profile.published_figures import SOURCE, FittingCoefficients, coefficient_family
+from poq_abm.profile.validity import COST_COLUMNS
 
 __all__ = ["PROVENANCE", "cost_table", "main", "score_table", "targets", "write_published"]
 

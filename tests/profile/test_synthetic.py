@@ -25,13 +25,13 @@ from profile_support import write_parts
 
 from poq_abm.errors import InputError
 from poq_abm.profile import Profile, read_profile
-from poq_abm.profile.layout import COST_COLUMNS
 from poq_abm.profile.synthetic import (
     MAX_SCORES,
     SyntheticSettings,
     _fill_normals,
     synthetic_profile,
 )
+from poq_abm.profile.validity import COST_COLUMNS
 from poq_abm.random import Purpose, normal
 from poq_abm.rules.payment.rewards import min_max_cost
 

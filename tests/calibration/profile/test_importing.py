@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from poq_abm.analysis.evaluator_correlation import correlation_table
 from profile_support import import_parts
 
 from calibration.profile.importing import simple_name
 from calibration.profile.scales import points_of
+from poq_abm.analysis.evaluator_correlation import correlation_table
 from poq_abm.errors import InputError
 from poq_abm.profile import read_profile
 

@@ -15,8 +15,8 @@ import pytest
 from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import read_profile, store
-from poq_abm.profile.store import content_hash
+from poq_abm.profile import load_profile, profile_files, profile_names, read_profile
+from poq_abm.profile.validity import content_hash
 
 Parts = dict[str, Any]
 
@@ -205,6 +205,42 @@ def test_a_pipe_in_the_place_of_a_file_is_refused(folder: Path, file: str) -> No
 def test_a_file_beyond_memory_is_refused_unread(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_BYTES", 10)
+    monkeypatch.setattr(profile_files, "MAX_BYTES", 10)
     with pytest.raises(InputError, match=r"profile.json' has [0-9,]+ bytes; at most 10 are read"):
         read_profile(folder)
+
+
+def test_every_profile_that_ships_loads_under_its_name() -> None:
+    assert "published" in profile_names()
+    for name in profile_names():
+        assert load_profile(name).name == name
+
+
+def test_a_path_may_be_text_or_path(parts: dict[str, Any], tmp_path: Path) -> None:
+    folder = write_parts(tmp_path / "mine", **parts)
+    assert load_profile(folder).content_hash == load_profile(str(folder)).content_hash
+
+
+def test_a_shipped_name_wins_over_a_folder(
+    parts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parts(tmp_path / "published", **parts)
+    monkeypatch.chdir(tmp_path)
+    assert load_profile("published").name == "published"
+    assert load_profile("./published").name == "tiny"
+    assert load_profile(Path("published")).name == "tiny"
+
+
+def test_a_misspelt_name_gets_a_hint() -> None:
+    with pytest.raises(InputError, match="did you mean 'published'"):
+        load_profile("publised")
+
+
+def test_a_missing_path_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither a profile that ships nor a folder"):
+        load_profile(tmp_path / "nowhere")
+
+
+def test_a_folder_that_is_no_profile(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"profile\.json is missing"):
+        load_profile(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from profile_support import write_parts
 
 from poq_abm.profile import Profile, load_profile, read_profile
-from poq_abm.profile.comparing import differences
+from poq_abm.profile.differences import differences
 
 Parts = dict[str, Any]
 
