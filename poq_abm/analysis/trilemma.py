@@ -10,7 +10,9 @@ import pandas as pd
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import POSITIVE, mean_interval
 from poq_abm.experiment.verifications import query_interval
-from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import rules
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.phases import changed
 from poq_abm.simulation.queries.query_replication import play_queries
@@ -42,16 +44,18 @@ def play_protocols(
     scenario: Scenario,
     profile: Profile,
     verification: Verification,
-    protocols: Sequence[str] = PROTOCOLS,
+    protocols: Sequence[str] | None = None,
     replications: int = 20,
 ) -> pd.DataFrame:
     """Return a row per protocol and replication, on the same luck, with every measure.
 
     ``verification`` holds all that the protocols share; its own ``protocol`` is not looked at. The
-    first two columns are ``protocol`` and ``replication``.
+    first two columns are ``protocol`` and ``replication``. Without names all protocols are played,
+    the baseline first.
     """
     rows = []
-    for name in protocols:
+    known = sorted(rules(PROTOCOLS), key=lambda name: name != BASELINE)
+    for name in protocols or known:
         market = open_market(scenario, profile, changed(verification, {"protocol": name}))
         for replication in range(replications):
             keys = {"protocol": name, "replication": replication}

@@ -15,27 +15,16 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.figures.vector import write_svg
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import rules
 from poq_abm.simulation.queries.query_tables import COSTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["GLOSSES", "draw_pages", "phase_diagram", "trilemma"]
+__all__ = ["draw_pages", "phase_diagram", "trilemma"]
 
-#: one line per protocol, for a reader who has never heard of it
-GLOSSES: Final = {
-    "centralised": "one trusted operator",
-    "none": "pay strangers unseen",
-    "poq": "evaluators score, pay follows",
-    "redundancy": "several answer, compare",
-    "proof_of_sampling": "recompute a random share",
-    "opml": "7 days in which to dispute",
-    "zkml": "a proof for every answer",
-    "tee": "signed by secure hardware",
-    "otr": "secure hardware + disputes\n+ random proofs",
-    "poq+otr": "otr, and pay by score",
-}
 _INK, _MUTED, _SECOND = "#1b4f72", "0.55", "#d55e00"
 _TICKS: Final = {1.0: "1 s", 60.0: "1 min", 3600.0: "1 h", 86_400.0: "1 day", 604_800.0: "7 days"}
 _LEAST_USD: Final = 3e-5
@@ -69,7 +58,8 @@ def trilemma(table: pd.DataFrame) -> Figure:
 
 
 def _label(name: str) -> str:
-    gloss = GLOSSES.get(name, "")
+    known = rules(PROTOCOLS)
+    gloss = known[name].gloss if name in known else ""
     return f"{name}\n{gloss}" if gloss else name
 
 

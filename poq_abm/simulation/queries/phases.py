@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from poq_abm.rules.protocol.registry import protocol_of
 from poq_abm.rules.protocol.settling import disputed
 from poq_abm.scenario.overlay import put
-from poq_abm.scenario.schema.verification import Verification
+from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.economics import deterrence_threshold
 from poq_abm.simulation.queries.vulnerability import broken_share
 
