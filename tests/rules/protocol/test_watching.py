@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.optimistic import bisection_s
 from poq_abm.rules.protocol.watching import (
     answer_to_gain,
@@ -15,7 +16,6 @@ from poq_abm.rules.protocol.watching import (
     watch,
 )
 from poq_abm.scenario.schema.verification import Verification
-from poq_abm.simulation.queries.phases import changed
 
 
 def found(**changes: object):
