@@ -24,8 +24,8 @@ from poq_abm.analysis.trilemma import changed
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
-from poq_abm.rules.protocol.inspection import inspection_equilibrium, learn_by_playing
 from poq_abm.rules.protocol.terms import Found
+from poq_abm.rules.protocol.watching import inspection_equilibrium, learn_by_playing
 from poq_abm.rules.protocol.zkml import proving_time
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification
