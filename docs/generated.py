@@ -57,7 +57,7 @@ MODULES = (
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
     "poq_abm.analysis.audit.auditing",
-    "poq_abm.analysis.audit.bench",
+    "poq_abm.analysis.audit.variants",
     "poq_abm.analysis.audit.attacks",
     "poq_abm.analysis.sensitivity",
     "poq_abm.analysis.figure_style",

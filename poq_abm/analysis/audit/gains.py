@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from poq_abm.analysis.audit.bench import Played
 from poq_abm.analysis.audit.deviations import Deviation
+from poq_abm.analysis.audit.variants import Played
 from poq_abm.analysis.charts import MOST_ROWS, forest
 from poq_abm.analysis.figure_style import caption, count_of, need
 from poq_abm.experiment.estimates import CONFIDENCE, shown
