@@ -91,8 +91,7 @@ def audit(
     """Try every declared deviation against a scenario: what it gains, and how surely."""
     from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
-    from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
-    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     _refuse_dropped(

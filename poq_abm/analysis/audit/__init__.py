@@ -2,5 +2,6 @@
 
 ``deviations`` lists who could do what instead, ``variants`` plays it under common random numbers,
 ``gains`` says what it was worth, ``break_even`` where that changes sign, ``attacks`` what
-coalitions achieve, ``empirical_game`` hands the whole to game solvers, and ``auditing`` puts it together.
+coalitions achieve, ``empirical_game`` hands the whole to game solvers, and ``auditing`` puts it
+together.
 """

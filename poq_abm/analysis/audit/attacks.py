@@ -10,7 +10,7 @@ import pandas as pd
 
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members_of
 from poq_abm.analysis.audit.gains import earned_by, places
-from poq_abm.analysis.audit.variants import Played, VariantRunner
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.analysis.charts import cells_of, paint_cells, write_cells
 from poq_abm.analysis.figure_style import MARKERS, canvas, caption, colours, count_of, need
 from poq_abm.analysis.questions import FigureKind, Request, told
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COSTS",
     "FIGURES",
-    "PHASES",
     "SHARES",
     "attack_frontier",
     "attack_frontier_figure",
@@ -47,8 +46,6 @@ __all__ = [
 ]
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
-#: what an attack is to those who attack
-PHASES = ("pays", "undecided", "costs")
 #: columns of what an attack costs, by what gains are counted per
 COSTS = {"job": "cost_per_round", "epoch": "cost_per_epoch"}
 _SIGNS = {"pays": "+", "costs": "\N{MINUS SIGN}", "undecided": "?"}
@@ -163,7 +160,11 @@ def _coalitions(
 
 
 def _effect(
-    attack: Deviation, base: Played, played: Played, population: Population, confidence: float
+    attack: Deviation,
+    base: PlayedVariant,
+    played: PlayedVariant,
+    population: Population,
+    confidence: float,
 ) -> dict[str, Any]:
     nodes = places(population, attack)
     drift = paired(base.consensus, played.consensus, confidence)

@@ -18,7 +18,7 @@ from poq_abm.analysis.audit.deviations import (
     name_switches,
 )
 from poq_abm.analysis.audit.gains import by_cost, gain_table, sentences
-from poq_abm.analysis.audit.variants import Played, VariantRunner, activation_rate, trace_of
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner, activation_rate, trace_of
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.rules.behaviour.base import Role, is_lazy
@@ -196,7 +196,7 @@ def _activations(
 def _refine(
     runner: VariantRunner,
     variants: Mapping[str, Scenario],
-    played: dict[str, Played],
+    played: dict[str, PlayedVariant],
     gains: pd.DataFrame,
     half_width: float,
 ) -> None:

@@ -24,13 +24,13 @@ from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.playable import check_playable
 from poq_abm.simulation.trace import Trace, open_trace
 
-__all__ = ["MOST_ROUNDS", "Played", "VariantRunner", "activation_rate", "trace_of"]
+__all__ = ["MOST_ROUNDS", "PlayedVariant", "VariantRunner", "activation_rate", "trace_of"]
 
 Array = NDArray[np.float64]
 MOST_ROUNDS = 200_000  #: of one replication, compared round by round; some 20 MB
 
 
-class Played(NamedTuple):
+class PlayedVariant(NamedTuple):
     """What one variant left: arrays over replications x nodes, inference nodes first.
 
     Of an economy, what counts is profit, by epoch: over all epochs of the run, so that a node which
@@ -45,9 +45,9 @@ class Played(NamedTuple):
     per: str = "job"  #: or ``epoch``, what ``jobs`` counts
     uncovered: Array | None = None  #: (R, F + M) of an economy, fines that bonds did not cover
 
-    def joined(self, later: Played) -> Played:
+    def joined(self, later: PlayedVariant) -> PlayedVariant:
         """Return these replications followed by later ones."""
-        return Played(
+        return PlayedVariant(
             np.concatenate([self.rewards, later.rewards]),
             np.concatenate([self.jobs, later.jobs]),
             np.concatenate([self.consensus, later.consensus]),
@@ -113,7 +113,9 @@ class VariantRunner:
         written = self.scenario.replications
         return written if isinstance(written, int) else written.at_least
 
-    def play(self, variants: Mapping[str, Scenario], first: int, last: int) -> dict[str, Played]:
+    def play(
+        self, variants: Mapping[str, Scenario], first: int, last: int
+    ) -> dict[str, PlayedVariant]:
         """Play replications ``first`` to ``last - 1`` of every variant.
 
         Raises
@@ -160,7 +162,7 @@ def _split(
     network: list[Array],
     rounds: list[int],
     per: str,
-) -> dict[str, Played]:
+) -> dict[str, PlayedVariant]:
     """Cut columns, which run over variants, replications and nodes, by variant."""
     size = nodes[0].size // (len(names) * count)
     rewards, jobs, *rest = (
@@ -168,7 +170,7 @@ def _split(
     )
     consensus, bias = (column.reshape(len(names), count) for column in network)
     return {
-        name: Played(
+        name: PlayedVariant(
             rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per, *(part[i] for part in rest)
         )
         for i, name in enumerate(names)

@@ -23,7 +23,7 @@ from poq_abm.analysis.audit.gains import (
     replications_to_decide,
     sentences,
 )
-from poq_abm.analysis.audit.variants import Played, VariantRunner
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.errors import InputError
 from poq_abm.scenario import Scenario, load
 from poq_abm.simulation.population import build_population
@@ -177,14 +177,16 @@ def test_departures_from_a_dishonest_background_include_honesty() -> None:
     assert rows.loc["honest", "gain"] > 0
 
 
-def fake(trial: np.random.Generator, gains: np.ndarray, count: int) -> tuple[Played, list[Played]]:
+def fake(
+    trial: np.random.Generator, gains: np.ndarray, count: int
+) -> tuple[PlayedVariant, list[PlayedVariant]]:
     """Return a background and deviations whose true gains are known, with shared luck."""
     luck = trial.normal(size=(count, gains.size + 1))
     jobs = np.full((count, gains.size + 1), 10.0)
     consensus = trial.normal(size=count)
 
-    def played(moved: np.ndarray) -> Played:
-        return Played(jobs * (luck + moved), jobs, consensus, consensus, 10)
+    def played(moved: np.ndarray) -> PlayedVariant:
+        return PlayedVariant(jobs * (luck + moved), jobs, consensus, consensus, 10)
 
     deviating_ = []
     for node, gain in enumerate(gains):
