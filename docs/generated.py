@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import typer
 
+from poq_abm.analysis.questions import figures, tables
 from poq_abm.cli import app
 from poq_abm.rules.adaptation.base import ADAPTATIONS
 from poq_abm.rules.behaviour.base import BEHAVIOURS
@@ -72,7 +73,7 @@ MODULES = (
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
     "poq_abm.analysis.audit.auditing",
-    "poq_abm.analysis.audit.bench",
+    "poq_abm.analysis.audit.variants",
     "poq_abm.analysis.audit.attacks",
     "poq_abm.analysis.sensitivity",
     "poq_abm.analysis.figure_style",
@@ -237,7 +238,13 @@ def write_rules() -> None:
 
 def fill(_app: Any, _page: str, source: list[str]) -> None:
     """Replace ``<!-- generated: NAME -->`` in a page by what NAME stands for."""
-    made = {"scenario": scenario, "cli": cli, "modules": modules, "protocols": protocols}
+    made = {
+        "scenario": scenario,
+        "cli": cli,
+        "modules": modules,
+        "protocols": protocols,
+        "questions": questions,
+    }
     source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda m: made[m[1]](), source[0])
 
 
@@ -269,6 +276,22 @@ def _verbs(command: Any, name: str) -> Iterator[str]:
     rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
     if rows:
         yield "| takes | meaning |\n|---|---|\n" + "\n".join(rows)
+
+
+def questions() -> str:
+    """Return what can be asked of a run: the tables of ``poq analyse``, the figures of ``plot``."""
+    parts = []
+    for title, kinds in (("poq analyse", tables()), ("poq plot", figures())):
+        rows = [
+            f"| `{kind.name}` | {kind[1]} | {', '.join(f'`--{name}`' for name in kind.takes)} |"
+            for kind in kinds.values()
+        ]
+        parts.append(
+            "\n".join(
+                [f"## `{title}`, by kind", "", "| kind | what | heeds |", "|---|---|---|", *rows]
+            )
+        )
+    return "\n\n".join(parts)
 
 
 def _row(parameter: Any) -> str:
