@@ -80,7 +80,8 @@ def compiled_or_python(function: Function) -> Function:
     For steps that agents call with records: Python takes 0.2 us to hand compiled code one field of
     a record, and longer for a whole one than for the step.
     """
-    return cast(Function, register_jitable(**_OPTIONS, forceinline=True)(function))
+    absorbed: Function = register_jitable(**_OPTIONS, forceinline=True)(function)
+    return absorbed
 
 
 def _compile(function: Function, *, forceinline: bool) -> Function:

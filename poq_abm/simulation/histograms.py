@@ -25,8 +25,8 @@ from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.rules.payment.rewards import SCORE_SCALE
 
 __all__ = [
-    "LATENCY_CELLS",
     "GRID_CELLS",
+    "LATENCY_CELLS",
     "MEASURES",
     "QUANTILES",
     "RELATIVE_ERROR",
