@@ -36,7 +36,7 @@ from poq_abm.simulation.arrays import (
     Rules,
 )
 from poq_abm.simulation.buffers import Committee, ReplicationKey
-from poq_abm.simulation.replication_state import Counter, Memory, Replication, State
+from poq_abm.simulation.replication import Counter, Memory, Replication, State
 
 __all__ = [
     "Plugin",
@@ -128,7 +128,7 @@ def member_report(
     """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
 
     ``traits`` and ``state`` are its rows, by :class:`~poq_abm.simulation.arrays.EvaluatorColumn`
-    and :class:`~poq_abm.simulation.replication_state.State`. Nothing is decided by branches that
+    and :class:`~poq_abm.simulation.replication.State`. Nothing is decided by branches that
     differ from member to member: a processor would guess wrong which members deviate.
     """
     if plugin is not None and int(traits[EvaluatorColumn.ATTACK]) == Attack.PLUGIN:

@@ -24,8 +24,7 @@ from poq_abm.rules.registry import RuleError, rules
 from poq_abm.rules.rule import Parameter
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.replication_state import State
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import State, Trace, open_trace
 from poq_abm.testing.rule import RuleContract
 
 __all__ = ["BehaviourContract"]
