@@ -4,7 +4,7 @@ Of arXiv 2512.20176 the abstract is known to us, and what its authors' blog says
 figure of theirs; beside it stands what the simulation gives under the parameters that are named,
 and what the shipped comparison of protocols (``verification_trilemma``) gives at the product's own
 defaults. Most claims hold because an input was chosen so, or is the claim itself, and each row says
-which (:mod:`poq_abm.analysis.reproduction`); where two claims ask for different inputs, the one is
+which (:mod:`.checks`); where two claims ask for different inputs, the one is
 contradicted under the input of the other. *Consequences* follow from our reconstruction of the
 economics: they hold the simulation to its formulas and are no figures of the paper.
 """
@@ -19,13 +19,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.analysis.reproduction import Check
+from poq_abm.analysis.reproduce.checks import Check, PublishedStudy
 from poq_abm.analysis.trilemma import changed
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
-from poq_abm.rules.protocol.inspection import inspection_equilibrium, learn_by_playing
 from poq_abm.rules.protocol.terms import Found
+from poq_abm.rules.protocol.watching import inspection_equilibrium, learn_by_playing
 from poq_abm.rules.protocol.zkml import proving_time
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification
@@ -38,7 +38,17 @@ from poq_abm.simulation.queries.economics import (
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 
-__all__ = ["SIGMAS", "otr_checks"]
+__all__ = ["SIGMAS", "STUDY", "otr_checks"]
+
+NOTE = """\
+Of arXiv 2512.20176 the abstract is known to us, and what its authors' blog says; its theorems and
+its simulation are not. Most claims hold because an input was solved for so that they do, or is the
+claim itself; where two ask for different inputs, one is contradicted under that of the other, with
+the arithmetic. Consequences hold the simulation to our own formulas and are no figures of the
+paper. Our defaults are those of `poq run verification_trilemma`, where nothing is chosen to agree.
+Proof cost and proof time are inferred; watchers, stakes and the window are assumed. Every tolerance
+that covers chance is 4.5 standard errors: a correct simulation misses any of them under any of 8
+seeds with a chance of about 0.1%."""
 
 #: Half-width of every tolerance that covers chance, in standard errors. A correct simulation misses
 #: one such figure with chance 7e-6, so any of some 20 figures under any of 8 seeds with 0.1%.
@@ -168,7 +178,7 @@ def _sampled(
 ) -> Check:
     """Hold a mean over replications to a number, give or take ``margin``.
 
-    ``more`` are further fields of :class:`~poq_abm.analysis.reproduction.Check`.
+    ``more`` are further fields of :class:`~.checks.Check`.
     """
     mean, sd, low, high = mean_interval(values)
     tolerance = margin + SIGMAS * sd / math.sqrt(len(values))
@@ -439,3 +449,13 @@ def _inspection(study: _Study) -> list[Check]:
                  0.0, f"y* loses G if caught, the threshold keeps it: G - y* (S + F) = {left:.3g}",
                  contradicts=True),
     ]  # fmt: skip
+
+
+STUDY = PublishedStudy(
+    "otr",
+    lambda replications, seed, _: otr_checks(replications, seed),
+    lambda: NOTE,
+    usual=20,
+    least=10,
+    takes=("replications",),
+)

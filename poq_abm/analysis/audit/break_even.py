@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.deviations import Deviation, deviating
 from poq_abm.analysis.audit.gains import earned_by, places
+from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.paired import paired
@@ -115,7 +115,7 @@ def usual_ranges(scenario: Scenario, role: Role) -> list[Range]:
 
 
 def break_even(
-    bench: Bench,
+    runner: VariantRunner,
     deviation: Deviation,
     field: str,
     low: float,
@@ -136,7 +136,7 @@ def break_even(
 
     Parameters
     ----------
-    bench, deviation
+    runner, deviation
         What is played.
     field
         Dotted path of a number of the scenario that is not whole, such as
@@ -151,9 +151,9 @@ def break_even(
     InputError
         If the field is no such number, decides what is drawn from, or the range is empty.
     """
-    _check(bench.scenario, field, low, high)
-    count = bench.replications if replications is None else replications
-    gains = _Gains(bench, deviation, field, count, confidence)
+    _check(runner.scenario, field, low, high)
+    count = runner.replications if replications is None else replications
+    gains = _Gains(runner, deviation, field, count, confidence)
     grid = [float(value) for value in np.linspace(low, high, points)]
     tried = [gains(value) for value in grid]
     signs = [int(np.sign(gain.mean)) for gain in tried]
@@ -234,20 +234,20 @@ class _Gains:
     """The gain of a deviation as a function of a field, each value played once."""
 
     def __init__(
-        self, bench: Bench, deviation: Deviation, field: str, count: int, confidence: float
+        self, runner: VariantRunner, deviation: Deviation, field: str, count: int, confidence: float
     ) -> None:
-        self._bench, self._deviation, self._field = bench, deviation, field
+        self._runner, self._deviation, self._field = runner, deviation, field
         self._count, self._confidence = count, confidence
-        population = build_population(bench.scenario, bench.plan.profile(0))
+        population = build_population(runner.scenario, runner.plan.profile(0))
         self._nodes = places(population, deviation)
         self._known: dict[float, _Gain] = {}
         self._ran_out: dict[float, int] = {}  #: replications in which a bond did
 
     def __call__(self, value: float) -> _Gain:
         if value not in self._known:
-            base = self._bench.scenario.replace({self._field: value})
+            base = self._runner.scenario.replace({self._field: value})
             variants = {"base": base, "deviating": deviating(base, self._deviation)}
-            played = self._bench.play(variants, 0, self._count)
+            played = self._runner.play(variants, 0, self._count)
             before, after = (earned_by(played[name], self._nodes) for name in variants)
             pairs = paired(before, after, self._confidence)
             self._ran_out[value] = played["deviating"].ran_out(self._nodes)
@@ -268,7 +268,7 @@ class _Gains:
 
     def root(self, part: Callable[[_Gain], float], a: float, b: float) -> float:
         """Return where a part of the gain is zero, between two values where its signs differ."""
-        steps = self._bench.scenario.economy is not None
+        steps = self._runner.scenario.economy is not None
         tolerance = abs(b - a) * (_TOLERANCE_OF_STEPS if steps else _TOLERANCE)
         return float(brentq(lambda value: part(self(value)), a, b, xtol=tolerance, rtol=1e-9))
 

@@ -1,30 +1,36 @@
-"""The bench: variants of one scenario, played in memory under common random numbers."""
+"""Variants of one scenario, played in memory under common random numbers, and what they changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.errors import InputError
 from poq_abm.experiment.granary import Gather, Granary
 from poq_abm.experiment.harvest import Progress
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.runner import Workers, play_chunks
 from poq_abm.experiment.spans import Span
+from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, Treatment
-from poq_abm.simulation.epochs.economy import settings_of
+from poq_abm.simulation.epochs.economy import Economy, settings_of
+from poq_abm.simulation.game import Game, build_game
+from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.playable import check_playable
+from poq_abm.simulation.trace import Trace, open_trace
 
-__all__ = ["Bench", "Played"]
+__all__ = ["MOST_ROUNDS", "PlayedVariant", "VariantRunner", "activation_rate", "trace_of"]
 
 Array = NDArray[np.float64]
+MOST_ROUNDS = 200_000  #: of one replication, compared round by round; some 20 MB
 
 
-class Played(NamedTuple):
+class PlayedVariant(NamedTuple):
     """What one variant left: arrays over replications x nodes, inference nodes first.
 
     Of an economy, what counts is profit, by epoch: over all epochs of the run, so that a node which
@@ -39,9 +45,9 @@ class Played(NamedTuple):
     per: str = "job"  #: or ``epoch``, what ``jobs`` counts
     uncovered: Array | None = None  #: (R, F + M) of an economy, fines that bonds did not cover
 
-    def joined(self, later: Played) -> Played:
+    def joined(self, later: PlayedVariant) -> PlayedVariant:
         """Return these replications followed by later ones."""
-        return Played(
+        return PlayedVariant(
             np.concatenate([self.rewards, later.rewards]),
             np.concatenate([self.jobs, later.jobs]),
             np.concatenate([self.consensus, later.consensus]),
@@ -59,7 +65,7 @@ class Played(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Bench:
+class VariantRunner:
     """A scenario without a sweep, the profile it draws from, and workers to play it with.
 
     Variants share the seed, so that replication r of one and of another saw the same luck. In an
@@ -72,8 +78,10 @@ class Bench:
     left_out: tuple[str, ...] = ()  #: rules of adaptation that the scenario has
 
     @classmethod
-    def of(cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None) -> Bench:
-        """Return the bench of a scenario, or raise if it has several treatments."""
+    def of(
+        cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None
+    ) -> VariantRunner:
+        """Return the runner of a scenario, or raise if it has several treatments."""
         plan = Plan.of(scenario)
         if plan.verifies:
             raise InputError(
@@ -105,7 +113,9 @@ class Bench:
         written = self.scenario.replications
         return written if isinstance(written, int) else written.at_least
 
-    def play(self, variants: Mapping[str, Scenario], first: int, last: int) -> dict[str, Played]:
+    def play(
+        self, variants: Mapping[str, Scenario], first: int, last: int
+    ) -> dict[str, PlayedVariant]:
         """Play replications ``first`` to ``last - 1`` of every variant.
 
         Raises
@@ -152,7 +162,7 @@ def _split(
     network: list[Array],
     rounds: list[int],
     per: str,
-) -> dict[str, Played]:
+) -> dict[str, PlayedVariant]:
     """Cut columns, which run over variants, replications and nodes, by variant."""
     size = nodes[0].size // (len(names) * count)
     rewards, jobs, *rest = (
@@ -160,7 +170,7 @@ def _split(
     )
     consensus, bias = (column.reshape(len(names), count) for column in network)
     return {
-        name: Played(
+        name: PlayedVariant(
             rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per, *(part[i] for part in rest)
         )
         for i, name in enumerate(names)
@@ -169,3 +179,74 @@ def _split(
 
 def _both(first: Array | None, later: Array | None) -> Array | None:
     return None if first is None or later is None else np.concatenate([first, later])
+
+
+def trace_of(scenario: Scenario, profile: Profile, replication: int = 0) -> Trace:
+    """Return the rounds of a replication as they were played, the first :data:`MOST_ROUNDS`.
+
+    Rounds of an economy stand one after the other, epoch by epoch; a query that nobody answered has
+    node -1.
+    """
+    game = build_game(scenario, profile)
+    if scenario.economy is None:
+        model = PoQModel(scenario, replication=replication, game=game)
+        last = min(scenario.rounds, MOST_ROUNDS)
+        trace = open_trace(last, game.rules.committee_size)
+        model.run(last, trace)
+        return trace
+    return _joined(list(_epochs(scenario, game, profile, replication)))
+
+
+def activation_rate(base: Trace, deviating: Trace, deviation: Deviation, first: int) -> float:
+    """Return the share of the members' jobs in which the deviation changed anything, in [0, 1].
+
+    Compared are two traces of one replication, without and with the deviation: what a member
+    reports as an evaluator (whose node ids start at ``first``); the scores that an inference node's
+    answer gets, its truth, and what it is paid, in which its reported cost stands. In an economy
+    the two can come apart; only rounds in which the same node answers the same record before the
+    same committee are compared. NaN where there are none.
+    """
+    rounds = min(base.node.size, deviating.node.size)
+    committee = base.committee[:rounds]
+    alike = (
+        (base.node[:rounds] >= 0)
+        & (base.node[:rounds] == deviating.node[:rounds])
+        & (base.record[:rounds] == deviating.record[:rounds])
+    )
+    alike &= np.where(alike, (committee == deviating.committee[:rounds]).all(axis=1), False)
+    changed = base.scores[:rounds] != deviating.scores[:rounds]
+    members = np.asarray(deviation.members)
+    if deviation.role == "evaluator":
+        seats = np.isin(committee, members + first) & alike[:, None]
+        return _share(changed[seats])
+    jobs = np.isin(base.node[:rounds], members) & alike
+    acted = (
+        changed.any(axis=1)
+        | (base.truth[:rounds] != deviating.truth[:rounds])
+        | (base.inference_reward[:rounds] != deviating.inference_reward[:rounds])
+    )
+    return _share(acted[jobs])
+
+
+def _share(acted: NDArray[np.bool_]) -> float:
+    return float(acted.mean()) if acted.size else float("nan")
+
+
+def _epochs(scenario: Scenario, game: Game, profile: Profile, replication: int) -> Iterator[Trace]:
+    """Yield the rounds of an economy's epochs, until there are enough."""
+    economy = Economy(scenario, game, profile, replication)
+    kept = 0
+    while not economy.finished and kept < MOST_ROUNDS:
+        before = economy.rounds_played
+        economy.step()
+        count = economy.rounds_played - before
+        columns: Any = (column[:count].copy() for column in economy.play.trace)
+        yield Trace(*columns)
+        kept += count
+
+
+def _joined(parts: list[Trace]) -> Trace:
+    if not parts:
+        return open_trace(0, 1)
+    joined: Any = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Trace(*joined)

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members_of
 from poq_abm.analysis.audit.gains import earned_by
+from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, spell
@@ -75,7 +75,7 @@ class EmpiricalGame:
 
 
 def empirical_game(
-    bench: Bench,
+    runner: VariantRunner,
     behaviours: Iterable[Mapping[str, Any]],
     *,
     role: Role = "evaluator",
@@ -91,7 +91,7 @@ def empirical_game(
 
     Parameters
     ----------
-    bench
+    runner
         The scenario.
     behaviours
         The strategies; ``honest`` is one like the others.
@@ -110,20 +110,20 @@ def empirical_game(
     """
     specs = {spell(spec): dict(spec) for spec in behaviours}
     _check(specs, role, shares)
-    (focal,) = members_of(bench.scenario, role, group, None) or (None,)
-    free = [node for node in members_of(bench.scenario, role, ALL, 1.0) if node != focal]
+    (focal,) = members_of(runner.scenario, role, group, None) or (None,)
+    free = [node for node in members_of(runner.scenario, role, ALL, 1.0) if node != focal]
     if focal is None or not free:
         raise InputError(f"a game needs two {role} nodes or more")
     # By the seed alone, as the block `malicious` would: a larger share adds to a smaller one.
-    order = [free[place] for place in malicious_nodes(len(free), 1.0, bench.scenario.seed)]
+    order = [free[place] for place in malicious_nodes(len(free), 1.0, runner.scenario.seed)]
     cells: dict[tuple[str, str, float], Scenario] = {}
     for (i, own), (j, other) in itertools.product(specs.items(), repeat=2):
         for share in sorted({1.0, *shares}) if i != j else [1.0]:
-            cells[i, j, share] = _played_by(bench.scenario, role, focal, order, own, other, share)
+            cells[i, j, share] = _played_by(runner.scenario, role, focal, order, own, other, share)
     names = {f"g{number}": key for number, key in enumerate(cells)}
-    count = bench.replications if replications is None else replications
-    played = bench.play({name: cells[key] for name, key in names.items()}, 0, count)
-    population = build_population(bench.scenario, bench.plan.profile(0))
+    count = runner.replications if replications is None else replications
+    played = runner.play({name: cells[key] for name, key in names.items()}, 0, count)
+    population = build_population(runner.scenario, runner.plan.profile(0))
     node = np.array([focal + (0 if role == "inference" else population.inference_count)])
     rows = []
     for name, (mine, others, share) in names.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poq_abm.analysis.audit.bench import Bench
-from poq_abm.analysis.audit.game import EmpiricalGame, empirical_game
+from poq_abm.analysis.audit.empirical_game import EmpiricalGame, empirical_game
+from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.errors import InputError
 from tests.analysis.audit.test_hand import alike
 
@@ -16,7 +16,9 @@ HONEST, BOOST = {"name": "honest"}, {"name": "boost", "b": 3.0}
 @pytest.fixture(scope="module")
 def game() -> EmpiricalGame:
     scenario = alike(10, **{"population.evaluators.0.noise_sd": 0.0})
-    return empirical_game(Bench.of(scenario), [HONEST, BOOST], shares=[1 / 3, 1.0], replications=2)
+    return empirical_game(
+        VariantRunner.of(scenario), [HONEST, BOOST], shares=[1 / 3, 1.0], replications=2
+    )
 
 
 def test_agreement_is_what_pays(game: EmpiricalGame) -> None:
@@ -49,15 +51,15 @@ def test_the_matrices_are_what_the_solvers_take(game: EmpiricalGame) -> None:
 
 
 def test_standard_errors_shrink_with_replications() -> None:
-    bench = Bench.of(alike(4, rounds=30))
-    few = empirical_game(bench, [HONEST, BOOST], replications=4)
-    many = empirical_game(bench, [HONEST, BOOST], replications=64)
+    runner = VariantRunner.of(alike(4, rounds=30))
+    few = empirical_game(runner, [HONEST, BOOST], replications=4)
+    many = empirical_game(runner, [HONEST, BOOST], replications=64)
     ratio = few.payoffs("standard_error") / many.payoffs("standard_error")
     assert (ratio > 1.5).all()  # 4 on average; an s.d. of four values may be half of the true one
 
 
 def test_one_replication_has_no_standard_error() -> None:
-    one = empirical_game(Bench.of(alike(3)), [HONEST, BOOST], replications=1)
+    one = empirical_game(VariantRunner.of(alike(3)), [HONEST, BOOST], replications=1)
     assert np.isnan(one.payoffs("standard_error")).all()
 
 
@@ -72,9 +74,9 @@ def test_one_replication_has_no_standard_error() -> None:
 )
 def test_what_is_no_game_is_refused(behaviours, shares, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        empirical_game(Bench.of(alike(3)), behaviours, shares=shares)
+        empirical_game(VariantRunner.of(alike(3)), behaviours, shares=shares)
 
 
 def test_one_node_plays_no_game() -> None:
     with pytest.raises(InputError, match="two evaluator nodes or more"):
-        empirical_game(Bench.of(alike(1)), [HONEST, BOOST])
+        empirical_game(VariantRunner.of(alike(1)), [HONEST, BOOST])
