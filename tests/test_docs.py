@@ -255,7 +255,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_the_experiments_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "experiments.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "experiments.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, object] = {}
     exec(block, names)

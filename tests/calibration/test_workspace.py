@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.files import (
+from calibration.workspace import (
     Log,
     StageCounts,
     Stamp,
@@ -179,7 +179,7 @@ def test_a_row_that_only_partly_fits_leaves_nothing_of_itself(log: Log) -> None:
 
 
 def test_a_disk_that_takes_a_part_gets_the_rest(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    from calibration import files
+    from calibration import workspace
 
     class Slow:
         def __init__(self) -> None:
@@ -190,21 +190,21 @@ def test_a_disk_that_takes_a_part_gets_the_rest(log: Log, monkeypatch: pytest.Mo
             return min(3, len(part))
 
     slow = Slow()
-    files._write_all(slow, to_line(ROWS[0]))  # type: ignore[arg-type]
+    workspace._write_all(slow, to_line(ROWS[0]))  # type: ignore[arg-type]
     assert slow.content == to_line(ROWS[0])
 
 
 def test_an_interrupted_write_leaves_no_part_of_a_row(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from calibration import files
+    from calibration import workspace
 
     def interrupted(stream: FileIO, line: bytes) -> None:
         stream.write(line[:5])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_write_all", interrupted)
+        patch.setattr(workspace, "_write_all", interrupted)
         with pytest.raises(KeyboardInterrupt):
             log.append({"record": "x"})
     assert Log(log.path).read() == (ROWS, 0)

@@ -18,13 +18,13 @@ from pydantic import (
 )
 
 from calibration.corpus.records import template_fault
-from calibration.files import NAME
 from calibration.models.architectures import (
     evaluator_entry,
     evaluator_names,
     model_entry,
     model_names,
 )
+from calibration.workspace import NAME
 from poq_abm.errors import InputError
 from poq_abm.scenario.checks.problems import shown
 from poq_abm.scenario.schema.strict import Strict, complaint

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import read_profile, store, write_profile
-from poq_abm.profile.store import content_hash
+from poq_abm.profile import load_profile, profile_files, profile_names, read_profile
+from poq_abm.profile.validity import content_hash
 
 Parts = dict[str, Any]
 
 
 @pytest.fixture
 def folder(parts: Parts, tmp_path: Path) -> Path:
-    return write_profile(tmp_path / "tiny", **parts)
+    return write_parts(tmp_path / "tiny", **parts)
 
 
 def sign(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -62,7 +63,7 @@ def test_round_trip_keeps_every_number(folder: Path, parts: Parts) -> None:
 
 def test_rows_may_come_in_any_order(parts: Parts, folder: Path, tmp_path: Path) -> None:
     shuffled = parts["scores_table"].sample(frac=1.0, random_state=4)
-    other = write_profile(tmp_path / "other", **{**parts, "scores_table": shuffled})
+    other = write_parts(tmp_path / "other", **{**parts, "scores_table": shuffled})
     one, two = read_profile(folder), read_profile(other)
     assert one.records == two.records
     np.testing.assert_array_equal(one.scores, two.scores)
@@ -78,10 +79,10 @@ def test_hash_is_pinned_and_depends_on_the_numbers(folder: Path, parts: Parts) -
     pinned = read_profile(folder).content_hash
     header = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
     assert pinned == header["content_hash"] == content_hash(header)
-    again = write_profile(folder.parent / "again", **parts)
+    again = write_parts(folder.parent / "again", **parts)
     assert read_profile(again).content_hash == pinned
     parts["scores_table"].loc[0, "truth"] += 1e-9
-    other = write_profile(folder.parent / "other", **parts)
+    other = write_parts(folder.parent / "other", **parts)
     assert read_profile(other).content_hash != pinned
 
 
@@ -94,20 +95,20 @@ def test_nothing_but_the_profile_is_left(folder: Path) -> None:
 def test_an_existing_folder_is_never_overwritten(folder: Path, parts: Parts) -> None:
     before = (folder / "profile.json").read_bytes()
     with pytest.raises(InputError, match="never overwritten"):
-        write_profile(folder, **{**parts, "name": "usurper"})
+        write_parts(folder, **{**parts, "name": "usurper"})
     assert (folder / "profile.json").read_bytes() == before
 
 
 def test_a_refusing_disk_is_an_input_error(tmp_path: Path, parts: Parts) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write the profile"):
-        write_profile(tmp_path / "file" / "tiny", **parts)
+        write_parts(tmp_path / "file" / "tiny", **parts)
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}])
 def test_provenance_must_be_plain_json(tmp_path: Path, parts: Parts, value: object) -> None:
     with pytest.raises(InputError, match="not plain JSON"):
-        write_profile(tmp_path / "tiny", **{**parts, "provenance": {"x": value}})
+        write_parts(tmp_path / "tiny", **{**parts, "provenance": {"x": value}})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,6 +205,42 @@ def test_a_pipe_in_the_place_of_a_file_is_refused(folder: Path, file: str) -> No
 def test_a_file_beyond_memory_is_refused_unread(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_BYTES", 10)
+    monkeypatch.setattr(profile_files, "MAX_BYTES", 10)
     with pytest.raises(InputError, match=r"profile.json' has [0-9,]+ bytes; at most 10 are read"):
         read_profile(folder)
+
+
+def test_every_profile_that_ships_loads_under_its_name() -> None:
+    assert "published" in profile_names()
+    for name in profile_names():
+        assert load_profile(name).name == name
+
+
+def test_a_path_may_be_text_or_path(parts: dict[str, Any], tmp_path: Path) -> None:
+    folder = write_parts(tmp_path / "mine", **parts)
+    assert load_profile(folder).content_hash == load_profile(str(folder)).content_hash
+
+
+def test_a_shipped_name_wins_over_a_folder(
+    parts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parts(tmp_path / "published", **parts)
+    monkeypatch.chdir(tmp_path)
+    assert load_profile("published").name == "published"
+    assert load_profile("./published").name == "tiny"
+    assert load_profile(Path("published")).name == "tiny"
+
+
+def test_a_misspelt_name_gets_a_hint() -> None:
+    with pytest.raises(InputError, match="did you mean 'published'"):
+        load_profile("publised")
+
+
+def test_a_missing_path_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither a profile that ships nor a folder"):
+        load_profile(tmp_path / "nowhere")
+
+
+def test_a_folder_that_is_no_profile(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"profile\.json is missing"):
+        load_profile(tmp_path)

@@ -15,8 +15,8 @@ from pathlib import Path
 from calibration.configuration import Calibration
 from calibration.corpus.formats import read_source
 from calibration.corpus.records import DEFAULT, Record, read_corpus, write_corpus
-from calibration.files import Workspace
-from calibration.settings import CorpusSource
+from calibration.stage_settings import CorpusSource
+from calibration.workspace import Workspace
 from poq_abm.errors import InputError, nearest
 from poq_abm.random import Purpose, uniform
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.profile.layout import COST_COLUMNS, COST_KEYS
 from poq_abm.profile.profile import Profile
+from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS
 
 __all__ = ["Difference", "differences"]
 

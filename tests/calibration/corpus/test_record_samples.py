@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.configuration import Calibration, load_configuration
+from calibration.corpus.record_samples import build_corpus, sampled
 from calibration.corpus.records import Record, read_corpus
-from calibration.corpus.sampling import build_corpus, sampled
 from poq_abm.errors import InputError
 
 NAMES = st.lists(st.text(max_size=4), unique=True, min_size=1, max_size=12)

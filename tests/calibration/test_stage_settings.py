@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from calibration import settings
+from calibration import stage_settings
 from calibration.configuration import Calibration, load_configuration
 
-PAGE = (Path(__file__).parents[2] / "docs" / "calibration.md").read_text(encoding="utf-8")
-NAMED = [getattr(settings, name) for name in settings.__all__]
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "calibration.md").read_text(
+    encoding="utf-8"
+)
+NAMED = [getattr(stage_settings, name) for name in stage_settings.__all__]
 PARTS = [Calibration, *(part for part in NAMED if isinstance(part, type))]
 
 
@@ -24,10 +26,10 @@ def test_every_key_stands_in_the_docs(part: type[BaseModel]) -> None:
 @pytest.mark.parametrize(
     ("part", "heading"),
     [
-        (settings.GenerationSettings, "generation"),
-        (settings.ScoringSettings, "scoring"),
-        (settings.JudgeSettings, "judge"),
-        (settings.EfficiencySettings, "efficiency"),
+        (stage_settings.GenerationSettings, "generation"),
+        (stage_settings.ScoringSettings, "scoring"),
+        (stage_settings.JudgeSettings, "judge"),
+        (stage_settings.EfficiencySettings, "efficiency"),
     ],
 )
 def test_documented_defaults_are_the_ones_in_force(part: type[BaseModel], heading: str) -> None:

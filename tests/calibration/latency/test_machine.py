@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from calibration.files import NAME
-from calibration.latency import hardware
-from calibration.latency.hardware import (
+from calibration.latency import machine
+from calibration.latency.machine import (
     hardware_name,
     hardware_stamp,
     library_versions,
     slug,
     usable_cores,
 )
+from calibration.workspace import NAME
 
 
 def test_a_stamp_is_plain_json_without_who_or_where() -> None:
@@ -59,15 +59,15 @@ def test_libraries_that_are_missing_are_left_out() -> None:
     assert "no-such-library" not in library_versions(("no-such-library",))
 
 
-def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+def on_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
     (tmp_path / "cpuinfo").write_text(text)
-    monkeypatch.setattr(hardware, "_CPU_INFORMATION", tmp_path / "cpuinfo")
+    monkeypatch.setattr(machine, "_CPU_INFORMATION", tmp_path / "cpuinfo")
 
 
 def test_number_formats_come_from_the_flags(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    machine(monkeypatch, tmp_path, "model name\t: Some CPU\nflags\t\t: fpu avx2 amx_bf16\n")
+    on_machine(monkeypatch, tmp_path, "model name\t: Some CPU\nflags\t\t: fpu avx2 amx_bf16\n")
     stamp = hardware_stamp("cpu")
     assert stamp["cpu"]["name"] == "Some CPU"
     assert stamp["cpu"]["extensions"] == ["avx2", "amx_bf16"]
@@ -77,7 +77,7 @@ def test_number_formats_come_from_the_flags(
 def test_a_system_without_a_processor_table(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(hardware, "_CPU_INFORMATION", tmp_path / "nothing")
+    monkeypatch.setattr(machine, "_CPU_INFORMATION", tmp_path / "nothing")
     stamp = hardware_stamp("cpu")
     assert stamp["cpu"]["name"]
     assert stamp["dtypes"]["bfloat16"] == "emulated"
@@ -88,7 +88,7 @@ def test_the_driver_is_read_where_there_is_one(
 ) -> None:
     line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024"
     (tmp_path / "version").write_text(line)
-    monkeypatch.setattr(hardware, "_DRIVER", tmp_path / "version")
-    assert hardware._driver() == "550.54.15"
-    monkeypatch.setattr(hardware, "_DRIVER", tmp_path / "nothing")
-    assert hardware._driver() is None
+    monkeypatch.setattr(machine, "_DRIVER", tmp_path / "version")
+    assert machine._driver() == "550.54.15"
+    monkeypatch.setattr(machine, "_DRIVER", tmp_path / "nothing")
+    assert machine._driver() is None

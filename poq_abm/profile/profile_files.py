@@ -1,4 +1,4 @@
-"""Profiles on disk: written once and whole, read only if not a byte has changed.
+"""Profiles on disk: written once and whole, read only if not a byte has changed, found by name.
 
 ``profile.json`` holds the SHA-256 of both tables and, as ``content_hash``, the SHA-256 of its own
 canonical JSON without that field. A profile is written into a hidden folder beside its
@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,45 +21,58 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from poq_abm.errors import InputError
-from poq_abm.profile.checks import check_costs, check_header, check_scores, names_of
-from poq_abm.profile.layout import (
+from poq_abm.errors import InputError, nearest
+from poq_abm.profile.profile import Profile
+from poq_abm.profile.validity import (
     COST_COLUMNS,
     COSTS_FILE,
     HEADER_FILE,
     SCHEMA_VERSION,
     SCORE_COLUMNS,
     SCORES_FILE,
+    check_costs,
+    check_header,
+    check_scores,
+    content_hash,
+    names_of,
 )
-from poq_abm.profile.profile import Profile
 
-__all__ = ["content_hash", "read_profile", "write_profile"]
+__all__ = [
+    "ProfileDescription",
+    "folder_of",
+    "load_profile",
+    "profile_names",
+    "read_profile",
+    "write_profile",
+]
 
 Named = Sequence[str] | Mapping[str, Mapping[str, Any]]
 _TABLES = (SCORES_FILE, COSTS_FILE)
 MAX_BYTES = 4_000_000_000  #: of one file of a profile
 
 
-def content_hash(header: Mapping[str, Any]) -> str:
-    """Return the SHA-256 (hex) of the canonical JSON of ``header`` without its ``content_hash``.
+@dataclass(frozen=True)
+class ProfileDescription:
+    """What a profile says of itself in ``profile.json``.
 
-    Canonical: keys sorted, no blanks, UTF-8, no NaN.
-
-    >>> content_hash({"name": "x", "content_hash": "?"}) == content_hash({"name": "x"})
-    True
+    ``tasks``, ``models``, ``evaluators`` and ``hardware`` are names, or names with a description
+    each (``{"sts_stsb": {"checkpoint": ...}}``); their order is kept. The rest is plain JSON.
     """
-    rest = {key: value for key, value in header.items() if key != "content_hash"}
-    text = json.dumps(
-        rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+
+    name: str
+    tasks: Named
+    models: Named
+    evaluators: Named
+    normalisation: Mapping[str, Any]
+    hardware: Named
+    provenance: Mapping[str, Any]
 
 
 def read_profile(folder: str | Path) -> Profile:
     """Return the profile in ``folder`` after checking its hashes and its tables.
 
     Raises :class:`~poq_abm.errors.InputError` for a missing folder or file, an unreadable or
-    altered file, another schema version, and every fault of :mod:`poq_abm.profile.checks`.
+    altered file, another schema version, and every fault of :mod:`poq_abm.profile.validity`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -71,23 +85,14 @@ def read_profile(folder: str | Path) -> Profile:
 
 def write_profile(
     folder: str | Path,
-    *,
-    name: str,
-    scores_table: pd.DataFrame,
-    costs_table: pd.DataFrame,
-    tasks: Named,
-    models: Named,
-    evaluators: Named,
-    normalisation: Mapping[str, Any],
-    hardware: Named,
-    provenance: Mapping[str, Any],
+    description: ProfileDescription,
+    scores: pd.DataFrame,
+    costs: pd.DataFrame,
 ) -> Path:
     """Write a profile folder and return its path.
 
-    ``tasks``, ``models``, ``evaluators`` and ``hardware`` are names, or names with a description
-    each (``{"sts_stsb": {"checkpoint": ...}}``); their order is kept. ``scores_table`` has one row
-    per record and model with the columns record, task, model, truth, judge and one per evaluator;
-    ``costs_table`` one row per node key and hardware.
+    ``scores`` has one row per record and model with the columns record, task, model, truth, judge
+    and one per evaluator; ``costs`` one row per node key and hardware.
 
     Raises :class:`~poq_abm.errors.InputError` when ``folder`` exists, when a table is not valid,
     when something is not plain JSON, and when the disk refuses.
@@ -97,22 +102,22 @@ def write_profile(
         raise InputError(f"{str(folder)!r} exists; a profile is never overwritten")
     header: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "name": name,
-        "provenance": dict(provenance),
-        "tasks": _entries(tasks),
-        "models": _entries(models),
-        "evaluators": _entries(evaluators),
-        "normalisation": dict(normalisation),
-        "hardware": _entries(hardware),
+        "name": description.name,
+        "provenance": dict(description.provenance),
+        "tasks": _entries(description.tasks),
+        "models": _entries(description.models),
+        "evaluators": _entries(description.evaluators),
+        "normalisation": dict(description.normalisation),
+        "hardware": _entries(description.hardware),
         "files": {},
         "content_hash": "",
     }
     check_header(header)
-    _check_tables(header, scores_table, costs_table)
+    _check_tables(header, scores, costs)
     columns = (*SCORE_COLUMNS, *names_of(header, "evaluators"))
     blobs = {
-        SCORES_FILE: _parquet(scores_table[list(columns)]),
-        COSTS_FILE: _parquet(costs_table[list(COST_COLUMNS)]),
+        SCORES_FILE: _parquet(scores[list(columns)]),
+        COSTS_FILE: _parquet(costs[list(COST_COLUMNS)]),
     }
     header["files"] = {file: hashlib.sha256(blob).hexdigest() for file, blob in blobs.items()}
     try:
@@ -243,3 +248,49 @@ def _assemble(header: dict[str, Any], scores: pd.DataFrame, costs: pd.DataFrame)
         costs=costs,
         provenance=header["provenance"],
     )
+
+
+_SHELF = Path(__file__).parent / "data"
+
+
+def profile_names() -> list[str]:
+    """Return the names of the profiles that ship, sorted.
+
+    >>> "published" in profile_names()
+    True
+    """
+    return sorted(header.parent.name for header in _SHELF.glob(f"*/{HEADER_FILE}"))
+
+
+def folder_of(name_or_path: str | Path) -> Path:
+    """Return the folder of a profile that ships, by name, or the folder that a path names.
+
+    The name of a shipped profile wins over a folder of that name in the working directory; write
+    ``./published`` for the folder. A :class:`~pathlib.Path` is always a folder.
+
+    Raises :class:`~poq_abm.errors.InputError` when it is neither, with the nearest name.
+
+    >>> folder_of("published").name
+    'published'
+    """
+    if isinstance(name_or_path, str) and name_or_path in profile_names():
+        return _SHELF / name_or_path
+    folder = Path(name_or_path).expanduser()
+    if not folder.is_dir():
+        raise InputError(
+            f"{str(name_or_path)!r} is neither a profile that ships nor a folder; "
+            f"{nearest(folder.name, profile_names())}"
+        )
+    return folder
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Return a profile that ships, by name, or any other, by the path of its folder.
+
+    Raises :class:`~poq_abm.errors.InputError` when :func:`folder_of` or
+    :func:`~poq_abm.profile.profile_files.read_profile` does.
+
+    >>> load_profile("published").models[0]
+    'llama_3_2_3b'
+    """
+    return read_profile(folder_of(name_or_path))

@@ -1,37 +1,93 @@
-"""What makes a profile valid: every fault in words, and errors that raise the first of them."""
+"""What makes a profile folder valid: its files and columns, and every fault of them in words."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.profile.layout import (
-    COST_COLUMNS,
-    COST_KEYS,
-    COSTS_FILE,
-    HEADER_FIELDS,
-    HEADER_FILE,
-    ROLES,
-    SCHEMA_VERSION,
-    SCORE_COLUMNS,
-    SCORES_FILE,
-    TOP,
-)
 
 __all__ = [
+    "COSTS_FILE",
+    "COST_COLUMNS",
+    "COST_KEYS",
+    "HEADER_FIELDS",
+    "HEADER_FILE",
+    "ROLES",
+    "SCHEMA_VERSION",
+    "SCORES_FILE",
+    "SCORE_COLUMNS",
+    "TOP",
     "check_costs",
     "check_header",
     "check_scores",
+    "content_hash",
     "cost_faults",
     "header_faults",
     "names_of",
+    "profile_faults",
     "score_faults",
 ]
+
+SCHEMA_VERSION = 1
+HEADER_FILE = "profile.json"
+SCORES_FILE = "scores.parquet"
+COSTS_FILE = "costs.parquet"
+#: Fields of ``profile.json``; each named list holds objects with at least a ``name``.
+HEADER_FIELDS = (
+    "schema_version",
+    "name",
+    "provenance",
+    "tasks",
+    "models",
+    "evaluators",
+    "normalisation",
+    "hardware",
+    "files",
+    "content_hash",
+)
+#: Columns of the score table besides one column per evaluator.
+SCORE_COLUMNS = ("record", "task", "model", "truth", "judge")
+COST_KEYS = ("role", "node", "hardware")
+#: Columns of the cost table: keys, then milliseconds, tokens per second, megabytes and joules.
+COST_COLUMNS = (
+    *COST_KEYS,
+    "latency_ms",
+    "latency_sd_ms",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "throughput_tokens_per_s",
+    "peak_memory_mb",
+    "energy_j",
+)
+ROLES = ("inference", "evaluator")
+#: Top of the scale of scores, truth and judge.
+TOP = 10.0
+
+
+def content_hash(header: Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of the canonical JSON of ``header`` without its ``content_hash``.
+
+    Canonical: keys sorted, no blanks, UTF-8, no NaN.
+
+    >>> content_hash({"name": "x", "content_hash": "?"}) == content_hash({"name": "x"})
+    True
+    """
+    rest = {key: value for key, value in header.items() if key != "content_hash"}
+    text = json.dumps(
+        rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
 
 _NAME = re.compile(r"[a-z0-9_]+")
 
@@ -236,3 +292,88 @@ def _first(rows: pd.DataFrame, columns: Sequence[str]) -> str:
 
 def _more(count: int) -> str:
     return f" (and {count - 1:,} more)" if count > 1 else ""
+
+
+def profile_faults(folder: str | Path) -> list[str]:
+    """Return every fault of a profile folder, in words; an empty list says that it is valid.
+
+    Looked at are ``profile.json``, the hashes, and all of :mod:`poq_abm.profile.validity`. A table
+    is looked at even where its hash is wrong, but not where it cannot be read or where the names in
+    ``profile.json`` are not valid. Raises :class:`~poq_abm.errors.InputError` when there is no such
+    folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"there is no profile folder {str(folder)!r}")
+    faults: list[str] = []
+    header = _header(folder, faults)
+    tables = {}
+    for file in (SCORES_FILE, COSTS_FILE):
+        files = header.get("files") if isinstance(header, dict) else None
+        pinned = files.get(file) if isinstance(files, dict) else None
+        tables[file] = _table(folder, file, pinned, faults, header is not None)
+    if isinstance(header, dict):
+        faults += _table_faults(header, tables)
+    return faults
+
+
+def _header(folder: Path, faults: list[str]) -> Any:
+    """Return ``profile.json`` as far as it can be read, noting what is wrong with it."""
+    blob = _bytes(folder, HEADER_FILE, faults)
+    if blob is None:
+        return None
+    try:
+        header = json.loads(blob)
+    except (ValueError, RecursionError) as error:
+        faults.append(f"{HEADER_FILE} is not readable JSON: {error}")
+        return None
+    found = list(header_faults(header))
+    faults += found
+    if isinstance(header, dict) and "content_hash" in header:
+        try:
+            if content_hash(header) != header["content_hash"]:
+                faults.append(f"{HEADER_FILE} was altered: its content hash differs")
+        except ValueError:
+            faults.append(f"{HEADER_FILE} holds NaN or infinity")
+    return header
+
+
+def _table(
+    folder: Path, file: str, pinned: object, faults: list[str], is_pinned: bool
+) -> pd.DataFrame | None:
+    blob = _bytes(folder, file, faults)
+    if blob is None:
+        return None
+    if is_pinned and hashlib.sha256(blob).hexdigest() != pinned:
+        faults.append(f"{file} was altered: its hash is not the one in {HEADER_FILE}")
+    try:
+        return pd.read_parquet(io.BytesIO(blob))
+    except (pa.ArrowException, OSError) as error:
+        faults.append(f"{file} is not readable Parquet: {error}")
+        return None
+
+
+def _table_faults(header: dict[str, Any], tables: dict[str, pd.DataFrame | None]) -> list[str]:
+    try:
+        tasks, models, evaluators, hardware = (
+            names_of(header, field) for field in ("tasks", "models", "evaluators", "hardware")
+        )
+    except (InputError, KeyError):
+        return []  # already told
+    faults: list[str] = []
+    scores, costs = tables[SCORES_FILE], tables[COSTS_FILE]
+    if scores is not None:
+        faults += score_faults(scores, tasks, models, evaluators)
+    if costs is not None:
+        faults += cost_faults(costs, models, evaluators, hardware)
+    return faults
+
+
+def _bytes(folder: Path, file: str, faults: list[str]) -> bytes | None:
+    try:
+        return (folder / file).read_bytes()
+    except FileNotFoundError:
+        faults.append(f"{file} is missing")
+    except OSError as error:
+        faults.append(f"cannot read {file}: {error}")
+    return None

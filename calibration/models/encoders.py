@@ -15,7 +15,7 @@ import numpy as np
 
 from calibration.libraries import library
 from calibration.models.checkpoints import ModelSource, loading
-from calibration.settings import EvaluatorSpec
+from calibration.stage_settings import EvaluatorSpec
 from poq_abm.errors import InputError, nearest
 
 __all__ = ["BiEncoder", "CrossEncoder", "Evaluator", "Pair", "activate", "load_evaluator"]

@@ -21,10 +21,9 @@ from statistics import fmean, median
 from typing import Any
 
 from calibration.configuration import Calibration
-from calibration.files import Workspace, digest, naming, write_whole
-from calibration.latency.hardware import hardware_name, hardware_stamp
+from calibration.latency.machine import hardware_name, hardware_stamp
 from calibration.latency.subjects import (
-    Subject,
+    TimedSubject,
     random_evaluator,
     random_model,
     real_evaluator,
@@ -39,6 +38,8 @@ from calibration.latency.timing import (
     reset_peak_memory,
 )
 from calibration.models.devices import chosen_device, is_out_of_memory, release
+from calibration.stage_settings import EfficiencySettings
+from calibration.workspace import Workspace, digest, naming, write_whole
 from poq_abm.errors import InputError
 
 __all__ = [
@@ -62,7 +63,7 @@ Report = Callable[[str], None]
 class TimingJob:
     """A subject and the batch sizes to time it at."""
 
-    subject: Subject
+    subject: TimedSubject
     batch_sizes: tuple[int, ...]
     hardware: str | None = None
 
@@ -72,41 +73,25 @@ def measure(calibration: Calibration, report: Report) -> list[Path]:
 
     Raises :class:`~poq_abm.errors.InputError` when a device, a model or a library is not there.
     """
-    settings = calibration.efficiency
-    return measure_all(
-        jobs_of(calibration),
-        Workspace(calibration.out),
-        prompts=settings.prompts,
-        warm_up=settings.warm_up,
-        new_tokens=settings.new_tokens,
-        report=report,
-    )
+    workspace = Workspace(calibration.out)
+    return measure_all(jobs_of(calibration), workspace, calibration.efficiency, report)
 
 
 def measure_all(
-    tasks: Iterable[TimingJob],
-    workspace: Workspace,
-    *,
-    prompts: int,
-    warm_up: int,
-    new_tokens: int,
-    report: Report,
+    jobs: Iterable[TimingJob], workspace: Workspace, settings: EfficiencySettings, report: Report
 ) -> list[Path]:
-    """Time every task and return the files; a batch that does not fit in memory has none.
+    """Time every job and return the files; a batch that does not fit in memory has none.
 
     A model is in memory only while it is timed, and is not loaded at all when nothing of it is
     left to time.
     """
     written: list[Path] = []
-    for task in tasks:
-        subject, loaded = task.subject, False
+    for job in jobs:
+        subject, loaded = job.subject, False
         try:
-            for batch_size in task.batch_sizes:
+            for batch_size in job.batch_sizes:
                 path = workspace.efficiency(subject.role, subject.node, batch_size)
-                key = key_of(
-                    subject, batch_size, prompts=prompts, warm_up=warm_up, hardware=task.hardware
-                )
-                if is_measured(path, key):
+                if is_measured(path, key_of(subject, batch_size, settings, job.hardware)):
                     report(f"{subject.node}, batch {batch_size}: already measured")
                     written.append(path)
                     continue
@@ -114,7 +99,7 @@ def measure_all(
                     report(f"{subject.node}: loading on {subject.device}")
                     subject.load()
                     loaded = True
-                measured = _measured(task, batch_size, prompts, warm_up, new_tokens, report)
+                measured = _measured(job, batch_size, settings, report)
                 if measured is not None:
                     write_measurement(path, measured)
                     report(summary(measured))
@@ -149,23 +134,16 @@ def jobs_of(calibration: Calibration) -> list[TimingJob]:
 
 
 def _measured(
-    task: TimingJob, batch_size: int, prompts: int, warm_up: int, new_tokens: int, report: Report
+    job: TimingJob, batch_size: int, settings: EfficiencySettings, report: Report
 ) -> dict[str, object] | None:
     """Return one measurement, or ``None`` after saying that the batch does not fit."""
-    subject = task.subject
+    subject = job.subject
     try:
-        return measure_batches(
-            subject,
-            batch_size,
-            prompts=prompts,
-            warm_up=warm_up,
-            new_tokens=new_tokens if subject.role == "inference" else None,
-            hardware=task.hardware,
-        )
+        return measure_batches(subject, batch_size, settings, job.hardware)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        if batch_size == min(task.batch_sizes):
+        if batch_size == min(job.batch_sizes):
             raise InputError(
                 f"{subject.node}: out of memory on {subject.device} at batch {batch_size}; "
                 "choose a smaller dtype, batch or device"
@@ -185,22 +163,19 @@ _LATENCY_OF = {
 
 
 def measure_batches(
-    subject: Subject,
+    subject: TimedSubject,
     batch_size: int,
-    *,
-    prompts: int,
-    warm_up: int,
-    new_tokens: int | None,
+    settings: EfficiencySettings,
     hardware: str | None = None,
 ) -> dict[str, Any]:
     """Return the measurement of a loaded subject as plain JSON; unknown numbers are ``None``.
 
-    ``warm_up`` batches come first and are not counted. ``prompts`` prompts are timed, in whole
-    batches, at least :data:`FEWEST_CALLS` of them or as many as there are prompts. Latencies are
+    The warm-up batches come first and are not counted. The prompts are timed in whole batches, at
+    least :data:`FEWEST_CALLS` of them or as many as there are prompts. Latencies are
     milliseconds, one per timed batch: of an inference model the time until the answers of the batch
     are complete, of an evaluator the batch's time divided by its pairs.
     """
-    calls = timed_calls(prompts, batch_size)
+    calls, warm_up = timed_calls(settings.prompts, batch_size), settings.warm_up
     batches = subject.batches(batch_size, warm_up + calls)
     for batch in batches[:warm_up]:
         subject.run(batch)
@@ -215,16 +190,16 @@ def measure_batches(
         "node": subject.node,
         "hardware": hardware or hardware_name(subject.device),
         "batch_size": batch_size,
-        "new_tokens": new_tokens,
+        "new_tokens": settings.new_tokens if subject.role == "inference" else None,
         "weights": subject.weights,
         **_times(subject.role, batch_size, timed),
         "input_tokens": None if None in lengths else lengths,
         "peak_memory_mb": _known(peak_memory_mb(subject.device)),
         "peak_memory_of": memory_kind(subject.device),
         "energy_j": _known(joules),
-        "prompts": prompts,
+        "prompts": settings.prompts,
         "warm_up": warm_up,
-        "key": key_of(subject, batch_size, prompts=prompts, warm_up=warm_up, hardware=hardware),
+        "key": key_of(subject, batch_size, settings, hardware),
         "stamp": hardware_stamp(subject.device),
     }
 
@@ -239,7 +214,10 @@ def timed_calls(prompts: int, batch_size: int) -> int:
 
 
 def key_of(
-    subject: Subject, batch_size: int, *, prompts: int, warm_up: int, hardware: str | None = None
+    subject: TimedSubject,
+    batch_size: int,
+    settings: EfficiencySettings,
+    hardware: str | None = None,
 ) -> str:
     """Return the SHA-256 (hex) of all that the times of a subject depend on, hardware included."""
     stamp = hardware_stamp(subject.device)
@@ -251,8 +229,8 @@ def key_of(
             "weights": subject.weights,
             "identity": subject.identity(),
             "batch_size": batch_size,
-            "prompts": prompts,
-            "warm_up": warm_up,
+            "prompts": settings.prompts,
+            "warm_up": settings.warm_up,
             "hardware": hardware or stamp["hardware"],
             "versions": stamp["versions"],
         }

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from profile_support import write_parts
 
-from poq_abm.profile import Profile, load_profile, read_profile, write_profile
-from poq_abm.profile.comparing import differences
+from poq_abm.profile import Profile, load_profile, read_profile
+from poq_abm.profile.differences import differences
 
 Parts = dict[str, Any]
 
@@ -20,8 +21,8 @@ def compared(parts: Parts, tmp_path: Path) -> Callable[[Callable[[Parts], object
     def compare(change: Callable[[Parts], object]) -> dict[str, Any]:
         changed = deepcopy(parts)
         change(changed)
-        first = read_profile(write_profile(tmp_path / "first", **parts))
-        second = read_profile(write_profile(tmp_path / "second", **changed))
+        first = read_profile(write_parts(tmp_path / "first", **parts))
+        second = read_profile(write_parts(tmp_path / "second", **changed))
         found = differences(first, second)
         turned = differences(second, first)
         assert {(d.what, d.second, d.first) for d in turned} == {tuple(d) for d in found}
