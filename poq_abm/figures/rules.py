@@ -17,21 +17,16 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import Purpose, normal
-from poq_abm.rules.aggregation import Aggregation, aggregate
+from poq_abm.rules.aggregation import AGGREGATION
+from poq_abm.rules.committee import Committee, open_committee
+from poq_abm.rules.compiled import Kernels, aggregate, number_of, own_kernel
+from poq_abm.rules.registry import rules as known_rules
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DEFAULTS", "SHARES", "bias_by_share", "draw_pages", "simulated_bias"]
+__all__ = ["SHARES", "bias_by_share", "draw_pages", "simulated_bias"]
 
-#: the parameter of each rule that has one, at its default
-DEFAULTS: dict[Aggregation, float] = {
-    Aggregation.TRIMMED_MEAN: 0.2,
-    Aggregation.WINSORIZED_MEAN: 0.2,
-    Aggregation.HUBER: 1.345,
-    Aggregation.MAD_FILTER: 3.0,
-    Aggregation.STAKE_MEDIAN: 0.5,
-}
 SHARES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 
 _TOP = 10.0
@@ -45,26 +40,21 @@ _GREY = "0.75"
 def _errors(
     errors: NDArray[np.float64],
     rule: int,
-    parameter: float,
+    parameters: NDArray[np.float64],
+    own: Kernels | None,
     honest: NDArray[np.float64],
-    scratch: NDArray[np.float64],
-    boosters: int,
-    boost: float,
+    lift: NDArray[np.float64],
+    committee: Committee,
     truth: float,
 ) -> None:
-    """Fill ``errors`` with consensus minus truth, one per committee; all members weigh alike.
+    """Fill ``errors`` with consensus minus truth, one for each committee of honest scores.
 
-    ``scratch`` has shape (4, K).
+    ``lift`` is what each seat adds to its score.
     """
-    count = honest.shape[1]
-    scores, weights, ordered, carried = scratch[0], scratch[1], scratch[2], scratch[3]
-    weights[:] = 1.0
     for row in range(honest.shape[0]):
-        for k in range(count):
-            lift = boost if k < boosters else 0.0
-            scores[k] = min(_TOP, honest[row, k] + lift)
-        consensus = aggregate(rule, parameter, scores, weights, count, ordered, carried)
-        errors[row] = consensus - truth
+        for k in range(honest.shape[1]):
+            committee.scores[k] = min(_TOP, honest[row, k] + lift[k])
+        errors[row] = aggregate(rule, parameters, own, committee) - truth
 
 
 @compiled_loop
@@ -98,17 +88,18 @@ def simulated_bias(
     [3.0]
     """
     honest, errors = np.empty((rounds, committee_size)), np.empty(rounds)
-    scratch = np.empty((4, committee_size))
+    committee = open_committee(np.ones(committee_size))
     _fill_honest(honest, truth, sd, seed)
     rows: list[tuple[str, float, float, float, float]] = []
-    for rule in Aggregation:
+    for name, rule in known_rules(AGGREGATION).items():
+        own = Kernels(aggregation=own_kernel(rule)) if number_of(rule) < 0 else None
         for share in shares:
-            boosters = floor(share * committee_size + 1e-9)
-            parameter = DEFAULTS.get(rule, 0.0)
-            _errors(errors, int(rule), parameter, honest, scratch, boosters, boost, truth)
+            lift = np.zeros(committee_size)
+            lift[: floor(share * committee_size + 1e-9)] = boost
+            _errors(errors, number_of(rule), rule.array({}), own, honest, lift, committee, truth)
             bias = float(errors.mean())
             half = _NORMAL_95 * float(errors.std(ddof=1)) / float(np.sqrt(rounds))
-            rows.append((rule.name.lower(), share, bias, bias - half, bias + half))
+            rows.append((name, share, bias, bias - half, bias + half))
     table = pd.DataFrame(rows, columns=["rule", "share", "bias", "low", "high"])
     table.attrs["caption"] = (
         f"K = {committee_size}, honest s.d. {sd:g}, truth {truth:g}, boost {boost:g}; "

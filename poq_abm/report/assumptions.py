@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from poq_abm.profile import Profile
-from poq_abm.report import sources
 from poq_abm.report.settings import set_by_hand, spoken
-from poq_abm.report.sources import COST_AWARE, Origin, Status
 from poq_abm.report.subject import Subject
 from poq_abm.rules.adaptation.base import ADAPTATIONS
+from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE
 from poq_abm.rules.protocol.registry import find_protocol
 from poq_abm.rules.registry import rules
-from poq_abm.rules.rule import Source
+from poq_abm.rules.rule import COST_AWARE, Kind, Source, Status
+from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
 
 __all__ = ["Assumption", "assumptions"]
 
@@ -66,19 +67,13 @@ def _of_profile(profile: Profile) -> Iterator[Assumption]:
 
 
 def _rules(subject: Subject) -> Iterator[Assumption]:
-    def rule(path: str, about: str, table: dict[str, Origin]) -> Iterator[Assumption]:
-        for value in subject.values(path):
-            if value in table:
-                yield Assumption(
-                    table[value].status, about, f"{path}: {value}", table[value].source
-                )
-
-    yield from rule("mechanism.reward.family", "reward", sources.REWARD)
-    yield from rule("mechanism.aggregation", "consensus", sources.AGGREGATION)
-    yield from rule("mechanism.reference", "evaluator reward", sources.REFERENCE)
-    yield from rule("mechanism.trust.update", "trust", sources.TRUST_UPDATE)
+    yield from _named(subject, INFERENCE_PAYMENT, "reward")
+    yield from _named(subject, AGGREGATION, "consensus")
+    yield from _named(subject, EVALUATOR_PAYMENT, "evaluator reward")
+    yield from _named(subject, REFERENCE, "evaluator reward")
     if subject.values("mechanism.trust.update") != ["none"]:
-        yield from rule("mechanism.trust.reference", "trust", sources.TRUST_REFERENCE)
+        yield from _named(subject, TRUST_UPDATE, "trust")
+        yield from _named(subject, TRUST_REFERENCE, "trust")
         constants = ("rate", "start", "minimum", "maximum")
         for name in constants:
             yield _set(
@@ -90,6 +85,14 @@ def _rules(subject: Subject) -> Iterator[Assumption]:
             yield _coefficient(subject, f"mechanism.{symbol}_{role}", fitted)
     if subject.values("malicious") != [None]:
         yield _set(subject, "malicious.share", "attack")
+
+
+def _named(subject: Subject, kind: Kind[Any], about: str) -> Iterator[Assumption]:
+    """Say where the rules of a kind come from that are in play, by what they declare."""
+    known = rules(kind)
+    for value in subject.values(kind.key):
+        rule = known[value if isinstance(value, str) else value["name"]]
+        yield Assumption(rule.source.status, about, f"{kind.key}: {value}", rule.source.reference)
 
 
 def _set(subject: Subject, path: str, about: str, why: str = "") -> Assumption:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from poq_abm.errors import nearest
+from poq_abm.rules.rule import Kind
 from poq_abm.scenario.checks.problems import KeyPath, dotted, shown
+from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
 from poq_abm.scenario.sweep.designs import DESIGNS, Range
 
@@ -20,6 +22,7 @@ __all__ = [
     "is_open",
     "is_share",
     "keys_at",
+    "kind_at",
     "rule_at",
     "split",
     "value_at",
@@ -60,6 +63,10 @@ def _is_section(kind: Any) -> bool:
 def _fields(model: type[BaseModel], at: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Yield every place of the schema below ``model``, with what it may hold."""
     for name, field in model.model_fields.items():
+        for named in field.metadata:
+            if isinstance(named, NamedRule):  # one of one's own may have parameters
+                yield (*at, name), named.kind
+                yield (*at, name), dict
         for below, kind in _kinds(field.annotation):
             yield (*at, name, *below), kind
             if _is_section(kind):
@@ -74,6 +81,7 @@ _MODELS: dict[KeyPath, type[BaseModel]] = {
 }
 #: mappings whose keys the author chooses; besides, what is malicious may have parameters
 _OPEN = {path for path, kind in _PLACES if kind is dict and path != ("sweep",)} | {("malicious",)}
+_RULES = {path: kind for path, kind in _PLACES if isinstance(kind, Kind)}
 _LISTS = {path[: path.index("*")] for path, _ in _PLACES if "*" in path}
 _MAPPINGS = {path[: path.index(_NAMED)] for path, _ in _PLACES if _NAMED in path}
 _PREFIXES: tuple[tuple[str, ...], ...] = (
@@ -202,6 +210,15 @@ def rule_at(path: KeyPath) -> str | None:
         case ("economy", "adaptation", int()):
             return "adaptation"
     return None
+
+
+def kind_at(path: KeyPath) -> Kind[Any] | None:
+    """Return the kind of rule that the field at ``path`` names, or nothing.
+
+    >>> kind_at(("mechanism", "aggregation")).name
+    'aggregation rule'
+    """
+    return _RULES.get(path)
 
 
 def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from poq_abm.profile.latencies import latency_of
 from poq_abm.random import Purpose, below
 from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.payment.rewards import min_max_cost
+from poq_abm.rules.payment.formulas import min_max_cost
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile

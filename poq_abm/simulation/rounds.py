@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.compiled import Kernels
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import (
@@ -21,7 +22,7 @@ from poq_abm.simulation.arrays import (
     InferenceColumn,
 )
 from poq_abm.simulation.buffers import Buffers, ReplicationKey, draw_ahead, draw_behaviour_luck
-from poq_abm.simulation.game import Game, refuse_report
+from poq_abm.simulation.game import Game, refuse_consensus, refuse_report
 from poq_abm.simulation.histograms import (
     GRID_CELLS,
     REWARD_CELLS,
@@ -36,7 +37,6 @@ from poq_abm.simulation.histograms import (
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, clear, credit, fold, observe
 from poq_abm.simulation.replication_state import Counter, Memory, Replication
 from poq_abm.simulation.round_steps import (
-    Plugin,
     RoundDraw,
     agree,
     compare,
@@ -100,10 +100,15 @@ def _take_orders(first_row: int, rounds: int, assigned: Assignments, buffers: Bu
 
 @compiled
 def _pay_node(
-    drawn: RoundDraw, consensus: float, cost: float, game: GameArrays, ledger: Ledger
+    drawn: RoundDraw,
+    consensus: float,
+    cost: float,
+    game: GameArrays,
+    ledger: Ledger,
+    own: Kernels | None,
 ) -> float:
     """Pay the inference node of a round; return its points."""
-    reward = inference_points(game.rules, game.tables.task_weight[drawn.task], consensus, cost)
+    reward = inference_points(game.rules, drawn.task, consensus, cost, own)
     anchor = game.nodes.inference_anchor[drawn.node]
     credit(ledger.node_block, drawn.node, reward, anchor, consensus, drawn.truth, 0.0)
     return reward
@@ -111,12 +116,17 @@ def _pay_node(
 
 @compiled
 def _pay_member(
-    k: int, drawn: RoundDraw, consensus: float, game: GameArrays, replication: Replication
+    k: int,
+    drawn: RoundDraw,
+    consensus: float,
+    game: GameArrays,
+    replication: Replication,
+    own: Kernels | None,
 ) -> float:
     """Pay the member in seat ``k``; return its points."""
     committee, nodes = replication.buffers.committee, game.nodes
     member, near = committee.members[k], committee.nearness[k]
-    reward = evaluator_points(game.rules, near, nodes.evaluator_cost[member])
+    reward = evaluator_points(game.rules, k, nodes.evaluator_cost[member], committee, own)
     anchor, place = nodes.evaluator_anchor[member], nodes.model.size + member
     block = replication.ledger.node_block
     credit(block, place, reward, anchor, consensus, drawn.truth, near)
@@ -149,7 +159,7 @@ def _play_round(
     replication: Replication,
     active: ActiveBehaviours | None,
     trace: Trace | None,
-    plugin: Plugin | None,
+    own: Kernels | None,
     assigned: Assignments | None,
 ) -> None:
     """Play a round that was drawn, into ``row`` of the trace."""
@@ -158,19 +168,22 @@ def _play_round(
     _seat(row, place, assigned, buffers)
     look_up_scores(drawn.record, drawn.model, game, committee)
     if active is None:
-        consensus = agree(rules, nodes.stake, None, 0, committee)
+        consensus = agree(rules, nodes.stake, None, 0, committee, own)
     else:
-        report_scores(drawn, game, replication, active, plugin)
+        report_scores(drawn, game, replication, active, own)
         trust = replication.memory.trust
-        consensus = agree(rules, nodes.stake, trust, drawn.column, committee)
-    compare(consensus, rules, committee)
+        consensus = agree(rules, nodes.stake, trust, drawn.column, committee, own)
+    if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
+        if not 0.0 <= consensus <= SCORE_SCALE:
+            replication.memory.counters[Counter.FAULT_ROUND] = drawn.number
+    compare(consensus, rules, committee, own)
     cost = nodes.inference_cost[drawn.node]
     if assigned is not None:
         cost = cost * assigned.cost_factor[row]
-    paid = _pay_node(drawn, consensus, cost, game, ledger)
+    paid = _pay_node(drawn, consensus, cost, game, ledger, own)
     observe(ledger.network_block, consensus, drawn.truth)
     for k in range(rules.committee_size):
-        buffers.rewards[place, k] = _pay_member(k, drawn, consensus, game, replication)
+        buffers.rewards[place, k] = _pay_member(k, drawn, consensus, game, replication, own)
         if active is not None:
             buffers.seated[place, k] = committee.members[k]
     buffers.consensus[place], buffers.truth[place] = consensus, drawn.truth
@@ -178,7 +191,7 @@ def _play_round(
     if trace is not None:
         _note_round(row, drawn, consensus, buffers, nodes.model.size, trace)
     if active is not None:
-        learn(drawn, consensus, game, committee, replication.memory)
+        learn(drawn, consensus, game, committee, replication.memory, own)
 
 
 @compiled_loop
@@ -189,7 +202,7 @@ def play_rounds(
     replication: Replication,
     active: ActiveBehaviours | None = None,
     trace: Trace | None = None,
-    plugin: Plugin | None = None,
+    own: Kernels | None = None,
     assigned: Assignments | None = None,
 ) -> None:
     """Play rounds ``first`` to ``last - 1`` of a replication, and into the trace if any.
@@ -219,8 +232,8 @@ def play_rounds(
                     trace.node[row] = -1
                     continue
             drawn = _draw_of(number, number - start, game, buffers, active)
-            _play_round(row, drawn, game, replication, active, trace, plugin, assigned)
-            if plugin is not None and active is not None:  # noqa: SIM102  (pruned where None)
+            _play_round(row, drawn, game, replication, active, trace, own, assigned)
+            if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
         if active is None:
@@ -341,9 +354,12 @@ def count_rounds(
 
 
 def check_reports(game: Game, memory: Memory, buffers: Buffers) -> None:
-    """Raise the error that made the compiled loop stop: a user's behaviour that gave no score."""
+    """Raise the error that made the compiled loop stop: a rule of one's own that gave no score."""
     member = int(memory.counters[Counter.FAULT_MEMBER])
+    round_ = int(memory.counters[Counter.FAULT_ROUND])
     if member >= 0:
         seat = int(np.flatnonzero(buffers.committee.members == member)[0])
-        round_ = int(memory.counters[Counter.FAULT_ROUND])
         refuse_report(game, round_, member, float(buffers.committee.scores[seat]))
+    elif round_ >= 0:
+        place = round_ % buffers.consensus.size
+        refuse_consensus(game, round_, float(buffers.consensus[place]))

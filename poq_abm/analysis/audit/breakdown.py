@@ -7,20 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from poq_abm.rules.aggregation import Aggregation, aggregate
+from poq_abm.rules.aggregation import AGGREGATION, Aggregation
+from poq_abm.rules.registry import rules
 from poq_abm.scenario import Mechanism
-from poq_abm.scenario.schema.settings import MAX_ROBUST_COMMITTEE
 
-__all__ = ["PARAMETERS", "breakdown_shares", "breaking_members"]
-
-#: what the rules with a parameter call it in a scenario
-PARAMETERS = {
-    Aggregation.TRIMMED_MEAN: "tau",
-    Aggregation.WINSORIZED_MEAN: "tau",
-    Aggregation.HUBER: "huber_bend",
-    Aggregation.MAD_FILTER: "mad_cutoff",
-    Aggregation.STAKE_MEDIAN: "kappa",
-}
+__all__ = ["breakdown_shares", "breaking_members"]
 
 # Honest scores that all but agree stand for any honest scores, because the rules scale with them.
 # An attack of five points is as good as unbounded beside their spread: one member of two million
@@ -29,7 +20,7 @@ _CENTRE, _SPREAD, _ATTACK = 5.0, 1e-9, 10.0
 _FAR = 100.0 * _SPREAD
 
 
-def breaking_members(rule: Aggregation, parameter: float, committee_size: int) -> int:
+def breaking_members(rule: type[Aggregation], committee_size: int, **given: float) -> int:
     """Return the fewest members of a committee that break a rule.
 
     Broken is a rule whose consensus is dragged as far as one likes in units of the honest scores'
@@ -37,20 +28,16 @@ def breaking_members(rule: Aggregation, parameter: float, committee_size: int) -
     spread evenly over 5 -+ 1e-9, others that report 10, and a consensus 100 spreads away. All
     members weigh alike.
 
-    >>> [breaking_members(rule, 0.2, 10) for rule in Aggregation][:3]
+    >>> known = rules(AGGREGATION)
+    >>> [breaking_members(known[name], 10) for name in ("mean", "median", "trimmed_mean")]
     [1, 5, 3]
     """
-    weights = np.ones(committee_size)
-    ordered, carried = np.empty(committee_size), np.empty(committee_size)
     for attackers in range(1, committee_size):
         honest = _CENTRE + _SPREAD * np.linspace(-1.0, 1.0, committee_size - attackers)
         if honest.size == 1:
             honest[0] = _CENTRE
         scores = np.concatenate([honest, np.full(attackers, _ATTACK)])
-        consensus = aggregate(
-            int(rule), parameter, scores, weights, committee_size, ordered, carried
-        )
-        if consensus > _CENTRE + _FAR:
+        if rule.consensus(scores, None, **given) > _CENTRE + _FAR:
             return attackers
     return committee_size
 
@@ -70,12 +57,10 @@ def breakdown_shares(
     """
     rows = []
     for size in committee_sizes or [mechanism.committee_size]:
-        for rule in Aggregation:
-            if rule is not Aggregation.MEAN and size > MAX_ROBUST_COMMITTEE:
+        for name, rule in rules(AGGREGATION).items():
+            if rule.largest_committee is not None and size > rule.largest_committee:
                 continue
-            name = PARAMETERS.get(rule)
-            parameter = float(getattr(mechanism, name)) if name else 0.0
-            members = breaking_members(rule, parameter, size)
-            rows.append((rule.name.lower(), parameter if name else np.nan, size, members,
-                         members / size))  # fmt: skip
+            given = mechanism.values_of("aggregation", rule)
+            members = breaking_members(rule, size, **given)
+            rows.append((name, next(iter(given.values()), np.nan), size, members, members / size))
     return pd.DataFrame(rows, columns=["rule", "parameter", "committee_size", "members", "share"])
