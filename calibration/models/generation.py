@@ -17,7 +17,19 @@ from typing import Any
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, instruction, read_corpus
-from calibration.files import (
+from calibration.models.checkpoints import ModelSource, locate_all
+from calibration.models.devices import Batches, chosen_device, kind_of_device, release
+from calibration.models.language_models import (
+    LanguageModel,
+    ModelAnswer,
+    Prompt,
+    fit_prompt,
+    load_language_model,
+    sample,
+    seed_of,
+)
+from calibration.stage_settings import ModelSpec
+from calibration.workspace import (
     Log,
     StageCounts,
     Stamp,
@@ -28,25 +40,13 @@ from calibration.files import (
     versions,
     write_stamp,
 )
-from calibration.models.checkpoints import ModelSource, locate_all
-from calibration.models.devices import Batches, chosen_device, kind_of_device, release
-from calibration.models.language_models import (
-    Answer,
-    LanguageModel,
-    Prompt,
-    fit_prompt,
-    load_language_model,
-    sample,
-    seed_of,
-)
-from calibration.settings import ModelSpec
 from poq_abm.errors import InputError
 
 __all__ = ["generate", "outputs", "without_trace"]
 
 Report = Callable[[str], None]
 Row = dict[str, Any]
-Batch = tuple[list[Prompt], list[Answer], float]
+Batch = tuple[list[Prompt], list[ModelAnswer], float]
 
 
 def generate(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
@@ -171,7 +171,7 @@ class _Stage:
         except InputError as error:
             raise InputError(f"{self.spec.name}: {error}") from error
 
-    def _row(self, record: Record, prompt: Prompt, answer: Answer, key: str) -> Row:
+    def _row(self, record: Record, prompt: Prompt, answer: ModelAnswer, key: str) -> Row:
         return {
             "record": record.id,
             "model": self.spec.name,

@@ -10,7 +10,12 @@ from typing import Any
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, read_corpus
-from calibration.files import (
+from calibration.models.checkpoints import ModelSource, locate_all
+from calibration.models.devices import Batches, chosen_device, kind_of_device, release
+from calibration.models.encoders import Evaluator, Pair, load_evaluator
+from calibration.models.generation import outputs
+from calibration.stage_settings import EvaluatorSpec
+from calibration.workspace import (
     Log,
     StageCounts,
     Stamp,
@@ -21,11 +26,6 @@ from calibration.files import (
     versions,
     write_stamp,
 )
-from calibration.models.checkpoints import ModelSource, locate_all
-from calibration.models.devices import Batches, chosen_device, kind_of_device, release
-from calibration.models.evaluators import Evaluator, Pair, load_evaluator
-from calibration.models.generation import outputs
-from calibration.settings import EvaluatorSpec
 from poq_abm.errors import InputError
 
 __all__ = ["pairs_of", "score", "scores"]

@@ -8,9 +8,23 @@ from typing import Annotated
 import typer
 
 from poq_abm.cli.options import refuse_idle
-from poq_abm.errors import InputError
+from poq_abm.errors import InputError, nearest
 
 __all__ = ["plot"]
+
+Against = Annotated[str | None, typer.Option(metavar="ID", help="forest: the other treatment.")]
+By = Annotated[str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METRIC",
+        help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="AXIS=VALUE", help="Fix another axis; may be repeated."),
+]
 
 
 def plot(
@@ -27,45 +41,34 @@ def plot(
         typer.Option("--format", metavar="svg|pdf|png", help="May be repeated; default: svg, png."),
     ] = None,
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
-    against: Annotated[
-        str | None, typer.Option(metavar="ID", help="forest: the other treatment.")
-    ] = None,
+    against: Against = None,
     role: Annotated[str | None, typer.Option(metavar="ROLE", help="Nodes of one role.")] = None,
-    by: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRIC",
-            help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
-        ),
-    ] = None,
+    by: By = None,
+    metric: Metric = None,
     x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--where", metavar="AXIS=VALUE", help="Fix another axis; may be repeated."),
-    ] = None,
+    where: Where = None,
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
-    from poq_abm.figures.kinds import KINDS, Request, draw, kind_named  # noqa: PLC0415
-    from poq_abm.figures.style import write  # noqa: PLC0415
+    from poq_abm.analysis.figure_style import write  # noqa: PLC0415
+    from poq_abm.analysis.questions import Request, draw, figures  # noqa: PLC0415
 
+    known = figures()
     if kind == "list":
-        for name, one in KINDS.items():
+        for name, one in known.items():
             typer.echo(f"{name:<10} {one.shows}")
         return
     if not source:
         raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
-    kind_named(kind)
-    refuse_idle(context, kind, {name: one.takes for name, one in KINDS.items()})
+    if kind not in known:
+        raise InputError(f"no kind of figure {kind!r}; {nearest(kind, known)}")
+    refuse_idle(context, kind, {name: one.takes for name, one in known.items()})
     request = Request(
         source,
         treatment=treatment,
         against=against,
         role=role,
-        by=by,
+        by=(by,) if by is not None else (),
         metric=metric,
         x=x,
         y=y,

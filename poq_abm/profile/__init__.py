@@ -6,13 +6,19 @@ far each number can be trusted; ``scores.parquet`` has one row per record and in
 """
 
 from poq_abm.profile.latencies import Latency, latency_of
-from poq_abm.profile.library import load_profile, profile_names
 from poq_abm.profile.profile import Profile
-from poq_abm.profile.store import read_profile, write_profile
+from poq_abm.profile.profile_files import (
+    ProfileDescription,
+    load_profile,
+    profile_names,
+    read_profile,
+    write_profile,
+)
 
 __all__ = [
     "Latency",
     "Profile",
+    "ProfileDescription",
     "latency_of",
     "load_profile",
     "profile_names",

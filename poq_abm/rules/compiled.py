@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled, compiled_anew, compiled_loop, compiled_tree
+from poq_abm.compilation import (
+    compiled,
+    compiled_anew,
+    compiled_loop,
+    compiled_or_python,
+    compiled_tree,
+)
 from poq_abm.rules.aggregation import AGGREGATION, Aggregation, sorting
 from poq_abm.rules.committee import Committee
 from poq_abm.rules.kernels import KernelRule
@@ -98,18 +104,24 @@ def number_of(rule: type[Rule]) -> int:
     return list(ships).index(rule.name) if ships.get(rule.name) is rule else -1
 
 
-def _choice(kind: Kind[Any], name: str, *, apart: bool = False) -> Callable[..., float]:
+def _choice(
+    kind: Kind[Any], name: str, *, apart: bool = False, absorbed: bool = False
+) -> Callable[..., float]:
     """Return a compiled function called ``name``, which calls the rule of a kind that is in play.
 
     Its arguments are the number of a shipped rule, the values of its parameters as an array, the
     :class:`Kernels` of a game with rules of one's own (or None), then what the kind hands its
     kernels. It is written from the declarations, a line for each rule; a number that is no rule
     gives NaN. With ``apart``, all rules but the first are compiled as a unit of their own, so that
-    the first stays quick. Numba keeps it on disk like any function of this file.
+    the first stays quick; with ``absorbed``, agents call all of it as plain Python. Numba keeps it
+    on disk like any function of this file.
     """
     handed = ", ".join(kind.arguments)
     rules = list(shipped(kind).values())
-    names = {f"kernel_{number}": _tree_of(rule) for number, rule in enumerate(rules)}
+    names = {
+        f"kernel_{number}": compiled_tree(rule.kernel, absorbed=absorbed)
+        for number, rule in enumerate(rules)
+    }
     lines = [
         f"    if rule == {number}:\n        return {_call(rule, f'kernel_{number}')}"
         for number, rule in enumerate(rules)
@@ -126,7 +138,7 @@ def _choice(kind: Kind[Any], name: str, *, apart: bool = False) -> Callable[...,
             "    return nan",
         ]
     )
-    return _written(text, name, compiled, names)
+    return _written(text, name, compiled_or_python if absorbed else compiled, names)
 
 
 def own_kernel(rule: type[KernelRule]) -> Callable[..., float]:
@@ -142,12 +154,8 @@ _kernels: dict[type[KernelRule], Callable[..., float]] = {}
 def _own_kernel(rule: type[KernelRule]) -> Callable[..., float]:
     handed = ", ".join(rule.kind.arguments)
     text = f"def play(parameters, {handed}):\n    return {_call(rule, 'kernel')}"
-    scope = {"kernel": _tree_of(rule)}
+    scope = {"kernel": compiled_tree(rule.kernel)}
     return _written(text, "play", compiled_anew, scope)
-
-
-def _tree_of(rule: type[Rule]) -> Any:
-    return compiled_tree(rule.kernel)
 
 
 def _call(rule: type[Rule], kernel: str) -> str:
@@ -169,9 +177,9 @@ def _written(
 #: the consensus of a committee, by ``mechanism.aggregation``
 aggregate = _choice(AGGREGATION, "aggregate", apart=True)
 #: what an answer is paid, in points, by ``mechanism.reward.family``
-pay_inference = _choice(INFERENCE_PAYMENT, "pay_inference")
+pay_inference = _choice(INFERENCE_PAYMENT, "pay_inference", absorbed=True)
 #: what a score is paid, in points, by ``mechanism.evaluator_reward``
-pay_evaluator = _choice(EVALUATOR_PAYMENT, "pay_evaluator")
+pay_evaluator = _choice(EVALUATOR_PAYMENT, "pay_evaluator", absorbed=True)
 #: an evaluator's weight after a round, by ``mechanism.trust.update``
 update_weight = _choice(TRUST_UPDATE, "update_weight")
 
@@ -199,7 +207,7 @@ def _others_agree(
     return aggregate(rule, parameters, own, smaller)
 
 
-@compiled
+@compiled_or_python
 def reference_score(
     measured_from: int,
     rule: int,

@@ -19,11 +19,11 @@ from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_consensus, refuse_report
 from poq_abm.simulation.ledger import Column, credit, observe
-from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.population import find_active
+from poq_abm.simulation.replication import Counter, State
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     Seat,
@@ -174,6 +174,8 @@ class EvaluatorNode(Node):
         model, game, scheduler = self.model, self.model.game, self.model.scheduler
         if game.plain:
             return measured
+        if not scheduler.active.deviates:
+            return measured
         if self.plugin is not None and not self.plugin.is_compiled():
             return float(self.plugin.report(measured, self, answer))
         own = game.in_play.kernels(None if self.plugin is None else self.plugin.report)
@@ -279,15 +281,9 @@ class Scheduler(mesa.Agent):
         """Return the consensus of the scores in the buffers."""
         game, kept = self.model.game, self.model.kept
         trust = None if game.plain else kept.memory.trust
-        consensus = agree(
-            game.rules,
-            game.nodes.stake,
-            trust,
-            self.column,
-            kept.buffers.committee,
-            game.kernels,
-        )
-        if game.kernels is not None:
+        column, committee, own = self.column, kept.buffers.committee, game.kernels
+        consensus = agree(game.rules, game.nodes.stake, trust, column, committee, own)
+        if own is not None:
             refuse_consensus(game, self.model.rounds_played, consensus)
         return consensus
 
@@ -300,15 +296,17 @@ class Scheduler(mesa.Agent):
 
     def _count(self, paid: float, rewards: list[float], consensus: float, truth: float) -> None:
         """Count the round: consensus and truth, rewards, and a malicious majority."""
-        kept, t = self.model.kept, self.drawn_at
-        buffers = kept.buffers
-        buffers.seated[t], buffers.rewards[t] = buffers.committee.members, rewards
-        buffers.consensus[t], buffers.truth[t], buffers.paid[t] = consensus, truth, paid
-        count_rounds(t, t + 1, self.model.game.conduct, buffers, kept.memory)
+        buffers, memory, t = self.model.kept.buffers, self.model.kept.memory, self.drawn_at
+        nodes, played = buffers.draws[Slot.NODE], buffers.played
+        played.seated[t], played.rewards[t] = buffers.committee.members, rewards
+        played.consensus[t], played.truth[t], played.paid[t] = consensus, truth, paid
+        conduct, histograms = self.model.game.conduct, memory.histograms
+        majorities = count_rounds(t, t + 1, conduct, nodes, played, histograms)
+        memory.counters[Counter.MAJORITY] += majorities
 
     def _close(self, task: int, answer: Answer, consensus: float) -> None:
         """Let the members remember the round and update their trust."""
-        model, kept = self.model, self.model.kept
+        model, game = self.model, self.model.game
         drawn = RoundDraw(
             model.rounds_played,
             self.drawn_at,
@@ -319,8 +317,8 @@ class Scheduler(mesa.Agent):
             self.column,
             answer.truth,
         )
-        game = model.game
-        learn(drawn, consensus, game.arrays, kept.buffers.committee, kept.memory, game.kernels)
+        committee, memory = model.kept.buffers.committee, model.kept.memory
+        learn(drawn, consensus, game.arrays, committee, memory, game.kernels)
 
     def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
         """Return a reported score, or stop at this round if it is none."""

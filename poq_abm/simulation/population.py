@@ -23,6 +23,15 @@ __all__ = ["Group", "Population", "Spec", "build_population", "malicious_nodes"]
 
 Spec = Mapping[str, Any]  # what a scenario says of a behaviour: its name and parameters
 
+#: what tables say of a node in words, and the field of its group that has it
+_WORDS = {
+    "role": "role",
+    "group": "label",
+    "model": "model",
+    "hardware": "hardware",
+    "latency_source": "latency_source",
+}
+
 
 @dataclass(frozen=True)
 class Group:
@@ -66,6 +75,16 @@ class Population:
     def inference_count(self) -> int:
         """Number of inference nodes; also the id of the first evaluator node."""
         return sum(group.count for group in self.groups if group.role == "inference")
+
+    @property
+    def words(self) -> dict[str, tuple[list[str], NDArray[np.int64]]]:
+        """What is said of every node in words: by name the words, and which of them is whose."""
+        said = {
+            name: ([str(getattr(group, field)) for group in self.groups], self.group)
+            for name, field in _WORDS.items()
+        }
+        names = [str(spec["name"]) for _, spec in self.behaviours]
+        return {**said, "behaviour": (names, self.behaviour)}
 
     def node_values(self, per_group: Sequence[int]) -> NDArray[np.int64]:
         """Return a per-group value for every node, shape (F + M,)."""

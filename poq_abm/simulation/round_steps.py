@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled, compiled_or_python
 from poq_abm.random import Purpose, normal, uniform
 from poq_abm.rules.aggregation import WeighsBy
-from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, attacked, in_scale
+from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, Recipe, attacked, in_scale
 from poq_abm.rules.committee import Committee
 from poq_abm.rules.compiled import (
     Kernels,
@@ -39,7 +39,7 @@ from poq_abm.simulation.arrays import (
     Rules,
 )
 from poq_abm.simulation.buffers import ReplicationKey
-from poq_abm.simulation.replication_state import Counter, Memory, Replication, State
+from poq_abm.simulation.replication import Counter, Memory, Replication, State
 
 __all__ = [
     "NO_TASK",
@@ -131,7 +131,7 @@ def member_report(
     """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
 
     ``traits`` and ``state`` are its rows, by :class:`~poq_abm.simulation.arrays.EvaluatorColumn`
-    and :class:`~poq_abm.simulation.replication_state.State`. Nothing is decided by branches that
+    and :class:`~poq_abm.simulation.replication.State`. Nothing is decided by branches that
     differ from member to member: a processor would guess wrong which members deviate.
     """
     if own is not None and int(traits[EvaluatorColumn.ATTACK]) == Attack.PLUGIN:
@@ -152,19 +152,15 @@ def member_report(
         on = on & (favoured | (traits[EvaluatorColumn.AGREED] > 0.0))  # a ring attacks everybody
     if active.pauses:
         on = on & (seat.chance < traits[EvaluatorColumn.PROBABILITY])
-    reported = attacked(
+    made = Recipe(
         traits[EvaluatorColumn.OWN],
         traits[EvaluatorColumn.SEEN],
         traits[EvaluatorColumn.AGREED],
         traits[EvaluatorColumn.SHIFT],
         traits[EvaluatorColumn.SPREAD],
         traits[EvaluatorColumn.FAVOUR],
-        measured,
-        remembered,
-        seat.agreed,
-        seat.z,
-        favoured,
     )
+    reported = attacked(made, measured, remembered, seat.agreed, seat.z, favoured)
     state[State.ACTED] += traits[EvaluatorColumn.MALICIOUS] * int(on)
     return reported if on else measured
 
@@ -207,7 +203,7 @@ def report_scores(
             memory.counters[Counter.FAULT_MEMBER] = committee.members[k]
 
 
-@compiled
+@compiled_or_python
 def agree(
     rules: Rules,
     stake: Table,
@@ -231,7 +227,7 @@ def agree(
     return aggregate(rules.aggregation, rules.aggregation_parameters, own, committee)
 
 
-@compiled
+@compiled_or_python
 def _compared_with(
     measured_from: int,
     seat: int,
@@ -252,7 +248,7 @@ def _compared_with(
     )
 
 
-@compiled
+@compiled_or_python
 def compare(consensus: float, rules: Rules, committee: Committee, own: Kernels | None) -> None:
     """Put each member's closeness to what it is compared with into the committee."""
     for k in range(rules.committee_size):
@@ -260,7 +256,7 @@ def compare(consensus: float, rules: Rules, committee: Committee, own: Kernels |
         committee.nearness[k] = closeness(committee.scores[k], against)
 
 
-@compiled
+@compiled_or_python
 def inference_points(
     rules: Rules, task: int, consensus: float, cost: float, own: Kernels | None
 ) -> float:
@@ -280,7 +276,7 @@ def inference_points(
     )
 
 
-@compiled
+@compiled_or_python
 def evaluator_points(
     rules: Rules, seat: int, cost: float, committee: Committee, own: Kernels | None
 ) -> float:
@@ -338,13 +334,14 @@ def _find_deviations(
 def _update_trust(
     drawn: RoundDraw,
     total: float,
-    game: GameArrays,
+    rules: Rules,
+    evaluators: Table,
     committee: Committee,
     memory: Memory,
     own: Kernels | None,
 ) -> None:
     """Update the members' trust, let those who lost it come back as somebody new."""
-    rules, column = game.rules, drawn.column
+    column = drawn.column
     count, high = rules.committee_size, rules.trust_maximum
     typical = typical_deviation(rules.trust_typical, total, committee.deviations, committee.ordered)
     full = 0
@@ -352,7 +349,7 @@ def _update_trust(
         member, d = np.uint64(committee.members[k]), committee.deviations[k]
         old = memory.trust[member, column]
         weight = update_weight(rules.trust_update, rules.trust_parameters, own, old, d, typical)
-        if weight < game.conduct.evaluators[member, EvaluatorColumn.RESET_TRUST]:
+        if weight < evaluators[member, EvaluatorColumn.RESET_TRUST]:
             weight = rules.trust_start
             memory.state[member, State.IDENTITIES] += 1.0
         full += int(weight >= high) - int(old >= high)
@@ -389,8 +386,9 @@ def learn(
     Under ``gold`` only rounds on planted records, whose truth the operator knows, change trust.
     """
     _remember(consensus, committee, memory)
-    rules = game.rules
-    if rules.trust_learns and (game.tables.gold[drawn.record] or not rules.trust_on_planted):
+    rules, evaluators = game.rules, game.conduct.evaluators
+    gold = game.tables.gold[drawn.record]
+    if rules.trust_learns and (gold or not rules.trust_on_planted):
         total = _find_deviations(consensus, drawn.truth, rules, committee, own)
-        _update_trust(drawn, total, game, committee, memory, own)
-    _log_trust(drawn.number, game.rules.trust_interval, memory)
+        _update_trust(drawn, total, rules, evaluators, committee, memory, own)
+    _log_trust(drawn.number, rules.trust_interval, memory)

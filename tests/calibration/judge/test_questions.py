@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibration.corpus.record_samples import sample_records
 from calibration.corpus.records import Record
-from calibration.corpus.sampling import sample_records
 from calibration.judge.client import HIDDEN, OFFICIAL, Secret, read_secret
 from calibration.judge.judging import Budget
 from calibration.judge.questions import (
@@ -22,7 +22,7 @@ from calibration.judge.questions import (
     make_question,
     parse_verdict,
 )
-from calibration.settings import JudgeSettings
+from calibration.stage_settings import JudgeSettings
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_SEED
 
