@@ -195,7 +195,7 @@ def _play(scenario: Scenario, game: Game, replication: int, rounds: int, trace: 
         return model.memory
     kept = open_replication(game.arrays, scenario.seed, replication, rounds)
     active = find_active(game.conduct)  # trust is noted, so the quick loop will not do
-    play_rounds(0, rounds, game.arrays, kept, active, trace, game.compiled_plugin)
+    play_rounds(0, rounds, game.arrays, kept, active, trace, game.kernels)
     check_reports(game, kept.memory, kept.buffers)
     return kept.memory
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import WORDS_PER_BLOCK, Purpose, fill_normals, fill_uniforms, fill_words
+from poq_abm.rules.committee import Committee, open_committee
 from poq_abm.rules.schedule.committee import draw_steps
 from poq_abm.rules.schedule.drawing import (
     Slot,
@@ -22,7 +23,6 @@ from poq_abm.simulation.arrays import ActiveBehaviours, GameArrays, Nodes, Rules
 __all__ = [
     "BATCH_ROUNDS",
     "Buffers",
-    "Committee",
     "ReplicationKey",
     "RoundBatch",
     "draw_ahead",
@@ -38,20 +38,6 @@ class ReplicationKey(NamedTuple):
 
     seed: int
     replication: int
-
-
-class Committee(NamedTuple):
-    """The committee that sits: who, what they report, what they weigh; arrays of shape (K,)."""
-
-    members: NDArray[np.int64]  #: evaluator indices in [0, M)
-    scores: NDArray[np.float64]  #: looked up, then as reported; in [0, 10]
-    weights: NDArray[np.float64]  #: trust or stake, where the aggregation rule asks for it
-    nearness: NDArray[np.float64]  #: closeness to what each member is compared with, in [0, 1]
-    deviations: NDArray[np.float64]  #: from what trust is measured against, in [0, 1]
-    ordered: NDArray[np.float64]  #: scratch of the rules
-    carried: NDArray[np.float64]  #: scratch of the rules
-    others: NDArray[np.float64]  #: scratch of the leave-one-out reference
-    their_weights: NDArray[np.float64]  #: scratch of the leave-one-out reference
 
 
 class RoundBatch(NamedTuple):
@@ -81,12 +67,6 @@ class Buffers(NamedTuple):
     played: RoundBatch  #: of the batch so far
 
 
-def open_committee(size: int) -> Committee:
-    """Return scratch space for a committee of ``size`` members, who all weigh alike."""
-    scores, near, deviations, *scratch = (np.empty(size) for _ in range(7))
-    return Committee(np.empty(size, np.int64), scores, np.ones(size), near, deviations, *scratch)
-
-
 def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
     """Return scratch space for a game."""
     size = rules.committee_size
@@ -95,7 +75,7 @@ def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
     return Buffers(
         draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
         bounds=np.empty(BATCH_ROUNDS, np.uint32),
-        committee=open_committee(size),
+        committee=open_committee(np.empty(size)),
         order=np.arange(nodes.evaluator.size, dtype=np.int64),
         swapped=np.empty(size, np.int64),
         words=np.empty((doubles, BATCH_ROUNDS), np.uint32),
@@ -124,7 +104,7 @@ def draw_ahead(first_round: int, key: ReplicationKey, game: GameArrays, buffers:
     tasks = draws[Slot.TASK]
     draw_tasks(tasks, tables.task_limits)
     draw_records(draws[Slot.RECORD], tasks, tables.task_first, tables.task_size, bounds, *start)
-    draw_nodes(rules.schedule, draws[Slot.NODE], nodes.limits, bounds, *start)
+    draw_nodes(rules.drawn_by, draws[Slot.NODE], nodes.limits, bounds, *start)
     draw_steps(draws, rules.committee_size, nodes.evaluator.size, bounds, *start)
 
 

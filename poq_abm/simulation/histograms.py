@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 
 __all__ = [
     "GRID_CELLS",

@@ -15,7 +15,7 @@ from poq_abm.profile.latencies import latency_of
 from poq_abm.random import Purpose, below
 from poq_abm.rules.behaviour.attacks import Attack, recipe
 from poq_abm.rules.behaviour.base import Behaviour, Role, resolve
-from poq_abm.rules.payment.rewards import min_max_cost
+from poq_abm.rules.payment.formulas import min_max_cost
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, EvaluatorColumn, InferenceColumn
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_support import game_of, play_compiled, published, small_profile
 
-from poq_abm.rules.payment.rewards import inference_reward
+from poq_abm.rules.payment.formulas import inference_reward
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.buffers import BATCH_ROUNDS
 from poq_abm.simulation.game import Game
