@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poq_abm.compilation import compiled
-from poq_abm.rules.payment.rewards import inference_reward
+from poq_abm.rules.compiled import inference_reward
 from poq_abm.rules.protocol.terms import Found, Query, Settlement, Terms
 
 __all__ = ["detection", "disputed", "found_by", "pay_by_score", "settle"]
@@ -73,7 +73,7 @@ def found_by(terms: Terms, query: Query) -> int:  # noqa: PLR0911  (one per chec
 def pay_by_score(terms: Terms, alpha: float, beta: float, consensus: float, cost: float) -> float:
     """Return what an accepted answer is paid: F, or F max(0, alpha Q - beta C) with a committee.
 
-    Q = consensus / 10 and C the node's cost as in ``poq_abm.rules.payment.rewards``; one token of
+    Q = consensus / 10 and C the node's cost as in ``poq_abm.rules.payment``; one token of
     that reward is worth F. A consensus below the accepted score is paid nothing.
     """
     if not terms.committee:

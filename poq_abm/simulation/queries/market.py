@@ -14,7 +14,7 @@ from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.scenario.schema.adversaries import Adversaries
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.population import Group
+from poq_abm.simulation.population import NodeGroup
 from poq_abm.simulation.queries.beliefs import Choice, Conduct, best_choice, named_conduct
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _choices(
     protocol: VerificationProtocol,
     adversaries: Adversaries,
     profile: Profile,
-    group: Group,
+    group: NodeGroup,
     cheap: str,
     cost: float,
 ) -> list[Choice]:
@@ -219,7 +219,7 @@ def _cheap_model(profile: Profile, name: str | None) -> str:
     return name
 
 
-def _cheap_s(profile: Profile, model: str, group: Group, share: float | None) -> float:
+def _cheap_s(profile: Profile, model: str, group: NodeGroup, share: float | None) -> float:
     """Return the cheaper model's time: as told, or measured on the node's or other hardware."""
     if share is not None:
         return share * group.latency_ms * MS

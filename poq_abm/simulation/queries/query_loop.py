@@ -7,6 +7,7 @@ from typing import Final
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below, fill_uniforms, fill_words, uniform
+from poq_abm.rules.committee import Committee
 from poq_abm.rules.protocol.settling import settle
 from poq_abm.rules.protocol.terms import Query
 from poq_abm.rules.schedule.committee import seat_committee
@@ -15,7 +16,6 @@ from poq_abm.simulation.arrays import GameArrays
 from poq_abm.simulation.buffers import (
     BATCH_ROUNDS,
     Buffers,
-    Committee,
     ReplicationKey,
     draw_ahead,
 )
@@ -47,7 +47,7 @@ def _consensus(
     for k in range(committee.members.size):
         score = committee.scores[k] + ways.lift[conduct]
         committee.scores[k] = min(score, 10.0) if math.isnan(fixed) else fixed
-    return agree(game.rules, game.nodes.stake, None, 0, committee)
+    return agree(game.rules, game.nodes.stake, None, 0, committee, None)
 
 
 @compiled
