@@ -51,6 +51,7 @@ from poq_abm.experiment.twins import TWIN_MEASURES, Outcome, is_honest
 from poq_abm.experiment.verifications import QueryPlayer
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import EvaluatorColumn
+from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES
@@ -226,7 +227,7 @@ def _failure(span: Span, replication: int, scenario: Scenario, error: Exception)
 def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress | None) -> Kept:
     """Play a span of a plain game in which nobody deviates; each replication is its own twin."""
     sums, network, measures = play_plain(scenario, game, span.first, span.last, progress)
-    memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
+    memory = open_memory(game.arrays, ReplicationKey(scenario.seed, 0), scenario.rounds)
     paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
     kept = Kept(span.last - span.first)
     kept.columns = {
