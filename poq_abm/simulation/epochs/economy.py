@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poq_abm.random import Purpose
-from poq_abm.rules.adaptation.registry import resolve_adaptation
+from poq_abm.rules.adaptation.base import resolve_adaptation
 from poq_abm.simulation.arrivals import Clock
 from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
