@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import poq_abm
-from poq_abm.analysis.reading import open_results
+from poq_abm.analysis.stored_run import open_results
 from poq_abm.errors import InputError
 from poq_abm.experiment import plan as plans
 from poq_abm.experiment import recorder
