@@ -25,12 +25,7 @@ from poq_abm.experiment.estimates import mean_interval
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FIGURES",
-    "SECTIONS",
-    "epoch_bands",
-    "over_epochs",
-]
+__all__ = ["FIGURES", "SECTIONS", "epoch_bands", "over_epochs"]
 
 _COLOURS = 10  # that colour-blind readers tell apart; then dashes do
 _KEYS = ("treatment", "replication", "epoch", "role", "group")

@@ -19,11 +19,7 @@ from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FIGURES",
-    "trust_bands",
-    "trust_figure",
-]
+__all__ = ["FIGURES", "trust_bands", "trust_figure"]
 
 
 def trust_bands(

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from poq_abm.errors import InputError
 from poq_abm.experiment.adversaries import majority_probability
 from poq_abm.experiment.columns import KEYS, WORD, column, keys, table, words
-from poq_abm.experiment.settled import spread_of_points
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.settlement import spread_of_points
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
@@ -127,7 +127,7 @@ def kept_of(economy: Economy) -> dict[str, Any]:
 
 
 def _settled(economy: Economy) -> NDArray[np.float64]:
-    """Return the fields of :class:`~poq_abm.experiment.settled.Settled`, shape (5, N)."""
+    """Return the fields of :class:`~poq_abm.simulation.settlement.Settled`, shape (5, N)."""
     pay, presence = economy.record.pay, economy.record.sums[0] / economy.settings.epochs
     reward, spread = pay.reward, pay.spread
     if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit

@@ -33,7 +33,7 @@ class Parcel:
         for module in modules:
             cloudpickle.register_pickle_by_value(module)
         try:
-            content = cloudpickle.dumps((own, plan))
+            content = cloudpickle.dumps((own, cloudpickle.dumps(plan)))
         finally:
             for module in modules:
                 cloudpickle.unregister_pickle_by_value(module)
@@ -52,9 +52,10 @@ class Parcel:
 
 @functools.lru_cache(maxsize=2)
 def _open(parcel: Parcel) -> Plan:
-    own, plan = cloudpickle.loads(parcel.content)
+    own, content = cloudpickle.loads(parcel.content)
     for rule in own:
         register(rule)
+    plan = cloudpickle.loads(content)  # its scenario may have sections of these rules
     if not isinstance(plan, Plan):
         raise TypeError("a parcel holds a plan")
     return plan

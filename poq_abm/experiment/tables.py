@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from poq_abm.experiment.adversaries import total
 from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
 from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
-from poq_abm.experiment.settled import Settled, spread_of_points
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import QUANTILES, Kind
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
-from poq_abm.simulation.population import Population
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
+from poq_abm.simulation.settlement import Settled, node_columns
 
 __all__ = [
     "NODES",
@@ -162,28 +161,15 @@ def node_table(
     ``sums`` has the shape (replications, nodes, 8) and holds what the ledgers do. A replication's
     rows are the same bits whatever others stand beside it.
     """
-    population = game.population
-    jobs = sums[..., Column.JOBS]
-    means = _over(sums, jobs[..., None])
-    inference = population.role_is("inference")
-    times = len(replications)
+    population, times = game.population, len(replications)
     columns = {
         **keys(population.size, treatment, replications),
         "node": np.tile(np.arange(population.size, dtype=np.int32), times),
-        **_group_words(population, times),
-        "presence": settled.presence,
-        "jobs": jobs.astype(np.int64),
-        "reward_total": settled.reward,
-        "reward_mean": _over(settled.reward, jobs),
-        "reward_sd": _sd(settled.spread, jobs),
-        "points_total": sums[..., Column.REWARD],
-        "points_mean": means[..., Column.REWARD],
-        "points_sd": _sd(spread_of_points(game, sums), jobs),
-        "consensus_mean": means[..., Column.CONSENSUS],
-        "truth_mean": means[..., Column.TRUTH],
-        "closeness_mean": np.where(inference, np.nan, means[..., Column.CLOSENESS]),
-        "cost": np.where(jobs > 0, settled.cost, np.nan),
-        "latency_ms": np.where(jobs > 0, settled.latency_ms, np.nan),
+        **{
+            name: words(values, np.tile(index, times))
+            for name, (values, index) in population.words.items()
+        },
+        **node_columns(game, sums, settled),
     }
     return table(NODES, columns)
 
@@ -265,25 +251,3 @@ def _agreement(
         "mean_absolute_error": moments[:, Agreement.ABSOLUTE_ERROR],
         "bias": c - t,
     }
-
-
-def _sd(spread: NDArray[np.float64], jobs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return standard deviations over jobs, with n - 1; NaN below two jobs."""
-    return np.sqrt(np.maximum(_over(spread, jobs - 1.0), 0.0))
-
-
-def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide, with NaN where the divisor is not positive."""
-    positive = np.broadcast_to(bottom > 0, top.shape)
-    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
-
-
-def _group_words(population: Population, times: int) -> dict[str, Any]:
-    columns = {}
-    group = np.tile(population.group, times)
-    for name in ("role", "label", "model", "hardware", "latency_source"):
-        values = [getattr(group, name) for group in population.groups]
-        columns["group" if name == "label" else name] = words(values, group)
-    names = [str(spec["name"]) for _, spec in population.behaviours]
-    columns["behaviour"] = words(names, np.tile(population.behaviour, times))
-    return columns
