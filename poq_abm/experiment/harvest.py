@@ -127,7 +127,7 @@ def _play_span(
     """Play a span and return its rows, table by table, and the replications that raised."""
     scenario = plan.treatments[span.treatment].scenario
     if scenario.verification is not None:
-        return _play_queries(plan, span, sink, progress)
+        return _play_queries(plan, span, engine, sink, progress)
     game = plan.game(span.treatment)
     if scenario.economy is not None:
         kept, failures = _play_economies(plan, span, game, progress)
@@ -137,10 +137,10 @@ def _play_span(
 
 
 def _play_queries(
-    plan: Plan, span: Span, sink: TraceSink | None, progress: Progress | None
+    plan: Plan, span: Span, engine: Engine, sink: TraceSink | None, progress: Progress | None
 ) -> tuple[dict[str, Any], list[Failure]]:
     treatment = plan.treatments[span.treatment]
-    player = QueryPlayer(treatment, plan.profile(span.treatment))
+    player = QueryPlayer(treatment, plan.profile(span.treatment), engine)
     failures = []
     for replication in range(span.first, span.last):
         try:
