@@ -58,6 +58,8 @@ MODULES = (
     "poq_abm.rules.kernels",
     "poq_abm.rules.committee",
     "poq_abm.rules.behaviour.base",
+    "poq_abm.rules.adaptation.base",
+    "poq_abm.rules.protocol.protocol",
     "poq_abm.experiment.plan",
     "poq_abm.experiment.running",
     "poq_abm.experiment.results",
@@ -86,10 +88,13 @@ MODULES = (
     "poq_abm.simulation.inequality",
     "poq_abm.report.page",
     "poq_abm.errors",
+    "poq_abm.testing.rule",
     "poq_abm.testing.aggregation",
-    "poq_abm.testing.behaviour",
     "poq_abm.testing.payment",
     "poq_abm.testing.trust",
+    "poq_abm.testing.behaviour",
+    "poq_abm.testing.adaptation",
+    "poq_abm.testing.verification",
 )
 
 

@@ -21,7 +21,7 @@ from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_consensus, refuse_report
-from poq_abm.simulation.ledger import Column, credit, observe
+from poq_abm.simulation.ledger import NodeSum, credit, observe
 from poq_abm.simulation.population import find_active
 from poq_abm.simulation.replication import Counter, State
 from poq_abm.simulation.round_steps import (
@@ -39,7 +39,7 @@ from poq_abm.simulation.rounds import count_rounds
 
 if TYPE_CHECKING:
     from poq_abm.simulation.model import PoQModel
-    from poq_abm.simulation.population import Population
+    from poq_abm.simulation.population import NodePopulation
 
 __all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler"]
 
@@ -77,24 +77,24 @@ class Node(mesa.Agent):
         super().__init__(model)
         self.index = index
 
-    def _sum(self, column: Column) -> float:
+    def _sum(self, column: NodeSum) -> float:
         ledger = self.model.ledger
         return float(ledger.node_total[self.index, column] + ledger.node_block[self.index, column])
 
     @property
     def jobs(self) -> int:
         """Number of rounds the node took part in."""
-        return int(self._sum(Column.JOBS))
+        return int(self._sum(NodeSum.JOBS))
 
     @property
     def reward_total(self) -> float:
         """Sum of all rewards paid to the node, in token units."""
-        return self._sum(Column.REWARD)
+        return self._sum(NodeSum.REWARD)
 
     @property
     def group(self) -> str:
         """Label of the population group the node belongs to."""
-        population: Population = self.model.game.population
+        population: NodePopulation = self.model.game.population
         label: str = population.groups[population.group[self.index]].label
         return label
 

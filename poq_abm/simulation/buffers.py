@@ -23,8 +23,8 @@ from poq_abm.simulation.arrays import ActiveBehaviours, GameArrays, Nodes, Rules
 __all__ = [
     "BATCH_ROUNDS",
     "Buffers",
-    "PlayedRounds",
     "ReplicationKey",
+    "RoundBatch",
     "draw_ahead",
     "draw_behaviour_luck",
     "open_buffers",
@@ -40,7 +40,7 @@ class ReplicationKey(NamedTuple):
     replication: int
 
 
-class PlayedRounds(NamedTuple):
+class RoundBatch(NamedTuple):
     """What the rounds of a batch came to, until it is counted."""
 
     seated: NDArray[np.int64]  #: (BATCH_ROUNDS, K) committees
@@ -64,7 +64,7 @@ class Buffers(NamedTuple):
     chances: NDArray[np.float64]  #: (K, BATCH_ROUNDS) what decides who deviates, by seat
     shocks: NDArray[np.float64]  #: (K, BATCH_ROUNDS) standard normal noise, by seat
     cells: NDArray[np.uint32]  #: (BATCH_ROUNDS K,) scratch of the histograms
-    played: PlayedRounds  #: of the batch so far
+    played: RoundBatch  #: of the batch so far
 
 
 def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
@@ -83,7 +83,7 @@ def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
         chances=np.empty((size, BATCH_ROUNDS)),
         shocks=np.zeros((size, BATCH_ROUNDS)),
         cells=np.empty(BATCH_ROUNDS * size, np.uint32),
-        played=PlayedRounds(
+        played=RoundBatch(
             seated=np.empty((BATCH_ROUNDS, size), np.int64),
             rewards=rewards,
             all_rewards=rewards.reshape(-1),

@@ -21,7 +21,7 @@ from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, GameArrays, Nodes, Rules, Tables
 from poq_abm.simulation.ledger import MID_SCALE
 from poq_abm.simulation.population import (
-    Population,
+    NodePopulation,
     build_conduct,
     build_population,
     find_active,
@@ -46,7 +46,7 @@ class Game:
     tables: Tables
     nodes: Nodes
     conduct: Conduct
-    population: Population
+    population: NodePopulation
     in_play: RulesInPlay
     tasks: tuple[str, ...]  #: the tasks in play
     records: tuple[str, ...]  #: all records of the profile
@@ -232,7 +232,7 @@ def _gold(records: int, share: float, seed: int, planted: bool) -> NDArray[np.bo
     return np.array(draws) < share
 
 
-def _nodes(population: Population, profile: Profile, rules: Rules) -> Nodes:
+def _nodes(population: NodePopulation, profile: Profile, rules: Rules) -> Nodes:
     inference = population.role_is("inference")
     evaluators = population.role_is("evaluator")
     scorers = {model: i for i, model in enumerate(profile.evaluators)}

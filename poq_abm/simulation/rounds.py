@@ -24,8 +24,8 @@ from poq_abm.simulation.arrays import (
 )
 from poq_abm.simulation.buffers import (
     Buffers,
-    PlayedRounds,
     ReplicationKey,
+    RoundBatch,
     draw_ahead,
     draw_behaviour_luck,
 )
@@ -34,7 +34,7 @@ from poq_abm.simulation.histograms import (
     GRID_CELLS,
     REWARD_CELLS,
     Histograms,
-    Kind,
+    RewardKind,
     clear_histograms,
     count_pair,
     count_reward,
@@ -62,7 +62,7 @@ Table = NDArray[np.float64]
 class ReplicationSums(NamedTuple):
     """What replications that are played in one call leave; a row for each."""
 
-    nodes: Table  #: (replications, nodes, 8) by :class:`poq_abm.simulation.ledger.Column`
+    nodes: Table  #: (replications, nodes, 8) by :class:`poq_abm.simulation.ledger.NodeSum`
     network: Table  #: (replications, 8) by :class:`poq_abm.simulation.ledger.Agreement`
     measures: Table  #: (replications, measures) by :data:`poq_abm.simulation.histograms.MEASURES`
 
@@ -301,11 +301,11 @@ def _count_plain_rounds(
         if deviate:
             node = np.uint64(buffers.draws[Slot.NODE, t])
             kind = int(inference[node, InferenceColumn.DEVIATES])
-        rewards[np.uint64(Kind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
+        rewards[np.uint64(RewardKind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
     paid = rounds * played.rewards.shape[1]
     find_cells(cells, played.all_rewards, paid, low[1], scale[1], REWARD_CELLS)
     for i in range(paid):
-        rewards[np.uint64(Kind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
+        rewards[np.uint64(RewardKind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
 
 
 @compiled_loop
@@ -314,7 +314,7 @@ def count_rounds(
     last: int,
     conduct: Conduct,
     nodes: NDArray[np.uint32],
-    played: PlayedRounds,
+    played: RoundBatch,
     histograms: Histograms,
     first_row: int = 0,
     assigned: Assignments | None = None,
@@ -333,13 +333,13 @@ def count_rounds(
                 continue
         count_pair(histograms.grid, played.consensus[t], played.truth[t])
         node = np.uint64(nodes[t])
-        kind = Kind.HONEST_INFERENCE + int(conduct.inference[node, InferenceColumn.DEVIATES])
+        kind = RewardKind.HONEST_INFERENCE + int(conduct.inference[node, InferenceColumn.DEVIATES])
         count_reward(counts, tails, kind, played.paid[t], low_inference, scales[0])
         malicious = 0
         for k in range(size):
             member = np.uint64(played.seated[t, k])
             lies = int(conduct.evaluators[member, EvaluatorColumn.MALICIOUS])
-            kind = Kind.HONEST_EVALUATOR + lies
+            kind = RewardKind.HONEST_EVALUATOR + lies
             count_reward(counts, tails, kind, played.rewards[t, k], low_evaluator, scales[1])
             malicious += lies
         majorities += int(2 * malicious > size)

@@ -40,11 +40,6 @@ KINDS: Final = (AGGREGATION, INFERENCE_PAYMENT, EVALUATOR_PAYMENT, REFERENCE, TR
 MAX_NODES_IN_ALL: Final = 2_000_000
 _LEARNS: Final = with_rule(TRUST_UPDATE, lambda rule: rule.learns)
 _COMPARES: Final = with_rule(TRUST_UPDATE, lambda rule: rule.learns and not rule.against_truth)
-_IN_ROUNDS: Final = lacking(
-    "verification",
-    "with a verification, queries are paid by the protocol, evaluators are not paid and all weigh "
-    "alike",
-)
 
 
 def _weighs(settings: Any) -> bool:
@@ -113,6 +108,7 @@ class Trust(_TrustKeys):
             "mechanism.trust.update",
             "malicious",
         ),
+        "interval": lacking("verification", "with a verification, no log of trust is kept"),
         "gold_share": holds(
             _plants,
             "acts only with mechanism.trust.update: gold or economy.stake.slashing.gold",
@@ -173,14 +169,14 @@ class Mechanism(_AggregationKeys):
         "committee_size": SCORED,
         "aggregation": SCORED,
         **{key: SCORED & acts for key, acts in acts_of(AGGREGATION).items()},
-        "trust": _IN_ROUNDS,
-        "reference": _IN_ROUNDS,
-        "evaluator_reward": _IN_ROUNDS,
-        "reward": _IN_ROUNDS,
+        "trust": SCORED,
+        "reference": SCORED,
+        "evaluator_reward": SCORED,
+        "reward": SCORED,
         "alpha_inference": SCORED,
         "beta_inference": SCORED,
-        "alpha_evaluator": _IN_ROUNDS,
-        "beta_evaluator": _IN_ROUNDS,
+        "alpha_evaluator": SCORED,
+        "beta_evaluator": SCORED,
     }
 
     committee_size: int = Field(

@@ -14,6 +14,7 @@ from poq_abm.scenario.schema.economy import Economy
 from poq_abm.scenario.schema.fields import Behaviour, Share, Shares, Source, named, share_of
 from poq_abm.scenario.schema.mechanism import (
     MAX_NODES_IN_ALL,
+    SCORED,
     Mechanism,
     Reward,
     Trust,
@@ -104,6 +105,7 @@ class Settings(WithRules):
             "does nothing here: there is one inference node",
             "population.inference",
         ),
+        "malicious": SCORED,
     }
 
     name: str = Field(

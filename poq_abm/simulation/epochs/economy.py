@@ -8,8 +8,8 @@ import numpy as np
 
 from poq_abm.random import Purpose
 from poq_abm.rules.adaptation.base import resolve_adaptation
+from poq_abm.simulation.arrivals import Clock
 from poq_abm.simulation.buffers import ReplicationKey
-from poq_abm.simulation.epochs.arrivals import Clock
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
 from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
 from poq_abm.simulation.epochs.epoch_arrays import open_takings
