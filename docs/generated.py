@@ -18,11 +18,13 @@ import typer
 from poq_abm.analysis.questions import figures, tables
 from poq_abm.cli import app
 from poq_abm.rules.adaptation.base import ADAPTATIONS
+from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.protocol.protocol import PROTOCOLS, VerificationProtocol
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Kind, Parameter
 from poq_abm.scenario.schema.key_reference import keys_below, markdown
+from poq_abm.scenario.schema.mechanism import KINDS as ROUND_KINDS
 from poq_abm.scenario.schema.settings import Settings
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 
@@ -53,6 +55,8 @@ MODULES = (
     "poq_abm.simulation.agents",
     "poq_abm.rules.rule",
     "poq_abm.rules.registry",
+    "poq_abm.rules.kernels",
+    "poq_abm.rules.committee",
     "poq_abm.rules.behaviour.base",
     "poq_abm.rules.adaptation.base",
     "poq_abm.rules.protocol.protocol",
@@ -84,8 +88,10 @@ MODULES = (
     "poq_abm.simulation.inequality",
     "poq_abm.report.page",
     "poq_abm.errors",
-    "poq_abm.testing.aggregation",
     "poq_abm.testing.rule",
+    "poq_abm.testing.aggregation",
+    "poq_abm.testing.payment",
+    "poq_abm.testing.trust",
     "poq_abm.testing.behaviour",
     "poq_abm.testing.adaptation",
     "poq_abm.testing.verification",
@@ -106,6 +112,17 @@ def rule_table(kind: Kind[Any]) -> str:
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
+
+
+def round_rules() -> str:
+    """Return the rules of a round, a table for each kind; those with a page of their own link."""
+    parts = []
+    for kind in ROUND_KINDS:
+        table = rule_table(kind)
+        for name in shipped(kind) if kind == AGGREGATION else ():
+            table = table.replace(f"| `{name}` |", f"| [`{name}`]({name}.md) |")
+        parts.append(f"## {kind.name.capitalize()}: `{kind.key}`\n\n{table}")
+    return "\n\n".join(parts)
 
 
 def _code(formula: str) -> str:
@@ -251,6 +268,7 @@ def fill(_app: Any, _page: str, source: list[str]) -> None:
         "modules": modules,
         "protocols": protocols,
         "questions": questions,
+        "rules": round_rules,
     }
     source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda m: made[m[1]](), source[0])
 

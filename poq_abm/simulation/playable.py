@@ -12,7 +12,6 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
 from poq_abm.rules.behaviour.base import Role, resolve
-from poq_abm.rules.compiled import number_of
 from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
 from poq_abm.scenario.checks.problems import Finding, KeyPath
@@ -82,9 +81,6 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     population, mechanism = scenario.population, scenario.mechanism
     path: KeyPath
     rule, _ = mechanism.rule("aggregation")
-    if scenario.verification is not None and number_of(rule) < 0:
-        said = f"{rule.name} is a rule of one's own: it plays rounds and economies, no verification"
-        yield ("mechanism", "aggregation"), said
     most = rule.largest_committee
     if most is not None and mechanism.committee_size > most:
         path = ("mechanism", "committee_size")

@@ -114,6 +114,8 @@ def _wrong(parameter: Parameter) -> list[Any]:
     """Return values that a parameter cannot have."""
     if parameter.kind == "switch":
         return [1, "yes", ["a"]]
+    if parameter.kind == "by task":
+        return ["3", True, ["a"], {"a task": "3"}, {"a task": math.nan}]
     if parameter.kind not in ("number", "count"):
         return [3.5, True, ["a"]]
     wrong: list[Any] = [math.nan, "3", True, [1.0]]

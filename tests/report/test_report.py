@@ -22,8 +22,6 @@ from poq_abm.report import report_page
 from poq_abm.report.assumptions import assumptions
 from poq_abm.report.provenance import reproduction
 from poq_abm.report.tables import comparisons
-from poq_abm.rules.aggregation import AGGREGATION
-from poq_abm.rules.registry import shipped
 from poq_abm.scenario import load, parse
 from tests.conftest import Poq, interrupt
 
@@ -155,15 +153,6 @@ def test_an_economys_choices_are_in_the_register(runs) -> None:
     said = {line.statement.split(" = ")[0] for line in assumptions(open_results(runs["economy"]))}
     assert {"economy.epochs", "economy.payment.pool", "economy.payment.scheme"} <= said
     assert any(text.startswith("entry_exit: chance rate x") for text in said)
-
-
-def test_the_sources_of_rules_are_those_of_the_docs() -> None:
-    text = (Path(__file__).parents[2] / "docs/rules/README.md").read_text()
-    for name, rule in shipped(AGGREGATION).items():
-        (row,) = [line for line in text.splitlines() if line.startswith(f"| [`{name}`]")]
-        told = row.split("|")[3]
-        published = rule.source.status == "published"
-        assert published == (told.strip() in ("published", "published name"))
 
 
 def test_one_replication_has_no_interval_and_says_so(pages) -> None:
