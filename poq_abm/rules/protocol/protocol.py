@@ -119,11 +119,11 @@ class VerificationProtocol(Rule):
 
         return detection(self.terms, broken, self.conditions.accomplices)
 
-    def settle(self, query: Query, alpha: float = 1.0, beta: float = 0.3) -> Settlement:
+    def settle(self, query: Query) -> Settlement:
         """Return what comes of one query; times from its arrival."""
         from poq_abm.rules.protocol.settling import settle  # noqa: PLC0415  (compiled: heavy)
 
-        return settle(self.terms, alpha, beta, query)
+        return settle(self.terms, query)
 
     def weaknesses(self) -> list[str]:
         """Return what leaves it without the check it rests on, a sentence each.
