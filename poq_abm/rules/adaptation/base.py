@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from poq_abm.rules.registry import complete, find
 from poq_abm.rules.rule import Kind, Parameter, Rule
@@ -22,9 +19,13 @@ __all__ = [
     "resolve_adaptation",
 ]
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
-Chosen = NDArray[np.bool_]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
+    Chosen = NDArray[np.bool_]
 
 ADAPTATIONS: Final[Kind[Adaptation]] = Kind(
     "adaptation", "economy.adaptation", "poq_abm.rules.adaptation"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from poq_abm.rules.protocol.optimistic import OptimisticProtocol
+from poq_abm.rules.protocol.watching import OptimisticProtocol
 from poq_abm.rules.rule import Parameter, Source
 
 __all__ = ["Opml"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from poq_abm.rules.protocol.optimistic import OptimisticProtocol
 from poq_abm.rules.protocol.protocol import Reads
 from poq_abm.rules.protocol.tee import attested_terms
+from poq_abm.rules.protocol.watching import OptimisticProtocol
 from poq_abm.rules.rule import Parameter, Source
 
 __all__ = ["Otr"]

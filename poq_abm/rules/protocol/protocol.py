@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
-from poq_abm.rules.protocol.settling import detection, settle
 from poq_abm.rules.protocol.terms import Query, Settlement, Terms
 from poq_abm.rules.rule import Kind, Rule
 
@@ -116,10 +115,14 @@ class VerificationProtocol(Rule):
 
     def detection(self, *, broken: bool) -> float:
         """Return the chance that a cheat is found; see :func:`~.settling.detection`."""
+        from poq_abm.rules.protocol.settling import detection  # noqa: PLC0415  (compiled: heavy)
+
         return detection(self.terms, broken, self.conditions.accomplices)
 
     def settle(self, query: Query) -> Settlement:
         """Return what comes of one query; times from its arrival."""
+        from poq_abm.rules.protocol.settling import settle  # noqa: PLC0415  (compiled: heavy)
+
         return settle(self.terms, query)
 
     def weaknesses(self) -> list[str]:

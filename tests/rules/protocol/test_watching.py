@@ -7,9 +7,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from poq_abm.analysis.trilemma import changed
-from poq_abm.rules.protocol.optimistic import bisection_s
 from poq_abm.rules.protocol.watching import (
     answer_to_gain,
+    bisection_s,
     in_time,
     inspection_equilibrium,
     learn_by_playing,
