@@ -54,7 +54,7 @@ from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.replication import open_memory
 from poq_abm.simulation.settlement import Settled, settled_by_round
 
@@ -228,7 +228,7 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
     """Play a span of a plain game in which nobody deviates; each replication is its own twin."""
     sums, network, measures = play_plain(scenario, game, span.first, span.last, progress)
     memory = open_memory(game.arrays, ReplicationKey(scenario.seed, 0), scenario.rounds)
-    paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
+    paid = sums[..., NodeSum.REWARD].sum(axis=1) > 0.0
     kept = Kept(span.last - span.first)
     kept.columns = {
         "replication": np.arange(span.first, span.last, dtype=np.int32),
@@ -256,7 +256,7 @@ def _rows(plan: Plan, treatment: int, game: Game, kept: Kept) -> dict[str, Any]:
     else:
         settled = settled_by_round(game, sums)
     paid = sums.copy()
-    paid[..., Column.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
+    paid[..., NodeSum.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
     rounds = kept["served"] if economies else np.full(len(replications), scenario.rounds)
     measures = {
         **adversary_measures(game, paid, kept["counters"], kept.weights, rounds),

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from poq_abm.rules.trust.updates import TrustUpdate
 from verification_support import market, traced
 
 from poq_abm.rules.aggregation import Aggregation
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import shipped
-from poq_abm.rules.trust.updates import TrustUpdate
 from poq_abm.simulation.queries.market import Market
 from poq_abm.simulation.queries.query_replication import open_query_trace
 from poq_abm.simulation.queries.verification_model import play_agents

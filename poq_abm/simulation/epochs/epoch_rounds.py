@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
-from poq_abm.rules.schedule.drawing import Schedule, thresholds
+from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.simulation.arrays import Assignments, Conduct, GameArrays, Nodes, Rules, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.buffers import Buffers, open_buffers
@@ -103,7 +103,6 @@ def play_epoch(economy: Economy) -> Played:
     play, roster, game = economy.play, economy.roster, economy.game
     values = economy.coefficients.now(economy.epoch)
     rules = game.rules._replace(
-        schedule=int(_schedule(economy)),
         alpha_inference=values["alpha_inference"],
         beta_inference=values["beta_inference"],
         alpha_evaluator=values["alpha_evaluator"],
@@ -162,10 +161,10 @@ def _copied(part: Columns) -> Columns:
 def _rounds(
     economy: Economy, first: int, count: int, game: GameArrays, ledger: Ledger, memory: Memory
 ) -> None:
-    play, plugin = economy.play, economy.game.compiled_plugin
+    play, own = economy.play, economy.game.kernels
     kept = Replication(economy.key, play.play_desk, ledger, memory)
     active = find_active(game.conduct)
-    play_rounds(first, first + count, game, kept, active, play.trace, plugin, play.assigned)
+    play_rounds(first, first + count, game, kept, active, play.trace, own, play.assigned)
 
 
 def _settle(economy: Economy, count: int, tables: Tables, takings: Takings) -> None:
@@ -241,13 +240,6 @@ def _tables_now(economy: Economy) -> Tables:
     progress = economy.epoch / max(1, economy.settings.epochs - 1)
     shares = [start[task] + progress * (end.get(task, 0.0) - start[task]) for task in tasks]
     return tables._replace(task_limits=thresholds(shares))
-
-
-def _schedule(economy: Economy) -> Schedule:
-    name = economy.scenario.schedule
-    if name in WEIGHTED:
-        return Schedule.WEIGHTED
-    return Schedule.__members__.get(name.upper(), Schedule.UNIFORM)
 
 
 def _outages(economy: Economy) -> tuple[Array, Array, Array]:
