@@ -232,7 +232,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an economy besides": ({"economy": {"epochs": 2}}, "economy: .* not both"),
     "malicious evaluators": (
-        {"malicious": {"share": 0.5, "behaviour": "boost"}},
+        {"sweep": {}, "verification.protocol": "tee",
+         "malicious": {"share": 0.5, "behaviour": "boost"}},
         "malicious: does nothing here: without a committee",
     ),
     "nodes that deviate": (
