@@ -128,7 +128,7 @@ def kept_of(economy: Economy) -> dict[str, Any]:
 
 def _settled(economy: Economy) -> NDArray[np.float64]:
     """Return the fields of :class:`~poq_abm.experiment.settled.Settled`, shape (5, N)."""
-    pay, presence = economy.record.pay, economy.record.sums[0] / economy.settings.epochs
+    pay, presence = economy.record.pay, economy.record.sums["epochs"] / economy.settings.epochs
     reward, spread = pay.reward, pay.spread
     if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
         sums = economy.ledger.nodes()

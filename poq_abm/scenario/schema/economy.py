@@ -25,6 +25,7 @@ from poq_abm.scenario.schema.fields import (
 from poq_abm.scenario.schema.strict import Strict, complaint
 
 __all__ = [
+    "MAX_ADAPTATIONS",
     "MAX_EPOCHS",
     "MOST_BURSTS",
     "MOST_DEMAND",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 MAX_EPOCHS: Final = 100_000
+MAX_ADAPTATIONS: Final = 64  #: rules whose draws in an epoch are told apart
 MOST_BURSTS: Final = 1_000_000  #: in an epoch; each is drawn
 MOST_DEMAND: Final = 1000.0  #: over its normal level, however low the fee: users are finitely many
 
@@ -74,6 +76,12 @@ def _has_name(value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(value.get("name"), str):
         raise complaint("an adaptation needs a name, as in {name: entry_exit, rate: 0.1}")
     return value
+
+
+def _countable(rules: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(rules) > MAX_ADAPTATIONS:
+        raise complaint(f"has {len(rules)} rules; at most {MAX_ADAPTATIONS} can be told apart")
+    return rules
 
 
 Adaptation = Annotated[dict[str, Any], BeforeValidator(named), AfterValidator(_has_name)]
@@ -554,6 +562,6 @@ class Economy(Strict):
     stake: Stake = Field(default=Stake(), description="bonds and slashing")
     audits: Audits = Field(default=Audits(), description="checks of reported costs")
     options: Options = Field(default=Options(), description="what adapting nodes choose from")
-    adaptation: Annotated[tuple[Adaptation, ...], BeforeValidator(as_tuple)] = Field(
-        default=(), description="how nodes decide at the end of an epoch, in this order"
-    )
+    adaptation: Annotated[
+        tuple[Adaptation, ...], BeforeValidator(as_tuple), AfterValidator(_countable)
+    ] = Field(default=(), description="how nodes decide at the end of an epoch, in this order")

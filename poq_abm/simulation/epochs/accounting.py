@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 #: families in which the charge for cost is what the reward falls short of alpha Q
 _SHORTFALL = (RewardFamily.LINEAR, RewardFamily.CONVEX_COST, RewardFamily.RATIO)
 
-#: columns of the nodes' accounts, in the order of :class:`Parts`: name, unit, meaning
+#: columns of the nodes' accounts: name, unit, meaning
 PARTS = (
     ("quality_paid", "tokens", "inference nodes: paid for quality, before cost and audits"),
     ("closeness_paid", "tokens", "evaluators: paid for closeness, before cost"),
@@ -33,11 +33,14 @@ PARTS = (
 
 
 class Parts(NamedTuple):
-    """Arrays of one entry per node, in tokens: pay = quality + closeness - cost - forfeited."""
+    """What pay was for, by the names of :data:`PARTS`; arrays of one entry per node, in tokens.
 
-    quality: Array
-    closeness: Array
-    cost: Array
+    pay = quality_paid + closeness_paid - cost_charged - forfeited
+    """
+
+    quality_paid: Array
+    closeness_paid: Array
+    cost_charged: Array
     forfeited: Array
     fined: Array  #: of the bond, not of pay
     uncovered: Array  #: of fines, what the bond did not cover

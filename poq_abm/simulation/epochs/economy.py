@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poq_abm.random import Purpose
+from poq_abm.compilation import compiled_loop
+from poq_abm.random import Purpose, uniform
 from poq_abm.rules.adaptation.registry import resolve_adaptation
-from poq_abm.simulation.epochs.arrivals import Clock
+from poq_abm.scenario.schema.economy import MAX_ADAPTATIONS
+from poq_abm.simulation.arrivals import Clock
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
 from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
 from poq_abm.simulation.epochs.epoch_arrays import open_takings
-from poq_abm.simulation.epochs.epoch_draws import node_uniforms
 from poq_abm.simulation.epochs.epoch_rounds import Play, open_play, play_epoch
 from poq_abm.simulation.epochs.epoch_settlement import close_epoch
 from poq_abm.simulation.epochs.record import Record
@@ -140,14 +141,20 @@ class Economy:
         self.rounds_played += played.count
         end = close_epoch(self, played)
         for number, rule in enumerate(self.rules):
-            draws = node_uniforms(self, Purpose.ADAPTATION, number, rule.draws)
-            rule.revise(end, draws)
+            rule.revise(end, self.draw(Purpose.ADAPTATION, number, rule.draws))
         if self.consult is not None:
             self.consult(end)
         self.roster.refresh_if_changed()
         self.record.add(end)
         self.books.check(self.epoch)
         self.epoch += 1
+
+    def draw(self, purpose: Purpose, number: int, rows: int) -> NDArray[np.float64]:
+        """Return uniforms in (0, 1) of shape (rows, N), keyed by epoch, purpose and number."""
+        draws = np.empty((rows, self.roster.size))
+        if rows:
+            _fill(draws, *self.key, int(purpose), self.epoch * MAX_ADAPTATIONS + number)
+        return draws
 
     def _has_quorum(self) -> bool:
         active, first = self.roster.active, self.roster.inference
@@ -218,3 +225,13 @@ class Economy:
         amounts = self.releases.pop(self.epoch, None)
         if amounts is not None:
             self.books.move(Holding.UNBONDING, Holding.WALLET, amounts)
+
+
+@compiled_loop
+def _fill(
+    draws: NDArray[np.float64], seed: int, replication: int, purpose: int, round_: int
+) -> None:
+    for row in range(draws.shape[0]):
+        for node in range(draws.shape[1]):
+            slot = row * draws.shape[1] + node
+            draws[row, node] = uniform(seed, replication, purpose, round_, slot)

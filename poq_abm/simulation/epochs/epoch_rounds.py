@@ -14,8 +14,8 @@ from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
 from poq_abm.rules.schedule.drawing import Schedule, thresholds
 from poq_abm.simulation.arrays import Assignments, Conduct, Nodes, Rules, Tables
+from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.buffers import Buffers, open_buffers
-from poq_abm.simulation.epochs.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.epochs.dispatch import dispatch
 from poq_abm.simulation.epochs.double_entry import Holding
 from poq_abm.simulation.epochs.epoch_arrays import (
@@ -27,7 +27,6 @@ from poq_abm.simulation.epochs.epoch_arrays import (
     open_orders,
     open_queries,
 )
-from poq_abm.simulation.epochs.epoch_draws import node_uniforms
 from poq_abm.simulation.epochs.epoch_sums import begin_epoch, settle
 from poq_abm.simulation.epochs.outcome import Outcome, outcome_of
 from poq_abm.simulation.histograms import Histograms
@@ -269,7 +268,7 @@ def _outages(economy: Economy) -> tuple[Array, Array, Array]:
     if latency.outage_probability == 0.0:
         never = np.full(inference, math.inf)
         return np.zeros(inference), never, never
-    draws = node_uniforms(economy, Purpose.OUTAGE, 0, 2)[:, :inference]
+    draws = economy.draw(Purpose.OUTAGE, 0, 2)[:, :inference]
     down = draws[0] < latency.outage_probability
     length = latency.outage_share * seconds
     start = np.where(down, draws[1] * (seconds - length), math.inf)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from poq_abm.random import Purpose
 from poq_abm.simulation.epochs.accounting import earned_for
 from poq_abm.simulation.epochs.double_entry import Fund, Holding
-from poq_abm.simulation.epochs.epoch_draws import node_uniforms
 from poq_abm.simulation.epochs.epoch_end import EpochEnd, Flows
 from poq_abm.simulation.epochs.outcome import bond_share_lost
 from poq_abm.simulation.epochs.payment import (
@@ -100,7 +99,7 @@ def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
     nothing = np.zeros(roster.size)
     if rule.rate == 0.0:
         return nothing, nothing
-    draws = node_uniforms(economy, Purpose.AUDIT, 0, 1)[0, : roster.inference]
+    draws = economy.draw(Purpose.AUDIT, 0, 1)[0, : roster.inference]
     caught = np.zeros(roster.size, dtype=np.bool_)
     caught[: roster.inference] = roster.misreports & (draws < rule.rate)
     caught &= roster.active

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +83,18 @@ NODE_COLUMNS = (
     *PARTS,
 )
 _GROUP = {name: place for place, (name, _, _) in enumerate(GROUP_COLUMNS)}
+#: what is summed over epochs for every node, besides what its pay was for
+_SUMMED = (
+    *("epochs", "jobs", "reward", "received", "cost_in_money", "slashed", "capital", "busy_s"),
+)
+
+
+def _in_order(columns: tuple[tuple[str, str, str], ...], values: Mapping[str, object]) -> Array:
+    """Return named values in the order of the columns that declare them, each exactly once."""
+    names = [name for name, _, _ in columns]
+    if set(names) != set(values):
+        raise KeyError(f"columns and values differ in {sorted(set(names) ^ set(values))}")
+    return np.array([values[name] for name in names], dtype=np.float64)
 
 
 class Record:
@@ -94,10 +107,9 @@ class Record:
     network
         Shape (epochs, columns); NaN in epochs after the network halted, whose groups are 0.
     sums
-        Sums over epochs for every node: epochs, jobs, reward, received, cost, slashed, capital,
-        busy seconds; shape (8, N).
-    parts
-        Sums over epochs of what pay was for and audits took, shape (6, N).
+        Sums over epochs for every node by name: ``epochs``, ``jobs``, ``reward``, ``received``,
+        ``cost_in_money``, ``slashed``, ``capital``, ``busy_s`` (seconds of service), and those of
+        :data:`~poq_abm.simulation.epochs.accounting.PARTS`; each of shape (N,).
     pay
         The tokens of every node, job by job.
     """
@@ -109,8 +121,8 @@ class Record:
         self.starts = np.searchsorted(population.group, np.arange(count))
         self.groups: Array = np.zeros((settings.epochs, count + 1, len(GROUP_COLUMNS)))
         self.network: Array = np.full((settings.epochs, len(NETWORK_COLUMNS)), math.nan)
-        self.sums: Array = np.zeros((8, population.size))
-        self.parts: Array = np.zeros((len(PARTS), population.size))
+        summed = (*_SUMMED, *(name for name, _, _ in PARTS))
+        self.sums: dict[str, Array] = {name: np.zeros(population.size) for name in summed}
         self.pay = Pay(economy)
         self._burned = 0.0
 
@@ -122,43 +134,41 @@ class Record:
         """Keep an epoch."""
         economy, flows = self._economy, end.flows
         roster, takings, outcome = economy.roster, economy.takings, end.played.outcome
-        first, active = roster.inference, end.active
-        busy = np.concatenate([takings.busy_s, np.zeros(roster.size - first)])
-        per_node = np.array(
-            [
-                active,
-                active & end.deviated,
-                economy.books.nodes[Holding.BOND],
-                outcome.jobs,
-                flows.paid,
-                flows.running,
-                flows.slashed,
-                flows.profit,
-                np.where(active, self._standing(), 0.0),
-                busy,
-            ]
-        )
-        rows = self.groups[economy.epoch]
-        rows[:-1] = np.add.reduceat(per_node, self.starts, axis=1).T  # groups lie side by side
+        busy = np.concatenate([takings.busy_s, np.zeros(roster.size - roster.inference)])
+        per_node = {
+            "nodes": end.active,
+            "deviating": end.active & end.deviated,
+            "stake": economy.books.nodes[Holding.BOND],
+            "jobs": outcome.jobs,
+            "reward": flows.paid,
+            "cost_in_money": flows.running,
+            "slashed": flows.slashed,
+            "profit": flows.profit,
+            "trust": np.where(end.active, self._trust(), 0.0),
+            "busy": busy,
+        }
+        rows = self.groups[economy.epoch]  # groups lie side by side
+        rows[:-1] = np.add.reduceat(_in_order(GROUP_COLUMNS, per_node), self.starts, axis=1).T
         rows[-1] = rows[:-1].sum(axis=0)
         self._average(rows)
-        self.network[economy.epoch] = self._network(end)
-        self.sums += np.array(
-            [
-                active,
-                outcome.jobs,
-                flows.paid,
-                flows.received,
-                flows.running,
-                flows.slashed,
-                flows.capital,
-                busy,
-            ]
-        )
-        self.parts += np.array(flows.parts)
+        self.network[economy.epoch] = _in_order(NETWORK_COLUMNS, self._network(end))
+        summed = {
+            "epochs": end.active,
+            "jobs": outcome.jobs,
+            "reward": flows.paid,
+            "received": flows.received,
+            "cost_in_money": flows.running,
+            "slashed": flows.slashed,
+            "capital": flows.capital,
+            "busy_s": busy,
+            **flows.parts._asdict(),
+        }
+        for name, amounts in summed.items():
+            self.sums[name] += amounts
         self.pay.add(end)
 
-    def _standing(self) -> Array:
+    def _trust(self) -> Array:
+        """Return the mean trust of evaluators and the reputation of inference nodes, shape (N,)."""
         economy = self._economy
         return np.concatenate([economy.reputation, economy.memory.trust.mean(axis=1)])
 
@@ -182,45 +192,51 @@ class Record:
         places = float(active[inference].sum()) * economy.settings.service.capacity
         return float(economy.takings.busy_s.sum()) / (places * 3600.0 * economy.hours)
 
-    def _network(self, end: EpochEnd) -> list[float]:
-        economy, flows = self._economy, end.flows
-        takings, roster, books = economy.takings, economy.roster, economy.books
+    def _network(self, end: EpochEnd) -> dict[str, float]:
+        economy, flows, rules = self._economy, end.flows, end.played.rules
+        takings, books = economy.takings, economy.books
         served = int(takings.served[0])
-        rules = end.played.rules
-        quality = float(takings.sums[0]) / served / 10.0 if served else math.nan
+        median, late = percentiles(self._latencies(end.played.count), _LATENCY_SHARES)
         value = economy.settings.demand.value * float(takings.sums[0]) / 10.0
-        bonds = np.maximum(books.nodes[Holding.BOND], 0.0)
-        first = roster.inference
-        staked, bad = bonds[first:], end.deviated[first:]
         burned = float(books.funds[Fund.BURNED])
-        rewards = np.maximum(flows.paid, 0.0)
-        by_operator = np.bincount(roster.operator, rewards, roster.size)
+        before, self._burned = self._burned, burned
+        return {
+            "queries": float(end.played.count),
+            "dropped": float(end.played.count - served),
+            "latency_p50": median,
+            "latency_p95": late,
+            "quality": float(takings.sums[0]) / served / 10.0 if served else math.nan,
+            "price": end.price,
+            "alpha_inference": rules.alpha_inference,
+            "beta_inference": rules.beta_inference,
+            "alpha_evaluator": rules.alpha_evaluator,
+            "beta_evaluator": rules.beta_evaluator,
+            "bounded": float(economy.coefficients.held),
+            "fees": flows.fees,
+            "emissions": flows.minted,
+            "burned": burned - before,
+            "treasury": float(books.funds[Fund.TREASURY]),
+            "network_income": float(books.funds[Fund.NETWORK]),
+            "welfare": value - float(flows.running.sum()),
+            **self._concentration(end),
+            "imbalance": books.imbalance(),
+        }
+
+    def _concentration(self, end: EpochEnd) -> dict[str, float]:
+        """Return how unequal rewards and bonds are at the end of an epoch."""
+        roster = self._economy.roster
+        bonds = np.maximum(self._economy.books.nodes[Holding.BOND], 0.0)
+        staked, bad = bonds[roster.inference :], end.deviated[roster.inference :]
+        rewards = np.maximum(end.flows.paid, 0.0)
         held = np.bincount(roster.operator, bonds, roster.size)
-        row = [
-            float(end.played.count),
-            float(end.played.count - served),
-            *percentiles(self._latencies(end.played.count), _LATENCY_SHARES),
-            quality,
-            end.price,
-            rules.alpha_inference,
-            rules.beta_inference,
-            rules.alpha_evaluator,
-            rules.beta_evaluator,
-            float(economy.coefficients.held),
-            flows.fees,
-            flows.minted,
-            burned - self._burned,
-            float(books.funds[Fund.TREASURY]),
-            float(books.funds[Fund.NETWORK]),
-            value - float(flows.running.sum()),
-            gini(rewards[end.active]),
-            hhi(by_operator),
-            nakamoto_coefficient(held),
-            float(staked[bad].sum() / staked.sum()) if staked.sum() > 0.0 else math.nan,
-            books.imbalance(),
-        ]
-        self._burned = burned
-        return row
+        return {
+            "gini": gini(rewards[end.active]),
+            "hhi": hhi(np.bincount(roster.operator, rewards, roster.size)),
+            "nakamoto": nakamoto_coefficient(held),
+            "malicious_stake": (
+                float(staked[bad].sum() / staked.sum()) if staked.sum() > 0.0 else math.nan
+            ),
+        }
 
     def _latencies(self, count: int) -> Array:
         """Return waiting and service of the queries that the epoch served, in seconds."""
@@ -231,33 +247,26 @@ class Record:
 
     def nodes(self) -> Array:
         """Return what every node did over all epochs, shape (N, columns of ``NODE_COLUMNS``)."""
-        economy = self._economy
+        economy, sums = self._economy, self.sums
         roster, books = economy.roster, economy.books
-        epochs, jobs, reward, received, running, slashed, capital, busy = self.sums
         first = roster.inference
         with np.errstate(invalid="ignore", divide="ignore"):
-            places = epochs * economy.settings.service.capacity * 3600.0 * economy.hours
-            share = np.where(np.arange(roster.size) < first, busy / places, math.nan)
+            places = sums["epochs"] * economy.settings.service.capacity * 3600.0 * economy.hours
+            share = np.where(np.arange(roster.size) < first, sums["busy_s"] / places, math.nan)
         latency = np.full((2, roster.size), math.nan)
         for row, q in enumerate(_LATENCY_SHARES):
             for node in range(first):
                 latency[row, node] = cell_percentile(economy.takings.latencies, node, q)
-        return np.array(
-            [
-                epochs,
-                epochs / economy.settings.epochs,
-                jobs,
-                reward,
-                received,
-                running,
-                slashed,
-                capital,
-                reward + received - running - slashed - capital,
-                books.nodes[Holding.WALLET],
-                books.nodes[Holding.BOND],
-                self._standing(),
-                share,
-                *latency,
-                *self.parts,
-            ]
-        ).T
+        profit = sums["reward"] + sums["received"] - sums["cost_in_money"]
+        values = {
+            **{name: amounts for name, amounts in sums.items() if name != "busy_s"},
+            "presence": sums["epochs"] / economy.settings.epochs,
+            "profit": profit - sums["slashed"] - sums["capital"],
+            "wallet": books.nodes[Holding.WALLET],
+            "stake": books.nodes[Holding.BOND],
+            "trust": self._trust(),
+            "busy": share,
+            "latency_p50": latency[0],
+            "latency_p95": latency[1],
+        }
+        return _in_order(NODE_COLUMNS, values).T

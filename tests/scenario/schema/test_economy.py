@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from scenario_support import FakeProfile, error, small
 
 from poq_abm.scenario import InferenceGroup, ScenarioError, check
-from poq_abm.scenario.schema.economy import Controller, Demand, Economy, Payment
+from poq_abm.scenario.schema.economy import (
+    MAX_ADAPTATIONS,
+    Controller,
+    Demand,
+    Economy,
+    Payment,
+)
 
 
 def machines(count: int, **shares: float) -> dict[str | None, int]:
@@ -178,3 +184,10 @@ def test_a_coefficient_of_0_is_not_moved(name: str) -> None:
     rules = f"mechanism: {{{name}: 0, committee_size: 1}}"
     said = found(f"economy: {{controllers: [{{move: {name}}}]}}\n{rules}\n")
     assert f"mechanism.{name}: must be above 0 to be moved by a controller" in "\n".join(said)
+
+
+def test_more_rules_of_adaptation_than_draws_are_told_apart_are_refused() -> None:
+    rule = {"name": "sybil"}
+    assert len(Economy(adaptation=(rule,) * MAX_ADAPTATIONS).adaptation) == MAX_ADAPTATIONS
+    with pytest.raises(ValueError, match="has 65 rules; at most 64 can be told apart"):
+        Economy(adaptation=(rule,) * (MAX_ADAPTATIONS + 1))

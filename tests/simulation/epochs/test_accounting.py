@@ -49,7 +49,7 @@ def test_the_spread_of_pay_is_that_of_the_tokens_of_every_job(
     np.testing.assert_allclose(economy.record.pay.spread, spread, rtol=1e-7)
     np.testing.assert_allclose(economy.record.pay.reward, [sum(t) for t in jobs], rtol=1e-9)
     if rate:
-        assert economy.record.parts[3].any(), "audits took something"
+        assert economy.record.sums["forfeited"].any(), "audits took something"
 
 
 def test_what_an_evaluator_earns_counts_as_it_behaves_at_the_time() -> None:
@@ -70,7 +70,7 @@ def test_what_an_evaluator_earns_counts_as_it_behaves_at_the_time() -> None:
     measures = economy_measures(economy)
     assert measures["malicious_reward_mean"] == pytest.approx(paid[1] / jobs[1])
     others = economy.record.pay.reward[first + 1 :].sum() + paid[0]
-    count = economy.record.sums[1, first + 1 :].sum() + jobs[0]
+    count = economy.record.sums["jobs"][first + 1 :].sum() + jobs[0]
     assert measures["honest_reward_mean"] == pytest.approx(others / count)
     chance = majority_probability(5, 1, economy.game.rules.committee_size)
     assert measures["malicious_majority_expected"] == pytest.approx(chance / 2.0)

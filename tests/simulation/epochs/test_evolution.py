@@ -18,7 +18,6 @@ from economy_support import opened
 from poq_abm.random import Purpose
 from poq_abm.rules.adaptation.behaviours import Imitation
 from poq_abm.rules.adaptation.choosing import choose, fermi, imitate
-from poq_abm.simulation.epochs.epoch_draws import node_uniforms
 
 NODES, EPOCHS, RATE, TEMPERATURE, ADVANTAGE = 100_000, 40, 0.2, 0.5, 0.4
 SEEDS = (1, 2, 3, 4)
@@ -60,7 +59,7 @@ def shares(start: float, seed: int, rate: float = RATE, **values: float) -> np.n
             staying=lambda role: np.arange(NODES),
             adopt=adopt,
         )
-        rule.revise(end, node_uniforms(economy, Purpose.ADAPTATION, 0, rule.draws))
+        rule.revise(end, economy.draw(Purpose.ADAPTATION, 0, rule.draws))
         path.append(doing.mean())
     return np.array(path)
 

@@ -104,7 +104,7 @@ def test_fast_service_costs_users_more_and_skims_follow() -> None:
     """All idle: every latency is the node's own, quickest over own is 1 or 1/2."""
     payment = {"fee": 2.0, "latency_penalty": 0.5, "network_share": 0.1, "treasury_share": 0.2}
     economy = played({"epochs": 1, "payment": payment}, rounds=100)
-    jobs = economy.record.sums[1]
+    jobs = economy.record.sums["jobs"]
     quick, slow = jobs[:2].sum(), jobs[2:4].sum()
     fees = 2.0 * (1.5 * quick + 1.25 * slow)
     assert network(economy, "fees")[0] == pytest.approx(fees)

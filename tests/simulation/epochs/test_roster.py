@@ -205,8 +205,8 @@ def test_an_epoch_costs_rent_energy_busy_and_idle_and_bandwidth() -> None:
     economy = in_money({**section, "epoch_hours": 2.0})
     economy.step()
     machine = hardware("rtx_4090")
-    _, jobs, _, _, running, _, _, busy = economy.record.sums
-    busy = busy[:4]
+    sums = economy.record.sums
+    jobs, running, busy = sums["jobs"], sums["cost_in_money"], sums["busy_s"][:4]
     joules = machine.power_w * (busy + 0.1 * (7200.0 - busy))
     usd = 2.0 * machine.rental_usd_per_hour + joules / 3.6e9 * 100.0 + jobs[:4] * 1e-3 * 2.0
     np.testing.assert_allclose(running[:4], usd / 0.01, rtol=1e-12)
@@ -247,7 +247,7 @@ def test_all_work_is_billed_once_whenever_it_is_done(
     calm = economy.clock
     calm.scale = lambda epoch, ratio: surge["factor"] if epoch < 2 else 0.0  # type: ignore[method-assign]
     economy.run()
-    work = economy.record.sums[7][:4] / capacity
+    work = economy.record.sums["busy_s"][:4] / capacity
     assert economy.free_at.max() == 0.0
     watts = hardware("rtx_4090").power_w
     expected = watts * (work + 0.1 * (3600.0 * hours * epochs - work))
@@ -261,7 +261,7 @@ def test_work_that_is_left_at_the_end_is_billed_too() -> None:
         population__inference=[{"model": "f0"}],
     )
     economy.step()
-    assert economy.record.sums[7][0] == pytest.approx(200.0)
+    assert economy.record.sums["busy_s"][0] == pytest.approx(200.0)
     waited = 0.25  # seconds until the first query
     expected = hardware("rtx_4090").power_w * (200.0 + 0.1 * waited)
     assert joules_billed(economy, 100.0 / 3600.0)[0] == pytest.approx(expected)
@@ -274,7 +274,7 @@ def test_identities_on_one_machine_pay_for_its_idle_time_once() -> None:
     )  # fmt: skip
     economy.roster.operator[:4] = [0, 1, 0, 1]  # a quick and a slow one on each of two machines
     economy.step()
-    work = economy.record.sums[7][:4]
+    work = economy.record.sums["busy_s"][:4]
     assert work.tolist() == [50.0, 50.0, 100.0, 100.0]
     watts = hardware("rtx_4090").power_w
     paid = joules_billed(economy, 0.5)
@@ -306,7 +306,7 @@ def test_who_does_not_run_a_model_does_not_pay_for_running_it() -> None:
     seconds = run * 0.05
     joules = hardware("rtx_4090").power_w * (seconds + 0.1 * (3600.0 - seconds))
     usd = joules / 3.6e9 * 1000.0 + hourly_usd(hardware("rtx_4090"), Cost(ownership="own"))
-    np.testing.assert_allclose(economy.record.sums[4][4:], usd / 0.01, rtol=1e-9)
+    np.testing.assert_allclose(economy.record.sums["cost_in_money"][4:], usd / 0.01, rtol=1e-9)
     assert len(set(economy.roster.nodes.evaluator_cost.tolist())) == 1
 
 
@@ -324,4 +324,4 @@ def test_a_region_has_its_own_price_of_energy() -> None:
 def test_a_latency_basis_costs_no_money() -> None:
     economy = opened({"epochs": 1})
     economy.step()
-    assert economy.record.sums[4].tolist() == [0.0] * 9
+    assert economy.record.sums["cost_in_money"].tolist() == [0.0] * 9
