@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from poq_abm.analysis.ledger import Component, split
 from poq_abm.errors import InputError
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.epochs.accounting import PARTS
+from poq_abm.simulation.epochs.payment import PARTS
 
 __all__ = ["PROFIT_COMPONENTS", "explain_profit"]
 

@@ -1,7 +1,7 @@
 """What every rule of adaptation owes an economy, as a test class to inherit from.
 
 A rule that passes is what it declares to be, refuses parameters that make no sense, decides by its
-draws alone, keeps books in balance, and lets nobody play on who is not there or cannot.
+draws alone, keeps accounts in balance, and lets nobody play on who is not there or cannot.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from poq_abm.rules.adaptation.base import Adaptation
 from poq_abm.rules.adaptation.registry import adaptations, resolve_adaptation
 from poq_abm.rules.behaviour.base import Parameter
 from poq_abm.rules.behaviour.resolving import BehaviourError
-from poq_abm.simulation.epochs.double_entry import Holding
+from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS
 from poq_abm.simulation.game import build_game
@@ -141,7 +141,7 @@ class AdaptationContract:
         """Every epoch's accounts were checked; bonds belong to those who are there or leaving."""
         economy = self._played(2)
         assert economy.finished
-        bonds, locked = economy.books.nodes[[Holding.BOND, Holding.UNBONDING]]
+        bonds, locked = economy.accounts.nodes[[Holding.BOND, Holding.UNBONDING]]
         assert (bonds >= 0.0).all()
         assert (locked >= 0.0).all()
         assert (bonds[~economy.roster.active] == 0.0).all()

@@ -80,7 +80,7 @@ def _epochs(scenario: Scenario, game: Game, profile: Profile, replication: int) 
         before = economy.rounds_played
         economy.step()
         count = economy.rounds_played - before
-        columns: Any = (column[:count].copy() for column in economy.play.trace)
+        columns: Any = (column[:count].copy() for column in economy.rounds.trace)
         yield Trace(*columns)
         kept += count
 

@@ -58,8 +58,8 @@ class Upgrade(Adaptation):
         return self._worth(end, node, machine) - self._worth(end, node, int(roster.machine[node]))
 
     def _worth(self, end: EpochEnd, node: int, machine: int) -> float:
-        roster, outcome, rules = end.roster, end.played.outcome, end.played.rules
-        jobs, quality = outcome.jobs[node], outcome.quality[node]
+        roster, performance, rules = end.roster, end.played.performance, end.played.rules
+        jobs, quality = performance.jobs[node], performance.quality[node]
         cost, running = roster.costs_on(end.economy, node, machine, float(jobs))
         if jobs == 0.0:
             return -running

@@ -1,76 +1,19 @@
-"""What nodes were paid in tokens: what for, what audits took, and how it varied over jobs."""
+"""What nodes were paid in tokens over all epochs, and how it varied over jobs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.payment.rewards import RewardFamily
-
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
-    from poq_abm.simulation.epochs.epoch_rounds import Played
 
-__all__ = ["PARTS", "Parts", "Pay", "earned_for"]
+__all__ = ["Pay"]
 
 Array = NDArray[np.float64]
-
-#: families in which the charge for cost is what the reward falls short of alpha Q
-_SHORTFALL = (RewardFamily.LINEAR, RewardFamily.CONVEX_COST, RewardFamily.RATIO)
-
-#: columns of the nodes' accounts: name, unit, meaning
-PARTS = (
-    ("quality_paid", "tokens", "inference nodes: paid for quality, before cost and audits"),
-    ("closeness_paid", "tokens", "evaluators: paid for closeness, before cost"),
-    ("cost_charged", "tokens", "what pay was lowered by for the cost reported"),
-    ("forfeited", "tokens", "rewards that audits took back"),
-    ("fined", "tokens", "of the bonds lost, what audits took"),
-    ("uncovered", "tokens", "fines that the bond did not cover: it had run out, or was too small"),
-)
-
-
-class Parts(NamedTuple):
-    """What pay was for, by the names of :data:`PARTS`; arrays of one entry per node, in tokens.
-
-    pay = quality_paid + closeness_paid - cost_charged - forfeited
-    """
-
-    quality_paid: Array
-    closeness_paid: Array
-    cost_charged: Array
-    forfeited: Array
-    fined: Array  #: of the bond, not of pay
-    uncovered: Array  #: of fines, what the bond did not cover
-
-
-def earned_for(
-    played: Played, price: Array, *, forfeited: Array, fined: Array, uncovered: Array
-) -> Parts:
-    """Return what an epoch's pay was for, in tokens at the ``price`` of a node's points.
-
-    With J jobs at mean quality Q an inference node earned alpha_F J Q points, an evaluator alpha_M
-    J times its mean closeness, at the coefficients of the epoch; what its points fall short of that
-    was charged for cost. Where quality counts by threshold or task, beta_F J C was, with C the mean
-    cost charged, and the rest was earned for quality. All arrays have the shape (N,).
-    """
-    outcome, rules = played.outcome, played.rules
-    points, jobs, first = outcome.points, outcome.jobs, outcome.quality.size
-    quality, closeness = np.zeros_like(points), np.zeros_like(points)
-    closeness[first:] = rules.alpha_evaluator * jobs[first:] * np.nan_to_num(1.0 - outcome.distance)
-    if rules.reward_family in _SHORTFALL:
-        quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(outcome.quality)
-    else:
-        quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, played.cost)[:first]
-    cost = quality + closeness - points
-    return Parts(price * quality, price * closeness, price * cost, forfeited, fined, uncovered)
-
-
-def _sums(jobs: Array, mean: Array) -> Array:
-    """Return jobs x mean; 0 where there was no job, and so perhaps no mean."""
-    return np.where(jobs > 0.0, jobs * mean, 0.0)
 
 
 class Pay:
@@ -110,13 +53,13 @@ class Pay:
 
     def add(self, end: EpochEnd) -> None:
         """Count an epoch that was settled, before the roster is brought up to date."""
-        outcome, flows = end.played.outcome, end.flows
-        jobs, paid = outcome.jobs, flows.paid
+        performance, flows = end.played.performance, end.flows
+        jobs, paid = performance.jobs, flows.paid
         worked = jobs > 0.0
         some = np.where(worked, jobs, 1.0)
         price = np.where(flows.parts.forfeited > 0.0, 0.0, flows.point_price)
-        mean_points = outcome.points / some
-        within = np.maximum(outcome.spread - jobs * (mean_points - self._anchor) ** 2, 0.0)
+        mean_points = performance.points / some
+        within = np.maximum(performance.spread - jobs * (mean_points - self._anchor) ** 2, 0.0)
         total = np.maximum(self._jobs + jobs, 1.0)
         step = paid / some - self._mean
         self.spread += np.where(

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poq_abm.simulation.epochs.epoch_arrays import open_takings
 from poq_abm.simulation.epochs.epoch_rounds import replay
-from poq_abm.simulation.epochs.outcome import Outcome, bond_share_lost
 from poq_abm.simulation.epochs.payment import entitlements
-from poq_abm.simulation.epochs.slashing import redistributed
+from poq_abm.simulation.epochs.performance import Performance, open_totals
+from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
@@ -26,31 +25,31 @@ def payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
     """Return the expected profit of ``node`` under ``behaviour``, in tokens."""
     roster = end.roster
     if behaviour == int(end.was[node]):
-        return _worth(end, end.played.outcome, node, behaviour)
+        return _worth(end, end.played.performance, node, behaviour)
     nodes, conduct = roster.columns_with(node, behaviour)
-    takings = open_takings(roster.inference, roster.size - roster.inference)
-    return _worth(end, replay(end.economy, end.played, nodes, conduct, takings), node, behaviour)
+    totals = open_totals(roster.inference, roster.size - roster.inference)
+    return _worth(end, replay(end.economy, end.played, nodes, conduct, totals), node, behaviour)
 
 
-def _worth(end: EpochEnd, outcome: Outcome, node: int, behaviour: int) -> float:
+def _worth(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
     """Return the profit of one node, audits of it by expectation, all else as it was."""
     settings, first = end.economy.settings, end.roster.inference
-    paid = float(entitlements(settings.payment, end.budget, outcome.points, first)[node])
-    worth = paid + _bonds(end, outcome, node, 0.0) - _running(end, outcome, node, behaviour)
+    paid = float(entitlements(settings.payment, end.budget, performance.points, first)[node])
+    worth = paid + _bonds(end, performance, node, 0.0) - _running(end, performance, node, behaviour)
     if node < first and end.roster.misreports_with(behaviour):
         audits = settings.audits
-        caught = _bonds(end, outcome, node, audits.slash) - _bonds(end, outcome, node, 0.0)
+        caught = _bonds(end, performance, node, audits.slash) - _bonds(end, performance, node, 0.0)
         worth += audits.rate * (caught - (max(paid, 0.0) if audits.forfeit else 0.0))
     return worth
 
 
-def _bonds(end: EpochEnd, outcome: Outcome, node: int, fine: float) -> float:
+def _bonds(end: EpochEnd, performance: Performance, node: int, fine: float) -> float:
     """Return what bonds bring a node that is fined so much: its part of others' less its own loss.
 
     Locked tokens cost what they would have earned elsewhere; of a bond lost that is saved.
     """
     flows, stake = end.flows, end.economy.settings.stake
-    share = bond_share_lost(outcome, end.played.downtime, end.active, stake.slashing)
+    share = bond_share_lost(performance, end.played.downtime, end.active, stake.slashing)
     fines = flows.fines.copy()
     fines[node] = fine
     slashed = np.minimum(share * flows.bond + fines, flows.bond)
@@ -61,11 +60,11 @@ def _bonds(end: EpochEnd, outcome: Outcome, node: int, fine: float) -> float:
     return received - float(slashed[node]) - float(flows.capital[node] - saved)
 
 
-def _running(end: EpochEnd, outcome: Outcome, node: int, behaviour: int) -> float:
+def _running(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
     """Return what a node would have paid to run, and what it spent since."""
     economy, roster, flows = end.economy, end.roster, end.flows
     if not roster.prices.in_money:
         return float(flows.running[node])
-    use = roster.use_with(flows.use, outcome, node, behaviour)
+    use = roster.use_with(flows.use, performance, node, behaviour)
     usd = roster.prices.per_epoch(use)[node] - roster.prices.per_epoch(flows.use)[node]
     return float(flows.running[node] + usd / economy.settings.cost.usd_per_token)

@@ -11,12 +11,12 @@ from poq_abm.random import Purpose, uniform
 from poq_abm.rules.adaptation.registry import resolve_adaptation
 from poq_abm.scenario.schema.economy import MAX_ADAPTATIONS
 from poq_abm.simulation.arrivals import Clock
+from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
-from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
-from poq_abm.simulation.epochs.epoch_arrays import open_takings
-from poq_abm.simulation.epochs.epoch_rounds import Play, open_play, play_epoch
-from poq_abm.simulation.epochs.epoch_settlement import close_epoch
-from poq_abm.simulation.epochs.record import Record
+from poq_abm.simulation.epochs.epoch_rounds import EpochRounds, open_epoch_rounds, play_epoch
+from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
+from poq_abm.simulation.epochs.performance import open_totals
+from poq_abm.simulation.epochs.record import EpochRecord
 from poq_abm.simulation.epochs.roster import Roster
 from poq_abm.simulation.histograms import REWARD_CELLS, reward_scale
 from poq_abm.simulation.ledger import open_ledger
@@ -66,7 +66,7 @@ class Economy:
         self.settings = settings_of(scenario)
         self.key = (scenario.seed, replication)
         self.roster = Roster(scenario, game, profile)
-        self.books = Books(self.roster.size)
+        self.accounts = Accounts(self.roster.size)
         self.ledger = open_ledger(self.roster.size)
         self.coefficients = Coefficients(self.settings, self._first_coefficients())
         self.memory = open_memory(
@@ -78,15 +78,15 @@ class Economy:
             self.settings.demand, self.rounds_per_epoch, self.settings.epoch_hours, *self.key
         )
         inference = self.roster.inference
-        self.takings = open_takings(inference, self.roster.size - inference)
+        self.totals = open_totals(inference, self.roster.size - inference)
         self.free_at = np.zeros((inference, self.settings.service.capacity))
         self.reputation = np.full(inference, 0.5)
         self.smoothed = np.full(self.roster.size, np.nan)  #: profit, as entry and exit see it
         self.releases: dict[int, NDArray[np.float64]] = {}  #: bonds that become free, by epoch
         self.identities = np.zeros(self.roster.size - inference)  #: whitewashed so far
         self.rules = [resolve_adaptation(spec) for spec in self.settings.adaptation]
-        self.play: Play = open_play(self)
-        self.record = Record(self)
+        self.rounds: EpochRounds = open_epoch_rounds(self)
+        self.record = EpochRecord(self)
         #: asked after the scenario's rules, for decisions that are made node by node
         self.consult: Callable[[EpochEnd], None] | None = None
         self.epoch, self.halted = 0, -1
@@ -137,16 +137,16 @@ class Economy:
             return
         self.roster.refresh_if_changed()  # somebody may have come or gone between two steps
         played = play_epoch(self)
-        self.served += int(self.takings.served[0])
+        self.served += int(self.totals.served[0])
         self.rounds_played += played.count
-        end = close_epoch(self, played)
+        end = settle_epoch(self, played)
         for number, rule in enumerate(self.rules):
             rule.revise(end, self.draw(Purpose.ADAPTATION, number, rule.draws))
         if self.consult is not None:
             self.consult(end)
         self.roster.refresh_if_changed()
         self.record.add(end)
-        self.books.check(self.epoch)
+        self.accounts.check(self.epoch)
         self.epoch += 1
 
     def draw(self, purpose: Purpose, number: int, rows: int) -> NDArray[np.float64]:
@@ -169,7 +169,7 @@ class Economy:
 
     def bond(self, nodes: NDArray[np.bool_]) -> None:
         """Let nodes put up their bonds, from outside."""
-        self.books.move(Fund.OUTSIDE, Holding.BOND, np.where(nodes, self.bond_due, 0.0))
+        self.accounts.move(Fund.OUTSIDE, Holding.BOND, np.where(nodes, self.bond_due, 0.0))
 
     def enter(self, nodes: NDArray[np.bool_]) -> None:
         """Let nodes that are not there come in, with a bond and no history; shape (N,)."""
@@ -195,7 +195,7 @@ class Economy:
             self.roster.active &= ~nodes
             self.roster.changed = True
             self.roster.part(nodes)
-            self.unbond(np.where(nodes, self.books.nodes[Holding.BOND], 0.0))
+            self.unbond(np.where(nodes, self.accounts.nodes[Holding.BOND], 0.0))
             self._count_saturated()
 
     @property
@@ -214,9 +214,9 @@ class Economy:
         """Begin to free parts of bonds, in tokens, shape (N,)."""
         delay = self.settings.stake.unbonding_epochs
         if delay == 0:
-            self.books.move(Holding.BOND, Holding.WALLET, amounts)
+            self.accounts.move(Holding.BOND, Holding.WALLET, amounts)
             return
-        self.books.move(Holding.BOND, Holding.UNBONDING, amounts)
+        self.accounts.move(Holding.BOND, Holding.UNBONDING, amounts)
         due = self.epoch + delay
         self.releases[due] = self.releases.get(due, 0.0) + amounts
 
@@ -224,7 +224,7 @@ class Economy:
         """Pay out the bonds that become free now."""
         amounts = self.releases.pop(self.epoch, None)
         if amounts is not None:
-            self.books.move(Holding.UNBONDING, Holding.WALLET, amounts)
+            self.accounts.move(Holding.UNBONDING, Holding.WALLET, amounts)
 
 
 @compiled_loop

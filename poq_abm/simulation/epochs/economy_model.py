@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
-from poq_abm.simulation.epochs.double_entry import Holding
+from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.playable import check_playable, profile_of
@@ -58,12 +58,12 @@ class EconomicNode(mesa.Agent):
     @property
     def stake(self) -> float:
         """The node's bond, in tokens."""
-        return float(self.model.economy.books.nodes[Holding.BOND, self.index])
+        return float(self.model.economy.accounts.nodes[Holding.BOND, self.index])
 
     @property
     def wallet(self) -> float:
         """What the node holds, in tokens."""
-        return float(self.model.economy.books.nodes[Holding.WALLET, self.index])
+        return float(self.model.economy.accounts.nodes[Holding.WALLET, self.index])
 
     def decide(self, end: EpochEnd) -> None:
         """Decide by what the epoch brought; as it stands, leave that to the scenario's rules."""

@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 
 from poq_abm.rules.schedule.committee import SeatWeights
 from poq_abm.simulation.arrays import Assignments
-from poq_abm.simulation.latency_cells import LatencyCells, open_cells
 
 __all__ = [
     "Floor",
     "Noise",
     "Queries",
     "Routing",
-    "Takings",
-    "open_orders",
+    "open_assignments",
     "open_queries",
-    "open_takings",
 ]
 
 Array = NDArray[np.float64]
@@ -69,21 +66,10 @@ class Queries(NamedTuple):
     service: Array  #: seconds of service
 
 
-class Takings(NamedTuple):
-    """What an epoch's rounds add up to, besides what the ledger holds."""
-
-    busy_s: Array  #: (F,) seconds of service
-    served: NDArray[np.int64]  #: (1,) queries answered
-    sums: Array  #: (2,) truth, fee factors, over queries answered
-    latencies: LatencyCells  #: of every inference node, over all epochs
-    gold_seen: NDArray[np.int64]  #: (M,) planted records scored
-    gold_failed: NDArray[np.int64]  #: (M,) of these, scored wrongly
-
-
-def open_orders(rounds: int, committee_size: int) -> Assignments:
+def open_assignments(rounds: int, committee_size: int) -> Assignments:
     """Return empty assignments for as many rounds.
 
-    >>> open_orders(4, 3).committee.shape
+    >>> open_assignments(4, 3).committee.shape
     (4, 3)
     """
     return Assignments(
@@ -98,15 +84,3 @@ def open_orders(rounds: int, committee_size: int) -> Assignments:
 def open_queries(rounds: int) -> Queries:
     """Return empty columns for as many queries."""
     return Queries(np.empty(rounds), np.empty(rounds), np.empty(rounds))
-
-
-def open_takings(inference: int, evaluators: int) -> Takings:
-    """Return the takings of a network before its first round."""
-    return Takings(
-        busy_s=np.zeros(inference),
-        served=np.zeros(1, np.int64),
-        sums=np.zeros(2),
-        latencies=open_cells(inference),
-        gold_seen=np.zeros(evaluators, np.int64),
-        gold_failed=np.zeros(evaluators, np.int64),
-    )

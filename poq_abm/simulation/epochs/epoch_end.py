@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.counterfactual import payoff_if
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.accounting import Parts
     from poq_abm.simulation.epochs.economy import Economy
-    from poq_abm.simulation.epochs.epoch_rounds import Played
-    from poq_abm.simulation.epochs.prices import Use
+    from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
+    from poq_abm.simulation.epochs.payment import Parts
+    from poq_abm.simulation.epochs.prices import ResourceUse
     from poq_abm.simulation.epochs.roster import Roster
 
 __all__ = ["EpochEnd", "Flows"]
@@ -39,7 +39,7 @@ class Flows:
     parts: Parts  #: what pay was for, what audits took
     bond: Array  #: while the epoch was played
     fines: Array  #: that audits imposed, whether bonds covered them or not
-    use: Use  #: of machines, which nodes pay for
+    use: ResourceUse  #: of machines, which nodes pay for
 
     @property
     def profit(self) -> Array:
@@ -56,7 +56,7 @@ class EpochEnd:
     """
 
     economy: Economy
-    played: Played
+    played: PlayedEpoch
     flows: Flows
     budget: float  #: tokens in the pool of the epoch
     utilisation: float
@@ -103,7 +103,7 @@ class EpochEnd:
         if tokens > 0.0:
             amounts = np.zeros(self.roster.size)
             amounts[node] = tokens
-            self.economy.books.move(Holding.WALLET, Fund.OUTSIDE, amounts)
+            self.economy.accounts.move(Holding.WALLET, Fund.OUTSIDE, amounts)
             self.flows.running[node] += tokens
 
     def payoff_if(self, node: int, behaviour: int) -> float:

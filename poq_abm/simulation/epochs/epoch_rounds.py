@@ -1,4 +1,4 @@
-"""Playing the rounds of one epoch: arrivals, assigned, rounds, takings."""
+"""Playing the rounds of one epoch: arrivals, assigned, rounds, totals."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from poq_abm.rules.schedule.drawing import Schedule, thresholds
 from poq_abm.simulation.arrays import Assignments, Conduct, Nodes, Rules, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.buffers import Buffers, open_buffers
+from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.dispatch import dispatch
-from poq_abm.simulation.epochs.double_entry import Holding
 from poq_abm.simulation.epochs.epoch_arrays import (
     Floor,
     Noise,
     Queries,
     Routing,
-    Takings,
-    open_orders,
+    open_assignments,
     open_queries,
 )
-from poq_abm.simulation.epochs.epoch_sums import begin_epoch, settle
-from poq_abm.simulation.epochs.outcome import Outcome, outcome_of
+from poq_abm.simulation.epochs.performance import (
+    EpochTotals,
+    Performance,
+    ServiceTerms,
+    add_rounds,
+    clear_totals,
+    performance_of,
+)
 from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
 from poq_abm.simulation.replication_state import Memory, State
@@ -38,7 +43,16 @@ from poq_abm.simulation.trace import Trace, open_trace
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy
 
-__all__ = ["ROUTINGS", "STRIDE", "WEIGHTED", "Play", "Played", "open_play", "play_epoch", "replay"]
+__all__ = [
+    "ROUTINGS",
+    "STRIDE",
+    "WEIGHTED",
+    "EpochRounds",
+    "PlayedEpoch",
+    "open_epoch_rounds",
+    "play_epoch",
+    "replay",
+]
 
 Array = NDArray[np.float64]
 
@@ -52,7 +66,7 @@ ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
 
 
 @dataclass
-class Play:
+class EpochRounds:
     """Scratch space and settings of the rounds of an economy, used epoch after epoch."""
 
     noise: Noise
@@ -60,18 +74,18 @@ class Play:
     assigned: Assignments
     queries: Queries
     trace: Trace
-    play_desk: Buffers
-    orders_desk: Buffers
-    members: int  #: evaluators for whom ``orders_desk`` was opened
+    play_buffers: Buffers
+    dispatch_buffers: Buffers
+    members: int  #: evaluators for whom ``dispatch_buffers`` was opened
 
 
 @dataclass(frozen=True)
-class Played:
+class PlayedEpoch:
     """An epoch as it was played."""
 
     count: int  #: queries that arrived
     first_round: int
-    outcome: Outcome
+    performance: Performance
     cost: Array  #: (N,) mean over its jobs of the cost C that was charged, as reported
     latency_ms: Array  #: (N,) mean latency of the model that a node was paid for, on its machine
     downtime: Array  #: (F,) share of the epoch that a node was down
@@ -81,11 +95,11 @@ class Played:
     before: tuple[Ledger, Memory] | None  #: copies from before the first round, for replays
 
 
-def open_play(economy: Economy) -> Play:
+def open_epoch_rounds(economy: Economy) -> EpochRounds:
     """Return what the rounds of an economy need."""
     game, latency = economy.game, economy.settings.latency
     size = game.rules.committee_size
-    return Play(
+    return EpochRounds(
         noise=Noise(
             _DISTRIBUTIONS[latency.distribution],
             float(latency.sigma),
@@ -95,18 +109,18 @@ def open_play(economy: Economy) -> Play:
             latency.charged == "realised",
         ),
         routing=ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN),
-        assigned=open_orders(0, size),
+        assigned=open_assignments(0, size),
         queries=open_queries(0),
         trace=open_trace(0, size),
-        play_desk=open_buffers(game.rules, game.nodes),
-        orders_desk=open_buffers(game.rules, game.nodes),
+        play_buffers=open_buffers(game.rules, game.nodes),
+        dispatch_buffers=open_buffers(game.rules, game.nodes),
         members=game.nodes.evaluator.size,
     )
 
 
-def play_epoch(economy: Economy) -> Played:
+def play_epoch(economy: Economy) -> PlayedEpoch:
     """Play the rounds of the epoch that has come."""
-    play, roster, game = economy.play, economy.roster, economy.game
+    rounds, roster, game = economy.rounds, economy.roster, economy.game
     values = economy.coefficients.now(economy.epoch)
     rules = game.rules._replace(
         schedule=int(_schedule(economy)),
@@ -122,40 +136,44 @@ def play_epoch(economy: Economy) -> Played:
     floor = _floor(economy, down_from, down_until)
     queued = economy.free_at.sum(axis=1)
     present = _present(economy, floor)
-    begin_epoch(economy.takings)
+    clear_totals(economy.totals)
     dispatch(
-        first, count, *economy.key, play.noise, rules, tables, present, play.orders_desk, floor,
-        play.assigned, play.queries,
+        first, count, *economy.key, rounds.noise, rules, tables, present,
+        rounds.dispatch_buffers, floor, rounds.assigned, rounds.queries,
     )  # fmt: skip
     keeps = any(rule.replays for rule in economy.rules)
     before = (_copied(economy.ledger), _copied(economy.memory)) if keeps else None
     sums, acted = economy.ledger.nodes(), economy.memory.state[:, State.ACTED].copy()
     _rounds(economy, first, count, rules, tables, roster.nodes, roster.conduct, economy.ledger,
             economy.memory)  # fmt: skip
-    check_reports(game, economy.memory, play.play_desk)
-    _settle(economy, count, tables, economy.takings)
+    check_reports(game, economy.memory, rounds.play_buffers)
+    _add_rounds(economy, count, tables, economy.totals)
     economy.free_at -= 3600.0 * economy.hours
     np.maximum(economy.free_at, 0.0, out=economy.free_at)
     acted = economy.memory.state[:, State.ACTED] - acted
-    outcome = outcome_of(economy.ledger.nodes() - sums, acted, roster.inference, economy.takings)
-    worked = queued + economy.takings.busy_s - economy.free_at.sum(axis=1)
-    cost, latency = _cost(economy, count, outcome.jobs), roster.latency_ms.copy()
-    return Played(count, first, outcome, cost, latency, downtime, worked, rules, tables, before)
+    performance = performance_of(
+        economy.ledger.nodes() - sums, acted, roster.inference, economy.totals
+    )
+    worked = queued + economy.totals.busy_s - economy.free_at.sum(axis=1)
+    cost, latency = _cost(economy, count, performance.jobs), roster.latency_ms.copy()
+    return PlayedEpoch(
+        count, first, performance, cost, latency, downtime, worked, rules, tables, before
+    )
 
 
 def replay(
-    economy: Economy, played: Played, nodes: Nodes, conduct: Conduct, takings: Takings
-) -> Outcome:
+    economy: Economy, played: PlayedEpoch, nodes: Nodes, conduct: Conduct, totals: EpochTotals
+) -> Performance:
     """Return what the same assignments would have brought, had nodes behaved otherwise."""
     assert played.before is not None, "no rule of this economy replays"
     ledger, memory = _copied(played.before[0]), _copied(played.before[1])
     sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
-    begin_epoch(takings)
+    clear_totals(totals)
     _rounds(economy, played.first_round, played.count, played.rules, played.tables, nodes, conduct,
             ledger, memory)  # fmt: skip
-    _settle(economy, played.count, played.tables, takings)
+    _add_rounds(economy, played.count, played.tables, totals)
     acted = memory.state[:, State.ACTED] - acted
-    return outcome_of(ledger.nodes() - sums, acted, economy.roster.inference, takings)
+    return performance_of(ledger.nodes() - sums, acted, economy.roster.inference, totals)
 
 
 def _copied(part: Columns) -> Columns:
@@ -176,35 +194,29 @@ def _rounds(
     ledger: Ledger,
     memory: Memory,
 ) -> None:
-    play = economy.play
+    rounds = economy.rounds
     play_rounds(
-        first, first + count, *economy.key, rules, tables, nodes, play.play_desk, ledger, conduct,
-        memory, play.trace, economy.game.compiled_plugin, play.assigned,
+        first, first + count, *economy.key, rules, tables, nodes, rounds.play_buffers, ledger,
+        conduct, memory, rounds.trace, economy.game.compiled_plugin, rounds.assigned,
     )  # fmt: skip
 
 
-def _settle(economy: Economy, count: int, tables: Tables, takings: Takings) -> None:
-    play, settings = economy.play, economy.settings
-    service = economy.roster.service_s[: economy.roster.inference]
-    settle(
-        count,
-        float(service.min()),
-        float(settings.payment.latency_penalty),
-        float(settings.stake.slashing.gold_tolerance),
-        tables,
-        economy.roster.inference,
-        play.assigned,
-        play.queries,
-        play.trace,
-        takings,
+def _add_rounds(economy: Economy, count: int, tables: Tables, totals: EpochTotals) -> None:
+    rounds, settings, first = economy.rounds, economy.settings, economy.roster.inference
+    terms = ServiceTerms(
+        quickest_s=float(economy.roster.service_s[:first].min()),
+        latency_penalty=float(settings.payment.latency_penalty),
+        gold_tolerance=float(settings.stake.slashing.gold_tolerance),
+        evaluators_from=first,
     )
+    add_rounds(count, terms, tables, rounds.assigned, rounds.queries, rounds.trace, totals)
 
 
 def _cost(economy: Economy, count: int, jobs: Array) -> Array:
     """Return the mean of the costs that every node's jobs were charged, as it reported them."""
-    nodes, assigned = economy.roster.nodes, economy.play.assigned
+    nodes, assigned = economy.roster.nodes, economy.rounds.assigned
     cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
-    if not economy.play.noise.charges_realised:
+    if not economy.rounds.noise.charges_realised:
         return cost
     first = economy.roster.inference
     node, factor = assigned.node[:count], assigned.cost_factor[:count]
@@ -221,25 +233,25 @@ def _first_round(economy: Economy) -> int:
 
 def _arrive(economy: Economy, first: int, fee: float) -> int:
     """Let the queries of an epoch arrive; return how many there are."""
-    play, seconds = economy.play, 3600.0 * economy.hours
+    rounds, seconds = economy.rounds, 3600.0 * economy.hours
     first_fee = economy.settings.payment.fee
     ratio = fee / first_fee if first_fee > 0.0 else 1.0
     if economy.settings.demand.arrivals == "fixed":
         wanted = economy.rounds_per_epoch * economy.clock.scale(economy.epoch, ratio)
         count = min(round(wanted), STRIDE)
-        _make_room(play, count)
-        arrive_evenly(play.queries.arrival, count, seconds)
+        _make_room(rounds, count)
+        arrive_evenly(rounds.queries.arrival, count, seconds)
         return count
     expected = economy.clock.expected(economy.epoch, ratio)
-    _make_room(play, min(most_queries(expected.queries), STRIDE))
-    return arrive_at_random(play.queries.arrival, *expected, seconds, *economy.key, first)
+    _make_room(rounds, min(most_queries(expected.queries), STRIDE))
+    return arrive_at_random(rounds.queries.arrival, *expected, seconds, *economy.key, first)
 
 
-def _make_room(play: Play, count: int) -> None:
-    if play.assigned.node.size < count:
-        size = play.assigned.committee.shape[1]
-        play.assigned, play.queries = open_orders(count, size), open_queries(count)
-        play.trace = open_trace(count, size)
+def _make_room(rounds: EpochRounds, count: int) -> None:
+    if rounds.assigned.node.size < count:
+        size = rounds.assigned.committee.shape[1]
+        rounds.assigned, rounds.queries = open_assignments(count, size), open_queries(count)
+        rounds.trace = open_trace(count, size)
 
 
 def _tables_now(economy: Economy) -> Tables:
@@ -276,14 +288,14 @@ def _outages(economy: Economy) -> tuple[Array, Array, Array]:
 
 
 def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
-    roster, play = economy.roster, economy.play
+    roster, rounds = economy.roster, economy.rounds
     first = roster.inference
     active = np.flatnonzero(roster.active[:first])
     members = np.flatnonzero(roster.active[first:])
     by_cost = active[np.argsort(roster.nodes.inference_cost[active], kind="stable")]
     patience = economy.settings.service.patience_s
     return Floor(
-        routing=int(play.routing),
+        routing=int(rounds.routing),
         active=active,
         members=members,
         by_weight=economy.settings.stake.sampling != "uniform",
@@ -301,7 +313,7 @@ def _seats(economy: Economy, members: NDArray[np.int64]) -> Array:
     """Return the weights that seats in a committee go by; of nobody where they go by none."""
     sampling = economy.settings.stake.sampling
     if sampling == "stake":
-        bonds: Array = economy.books.nodes[Holding.BOND][economy.roster.inference :]
+        bonds: Array = economy.accounts.nodes[Holding.BOND][economy.roster.inference :]
         return bonds[members]
     if sampling == "trust":
         weights: Array = economy.memory.trust[members].mean(axis=1)
@@ -316,11 +328,13 @@ def _weights(values: Array) -> NDArray[np.uint64]:
 
 def _present(economy: Economy, floor: Floor) -> Nodes:
     """Return the nodes as the draws see them: only those that are there."""
-    roster, play, game = economy.roster, economy.play, economy.game
-    if floor.members.size != play.members:
+    roster, rounds, game = economy.roster, economy.rounds, economy.game
+    if floor.members.size != rounds.members:
         evaluators = roster.nodes.evaluator[floor.members]
-        play.orders_desk = open_buffers(game.rules, game.nodes._replace(evaluator=evaluators))
-        play.members = floor.members.size
+        rounds.dispatch_buffers = open_buffers(
+            game.rules, game.nodes._replace(evaluator=evaluators)
+        )
+        rounds.members = floor.members.size
     return roster.nodes._replace(
         limits=_limits(economy, floor.active), evaluator=roster.nodes.evaluator[floor.members]
     )
@@ -334,5 +348,5 @@ def _limits(economy: Economy, active: NDArray[np.int64]) -> NDArray[np.uint64]:
         scaled = ((reputation - reputation.max()) / temperature).tolist()
         return thresholds([math.exp(x) for x in scaled])  # NumPy's differs between processors
     if name == "stake_weighted":
-        return _weights(economy.books.nodes[Holding.BOND][active])
+        return _weights(economy.accounts.nodes[Holding.BOND][active])
     return thresholds(economy.game.population.weight[active])

@@ -8,54 +8,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.random import Purpose
-from poq_abm.simulation.epochs.accounting import earned_for
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.epoch_end import EpochEnd, Flows
-from poq_abm.simulation.epochs.outcome import bond_share_lost
 from poq_abm.simulation.epochs.payment import (
     collect_fees,
+    earned_for,
     entitlements,
     minted_for_pool,
     pay_rewards,
     price_of_point,
 )
-from poq_abm.simulation.epochs.prices import Use
-from poq_abm.simulation.epochs.slashing import redistributed
+from poq_abm.simulation.epochs.prices import ResourceUse
+from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
 from poq_abm.simulation.replication_state import State
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy
-    from poq_abm.simulation.epochs.epoch_rounds import Played
+    from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
 
-__all__ = ["close_epoch", "utilisation_of"]
+__all__ = ["settle_epoch", "utilisation_of"]
 
 Array = NDArray[np.float64]
 
 _MEMORY = 0.5  # weight of the last epoch in a node's smoothed profit
 
 
-def close_epoch(economy: Economy, played: Played) -> EpochEnd:
-    """Settle an epoch in the books; return what every node got and lost."""
+def settle_epoch(economy: Economy, played: PlayedEpoch) -> EpochEnd:
+    """Settle an epoch in the accounts; return what every node got and lost."""
     active, was = economy.roster.active.copy(), economy.roster.behaviour.copy()
     economy.release()
     price = economy.coefficients.now(economy.epoch)["fee"]
-    fees = price * float(economy.takings.sums[1])
-    collect_fees(economy.books, economy.settings.payment, fees)
+    fees = price * float(economy.totals.sums[1])
+    collect_fees(economy.accounts, economy.settings.payment, fees)
     pool = minted_for_pool(economy.settings.payment, economy.epoch)
-    budget = pool + float(economy.books.funds[Fund.POOL])
-    earned = (budget, played.outcome.points, economy.roster.inference)
+    budget = pool + float(economy.accounts.funds[Fund.POOL])
+    earned = (budget, played.performance.points, economy.roster.inference)
     paid = entitlements(economy.settings.payment, *earned)
     point_price = price_of_point(economy.settings.payment, *earned)
-    minted = pay_rewards(economy.books, economy.settings.payment, pool, paid)
+    minted = pay_rewards(economy.accounts, economy.settings.payment, pool, paid)
     forfeited, fines = _audit(economy, paid)
     use = _use(economy, played, active)
     running = _run_costs(economy, use)
-    bond = economy.books.nodes[Holding.BOND].copy()
+    bond = economy.accounts.nodes[Holding.BOND].copy()
     by_rule = _slash(economy, played, active)
     slashed = np.minimum(by_rule + fines, bond)
     received = _redistribute(economy, slashed, active)
     _renew_identities(economy)
-    locked = economy.books.nodes[Holding.BOND] + economy.books.nodes[Holding.UNBONDING]
+    locked = economy.accounts.nodes[Holding.BOND] + economy.accounts.nodes[Holding.UNBONDING]
     flows = Flows(
         paid=paid - forfeited,
         point_price=point_price,
@@ -90,7 +89,7 @@ def utilisation_of(economy: Economy) -> float:
     """Return the share of their places' time in which active inference nodes worked."""
     active = economy.roster.active[: economy.roster.inference]
     places = float(active.sum()) * economy.settings.service.capacity
-    return float(economy.takings.busy_s.sum()) / (places * 3600.0 * economy.hours)
+    return float(economy.totals.busy_s.sum()) / (places * 3600.0 * economy.hours)
 
 
 def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
@@ -104,19 +103,19 @@ def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
     caught[: roster.inference] = roster.misreports & (draws < rule.rate)
     caught &= roster.active
     forfeited = np.where(caught & rule.forfeit, np.maximum(paid, 0.0), 0.0)
-    economy.books.move(Holding.WALLET, Fund.TREASURY, forfeited)
+    economy.accounts.move(Holding.WALLET, Fund.TREASURY, forfeited)
     return forfeited, np.where(caught, rule.slash, 0.0)
 
 
-def _use(economy: Economy, played: Played, active: NDArray[np.bool_]) -> Use:
+def _use(economy: Economy, played: PlayedEpoch, active: NDArray[np.bool_]) -> ResourceUse:
     """Return what nodes used; an evaluator works where it runs its model, and does not queue."""
-    roster, jobs = economy.roster, played.outcome.jobs
+    roster, jobs = economy.roster, played.performance.jobs
     first = roster.inference
-    run = jobs[first:] - played.outcome.acted * roster.lazy[roster.behaviour[first:]]
+    run = jobs[first:] - played.performance.acted * roster.lazy[roster.behaviour[first:]]
     scoring = run * roster.service_s[first:]
-    return Use(
+    return ResourceUse(
         machine=roster.machine.copy(),
-        busy_s=np.concatenate([economy.takings.busy_s, scoring]),
+        busy_s=np.concatenate([economy.totals.busy_s, scoring]),
         worked_s=np.concatenate([played.worked_s, scoring]),
         jobs=jobs,
         hours=economy.hours,
@@ -125,18 +124,18 @@ def _use(economy: Economy, played: Played, active: NDArray[np.bool_]) -> Use:
     )
 
 
-def _run_costs(economy: Economy, use: Use) -> Array:
+def _run_costs(economy: Economy, use: ResourceUse) -> Array:
     """Let nodes pay for energy, machines and bandwidth, in tokens."""
     running: Array = economy.roster.prices.per_epoch(use) / economy.settings.cost.usd_per_token
-    economy.books.move(Holding.WALLET, Fund.OUTSIDE, running)
+    economy.accounts.move(Holding.WALLET, Fund.OUTSIDE, running)
     return running
 
 
-def _slash(economy: Economy, played: Played, active: NDArray[np.bool_]) -> Array:
+def _slash(economy: Economy, played: PlayedEpoch, active: NDArray[np.bool_]) -> Array:
     """Return what the epoch's failures cost in bonds, in tokens."""
     rule = economy.settings.stake.slashing
-    share = bond_share_lost(played.outcome, played.downtime, active, rule)
-    slashed: Array = share * economy.books.nodes[Holding.BOND]
+    share = bond_share_lost(played.performance, played.downtime, active, rule)
+    slashed: Array = share * economy.accounts.nodes[Holding.BOND]
     return slashed
 
 
@@ -146,12 +145,12 @@ def _redistribute(economy: Economy, slashed: Array, active: NDArray[np.bool_]) -
     if goes_to == "redistributed":
         received = redistributed(slashed, active)
         if received.any():
-            economy.books.move(Holding.BOND, Fund.POOL, slashed)
-            economy.books.move(Fund.POOL, Holding.WALLET, received)
+            economy.accounts.move(Holding.BOND, Fund.POOL, slashed)
+            economy.accounts.move(Fund.POOL, Holding.WALLET, received)
             return received
     if slashed.any():
         fund = Fund.TREASURY if goes_to == "treasury" else Fund.BURNED
-        economy.books.move(Holding.BOND, fund, slashed)
+        economy.accounts.move(Holding.BOND, fund, slashed)
     return np.zeros(slashed.size)
 
 
@@ -163,14 +162,16 @@ def _renew_identities(economy: Economy) -> None:
         economy.identities = state[:, State.IDENTITIES].copy()
         renewed = np.zeros(economy.roster.size, dtype=np.bool_)
         renewed[first:] = (new > 0.0) & economy.roster.active[first:]
-        economy.unbond(np.where(renewed, economy.books.nodes[Holding.BOND], 0.0))
+        economy.unbond(np.where(renewed, economy.accounts.nodes[Holding.BOND], 0.0))
         economy.bond(renewed)
 
 
-def _remember(economy: Economy, played: Played, flows: Flows, active: NDArray[np.bool_]) -> None:
+def _remember(
+    economy: Economy, played: PlayedEpoch, flows: Flows, active: NDArray[np.bool_]
+) -> None:
     """Update reputations and smoothed profits."""
     weight = economy.settings.service.memory
-    quality = played.outcome.quality
+    quality = played.performance.quality
     seen = ~np.isnan(quality)
     economy.reputation[seen] += weight * (quality[seen] - economy.reputation[seen])
     profit, smoothed = flows.profit, economy.smoothed
@@ -184,13 +185,13 @@ def _eject(economy: Economy) -> None:
     """Let nodes go whose bond has fallen too low."""
     least = economy.settings.stake.eject_below
     if least > 0.0 and economy.settings.stake.bond > 0.0:
-        economy.leave(economy.books.nodes[Holding.BOND] < least * economy.bond_due)
+        economy.leave(economy.accounts.nodes[Holding.BOND] < least * economy.bond_due)
 
 
 def _top_up(economy: Economy) -> None:
     """Let nodes that are still there put up anew what their bonds lack, where they have to."""
     if economy.settings.stake.top_up:
-        lacking = np.maximum(economy.bond_due - economy.books.nodes[Holding.BOND], 0.0)
-        economy.books.move(
+        lacking = np.maximum(economy.bond_due - economy.accounts.nodes[Holding.BOND], 0.0)
+        economy.accounts.move(
             Fund.OUTSIDE, Holding.BOND, np.where(economy.roster.active, lacking, 0.0)
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from poq_abm.scenario.schema.economy import Cost
     from poq_abm.simulation.game import Game
 
-__all__ = ["Prices", "Use", "hourly_usd"]
+__all__ = ["Prices", "ResourceUse", "hourly_usd"]
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def hourly_usd(machine: Hardware, cost: Cost) -> float:
     return machine.purchase_usd / (machine.life_years * _HOURS_PER_YEAR)
 
 
-class Use(NamedTuple):
+class ResourceUse(NamedTuple):
     """What N nodes use in an epoch; arrays of shape (N,)."""
 
     machine: NDArray[np.int64]
@@ -94,7 +94,7 @@ class Prices:
         seconds = service_s / self._places[node]
         return float(self._job(machine, seconds, self._usd_per_joule[node]))
 
-    def per_epoch(self, use: Use) -> Array:
+    def per_epoch(self, use: ResourceUse) -> Array:
         """Return what an epoch costs each node: energy, the machine for all of it, bandwidth.
 
         All work taken on is billed, in the epoch that pays for it, also what is done later; a

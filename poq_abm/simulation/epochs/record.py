@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.simulation.epochs.accounting import PARTS, Pay
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.simulation.epochs.accounting import Pay
+from poq_abm.simulation.epochs.accounts import Fund, Holding
+from poq_abm.simulation.epochs.payment import PARTS
 from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient
 from poq_abm.simulation.latency_cells import RELATIVE_ERROR, cell_percentile, percentiles
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
 
-__all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "Record"]
+__all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "EpochRecord"]
 
 Array = NDArray[np.float64]
 
@@ -97,7 +98,7 @@ def _in_order(columns: tuple[tuple[str, str, str], ...], values: Mapping[str, ob
     return np.array([values[name] for name in names], dtype=np.float64)
 
 
-class Record:
+class EpochRecord:
     """Arrays that fill up as epochs end.
 
     Attributes
@@ -109,7 +110,7 @@ class Record:
     sums
         Sums over epochs for every node by name: ``epochs``, ``jobs``, ``reward``, ``received``,
         ``cost_in_money``, ``slashed``, ``capital``, ``busy_s`` (seconds of service), and those of
-        :data:`~poq_abm.simulation.epochs.accounting.PARTS`; each of shape (N,).
+        :data:`~poq_abm.simulation.epochs.payment.PARTS`; each of shape (N,).
     pay
         The tokens of every node, job by job.
     """
@@ -133,13 +134,13 @@ class Record:
     def add(self, end: EpochEnd) -> None:
         """Keep an epoch."""
         economy, flows = self._economy, end.flows
-        roster, takings, outcome = economy.roster, economy.takings, end.played.outcome
-        busy = np.concatenate([takings.busy_s, np.zeros(roster.size - roster.inference)])
+        roster, totals, performance = economy.roster, economy.totals, end.played.performance
+        busy = np.concatenate([totals.busy_s, np.zeros(roster.size - roster.inference)])
         per_node = {
             "nodes": end.active,
             "deviating": end.active & end.deviated,
-            "stake": economy.books.nodes[Holding.BOND],
-            "jobs": outcome.jobs,
+            "stake": economy.accounts.nodes[Holding.BOND],
+            "jobs": performance.jobs,
             "reward": flows.paid,
             "cost_in_money": flows.running,
             "slashed": flows.slashed,
@@ -154,7 +155,7 @@ class Record:
         self.network[economy.epoch] = _in_order(NETWORK_COLUMNS, self._network(end))
         summed = {
             "epochs": end.active,
-            "jobs": outcome.jobs,
+            "jobs": performance.jobs,
             "reward": flows.paid,
             "received": flows.received,
             "cost_in_money": flows.running,
@@ -190,22 +191,22 @@ class Record:
         active = self.groups[economy.epoch, :-1, _GROUP["nodes"]]
         inference = [g.role == "inference" for g in economy.game.population.groups]
         places = float(active[inference].sum()) * economy.settings.service.capacity
-        return float(economy.takings.busy_s.sum()) / (places * 3600.0 * economy.hours)
+        return float(economy.totals.busy_s.sum()) / (places * 3600.0 * economy.hours)
 
     def _network(self, end: EpochEnd) -> dict[str, float]:
         economy, flows, rules = self._economy, end.flows, end.played.rules
-        takings, books = economy.takings, economy.books
-        served = int(takings.served[0])
+        totals, accounts = economy.totals, economy.accounts
+        served = int(totals.served[0])
         median, late = percentiles(self._latencies(end.played.count), _LATENCY_SHARES)
-        value = economy.settings.demand.value * float(takings.sums[0]) / 10.0
-        burned = float(books.funds[Fund.BURNED])
+        value = economy.settings.demand.value * float(totals.sums[0]) / 10.0
+        burned = float(accounts.funds[Fund.BURNED])
         before, self._burned = self._burned, burned
         return {
             "queries": float(end.played.count),
             "dropped": float(end.played.count - served),
             "latency_p50": median,
             "latency_p95": late,
-            "quality": float(takings.sums[0]) / served / 10.0 if served else math.nan,
+            "quality": float(totals.sums[0]) / served / 10.0 if served else math.nan,
             "price": end.price,
             "alpha_inference": rules.alpha_inference,
             "beta_inference": rules.beta_inference,
@@ -215,17 +216,17 @@ class Record:
             "fees": flows.fees,
             "emissions": flows.minted,
             "burned": burned - before,
-            "treasury": float(books.funds[Fund.TREASURY]),
-            "network_income": float(books.funds[Fund.NETWORK]),
+            "treasury": float(accounts.funds[Fund.TREASURY]),
+            "network_income": float(accounts.funds[Fund.NETWORK]),
             "welfare": value - float(flows.running.sum()),
             **self._concentration(end),
-            "imbalance": books.imbalance(),
+            "imbalance": accounts.imbalance(),
         }
 
     def _concentration(self, end: EpochEnd) -> dict[str, float]:
         """Return how unequal rewards and bonds are at the end of an epoch."""
         roster = self._economy.roster
-        bonds = np.maximum(self._economy.books.nodes[Holding.BOND], 0.0)
+        bonds = np.maximum(self._economy.accounts.nodes[Holding.BOND], 0.0)
         staked, bad = bonds[roster.inference :], end.deviated[roster.inference :]
         rewards = np.maximum(end.flows.paid, 0.0)
         held = np.bincount(roster.operator, bonds, roster.size)
@@ -240,15 +241,15 @@ class Record:
 
     def _latencies(self, count: int) -> Array:
         """Return waiting and service of the queries that the epoch served, in seconds."""
-        play = self._economy.play
-        served = play.assigned.node[:count] >= 0
-        latencies: Array = (play.queries.wait[:count] + play.queries.service[:count])[served]
+        rounds = self._economy.rounds
+        served = rounds.assigned.node[:count] >= 0
+        latencies: Array = (rounds.queries.wait[:count] + rounds.queries.service[:count])[served]
         return latencies
 
     def nodes(self) -> Array:
         """Return what every node did over all epochs, shape (N, columns of ``NODE_COLUMNS``)."""
         economy, sums = self._economy, self.sums
-        roster, books = economy.roster, economy.books
+        roster, accounts = economy.roster, economy.accounts
         first = roster.inference
         with np.errstate(invalid="ignore", divide="ignore"):
             places = sums["epochs"] * economy.settings.service.capacity * 3600.0 * economy.hours
@@ -256,14 +257,14 @@ class Record:
         latency = np.full((2, roster.size), math.nan)
         for row, q in enumerate(_LATENCY_SHARES):
             for node in range(first):
-                latency[row, node] = cell_percentile(economy.takings.latencies, node, q)
+                latency[row, node] = cell_percentile(economy.totals.latencies, node, q)
         profit = sums["reward"] + sums["received"] - sums["cost_in_money"]
         values = {
             **{name: amounts for name, amounts in sums.items() if name != "busy_s"},
             "presence": sums["epochs"] / economy.settings.epochs,
             "profit": profit - sums["slashed"] - sums["capital"],
-            "wallet": books.nodes[Holding.WALLET],
-            "stake": books.nodes[Holding.BOND],
+            "wallet": accounts.nodes[Holding.WALLET],
+            "stake": accounts.nodes[Holding.BOND],
             "trust": self._trust(),
             "busy": share,
             "latency_p50": latency[0],

@@ -22,13 +22,13 @@ from poq_abm.simulation.behaviour_columns import (
     inference_row,
     model_run_by,
 )
-from poq_abm.simulation.epochs.prices import Prices, Use
+from poq_abm.simulation.epochs.prices import Prices, ResourceUse
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
     from poq_abm.simulation.epochs.economy import Economy
-    from poq_abm.simulation.epochs.outcome import Outcome
+    from poq_abm.simulation.epochs.performance import Performance
     from poq_abm.simulation.game import Game
     from poq_abm.simulation.population import Spec
 
@@ -213,7 +213,9 @@ class Roster:
         answers = np.isnan(self._inference_rows[behaviours, InferenceColumn.FIXED])
         return np.where(answers, seconds, 0.0)  # a constant takes no time
 
-    def use_with(self, use: Use, played: Outcome, node: int, behaviour: int) -> Use:
+    def use_with(
+        self, use: ResourceUse, played: Performance, node: int, behaviour: int
+    ) -> ResourceUse:
         """Return what would have been used, had one node behaved otherwise, on the same draws.
 
         Jobs take the time of what the node would run, in proportion to what they took; where they

@@ -18,11 +18,11 @@ from poq_abm.rules.adaptation.registry import (
     resolve_adaptation,
 )
 from poq_abm.rules.behaviour.resolving import BehaviourError
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.epoch_end import EpochEnd
 from poq_abm.simulation.epochs.epoch_rounds import play_epoch
-from poq_abm.simulation.epochs.epoch_settlement import close_epoch
+from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 from poq_abm.simulation.game import build_game
 
 PUBLISHED = poq_abm.load_profile("published")
@@ -31,7 +31,7 @@ PUBLISHED = poq_abm.load_profile("published")
 def ended(section: dict[str, Any], rounds: int = 240, **changes: Any) -> EpochEnd:
     """The end of an epoch in which nobody has decided yet."""
     economy = opened({"epochs": 3, **section}, rounds, **changes)
-    return close_epoch(economy, play_epoch(economy))
+    return settle_epoch(economy, play_epoch(economy))
 
 
 def rule(name: str, **values: Any) -> Adaptation:
@@ -211,7 +211,7 @@ def test_an_upgrade_is_paid_for_once_and_booked() -> None:
     changed = economy.roster.machine != before
     assert changed.any()
     np.testing.assert_array_equal(account(economy, "cost_in_money"), np.where(changed, 0.5, 0.0))
-    assert economy.books.funds[Fund.OUTSIDE] == 0.5 * changed.sum()
+    assert economy.accounts.funds[Fund.OUTSIDE] == 0.5 * changed.sum()
 
 
 def test_a_model_or_machine_that_does_not_fit_is_never_chosen(

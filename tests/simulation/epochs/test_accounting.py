@@ -35,7 +35,7 @@ def test_the_spread_of_pay_is_that_of_the_tokens_of_every_job(
     jobs: list[list[float]] = [[] for _ in range(economy.roster.size)]
 
     def note(end: EpochEnd) -> None:
-        trace, points = economy.play.trace, end.played.outcome.points
+        trace, points = economy.rounds.trace, end.played.performance.points
         price = np.divide(end.flows.paid, points, out=np.zeros_like(points), where=points != 0.0)
         for row in range(end.played.count):
             node = trace.node[row]
@@ -62,7 +62,7 @@ def test_what_an_evaluator_earns_counts_as_it_behaves_at_the_time() -> None:
 
     def turn(end: EpochEnd) -> None:
         paid.append(float(end.flows.paid[first]))
-        jobs.append(float(end.played.outcome.jobs[first]))
+        jobs.append(float(end.played.performance.jobs[first]))
         end.adopt(np.array([first]), np.array([boost]))
 
     economy.consult = turn

@@ -11,7 +11,7 @@ from economy_support import opened, small_profile
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.epoch_end import EpochEnd
 from poq_abm.simulation.epochs.epoch_rounds import play_epoch
-from poq_abm.simulation.epochs.epoch_settlement import close_epoch
+from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 
 INFERENCE = ["freeload", "misreport_cost", "judge_hack", {"name": "downgrade", "model": "f1"}]
 EVALUATOR = [
@@ -66,7 +66,7 @@ def settled(section: dict[str, Any], switched: tuple[int, Any] | None = None) ->
     if switched:
         economy.roster.behaviour[switched[0]] = switched[1]
         economy.roster.refresh()
-    return close_epoch(economy, play_epoch(economy))
+    return settle_epoch(economy, play_epoch(economy))
 
 
 def options(economy: Economy, node: int) -> list[int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from economy_support import account, groups, held, opened, played, small_profile
 
-from poq_abm.simulation.epochs.double_entry import Holding
+from poq_abm.simulation.epochs.accounts import Holding
 
 FLAT = small_profile((1000.0, 50.0), models=1, scores=7.0)
 POOL = 60.0

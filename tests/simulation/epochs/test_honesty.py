@@ -15,7 +15,7 @@ import pytest
 from economy_support import groups, opened
 
 from poq_abm.simulation.epochs.epoch_rounds import play_epoch
-from poq_abm.simulation.epochs.epoch_settlement import close_epoch
+from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 
 LIAR = {"name": "misreport_cost", "factor": 0.5}
 BEST = {"name": "best_response", "role": "inference", "revisions": 100, "temperature": 1e-6}
@@ -35,7 +35,7 @@ def section(rate: float, slash: float, forfeit: bool, epochs: int = 1) -> dict[s
 def threshold(slash: float, forfeit: bool, seed: int) -> np.ndarray:
     """p* = G / (S + F) of every inference node, from the payoffs without audits."""
     economy = opened(section(0.0, slash, forfeit), 400, seed=seed)
-    end = close_epoch(economy, play_epoch(economy))
+    end = settle_epoch(economy, play_epoch(economy))
     honest, liar = economy.roster.options("inference")
     nodes = range(economy.roster.inference)
     truthful = np.array([end.payoff_if(node, int(honest)) for node in nodes])

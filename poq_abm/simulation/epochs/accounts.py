@@ -1,4 +1,4 @@
-"""Double-entry books: every token that somebody gets was somebody's.
+"""Double-entry accounts: every token that somebody gets was somebody's.
 
 An account holds what its owner has; minting takes from the account ``mint``, which falls below
 zero by what was ever minted. All accounts together hold nothing, before and after every transfer.
@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TOLERANCE", "Books", "Fund", "Holding", "ImbalanceError"]
+__all__ = ["TOLERANCE", "Accounts", "Fund", "Holding", "ImbalanceError"]
 
 Array = NDArray[np.float64]
 
@@ -42,15 +42,15 @@ class ImbalanceError(RuntimeError):
     """The accounts do not sum to zero: a defect of the program, never of a scenario."""
 
 
-class Books:
+class Accounts:
     """The accounts of one replication, in tokens.
 
-    >>> books = Books(nodes=2)
-    >>> books.move(Fund.MINT, Holding.WALLET, np.array([1.0, 2.0]))
-    >>> books.move(Holding.WALLET, Fund.BURNED, np.array([0.5, 0.0]))
-    >>> books.nodes[Holding.WALLET].tolist(), float(books.funds[Fund.MINT])
+    >>> accounts = Accounts(nodes=2)
+    >>> accounts.move(Fund.MINT, Holding.WALLET, np.array([1.0, 2.0]))
+    >>> accounts.move(Holding.WALLET, Fund.BURNED, np.array([0.5, 0.0]))
+    >>> accounts.nodes[Holding.WALLET].tolist(), float(accounts.funds[Fund.MINT])
     ([0.5, 2.0], -3.0)
-    >>> books.imbalance()
+    >>> accounts.imbalance()
     0.0
     """
 
