@@ -22,7 +22,7 @@ from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.checks.idle import idle_settings
 from poq_abm.scenario.checks.problems import Problem
 from poq_abm.scenario.checks.salvage import further
-from poq_abm.scenario.schema.economy import Economy
+from poq_abm.scenario.schema.economy import EconomySettings
 from poq_abm.scenario.sweep.treatments import is_drawn
 from poq_abm.simulation.epochs.economy_playable import adaptation_findings
 from poq_abm.simulation.epochs.payment import points_are_tokens
@@ -295,7 +295,7 @@ def _check_metric(scenario: Scenario, treatments: Sequence[Treatment]) -> None:
             raise ScenarioError([scenario.origins.problem((path, f"{metric} {why}"))])
 
 
-def _why_missing(metric: str, economy: Economy | None) -> str | None:
+def _why_missing(metric: str, economy: EconomySettings | None) -> str | None:
     """Return why a measure is missing in every replication of a treatment, if it is."""
     if economy is None:
         of_economies = (name for name, _, _ in ECONOMY_MEASURES)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from poq_abm.report.subject import Subject
-from poq_abm.scenario.schema.economy import Economy
+from poq_abm.scenario.schema.economy import EconomySettings
 from poq_abm.scenario.schema.key_reference import keys_below
 
 __all__ = ["set_by_hand", "spoken"]
@@ -45,8 +45,8 @@ def _word(value: Any) -> str:
 
 def set_by_hand(subject: Subject) -> Iterator[tuple[str, str, str]]:
     """Yield path, values and meaning of the economy's fields that are not as the schema says."""
-    default = Economy()
-    for key in keys_below(Economy, "economy."):
+    default = EconomySettings()
+    for key in keys_below(EconomySettings, "economy."):
         if "*" in key.path or key.path in _ELSEWHERE:
             continue
         values = _taken(subject, key.path)

@@ -10,7 +10,7 @@ from poq_abm.compilation import compiled_loop
 from poq_abm.random import Purpose, uniform
 from poq_abm.rules.adaptation.registry import resolve_adaptation
 from poq_abm.scenario.schema.economy import MAX_ADAPTATIONS
-from poq_abm.simulation.arrivals import Clock
+from poq_abm.simulation.arrivals import ArrivalRate
 from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
 from poq_abm.simulation.epochs.epoch_rounds import EpochRounds, open_epoch_rounds, play_epoch
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
-    from poq_abm.scenario.schema.economy import Economy as Settings
+    from poq_abm.scenario.schema.economy import EconomySettings
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
     from poq_abm.simulation.game import Game
 
 __all__ = ["Economy", "settings_of"]
 
 
-def settings_of(scenario: Scenario) -> Settings:
+def settings_of(scenario: Scenario) -> EconomySettings:
     """Return the section ``economy`` of a scenario that has one."""
     assert scenario.economy is not None, "this scenario has no economy"
     return scenario.economy
@@ -74,7 +74,7 @@ class Economy:
         )
         self._widen_histograms()
         self.rounds_per_epoch = scenario.rounds // self.settings.epochs
-        self.clock = Clock(
+        self.clock = ArrivalRate(
             self.settings.demand, self.rounds_per_epoch, self.settings.epoch_hours, *self.key
         )
         inference = self.roster.inference

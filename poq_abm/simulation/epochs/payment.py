@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.rules.payment.rewards import RewardFamily
-from poq_abm.scenario.schema.economy import Economy, Payment
+from poq_abm.scenario.schema.economy import EconomySettings, Payment
 from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def minted_for_pool(payment: Payment, epoch: int) -> float:
     return payment.pool * payment.decay**epoch
 
 
-def points_are_tokens(economy: Economy) -> bool:
+def points_are_tokens(economy: EconomySettings) -> bool:
     """Return whether every point that a round gives is paid as one token and stays paid.
 
     So it is per round, unless audits can take the pay of an epoch back.

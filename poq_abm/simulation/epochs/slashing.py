@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.scenario.schema.economy import Slashing
+from poq_abm.scenario.schema.stake import Slashing
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.performance import Performance

@@ -8,7 +8,7 @@ from economy_support import account, held, network, played, small_profile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poq_abm.scenario.schema.economy import Slashing
+from poq_abm.scenario.schema.stake import Slashing
 from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.slashing import TIERS, severity, slashed_share
