@@ -70,7 +70,7 @@ def section(page: str, title: str) -> str:
 
 @pytest.mark.parametrize(("schema", "table"), COLUMNS, ids=[name for _, name in COLUMNS])
 def test_every_column_is_documented(schema, table: str) -> None:
-    text = section((ROOT / "docs" / "results.md").read_text(), table)
+    text = section((ROOT / "docs" / "reference" / "results.md").read_text(), table)
     assert [name for name in schema.names if f"`{name}`" not in text] == []
 
 
@@ -102,17 +102,17 @@ def keys_of_tables(text: str) -> set[str]:
 
 def test_the_keys_of_an_economy_are_documented_as_the_schema_has_them() -> None:
     keys = (key for key in keys_below(Settings) if key.path.startswith("economy."))
-    assert markdown(keys, "economy.") in (ROOT / "docs" / "economy.md").read_text()
+    assert markdown(keys, "economy.") in (ROOT / "docs" / "explanation" / "economy.md").read_text()
 
 
 def test_every_adaptation_is_documented() -> None:
-    table = rows("economy.md", "Adaptation")
+    table = rows("explanation/economy.md", "Adaptation")
     assert set(table) == {kind.name for kind in SHIPPED}
 
 
 @pytest.mark.parametrize(("part", "prefix"), KEYS, ids=[part.__name__ for part, _ in KEYS])
 def test_every_key_is_documented(part, prefix: str) -> None:
-    known = keys_of_tables((ROOT / "docs" / "scenarios.md").read_text())
+    known = keys_of_tables((ROOT / "docs" / "reference" / "scenario_files.md").read_text())
     told_in_prose = {
         "mechanism",
         "population",
@@ -132,7 +132,9 @@ def test_the_search_for_keys_sees_a_missing_one() -> None:
 
 
 def test_every_key_of_a_synthetic_profile_is_documented() -> None:
-    text = section((ROOT / "docs" / "scenarios.md").read_text(), "Synthetic profiles")
+    text = section(
+        (ROOT / "docs" / "reference" / "scenario_files.md").read_text(), "Synthetic profiles"
+    )
     assert keys_of_tables(text) - {"synthetic"} == set(SyntheticSettings.__dataclass_fields__)
 
 
@@ -151,7 +153,9 @@ def shipped(role: Role) -> dict[str, type[Behaviour]]:
 
 @pytest.mark.parametrize("role", ["evaluator", "inference"])
 def test_every_behaviour_is_documented(role: Role) -> None:
-    table = rows("behaviours.md", "Evaluators" if role == "evaluator" else "Inference nodes")
+    table = rows(
+        "reference/behaviours.md", "Evaluators" if role == "evaluator" else "Inference nodes"
+    )
     kinds = shipped(role)
     assert list(table) == [name for name in table if name in kinds], "nothing is made up"
     for name, kind in kinds.items():
@@ -178,10 +182,18 @@ def test_every_behaviour_is_documented(role: Role) -> None:
     ],
 )
 def test_every_trust_update_and_reference_is_documented(enumeration, title: str) -> None:
-    assert set(rows("trust.md", title)) == {member.name.lower() for member in enumeration}
+    assert set(rows("reference/trust.md", title)) == {member.name.lower() for member in enumeration}
 
 
-@pytest.mark.parametrize("page", ["scenarios.md", "behaviours.md", "trust.md", "economy.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "reference/scenario_files.md",
+        "reference/behaviours.md",
+        "reference/trust.md",
+        "explanation/economy.md",
+    ],
+)
 def test_the_examples_are_valid(page: str, tmp_path: Path) -> None:
     text = (ROOT / "docs" / page).read_text()
     examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
@@ -198,7 +210,9 @@ def test_the_adaptation_of_ones_own_can_be_written_as_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry, "_REGISTRY", registry.adaptations())
-    block = re.search(r"```python\n(.*?)```", (ROOT / "docs/economy.md").read_text(), re.DOTALL)
+    block = re.search(
+        r"```python\n(.*?)```", (ROOT / "docs/explanation/economy.md").read_text(), re.DOTALL
+    )
     assert block is not None
     exec(block[1], {})
     overrides = ["rounds=90", "economy={epochs: 3, adaptation: [give_up]}"]
@@ -210,7 +224,9 @@ def test_the_adaptation_of_ones_own_can_be_written_as_told(
 def test_the_behaviour_of_ones_own_can_be_written_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
     roles: tuple[Role, ...] = ("evaluator", "inference")
     monkeypatch.setattr(resolving, "_REGISTRY", {role: behaviours(role) for role in roles})
-    block = re.search(r"```python\n(.*?)```", (ROOT / "docs/behaviours.md").read_text(), re.DOTALL)
+    block = re.search(
+        r"```python\n(.*?)```", (ROOT / "docs/reference/behaviours.md").read_text(), re.DOTALL
+    )
     assert block is not None
     names: dict[str, object] = {}
     exec(block[1], names)

@@ -332,7 +332,7 @@ def test_a_changed_neighbour_is_another_behaviour(
 
 def test_every_column_is_documented() -> None:
     """The page tells what ``columns`` can return, role by role."""
-    page = (Path(__file__).parents[3] / "docs" / "behaviours.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "behaviours.md").read_text()
     for role, known in COLUMNS.items():
         rows = [line.split("|")[2] for line in page.splitlines() if line.startswith(f"| {role} |")]
         assert re.findall(r"`(\w+)`", " ".join(rows)) == list(known)
