@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from poq_abm.experiment.economies import ACCOUNTS, EPOCHS
 from poq_abm.experiment.running import run
-from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
+from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.profile.synthetic import SyntheticSettings
 from poq_abm.rules.adaptation import registry
 from poq_abm.rules.adaptation.registry import SHIPPED

@@ -15,9 +15,8 @@ import pandas as pd
 
 from poq_abm.analysis.paired import holm, paired
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE
-from poq_abm.experiment.tables import REPLICATIONS
+from poq_abm.experiment.schemas import REPLICATIONS, range_of
 from poq_abm.simulation.queries.query_tables import QUERIES
 
 __all__ = ["REWARD_OF", "Moved", "compare", "group_rewards", "units_of"]
@@ -52,13 +51,13 @@ def compare(
     ----------
     a, b
         The rows of one treatment each, one per replication, with the columns of
-        :data:`poq_abm.experiment.tables.REPLICATIONS` or, both of them, those of
+        :data:`poq_abm.experiment.schemas.REPLICATIONS` or, both of them, those of
         :data:`poq_abm.simulation.queries.query_tables.QUERIES`. They must come from the same seed,
         which the tables do not tell.
     on
         Metrics to compare; default: every column of floats that has a number in both of some pair.
     nodes_a, nodes_b
-        The rows of :data:`poq_abm.experiment.tables.NODES` of the same treatments, if rewards per
+        The rows of :data:`poq_abm.experiment.schemas.NODES` of the same treatments, if rewards per
         job of the population groups that both have are wanted as metrics, named
         ``reward of ROLE GROUP``.
     confidence

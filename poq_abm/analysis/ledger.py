@@ -103,7 +103,7 @@ def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFr
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.tables.NODES`, of plain runs.
+        Rows of :data:`poq_abm.experiment.schemas.NODES`, of plain runs.
     scenarios
         The scenario each treatment played: :func:`poq_abm.analysis.reading.scenarios_of`.
 

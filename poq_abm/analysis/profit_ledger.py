@@ -58,7 +58,7 @@ def explain_profit(accounts: pd.DataFrame, scenarios: Mapping[str, Scenario]) ->
     Parameters
     ----------
     accounts
-        Rows of :data:`poq_abm.experiment.economies.ACCOUNTS`.
+        Rows of :data:`poq_abm.experiment.schemas.ACCOUNTS`.
     scenarios
         The scenario each treatment played: :func:`poq_abm.analysis.reading.scenarios_of`.
 

@@ -17,9 +17,9 @@ from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.receipts import Receipt, read_receipts
 from poq_abm.experiment.recorder import SHARDS
 from poq_abm.experiment.results import Results, read_results, treatment_frame
+from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.experiment.spans import Coverage
 from poq_abm.experiment.store import COMPLETE, FAILED
-from poq_abm.experiment.tables import SCHEMAS
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.checks.unanimity import unanimity_notes

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, COUNT, Range, mean_interval
+from poq_abm.experiment.schemas import range_of
 from poq_abm.simulation.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
 
 __all__ = [
@@ -138,8 +138,8 @@ def reward_distribution(
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.tables.NODES`, of any number of treatments; or, for tokens
-        paid and profits, of an economy's :data:`~poq_abm.experiment.economies.ACCOUNTS`.
+        Rows of :data:`poq_abm.experiment.schemas.NODES`, of any number of treatments; or, for
+        tokens paid and profits, of an economy's :data:`~poq_abm.experiment.schemas.ACCOUNTS`.
     by
         What makes a cell besides the treatment: some of :data:`CELLS`.
     amount

@@ -11,9 +11,9 @@ import pandas as pd
 from poq_abm.analysis.comparing import units_of
 from poq_abm.analysis.rewards import taking_part
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import RANGES, range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.results import Results
+from poq_abm.experiment.schemas import RANGES, range_of
 
 __all__ = [
     "attack_phases_of",
@@ -68,7 +68,7 @@ def metric_over_axes(
     results
         A run with a sweep.
     metric
-        A column of floats of :data:`poq_abm.experiment.tables.REPLICATIONS`, or of
+        A column of floats of :data:`poq_abm.experiment.schemas.REPLICATIONS`, or of
         :data:`poq_abm.simulation.queries.query_tables.QUERIES` where queries were played.
     axes
         Swept fields, by path or by the end of it.

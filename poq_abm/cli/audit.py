@@ -145,7 +145,7 @@ def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenari
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
     plan = Plan.load(source, overrides)
-    if plan.verifies:
+    if "nodes" not in plan.tables:
         Bench.of(plan.treatments[0].scenario.model_copy(update={"sweep": {}}))  # says why not
     known = {treatment.id: treatment.scenario for treatment in plan.treatments}
     if wanted is None and len(known) > 1:

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from poq_abm.experiment.harvest import play_chunk
 from poq_abm.experiment.plan import MOST_ROWS, Plan
-from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.spans import Chunk, Span
-from poq_abm.scenario import Scenario
+from poq_abm.experiment.study import Engine
 
 __all__ = ["Estimate", "estimate"]
 
@@ -66,7 +65,7 @@ def estimate(plan: Plan, *, engine: Engine = "compiled", workers: int = 1) -> Es
 def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
     treatment = plan.treatments[number]
     asked = treatment.scenario.rounds
-    scenario = _shortened(treatment.scenario)
+    scenario = plan.study(number).shortened(_MOST_ROUNDS)
     scale = asked / scenario.rounds
     small = Plan(
         scenario, (type(treatment)(treatment.id, treatment.settings, scenario),), plan.profiles,
@@ -84,16 +83,6 @@ def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
         disk += _bytes_per_row(pa.concat_tables(rounds)) * asked
     rows = sum(table.num_rows for table in tables.values())
     return _Probe(seconds, disk, sum(table.nbytes for table in tables.values()) / rows)
-
-
-def _shortened(scenario: Scenario) -> Scenario:
-    """Return the scenario with fewer rounds to try; of an economy, with fewer epochs."""
-    if scenario.economy is None:
-        return scenario.model_copy(update={"rounds": min(scenario.rounds, _MOST_ROUNDS)})
-    per_epoch = scenario.rounds // scenario.economy.epochs
-    epochs = min(scenario.economy.epochs, max(1, _MOST_ROUNDS // per_epoch))
-    economy = scenario.economy.model_copy(update={"epochs": epochs})
-    return scenario.model_copy(update={"rounds": per_epoch * epochs, "economy": economy})
 
 
 def _bytes_per_row(table: Any) -> float:

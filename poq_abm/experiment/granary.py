@@ -12,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from poq_abm.experiment.harvest import Harvest, Progress, play_chunk, played_of
+from poq_abm.experiment.harvest import Harvest, play_chunk, played_of, span_of
 from poq_abm.experiment.joining import columns_by_treatment, in_order
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.results import Results, treatment_frame
+from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.experiment.spans import Chunk, Coverage, Span
 from poq_abm.experiment.stages import precision_of, target_of
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.study import Engine, Progress
 
 __all__ = ["Gather", "Granary"]
 
@@ -67,7 +67,7 @@ class Granary:
 
     def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
         """Return a column of the plan's main table by treatment; NaN where a replication raised."""
-        failed = [failure.span for _, harvest in self._held for failure in harvest.failures]
+        failed = [span_of(failure) for _, harvest in self._held for failure in harvest.failures]
         return columns_by_treatment(
             [
                 (failed, np.full(len(failed), np.nan)),

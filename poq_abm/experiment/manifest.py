@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment.plan import RESULTS_VERSION, Plan, configuration_hash
+from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.experiment.sealing import DIGESTS, altered, read_object
-from poq_abm.experiment.tables import SCHEMAS
 
 __all__ = [
     "MANIFEST",

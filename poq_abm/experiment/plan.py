@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.distributions import REWARD_QUANTILES
-from poq_abm.experiment.economies import ECONOMY_MEASURES
+from poq_abm.experiment.schemas import SCHEMAS, TRACES
 from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
-from poq_abm.experiment.tables import REPLICATIONS, SCHEMAS
+from poq_abm.experiment.studies import study_of
+from poq_abm.experiment.study import Study
 from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile, latency_of
 from poq_abm.rules.adaptation.registry import own_adaptations
@@ -22,15 +23,9 @@ from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.checks.idle import idle_settings
 from poq_abm.scenario.checks.problems import Problem
 from poq_abm.scenario.checks.salvage import further
-from poq_abm.scenario.schema.economy import EconomySettings
 from poq_abm.scenario.sweep.treatments import is_drawn
-from poq_abm.simulation.epochs.economy_playable import adaptation_findings
-from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of
-from poq_abm.simulation.queries.market import open_market
-from poq_abm.simulation.queries.query_playable import market_findings
-from poq_abm.simulation.queries.query_tables import QUERIES
 
 if TYPE_CHECKING:
     from typing import Self
@@ -76,8 +71,7 @@ class Plan:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         _check_metric(scenario, treatments)
-        _check_economies(treatments, profiles, trace=trace)
-        _check_verifications(scenario, treatments, profiles)
+        _check_studies(scenario, treatments, profiles, trace=trace)
         idle = idle_settings(scenario, treatments)
         if idle.errors:
             raise ScenarioError(idle.errors)
@@ -95,16 +89,6 @@ class Plan:
         except ScenarioError as error:
             raise ScenarioError([*error.problems, *_hidden_behind(error)]) from None
         return cls.of(scenario, trace=trace)
-
-    @property
-    def logs_trust(self) -> bool:
-        """Whether any treatment keeps a log of trust."""
-        return any(t.scenario.mechanism.trust.interval > 0 for t in self.treatments)
-
-    @property
-    def has_economies(self) -> bool:
-        """Whether any treatment is played as an economy."""
-        return any(t.scenario.economy is not None for t in self.treatments)
 
     @property
     def rounds(self) -> int:
@@ -166,55 +150,39 @@ class Plan:
         """Return the profile that one treatment draws from."""
         return self.profiles[_source(self.treatments[treatment].scenario)]
 
+    def study(self, treatment: int) -> Study:
+        """Return what one treatment plays."""
+        return study_of(self.treatments[treatment].scenario)
+
     @property
-    def verifies(self) -> bool:
-        """Whether queries of verification protocols are played instead of rounds."""
-        return self.treatments[0].scenario.verification is not None
+    def unit(self) -> str:
+        """What is played one after the other: rounds, or queries."""
+        return self.study(0).unit
 
     @property
     def main(self) -> str:
         """Name of the table of one row per treatment x replication."""
-        return "queries" if self.verifies else "replications"
+        return self.study(0).main
 
     @property
     def traced(self) -> str:
-        """Name of the table that a trace goes to."""
-        return "query_trace" if self.verifies else "rounds"
+        """Name of the table that a trace goes to; empty where there can be none."""
+        return self.study(0).traced or ""
 
-    @property
+    @functools.cached_property
     def tables(self) -> list[str]:
         """Names of the tables this run leaves."""
-        verifies = self.verifies
-        kept = {
-            "nodes": not verifies,
-            "replications": not verifies,
-            "queries": verifies,
-            "rounds": self.trace and not verifies,
-            "query_trace": self.trace and verifies,
-            "trust": self.logs_trust and not verifies,
-            "epochs": self.has_economies,
-            "accounts": self.has_economies,
-        }
-        return [name for name in SCHEMAS if kept.get(name, True)]
+        left = {name for number in range(len(self.treatments)) for name in self._rows(number)}
+        return [name for name in SCHEMAS if name in left or (self.trace and name == self.traced)]
 
     def rows(self, treatment: int) -> dict[str, int]:
         """Return how many rows one replication of a treatment adds to each table."""
-        scenario = self.treatments[treatment].scenario
-        people, trust = scenario.population, scenario.mechanism.trust
-        economy = scenario.economy
-        entries = scenario.rounds // trust.interval if trust.interval else 0
-        columns = len(scenario.tasks or self.profile(treatment).tasks) if trust.per_task else 1
-        rows = {
-            "nodes": people.inference_nodes + people.evaluator_nodes,
-            "replications": 1,
-            "epochs": economy.epochs * (people.group_count + 1) if economy else 0,
-            "accounts": people.inference_nodes + people.evaluator_nodes if economy else 0,
-            "trust": entries * people.evaluator_nodes * columns,
-            "queries": 1,
-            "rounds": scenario.rounds,
-            "query_trace": scenario.rounds,
-        }
-        return {name: rows[name] for name in self.tables}
+        rows = dict.fromkeys(TRACES, self.treatments[treatment].scenario.rounds)
+        rows |= self._rows(treatment)
+        return {name: rows.get(name, 0) for name in self.tables}
+
+    def _rows(self, treatment: int) -> dict[str, int]:
+        return self.study(treatment).rows(self.profile(treatment))
 
     def chunks(
         self, spans: Iterable[Span], *, engine: str = "compiled", workers: int = 1
@@ -229,7 +197,7 @@ class Plan:
 
     def _weight(self, treatment: int) -> Weight:
         rows = self.rows(treatment)
-        stored = sum(rows.values()) - rows.get(self.traced, 0)
+        stored = sum(rows.values()) - sum(rows.get(name, 0) for name in TRACES)
         return Weight(self.treatments[treatment].scenario.rounds, stored)
 
     def configuration(self) -> dict[str, Any]:
@@ -283,28 +251,16 @@ def _check_metric(scenario: Scenario, treatments: Sequence[Treatment]) -> None:
     if scenario.precision is None:
         return
     metric = scenario.precision.until.metric
-    table = REPLICATIONS if scenario.verification is None else QUERIES
+    table = SCHEMAS[study_of(treatments[0].scenario).main]
     metrics = [field.name for field in table if str(field.type) == "double"]
     if metric not in metrics:
         path = ("replications", "until", "metric")
         said = f"no measure {metric!r}; {nearest(metric, metrics)}"
         raise ScenarioError([scenario.origins.problem((path, said))])
     for treatment in treatments:
-        if (why := _why_missing(metric, treatment.scenario.economy)) is not None:
+        if (why := study_of(treatment.scenario).why_missing(metric)) is not None:
             path = ("replications", "until", "metric")
             raise ScenarioError([scenario.origins.problem((path, f"{metric} {why}"))])
-
-
-def _why_missing(metric: str, economy: EconomySettings | None) -> str | None:
-    """Return why a measure is missing in every replication of a treatment, if it is."""
-    if economy is None:
-        of_economies = (name for name, _, _ in ECONOMY_MEASURES)
-        return "is measured in economies only" if metric in of_economies else None
-    if metric == "reward_gap":
-        return "is missing in an economy, which has no honest twin"
-    if metric in REWARD_QUANTILES and not points_are_tokens(economy):
-        return "is missing where a point is not paid as a token: a pool shares, or audits take back"
-    return None
 
 
 def _check_against(plan: Plan) -> None:
@@ -343,39 +299,26 @@ def _same(one: Any, other: Any) -> bool:
     return bool(named[0] == named[1])
 
 
-def _check_economies(
-    treatments: Sequence[Treatment], profiles: dict[str, Profile], *, trace: bool
+def _check_studies(
+    scenario: Scenario,
+    treatments: Sequence[Treatment],
+    profiles: Mapping[str, Profile],
+    *,
+    trace: bool,
 ) -> None:
-    """Refuse what economies cannot play."""
-    problems: dict[Problem, None] = {}
-    for treatment in treatments:
-        if treatment.scenario.economy is None:
-            continue
-        if trace:
-            raise InputError("a trace of an economy is not kept; epochs.parquet has its epochs")
-        profile = profiles[_source(treatment.scenario)]
-        found = adaptation_findings(treatment.scenario, profile)
-        problems.update(dict.fromkeys(map(treatment.scenario.origins.problem, found)))
-    if problems:
-        raise ScenarioError(problems)
-
-
-def _check_verifications(
-    scenario: Scenario, treatments: Sequence[Treatment], profiles: Mapping[str, Profile]
-) -> None:
-    """Refuse what verification protocols cannot play: rounds besides queries, or no market."""
-    verifying = [treatment.scenario.verification is not None for treatment in treatments]
-    if any(verifying) and not all(verifying):
-        said = f"{sum(verifying)} of {len(verifying)} treatments have a section `verification`"
+    """Refuse what studies cannot play, and treatments that share no table."""
+    studies = [study_of(treatment.scenario) for treatment in treatments]
+    if trace and any(study.traced is None for study in studies):
+        raise InputError("a trace of an economy is not kept; epochs.parquet has its epochs")
+    verifying = sum(study.main == "queries" for study in studies)
+    if 0 < verifying < len(studies):
+        said = f"{verifying} of {len(studies)} treatments have a section `verification`"
         path = ("sweep",)
         raise ScenarioError([scenario.origins.problem((path, f"{said}; give it to all or none"))])
     problems: dict[Problem, None] = {}
-    for treatment in treatments if any(verifying) else ():
-        played, profile = treatment.scenario, profiles[_source(treatment.scenario)]
-        found = [played.origins.problem(finding) for finding in market_findings(played, profile)]
-        problems.update(dict.fromkeys(found))
-        if not found:
-            open_market(played, profile)
+    for study in studies:
+        found = study.findings(profiles[_source(study.scenario)])
+        problems.update(dict.fromkeys(map(study.scenario.origins.problem, found)))
     if problems:
         raise ScenarioError(problems)
 

@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from poq_abm.experiment.files import checksum, write_json
-from poq_abm.experiment.harvest import Failure, played_of
+from poq_abm.experiment.harvest import played_of
 from poq_abm.experiment.manifest import Count, Digest, Entry, FailureEntry, Seconds, first_fault
+from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.experiment.sealing import altered, read_object, sealed
 from poq_abm.experiment.spans import Chunk, Span
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.study import Failure
 
 __all__ = ["PieceLabel", "Receipt", "describe", "fault_of", "read_receipts"]
 

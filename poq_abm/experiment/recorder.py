@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poq_abm.experiment.files import TableWriter, naming_the_folder, write_table
-from poq_abm.experiment.harvest import Harvest, Progress, play_chunk
+from poq_abm.experiment.harvest import Harvest, play_chunk
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.receipts import PieceLabel, Receipt, describe
+from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.experiment.spans import Chunk
 from poq_abm.experiment.streaming import BackgroundWriter
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.study import Engine, Progress
 
 __all__ = ["SHARDS", "Recorder"]
 

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
 from poq_abm.experiment.files import recoded
-from poq_abm.experiment.harvest import Failure
 from poq_abm.experiment.manifest import Entry, read_manifest
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.receipts import PieceLabel, fault_of
+from poq_abm.experiment.schemas import TRACES
 from poq_abm.experiment.store import COMPLETE, FAILED, Store
-from poq_abm.experiment.tables import TRACES
+from poq_abm.experiment.study import Failure
 
 if TYPE_CHECKING:
     import xarray
@@ -29,7 +29,7 @@ __all__ = ["Results", "read_results", "treatment_frame"]
 
 @dataclass
 class Results:
-    """The tables of a run; ``poq_abm.experiment.tables`` describes their columns.
+    """The tables of a run; ``poq_abm.experiment.schemas`` describes their columns.
 
     Attributes
     ----------
@@ -128,13 +128,13 @@ class Results:
     def query_summary(self, confidence: float = CONFIDENCE, *, every: bool = False) -> pd.DataFrame:
         """Return what verification protocols let through, take and cost, per treatment.
 
-        :func:`poq_abm.experiment.verifications.summarise_queries` describes the columns. ``every``
+        :func:`poq_abm.experiment.query_study.summarise_queries` describes the columns. ``every``
         asks for every measure there is, not only those that ``poq run`` prints.
         """
-        from poq_abm.experiment import verifications  # noqa: PLC0415
+        from poq_abm.experiment import query_study  # noqa: PLC0415
 
-        measures = tuple(verifications.MEASURES) if every else verifications.SHOWN
-        return verifications.summarise_queries(self.queries, confidence, measures)
+        measures = tuple(query_study.MEASURES) if every else query_study.SHOWN
+        return query_study.summarise_queries(self.queries, confidence, measures)
 
     def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.

@@ -16,11 +16,11 @@ from typing import Literal, TypeVar, get_args
 import joblib
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.harvest import Progress
 from poq_abm.experiment.lifetime import end_with
 from poq_abm.experiment.parcel import Parcel
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.spans import Chunk
+from poq_abm.experiment.study import Progress
 
 __all__ = ["BACKENDS", "Backend", "Workers", "backend_of", "play_chunks"]
 

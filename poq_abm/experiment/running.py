@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.experiment.granary import Gather, Granary
-from poq_abm.experiment.harvest import Progress
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.results import Results, read_results
 from poq_abm.experiment.runner import Backend, Workers, play_chunks
 from poq_abm.experiment.spans import Chunk, Span
 from poq_abm.experiment.stages import precision_of, target_of, wanted
 from poq_abm.experiment.store import Store
+from poq_abm.experiment.study import Engine, Progress
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, load
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.precision import PrecisionTarget, Reached, judge, looks
+from poq_abm.experiment.schemas import range_of
 from poq_abm.experiment.spans import Span
 
 __all__ = ["precision_of", "reached", "target_of", "wanted"]

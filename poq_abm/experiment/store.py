@@ -35,7 +35,7 @@ from poq_abm.experiment.files import (
     write_json,
     write_table,
 )
-from poq_abm.experiment.harvest import Failure
+from poq_abm.experiment.harvest import span_of
 from poq_abm.experiment.joining import Piece, columns_by_treatment, in_order
 from poq_abm.experiment.manifest import (
     MANIFEST,
@@ -46,12 +46,12 @@ from poq_abm.experiment.manifest import (
     manifest_of,
 )
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.receipts import PieceLabel, Receipt, describe, fault_of, read_receipts
 from poq_abm.experiment.recorder import SHARDS, Recorder
+from poq_abm.experiment.schemas import SCHEMAS, TRACES
 from poq_abm.experiment.sealing import sealed
 from poq_abm.experiment.spans import Coverage, Span
-from poq_abm.experiment.tables import SCHEMAS, TRACES
+from poq_abm.experiment.study import Engine, Failure
 
 __all__ = ["COMPLETE", "FAILED", "LOCK", "Store", "against_plan", "shard_faults", "table_faults"]
 
@@ -244,8 +244,8 @@ class Store:
     @property
     def failures(self) -> list[Failure]:
         """The replications that raised and were not played again since, in their order."""
-        latest = {f.span: f for receipt in self.receipts.values() for f in receipt.failures}
-        latest.update((failure.span, failure) for failure in self._raised)
+        latest = {span_of(f): f for receipt in self.receipts.values() for f in receipt.failures}
+        latest.update((span_of(failure), failure) for failure in self._raised)
         return [latest[span] for span in sorted(latest) if not self.played.overlaps(span)]
 
     def missing(self, wanted: Iterable[Span], *, retry: bool = False) -> list[Span]:
@@ -257,7 +257,7 @@ class Store:
         receipts = self.receipts.values()
         if not receipts:
             return columns_by_treatment(self._of_tables(metric))
-        failed = [failure.span for receipt in receipts for failure in receipt.failures]
+        failed = [span_of(failure) for receipt in receipts for failure in receipt.failures]
         return columns_by_treatment(
             [
                 (failed, np.full(len(failed), np.nan)),

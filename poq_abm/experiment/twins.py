@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.experiment.playing import play_replication
+from poq_abm.experiment.round_replication import play_replication
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
 from poq_abm.experiment.files import recoded
-from poq_abm.experiment.harvest import play_chunk
+from poq_abm.experiment.harvest import play_chunk, span_of
 from poq_abm.experiment.joining import columns_by_treatment
 from poq_abm.experiment.manifest import Inspected, inspect_manifest, read_manifest
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.receipts import PieceLabel, read_receipts
 from poq_abm.experiment.recorder import SHARDS
+from poq_abm.experiment.schemas import TRACES
 from poq_abm.experiment.spans import Chunk, Coverage, Span
 from poq_abm.experiment.stages import target_of, wanted
 from poq_abm.experiment.store import COMPLETE, FAILED, against_plan, shard_faults, table_faults
-from poq_abm.experiment.tables import TRACES
 from poq_abm.scenario import Scenario
 
 __all__ = ["Standing", "plan_of", "standing_of", "verify"]
@@ -58,7 +58,7 @@ def standing_of(folder: Path) -> Standing:
         failure.as_data()
         for receipt in receipts
         for failure in receipt.failures
-        if not coverage.overlaps(failure.span)
+        if not coverage.overlaps(span_of(failure))
     ]
     played = {id_: coverage.count(number) for number, id_ in enumerate(ids)}
     return Standing(manifest, played, failures, len(receipts))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
-from poq_abm.experiment.economies import EPOCHS, NETWORK
 from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.schemas import EPOCHS, NETWORK, range_of
 from poq_abm.figures.style import caption
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ _NAMES = {
 def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_mean") -> Figure:
     """Return the empirical distribution function of the nodes' rewards, a step line per class.
 
-    ``frame`` holds rows of :data:`poq_abm.experiment.tables.NODES`; every node that has the amount
+    ``frame`` holds rows of :data:`poq_abm.experiment.schemas.NODES`; every node that has the amount
     (of a mean, that had a job) counts in every replication by its presence, the share of the run in
     which it took part.
     """

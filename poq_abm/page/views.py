@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from poq_abm.experiment.columns import RANGES
 from poq_abm.experiment.estimates import (
     CONFIDENCE,
     UNBOUNDED,
@@ -16,6 +15,7 @@ from poq_abm.experiment.estimates import (
     ends_within,
     mean_interval,
 )
+from poq_abm.experiment.schemas import RANGES
 from poq_abm.page.classes import NodeClass
 from poq_abm.page.playing import Played
 

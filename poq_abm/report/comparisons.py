@@ -13,7 +13,7 @@ from poq_abm.analysis.paired import holm
 from poq_abm.analysis.sweeps import literal_values
 from poq_abm.analysis.telling import describe, is_equal
 from poq_abm.experiment.estimates import CONFIDENCE
-from poq_abm.experiment.verifications import SHOWN
+from poq_abm.experiment.query_study import SHOWN
 from poq_abm.report.subject import Subject
 from poq_abm.report.tables import Table, of_frame
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from poq_abm.experiment.tables import REPLICATIONS
+from poq_abm.experiment.schemas import REPLICATIONS
 from poq_abm.report.settings import spoken
 from poq_abm.report.subject import Subject
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.analysis.rewards import reward_distribution, taking_part
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import Range, mean_interval, summarise
-from poq_abm.experiment.tables import REPLICATIONS
+from poq_abm.experiment.schemas import REPLICATIONS, range_of
 from poq_abm.report.subject import MOST_TREATMENTS, Subject
 from poq_abm.report.tables import MOST_ROWS, Cell, Column, Table, estimate, of_frame
 from poq_abm.simulation.queries.query_tables import QUERIES

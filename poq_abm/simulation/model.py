@@ -198,8 +198,7 @@ class PoQModel(mesa.Model):
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""
         # (both lie to the right)
-        from poq_abm.experiment.settled import settled_by_round  # noqa: PLC0415
-        from poq_abm.experiment.tables import node_table  # noqa: PLC0415
+        from poq_abm.experiment.round_tables import node_table, settled_by_round  # noqa: PLC0415
 
         replication = np.array([self.replication], np.int32)
         sums = self.ledger.nodes()[None]

@@ -21,9 +21,9 @@ from poq_abm.experiment import files, plan, recorder, store
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
+from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.experiment.spans import Span
 from poq_abm.experiment.streaming import BackgroundWriter
-from poq_abm.experiment.tables import SCHEMAS
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario
 

@@ -14,13 +14,13 @@ from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment import harvest, verifications
 from poq_abm.experiment import plan as planning
+from poq_abm.experiment import query_study
 from poq_abm.experiment.estimates import POSITIVE, mean_interval, share_interval
 from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.query_study import MEASURES, SHOWN, gaps_of, summarise_queries
 from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
-from poq_abm.experiment.verifications import MEASURES, SHOWN, gaps_of, summarise_queries
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario, ScenarioError, load
 from poq_abm.simulation.queries import query_replication
@@ -117,14 +117,14 @@ def test_an_interrupted_run_is_taken_up(
 ) -> None:
     monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", QUERIES)
     done = itertools.count()
-    original = verifications.play_queries
+    original = query_study.play_queries
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         if next(done) == 7:
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
-    monkeypatch.setattr(verifications, "play_queries", interrupted)
+    monkeypatch.setattr(query_study, "play_queries", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_to_folder(Plan.of(swept), tmp_path)
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.json")}
@@ -165,7 +165,7 @@ def test_verify_finds_what_a_replay_does_not_give(
     def other(*arguments: Any, **options: Any) -> dict[str, float]:
         return {**original(*arguments, **options), "total_usd": 1.0}
 
-    monkeypatch.setattr(verifications, "play_queries", other)
+    monkeypatch.setattr(query_study, "play_queries", other)
     faults = list(verify(tmp_path, 4))
     assert len(faults) == 4
     assert all("(queries)" in fault for fault in faults)
@@ -195,14 +195,14 @@ def test_what_raises_is_recorded_and_can_be_retried(
     swept: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: bool
 ) -> None:
     moody = {"bad": True}
-    original = verifications.play_queries
+    original = query_study.play_queries
 
     def sometimes(market: Any, replication: int, **options: Any) -> Any:
         if moody["bad"] and replication in (1, 4) and market.protocol.name == "tee":
             raise ZeroDivisionError("not in the mood")
         return original(market, replication, **options)
 
-    monkeypatch.setattr(verifications, "play_queries", sometimes)
+    monkeypatch.setattr(query_study, "play_queries", sometimes)
     plan = Plan.of(swept, trace=trace)
     results = run_to_folder(plan, tmp_path / "run")
     assert len(results.queries) == 6 * 5 - 4
@@ -220,7 +220,7 @@ def test_a_mistake_of_the_user_stops_the_run(
     def refused(*_: Any, **__: Any) -> Any:
         raise InputError("no such thing")
 
-    monkeypatch.setattr(harvest.QueryPlayer, "play", refused)
+    monkeypatch.setattr(query_study.QueryStudy, "play", refused)
     with pytest.raises(InputError, match="no such thing"):
         poq_abm.run(swept)
 

@@ -10,7 +10,7 @@ import pytest
 
 from poq_abm.analysis import robust
 from poq_abm.analysis.reproduction import Check
-from poq_abm.experiment.adversaries import majority_probability
+from poq_abm.experiment.round_tables import majority_probability
 from poq_abm.rules.behaviour.resolving import behaviours
 from poq_abm.rules.trust.updates import multiplicative
 from poq_abm.scenario import load

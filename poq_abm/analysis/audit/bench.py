@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
 from poq_abm.experiment.granary import Gather, Granary
-from poq_abm.experiment.harvest import Progress
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.runner import Workers, play_chunks
 from poq_abm.experiment.spans import Span
+from poq_abm.experiment.study import Progress
 from poq_abm.scenario import Scenario, Treatment
 from poq_abm.simulation.epochs.economy import settings_of
 from poq_abm.simulation.playable import check_playable
@@ -75,7 +75,7 @@ class Bench:
     def of(cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None) -> Bench:
         """Return the bench of a scenario, or raise if it has several treatments."""
         plan = Plan.of(scenario)
-        if plan.verifies:
+        if "nodes" not in plan.tables:
             raise InputError(
                 f"{scenario.name} has a verification: whether it pays to cheat there is the column "
                 "cheating_share of its queries (`poq run`); an audit takes rounds"

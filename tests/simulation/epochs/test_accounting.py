@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from economy_support import opened
 
-from poq_abm.experiment.adversaries import majority_probability
-from poq_abm.experiment.economies import economy_measures
+from poq_abm.experiment.economy_study import economy_measures
+from poq_abm.experiment.round_tables import majority_probability
 from poq_abm.simulation.epochs.epoch_end import EpochEnd
 
 PEOPLE = {

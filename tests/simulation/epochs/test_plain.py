@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 import poq_abm
-from poq_abm.experiment.economies import ECONOMY_MEASURES
+from poq_abm.experiment.schemas import ECONOMY_MEASURES
 from poq_abm.scenario import Scenario
 
 #: what a run compares with its honest twin, which economies with deviating nodes do not have

@@ -1,4 +1,4 @@
-"""The result tables: their columns, types and units, and how a ledger becomes their rows."""
+"""The result tables: their columns, types and units, what values can be, and how rows are made."""
 
 from __future__ import annotations
 
@@ -8,27 +8,147 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from poq_abm.experiment.adversaries import total
-from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
-from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
-from poq_abm.experiment.settled import Settled, spread_of_points
-from poq_abm.simulation.game import Game
+from poq_abm.experiment.estimates import COUNT, POSITIVE, UNBOUNDED, Range
+from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.histograms import QUANTILES, Kind
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
-from poq_abm.simulation.population import Population
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 
 __all__ = [
+    "ACCOUNTS",
+    "ECONOMY_MEASURES",
+    "EPOCHS",
+    "NETWORK",
     "NODES",
+    "RANGES",
     "REPLICATIONS",
     "ROUNDS",
     "SCHEMAS",
     "TRACES",
     "TRUST",
-    "node_table",
-    "replication_table",
-    "trust_table",
+    "coded",
+    "column",
+    "keys",
+    "range_of",
+    "table",
+    "words",
 ]
+
+WORD = pa.dictionary(pa.int32(), pa.string())
+
+#: what values of a unit can be; amounts of money and tokens may be of either sign
+RANGES = {
+    "0-1": Range(0.0, 1.0),
+    "-1 to 1": Range(-1.0, 1.0),
+    "score 0-10": Range(0.0, 10.0),
+    "score -10 to 10": Range(-10.0, 10.0),
+    **dict.fromkeys(
+        ("controllers", "epoch", "epochs", "nodes", "operators", "queries", "round", "rounds",
+         "watchers"),
+        COUNT,
+    ),
+    **dict.fromkeys(
+        ("ms", "queries per s", "nats", "ratio", "s", "s per query", "weight"),
+        POSITIVE,
+    ),
+    "C": POSITIVE,  # mean costs lie in [0, 1]; what a job is charged for its realised time may not
+}  # fmt: skip
+
+#: columns whose amounts are never negative, whatever their unit
+_NEVER_NEGATIVE = frozenset(
+    [
+        "alpha_evaluator",
+        "alpha_inference",
+        "beta_evaluator",
+        "beta_inference",
+        "bounty_usd",
+        "burned",
+        "burned_usd",
+        "busy",
+        "capital",
+        "capital_locked_usd",
+        "capital_usd",
+        "closeness_paid",
+        "compute_usd",
+        "attestation_usd",
+        "cost",
+        "cost_in_money",
+        "cost_usd",
+        "dispute_usd",
+        "emissions",
+        "evaluation_usd",
+        "fees",
+        "fined",
+        "forfeited",
+        "paid",
+        "paid_usd",
+        "penalty",
+        "penalty_usd",
+        "percentile_error",
+        "points_sd",
+        "posting_usd",
+        "price",
+        "proof_usd",
+        "quality_paid",
+        "received",
+        "recheck_usd",
+        "reward_sd",
+        "sd",
+        "slashed",
+        "stake",
+        "total_usd",
+    ]
+)
+
+
+def range_of(name: str, unit: str) -> Range:
+    """Return the range of a column's values, and of their means: what its unit allows.
+
+    >>> range_of("correlation", "-1 to 1")
+    Range(low=-1.0, high=1.0, whole=False)
+    >>> range_of("stake", "tokens").low, range_of("profit", "tokens").low
+    (0.0, -inf)
+    """
+    return RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
+
+
+def column(name: str, kind: Any, unit: str, meaning: str) -> Any:
+    """Return the description of a column: its type, unit and meaning."""
+    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
+
+
+KEYS = [
+    column("treatment", WORD, "", "id of the treatment"),
+    column("replication", pa.int32(), "", "number of the replication, from 0"),
+]
+
+
+def keys(rows: int, treatment: str, replications: NDArray[np.int32]) -> dict[str, Any]:
+    """Return the key columns of as many rows for each replication of one treatment."""
+    return {
+        "treatment": coded(np.zeros(rows * len(replications), np.int32), [treatment]),
+        "replication": np.repeat(replications, rows),
+    }
+
+
+def words(values: list[str], index: NDArray[np.int64]) -> Any:
+    """Return the words that ``index`` picks from ``values``, dictionary-encoded."""
+    known = sorted(set(values))
+    codes = np.array([known.index(value) for value in values], dtype=np.int32)[index]
+    return coded(codes, known)
+
+
+def coded(codes: NDArray[np.int32], known: list[str]) -> Any:
+    """Return words from their codes, dictionary-encoded; ``known`` are all different."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
+
+
+def table(schema: Any, columns: dict[str, Any]) -> Any:
+    """Return a table of a schema from its columns, by name."""
+    arrays = (columns[name] for name in schema.names)
+    return pa.table(
+        [a if isinstance(a, pa.Array) else pa.array(a.reshape(-1)) for a in arrays], schema=schema
+    )
+
 
 #: one row per treatment x replication x node
 NODES = pa.schema(
@@ -55,6 +175,15 @@ NODES = pa.schema(
         column("latency_ms", pa.float64(), "ms", "mean latency of what it was paid for; as `cost`"),
         column("latency_source", WORD, "", "measured, or estimated from other hardware; at first"),
     ]
+)
+
+#: columns of replications.parquet that an economy fills: name, unit, meaning
+ECONOMY_MEASURES = (
+    ("halted_epoch", "epoch", "first epoch in which too few nodes were left; missing if never"),
+    ("dropped_share", "0-1", "queries that would have waited too long"),
+    ("deviating_share", "0-1", "nodes there in the last epoch that do anything but play honestly"),
+    ("profit_mean", "tokens per node and epoch", "over nodes and epochs in which they were there"),
+    ("welfare", "tokens", "sum over epochs"),
 )
 
 #: one row per treatment x replication
@@ -136,6 +265,40 @@ ROUNDS = pa.schema(
     ]
 )
 
+_SOURCE = "measured, or estimated from other hardware; of groups, where they began"
+NETWORK = "network"  #: the group that stands for all nodes together
+
+#: one row per treatment x replication x epoch x group, and one for the network
+EPOCHS = pa.schema(
+    [
+        *KEYS,
+        column("epoch", pa.int32(), "", "number of the epoch, from 0"),
+        column("role", WORD, "", "inference or evaluator; `network` for all nodes together"),
+        column("group", WORD, "", "label of the population group; `network` for all"),
+        column("latency_source", WORD, "", _SOURCE),
+        *(column(name, pa.float64(), unit, meaning) for name, unit, meaning in GROUP_COLUMNS),
+        *(
+            column(name, pa.float64(), unit, f"{meaning}; network rows only")
+            for name, unit, meaning in NETWORK_COLUMNS
+        ),
+    ]
+)
+
+#: one row per treatment x replication x node, over all epochs
+ACCOUNTS = pa.schema(
+    [
+        *KEYS,
+        column("node", pa.int32(), "", "node id, as in nodes.parquet"),
+        column("role", WORD, "", "inference or evaluator"),
+        column("group", WORD, "", "label of the population group"),
+        column("operator", pa.int32(), "", "id of its operator's first node"),
+        column("behaviour", WORD, "", "what it does at the end"),
+        column("model", WORD, "", "model it runs at the end"),
+        column("hardware", WORD, "", "hardware it runs on at the end"),
+        column("latency_source", WORD, "", _SOURCE),
+        *(column(name, pa.float64(), unit, meaning) for name, unit, meaning in NODE_COLUMNS),
+    ]
+)
 
 SCHEMAS = {
     "nodes": NODES,
@@ -148,142 +311,3 @@ SCHEMAS = {
     "query_trace": QUERY_TRACE,
 }
 TRACES = ("rounds", "query_trace")  #: tables that are written as they come
-
-
-def node_table(
-    game: Game,
-    sums: NDArray[np.float64],
-    settled: Settled,
-    treatment: str,
-    replications: NDArray[np.int32],
-) -> Any:
-    """Return the rows of :data:`NODES` for replications of one treatment.
-
-    ``sums`` has the shape (replications, nodes, 8) and holds what the ledgers do. A replication's
-    rows are the same bits whatever others stand beside it.
-    """
-    population = game.population
-    jobs = sums[..., Column.JOBS]
-    means = _over(sums, jobs[..., None])
-    inference = population.role_is("inference")
-    times = len(replications)
-    columns = {
-        **keys(population.size, treatment, replications),
-        "node": np.tile(np.arange(population.size, dtype=np.int32), times),
-        **_group_words(population, times),
-        "presence": settled.presence,
-        "jobs": jobs.astype(np.int64),
-        "reward_total": settled.reward,
-        "reward_mean": _over(settled.reward, jobs),
-        "reward_sd": _sd(settled.spread, jobs),
-        "points_total": sums[..., Column.REWARD],
-        "points_mean": means[..., Column.REWARD],
-        "points_sd": _sd(spread_of_points(game, sums), jobs),
-        "consensus_mean": means[..., Column.CONSENSUS],
-        "truth_mean": means[..., Column.TRUTH],
-        "closeness_mean": np.where(inference, np.nan, means[..., Column.CLOSENESS]),
-        "cost": np.where(jobs > 0, settled.cost, np.nan),
-        "latency_ms": np.where(jobs > 0, settled.latency_ms, np.nan),
-    }
-    return table(NODES, columns)
-
-
-def replication_table(
-    game: Game,
-    sums: NDArray[np.float64],
-    settled: Settled,
-    network: NDArray[np.float64],
-    measures: dict[str, NDArray[np.float64]],
-    rounds: NDArray[np.int64],
-    treatment: str,
-    replications: NDArray[np.int32],
-) -> Any:
-    """Return the rows of :data:`REPLICATIONS` for replications of one treatment.
-
-    ``sums`` as in :func:`node_table`, ``network`` of shape (replications, 8); ``measures`` are the
-    columns that come from elsewhere, one value for each replication.
-    """
-    inference = game.population.role_is("inference")
-    jobs = sums[..., Column.JOBS]
-    charged = jobs * np.where(jobs > 0, settled.cost, 0.0)
-    m = sums[:, ~inference]
-    f_jobs, m_jobs = total(jobs[:, inference]), total(jobs[:, ~inference])
-    columns = {
-        **keys(1, treatment, replications),
-        "rounds": rounds,
-        "inference_reward_mean": total(settled.reward[:, inference]) / f_jobs,
-        "evaluator_reward_mean": total(settled.reward[:, ~inference]) / m_jobs,
-        "inference_cost_mean": total(charged[:, inference]) / f_jobs,
-        "evaluator_cost_mean": total(charged[:, ~inference]) / m_jobs,
-        "closeness_mean": total(m[..., Column.CLOSENESS]) / m_jobs,
-        **_agreement(network, rounds),
-        **measures,
-    }
-    return table(REPLICATIONS, columns)
-
-
-def trust_table(
-    game: Game, logs: NDArray[np.float64], treatment: str, replications: NDArray[np.int32]
-) -> Any:
-    """Return the rows of :data:`TRUST` for replications of one treatment, entry by entry.
-
-    ``logs`` has the shape (replications, entries, evaluator nodes, columns of trust).
-    """
-    times, entries, nodes, columns = logs.shape
-    last = (np.arange(entries) + 1) * game.rules.trust_interval - 1
-    tasks = ["all"] if columns == 1 else list(game.tasks)
-    first = game.population.inference_count
-    node = np.tile(np.repeat(np.arange(first, first + nodes), columns), times * entries)
-    task = np.tile(np.arange(columns, dtype=np.int32), times * entries * nodes)
-    values = {
-        **keys(entries * nodes * columns, treatment, replications),
-        "round": np.tile(np.repeat(last, nodes * columns), times),
-        "node": node.astype(np.int32),
-        "task": coded(task, tasks),
-        "trust": logs,
-    }
-    return table(TRUST, values)
-
-
-def _agreement(
-    network: NDArray[np.float64], rounds: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
-    """Return correlation, error and bias of consensus against truth from the networks' sums."""
-    moments = network / rounds[:, None]
-    c, t = moments[:, Agreement.CONSENSUS], moments[:, Agreement.TRUTH]
-    c_variance = moments[:, Agreement.CONSENSUS_SQUARED] - c * c
-    t_variance = moments[:, Agreement.TRUTH_SQUARED] - t * t
-    # A constant series leaves rounding dust where its variance is zero; it has no correlation.
-    dust = BLOCK_ROUNDS * np.finfo(np.float64).eps
-    varies = np.minimum(c_variance, t_variance) > dust
-    product = moments[:, Agreement.PRODUCT] - c * t
-    scale = np.sqrt(np.where(varies, c_variance * t_variance, 1.0))
-    return {
-        "consensus_mean": c + MID_SCALE,
-        "truth_mean": t + MID_SCALE,
-        "correlation": np.where(varies, product / scale, np.nan),
-        "mean_absolute_error": moments[:, Agreement.ABSOLUTE_ERROR],
-        "bias": c - t,
-    }
-
-
-def _sd(spread: NDArray[np.float64], jobs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return standard deviations over jobs, with n - 1; NaN below two jobs."""
-    return np.sqrt(np.maximum(_over(spread, jobs - 1.0), 0.0))
-
-
-def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide, with NaN where the divisor is not positive."""
-    positive = np.broadcast_to(bottom > 0, top.shape)
-    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
-
-
-def _group_words(population: Population, times: int) -> dict[str, Any]:
-    columns = {}
-    group = np.tile(population.group, times)
-    for name in ("role", "label", "model", "hardware", "latency_source"):
-        values = [getattr(group, name) for group in population.groups]
-        columns["group" if name == "label" else name] = words(values, group)
-    names = [str(spec["name"]) for _, spec in population.behaviours]
-    columns["behaviour"] = words(names, np.tile(population.behaviour, times))
-    return columns

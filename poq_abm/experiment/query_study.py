@@ -1,29 +1,29 @@
-"""Playing the queries of verification protocols, their rows, and what they come to."""
+"""Queries of verification protocols as a study, and what they come to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, share_interval
+from poq_abm.experiment.schemas import range_of
+from poq_abm.experiment.study import Options, Played, Study
+from poq_abm.profile import Profile
+from poq_abm.scenario import Treatment
+from poq_abm.scenario.checks.problems import Finding
 from poq_abm.scenario.schema.verification import security_failures
 from poq_abm.simulation.queries.market import open_market
+from poq_abm.simulation.queries.query_playable import market_findings
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 from poq_abm.simulation.queries.query_tables import QUERIES, queries_table, query_trace_table
-
-if TYPE_CHECKING:
-    from poq_abm.profile import Profile
-    from poq_abm.scenario import Treatment
 
 __all__ = [
     "MEASURES",
     "SHOWN",
     "TRIALS",
-    "QueryPlayer",
+    "QueryStudy",
     "gaps_of",
     "query_interval",
     "summarise_queries",
@@ -55,42 +55,51 @@ SHOWN = (
 )
 
 
-class QueryPlayer:
-    """Plays replications of one treatment, query by query, and keeps what was measured.
+class QueryStudy(Study):
+    """Queries of a verification protocol."""
 
-    >>> from poq_abm.profile import load_profile
-    >>> from poq_abm.scenario import load
-    >>> scenario = load("cost_aware_poq", ["rounds=50", "verification.protocol=tee"])
-    >>> player = QueryPlayer(scenario.treatments()[0], load_profile("published"))
-    >>> player.play(0)
-    >>> player.table().num_rows
-    1
-    """
+    main = "queries"
+    traced = "query_trace"
+    unit = "queries"
 
-    def __init__(self, treatment: Treatment, profile: Profile) -> None:
-        self._treatment = treatment
-        self._market = open_market(treatment.scenario, profile)
-        self._played: dict[int, dict[str, float]] = {}
+    def rows(self, profile: Profile) -> dict[str, int]:  # noqa: ARG002  (others need it)
+        """Return the one table that queries leave."""
+        return {"queries": 1}
+
+    def findings(self, profile: Profile) -> Iterator[Finding]:
+        """Yield what the market cannot play; open it once, which may refuse more."""
+        found = list(market_findings(self.scenario, profile))
+        yield from found
+        if not found:
+            open_market(self.scenario, profile)
 
     def play(
-        self,
-        replication: int,
-        sink: Callable[[Any], None] | None = None,
-        progress: Callable[[int], None] | None = None,
-    ) -> None:
-        """Play one replication; ``sink`` takes its trace."""
-        trace = open_query_trace(self._market.queries) if sink else None
-        self._played[replication] = play_queries(
-            self._market, replication, trace=trace, progress=progress
-        )
-        if sink and trace is not None:
-            records = self._market.game.records
-            sink(query_trace_table(trace, records, self._treatment.id, replication))
+        self, treatment: str, profile: Profile, first: int, last: int, options: Options
+    ) -> Played:
+        """Play replications, query by query.
 
-    def table(self) -> Any:
-        """Return one row for each replication that was played."""
-        replications = np.array(list(self._played), np.int32)
-        return queries_table(list(self._played.values()), self._treatment.id, replications)
+        >>> from poq_abm.profile import load_profile
+        >>> from poq_abm.scenario import load
+        >>> scenario = load("cost_aware_poq", ["rounds=100", "verification.protocol=none"])
+        >>> played = QueryStudy(scenario).play("base", load_profile("published"), 0, 2, Options())
+        >>> played.tables["queries"].num_rows
+        2
+        """
+        market, sink = open_market(self.scenario, profile), options.sink
+        measured: dict[int, dict[str, float]] = {}
+
+        def play(replication: int) -> None:
+            trace = open_query_trace(market.queries) if sink else None
+            measured[replication] = play_queries(
+                market, replication, trace=trace, progress=options.progress
+            )
+            if sink and trace is not None:
+                sink(query_trace_table(trace, market.game.records, treatment, replication))
+
+        failures = self._failures(first, last, play)
+        replications = np.array(list(measured), np.int32)
+        rows = queries_table(list(measured.values()), treatment, replications)
+        return Played({"queries": rows}, failures)
 
 
 def summarise_queries(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poq_abm.experiment import playing
-from poq_abm.experiment.distributions import distribution_measures
-from poq_abm.experiment.playing import many_at_once, play_plain, play_replication
+from poq_abm.experiment import round_replication
+from poq_abm.experiment.round_replication import many_at_once, play_plain, play_replication
+from poq_abm.experiment.round_tables import distribution_measures
 from poq_abm.profile import load_profile
 from poq_abm.scenario import Scenario, load
 from poq_abm.simulation.game import Game, build_game
@@ -22,7 +22,7 @@ def game_of(scenario: Scenario) -> Game:
 def test_many_at_once_are_the_bits_of_one_by_one(
     name: str, stretch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(playing, "QUIET_STRETCH", stretch)
+    monkeypatch.setattr(round_replication, "QUIET_STRETCH", stretch)
     scenario = load(name, ["rounds=300"])
     game = game_of(scenario)
     heard: list[int] = []
@@ -42,11 +42,11 @@ def test_many_at_once_are_the_bits_of_one_by_one(
         ([], "compiled", True),
         ([], "agents", False),
         (["malicious={share: 0.4, behaviour: boost}"], "compiled", False),
-        ([f"rounds={playing.QUIET_STRETCH + 1}"], "compiled", False),
+        ([f"rounds={round_replication.QUIET_STRETCH + 1}"], "compiled", False),
     ],
 )
 def test_only_short_plain_replications_go_together(
-    settings: list[str], engine: playing.Engine, plain: bool
+    settings: list[str], engine: round_replication.Engine, plain: bool
 ) -> None:
     scenario = load("cost_aware_poq", settings)
     assert many_at_once(scenario, game_of(scenario), engine, None) is plain

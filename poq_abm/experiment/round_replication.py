@@ -1,4 +1,4 @@
-"""Playing one replication, with either engine, with or without a trace."""
+"""Playing the rounds of replications, with either engine, with or without a trace."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from poq_abm.experiment.tables import ROUNDS
+from poq_abm.experiment.round_tables import rounds_table
 from poq_abm.simulation.behaviour_columns import deviating_inference
 from poq_abm.simulation.buffers import open_buffers
 from poq_abm.simulation.game import Game
@@ -55,7 +54,7 @@ def play_replication(
         trace = open_trace(last - first, game.rules.committee_size) if sink else None
         play(first, last, trace)
         if sink and trace is not None:
-            sink(_rounds_table(game, trace, first, treatment, replication))
+            sink(rounds_table(game, trace, first, treatment, replication))
         if progress:
             progress(last - first)
     return ledger, memory
@@ -156,33 +155,3 @@ def _engine(
         check_reports(game, memory, buffers)
 
     return ledger, memory, play
-
-
-def _rounds_table(game: Game, trace: Trace, first: int, treatment: str, replication: int) -> Any:
-    rounds = trace.node.size
-    offsets = np.arange(rounds + 1, dtype=np.int32) * trace.scores.shape[1]
-
-    def constant(value: Any, kind: Any) -> Any:
-        return pa.repeat(pa.scalar(value, kind), rounds)
-
-    def words(codes: NDArray[np.int32], known: tuple[str, ...]) -> Any:
-        return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
-
-    def lists(values: NDArray[Any]) -> Any:
-        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)))
-
-    columns = {
-        "treatment": words(np.zeros(rounds, np.int32), (treatment,)),
-        "replication": constant(replication, pa.int32()),
-        "round": pa.array(np.arange(first, first + rounds)),
-        "record": words(trace.record, game.records),
-        "task": words(trace.task, game.tasks),
-        "node": pa.array(trace.node),
-        "committee": lists(trace.committee),
-        "scores": lists(trace.scores),
-        "consensus": pa.array(trace.consensus),
-        "truth": pa.array(trace.truth),
-        "inference_reward": pa.array(trace.inference_reward),
-        "evaluator_rewards": lists(trace.evaluator_rewards),
-    }
-    return pa.table([columns[name] for name in ROUNDS.names], schema=ROUNDS)

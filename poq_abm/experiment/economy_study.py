@@ -1,87 +1,119 @@
-"""The tables of an economy: one row for each epoch and group, one for each node's account."""
+"""Economies as a study: epochs of rounds, in which nodes are paid, adapt, come and go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
-from poq_abm.experiment.adversaries import majority_probability
-from poq_abm.experiment.columns import KEYS, WORD, column, keys, table, words
-from poq_abm.experiment.settled import spread_of_points
-from poq_abm.simulation.epochs.economy import Economy
+from poq_abm.experiment.round_study import ReplicationArrays, RoundStudy
+from poq_abm.experiment.round_tables import (
+    REWARD_QUANTILES,
+    Settled,
+    distribution_measures,
+    majority_probability,
+    spread_of_points,
+)
+from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NETWORK, keys, table, words
+from poq_abm.experiment.study import Options, Played
+from poq_abm.experiment.twins import TWIN_MEASURES, is_honest
+from poq_abm.profile import Profile
+from poq_abm.scenario import Scenario
+from poq_abm.scenario.checks.problems import Finding
+from poq_abm.simulation.epochs.economy import Economy, settings_of
+from poq_abm.simulation.epochs.economy_playable import adaptation_findings
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
-from poq_abm.simulation.game import Game
+from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import Column
 
-if TYPE_CHECKING:
-    from poq_abm.profile import Profile
-    from poq_abm.scenario import Scenario
+__all__ = ["EconomyStudy", "economy_measures", "play_economy"]
 
-__all__ = [
-    "ACCOUNTS",
-    "ECONOMY_MEASURES",
-    "EPOCHS",
-    "NETWORK",
-    "account_table",
-    "economy_measures",
-    "epoch_table",
-    "kept_of",
-    "names_of",
-    "no_measures",
-    "play_economy",
-]
-
-_SOURCE = "measured, or estimated from other hardware; of groups, where they began"
-NETWORK = "network"  #: the group that stands for all nodes together
-
-#: one row per treatment x replication x epoch x group, and one for the network
-EPOCHS = pa.schema(
-    [
-        *KEYS,
-        column("epoch", pa.int32(), "", "number of the epoch, from 0"),
-        column("role", WORD, "", "inference or evaluator; `network` for all nodes together"),
-        column("group", WORD, "", "label of the population group; `network` for all"),
-        column("latency_source", WORD, "", _SOURCE),
-        *(column(name, pa.float64(), unit, meaning) for name, unit, meaning in GROUP_COLUMNS),
-        *(
-            column(name, pa.float64(), unit, f"{meaning}; network rows only")
-            for name, unit, meaning in NETWORK_COLUMNS
-        ),
-    ]
-)
-
-#: one row per treatment x replication x node, over all epochs
-ACCOUNTS = pa.schema(
-    [
-        *KEYS,
-        column("node", pa.int32(), "", "node id, as in nodes.parquet"),
-        column("role", WORD, "", "inference or evaluator"),
-        column("group", WORD, "", "label of the population group"),
-        column("operator", pa.int32(), "", "id of its operator's first node"),
-        column("behaviour", WORD, "", "what it does at the end"),
-        column("model", WORD, "", "model it runs at the end"),
-        column("hardware", WORD, "", "hardware it runs on at the end"),
-        column("latency_source", WORD, "", _SOURCE),
-        *(column(name, pa.float64(), unit, meaning) for name, unit, meaning in NODE_COLUMNS),
-    ]
-)
-
-#: columns of replications.parquet that an economy fills: name, unit, meaning
-ECONOMY_MEASURES = (
-    ("halted_epoch", "epoch", "first epoch in which too few nodes were left; missing if never"),
-    ("dropped_share", "0-1", "queries that would have waited too long"),
-    ("deviating_share", "0-1", "nodes there in the last epoch that do anything but play honestly"),
-    ("profit_mean", "tokens per node and epoch", "over nodes and epochs in which they were there"),
-    ("welfare", "tokens", "sum over epochs"),
-)
 _GROUP = {name: place for place, (name, _, _) in enumerate(GROUP_COLUMNS)}
 _NETWORK = {name: place for place, (name, _, _) in enumerate(NETWORK_COLUMNS)}
+
+
+class EconomyStudy(RoundStudy):
+    """Epochs of an economy; where somebody deviates, they have no honest twin."""
+
+    traced = None
+
+    def rows(self, profile: Profile) -> dict[str, int]:
+        """Return the tables of rounds, and those of epochs and accounts."""
+        people, economy = self.scenario.population, settings_of(self.scenario)
+        return {
+            **super().rows(profile),
+            "epochs": economy.epochs * (people.group_count + 1),
+            "accounts": people.inference_nodes + people.evaluator_nodes,
+        }
+
+    def findings(self, profile: Profile) -> Iterator[Finding]:
+        """Yield rules of adaptation that cannot be played."""
+        return adaptation_findings(self.scenario, profile)
+
+    def why_missing(self, measure: str) -> str | None:
+        """Return why a measure is missing: it takes a twin, or points that are tokens."""
+        if measure == "reward_gap":
+            return "is missing in an economy, which has no honest twin"
+        if measure in REWARD_QUANTILES and not points_are_tokens(settings_of(self.scenario)):
+            return (
+                "is missing where a point is not paid as a token: a pool shares, or audits take "
+                "back"
+            )
+        return None
+
+    def shortened(self, rounds: int) -> Scenario:
+        """Return the scenario with fewer epochs of as many rounds."""
+        economy = settings_of(self.scenario)
+        per_epoch = self.scenario.rounds // economy.epochs
+        epochs = min(economy.epochs, max(1, rounds // per_epoch))
+        fewer = economy.model_copy(update={"epochs": epochs})
+        update = {"rounds": per_epoch * epochs, "economy": fewer}
+        return self.scenario.model_copy(update=update)
+
+    def play(
+        self, treatment: str, profile: Profile, first: int, last: int, options: Options
+    ) -> Played:
+        """Play replications, epoch by epoch."""
+        scenario, game = self.scenario, build_game(self.scenario, profile)
+        arrays = ReplicationArrays(last - first)
+        drift = dict.fromkeys(TWIN_MEASURES, 0.0 if is_honest(game.conduct) else math.nan)
+        drift["reward_gap"] = math.nan
+        names: dict[str, list[str]] = {}
+
+        def play(replication: int) -> None:
+            economy = play_economy(scenario, game, profile, replication, options.progress)
+            measures = {
+                **drift,
+                **distribution_measures(economy.memory),
+                **economy_measures(economy),
+            }
+            if not points_are_tokens(economy.settings):
+                # Counted were points, whose price in tokens moves from epoch to epoch.
+                measures |= dict.fromkeys(REWARD_QUANTILES, math.nan)
+            arrays.add(replication, economy.ledger, economy.memory, measures, **_kept_of(economy))
+            names.update(_names_of(economy))
+
+        failures = self._failures(first, last, play)
+        tables = self._tables(treatment, game, arrays)
+        if tables:
+            key = (treatment, arrays["replication"])
+            groups, network = arrays["epoch_groups"], arrays["epoch_network"]
+            tables["epochs"] = epoch_table(game, groups, network, *key)
+            tables["accounts"] = account_table(
+                game, arrays["accounts"], arrays["final"], names, *key
+            )
+        return Played(tables, failures)
+
+    def _settled(self, _: Game, arrays: ReplicationArrays, /) -> Settled:
+        return Settled(*np.moveaxis(arrays["settled"], 1, 0))
+
+    def _rounds(self, arrays: ReplicationArrays) -> NDArray[np.int64]:
+        return arrays["served"]
 
 
 def play_economy(
@@ -109,7 +141,7 @@ def play_economy(
     return economy
 
 
-def kept_of(economy: Economy) -> dict[str, Any]:
+def _kept_of(economy: Economy) -> dict[str, Any]:
     """Return what is kept of an economy until its rows are made."""
     roster = economy.roster
     model = np.full(roster.size, -1)
@@ -127,7 +159,7 @@ def kept_of(economy: Economy) -> dict[str, Any]:
 
 
 def _settled(economy: Economy) -> NDArray[np.float64]:
-    """Return the fields of :class:`~poq_abm.experiment.settled.Settled`, shape (5, N)."""
+    """Return the fields of :class:`~poq_abm.experiment.round_tables.Settled`, shape (5, N)."""
     pay, presence = economy.record.pay, economy.record.sums["epochs"] / economy.settings.epochs
     reward, spread = pay.reward, pay.spread
     if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
@@ -136,7 +168,7 @@ def _settled(economy: Economy) -> NDArray[np.float64]:
     return np.array([reward, spread, pay.cost, pay.latency_ms, presence])
 
 
-def names_of(economy: Economy) -> dict[str, list[str]]:
+def _names_of(economy: Economy) -> dict[str, list[str]]:
     """Return what the codes in ``final`` mean, the same in every replication of a treatment."""
     roster = economy.roster
     return {
@@ -203,11 +235,6 @@ def _majority_expected(economy: Economy) -> float:
         return next(iter(chances.values()), float("nan"))
     by_epoch = [chances[e, b] for e, b in counts[served > 0].astype(int).tolist()]
     return float(np.average(by_epoch, weights=served[served > 0]))
-
-
-def no_measures() -> dict[str, float]:
-    """Return the same columns where there is no economy: missing."""
-    return {name: np.nan for name, _, _ in ECONOMY_MEASURES}
 
 
 def epoch_table(

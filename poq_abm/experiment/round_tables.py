@@ -1,0 +1,327 @@
+"""The rows that rounds leave: of nodes, replications, trust and a trace."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from poq_abm.experiment.schemas import (
+    NODES,
+    REPLICATIONS,
+    ROUNDS,
+    TRUST,
+    coded,
+    keys,
+    table,
+    words,
+)
+from poq_abm.simulation.arrays import EvaluatorColumn
+from poq_abm.simulation.game import Game
+from poq_abm.simulation.histograms import MEASURES, measure_histograms
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
+from poq_abm.simulation.population import Population
+from poq_abm.simulation.replication_state import Counter, Memory
+from poq_abm.simulation.trace import Trace
+
+__all__ = [
+    "REWARD_QUANTILES",
+    "Settled",
+    "adversary_measures",
+    "distribution_measures",
+    "majority_probability",
+    "node_table",
+    "replication_table",
+    "rounds_table",
+    "settled_by_round",
+    "spread_of_points",
+    "trust_table",
+]
+
+#: the measures that are quantiles of rewards
+REWARD_QUANTILES = tuple(name for name in MEASURES if "_reward_" in name)
+
+
+class Settled(NamedTuple):
+    """What points came to for every node; arrays of shape (replications, nodes)."""
+
+    reward: NDArray[np.float64]  #: tokens paid, less what audits took back
+    spread: NDArray[np.float64]  #: sum over jobs of (tokens of the job - their mean)^2
+    cost: NDArray[np.float64]  #: mean C charged per job; what stands there without a job is ignored
+    latency_ms: NDArray[np.float64]  #: the same of the mean latency
+    presence: NDArray[np.float64]  #: share of the run in which the node took part
+
+
+def settled_by_round(game: Game, sums: NDArray[np.float64]) -> Settled:
+    """Return what points came to in a plain run: everybody is there, and a point is a token."""
+    nodes = game.nodes
+    one = np.ones(sums.shape[:-1])
+    return Settled(
+        reward=sums[..., Column.REWARD],
+        spread=spread_of_points(game, sums),
+        cost=one * np.concatenate([nodes.inference_cost, nodes.evaluator_cost]),
+        latency_ms=one * game.population.latency_ms,
+        presence=one,
+    )
+
+
+def spread_of_points(game: Game, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each node's sum over jobs of (points - their mean)^2, from what its ledger holds."""
+    jobs, points = sums[..., Column.JOBS], sums[..., Column.REWARD]
+    # The constant about which the ledger takes each node's second moment.
+    anchor = np.concatenate([game.nodes.inference_anchor, game.nodes.evaluator_anchor])
+    mean = np.divide(points, jobs, out=np.full_like(points, np.nan), where=jobs > 0)
+    distance = mean - anchor
+    spread: NDArray[np.float64] = sums[..., Column.SPREAD] - jobs * distance**2
+    return spread
+
+
+def node_table(
+    game: Game,
+    sums: NDArray[np.float64],
+    settled: Settled,
+    treatment: str,
+    replications: NDArray[np.int32],
+) -> Any:
+    """Return the rows of :data:`NODES` for replications of one treatment.
+
+    ``sums`` has the shape (replications, nodes, 8) and holds what the ledgers do. A replication's
+    rows are the same bits whatever others stand beside it.
+    """
+    population = game.population
+    jobs = sums[..., Column.JOBS]
+    means = _over(sums, jobs[..., None])
+    inference = population.role_is("inference")
+    times = len(replications)
+    columns = {
+        **keys(population.size, treatment, replications),
+        "node": np.tile(np.arange(population.size, dtype=np.int32), times),
+        **_group_words(population, times),
+        "presence": settled.presence,
+        "jobs": jobs.astype(np.int64),
+        "reward_total": settled.reward,
+        "reward_mean": _over(settled.reward, jobs),
+        "reward_sd": _sd(settled.spread, jobs),
+        "points_total": sums[..., Column.REWARD],
+        "points_mean": means[..., Column.REWARD],
+        "points_sd": _sd(spread_of_points(game, sums), jobs),
+        "consensus_mean": means[..., Column.CONSENSUS],
+        "truth_mean": means[..., Column.TRUTH],
+        "closeness_mean": np.where(inference, np.nan, means[..., Column.CLOSENESS]),
+        "cost": np.where(jobs > 0, settled.cost, np.nan),
+        "latency_ms": np.where(jobs > 0, settled.latency_ms, np.nan),
+    }
+    return table(NODES, columns)
+
+
+def replication_table(
+    game: Game,
+    sums: NDArray[np.float64],
+    settled: Settled,
+    network: NDArray[np.float64],
+    measures: dict[str, NDArray[np.float64]],
+    rounds: NDArray[np.int64],
+    treatment: str,
+    replications: NDArray[np.int32],
+) -> Any:
+    """Return the rows of :data:`REPLICATIONS` for replications of one treatment.
+
+    ``sums`` as in :func:`node_table`, ``network`` of shape (replications, 8); ``measures`` are the
+    columns that come from elsewhere, one value for each replication.
+    """
+    inference = game.population.role_is("inference")
+    jobs = sums[..., Column.JOBS]
+    charged = jobs * np.where(jobs > 0, settled.cost, 0.0)
+    m = sums[:, ~inference]
+    f_jobs, m_jobs = total(jobs[:, inference]), total(jobs[:, ~inference])
+    columns = {
+        **keys(1, treatment, replications),
+        "rounds": rounds,
+        "inference_reward_mean": total(settled.reward[:, inference]) / f_jobs,
+        "evaluator_reward_mean": total(settled.reward[:, ~inference]) / m_jobs,
+        "inference_cost_mean": total(charged[:, inference]) / f_jobs,
+        "evaluator_cost_mean": total(charged[:, ~inference]) / m_jobs,
+        "closeness_mean": total(m[..., Column.CLOSENESS]) / m_jobs,
+        **_agreement(network, rounds),
+        **measures,
+    }
+    return table(REPLICATIONS, columns)
+
+
+def trust_table(
+    game: Game, logs: NDArray[np.float64], treatment: str, replications: NDArray[np.int32]
+) -> Any:
+    """Return the rows of :data:`TRUST` for replications of one treatment, entry by entry.
+
+    ``logs`` has the shape (replications, entries, evaluator nodes, columns of trust).
+    """
+    times, entries, nodes, columns = logs.shape
+    last = (np.arange(entries) + 1) * game.rules.trust_interval - 1
+    tasks = ["all"] if columns == 1 else list(game.tasks)
+    first = game.population.inference_count
+    node = np.tile(np.repeat(np.arange(first, first + nodes), columns), times * entries)
+    task = np.tile(np.arange(columns, dtype=np.int32), times * entries * nodes)
+    values = {
+        **keys(entries * nodes * columns, treatment, replications),
+        "round": np.tile(np.repeat(last, nodes * columns), times),
+        "node": node.astype(np.int32),
+        "task": coded(task, tasks),
+        "trust": logs,
+    }
+    return table(TRUST, values)
+
+
+def _agreement(
+    network: NDArray[np.float64], rounds: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return correlation, error and bias of consensus against truth from the networks' sums."""
+    moments = network / rounds[:, None]
+    c, t = moments[:, Agreement.CONSENSUS], moments[:, Agreement.TRUTH]
+    c_variance = moments[:, Agreement.CONSENSUS_SQUARED] - c * c
+    t_variance = moments[:, Agreement.TRUTH_SQUARED] - t * t
+    # A constant series leaves rounding dust where its variance is zero; it has no correlation.
+    dust = BLOCK_ROUNDS * np.finfo(np.float64).eps
+    varies = np.minimum(c_variance, t_variance) > dust
+    product = moments[:, Agreement.PRODUCT] - c * t
+    scale = np.sqrt(np.where(varies, c_variance * t_variance, 1.0))
+    return {
+        "consensus_mean": c + MID_SCALE,
+        "truth_mean": t + MID_SCALE,
+        "correlation": np.where(varies, product / scale, np.nan),
+        "mean_absolute_error": moments[:, Agreement.ABSOLUTE_ERROR],
+        "bias": c - t,
+    }
+
+
+def _sd(spread: NDArray[np.float64], jobs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return standard deviations over jobs, with n - 1; NaN below two jobs."""
+    return np.sqrt(np.maximum(_over(spread, jobs - 1.0), 0.0))
+
+
+def _over(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide, with NaN where the divisor is not positive."""
+    positive = np.broadcast_to(bottom > 0, top.shape)
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
+
+
+def _group_words(population: Population, times: int) -> dict[str, Any]:
+    columns = {}
+    group = np.tile(population.group, times)
+    for name in ("role", "label", "model", "hardware", "latency_source"):
+        values = [getattr(group, name) for group in population.groups]
+        columns["group" if name == "label" else name] = words(values, group)
+    names = [str(spec["name"]) for _, spec in population.behaviours]
+    columns["behaviour"] = words(names, np.tile(population.behaviour, times))
+    return columns
+
+
+def rounds_table(game: Game, trace: Trace, first: int, treatment: str, replication: int) -> Any:
+    """Return the rows of :data:`~poq_abm.experiment.schemas.ROUNDS` of a stretch of rounds."""
+    rounds = trace.node.size
+    offsets = np.arange(rounds + 1, dtype=np.int32) * trace.scores.shape[1]
+
+    def constant(value: Any, kind: Any) -> Any:
+        return pa.repeat(pa.scalar(value, kind), rounds)
+
+    def words(codes: NDArray[np.int32], known: tuple[str, ...]) -> Any:
+        return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
+
+    def lists(values: NDArray[Any]) -> Any:
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)))
+
+    columns = {
+        "treatment": words(np.zeros(rounds, np.int32), (treatment,)),
+        "replication": constant(replication, pa.int32()),
+        "round": pa.array(np.arange(first, first + rounds)),
+        "record": words(trace.record, game.records),
+        "task": words(trace.task, game.tasks),
+        "node": pa.array(trace.node),
+        "committee": lists(trace.committee),
+        "scores": lists(trace.scores),
+        "consensus": pa.array(trace.consensus),
+        "truth": pa.array(trace.truth),
+        "inference_reward": pa.array(trace.inference_reward),
+        "evaluator_rewards": lists(trace.evaluator_rewards),
+    }
+    return pa.table([columns[name] for name in ROUNDS.names], schema=ROUNDS)
+
+
+def majority_probability(evaluators: int, malicious: int, committee_size: int) -> float:
+    """Return the chance that more than half of a committee is malicious.
+
+    P(X > K / 2), X hypergeometric: K drawn without replacement from M of whom ``malicious`` are.
+
+    >>> round(majority_probability(20, 6, 3), 3)
+    0.202
+    """
+
+    def choose(n: int, k: int) -> float:
+        return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+    honest = evaluators - malicious
+    least = committee_size // 2 + 1
+    whole = choose(evaluators, committee_size)
+    return math.fsum(
+        math.exp(choose(malicious, x) + choose(honest, committee_size - x) - whole)
+        for x in range(least, min(committee_size, malicious) + 1)
+        if committee_size - x <= honest
+    )
+
+
+def adversary_measures(
+    game: Game,
+    sums: NDArray[np.float64],
+    counters: NDArray[np.int64],
+    weights: int,
+    rounds: NDArray[np.int64],
+) -> dict[str, NDArray[np.float64]]:
+    """Return pay by honesty, malicious majorities and the saturation of trust.
+
+    One value for each replication: ``sums`` has the shape (replications, nodes, 8), ``counters``
+    (replications, 5); ``weights`` is the number of trust weights there are. Pay per job is missing
+    where nobody of its kind had a job.
+    """
+    evaluators = sums[:, game.population.inference_count :]
+    malicious = game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
+    expected = majority_probability(malicious.size, int(malicious.sum()), game.rules.committee_size)
+    saturated_round = counters[:, Counter.SATURATED_ROUND]
+    return {
+        "honest_reward_mean": _pay(evaluators[:, ~malicious]),
+        "malicious_reward_mean": _pay(evaluators[:, malicious]),
+        "malicious_majority": counters[:, Counter.MAJORITY] / rounds,
+        "malicious_majority_expected": np.full(len(sums), expected),
+        "saturated_share": counters[:, Counter.SATURATED] / weights,
+        "saturated_round": np.where(saturated_round >= 0, saturated_round, math.nan),
+    }
+
+
+def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum over nodes of values of shape (replications, nodes).
+
+    Each row is summed on its own and in one order: without the copy, the order in which NumPy adds,
+    and with it the last bit, would depend on the number of rows.
+
+    >>> total(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [3.0, 7.0]
+    """
+    sums: NDArray[np.float64] = np.ascontiguousarray(values).sum(axis=1)
+    return sums
+
+
+def _pay(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the reward per job of the nodes together, one value for each replication."""
+    jobs = total(rows[..., Column.JOBS])
+    pay: NDArray[np.float64] = np.full_like(jobs, np.nan)
+    np.divide(total(rows[..., Column.REWARD]), jobs, out=pay, where=jobs > 0)
+    return pay
+
+
+def distribution_measures(memory: Memory) -> dict[str, float]:
+    """Return Spearman's correlation of consensus and truth, and reward quantiles by kind."""
+    found = np.empty(len(MEASURES))
+    measure_histograms(memory.histograms, found)
+    return dict(zip(MEASURES, found.tolist(), strict=True))
