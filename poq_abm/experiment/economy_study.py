@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,12 @@ from poq_abm.experiment.round_tables import (
     Settled,
     distribution_measures,
     majority_probability,
+    rounds_table,
     spread_of_points,
 )
 from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NETWORK, keys, table, words
 from poq_abm.experiment.study import Options, Played
-from poq_abm.experiment.twins import TWIN_MEASURES, is_honest
+from poq_abm.experiment.twins import Outcome, Twins, is_honest
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Finding
@@ -38,9 +39,7 @@ _NETWORK = {name: place for place, (name, _, _) in enumerate(NETWORK_COLUMNS)}
 
 
 class EconomyStudy(RoundStudy):
-    """Epochs of an economy; where somebody deviates, they have no honest twin."""
-
-    traced = None
+    """Epochs of an economy, each compared with its honest twin."""
 
     def rows(self, profile: Profile) -> dict[str, int]:
         """Return the tables of rounds, and those of epochs and accounts."""
@@ -56,9 +55,7 @@ class EconomyStudy(RoundStudy):
         return adaptation_findings(self.scenario, profile)
 
     def why_missing(self, measure: str) -> str | None:
-        """Return why a measure is missing: it takes a twin, or points that are tokens."""
-        if measure == "reward_gap":
-            return "is missing in an economy, which has no honest twin"
+        """Return why a measure is missing: it takes points that are tokens."""
         if measure in REWARD_QUANTILES and not points_are_tokens(settings_of(self.scenario)):
             return (
                 "is missing where a point is not paid as a token: a pool shares, or audits take "
@@ -78,17 +75,18 @@ class EconomyStudy(RoundStudy):
     def play(
         self, treatment: str, profile: Profile, first: int, last: int, options: Options
     ) -> Played:
-        """Play replications, epoch by epoch."""
+        """Play replications, epoch by epoch, beside their honest twins."""
         scenario, game = self.scenario, build_game(self.scenario, profile)
+        honest = is_honest(scenario, game.conduct)
+        twin = None if honest else (options.twins or Twins()).of(scenario, profile)
         arrays = ReplicationArrays(last - first)
-        drift = dict.fromkeys(TWIN_MEASURES, 0.0 if is_honest(game.conduct) else math.nan)
-        drift["reward_gap"] = math.nan
         names: dict[str, list[str]] = {}
 
         def play(replication: int) -> None:
-            economy = play_economy(scenario, game, profile, replication, options.progress)
+            economy = play_economy(scenario, game, profile, replication, treatment, options)
+            outcome = Outcome.of_economy(economy)
             measures = {
-                **drift,
+                **outcome.against(twin.outcome(replication) if twin else outcome, _bad(economy)),
                 **distribution_measures(economy.memory),
                 **economy_measures(economy),
             }
@@ -121,9 +119,10 @@ def play_economy(
     game: Game,
     profile: Profile,
     replication: int,
-    progress: Callable[[int], None] | None = None,
+    treatment: str = "base",
+    options: Options = Options(),  # noqa: B008  (a tuple)
 ) -> Economy:
-    """Play all epochs of one replication.
+    """Play all epochs of one replication; the sink of the options takes its rounds.
 
     Raises :class:`~poq_abm.errors.InputError` where a behaviour needs the agent engine: the rounds
     of an economy are compiled.
@@ -136,8 +135,11 @@ def play_economy(
     economy = Economy(scenario, game, profile, replication)
     while not economy.finished:
         economy.step()
-        if progress:
-            progress(economy.rounds_per_epoch)
+        if options.sink:
+            numbers, trace = economy.trace()
+            options.sink(rounds_table(game, trace, numbers, treatment, replication))
+        if options.progress:
+            options.progress(economy.rounds_per_epoch)
     return economy
 
 
@@ -161,11 +163,10 @@ def _kept_of(economy: Economy) -> dict[str, Any]:
 def _settled(economy: Economy) -> NDArray[np.float64]:
     """Return the fields of :class:`~poq_abm.experiment.round_tables.Settled`, shape (5, N)."""
     pay, presence = economy.record.pay, economy.record.sums["epochs"] / economy.settings.epochs
-    reward, spread = pay.reward, pay.spread
+    spread = pay.spread
     if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
-        sums = economy.ledger.nodes()
-        reward, spread = sums[:, Column.REWARD], spread_of_points(economy.game, sums)
-    return np.array([reward, spread, pay.cost, pay.latency_ms, presence])
+        spread = spread_of_points(economy.game, economy.ledger.nodes())
+    return np.array([economy.paid, spread, pay.cost, pay.latency_ms, presence])
 
 
 def _names_of(economy: Economy) -> dict[str, list[str]]:
@@ -200,12 +201,19 @@ def economy_measures(economy: Economy) -> dict[str, float]:
     }
 
 
+def _bad(economy: Economy) -> NDArray[np.bool_]:
+    """Return which evaluators deviated in a round, or would without any; shape (M,)."""
+    first = economy.roster.inference
+    jobs = economy.ledger.nodes()[first:, Column.JOBS]
+    deviated: NDArray[np.bool_] = economy.record.pay.deviating_jobs[first:] > 0
+    return np.where(jobs > 0, deviated, economy.roster.deviates[first:])
+
+
 def _pay_by_honesty(economy: Economy) -> dict[str, float]:
     """Return tokens per job of evaluators in epochs in which they were honest, and deviated."""
     first, pay = economy.roster.inference, economy.record.pay
-    sums, reward = economy.ledger.nodes()[first:], _settled(economy)[0, first:]
-    jobs, bad_jobs = sums[:, Column.JOBS], pay.deviating_jobs[first:]
-    deviates = np.where(jobs > 0, bad_jobs > 0, economy.roster.deviates[first:])
+    jobs, reward = economy.ledger.nodes()[first:, Column.JOBS], economy.paid[first:]
+    bad_jobs, deviates = pay.deviating_jobs[first:], _bad(economy)
     measures = {}
     for name, mine, part in (
         ("honest", ~deviates | (bad_jobs < jobs), jobs - bad_jobs),

@@ -99,7 +99,9 @@ class Granary:
 
     def _table(self, name: str) -> Any:
         pieces = in_order([spans for spans, _ in self._held], lambda t: self.plan.rows(t)[name])
+        counted = name not in self.plan.uncounted
         tables = [
-            self._held[chunk][1].tables[name].slice(first, rows) for chunk, first, rows in pieces
+            self._held[chunk][1].tables[name].slice(first, rows if counted else None)
+            for chunk, first, rows in pieces
         ]
         return pa.concat_tables([SCHEMAS[name].empty_table(), *tables])

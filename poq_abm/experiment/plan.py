@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poq_abm.errors import InputError, nearest
+from poq_abm.errors import nearest
 from poq_abm.experiment.schemas import SCHEMAS, TRACES
 from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
 from poq_abm.experiment.studies import study_of
@@ -71,7 +71,7 @@ class Plan:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         _check_metric(scenario, treatments)
-        _check_studies(scenario, treatments, profiles, trace=trace)
+        _check_studies(scenario, treatments, profiles)
         idle = idle_settings(scenario, treatments)
         if idle.errors:
             raise ScenarioError(idle.errors)
@@ -166,8 +166,8 @@ class Plan:
 
     @property
     def traced(self) -> str:
-        """Name of the table that a trace goes to; empty where there can be none."""
-        return self.study(0).traced or ""
+        """Name of the table that a trace goes to."""
+        return self.study(0).traced
 
     @functools.cached_property
     def tables(self) -> list[str]:
@@ -180,6 +180,12 @@ class Plan:
         rows = dict.fromkeys(TRACES, self.treatments[treatment].scenario.rounds)
         rows |= self._rows(treatment)
         return {name: rows.get(name, 0) for name in self.tables}
+
+    @property
+    def uncounted(self) -> frozenset[str]:
+        """Tables whose rows nobody knows beforehand: traces of economies, with random queries."""
+        economies = any(t.scenario.economy is not None for t in self.treatments)
+        return frozenset(TRACES) if economies else frozenset()
 
     def _rows(self, treatment: int) -> dict[str, int]:
         return self.study(treatment).rows(self.profile(treatment))
@@ -300,16 +306,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _check_studies(
-    scenario: Scenario,
-    treatments: Sequence[Treatment],
-    profiles: Mapping[str, Profile],
-    *,
-    trace: bool,
+    scenario: Scenario, treatments: Sequence[Treatment], profiles: Mapping[str, Profile]
 ) -> None:
     """Refuse what studies cannot play, and treatments that share no table."""
     studies = [study_of(treatment.scenario) for treatment in treatments]
-    if trace and any(study.traced is None for study in studies):
-        raise InputError("a trace of an economy is not kept; epochs.parquet has its epochs")
     verifying = sum(study.main == "queries" for study in studies)
     if 0 < verifying < len(studies):
         said = f"{verifying} of {len(studies)} treatments have a section `verification`"

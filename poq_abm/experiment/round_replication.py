@@ -54,7 +54,7 @@ def play_replication(
         trace = open_trace(last - first, game.rules.committee_size) if sink else None
         play(first, last, trace)
         if sink and trace is not None:
-            sink(rounds_table(game, trace, first, treatment, replication))
+            sink(rounds_table(game, trace, np.arange(first, last), treatment, replication))
         if progress:
             progress(last - first)
     return ledger, memory

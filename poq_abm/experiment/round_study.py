@@ -128,7 +128,7 @@ class RoundStudy(Study):
     ) -> Played:
         """Play replications, plain ones many at a time and others beside their honest twins."""
         scenario, game = self.scenario, build_game(self.scenario, profile)
-        honest = is_honest(game.conduct)
+        honest = is_honest(scenario, game.conduct)
         if honest and many_at_once(scenario, game, options.engine, options.sink):
             found = play_plain(scenario, game, first, last, options.progress)
             key = (scenario.seed, 0, scenario.rounds)

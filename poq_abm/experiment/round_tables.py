@@ -219,8 +219,10 @@ def _group_words(population: Population, times: int) -> dict[str, Any]:
     return columns
 
 
-def rounds_table(game: Game, trace: Trace, first: int, treatment: str, replication: int) -> Any:
-    """Return the rows of :data:`~poq_abm.experiment.schemas.ROUNDS` of a stretch of rounds."""
+def rounds_table(
+    game: Game, trace: Trace, numbers: NDArray[np.int64], treatment: str, replication: int
+) -> Any:
+    """Return the rows of :data:`~poq_abm.experiment.schemas.ROUNDS`, of numbered rounds."""
     rounds = trace.node.size
     offsets = np.arange(rounds + 1, dtype=np.int32) * trace.scores.shape[1]
 
@@ -236,7 +238,7 @@ def rounds_table(game: Game, trace: Trace, first: int, treatment: str, replicati
     columns = {
         "treatment": words(np.zeros(rounds, np.int32), (treatment,)),
         "replication": constant(replication, pa.int32()),
-        "round": pa.array(np.arange(first, first + rounds)),
+        "round": pa.array(numbers),
         "record": words(trace.record, game.records),
         "task": words(trace.task, game.tasks),
         "node": pa.array(trace.node),

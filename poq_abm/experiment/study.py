@@ -65,7 +65,7 @@ class Study(ABC):
     """
 
     main = "replications"  #: the table of one row per replication, whose columns are the measures
-    traced: str | None = "rounds"  #: the table that a trace goes to, where one can be kept
+    traced = "rounds"  #: the table that a trace goes to
     unit = "rounds"  #: what is played one after the other, in the plural
 
     def __init__(self, scenario: Scenario) -> None:

@@ -86,7 +86,6 @@ def test_every_treatment_is_checked(small: Scenario) -> None:
     ("metric", "settings", "said"),
     [
         ("welfare", {}, "is measured in economies only"),
-        ("reward_gap", {"economy": {"epochs": 2}}, "no honest twin"),
         (
             "honest_inference_reward_q05",
             {"economy": {"epochs": 2, "payment": {"scheme": "pool", "pool": 5.0}}},

@@ -15,12 +15,14 @@ from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
 from poq_abm.simulation.epochs.epoch_rounds import EpochRounds, open_epoch_rounds, play_epoch
 from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
+from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.performance import open_totals
 from poq_abm.simulation.epochs.record import EpochRecord
 from poq_abm.simulation.epochs.roster import Roster
 from poq_abm.simulation.histograms import REWARD_CELLS, reward_scale
-from poq_abm.simulation.ledger import open_ledger
+from poq_abm.simulation.ledger import Column, open_ledger
 from poq_abm.simulation.replication_state import Counter, State, open_memory
+from poq_abm.simulation.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
     from poq_abm.scenario.schema.economy import EconomySettings
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
+    from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
     from poq_abm.simulation.game import Game
 
 __all__ = ["Economy", "settings_of"]
@@ -91,6 +94,7 @@ class Economy:
         self.consult: Callable[[EpochEnd], None] | None = None
         self.epoch, self.halted = 0, -1
         self.served, self.rounds_played = 0, 0
+        self._last: PlayedEpoch | None = None
         self.bond(self.roster.active)
         self._count_saturated()
 
@@ -131,12 +135,13 @@ class Economy:
         if self.halted < 0 and not self._has_quorum():
             self.halted = self.epoch
         if self.halted >= 0:
+            self._last = None
             self.release()
             self.record.add_empty()
             self.epoch += 1
             return
         self.roster.refresh_if_changed()  # somebody may have come or gone between two steps
-        played = play_epoch(self)
+        played = self._last = play_epoch(self)
         self.served += int(self.totals.served[0])
         self.rounds_played += played.count
         end = settle_epoch(self, played)
@@ -148,6 +153,23 @@ class Economy:
         self.record.add(end)
         self.accounts.check(self.epoch)
         self.epoch += 1
+
+    def trace(self) -> tuple[NDArray[np.int64], Trace]:
+        """Return the rounds of the last epoch and their numbers, without queries that were dropped.
+
+        A number keys the draws of its round: epochs follow one another without a gap where demand
+        is constant, and start at multiples of :data:`STRIDE` where it is not.
+        """
+        count, first = (self._last.count, self._last.first_round) if self._last else (0, 0)
+        served = np.flatnonzero(self.rounds.assigned.node[:count] >= 0)
+        return first + served, Trace(*(column[served] for column in self.rounds.trace))
+
+    @property
+    def paid(self) -> NDArray[np.float64]:
+        """Tokens that every node was paid so far, less what audits took back; shape (N,)."""
+        if points_are_tokens(self.settings):  # then the ledger has kept tokens, to the bit
+            return self.ledger.nodes()[:, Column.REWARD]
+        return self.record.pay.reward
 
     def draw(self, purpose: Purpose, number: int, rows: int) -> NDArray[np.float64]:
         """Return uniforms in (0, 1) of shape (rows, N), keyed by epoch, purpose and number."""
