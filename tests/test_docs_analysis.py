@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
-    pytest.mark.usefixtures("shipped_behaviours"),
+    pytest.mark.usefixtures("shipped_rules"),
 ]
 
 

@@ -82,7 +82,7 @@ def analyse(
 ) -> None:
     """Say what a stored run means: distributions, alignment, and what rewards were paid for."""
     from poq_abm.analysis.reading import open_results, select  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     if table == "list":
         for name, one in TABLES.items():

@@ -93,7 +93,7 @@ def audit(
     from poq_abm.analysis.audit.bench import Bench  # noqa: PLC0415
     from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     _refuse_dropped(
         csv=csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)

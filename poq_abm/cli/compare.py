@@ -49,7 +49,7 @@ def compare(
     from poq_abm.analysis.comparing import compare as compared  # noqa: PLC0415
     from poq_abm.analysis.telling import describe  # noqa: PLC0415
     from poq_abm.cli.sides import matched, what_differs  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}

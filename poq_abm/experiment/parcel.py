@@ -11,15 +11,14 @@ from typing import Any
 import cloudpickle
 
 from poq_abm.experiment.plan import Plan
-from poq_abm.rules.adaptation.registry import own_adaptations, register_adaptation
-from poq_abm.rules.behaviour.resolving import own_behaviours, register
+from poq_abm.rules.registry import own_rules, register
 
 __all__ = ["Parcel"]
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """A plan together with the users' own behaviours and rules it may name."""
+    """A plan together with the users' own rules it may name."""
 
     digest: str
     content: bytes
@@ -27,9 +26,9 @@ class Parcel:
     @classmethod
     def of(cls, plan: Plan) -> Parcel:
         """Pack a plan."""
-        own = (own_behaviours(), own_adaptations())
+        own = own_rules()
         # Workers elsewhere lack the user's module: its code travels along.
-        modules = {sys.modules[kind.__module__] for kinds in own for kind in kinds}
+        modules = {sys.modules[rule.__module__] for rule in own}
         modules.discard(sys.modules["__main__"])
         for module in modules:
             cloudpickle.register_pickle_by_value(module)
@@ -41,7 +40,7 @@ class Parcel:
         return cls(hashlib.sha256(content).hexdigest(), content)
 
     def open(self) -> Plan:
-        """Return the plan, its behaviours and rules of adaptation registered."""
+        """Return the plan, its rules registered."""
         return _open(self)
 
     def __hash__(self) -> int:
@@ -54,11 +53,8 @@ class Parcel:
 @functools.lru_cache(maxsize=2)
 def _open(parcel: Parcel) -> Plan:
     own, plan = cloudpickle.loads(parcel.content)
-    behaviours, adaptations = own
-    for kind in behaviours:
-        register(kind)
-    for kind in adaptations:
-        register_adaptation(kind)
+    for rule in own:
+        register(rule)
     if not isinstance(plan, Plan):
         raise TypeError("a parcel holds a plan")
     return plan

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from poq_abm.rules.behaviour.base import Parameter
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import rules
+from poq_abm.rules.rule import Parameter
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
@@ -44,7 +45,7 @@ def attacks_of(scenario: Scenario) -> dict[str, Spec]:
     malicious = scenario.malicious
     own: Spec = {"name": _DEFAULT} if malicious is None else dict(malicious.behaviour)
     found = {str(own["name"]): own}
-    for name, kind in behaviours("evaluator").items():
+    for name, kind in rules(BEHAVIOURS["evaluator"]).items():
         needs = any(parameter.required for parameter in kind.parameters.values())
         if name != "honest" and not needs:
             found.setdefault(name, {"name": name})
@@ -103,7 +104,7 @@ def strengthened(spec: Mapping[str, Any], value: float) -> Spec:
 
 def _size(spec: Mapping[str, Any]) -> tuple[str, Parameter, Mapping[str, Any]] | None:
     """Return the key, parameter and owner of a behaviour's size, or nothing."""
-    kind = behaviours("evaluator").get(str(spec["name"]))
+    kind = rules(BEHAVIOURS["evaluator"]).get(str(spec["name"]))
     if kind is None:
         return None
     for key in _SIZES:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import spell
+from poq_abm.rules.behaviour.base import Role, spell
 
 if TYPE_CHECKING:
     from poq_abm.simulation.population import Population

@@ -10,10 +10,11 @@ from poq_abm.report import sources
 from poq_abm.report.settings import set_by_hand, spoken
 from poq_abm.report.sources import COST_AWARE, Origin, Status
 from poq_abm.report.subject import Subject
-from poq_abm.rules.adaptation.registry import adaptations
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.adaptation.base import ADAPTATIONS
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
 from poq_abm.rules.protocol.registry import find_protocol
+from poq_abm.rules.registry import rules
+from poq_abm.rules.rule import Source
 
 __all__ = ["Assumption", "assumptions"]
 
@@ -119,17 +120,16 @@ def _behaviours(subject: Subject) -> Iterator[Assumption]:
             attack = scenario.malicious.behaviour
             played.setdefault(("evaluator", str(attack["name"])), attack)
     for (role, name), settings in played.items():
-        kind = behaviours(role).get(name)
+        kind = rules(BEHAVIOURS[role]).get(name)
         about = f"behaviour of {role} nodes"
         if kind is None:
             yield Assumption(
                 "assumed", about, name, "a behaviour of the user's own, not loaded here"
             )
             continue
-        status: Status = "published" if kind.source.startswith("published") else "assumed"
         given = ", ".join(f"{key} = {value}" for key, value in settings.items() if key != "name")
         formula = f"{name}: {kind.formula}" + (f" ({given})" if given else "")
-        yield Assumption(status, about, formula, kind.source)
+        yield Assumption(kind.source.status, about, formula, kind.source.reference)
 
 
 def _protocols(subject: Subject) -> Iterator[Assumption]:
@@ -148,13 +148,16 @@ def _protocols(subject: Subject) -> Iterator[Assumption]:
 def _economy(subject: Subject) -> Iterator[Assumption]:
     if not subject.has_economy:
         return
-    known = adaptations()
+    known = rules(ADAPTATIONS)
     for settings in subject.values("economy.adaptation"):
         for adaptation in settings or ():
-            kind = known.get(str(adaptation["name"]))
-            source = kind.source if kind else "a rule of the user's own, not loaded here"
-            formula = f"{adaptation['name']}: {kind.formula}" if kind else str(adaptation["name"])
-            yield Assumption("assumed", "adaptation", formula, source)
+            name = str(adaptation["name"])
+            if name in known:
+                rule = known[name]
+                said, source = f"{name}: {rule.formula}", rule.source
+            else:
+                said, source = name, Source("assumed", "a rule of the user's own, not loaded here")
+            yield Assumption(source.status, "adaptation", said, source.reference)
     for path, value, meaning in set_by_hand(subject):
         yield Assumption(
             "assumed", "economy", f"{path} = {value}: {meaning}", "set by the scenario"

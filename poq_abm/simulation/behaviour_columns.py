@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.rules.behaviour.attacks import Attack, recipe
-from poq_abm.rules.behaviour.base import Behaviour
-from poq_abm.rules.behaviour.resolving import resolve
+from poq_abm.rules.behaviour.base import Behaviour, resolve
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.population import Population, Spec
 

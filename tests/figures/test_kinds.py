@@ -26,7 +26,7 @@ from tests.conftest import interrupt
 # The drawing libraries warn of each other's plans in some pairs of versions.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
-    pytest.mark.usefixtures("shipped_behaviours"),
+    pytest.mark.usefixtures("shipped_rules"),
 ]
 
 SWEEP = {

@@ -7,8 +7,9 @@ import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.page.exploring import Exploration, explorable
 from poq_abm.page.playing import play, replications_of
-from poq_abm.rules.behaviour.base import Behaviour
-from poq_abm.rules.behaviour.resolving import register
+from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
+from poq_abm.rules.registry import register
+from poq_abm.rules.rule import Source
 from poq_abm.scenario import Scenario, load
 from poq_abm.simulation.playable import profile_of
 
@@ -68,12 +69,12 @@ def test_replications_are_as_many_as_a_slider_can_wait_for() -> None:
     )
 
 
-@pytest.mark.usefixtures("shipped_behaviours")
+@pytest.mark.usefixtures("shipped_rules")
 def test_a_behaviour_in_plain_python_is_played_agent_by_agent() -> None:
-    class Seven(Behaviour):
+    class Seven(EvaluatorBehaviour):
         """Always seven."""
 
-        name, role, formula, source = "seven", "evaluator", "s' = 7", "test"
+        name, formula, source = "seven", "s' = 7", Source("assumed", "a test")
 
         def report(self, measured: float, node: object, answer: object) -> float:
             return 7.0

@@ -31,7 +31,7 @@ from tests.conftest import Poq, interrupt
 # The drawing libraries warn of each other's plans in some pairs of versions.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
-    pytest.mark.usefixtures("shipped_behaviours"),
+    pytest.mark.usefixtures("shipped_rules"),
 ]
 
 SMALL = ["rounds=200", "replications=4"]

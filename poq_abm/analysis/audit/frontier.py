@@ -14,8 +14,7 @@ from poq_abm.analysis.audit.gains import earned_by, places
 from poq_abm.analysis.paired import paired
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import spell
+from poq_abm.rules.behaviour.base import Role, spell
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.population import Population, build_population
 

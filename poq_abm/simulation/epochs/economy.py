@@ -8,7 +8,7 @@ import numpy as np
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import Purpose, uniform
-from poq_abm.rules.adaptation.registry import resolve_adaptation
+from poq_abm.rules.adaptation.base import resolve_adaptation
 from poq_abm.scenario.schema.economy import MAX_ADAPTATIONS
 from poq_abm.simulation.arrivals import ArrivalRate
 from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding

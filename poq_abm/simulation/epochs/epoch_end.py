@@ -1,4 +1,8 @@
-"""What nodes know and can decide at the end of an epoch."""
+"""What nodes know and can decide at the end of an epoch, and what they would have earned otherwise.
+
+The epoch's rounds are played again with the same draws and the same assignments. What a node's own
+behaviour changes is the difference between two such plays, not luck.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.rules.payment.rewards import family_reward
 from poq_abm.simulation.epochs.accounts import Fund, Holding
-from poq_abm.simulation.epochs.counterfactual import payoff_if
+from poq_abm.simulation.epochs.epoch_rounds import replay
+from poq_abm.simulation.epochs.payment import entitlements
+from poq_abm.simulation.epochs.performance import Performance, open_totals
+from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy
@@ -51,8 +59,9 @@ class Flows:
 class EpochEnd:
     """A settled epoch, before nodes decide; what they decide holds from the next one on.
 
-    Rules of adaptation read :attr:`profit`, :attr:`active` and the roster, and act through the
-    methods; all arrays have one entry for each node, inference nodes first.
+    It is what rules of adaptation are handed, as
+    :class:`~poq_abm.rules.adaptation.base.SettledEpoch` describes it; all arrays have one entry for
+    each node, inference nodes first.
     """
 
     economy: Economy
@@ -74,6 +83,30 @@ class EpochEnd:
     def profit(self) -> Array:
         """Profit of the epoch in tokens, as it was settled."""
         return self.flows.profit
+
+    @property
+    def group(self) -> NDArray[np.int64]:
+        """The group of each node."""
+        return self.roster.population.group
+
+    @property
+    def smoothed(self) -> Array:
+        """Profit as entry and exit see it: smoothed over epochs."""
+        return self.economy.smoothed
+
+    @property
+    def margin(self) -> Array:
+        """Return paid - slashed - bond due x capital rate: what an identity brought."""
+        bond = self.economy.bond_due * self.economy.settings.stake.capital_rate
+        return self.flows.paid - self.flows.slashed - bond
+
+    def leave(self, nodes: NDArray[np.bool_]) -> None:
+        """Let nodes go; shape (N,)."""
+        self.economy.leave(nodes)
+
+    def enter(self, nodes: NDArray[np.bool_]) -> None:
+        """Let nodes that are not there come in; shape (N,)."""
+        self.economy.enter(nodes)
 
     def staying(self, role: str) -> NDArray[np.int64]:
         """Return the nodes of a role that were there and still are, as ids."""
@@ -109,8 +142,88 @@ class EpochEnd:
     def payoff_if(self, node: int, behaviour: int) -> float:
         """Return what the epoch would have been worth to a node, had it behaved otherwise.
 
-        All draws, assigned and other nodes are as they were: a paired counterfactual of its profit,
+        All draws, assignments and other nodes are as they were: a paired counterfactual of its profit,
         in tokens, with what slashing others would have brought it and what it would have run.
         An audit of the node itself enters by what was to be expected of it.
         """
-        return payoff_if(self, node, behaviour)
+        return _payoff_if(self, node, behaviour)
+
+    def worth_on(self, node: int, machine: int) -> float:
+        """Return what the epoch would have been worth to an inference node on another machine."""
+        return _worth_on(self, node, machine)
+
+
+def _payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
+    """Return the expected profit of ``node`` under ``behaviour``, in tokens."""
+    roster = end.roster
+    if behaviour == int(end.was[node]):
+        return _worth(end, end.played.performance, node, behaviour)
+    nodes, conduct = roster.columns_with(node, behaviour)
+    totals = open_totals(roster.inference, roster.size - roster.inference)
+    return _worth(end, replay(end.economy, end.played, nodes, conduct, totals), node, behaviour)
+
+
+def _worth(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
+    """Return the profit of one node, audits of it by expectation, all else as it was."""
+    settings, first = end.economy.settings, end.roster.inference
+    paid = float(entitlements(settings.payment, end.budget, performance.points, first)[node])
+    worth = paid + _bonds(end, performance, node, 0.0) - _running(end, performance, node, behaviour)
+    if node < first and end.roster.misreports_with(behaviour):
+        audits = settings.audits
+        caught = _bonds(end, performance, node, audits.slash) - _bonds(end, performance, node, 0.0)
+        worth += audits.rate * (caught - (max(paid, 0.0) if audits.forfeit else 0.0))
+    return worth
+
+
+def _bonds(end: EpochEnd, performance: Performance, node: int, fine: float) -> float:
+    """Return what bonds bring a node that is fined so much: its part of others' less its own loss.
+
+    Locked tokens cost what they would have earned elsewhere; of a bond lost that is saved.
+    """
+    flows, stake = end.flows, end.economy.settings.stake
+    share = bond_share_lost(performance, end.played.downtime, end.active, stake.slashing)
+    fines = flows.fines.copy()
+    fines[node] = fine
+    slashed = np.minimum(share * flows.bond + fines, flows.bond)
+    received = 0.0
+    if stake.slashing.goes_to == "redistributed":
+        received = float(redistributed(slashed, end.active)[node])
+    saved = stake.capital_rate * (slashed[node] - flows.slashed[node])
+    return received - float(slashed[node]) - float(flows.capital[node] - saved)
+
+
+def _running(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
+    """Return what a node would have paid to run, and what it spent since."""
+    economy, roster, flows = end.economy, end.roster, end.flows
+    if not roster.prices.in_money:
+        return float(flows.running[node])
+    use = roster.use_with(flows.use, performance, node, behaviour)
+    usd = roster.prices.per_epoch(use)[node] - roster.prices.per_epoch(flows.use)[node]
+    return float(flows.running[node] + usd / economy.settings.cost.usd_per_token)
+
+
+def _worth_on(end: EpochEnd, node: int, machine: int) -> float:
+    """Return what an inference node would have earned on a machine, in tokens, by projection.
+
+    Its jobs and their quality stay as they were; the cost that rewards charge and what the machine
+    costs to run are those of the machine.
+    """
+    performance, rules = end.played.performance, end.played.rules
+    jobs, quality = performance.jobs[node], performance.quality[node]
+    cost, running = end.roster.costs_on(end.economy, node, machine, float(jobs))
+    if jobs == 0.0:
+        return -running
+    reward = family_reward(
+        rules.reward_family,
+        rules.reward_parameter,
+        1.0,
+        rules.alpha_inference,
+        rules.beta_inference,
+        10.0 * float(quality),
+        cost,
+    )
+    # A pool pays one price for all points of a role, but none to who has less than none.
+    price = float(end.flows.point_price[: end.roster.inference].max())
+    points = float(jobs * reward)
+    owed = end.economy.settings.payment.scheme == "per_round"
+    return price * (points if owed else max(points, 0.0)) - running

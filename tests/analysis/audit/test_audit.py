@@ -23,7 +23,7 @@ from poq_abm.errors import InputError
 from poq_abm.scenario import Scenario, load
 from poq_abm.simulation.population import build_population
 
-pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+pytestmark = pytest.mark.usefixtures("shipped_rules")
 
 SEVERAL = ["population.evaluators.0.count=4", "population.evaluators.2.count=3", "rounds=200"]
 

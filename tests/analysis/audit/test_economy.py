@@ -22,7 +22,7 @@ from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
 from poq_abm.simulation.population import build_population
 
-pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+pytestmark = pytest.mark.usefixtures("shipped_rules")
 
 BOOST = {"name": "boost", "b": 2.0}
 ROUNDS = 300

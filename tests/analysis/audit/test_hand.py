@@ -16,7 +16,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
 
-pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+pytestmark = pytest.mark.usefixtures("shipped_rules")
 
 BOOST = {"name": "boost", "b": 3.0}
 
