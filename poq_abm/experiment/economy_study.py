@@ -145,18 +145,16 @@ def play_economy(
 
 def _kept_of(economy: Economy) -> dict[str, Any]:
     """Return what is kept of an economy until its rows are made."""
-    roster = economy.roster
-    model = np.full(roster.size, -1)
-    model[: roster.inference] = roster.model
+    now = economy.population
+    model = np.full(now.size, -1)
+    model[: now.inference] = now.model
     return {
         "served": economy.served,
         "settled": _settled(economy),
         "epoch_groups": economy.record.groups,
         "epoch_network": economy.record.network,
         "accounts": economy.record.nodes(),
-        "final": np.array(
-            [roster.operator, roster.behaviour, model, roster.machine, roster.estimated]
-        ),
+        "final": np.array([now.operator, now.behaviour, model, now.machine, now.estimated]),
     }
 
 
@@ -171,11 +169,11 @@ def _settled(economy: Economy) -> NDArray[np.float64]:
 
 def _names_of(economy: Economy) -> dict[str, list[str]]:
     """Return what the codes in ``final`` mean, the same in every replication of a treatment."""
-    roster = economy.roster
+    population = economy.population
     return {
-        "behaviour": [str(spec["name"]) for _, spec in roster.behaviours],
-        "model": list(roster.models),
-        "hardware": list(roster.machines),
+        "behaviour": [str(spec["name"]) for _, spec in population.behaviours],
+        "model": list(population.models),
+        "hardware": list(population.machines),
     }
 
 
@@ -203,15 +201,15 @@ def economy_measures(economy: Economy) -> dict[str, float]:
 
 def _bad(economy: Economy) -> NDArray[np.bool_]:
     """Return which evaluators deviated in a round, or would without any; shape (M,)."""
-    first = economy.roster.inference
+    first = economy.population.inference
     jobs = economy.ledger.nodes()[first:, Column.JOBS]
     deviated: NDArray[np.bool_] = economy.record.pay.deviating_jobs[first:] > 0
-    return np.where(jobs > 0, deviated, economy.roster.deviates[first:])
+    return np.where(jobs > 0, deviated, economy.population.deviates[first:])
 
 
 def _pay_by_honesty(economy: Economy) -> dict[str, float]:
     """Return tokens per job of evaluators in epochs in which they were honest, and deviated."""
-    first, pay = economy.roster.inference, economy.record.pay
+    first, pay = economy.population.inference, economy.record.pay
     jobs, reward = economy.ledger.nodes()[first:, Column.JOBS], economy.paid[first:]
     bad_jobs, deviates = pay.deviating_jobs[first:], _bad(economy)
     measures = {}

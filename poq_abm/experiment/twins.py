@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
     @classmethod
     def of_economy(cls, economy: Economy) -> Outcome:
         """Return the outcome of an economy whose epochs were played."""
-        first = economy.roster.inference
+        first = economy.population.inference
         return cls.of(economy.ledger, economy.served, first, economy.paid)
 
     def against(self, twin: Outcome, malicious: NDArray[np.bool_]) -> dict[str, float]:

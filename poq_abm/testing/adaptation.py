@@ -97,17 +97,17 @@ class AdaptationContract(RuleContract):
         bonds, locked = economy.accounts.nodes[[Holding.BOND, Holding.UNBONDING]]
         assert (bonds >= 0.0).all()
         assert (locked >= 0.0).all()
-        assert (bonds[~economy.roster.active] == 0.0).all()
+        assert (bonds[~economy.population.active] == 0.0).all()
 
     def test_it_looks_at_nothing_but_its_role(self) -> None:
         """Behaviours stay those of the role; models run on the machines that nodes have."""
         economy = self._played(3)
-        roster = economy.roster
+        population = economy.population
         for role in ("inference", "evaluator"):
-            nodes = roster.role_is(role)
-            assert set(roster.behaviour[nodes]) <= set(roster.options(role))
-        assert np.isfinite(roster.service_s).all()
-        assert set(roster.operator) <= set(range(roster.size))
+            nodes = population.role_is(role)
+            assert set(population.behaviour[nodes]) <= set(population.options(role))
+        assert np.isfinite(population.service_s).all()
+        assert set(population.operator) <= set(range(population.size))
 
     def test_it_decides_only_between_epochs(self) -> None:
         """The first epoch is that of the same network without it."""

@@ -166,7 +166,7 @@ def grumblers(monkeypatch: pytest.MonkeyPatch) -> type[Adaptation]:
         source = Source("assumed", "a test")
 
         def revise(self, end: Any, draws: Any) -> None:
-            leaves = (draws[0] < 0.25) & end.roster.role_is("inference")
+            leaves = (draws[0] < 0.25) & end.population.role_is("inference")
             end.leave(leaves)
 
     return Grumblers

@@ -37,22 +37,22 @@ class Pay:
     """
 
     def __init__(self, economy: Economy) -> None:
-        roster = economy.roster
+        population = economy.population
         self._anchor = np.concatenate(
             [economy.game.nodes.inference_anchor, economy.game.nodes.evaluator_anchor]
         )
-        self._jobs: Array = np.zeros(roster.size)
-        self._mean: Array = np.zeros(roster.size)
-        self.reward: Array = np.zeros(roster.size)
-        self.spread: Array = np.zeros(roster.size)
-        self.deviating_jobs: Array = np.zeros(roster.size)
-        self.deviating_reward: Array = np.zeros(roster.size)
+        self._jobs: Array = np.zeros(population.size)
+        self._mean: Array = np.zeros(population.size)
+        self.reward: Array = np.zeros(population.size)
+        self.spread: Array = np.zeros(population.size)
+        self.deviating_jobs: Array = np.zeros(population.size)
+        self.deviating_reward: Array = np.zeros(population.size)
         # Means are kept about their first value: what never changes stays what it was, to the bit.
-        self._first = np.full((2, roster.size), np.nan)
-        self._beyond: Array = np.zeros((2, roster.size))
+        self._first = np.full((2, population.size), np.nan)
+        self._beyond: Array = np.zeros((2, population.size))
 
     def add(self, end: EpochEnd) -> None:
-        """Count an epoch that was settled, before the roster is brought up to date."""
+        """Count an epoch that was settled, before the population is brought up to date."""
         performance, flows = end.played.performance, end.flows
         jobs, paid = performance.jobs, flows.paid
         worked = jobs > 0.0

@@ -13,12 +13,12 @@ from poq_abm.scenario.schema.economy import MAX_ADAPTATIONS
 from poq_abm.simulation.arrivals import ArrivalRate
 from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
+from poq_abm.simulation.epochs.economy_population import EconomyPopulation
 from poq_abm.simulation.epochs.epoch_rounds import EpochRounds, open_epoch_rounds, play_epoch
 from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.performance import open_totals
 from poq_abm.simulation.epochs.record import EpochRecord
-from poq_abm.simulation.epochs.roster import Roster
 from poq_abm.simulation.histograms import REWARD_CELLS, reward_scale
 from poq_abm.simulation.ledger import Column, open_ledger
 from poq_abm.simulation.replication_state import Counter, State, open_memory
@@ -68,25 +68,25 @@ class Economy:
         self.scenario, self.game, self.replication = scenario, game, replication
         self.settings = settings_of(scenario)
         self.key = (scenario.seed, replication)
-        self.roster = Roster(scenario, game, profile)
-        self.accounts = Accounts(self.roster.size)
-        self.ledger = open_ledger(self.roster.size)
+        self.population = EconomyPopulation(scenario, game, profile)
+        self.accounts = Accounts(self.population.size)
+        self.ledger = open_ledger(self.population.size)
         self.coefficients = Coefficients(self.settings, self._first_coefficients())
         self.memory = open_memory(
-            game.rules, game.tables, self.roster.conduct, *self.key, scenario.rounds
+            game.rules, game.tables, self.population.conduct, *self.key, scenario.rounds
         )
         self._widen_histograms()
         self.rounds_per_epoch = scenario.rounds // self.settings.epochs
         self.clock = ArrivalRate(
             self.settings.demand, self.rounds_per_epoch, self.settings.epoch_hours, *self.key
         )
-        inference = self.roster.inference
-        self.totals = open_totals(inference, self.roster.size - inference)
+        inference = self.population.inference
+        self.totals = open_totals(inference, self.population.size - inference)
         self.free_at = np.zeros((inference, self.settings.service.capacity))
         self.reputation = np.full(inference, 0.5)
-        self.smoothed = np.full(self.roster.size, np.nan)  #: profit, as entry and exit see it
+        self.smoothed = np.full(self.population.size, np.nan)  #: profit, as entry and exit see it
         self.releases: dict[int, NDArray[np.float64]] = {}  #: bonds that become free, by epoch
-        self.identities = np.zeros(self.roster.size - inference)  #: whitewashed so far
+        self.identities = np.zeros(self.population.size - inference)  #: whitewashed so far
         self.rules = [resolve_adaptation(spec) for spec in self.settings.adaptation]
         self.rounds: EpochRounds = open_epoch_rounds(self)
         self.record = EpochRecord(self)
@@ -95,7 +95,7 @@ class Economy:
         self.epoch, self.halted = 0, -1
         self.served, self.rounds_played = 0, 0
         self._last: PlayedEpoch | None = None
-        self.bond(self.roster.active)
+        self.bond(self.population.active)
         self._count_saturated()
 
     def _first_coefficients(self) -> dict[str, float]:
@@ -140,7 +140,7 @@ class Economy:
             self.record.add_empty()
             self.epoch += 1
             return
-        self.roster.refresh_if_changed()  # somebody may have come or gone between two steps
+        self.population.refresh_if_changed()  # somebody may have come or gone between two steps
         played = self._last = play_epoch(self)
         self.served += int(self.totals.served[0])
         self.rounds_played += played.count
@@ -149,7 +149,7 @@ class Economy:
             rule.revise(end, self.draw(Purpose.ADAPTATION, number, rule.draws))
         if self.consult is not None:
             self.consult(end)
-        self.roster.refresh_if_changed()
+        self.population.refresh_if_changed()
         self.record.add(end)
         self.accounts.check(self.epoch)
         self.epoch += 1
@@ -173,13 +173,13 @@ class Economy:
 
     def draw(self, purpose: Purpose, number: int, rows: int) -> NDArray[np.float64]:
         """Return uniforms in (0, 1) of shape (rows, N), keyed by epoch, purpose and number."""
-        draws = np.empty((rows, self.roster.size))
+        draws = np.empty((rows, self.population.size))
         if rows:
             _fill(draws, *self.key, int(purpose), self.epoch * MAX_ADAPTATIONS + number)
         return draws
 
     def _has_quorum(self) -> bool:
-        active, first = self.roster.active, self.roster.inference
+        active, first = self.population.active, self.population.inference
         return bool(active[:first].any() and active[first:].sum() >= self.game.rules.committee_size)
 
     @property
@@ -195,14 +195,14 @@ class Economy:
 
     def enter(self, nodes: NDArray[np.bool_]) -> None:
         """Let nodes that are not there come in, with a bond and no history; shape (N,)."""
-        nodes = nodes & ~self.roster.active
+        nodes = nodes & ~self.population.active
         if not nodes.any():
             return
-        self.roster.active |= nodes
-        self.roster.changed = True  # the cheapest honest report may be another
+        self.population.active |= nodes
+        self.population.changed = True  # the cheapest honest report may be another
         self.bond(nodes)
         self.smoothed[nodes] = np.nan
-        first = self.roster.inference
+        first = self.population.inference
         self.reputation[nodes[:first]] = 0.5
         self.free_at[nodes[:first]] = 0.0
         memory, evaluators = self.memory, nodes[first:]
@@ -212,18 +212,18 @@ class Economy:
 
     def leave(self, nodes: NDArray[np.bool_]) -> None:
         """Let nodes go; their bonds become free after the unbonding delay."""
-        nodes = nodes & self.roster.active
+        nodes = nodes & self.population.active
         if nodes.any():
-            self.roster.active &= ~nodes
-            self.roster.changed = True
-            self.roster.part(nodes)
+            self.population.active &= ~nodes
+            self.population.changed = True
+            self.population.part(nodes)
             self.unbond(np.where(nodes, self.accounts.nodes[Holding.BOND], 0.0))
             self._count_saturated()
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
         """Which weights lie at w_max, of the evaluators that are there."""
-        members = self.roster.active[self.roster.inference :]
+        members = self.population.active[self.population.inference :]
         found: NDArray[np.bool_] = self.memory.trust[members] >= self.game.rules.trust_maximum
         return found
 

@@ -42,18 +42,18 @@ class EconomicNode(mesa.Agent):
     @property
     def active(self) -> bool:
         """Whether the node is there."""
-        return bool(self.model.economy.roster.active[self.index])
+        return bool(self.model.economy.population.active[self.index])
 
     @property
     def role(self) -> str:
         """``inference`` or ``evaluator``."""
-        return "inference" if self.index < self.model.economy.roster.inference else "evaluator"
+        return "inference" if self.index < self.model.economy.population.inference else "evaluator"
 
     @property
     def behaviour(self) -> str:
         """Name of what the node does."""
-        roster = self.model.economy.roster
-        return str(roster.behaviours[roster.behaviour[self.index]][1]["name"])
+        population = self.model.economy.population
+        return str(population.behaviours[population.behaviour[self.index]][1]["name"])
 
     @property
     def stake(self) -> float:
@@ -77,7 +77,7 @@ class EconomicNode(mesa.Agent):
         self.model.economy.enter(self._alone())
 
     def _alone(self) -> NDArray[np.bool_]:
-        alone: NDArray[np.bool_] = np.arange(self.model.economy.roster.size) == self.index
+        alone: NDArray[np.bool_] = np.arange(self.model.economy.population.size) == self.index
         return alone
 
 
@@ -121,7 +121,7 @@ class EconomyModel(mesa.Model):
         check_playable(scenario, profile)
         game = build_game(scenario, profile)
         self.economy = Economy(scenario, game, profile, replication)
-        self.nodes = [node_class(self, index) for index in range(self.economy.roster.size)]
+        self.nodes = [node_class(self, index) for index in range(self.economy.population.size)]
         if node_class.decide is not EconomicNode.decide:
             self.economy.consult = self._ask_nodes
 

@@ -22,10 +22,10 @@ from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy
+    from poq_abm.simulation.epochs.economy_population import EconomyPopulation
     from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
     from poq_abm.simulation.epochs.payment import Parts
     from poq_abm.simulation.epochs.prices import ResourceUse
-    from poq_abm.simulation.epochs.roster import Roster
 
 __all__ = ["EpochEnd", "Flows"]
 
@@ -71,13 +71,13 @@ class EpochEnd:
     utilisation: float
     price: float  #: fee for a query, in tokens
     active: NDArray[np.bool_]  #: who was there while it was played
-    was: NDArray[np.int64]  #: what each node did, as an index into the roster's behaviours
+    was: NDArray[np.int64]  #: what each node did, as an index into the population's behaviours
     deviated: NDArray[np.bool_]  #: who did anything but play honestly
 
     @property
-    def roster(self) -> Roster:
+    def population(self) -> EconomyPopulation:
         """Who does what on what; as decided so far."""
-        return self.economy.roster
+        return self.economy.population
 
     @cached_property
     def profit(self) -> Array:
@@ -87,7 +87,7 @@ class EpochEnd:
     @property
     def group(self) -> NDArray[np.int64]:
         """The group of each node."""
-        return self.roster.population.group
+        return self.population.initial.group
 
     @property
     def smoothed(self) -> Array:
@@ -111,30 +111,30 @@ class EpochEnd:
     def staying(self, role: str) -> NDArray[np.int64]:
         """Return the nodes of a role that were there and still are, as ids."""
         here: NDArray[np.int64] = np.flatnonzero(
-            self.active & self.roster.active & self.roster.role_is(role)
+            self.active & self.population.active & self.population.role_is(role)
         )
         return here
 
     def adopt(self, nodes: NDArray[np.int64], behaviours: NDArray[np.int64]) -> None:
         """Let nodes behave otherwise from now on."""
-        self.roster.behaviour[nodes] = behaviours
-        self.roster.changed = True
+        self.population.behaviour[nodes] = behaviours
+        self.population.changed = True
 
     def change_machine(self, node: int, machine: int, price: float = 0.0) -> None:
         """Let an inference node run on another machine, for a price in tokens."""
-        self.roster.machine[node] = machine
-        self.roster.changed = True
+        self.population.machine[node] = machine
+        self.population.changed = True
         self.spend(node, price)
 
     def change_model(self, node: int, model: int) -> None:
         """Let an inference node run another model."""
-        self.roster.model[node] = model
-        self.roster.changed = True
+        self.population.model[node] = model
+        self.population.changed = True
 
     def spend(self, node: int, tokens: float) -> None:
         """Let a node pay somebody outside the network; it counts as a running cost."""
         if tokens > 0.0:
-            amounts = np.zeros(self.roster.size)
+            amounts = np.zeros(self.population.size)
             amounts[node] = tokens
             self.economy.accounts.move(Holding.WALLET, Fund.OUTSIDE, amounts)
             self.flows.running[node] += tokens
@@ -142,9 +142,9 @@ class EpochEnd:
     def payoff_if(self, node: int, behaviour: int) -> float:
         """Return what the epoch would have been worth to a node, had it behaved otherwise.
 
-        All draws, assignments and other nodes are as they were: a paired counterfactual of its profit,
-        in tokens, with what slashing others would have brought it and what it would have run.
-        An audit of the node itself enters by what was to be expected of it.
+        All draws, assignments and other nodes are as they were: a paired counterfactual of its
+        profit, in tokens, with what slashing others would have brought it and what it would have
+        run. An audit of the node itself enters by what was to be expected of it.
         """
         return _payoff_if(self, node, behaviour)
 
@@ -155,20 +155,20 @@ class EpochEnd:
 
 def _payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
     """Return the expected profit of ``node`` under ``behaviour``, in tokens."""
-    roster = end.roster
+    population = end.population
     if behaviour == int(end.was[node]):
         return _worth(end, end.played.performance, node, behaviour)
-    nodes, conduct = roster.columns_with(node, behaviour)
-    totals = open_totals(roster.inference, roster.size - roster.inference)
+    nodes, conduct = population.columns_with(node, behaviour)
+    totals = open_totals(population.inference, population.size - population.inference)
     return _worth(end, replay(end.economy, end.played, nodes, conduct, totals), node, behaviour)
 
 
 def _worth(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
     """Return the profit of one node, audits of it by expectation, all else as it was."""
-    settings, first = end.economy.settings, end.roster.inference
+    settings, first = end.economy.settings, end.population.inference
     paid = float(entitlements(settings.payment, end.budget, performance.points, first)[node])
     worth = paid + _bonds(end, performance, node, 0.0) - _running(end, performance, node, behaviour)
-    if node < first and end.roster.misreports_with(behaviour):
+    if node < first and end.population.misreports_with(behaviour):
         audits = settings.audits
         caught = _bonds(end, performance, node, audits.slash) - _bonds(end, performance, node, 0.0)
         worth += audits.rate * (caught - (max(paid, 0.0) if audits.forfeit else 0.0))
@@ -194,11 +194,11 @@ def _bonds(end: EpochEnd, performance: Performance, node: int, fine: float) -> f
 
 def _running(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
     """Return what a node would have paid to run, and what it spent since."""
-    economy, roster, flows = end.economy, end.roster, end.flows
-    if not roster.prices.in_money:
+    economy, population, flows = end.economy, end.population, end.flows
+    if not population.prices.in_money:
         return float(flows.running[node])
-    use = roster.use_with(flows.use, performance, node, behaviour)
-    usd = roster.prices.per_epoch(use)[node] - roster.prices.per_epoch(flows.use)[node]
+    use = population.use_with(flows.use, performance, node, behaviour)
+    usd = population.prices.per_epoch(use)[node] - population.prices.per_epoch(flows.use)[node]
     return float(flows.running[node] + usd / economy.settings.cost.usd_per_token)
 
 
@@ -210,7 +210,7 @@ def _worth_on(end: EpochEnd, node: int, machine: int) -> float:
     """
     performance, rules = end.played.performance, end.played.rules
     jobs, quality = performance.jobs[node], performance.quality[node]
-    cost, running = end.roster.costs_on(end.economy, node, machine, float(jobs))
+    cost, running = end.population.costs_on(end.economy, node, machine, float(jobs))
     if jobs == 0.0:
         return -running
     reward = family_reward(
@@ -223,7 +223,7 @@ def _worth_on(end: EpochEnd, node: int, machine: int) -> float:
         cost,
     )
     # A pool pays one price for all points of a role, but none to who has less than none.
-    price = float(end.flows.point_price[: end.roster.inference].max())
+    price = float(end.flows.point_price[: end.population.inference].max())
     points = float(jobs * reward)
     owed = end.economy.settings.payment.scheme == "per_round"
     return price * (points if owed else max(points, 0.0)) - running

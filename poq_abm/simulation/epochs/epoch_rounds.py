@@ -120,7 +120,7 @@ def open_epoch_rounds(economy: Economy) -> EpochRounds:
 
 def play_epoch(economy: Economy) -> PlayedEpoch:
     """Play the rounds of the epoch that has come."""
-    rounds, roster, game = economy.rounds, economy.roster, economy.game
+    rounds, population, game = economy.rounds, economy.population, economy.game
     values = economy.coefficients.now(economy.epoch)
     rules = game.rules._replace(
         schedule=int(_schedule(economy)),
@@ -144,18 +144,18 @@ def play_epoch(economy: Economy) -> PlayedEpoch:
     keeps = any(rule.replays for rule in economy.rules)
     before = (_copied(economy.ledger), _copied(economy.memory)) if keeps else None
     sums, acted = economy.ledger.nodes(), economy.memory.state[:, State.ACTED].copy()
-    _rounds(economy, first, count, rules, tables, roster.nodes, roster.conduct, economy.ledger,
-            economy.memory)  # fmt: skip
+    _rounds(economy, first, count, rules, tables, population.nodes, population.conduct,
+            economy.ledger, economy.memory)  # fmt: skip
     check_reports(game, economy.memory, rounds.play_buffers)
     _add_rounds(economy, count, tables, economy.totals)
     economy.free_at -= 3600.0 * economy.hours
     np.maximum(economy.free_at, 0.0, out=economy.free_at)
     acted = economy.memory.state[:, State.ACTED] - acted
     performance = performance_of(
-        economy.ledger.nodes() - sums, acted, roster.inference, economy.totals
+        economy.ledger.nodes() - sums, acted, population.inference, economy.totals
     )
     worked = queued + economy.totals.busy_s - economy.free_at.sum(axis=1)
-    cost, latency = _cost(economy, count, performance.jobs), roster.latency_ms.copy()
+    cost, latency = _cost(economy, count, performance.jobs), population.latency_ms.copy()
     return PlayedEpoch(
         count, first, performance, cost, latency, downtime, worked, rules, tables, before
     )
@@ -173,7 +173,7 @@ def replay(
             ledger, memory)  # fmt: skip
     _add_rounds(economy, played.count, played.tables, totals)
     acted = memory.state[:, State.ACTED] - acted
-    return performance_of(ledger.nodes() - sums, acted, economy.roster.inference, totals)
+    return performance_of(ledger.nodes() - sums, acted, economy.population.inference, totals)
 
 
 def _copied(part: Columns) -> Columns:
@@ -202,9 +202,9 @@ def _rounds(
 
 
 def _add_rounds(economy: Economy, count: int, tables: Tables, totals: EpochTotals) -> None:
-    rounds, settings, first = economy.rounds, economy.settings, economy.roster.inference
+    rounds, settings, first = economy.rounds, economy.settings, economy.population.inference
     terms = ServiceTerms(
-        quickest_s=float(economy.roster.service_s[:first].min()),
+        quickest_s=float(economy.population.service_s[:first].min()),
         latency_penalty=float(settings.payment.latency_penalty),
         gold_tolerance=float(settings.stake.slashing.gold_tolerance),
         evaluators_from=first,
@@ -214,11 +214,11 @@ def _add_rounds(economy: Economy, count: int, tables: Tables, totals: EpochTotal
 
 def _cost(economy: Economy, count: int, jobs: Array) -> Array:
     """Return the mean of the costs that every node's jobs were charged, as it reported them."""
-    nodes, assigned = economy.roster.nodes, economy.rounds.assigned
+    nodes, assigned = economy.population.nodes, economy.rounds.assigned
     cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
     if not economy.rounds.noise.charges_realised:
         return cost
-    first = economy.roster.inference
+    first = economy.population.inference
     node, factor = assigned.node[:count], assigned.cost_factor[:count]
     served = node >= 0
     factors = np.bincount(node[served], factor[served], minlength=first)
@@ -276,7 +276,7 @@ def _schedule(economy: Economy) -> Schedule:
 def _outages(economy: Economy) -> tuple[Array, Array, Array]:
     """Return each inference node's share of the epoch down, and from when until when."""
     latency, seconds = economy.settings.latency, 3600.0 * economy.hours
-    inference = economy.roster.inference
+    inference = economy.population.inference
     if latency.outage_probability == 0.0:
         never = np.full(inference, math.inf)
         return np.zeros(inference), never, never
@@ -288,11 +288,11 @@ def _outages(economy: Economy) -> tuple[Array, Array, Array]:
 
 
 def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
-    roster, rounds = economy.roster, economy.rounds
-    first = roster.inference
-    active = np.flatnonzero(roster.active[:first])
-    members = np.flatnonzero(roster.active[first:])
-    by_cost = active[np.argsort(roster.nodes.inference_cost[active], kind="stable")]
+    population, rounds = economy.population, economy.rounds
+    first = population.inference
+    active = np.flatnonzero(population.active[:first])
+    members = np.flatnonzero(population.active[first:])
+    by_cost = active[np.argsort(population.nodes.inference_cost[active], kind="stable")]
     patience = economy.settings.service.patience_s
     return Floor(
         routing=int(rounds.routing),
@@ -301,7 +301,7 @@ def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
         by_weight=economy.settings.stake.sampling != "uniform",
         seats=seat_weights(_seats(economy, members)),
         by_cost=by_cost,
-        service_s=roster.service_s[:first],
+        service_s=population.service_s[:first],
         free_at=economy.free_at,
         down_from=down_from,
         down_until=down_until,
@@ -313,7 +313,7 @@ def _seats(economy: Economy, members: NDArray[np.int64]) -> Array:
     """Return the weights that seats in a committee go by; of nobody where they go by none."""
     sampling = economy.settings.stake.sampling
     if sampling == "stake":
-        bonds: Array = economy.accounts.nodes[Holding.BOND][economy.roster.inference :]
+        bonds: Array = economy.accounts.nodes[Holding.BOND][economy.population.inference :]
         return bonds[members]
     if sampling == "trust":
         weights: Array = economy.memory.trust[members].mean(axis=1)
@@ -328,15 +328,15 @@ def _weights(values: Array) -> NDArray[np.uint64]:
 
 def _present(economy: Economy, floor: Floor) -> Nodes:
     """Return the nodes as the draws see them: only those that are there."""
-    roster, rounds, game = economy.roster, economy.rounds, economy.game
+    population, rounds, game = economy.population, economy.rounds, economy.game
     if floor.members.size != rounds.members:
-        evaluators = roster.nodes.evaluator[floor.members]
+        evaluators = population.nodes.evaluator[floor.members]
         rounds.dispatch_buffers = open_buffers(
             game.rules, game.nodes._replace(evaluator=evaluators)
         )
         rounds.members = floor.members.size
-    return roster.nodes._replace(
-        limits=_limits(economy, floor.active), evaluator=roster.nodes.evaluator[floor.members]
+    return population.nodes._replace(
+        limits=_limits(economy, floor.active), evaluator=population.nodes.evaluator[floor.members]
     )
 
 

@@ -35,14 +35,14 @@ _MEMORY = 0.5  # weight of the last epoch in a node's smoothed profit
 
 def settle_epoch(economy: Economy, played: PlayedEpoch) -> EpochEnd:
     """Settle an epoch in the accounts; return what every node got and lost."""
-    active, was = economy.roster.active.copy(), economy.roster.behaviour.copy()
+    active, was = economy.population.active.copy(), economy.population.behaviour.copy()
     economy.release()
     price = economy.coefficients.now(economy.epoch)["fee"]
     fees = price * float(economy.totals.sums[1])
     collect_fees(economy.accounts, economy.settings.payment, fees)
     pool = minted_for_pool(economy.settings.payment, economy.epoch)
     budget = pool + float(economy.accounts.funds[Fund.POOL])
-    earned = (budget, played.performance.points, economy.roster.inference)
+    earned = (budget, played.performance.points, economy.population.inference)
     paid = entitlements(economy.settings.payment, *earned)
     point_price = price_of_point(economy.settings.payment, *earned)
     minted = pay_rewards(economy.accounts, economy.settings.payment, pool, paid)
@@ -81,27 +81,27 @@ def settle_epoch(economy: Economy, played: PlayedEpoch) -> EpochEnd:
     _eject(economy)
     _top_up(economy)
     return EpochEnd(
-        economy, played, flows, budget, utilisation, price, active, was, economy.roster.deviates
+        economy, played, flows, budget, utilisation, price, active, was, economy.population.deviates
     )
 
 
 def utilisation_of(economy: Economy) -> float:
     """Return the share of their places' time in which active inference nodes worked."""
-    active = economy.roster.active[: economy.roster.inference]
+    active = economy.population.active[: economy.population.inference]
     places = float(active.sum()) * economy.settings.service.capacity
     return float(economy.totals.busy_s.sum()) / (places * 3600.0 * economy.hours)
 
 
 def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
     """Audit reported costs at random; return what was forfeited and the fines, in tokens."""
-    rule, roster = economy.settings.audits, economy.roster
-    nothing = np.zeros(roster.size)
+    rule, population = economy.settings.audits, economy.population
+    nothing = np.zeros(population.size)
     if rule.rate == 0.0:
         return nothing, nothing
-    draws = economy.draw(Purpose.AUDIT, 0, 1)[0, : roster.inference]
-    caught = np.zeros(roster.size, dtype=np.bool_)
-    caught[: roster.inference] = roster.misreports & (draws < rule.rate)
-    caught &= roster.active
+    draws = economy.draw(Purpose.AUDIT, 0, 1)[0, : population.inference]
+    caught = np.zeros(population.size, dtype=np.bool_)
+    caught[: population.inference] = population.misreports & (draws < rule.rate)
+    caught &= population.active
     forfeited = np.where(caught & rule.forfeit, np.maximum(paid, 0.0), 0.0)
     economy.accounts.move(Holding.WALLET, Fund.TREASURY, forfeited)
     return forfeited, np.where(caught, rule.slash, 0.0)
@@ -109,24 +109,24 @@ def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
 
 def _use(economy: Economy, played: PlayedEpoch, active: NDArray[np.bool_]) -> ResourceUse:
     """Return what nodes used; an evaluator works where it runs its model, and does not queue."""
-    roster, jobs = economy.roster, played.performance.jobs
-    first = roster.inference
-    run = jobs[first:] - played.performance.acted * roster.lazy[roster.behaviour[first:]]
-    scoring = run * roster.service_s[first:]
+    population, jobs = economy.population, played.performance.jobs
+    first = population.inference
+    run = jobs[first:] - played.performance.acted * population.lazy[population.behaviour[first:]]
+    scoring = run * population.service_s[first:]
     return ResourceUse(
-        machine=roster.machine.copy(),
+        machine=population.machine.copy(),
         busy_s=np.concatenate([economy.totals.busy_s, scoring]),
         worked_s=np.concatenate([played.worked_s, scoring]),
         jobs=jobs,
         hours=economy.hours,
-        operator=roster.operator.copy(),
-        held=roster.machines_held(active),
+        operator=population.operator.copy(),
+        held=population.machines_held(active),
     )
 
 
 def _run_costs(economy: Economy, use: ResourceUse) -> Array:
     """Let nodes pay for energy, machines and bandwidth, in tokens."""
-    running: Array = economy.roster.prices.per_epoch(use) / economy.settings.cost.usd_per_token
+    running: Array = economy.population.prices.per_epoch(use) / economy.settings.cost.usd_per_token
     economy.accounts.move(Holding.WALLET, Fund.OUTSIDE, running)
     return running
 
@@ -156,12 +156,12 @@ def _redistribute(economy: Economy, slashed: Array, active: NDArray[np.bool_]) -
 
 def _renew_identities(economy: Economy) -> None:
     """Let evaluators who came back as somebody new put up a bond anew; the old one unbonds."""
-    state, first = economy.memory.state, economy.roster.inference
+    state, first = economy.memory.state, economy.population.inference
     new = state[:, State.IDENTITIES] - economy.identities
     if new.any():
         economy.identities = state[:, State.IDENTITIES].copy()
-        renewed = np.zeros(economy.roster.size, dtype=np.bool_)
-        renewed[first:] = (new > 0.0) & economy.roster.active[first:]
+        renewed = np.zeros(economy.population.size, dtype=np.bool_)
+        renewed[first:] = (new > 0.0) & economy.population.active[first:]
         economy.unbond(np.where(renewed, economy.accounts.nodes[Holding.BOND], 0.0))
         economy.bond(renewed)
 
@@ -193,5 +193,5 @@ def _top_up(economy: Economy) -> None:
     if economy.settings.stake.top_up:
         lacking = np.maximum(economy.bond_due - economy.accounts.nodes[Holding.BOND], 0.0)
         economy.accounts.move(
-            Fund.OUTSIDE, Holding.BOND, np.where(economy.roster.active, lacking, 0.0)
+            Fund.OUTSIDE, Holding.BOND, np.where(economy.population.active, lacking, 0.0)
         )

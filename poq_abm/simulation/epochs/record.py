@@ -134,8 +134,8 @@ class EpochRecord:
     def add(self, end: EpochEnd) -> None:
         """Keep an epoch."""
         economy, flows = self._economy, end.flows
-        roster, totals, performance = economy.roster, economy.totals, end.played.performance
-        busy = np.concatenate([totals.busy_s, np.zeros(roster.size - roster.inference)])
+        population, totals, performance = economy.population, economy.totals, end.played.performance
+        busy = np.concatenate([totals.busy_s, np.zeros(population.size - population.inference)])
         per_node = {
             "nodes": end.active,
             "deviating": end.active & end.deviated,
@@ -225,14 +225,14 @@ class EpochRecord:
 
     def _concentration(self, end: EpochEnd) -> dict[str, float]:
         """Return how unequal rewards and bonds are at the end of an epoch."""
-        roster = self._economy.roster
+        population = self._economy.population
         bonds = np.maximum(self._economy.accounts.nodes[Holding.BOND], 0.0)
-        staked, bad = bonds[roster.inference :], end.deviated[roster.inference :]
+        staked, bad = bonds[population.inference :], end.deviated[population.inference :]
         rewards = np.maximum(end.flows.paid, 0.0)
-        held = np.bincount(roster.operator, bonds, roster.size)
+        held = np.bincount(population.operator, bonds, population.size)
         return {
             "gini": gini(rewards[end.active]),
-            "hhi": hhi(np.bincount(roster.operator, rewards, roster.size)),
+            "hhi": hhi(np.bincount(population.operator, rewards, population.size)),
             "nakamoto": nakamoto_coefficient(held),
             "malicious_stake": (
                 float(staked[bad].sum() / staked.sum()) if staked.sum() > 0.0 else math.nan
@@ -249,12 +249,12 @@ class EpochRecord:
     def nodes(self) -> Array:
         """Return what every node did over all epochs, shape (N, columns of ``NODE_COLUMNS``)."""
         economy, sums = self._economy, self.sums
-        roster, accounts = economy.roster, economy.accounts
-        first = roster.inference
+        population, accounts = economy.population, economy.accounts
+        first = population.inference
         with np.errstate(invalid="ignore", divide="ignore"):
             places = sums["epochs"] * economy.settings.service.capacity * 3600.0 * economy.hours
-            share = np.where(np.arange(roster.size) < first, sums["busy_s"] / places, math.nan)
-        latency = np.full((2, roster.size), math.nan)
+            share = np.where(np.arange(population.size) < first, sums["busy_s"] / places, math.nan)
+        latency = np.full((2, population.size), math.nan)
         for row, q in enumerate(_LATENCY_SHARES):
             for node in range(first):
                 latency[row, node] = cell_percentile(economy.totals.latencies, node, q)

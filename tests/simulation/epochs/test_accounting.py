@@ -32,7 +32,7 @@ def test_the_spread_of_pay_is_that_of_the_tokens_of_every_job(
         population=PEOPLE,
         mechanism__beta_inference=1.0,
     )
-    jobs: list[list[float]] = [[] for _ in range(economy.roster.size)]
+    jobs: list[list[float]] = [[] for _ in range(economy.population.size)]
 
     def note(end: EpochEnd) -> None:
         trace, points = economy.rounds.trace, end.played.performance.points
@@ -55,8 +55,8 @@ def test_the_spread_of_pay_is_that_of_the_tokens_of_every_job(
 def test_what_an_evaluator_earns_counts_as_it_behaves_at_the_time() -> None:
     """The first evaluator is honest in the first epoch and boosts in the second."""
     economy = opened({"epochs": 2, "options": {"evaluator": [{"name": "boost", "b": 3.0}]}})
-    first = economy.roster.inference
-    boost = len(economy.roster.behaviours) - 1
+    first = economy.population.inference
+    boost = len(economy.population.behaviours) - 1
     paid: list[float] = []
     jobs: list[float] = []
 

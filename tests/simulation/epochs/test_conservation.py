@@ -165,9 +165,9 @@ class WitnessedAccounts(Accounts):
 @given(economies())
 def test_books_balance_and_wallets_reconcile_every_epoch(scenario: Scenario) -> None:
     economy = Economy(scenario, build_game(scenario, PUBLISHED), PUBLISHED)
-    accounts = WitnessedAccounts(economy.roster.size)
+    accounts = WitnessedAccounts(economy.population.size)
     economy.accounts = accounts
-    economy.bond(economy.roster.active)
+    economy.bond(economy.population.active)
     while not economy.finished:
         economy.step()
         assert accounts.imbalance() <= TOLERANCE

@@ -64,21 +64,21 @@ def settled(section: dict[str, Any], switched: tuple[int, Any] | None = None) ->
         mechanism__trust={"update": "multiplicative", "rate": 0.5},
     )
     if switched:
-        economy.roster.behaviour[switched[0]] = switched[1]
-        economy.roster.refresh()
+        economy.population.behaviour[switched[0]] = switched[1]
+        economy.population.refresh()
     return settle_epoch(economy, play_epoch(economy))
 
 
 def options(economy: Economy, node: int) -> list[int]:
-    role = "inference" if node < economy.roster.inference else "evaluator"
-    return [int(option) for option in economy.roster.options(role)]
+    role = "inference" if node < economy.population.inference else "evaluator"
+    return [int(option) for option in economy.population.options(role)]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_a_node_did_is_worth_what_it_got(variant: str) -> None:
     end = settled(VARIANTS[variant])
     flows = end.flows
-    for node in range(end.roster.size):
+    for node in range(end.population.size):
         got = flows.profit[node]
         assert end.payoff_if(node, int(end.was[node])) == pytest.approx(got, rel=1e-12)
 
@@ -92,7 +92,7 @@ def test_what_a_node_would_get_is_what_it_gets_when_it_does(variant: str, node: 
         really = settled(VARIANTS[variant], (node, option))
         got = end.payoff_if(node, option)
         assert got == pytest.approx(really.payoff_if(node, option), rel=1e-12)
-        if option != int(end.was[node]) and not really.roster.misreports_with(option):
+        if option != int(end.was[node]) and not really.population.misreports_with(option):
             assert got == pytest.approx(really.flows.profit[node], rel=1e-12)
 
 
@@ -115,7 +115,7 @@ def test_audits_enter_by_what_is_to_be_expected_of_them(forfeit: bool) -> None:
     audits = {"audits": {"rate": 0.25, "slash": 3.0, "forfeit": forfeit}, "stake": {"bond": 10.0}}
     end, free = settled(audits), settled({"stake": {"bond": 10.0}})
     liar = options(end.economy, 3)[2]
-    assert end.roster.misreports_with(liar)
+    assert end.population.misreports_with(liar)
     paid = free.payoff_if(3, liar)
     lost = 0.25 * (3.0 + paid * forfeit)
     assert end.payoff_if(3, liar) == pytest.approx(paid - lost)

@@ -28,7 +28,7 @@ def one_epoch(economy: dict[str, Any], rounds: int, **changes: Any) -> Economy:
 
 
 def jobs(economy: Economy) -> np.ndarray:
-    return np.bincount(economy.rounds.assigned.node, minlength=economy.roster.inference)
+    return np.bincount(economy.rounds.assigned.node, minlength=economy.population.inference)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,8 @@ def test_a_seat_goes_by_trust() -> None:
 
 def test_those_without_a_stake_sit_only_where_nobody_else_is_left() -> None:
     economy = opened(BY_STAKE | {"epochs": 1}, 500, mechanism__committee_size=3)
-    first = economy.roster.inference
-    lost = np.zeros(economy.roster.size)
+    first = economy.population.inference
+    lost = np.zeros(economy.population.size)
     lost[first:] = [1.0, 1.0, 0.0, 0.0, 1.0]
     economy.accounts.move(Holding.BOND, Fund.BURNED, lost)
     economy.step()

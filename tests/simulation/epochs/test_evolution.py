@@ -44,7 +44,7 @@ def shares(start: float, seed: int, rate: float = RATE, **values: float) -> np.n
         {"role": "evaluator", "rate": rate, "temperature": TEMPERATURE, "mutation": 0.0, **values}
     )
     doing = (np.arange(NODES) < start * NODES).astype(np.int64)
-    economy.roster.size = NODES
+    economy.population.size = NODES
     path = [doing.mean()]
     for epoch in range(EPOCHS):
         economy.epoch = epoch
@@ -55,7 +55,7 @@ def shares(start: float, seed: int, rate: float = RATE, **values: float) -> np.n
         end: Any = SimpleNamespace(
             profit=doing * ADVANTAGE,
             was=doing.copy(),
-            roster=SimpleNamespace(options=lambda role: np.array([0, 1])),
+            population=SimpleNamespace(options=lambda role: np.array([0, 1])),
             staying=lambda role: np.arange(NODES),
             adopt=adopt,
         )

@@ -96,8 +96,8 @@ def test_a_negative_reward_is_owed() -> None:
 def test_a_pool_pays_all_of_its_tokens_to_those_who_were_there() -> None:
     economy = played({"epochs": 2, "payment": {"scheme": "pool", "pool": 50.0}}, rounds=100)
     wallets = economy.accounts.nodes[Holding.WALLET]
-    assert wallets[: economy.roster.inference].sum() == pytest.approx(70.0)
-    assert wallets[economy.roster.inference :].sum() == pytest.approx(30.0)
+    assert wallets[: economy.population.inference].sum() == pytest.approx(70.0)
+    assert wallets[economy.population.inference :].sum() == pytest.approx(30.0)
 
 
 def test_fast_service_costs_users_more_and_skims_follow() -> None:

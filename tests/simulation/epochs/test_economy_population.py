@@ -9,8 +9,8 @@ from poq_abm.profile.hardware import hardware
 from poq_abm.scenario.schema.economy import Cost
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.epochs.economy import Economy
+from poq_abm.simulation.epochs.economy_population import EconomyPopulation
 from poq_abm.simulation.epochs.prices import hourly_usd
-from poq_abm.simulation.epochs.roster import Roster
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.replication_state import State
 
@@ -20,26 +20,26 @@ OPTIONS = {"options": {"inference": ["freeload", "misreport_cost"], "evaluator":
 
 def test_behaviours_in_play_come_first_and_options_follow_once() -> None:
     options = {"options": {"inference": ["honest", "freeload"], "evaluator": ["noise", "honest"]}}
-    roster = opened({"epochs": 1, **options}).roster
-    said = [(role, spec["name"]) for role, spec in roster.behaviours]
+    population = opened({"epochs": 1, **options}).population
+    said = [(role, spec["name"]) for role, spec in population.behaviours]
     assert said[-2:] == [("inference", "freeload"), ("evaluator", "noise")]
     assert said[0] == ("inference", "honest")
-    names = [said[i] for i in roster.options("inference")]
+    names = [said[i] for i in population.options("inference")]
     assert names[-1] == ("inference", "freeload")
 
 
 def test_each_behaviour_is_an_option_once() -> None:
     """Groups that behave alike share a behaviour: it is not more likely for being common."""
-    roster = opened({"epochs": 1, **OPTIONS}).roster
+    population = opened({"epochs": 1, **OPTIONS}).population
     for role in ("inference", "evaluator"):
-        names = [str(roster.behaviours[i][1]) for i in roster.options(role)]
+        names = [str(population.behaviours[i][1]) for i in population.options(role)]
         assert len(names) == len(set(names))
 
 
 def test_the_first_of_a_group_are_there() -> None:
     people = [{"model": "f0", "count": 3, "active": 1}, {"model": "f1", "count": 2}]
-    roster = opened({"epochs": 1}, population__inference=people).roster
-    assert roster.active.tolist() == [True, False, False, True, True] + [True] * 5
+    population = opened({"epochs": 1}, population__inference=people).population
+    assert population.active.tolist() == [True, False, False, True, True] + [True] * 5
 
 
 def test_a_mix_spreads_those_who_are_there_over_its_machines_in_order() -> None:
@@ -54,69 +54,81 @@ def test_a_mix_spreads_those_who_are_there_over_its_machines_in_order() -> None:
         "qwen2_1_5b on rtx_3090",
     ]
 
-    roster = Roster(scenario, game, PUBLISHED)
-    assert roster.active[:4].tolist() == [True, True, True, False]
-    assert [roster.machines[m] for m in roster.machine[:4]] == ["rtx_4090"] * 2 + ["rtx_3090"] * 2
+    population = EconomyPopulation(scenario, game, PUBLISHED)
+    assert population.active[:4].tolist() == [True, True, True, False]
+    assert [population.machines[m] for m in population.machine[:4]] == ["rtx_4090"] * 2 + [
+        "rtx_3090"
+    ] * 2
 
 
 def test_refreshing_a_roster_in_which_nobody_changed_changes_nothing() -> None:
     economy = opened({"epochs": 1, **OPTIONS}, malicious={"share": 0.4, "behaviour": "noise"})
-    roster, game = economy.roster, economy.game
-    roster.refresh()
-    for mine, theirs in ((roster.conduct, game.conduct), (roster.nodes, game.nodes)):
+    population, game = economy.population, economy.game
+    population.refresh()
+    for mine, theirs in ((population.conduct, game.conduct), (population.nodes, game.nodes)):
         for name, left, right in zip(mine._fields, mine, theirs, strict=True):
             np.testing.assert_array_equal(left, right, err_msg=name)
 
 
 def test_what_a_node_decides_reaches_the_columns() -> None:
     economy = opened({"epochs": 1, **OPTIONS})
-    roster = economy.roster
-    names = [(role, spec["name"]) for role, spec in roster.behaviours]
-    roster.behaviour[0] = names.index(("inference", "freeload"))
-    roster.behaviour[2] = names.index(("inference", "misreport_cost"))
-    roster.behaviour[4] = names.index(("evaluator", "noise"))
-    roster.model[1] = 1
-    roster.refresh()
-    assert roster.deviates.tolist() == [True, False, True, False, True, False, False, False, False]
-    assert roster.misreports.tolist() == [False, False, True, False]
-    assert roster.conduct.inference[0, InferenceColumn.FIXED] == 2.0
-    assert roster.nodes.model.tolist() == [0, 1, 1, 1]
-    assert roster.service_s[:4].tolist() == [0.0, 2.0, 2.0, 2.0]  # a constant takes no time
-    assert roster.nodes.inference_cost.tolist() == [0.0, 1.0, 0.5, 1.0]
+    population = economy.population
+    names = [(role, spec["name"]) for role, spec in population.behaviours]
+    population.behaviour[0] = names.index(("inference", "freeload"))
+    population.behaviour[2] = names.index(("inference", "misreport_cost"))
+    population.behaviour[4] = names.index(("evaluator", "noise"))
+    population.model[1] = 1
+    population.refresh()
+    assert population.deviates.tolist() == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert population.misreports.tolist() == [False, False, True, False]
+    assert population.conduct.inference[0, InferenceColumn.FIXED] == 2.0
+    assert population.nodes.model.tolist() == [0, 1, 1, 1]
+    assert population.service_s[:4].tolist() == [0.0, 2.0, 2.0, 2.0]  # a constant takes no time
+    assert population.nodes.inference_cost.tolist() == [0.0, 1.0, 0.5, 1.0]
 
 
 def test_a_downgrade_takes_the_time_of_what_runs_and_is_charged_for_what_it_names() -> None:
     cheap = {"name": "downgrade", "model": "f0"}
     economy = opened({"epochs": 1, "options": {"inference": [cheap]}})
-    roster = economy.roster
-    before = roster.nodes.inference_cost.copy()
-    slow = int(roster.service_s[: roster.inference].argmax())
-    names = [spec["name"] for _, spec in roster.behaviours]
-    roster.behaviour[slow] = names.index("downgrade")
-    roster.refresh()
-    assert roster.service_s[slow] == roster.service_s[: roster.inference].min()
-    assert roster.nodes.inference_cost.tolist() == before.tolist()
+    population = economy.population
+    before = population.nodes.inference_cost.copy()
+    slow = int(population.service_s[: population.inference].argmax())
+    names = [spec["name"] for _, spec in population.behaviours]
+    population.behaviour[slow] = names.index("downgrade")
+    population.refresh()
+    assert population.service_s[slow] == population.service_s[: population.inference].min()
+    assert population.nodes.inference_cost.tolist() == before.tolist()
 
 
 def test_noise_and_bias_stay_a_node_s_own_whatever_it_does() -> None:
     people = [{"model": "m0", "count": 3, "noise_sd": 0.5, "bias_sd": 0.25}]
-    roster = opened({"epochs": 1, **OPTIONS}, population__evaluators=people).roster
-    roster.behaviour[4] = roster.options("evaluator")[-1]
-    roster.refresh()
-    own = roster.conduct.evaluators[:, [EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD]]
+    population = opened({"epochs": 1, **OPTIONS}, population__evaluators=people).population
+    population.behaviour[4] = population.options("evaluator")[-1]
+    population.refresh()
+    own = population.conduct.evaluators[:, [EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD]]
     assert own.tolist() == [[0.5, 0.25]] * 3
 
 
 @pytest.mark.parametrize("node", [0, 2, 5])
 def test_a_counterfactual_is_what_refreshing_would_make_and_touches_nothing(node: int) -> None:
-    roster = opened({"epochs": 1, **OPTIONS}).roster
-    role = "inference" if node < roster.inference else "evaluator"
-    before = [array.copy() for array in (*roster.nodes, *roster.conduct)]
-    for behaviour in roster.options(role):
-        nodes, conduct = roster.columns_with(node, int(behaviour))
-        for was, now in zip(before, (*roster.nodes, *roster.conduct), strict=True):
+    population = opened({"epochs": 1, **OPTIONS}).population
+    role = "inference" if node < population.inference else "evaluator"
+    before = [array.copy() for array in (*population.nodes, *population.conduct)]
+    for behaviour in population.options(role):
+        nodes, conduct = population.columns_with(node, int(behaviour))
+        for was, now in zip(before, (*population.nodes, *population.conduct), strict=True):
             np.testing.assert_array_equal(was, now)
-        other = opened({"epochs": 1, **OPTIONS}).roster
+        other = opened({"epochs": 1, **OPTIONS}).population
         other.behaviour[node] = behaviour
         other.refresh()
         for left, right in ((nodes, other.nodes), (conduct, other.conduct)):
@@ -130,54 +142,54 @@ def test_who_sees_the_others_reports_undercuts_the_cheapest_honest_one() -> None
     reported = {}
     for sealed in (True, False):
         section = {"epochs": 1, "audits": {"commit_reveal": sealed}, **OPTIONS}
-        roster = opened(section, population__inference=people).roster
-        reported[sealed] = roster.nodes.inference_cost.tolist()
-        liar = int(roster.behaviour[0])
-        asked, _ = roster.columns_with(2, liar)
-        roster.behaviour[2] = liar
-        roster.refresh()
-        assert asked.inference_cost[2] == roster.nodes.inference_cost[2]
+        population = opened(section, population__inference=people).population
+        reported[sealed] = population.nodes.inference_cost.tolist()
+        liar = int(population.behaviour[0])
+        asked, _ = population.columns_with(2, liar)
+        population.behaviour[2] = liar
+        population.refresh()
+        assert asked.inference_cost[2] == population.nodes.inference_cost[2]
     assert reported == {True: [0.5, 0.0, 1.0], False: [0.0, 0.0, 1.0]}
 
 
 def test_who_downgrades_answers_with_another_model_at_the_named_cost() -> None:
     downgrade = {"name": "downgrade", "model": "f0"}
-    roster = opened(
+    population = opened(
         {"epochs": 1},
         population__inference=[{"model": "f0"}, {"model": "f1", "behaviour": downgrade}],
-    ).roster
-    assert roster.nodes.model.tolist() == [0, 0]
-    assert roster.nodes.inference_cost.tolist() == [0.0, 1.0]
+    ).population
+    assert population.nodes.model.tolist() == [0, 0]
+    assert population.nodes.inference_cost.tolist() == [0.0, 1.0]
 
 
 def test_identities_of_one_operator_share_a_machine() -> None:
-    roster = opened({"epochs": 1}).roster
-    roster.operator[[1, 3]] = 0, 2
+    population = opened({"epochs": 1}).population
+    population.operator[[1, 3]] = 0, 2
     active = np.array([True, True, True, False] + [True] * 5)
-    assert roster.machines_held(active).tolist() == [0.5, 0.5, 1.0, 0.0] + [1.0] * 5
+    assert population.machines_held(active).tolist() == [0.5, 0.5, 1.0, 0.0] + [1.0] * 5
 
 
 def test_whoever_leaves_stands_for_itself_and_its_operator_goes_on() -> None:
     economy = opened({"epochs": 1})
-    roster = economy.roster
-    roster.operator[[1, 2, 3]] = 0
-    leaves = np.zeros(roster.size, np.bool_)
+    population = economy.population
+    population.operator[[1, 2, 3]] = 0
+    leaves = np.zeros(population.size, np.bool_)
     leaves[[0, 2]] = True
     economy.leave(leaves)
-    assert roster.operator[:4].tolist() == [0, 1, 2, 1]
+    assert population.operator[:4].tolist() == [0, 1, 2, 1]
 
 
 def test_costs_are_normalised_over_who_is_there_and_anew_when_that_changes() -> None:
     profile = small_profile((1000.0, 2000.0, 50.0, 100.0, 100.0))
     people = [{"model": "f0"}, {"model": "f1", "active": 0}]
-    roster = opened({"epochs": 1}, 200, profile, population__inference=people).roster
-    np.testing.assert_array_equal(roster.true_cost[:2], [0.0, np.nan])
-    roster.active[1] = True
-    roster.refresh()
-    assert roster.true_cost[:2].tolist() == [0.0, 1.0]
-    roster.active[0] = False
-    roster.refresh()
-    np.testing.assert_array_equal(roster.true_cost[:2], [np.nan, 0.0])
+    population = opened({"epochs": 1}, 200, profile, population__inference=people).population
+    np.testing.assert_array_equal(population.true_cost[:2], [0.0, np.nan])
+    population.active[1] = True
+    population.refresh()
+    assert population.true_cost[:2].tolist() == [0.0, 1.0]
+    population.active[0] = False
+    population.refresh()
+    np.testing.assert_array_equal(population.true_cost[:2], [np.nan, 0.0])
 
 
 # ------------------------------------------------------------------------------------------- prices
@@ -272,7 +284,7 @@ def test_identities_on_one_machine_pay_for_its_idle_time_once() -> None:
         money(usd_per_mwh=1000.0, ownership="own"), schedule="round_robin",
         population__inference=[{"model": "f0", "count": 2}, {"model": "f1", "count": 2}],
     )  # fmt: skip
-    economy.roster.operator[:4] = [0, 1, 0, 1]  # a quick and a slow one on each of two machines
+    economy.population.operator[:4] = [0, 1, 0, 1]  # a quick and a slow one on each of two machines
     economy.step()
     work = economy.record.sums["busy_s"][:4]
     assert work.tolist() == [50.0, 50.0, 100.0, 100.0]
@@ -307,7 +319,7 @@ def test_who_does_not_run_a_model_does_not_pay_for_running_it() -> None:
     joules = hardware("rtx_4090").power_w * (seconds + 0.1 * (3600.0 - seconds))
     usd = joules / 3.6e9 * 1000.0 + hourly_usd(hardware("rtx_4090"), Cost(ownership="own"))
     np.testing.assert_allclose(economy.record.sums["cost_in_money"][4:], usd / 0.01, rtol=1e-9)
-    assert len(set(economy.roster.nodes.evaluator_cost.tolist())) == 1
+    assert len(set(economy.population.nodes.evaluator_cost.tolist())) == 1
 
 
 def test_a_region_has_its_own_price_of_energy() -> None:
@@ -316,9 +328,9 @@ def test_a_region_has_its_own_price_of_energy() -> None:
         {**money(ownership="own"), "regions": {"dear": 1000.0, "free": 0.0}},
         population__inference=people,
     )
-    job = economy.roster.usd_per_job[:2]
+    job = economy.population.usd_per_job[:2]
     assert job[0] - job[1] == pytest.approx(hardware("rtx_4090").power_w * 1.0 / 3.6e6)
-    assert economy.roster.true_cost[:2].tolist() == [1.0, 0.0]
+    assert economy.population.true_cost[:2].tolist() == [1.0, 0.0]
 
 
 def test_a_latency_basis_costs_no_money() -> None:

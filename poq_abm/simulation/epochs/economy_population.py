@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from poq_abm.simulation.game import Game
     from poq_abm.simulation.population import Spec
 
-__all__ = ["Roster"]
+__all__ = ["EconomyPopulation"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -40,7 +40,7 @@ _UNDERCUT = 0.01  #: of the range of costs, below the cheapest honest report
 _NODE_TRAITS = (EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD)  # a node's own, whatever it does
 
 
-class Roster:
+class EconomyPopulation:
     """The mutable columns of a population; N nodes, of which the first F are inference nodes.
 
     Attributes
@@ -58,7 +58,7 @@ class Roster:
 
     def __init__(self, scenario: Scenario, game: Game, profile: Profile) -> None:
         population = game.population
-        self.population = population
+        self.initial = population
         self.size, self.inference = population.size, population.inference_count
         options = scenario.economy.options if scenario.economy else None
         # Groups that do alike share a behaviour: it is no likelier choice for being common.
@@ -142,7 +142,7 @@ class Roster:
 
     def _first_active(self) -> NDArray[np.bool_]:
         """Return who is there at first: of each entry the first ``active`` nodes."""
-        groups, active = self.population.groups, np.ones(self.size, dtype=np.bool_)
+        groups, active = self.initial.groups, np.ones(self.size, dtype=np.bool_)
         left = {(g.role, g.entry): g.active for g in groups if g.active is not None}
         first = 0
         for group in groups:
