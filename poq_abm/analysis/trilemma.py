@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from poq_abm.analysis.deterrence import changed
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import POSITIVE, mean_interval
 from poq_abm.experiment.query_study import query_interval
 from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
 from poq_abm.simulation.queries.market import open_market
-from poq_abm.simulation.queries.phases import changed
 from poq_abm.simulation.queries.query_replication import play_queries
 from poq_abm.simulation.queries.query_tables import COSTS
 

@@ -25,8 +25,9 @@ from poq_abm.experiment.twins import Outcome, Twins, is_honest
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Finding
-from poq_abm.simulation.epochs.economy import Economy, settings_of
+from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.economy_playable import adaptation_findings
+from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import Game, build_game

@@ -165,7 +165,7 @@ def phase_diagram(
     """Return a figure of where rational nodes are deterred, over two parameters on log axes.
 
     ``frame`` has the columns ``x``, ``y`` and ``margin`` (detection over what deters), a row per
-    point of a full grid, as the tables of :mod:`poq_abm.simulation.queries.phases` have.
+    point of a full grid, as the tables of :mod:`poq_abm.analysis.deterrence` have.
     """
     grid = frame.pivot_table(index=y, columns=x, values="margin")
     values = np.log10(np.clip(grid.to_numpy(), 1e-3, 1e3))
@@ -216,7 +216,7 @@ def _finish(
 def vulnerability_diagram(frame: pd.DataFrame, *, note: str = "") -> Figure:
     """Return a figure of the dishonest answers that stand, over vulnerability rate and patch delay.
 
-    ``frame`` is what :func:`poq_abm.simulation.queries.phases.vulnerability_by_patch` returns.
+    ``frame`` is what :func:`poq_abm.analysis.deterrence.vulnerability_by_patch` returns.
     """
     grid = frame.pivot_table(
         index="patch_days", columns="vulnerability_per_year", values="dishonest_stands"

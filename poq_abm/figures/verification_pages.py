@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poq_abm.analysis.trilemma import play_protocols, trilemma_table
-from poq_abm.figures.verification import phase_diagram, trilemma, vulnerability_diagram
-from poq_abm.profile import load_profile
-from poq_abm.scenario import load
-from poq_abm.scenario.schema.verification import Verification
-from poq_abm.simulation.queries.phases import (
+from poq_abm.analysis.deterrence import (
     changed,
     proof_rate_by_stake,
     vulnerability_by_patch,
     watchers_by_window,
 )
+from poq_abm.analysis.trilemma import play_protocols, trilemma_table
+from poq_abm.figures.verification import phase_diagram, trilemma, vulnerability_diagram
+from poq_abm.profile import load_profile
+from poq_abm.scenario import load
+from poq_abm.scenario.schema.verification import Verification
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.page.classes import NodeClass, classes_of
-from poq_abm.simulation.buffers import open_buffers
+from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.ledger import open_ledger
 from poq_abm.simulation.playable import check_playable
-from poq_abm.simulation.replication_state import Memory, open_memory
+from poq_abm.simulation.replication_state import Memory, open_replication
 from poq_abm.simulation.rounds import check_reports, play_rounds
 from poq_abm.simulation.trace import Trace, open_trace
 
@@ -120,25 +119,11 @@ def _play(scenario: Scenario, game: Game, replication: int, rounds: int, trace: 
         model = PoQModel(scenario.replace({"rounds": rounds}), replication=replication, game=game)
         model.run(rounds, trace)
         return model.memory
-    key = (scenario.seed, replication)
-    buffers = open_buffers(game.rules, game.nodes)
-    memory = open_memory(game.rules, game.tables, game.conduct, *key, rounds)
-    play_rounds(
-        0,
-        rounds,
-        *key,
-        game.rules,
-        game.tables,
-        game.nodes,
-        buffers,
-        open_ledger(game.population.size),
-        game.conduct,
-        memory,
-        trace,
-        game.compiled_plugin,
-    )
-    check_reports(game, memory, buffers)
-    return memory
+    kept = open_replication(game.arrays, scenario.seed, replication, rounds)
+    active = find_active(game.conduct)  # trust is noted, so the quick loop will not do
+    play_rounds(0, rounds, game.arrays, kept, active, trace, game.compiled_plugin)
+    check_reports(game, kept.memory, kept.buffers)
+    return kept.memory
 
 
 def _sum_up(trace: Trace, owner: NDArray[np.int64], reward: Floats, jobs: Floats) -> None:

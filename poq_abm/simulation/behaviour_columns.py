@@ -108,12 +108,6 @@ def is_plain(conduct: Conduct) -> bool:
     )
 
 
-def deviating_inference(conduct: Conduct) -> NDArray[np.bool_]:
-    """Return which inference nodes do anything but play honestly, shape (F,); empty if none."""
-    deviates: NDArray[np.bool_] = conduct.inference[:, InferenceColumn.DEVIATES] != 0.0
-    return deviates if deviates.any() else deviates[:0]
-
-
 def model_really_run(population: Population, models: Sequence[str]) -> NDArray[np.int64]:
     """Return the index of the model that every inference node answers with, shape (F,)."""
     index = {model: i for i, model in enumerate(models)}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from poq_abm.analysis.deterrence import proof_rate_by_stake, vulnerability_by_patch
 from poq_abm.analysis.trilemma import play_protocols, trilemma_table
 from poq_abm.figures import verification as figures
 from poq_abm.figures.verification import (
@@ -20,7 +21,6 @@ from poq_abm.figures.verification import (
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
-from poq_abm.simulation.queries.phases import proof_rate_by_stake, vulnerability_by_patch
 
 PAGES = Path(__file__).parents[2] / "docs" / "verification"
 OTR = Verification(protocol="otr")

@@ -16,7 +16,7 @@ from poq_abm.experiment.runner import Workers, play_chunks
 from poq_abm.experiment.spans import Span
 from poq_abm.experiment.study import Progress
 from poq_abm.scenario import Scenario, Treatment
-from poq_abm.simulation.epochs.economy import settings_of
+from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.playable import check_playable
 
 __all__ = ["Bench", "Played"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.economy import Economy
+    from poq_abm.simulation.epochs.economy_state import EconomyState
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
 
 __all__ = ["Pay"]
@@ -36,7 +36,7 @@ class Pay:
         paid for; NaN without a job.
     """
 
-    def __init__(self, economy: Economy) -> None:
+    def __init__(self, economy: EconomyState) -> None:
         population = economy.population
         self._anchor = np.concatenate(
             [economy.game.nodes.inference_anchor, economy.game.nodes.evaluator_anchor]

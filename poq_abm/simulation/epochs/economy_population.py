@@ -26,7 +26,6 @@ from poq_abm.simulation.epochs.prices import Prices, ResourceUse
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
-    from poq_abm.simulation.epochs.economy import Economy
     from poq_abm.simulation.epochs.performance import Performance
     from poq_abm.simulation.game import Game
     from poq_abm.simulation.population import Spec
@@ -286,10 +285,8 @@ class EconomyPopulation:
         cost[node] = self._reported(behaviours)[node]  # others know nothing of what it would do
         return self.nodes._replace(model=model, inference_cost=cost), conduct
 
-    def costs_on(
-        self, economy: Economy, node: int, machine: int, jobs: float
-    ) -> tuple[float, float]:
-        """Return the normalised cost of a node on another machine, and its epoch there in tokens.
+    def costs_on(self, node: int, machine: int, jobs: float, hours: float) -> tuple[float, float]:
+        """Return the normalised cost of a node on another machine, and its epoch there in USD.
 
         The range that costs are normalised by stays as it is, and costs within it.
         """
@@ -300,9 +297,8 @@ class EconomyPopulation:
         present = self.cost_basis[self.active & self.role_is("inference")]
         low, high = present.min(), present.max()
         cost = min(1.0, max(0.0, (own - low) / (high - low))) if high > low else 0.0
-        usd = self.prices.epoch_on(node, machine, run * jobs, jobs, economy.hours)
-        tokens = usd / economy.settings.cost.usd_per_token
-        return float(cost * self._cost_factor[self.behaviour[node]]), tokens
+        usd = self.prices.epoch_on(node, machine, run * jobs, jobs, hours)
+        return float(cost * self._cost_factor[self.behaviour[node]]), usd
 
     def machines_held(self, active: NDArray[np.bool_]) -> Array:
         """Return how many machines stand behind each identity: one for each operator, shared."""

@@ -21,8 +21,8 @@ from poq_abm.simulation.epochs.performance import Performance, open_totals
 from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.economy import Economy
     from poq_abm.simulation.epochs.economy_population import EconomyPopulation
+    from poq_abm.simulation.epochs.economy_state import EconomyState
     from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
     from poq_abm.simulation.epochs.payment import Parts
     from poq_abm.simulation.epochs.prices import ResourceUse
@@ -64,7 +64,7 @@ class EpochEnd:
     each node, inference nodes first.
     """
 
-    economy: Economy
+    economy: EconomyState
     played: PlayedEpoch
     flows: Flows
     budget: float  #: tokens in the pool of the epoch
@@ -159,8 +159,12 @@ def _payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
     if behaviour == int(end.was[node]):
         return _worth(end, end.played.performance, node, behaviour)
     nodes, conduct = population.columns_with(node, behaviour)
+    changed = end.played.game._replace(nodes=nodes, conduct=conduct)
+    behaviours = end.was.copy()
+    behaviours[node] = behaviour
     totals = open_totals(population.inference, population.size - population.inference)
-    return _worth(end, replay(end.economy, end.played, nodes, conduct, totals), node, behaviour)
+    performance = replay(end.economy, end.played, changed, behaviours, totals)
+    return _worth(end, performance, node, behaviour)
 
 
 def _worth(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
@@ -208,9 +212,10 @@ def _worth_on(end: EpochEnd, node: int, machine: int) -> float:
     Its jobs and their quality stay as they were; the cost that rewards charge and what the machine
     costs to run are those of the machine.
     """
-    performance, rules = end.played.performance, end.played.rules
+    performance, rules = end.played.performance, end.played.game.rules
     jobs, quality = performance.jobs[node], performance.quality[node]
-    cost, running = end.population.costs_on(end.economy, node, machine, float(jobs))
+    cost, usd = end.population.costs_on(node, machine, float(jobs), end.economy.hours)
+    running = usd / end.economy.settings.cost.usd_per_token
     if jobs == 0.0:
         return -running
     reward = family_reward(

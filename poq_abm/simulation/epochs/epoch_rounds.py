@@ -1,31 +1,24 @@
-"""Playing the rounds of one epoch: arrivals, assigned, rounds, totals."""
+"""Playing the rounds of one epoch: arrivals, assignments, rounds, and what they add up to."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.profile.latency_noise import latency_mean
 from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
 from poq_abm.rules.schedule.drawing import Schedule, thresholds
-from poq_abm.simulation.arrays import Assignments, Conduct, Nodes, Rules, Tables
+from poq_abm.simulation.arrays import GameArrays, Nodes, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
-from poq_abm.simulation.buffers import Buffers, open_buffers
+from poq_abm.simulation.behaviour_columns import find_active
+from poq_abm.simulation.buffers import open_buffers
 from poq_abm.simulation.epochs.accounts import Holding
-from poq_abm.simulation.epochs.dispatch import dispatch
-from poq_abm.simulation.epochs.epoch_arrays import (
-    Floor,
-    Noise,
-    Queries,
-    Routing,
-    open_assignments,
-    open_queries,
-)
+from poq_abm.simulation.epochs.dispatch import Routing, SchedulerView, dispatch
+from poq_abm.simulation.epochs.economy_state import EconomyState, EpochRounds, RoundPlayer
 from poq_abm.simulation.epochs.performance import (
     EpochTotals,
     Performance,
@@ -36,20 +29,19 @@ from poq_abm.simulation.epochs.performance import (
 )
 from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
-from poq_abm.simulation.replication_state import Memory, State
+from poq_abm.simulation.queue import Queue, heavy_tailed
+from poq_abm.simulation.replication_state import Memory, Replication, State
 from poq_abm.simulation.rounds import check_reports, play_rounds
-from poq_abm.simulation.trace import Trace, open_trace
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.economy import Economy
+    from poq_abm.simulation.game import Game
 
 __all__ = [
     "ROUTINGS",
     "STRIDE",
     "WEIGHTED",
-    "EpochRounds",
+    "CompiledRounds",
     "PlayedEpoch",
-    "open_epoch_rounds",
     "play_epoch",
     "replay",
 ]
@@ -59,24 +51,42 @@ Array = NDArray[np.float64]
 Columns = TypeVar("Columns", Ledger, Memory, Histograms)
 
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
-_DISTRIBUTIONS = {"fixed": 0, "lognormal": 1, "exponential": 2}
 WEIGHTED = ("trust_softmax", "stake_weighted")  #: drawn by weights that change by epoch
 #: schedules that look at more than the node drawn
 ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
 
 
-@dataclass
-class EpochRounds:
-    """Scratch space and settings of the rounds of an economy, used epoch after epoch."""
+class CompiledRounds:
+    """The compiled loop as the player of an economy's rounds; it remembers nothing."""
 
-    noise: Noise
-    routing: Routing
-    assigned: Assignments
-    queries: Queries
-    trace: Trace
-    play_buffers: Buffers
-    dispatch_buffers: Buffers
-    members: int  #: evaluators for whom ``dispatch_buffers`` was opened
+    def __init__(self, game: Game) -> None:
+        self._game = game
+
+    def play(
+        self,
+        first: int,
+        count: int,
+        game: GameArrays,
+        behaviour: NDArray[np.int64],  # noqa: ARG002  (its columns say what it does)
+        kept: Replication,
+        rounds: EpochRounds,
+    ) -> None:
+        """Play ``count`` rounds from the ``first`` on as they were assigned."""
+        active, plugin = find_active(game.conduct), self._game.compiled_plugin
+        play_rounds(first, first + count, game, kept, active, rounds.trace, plugin, rounds.assigned)
+        check_reports(self._game, kept.memory, kept.buffers)
+
+    def copied(self) -> CompiledRounds:
+        """Return itself."""
+        return self
+
+
+class EpochStart(NamedTuple):
+    """Where a replication stands before an epoch's first round."""
+
+    ledger: Ledger
+    memory: Memory
+    player: RoundPlayer
 
 
 @dataclass(frozen=True)
@@ -90,90 +100,107 @@ class PlayedEpoch:
     latency_ms: Array  #: (N,) mean latency of the model that a node was paid for, on its machine
     downtime: Array  #: (F,) share of the epoch that a node was down
     worked_s: Array  #: (F,) seconds of service done in the epoch, whenever they were taken on
-    rules: Rules
-    tables: Tables
-    before: tuple[Ledger, Memory] | None  #: copies from before the first round, for replays
+    game: GameArrays  #: the mechanism and the tables of the epoch
+    before: EpochStart | None  #: a copy, where a rule asks for replays
 
 
-def open_epoch_rounds(economy: Economy) -> EpochRounds:
-    """Return what the rounds of an economy need."""
-    game, latency = economy.game, economy.settings.latency
-    size = game.rules.committee_size
-    return EpochRounds(
-        noise=Noise(
-            _DISTRIBUTIONS[latency.distribution],
-            float(latency.sigma),
-            float(latency.tail_share),
-            float(latency.tail_index),
-            latency_mean(latency.sigma, latency.tail_share, latency.tail_index),
-            latency.charged == "realised",
-        ),
-        routing=ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN),
-        assigned=open_assignments(0, size),
-        queries=open_queries(0),
-        trace=open_trace(0, size),
-        play_buffers=open_buffers(game.rules, game.nodes),
-        dispatch_buffers=open_buffers(game.rules, game.nodes),
-        members=game.nodes.evaluator.size,
+def play_epoch(
+    economy: EconomyState, player: RoundPlayer | None = None, *, replays: bool = False
+) -> PlayedEpoch:
+    """Play the rounds of the epoch that has come; with ``replays``, they can be played again."""
+    population, totals = economy.population, economy.totals
+    player = CompiledRounds(economy.game) if player is None else player
+    values = economy.coefficients.now(economy.epoch)
+    game = _game_now(economy, values)
+    first = _first_round(economy)
+    count = _arrive(economy, first, values["fee"])
+    downtime, down_from, down_until = _outages(economy)
+    view = _view(economy, down_from, down_until)
+    queued = economy.free_at.sum(axis=1)
+    clear_totals(totals)
+    _dispatch(economy, first, count, game, view)
+    start = EpochStart(economy.ledger, economy.memory, player)
+    before = _copy_of(start) if replays else None
+    performance = _play(economy, first, count, game, start, totals)
+    economy.free_at -= 3600.0 * economy.hours
+    np.maximum(economy.free_at, 0.0, out=economy.free_at)
+    return PlayedEpoch(
+        count=count,
+        first_round=first,
+        performance=performance,
+        cost=_cost(economy, count, performance.jobs),
+        latency_ms=population.latency_ms.copy(),
+        downtime=downtime,
+        worked_s=queued + totals.busy_s - economy.free_at.sum(axis=1),
+        game=game,
+        before=before,
     )
 
 
-def play_epoch(economy: Economy) -> PlayedEpoch:
-    """Play the rounds of the epoch that has come."""
-    rounds, population, game = economy.rounds, economy.population, economy.game
-    values = economy.coefficients.now(economy.epoch)
-    rules = game.rules._replace(
+def replay(
+    economy: EconomyState,
+    played: PlayedEpoch,
+    changed: GameArrays,
+    behaviour: NDArray[np.int64],
+    totals: EpochTotals,
+) -> Performance:
+    """Return what the same assignments would have brought, had nodes behaved otherwise."""
+    assert played.before is not None, "no rule of this economy replays"
+    again = _copy_of(played.before)
+    clear_totals(totals)
+    return _play(economy, played.first_round, played.count, changed, again, totals, behaviour)
+
+
+def _play(
+    economy: EconomyState,
+    first: int,
+    count: int,
+    game: GameArrays,
+    start: EpochStart,
+    totals: EpochTotals,
+    behaviour: NDArray[np.int64] | None = None,
+) -> Performance:
+    """Play the rounds as they were assigned, from where a replication stands; add them up."""
+    (ledger, memory, player), rounds = start, economy.rounds
+    behaviour = economy.population.behaviour if behaviour is None else behaviour
+    sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
+    kept = Replication(economy.key, rounds.play_buffers, ledger, memory)
+    player.play(first, count, game, behaviour, kept, rounds)
+    add_rounds(
+        count, _terms(economy), game.tables, rounds.assigned, rounds.queries, rounds.trace, totals
+    )
+    acted = memory.state[:, State.ACTED] - acted
+    return performance_of(ledger.nodes() - sums, acted, economy.population.inference, totals)
+
+
+def _game_now(economy: EconomyState, values: dict[str, float]) -> GameArrays:
+    """Return the game at the coefficients and the task mix of the epoch, as nodes play it."""
+    rules = economy.game.rules._replace(
         schedule=int(_schedule(economy)),
         alpha_inference=values["alpha_inference"],
         beta_inference=values["beta_inference"],
         alpha_evaluator=values["alpha_evaluator"],
         beta_evaluator=values["beta_evaluator"],
     )
-    tables = _tables_now(economy)
-    first = _first_round(economy)
-    count = _arrive(economy, first, values["fee"])
-    downtime, down_from, down_until = _outages(economy)
-    floor = _floor(economy, down_from, down_until)
-    queued = economy.free_at.sum(axis=1)
-    present = _present(economy, floor)
-    clear_totals(economy.totals)
+    population = economy.population
+    return GameArrays(rules, _tables_now(economy), population.nodes, population.conduct)
+
+
+def _dispatch(
+    economy: EconomyState, first: int, count: int, game: GameArrays, view: SchedulerView
+) -> None:
+    """Assign the queries that arrived; the draws see only the nodes that are there."""
+    rounds = economy.rounds
+    there = game._replace(nodes=_present(economy, view))
     dispatch(
-        first, count, *economy.key, rounds.noise, rules, tables, present,
-        rounds.dispatch_buffers, floor, rounds.assigned, rounds.queries,
+        first, count, economy.key, there, rounds.dispatch_buffers, view, rounds.assigned,
+        rounds.queries,
     )  # fmt: skip
-    keeps = any(rule.replays for rule in economy.rules)
-    before = (_copied(economy.ledger), _copied(economy.memory)) if keeps else None
-    sums, acted = economy.ledger.nodes(), economy.memory.state[:, State.ACTED].copy()
-    _rounds(economy, first, count, rules, tables, population.nodes, population.conduct,
-            economy.ledger, economy.memory)  # fmt: skip
-    check_reports(game, economy.memory, rounds.play_buffers)
-    _add_rounds(economy, count, tables, economy.totals)
-    economy.free_at -= 3600.0 * economy.hours
-    np.maximum(economy.free_at, 0.0, out=economy.free_at)
-    acted = economy.memory.state[:, State.ACTED] - acted
-    performance = performance_of(
-        economy.ledger.nodes() - sums, acted, population.inference, economy.totals
-    )
-    worked = queued + economy.totals.busy_s - economy.free_at.sum(axis=1)
-    cost, latency = _cost(economy, count, performance.jobs), population.latency_ms.copy()
-    return PlayedEpoch(
-        count, first, performance, cost, latency, downtime, worked, rules, tables, before
-    )
 
 
-def replay(
-    economy: Economy, played: PlayedEpoch, nodes: Nodes, conduct: Conduct, totals: EpochTotals
-) -> Performance:
-    """Return what the same assignments would have brought, had nodes behaved otherwise."""
-    assert played.before is not None, "no rule of this economy replays"
-    ledger, memory = _copied(played.before[0]), _copied(played.before[1])
-    sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
-    clear_totals(totals)
-    _rounds(economy, played.first_round, played.count, played.rules, played.tables, nodes, conduct,
-            ledger, memory)  # fmt: skip
-    _add_rounds(economy, played.count, played.tables, totals)
-    acted = memory.state[:, State.ACTED] - acted
-    return performance_of(ledger.nodes() - sums, acted, economy.population.inference, totals)
+def _copy_of(start: EpochStart) -> EpochStart:
+    ledger, memory, player = start
+    return EpochStart(_copied(ledger), _copied(memory), player.copied())
 
 
 def _copied(part: Columns) -> Columns:
@@ -183,40 +210,21 @@ def _copied(part: Columns) -> Columns:
     return type(part)(*copies)
 
 
-def _rounds(
-    economy: Economy,
-    first: int,
-    count: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    conduct: Conduct,
-    ledger: Ledger,
-    memory: Memory,
-) -> None:
-    rounds = economy.rounds
-    play_rounds(
-        first, first + count, *economy.key, rules, tables, nodes, rounds.play_buffers, ledger,
-        conduct, memory, rounds.trace, economy.game.compiled_plugin, rounds.assigned,
-    )  # fmt: skip
-
-
-def _add_rounds(economy: Economy, count: int, tables: Tables, totals: EpochTotals) -> None:
-    rounds, settings, first = economy.rounds, economy.settings, economy.population.inference
-    terms = ServiceTerms(
+def _terms(economy: EconomyState) -> ServiceTerms:
+    settings, first = economy.settings, economy.population.inference
+    return ServiceTerms(
         quickest_s=float(economy.population.service_s[:first].min()),
         latency_penalty=float(settings.payment.latency_penalty),
         gold_tolerance=float(settings.stake.slashing.gold_tolerance),
         evaluators_from=first,
     )
-    add_rounds(count, terms, tables, rounds.assigned, rounds.queries, rounds.trace, totals)
 
 
-def _cost(economy: Economy, count: int, jobs: Array) -> Array:
+def _cost(economy: EconomyState, count: int, jobs: Array) -> Array:
     """Return the mean of the costs that every node's jobs were charged, as it reported them."""
     nodes, assigned = economy.population.nodes, economy.rounds.assigned
     cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
-    if not economy.rounds.noise.charges_realised:
+    if not _charges_realised(economy):
         return cost
     first = economy.population.inference
     node, factor = assigned.node[:count], assigned.cost_factor[:count]
@@ -226,35 +234,32 @@ def _cost(economy: Economy, count: int, jobs: Array) -> Array:
     return cost
 
 
-def _first_round(economy: Economy) -> int:
+def _charges_realised(economy: EconomyState) -> bool:
+    return economy.settings.latency.charged == "realised"
+
+
+def _first_round(economy: EconomyState) -> int:
     constant = economy.settings.demand.is_constant
     return economy.epoch * (economy.rounds_per_epoch if constant else STRIDE)
 
 
-def _arrive(economy: Economy, first: int, fee: float) -> int:
+def _arrive(economy: EconomyState, first: int, fee: float) -> int:
     """Let the queries of an epoch arrive; return how many there are."""
     rounds, seconds = economy.rounds, 3600.0 * economy.hours
     first_fee = economy.settings.payment.fee
     ratio = fee / first_fee if first_fee > 0.0 else 1.0
     if economy.settings.demand.arrivals == "fixed":
-        wanted = economy.rounds_per_epoch * economy.clock.scale(economy.epoch, ratio)
+        wanted = economy.rounds_per_epoch * economy.arrivals.scale(economy.epoch, ratio)
         count = min(round(wanted), STRIDE)
-        _make_room(rounds, count)
+        rounds.make_room(count)
         arrive_evenly(rounds.queries.arrival, count, seconds)
         return count
-    expected = economy.clock.expected(economy.epoch, ratio)
-    _make_room(rounds, min(most_queries(expected.queries), STRIDE))
+    expected = economy.arrivals.expected(economy.epoch, ratio)
+    rounds.make_room(min(most_queries(expected.queries), STRIDE))
     return arrive_at_random(rounds.queries.arrival, *expected, seconds, *economy.key, first)
 
 
-def _make_room(rounds: EpochRounds, count: int) -> None:
-    if rounds.assigned.node.size < count:
-        size = rounds.assigned.committee.shape[1]
-        rounds.assigned, rounds.queries = open_assignments(count, size), open_queries(count)
-        rounds.trace = open_trace(count, size)
-
-
-def _tables_now(economy: Economy) -> Tables:
+def _tables_now(economy: EconomyState) -> Tables:
     """Return the tables with the task mix of the epoch, which may drift."""
     tables, end = economy.game.tables, economy.settings.demand.tasks_end
     if end is None:
@@ -266,14 +271,14 @@ def _tables_now(economy: Economy) -> Tables:
     return tables._replace(task_limits=thresholds(shares))
 
 
-def _schedule(economy: Economy) -> Schedule:
+def _schedule(economy: EconomyState) -> Schedule:
     name = economy.scenario.schedule
     if name in WEIGHTED:
         return Schedule.WEIGHTED
     return Schedule.__members__.get(name.upper(), Schedule.UNIFORM)
 
 
-def _outages(economy: Economy) -> tuple[Array, Array, Array]:
+def _outages(economy: EconomyState) -> tuple[Array, Array, Array]:
     """Return each inference node's share of the epoch down, and from when until when."""
     latency, seconds = economy.settings.latency, 3600.0 * economy.hours
     inference = economy.population.inference
@@ -287,29 +292,31 @@ def _outages(economy: Economy) -> tuple[Array, Array, Array]:
     return np.where(down, latency.outage_share, 0.0), start, start + length
 
 
-def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
-    population, rounds = economy.population, economy.rounds
+def _view(economy: EconomyState, down_from: Array, down_until: Array) -> SchedulerView:
+    population, latency = economy.population, economy.settings.latency
     first = population.inference
     active = np.flatnonzero(population.active[:first])
     members = np.flatnonzero(population.active[first:])
     by_cost = active[np.argsort(population.nodes.inference_cost[active], kind="stable")]
     patience = economy.settings.service.patience_s
-    return Floor(
-        routing=int(rounds.routing),
+    return SchedulerView(
+        routing=int(ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN)),
         active=active,
         members=members,
         by_weight=economy.settings.stake.sampling != "uniform",
         seats=seat_weights(_seats(economy, members)),
         by_cost=by_cost,
+        law=heavy_tailed(
+            latency.distribution, latency.sigma, latency.tail_share, latency.tail_index
+        ),
         service_s=population.service_s[:first],
-        free_at=economy.free_at,
-        down_from=down_from,
-        down_until=down_until,
+        queue=Queue(economy.free_at, down_from, down_until),
         patience_s=math.inf if patience is None else float(patience),
+        charges_realised=_charges_realised(economy),
     )
 
 
-def _seats(economy: Economy, members: NDArray[np.int64]) -> Array:
+def _seats(economy: EconomyState, members: NDArray[np.int64]) -> Array:
     """Return the weights that seats in a committee go by; of nobody where they go by none."""
     sampling = economy.settings.stake.sampling
     if sampling == "stake":
@@ -326,21 +333,21 @@ def _weights(values: Array) -> NDArray[np.uint64]:
     return thresholds(values if values.max() > 0.0 else np.ones_like(values))
 
 
-def _present(economy: Economy, floor: Floor) -> Nodes:
+def _present(economy: EconomyState, view: SchedulerView) -> Nodes:
     """Return the nodes as the draws see them: only those that are there."""
     population, rounds, game = economy.population, economy.rounds, economy.game
-    if floor.members.size != rounds.members:
-        evaluators = population.nodes.evaluator[floor.members]
+    if view.members.size != rounds.members:
+        evaluators = population.nodes.evaluator[view.members]
         rounds.dispatch_buffers = open_buffers(
             game.rules, game.nodes._replace(evaluator=evaluators)
         )
-        rounds.members = floor.members.size
+        rounds.members = view.members.size
     return population.nodes._replace(
-        limits=_limits(economy, floor.active), evaluator=population.nodes.evaluator[floor.members]
+        limits=_limits(economy, view.active), evaluator=population.nodes.evaluator[view.members]
     )
 
 
-def _limits(economy: Economy, active: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _limits(economy: EconomyState, active: NDArray[np.int64]) -> NDArray[np.uint64]:
     name = economy.scenario.schedule
     if name == "trust_softmax":
         temperature = economy.settings.service.temperature

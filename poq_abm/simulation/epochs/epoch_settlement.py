@@ -23,7 +23,7 @@ from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
 from poq_abm.simulation.replication_state import State
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.economy import Economy
+    from poq_abm.simulation.epochs.economy_state import EconomyState
     from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
 
 __all__ = ["settle_epoch", "utilisation_of"]
@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 _MEMORY = 0.5  # weight of the last epoch in a node's smoothed profit
 
 
-def settle_epoch(economy: Economy, played: PlayedEpoch) -> EpochEnd:
+def settle_epoch(economy: EconomyState, played: PlayedEpoch) -> EpochEnd:
     """Settle an epoch in the accounts; return what every node got and lost."""
     active, was = economy.population.active.copy(), economy.population.behaviour.copy()
     economy.release()
@@ -65,7 +65,9 @@ def settle_epoch(economy: Economy, played: PlayedEpoch) -> EpochEnd:
         fees=fees,
         minted=minted,
         parts=earned_for(
-            played,
+            played.performance,
+            played.game.rules,
+            played.cost,
             point_price,
             forfeited=forfeited,
             fined=slashed - by_rule,
@@ -85,14 +87,14 @@ def settle_epoch(economy: Economy, played: PlayedEpoch) -> EpochEnd:
     )
 
 
-def utilisation_of(economy: Economy) -> float:
+def utilisation_of(economy: EconomyState) -> float:
     """Return the share of their places' time in which active inference nodes worked."""
     active = economy.population.active[: economy.population.inference]
     places = float(active.sum()) * economy.settings.service.capacity
     return float(economy.totals.busy_s.sum()) / (places * 3600.0 * economy.hours)
 
 
-def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
+def _audit(economy: EconomyState, paid: Array) -> tuple[Array, Array]:
     """Audit reported costs at random; return what was forfeited and the fines, in tokens."""
     rule, population = economy.settings.audits, economy.population
     nothing = np.zeros(population.size)
@@ -107,7 +109,7 @@ def _audit(economy: Economy, paid: Array) -> tuple[Array, Array]:
     return forfeited, np.where(caught, rule.slash, 0.0)
 
 
-def _use(economy: Economy, played: PlayedEpoch, active: NDArray[np.bool_]) -> ResourceUse:
+def _use(economy: EconomyState, played: PlayedEpoch, active: NDArray[np.bool_]) -> ResourceUse:
     """Return what nodes used; an evaluator works where it runs its model, and does not queue."""
     population, jobs = economy.population, played.performance.jobs
     first = population.inference
@@ -124,14 +126,14 @@ def _use(economy: Economy, played: PlayedEpoch, active: NDArray[np.bool_]) -> Re
     )
 
 
-def _run_costs(economy: Economy, use: ResourceUse) -> Array:
+def _run_costs(economy: EconomyState, use: ResourceUse) -> Array:
     """Let nodes pay for energy, machines and bandwidth, in tokens."""
     running: Array = economy.population.prices.per_epoch(use) / economy.settings.cost.usd_per_token
     economy.accounts.move(Holding.WALLET, Fund.OUTSIDE, running)
     return running
 
 
-def _slash(economy: Economy, played: PlayedEpoch, active: NDArray[np.bool_]) -> Array:
+def _slash(economy: EconomyState, played: PlayedEpoch, active: NDArray[np.bool_]) -> Array:
     """Return what the epoch's failures cost in bonds, in tokens."""
     rule = economy.settings.stake.slashing
     share = bond_share_lost(played.performance, played.downtime, active, rule)
@@ -139,7 +141,7 @@ def _slash(economy: Economy, played: PlayedEpoch, active: NDArray[np.bool_]) -> 
     return slashed
 
 
-def _redistribute(economy: Economy, slashed: Array, active: NDArray[np.bool_]) -> Array:
+def _redistribute(economy: EconomyState, slashed: Array, active: NDArray[np.bool_]) -> Array:
     """Take slashed bonds to where they go; return what other nodes get of them, in tokens."""
     goes_to = economy.settings.stake.slashing.goes_to
     if goes_to == "redistributed":
@@ -154,7 +156,7 @@ def _redistribute(economy: Economy, slashed: Array, active: NDArray[np.bool_]) -
     return np.zeros(slashed.size)
 
 
-def _renew_identities(economy: Economy) -> None:
+def _renew_identities(economy: EconomyState) -> None:
     """Let evaluators who came back as somebody new put up a bond anew; the old one unbonds."""
     state, first = economy.memory.state, economy.population.inference
     new = state[:, State.IDENTITIES] - economy.identities
@@ -167,7 +169,7 @@ def _renew_identities(economy: Economy) -> None:
 
 
 def _remember(
-    economy: Economy, played: PlayedEpoch, flows: Flows, active: NDArray[np.bool_]
+    economy: EconomyState, played: PlayedEpoch, flows: Flows, active: NDArray[np.bool_]
 ) -> None:
     """Update reputations and smoothed profits."""
     weight = economy.settings.service.memory
@@ -181,14 +183,14 @@ def _remember(
     smoothed[old] += _MEMORY * (profit[old] - smoothed[old])
 
 
-def _eject(economy: Economy) -> None:
+def _eject(economy: EconomyState) -> None:
     """Let nodes go whose bond has fallen too low."""
     least = economy.settings.stake.eject_below
     if least > 0.0 and economy.settings.stake.bond > 0.0:
         economy.leave(economy.accounts.nodes[Holding.BOND] < least * economy.bond_due)
 
 
-def _top_up(economy: Economy) -> None:
+def _top_up(economy: EconomyState) -> None:
     """Let nodes that are still there put up anew what their bonds lack, where they have to."""
     if economy.settings.stake.top_up:
         lacking = np.maximum(economy.bond_due - economy.accounts.nodes[Holding.BOND], 0.0)

@@ -12,7 +12,8 @@ from poq_abm.scenario.schema.economy import EconomySettings, Payment
 from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
+    from poq_abm.simulation.arrays import Rules
+    from poq_abm.simulation.epochs.performance import Performance
 
 __all__ = [
     "PARTS",
@@ -142,16 +143,24 @@ class Parts(NamedTuple):
 
 
 def earned_for(
-    played: PlayedEpoch, price: Array, *, forfeited: Array, fined: Array, uncovered: Array
+    performance: Performance,
+    rules: Rules,
+    charged: Array,
+    price: Array,
+    *,
+    forfeited: Array,
+    fined: Array,
+    uncovered: Array,
 ) -> Parts:
     """Return what an epoch's pay was for, in tokens at the ``price`` of a node's points.
+
+    ``charged`` is the mean cost that its jobs were charged.
 
     With J jobs at mean quality Q an inference node earned alpha_F J Q points, an evaluator alpha_M
     J times its mean closeness, at the coefficients of the epoch; what its points fall short of that
     was charged for cost. Where quality counts by threshold or task, beta_F J C was, with C the mean
     cost charged, and the rest was earned for quality. All arrays have the shape (N,).
     """
-    performance, rules = played.performance, played.rules
     points, jobs, first = performance.points, performance.jobs, performance.quality.size
     quality, closeness = np.zeros_like(points), np.zeros_like(points)
     closeness[first:] = (
@@ -160,7 +169,7 @@ def earned_for(
     if rules.reward_family in _SHORTFALL:
         quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(performance.quality)
     else:
-        quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, played.cost)[:first]
+        quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, charged)[:first]
     cost = quality + closeness - points
     return Parts(price * quality, price * closeness, price * cost, forfeited, fined, uncovered)
 

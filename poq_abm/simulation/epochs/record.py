@@ -16,7 +16,7 @@ from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient
 from poq_abm.simulation.latency_cells import RELATIVE_ERROR, cell_percentile, percentiles
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.economy import Economy
+    from poq_abm.simulation.epochs.economy_state import EconomyState
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
 
 __all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "EpochRecord"]
@@ -115,7 +115,7 @@ class EpochRecord:
         The tokens of every node, job by job.
     """
 
-    def __init__(self, economy: Economy) -> None:
+    def __init__(self, economy: EconomyState) -> None:
         self._economy = economy
         settings, population = economy.settings, economy.game.population
         count = len(population.groups)
@@ -194,7 +194,7 @@ class EpochRecord:
         return float(economy.totals.busy_s.sum()) / (places * 3600.0 * economy.hours)
 
     def _network(self, end: EpochEnd) -> dict[str, float]:
-        economy, flows, rules = self._economy, end.flows, end.played.rules
+        economy, flows, rules = self._economy, end.flows, end.played.game.rules
         totals, accounts = economy.totals, economy.accounts
         served = int(totals.served[0])
         median, late = percentiles(self._latencies(end.played.count), _LATENCY_SHARES)

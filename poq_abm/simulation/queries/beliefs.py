@@ -13,10 +13,10 @@ from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.settling import disputed, pay_by_score
 from poq_abm.scenario.schema.verification import Verification
 
-__all__ = ["Choice", "Conduct", "best_choice", "expected_advantage", "named_conduct"]
+__all__ = ["Action", "Choice", "best_choice", "expected_advantage", "named_action"]
 
 
-class Conduct(IntEnum):
+class Action(IntEnum):
     """What a node does with a query; scenarios write the names in small letters."""
 
     HONEST = 0
@@ -28,18 +28,18 @@ class Conduct(IntEnum):
 class Choice(NamedTuple):
     """What a rational node does, and what it expects to gain over honesty, in USD per query."""
 
-    conduct: Conduct
+    action: Action
     probability: float
     advantage: float
 
 
-def named_conduct(name: str) -> Conduct:
-    """Return the conduct that a scenario names.
+def named_action(name: str) -> Action:
+    """Return the action that a scenario names.
 
-    >>> named_conduct("judge_hack").value
+    >>> named_action("judge_hack").value
     3
     """
-    return Conduct[name.upper()]
+    return Action[name.upper()]
 
 
 def expected_advantage(
@@ -100,24 +100,24 @@ def best_choice(
 ) -> Choice:
     """Return the known way to cheat that promises most, if it promises anything.
 
-    ``scores`` has shape (4, records): the consensus expected for each :class:`Conduct`.
+    ``scores`` has shape (4, records): the consensus expected for each :class:`Action`.
     In the inspection game's equilibrium the node mixes with the chance x* that keeps watchers
     indifferent, wherever watchers are what stands against it.
     """
     verification: Verification = protocol.verification
     if protocol.terms.trusted:
-        return Choice(Conduct.HONEST, 0.0, 0.0)
-    best = Choice(Conduct.HONEST, 0.0, 0.0)
+        return Choice(Action.HONEST, 0.0, 0.0)
+    best = Choice(Action.HONEST, 0.0, 0.0)
     for name in verification.adversaries.actions:
-        conduct = named_conduct(name)
-        if conduct != Conduct.CACHED and not can_downgrade:
+        action = named_action(name)
+        if action != Action.CACHED and not can_downgrade:
             continue
         gain = float(getattr(verification.adversaries, name).gain_usd)
         expected = expected_advantage(
             protocol,
             gain,
-            scores[conduct],
-            scores[Conduct.HONEST],
+            scores[action],
+            scores[Action.HONEST],
             broken=broken,
             cost=cost,
             alpha=alpha,
@@ -125,10 +125,10 @@ def best_choice(
         )
         mixed = _mixing(protocol, broken=broken)
         if not math.isnan(mixed):
-            first = best.conduct == Conduct.HONEST or expected > best.advantage
-            best = Choice(conduct, mixed, expected) if first else best
+            first = best.action == Action.HONEST or expected > best.advantage
+            best = Choice(action, mixed, expected) if first else best
         elif expected > best.advantage:
-            best = Choice(conduct, 1.0, expected)
+            best = Choice(action, 1.0, expected)
     return best
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,23 +12,25 @@ from numpy.typing import NDArray
 from poq_abm.errors import InputError, nearest
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.registry import protocol_of
+from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.population import Group
-from poq_abm.simulation.queries.beliefs import Choice, Conduct, best_choice, named_conduct
+from poq_abm.simulation.queries.beliefs import Action, Choice, best_choice, named_action
+from poq_abm.simulation.queue import ServiceTime, lognormal
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
-    from poq_abm.scenario import Scenario
+    from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 
-__all__ = ["Market", "People", "Ways", "needed_nodes", "open_market"]
+__all__ = ["Market", "People", "Ways", "market_findings", "needed_nodes", "open_market"]
 
 MAX_ARRIVALS_PER_S: Final = 1e9
 MS: Final = 1e-3
 
 
 class Ways(NamedTuple):
-    """What each :class:`~poq_abm.simulation.queries.beliefs.Conduct` does, by its number."""
+    """What each :class:`~poq_abm.simulation.queries.beliefs.Action` does, by its number."""
 
     gain: NDArray[np.float64]  #: (4,) USD saved per query
     lift: NDArray[np.float64]  #: (4,) points added to every score
@@ -38,10 +40,10 @@ class Ways(NamedTuple):
 class People(NamedTuple):
     """The inference nodes of one treatment, F in all."""
 
-    model: NDArray[np.int64]  #: (F, 4) model that answers, by conduct
+    model: NDArray[np.int64]  #: (F, 4) model that answers, by action
     service_s: NDArray[np.float64]  #: (F, 4) mean service time without any protocol
     cost: NDArray[np.float64]  #: (F,) normalised cost in [0, 1]
-    choice: NDArray[np.int64]  #: (F, 2) a rational node's conduct, enclave intact and broken
+    choice: NDArray[np.int64]  #: (F, 2) a rational node's action, enclave intact and broken
     chance: NDArray[np.float64]  #: (F, 2) and the chance that it cheats
     scoring_s: NDArray[np.float64]  #: (M,) an evaluator's time per answer
 
@@ -56,7 +58,7 @@ class Market:
     people: People
     ways: Ways
     arrivals_per_s: float
-    sigma: float  #: s.d. of the logarithm of a service time
+    law: ServiceTime
     queries: int
     seed: int
 
@@ -94,7 +96,7 @@ def open_market(
     demand = chosen.demand
     people = _people(game, protocol, profile)
     shares = np.diff(np.concatenate([[0.0], game.nodes.limits.astype(np.float64)])) / 2.0**32
-    busiest = float((shares * people.service_s[:, Conduct.HONEST]).max())
+    busiest = float((shares * people.service_s[:, Action.HONEST]).max())
     rate = demand.arrivals_per_s or demand.load / busiest
     if not rate <= MAX_ARRIVALS_PER_S:
         raise InputError(f"{rate:g} arrivals per second; at most {MAX_ARRIVALS_PER_S:g}")
@@ -105,7 +107,7 @@ def open_market(
         people=people,
         ways=_ways(chosen),
         arrivals_per_s=float(rate),
-        sigma=math.sqrt(math.log1p(demand.service_cv**2)),
+        law=lognormal(demand.service_cv),
         queries=scenario.rounds,
         seed=scenario.seed,
     )
@@ -141,9 +143,9 @@ def _ways(verification: Verification) -> Ways:
     adversaries = verification.adversaries
     ways = Ways(np.zeros(4), np.zeros(4), np.full(4, np.nan))
     for name in ("downgrade", "cached", "judge_hack"):
-        ways.gain[named_conduct(name)] = getattr(adversaries, name).gain_usd
-    ways.lift[Conduct.JUDGE_HACK] = adversaries.judge_hack.lift
-    ways.fixed[Conduct.CACHED] = adversaries.cached.score
+        ways.gain[named_action(name)] = getattr(adversaries, name).gain_usd
+    ways.lift[Action.JUDGE_HACK] = adversaries.judge_hack.lift
+    ways.fixed[Action.CACHED] = adversaries.cached.score
     return ways
 
 
@@ -159,19 +161,19 @@ def _people(game: Game, protocol: VerificationProtocol, profile: Profile) -> Peo
         chance=np.zeros((count, 2)),
         scoring_s=population.latency_ms[count:] * MS,
     )
-    people.service_s[:, Conduct.CACHED] = adversaries.cached.latency_s
+    people.service_s[:, Action.CACHED] = adversaries.cached.latency_s
     for number, group in enumerate(population.groups):
         if group.role != "inference":
             continue
         members = np.flatnonzero(population.group[:count] == number)
-        for conduct in (Conduct.DOWNGRADE, Conduct.JUDGE_HACK):
-            people.model[members, conduct] = profile.models.index(cheap)
-            people.service_s[members, conduct] = _cheap_s(
+        for action in (Action.DOWNGRADE, Action.JUDGE_HACK):
+            people.model[members, action] = profile.models.index(cheap)
+            people.service_s[members, action] = _cheap_s(
                 profile, cheap, group, adversaries.downgrade.latency_share
             )
         choices = _choices(game, protocol, profile, group, cheap, float(people.cost[members[0]]))
         for state, choice in enumerate(choices):
-            people.choice[members, state] = choice.conduct
+            people.choice[members, state] = choice.action
             people.chance[members, state] = choice.probability
     return people
 
@@ -221,3 +223,54 @@ def _cheap_s(profile: Profile, model: str, group: Group, share: float | None) ->
         return share * group.latency_ms * MS
     known = profile.hardware_of(model)
     return profile.latency_ms(model, group.hardware if group.hardware in known else known[0]) * MS
+
+
+ELSEWHERE = (
+    "queries are answered by the nodes that verification.adversaries describes, and scored by "
+    "honest evaluators"
+)
+
+
+def market_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    """Yield what keeps a scenario without a sweep from being played query by query.
+
+    >>> from poq_abm.profile import load_profile
+    >>> from poq_abm.scenario import load
+    >>> settings = ["verification.protocol=otr", "malicious={share: 0.5, behaviour: boost}"]
+    >>> found = market_findings(load("cost_aware_poq", settings), load_profile("published"))
+    >>> [path for path, _ in found]
+    [('malicious',)]
+    """
+    verification = scenario.verification
+    if verification is None:
+        return
+    if scenario.economy is not None:
+        yield ("economy",), "a scenario has an economy or a verification, not both"
+    yield from _deviations(scenario)
+    protocol = protocol_of(verification)
+    nodes = sum(group.count for group in scenario.population.inference)
+    if nodes < (needed := needed_nodes(protocol)):
+        said = f"{protocol.name!r} needs {needed} inference nodes, got {nodes}"
+        yield ("verification", "protocol"), said
+    model = verification.adversaries.downgrade.model
+    if model is not None and model not in profile.models:
+        path: KeyPath = ("verification", "adversaries", "downgrade", "model")
+        hint = nearest(model[:80], profile.models)
+        yield path, f"the profile has no model {shown(model)}; {hint}"
+
+
+def _deviations(scenario: Scenario) -> Iterator[Finding]:
+    """Yield behaviours that nobody would play: who cheats is said in one place."""
+    people = scenario.population
+    if scenario.malicious is not None:
+        yield ("malicious",), f"has no part in a verification: {ELSEWHERE}"
+    roles: tuple[tuple[str, Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
+        ("inference", people.inference),
+        ("evaluators", people.evaluators),
+    )
+    for role, groups in roles:
+        for number, group in enumerate(groups):
+            name = group.behaviour["name"]
+            if name != "honest":
+                path: KeyPath = ("population", role, number, "behaviour")
+                yield path, f"{name!r} has no part in a verification: {ELSEWHERE}"

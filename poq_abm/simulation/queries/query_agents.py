@@ -21,11 +21,10 @@ from poq_abm.simulation.queries.attestation import (
     deliver,
     keyed_bytes,
 )
-from poq_abm.simulation.queries.beliefs import Conduct
-from poq_abm.simulation.queries.bisection import Dispute, bisect
-from poq_abm.simulation.queries.execution import Execution, execute, measure
+from poq_abm.simulation.queries.beliefs import Action
+from poq_abm.simulation.queries.execution import Dispute, Execution, bisect, execute, measure
 from poq_abm.simulation.queries.market import Market
-from poq_abm.simulation.queries.node_types import draw_standing
+from poq_abm.simulation.queries.node_types import draw_node_types
 from poq_abm.simulation.queries.query_arrays import QueryTrace
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 
@@ -54,15 +53,15 @@ class AttestingNode:
         self._stored_delivery = deliver(enclave, stale, self._stored, named)
 
     def answer(
-        self, request: Request, conduct: Conduct, *, broken: bool
+        self, request: Request, conduct: Action, *, broken: bool
     ) -> tuple[Delivery, Execution]:
         """Return what the node delivers, and the run behind it."""
         self.enclave.broken = broken
-        if conduct == Conduct.CACHED and not broken:
+        if conduct == Action.CACHED and not broken:
             return self._stored_delivery, self._stored
-        ran = self.named if conduct == Conduct.HONEST else self.cheaper
+        ran = self.named if conduct == Action.HONEST else self.cheaper
         run = execute(ran, request.prompt, self.steps)
-        if conduct == Conduct.CACHED:  # the right beginning, then what lies in store
+        if conduct == Action.CACHED:  # the right beginning, then what lies in store
             run = Execution((run.states[0], *self._stored.states[1:]))
         return deliver(self.enclave, request, run, ran), run
 
@@ -89,12 +88,12 @@ def _open_nodes(
     vendors = [
         Vendor(name, keyed_bytes(seed, replication, number, 0)) for number, name in enumerate(names)
     ]
-    node_types = draw_standing(market, replication)
+    node_types = draw_node_types(market, replication)
     nodes = []
     for node, vendor in enumerate(node_types.vendor):
         enclave = Enclave(vendors[vendor], keyed_bytes(seed, replication, node, 1), FIRMWARE)
-        named = models[int(market.people.model[node, Conduct.HONEST])]
-        cheaper = models[int(market.people.model[node, Conduct.DOWNGRADE])]
+        named = models[int(market.people.model[node, Action.HONEST])]
+        cheaper = models[int(market.people.model[node, Action.DOWNGRADE])]
         nodes.append(AttestingNode(enclave, named, cheaper, steps))
     registry = {model: measure(model) for model in models}
     keys = {vendor.name: vendor.public for vendor in vendors}
@@ -117,7 +116,7 @@ def _play(
     node = nodes[trace.node[q]]
     prompt = market.game.records[trace.record[q]].encode()
     request = Request(node.named, prompt, keyed_bytes(market.seed, replication, q, 2, 16))
-    conduct, broken = Conduct(int(trace.conduct[q])), bool(trace.broken[q])
+    conduct, broken = Action(int(trace.conduct[q])), bool(trace.broken[q])
     delivery, run = node.answer(request, conduct, broken=broken)
     rejection = verifier.verify(request, delivery)
     dispute = None

@@ -1,4 +1,4 @@
-"""What a replication of the queries writes over, adds up and, if asked, keeps of each query."""
+"""What a replication of the queries reads, writes over, adds up and, if asked, keeps of each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled
 from poq_abm.rules.protocol.terms import Query, Settlement, Terms
+from poq_abm.simulation.arrays import Nodes, Rules, Tables
+from poq_abm.simulation.buffers import Buffers
 from poq_abm.simulation.latency_cells import LatencyCells, count_latency
+from poq_abm.simulation.queries.market import People, Ways
+from poq_abm.simulation.queries.node_types import NodeTypes, Vendors
+from poq_abm.simulation.queue import Queue, ServiceTime
 
-__all__ = ["DRAWS", "Draw", "QueryTrace", "Setting", "State", "Sum", "add", "cost", "note"]
+__all__ = ["DRAWS", "Draw", "QueryState", "QueryTrace", "Setting", "Sum", "add", "cost", "note"]
 
 Floats = NDArray[np.float64]
 
@@ -72,11 +77,17 @@ class Setting(NamedTuple):
     seed: int
     replication: int
     rate: float  #: arrivals per second
-    sigma: float  #: of the logarithm of service times
+    law: ServiceTime
     terms: Terms
+    rules: Rules
+    tables: Tables
+    nodes: Nodes
+    people: People
+    ways: Ways
+    node_types: NodeTypes
 
 
-class State(NamedTuple):
+class QueryState(NamedTuple):
     """What a replication writes over and adds up."""
 
     clock: Floats  #: (2,) arrival of the last query; when the last answer was there
@@ -84,8 +95,10 @@ class State(NamedTuple):
     kept: Floats  #: (2, queries) provisional and economic finality in s; (2, 0) if too many
     cells: LatencyCells  #: two rows of the same, where they are not kept
     found: NDArray[np.int64]  #: (Found,) how often each check was the first to find a cheat
-    free: Floats  #: (F,) when each node will be free
-    busy: Floats  #: (F,) how long it has worked
+    queue: Queue
+    busy: Floats  #: (F,) how long each node has worked
+    vendors: Vendors
+    buffers: Buffers
     words: NDArray[np.uint32]  #: (16, BATCH_ROUNDS) scratch of the draws
     draws: Floats  #: (8, BATCH_ROUNDS) by :class:`Draw`
     steps: NDArray[np.int64]  #: scratch of the choice of other nodes
@@ -129,7 +142,7 @@ def cost(outcome: Settlement) -> float:
 
 @compiled
 def add(
-    state: State,
+    state: QueryState,
     q: int,
     query: Query,
     outcome: Settlement,
@@ -185,7 +198,7 @@ def note(
     arrival: float,
     node: int,
     record: int,
-    conduct: int,
+    action: int,
     query: Query,
     outcome: Settlement,
 ) -> None:
@@ -193,7 +206,7 @@ def note(
     trace.arrival_s[row] = arrival
     trace.node[row] = node
     trace.record[row] = record
-    trace.conduct[row] = conduct
+    trace.conduct[row] = action
     trace.broken[row] = query.broken
     trace.provisional_s[row] = outcome.provisional_s
     trace.economic_s[row] = outcome.economic_s

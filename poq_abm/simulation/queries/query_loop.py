@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below, fill_uniforms, fill_words, uniform
@@ -12,37 +15,141 @@ from poq_abm.rules.protocol.settling import settle
 from poq_abm.rules.protocol.terms import Query
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
-from poq_abm.simulation.arrays import Nodes, Rules, Tables
-from poq_abm.simulation.buffers import BATCH_ROUNDS, Buffers, draw_ahead
-from poq_abm.simulation.queries.beliefs import Conduct
-from poq_abm.simulation.queries.market import People, Ways
-from poq_abm.simulation.queries.node_types import NodeTypes
-from poq_abm.simulation.queries.query_arrays import Draw, QueryTrace, Setting, State, add, note
-from poq_abm.simulation.queries.queue import draw_others, interval, serve, spread_of
-from poq_abm.simulation.queries.vulnerability import Vendors, advance
+from poq_abm.simulation.arrivals import gap
+from poq_abm.simulation.buffers import BATCH_ROUNDS, draw_ahead
+from poq_abm.simulation.queries.beliefs import Action
+from poq_abm.simulation.queries.node_types import NodeTypes, advance
+from poq_abm.simulation.queries.query_arrays import Draw, QueryState, QueryTrace, Setting, add, note
+from poq_abm.simulation.queue import serve, service_factor, starts
 
-__all__ = ["play"]
+__all__ = ["Served", "choose", "draw_others", "draw_partners", "draw_queries", "occupy", "play"]
 
-_HONEST: Final = int(Conduct.HONEST)
+HONEST: Final = int(Action.HONEST)
+
+
+class Served(NamedTuple):
+    """What it took the node, and others with it, to answer a query; times in seconds."""
+
+    done: float  #: when all have answered, from the start
+    service: float  #: of all together
+    plain: float  #: that of one honest answer
+    validated: float  #: from arrival until a validator is done; 0 without one
+    wait: float  #: in the queue of the node that was drawn
+    diverges: bool  #: whether an answer differs from the node's
+    liars: int
 
 
 @compiled
-def _consensus(
-    conduct: int,
-    record: int,
-    model: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    ways: Ways,
-    buffers: Buffers,
-) -> float:
+def draw_others(others: NDArray[np.int64], steps: NDArray[np.int64], node: int, count: int) -> None:
+    """Fill the first ``count`` places of ``others`` with different nodes, none of them ``node``.
+
+    ``steps[j]`` is uniform in [0, F - 1 - j): each is moved past the nodes already taken, which are
+    looked at in ascending order, so every selection is equally likely. ``others`` has one place
+    more, for scratch.
+
+    >>> others = np.empty(3, np.int64)
+    >>> draw_others(others, np.array([0, 0]), 1, 2)
+    >>> others[:2].tolist()
+    [0, 2]
+    """
+    for j in range(count):
+        choice = steps[j]
+        taken = -1
+        for _ in range(j + 1):  # the next larger of what is taken: node, then others[:j]
+            following = node if node > taken else -1
+            for i in range(j):
+                if others[i] > taken and (following < 0 or others[i] < following):
+                    following = others[i]
+            if following < 0 or choice < following:
+                break
+            choice += 1
+            taken = following
+        others[j] = choice
+
+
+@compiled
+def choose(node_types: NodeTypes, node: int, broken: bool, draw: float) -> int:
+    """Return what a node does with a query, as :class:`~.beliefs.Action`, for a uniform draw."""
+    state = int(broken)
+    cheats = draw < node_types.chance[node, state]
+    return int(node_types.action[node, state]) if cheats else HONEST
+
+
+@compiled
+def occupy(state: QueryState, node: int, arrival: float, service: float) -> float:
+    """Let a node work for so long, when its turn comes; return when it is done."""
+    state.busy[node] += service
+    return serve(state.queue, node, starts(state.queue, node, arrival), service)
+
+
+@compiled
+def draw_partners(q: int, node: int, count: int, setting: Setting, state: QueryState) -> None:
+    """Put ``count`` nodes other than ``node`` on the state."""
+    nodes = state.busy.size
+    for j in range(count):
+        key = (setting.seed, setting.replication, Purpose.PARTNER, q, j)
+        state.steps[j] = below(*key, nodes - 1 - j)
+    draw_others(state.others, state.steps, node, count)
+
+
+@compiled
+def _serve_partners(
+    q: int, action: int, factor: float, setting: Setting, state: QueryState
+) -> tuple[float, float, bool, int]:
+    """Let the other providers answer.
+
+    Return when they have, for how long, whether one differs, and how many of them lie.
+    """
+    arrival, done, service, diverges, liars = state.clock[0], 0.0, 0.0, False, 0
+    seed, replication, types = setting.seed, setting.replication, setting.node_types
+    for j in range(setting.terms.providers - 1):
+        other = state.others[j]
+        broken = advance(state.vendors, int(types.vendor[other]), arrival, seed, replication)
+        draw = uniform(seed, replication, Purpose.PARTNER_CHANCE, q, j)
+        theirs = choose(types, other, broken, draw)
+        diverges = diverges or theirs != action
+        liars += int(theirs != HONEST)
+        work = setting.people.service_s[other, theirs] * factor
+        done = max(done, occupy(state, other, arrival, work))
+        service += work
+    return done, service, diverges, liars
+
+
+@compiled
+def _serve(q: int, t: int, node: int, action: int, setting: Setting, state: QueryState) -> Served:
+    """Let the node answer, with other providers or a validator beside it, each in its queue.
+
+    A lazy validator does nothing.
+    """
+    terms, times, draws = setting.terms, setting.people.service_s, state.draws[:, t]
+    arrival = state.clock[0]
+    factor = service_factor(setting.law, draws[Draw.SERVICE]) * (1.0 + terms.overhead)
+    plain = times[node, HONEST] * factor
+    service = times[node, action] * factor
+    if terms.proof_on_node and draws[Draw.PROOF] < terms.proof_rate:
+        service += terms.proof_s
+    done, diverges, validated = occupy(state, node, arrival, service), False, 0.0
+    wait, liars = done - service - arrival, int(action != HONEST)
+    if terms.providers > 1:
+        draw_partners(q, node, terms.providers - 1, setting, state)
+        last, more, diverges, others = _serve_partners(q, action, factor, setting, state)
+        done, service, liars = max(done, last), service + more, liars + others
+    elif draws[Draw.SAMPLE] < terms.sample_rate and draws[Draw.CONFIRM] >= terms.lazy:
+        draw_partners(q, node, 1, setting, state)
+        plain = times[state.others[0], HONEST] * factor
+        validated = occupy(state, state.others[0], arrival, plain) - arrival
+    return Served(done, service, plain, validated, wait, diverges, liars)
+
+
+@compiled
+def _agree(record: int, node: int, action: int, setting: Setting, state: QueryState) -> float:
     """Return what the seated committee agrees on for an answer; everybody weighs alike."""
-    count = rules.committee_size
+    rules, nodes, buffers = setting.rules, setting.nodes, state.buffers
+    count, model = rules.committee_size, setting.people.model[node, action]
+    lift, fixed = setting.ways.lift[action], setting.ways.fixed[action]
     for k in range(count):
         member = buffers.committee[k]
-        score = tables.scores[record, model, nodes.evaluator[member]] + ways.lift[conduct]
-        fixed = ways.fixed[conduct]
+        score = setting.tables.scores[record, model, nodes.evaluator[member]] + lift
         buffers.scores[k] = min(score, 10.0) if math.isnan(fixed) else fixed
         stakes = rules.aggregation == Aggregation.STAKE_MEDIAN
         buffers.weights[k] = nodes.stake[member] if stakes else 1.0
@@ -58,197 +165,78 @@ def _consensus(
 
 
 @compiled
-def _choose(node_types: NodeTypes, node: int, broken: bool, draw: float) -> int:
-    """Return what a node does with a query, as Conduct."""
-    state = int(broken)
-    cheats = draw < node_types.chance[node, state]
-    return int(node_types.conduct[node, state]) if cheats else _HONEST
-
-
-@compiled
-def _serve_partners(
-    q: int,
-    conduct: int,
-    factor: float,
-    setting: Setting,
-    people: People,
-    node_types: NodeTypes,
-    vendors: Vendors,
-    state: State,
-) -> tuple[float, float, bool, int]:
-    """Let the other providers answer.
-
-    Return when they have, for how long, whether one differs, and how many of them lie.
-    """
-    arrival, done, service, diverges, liars = state.clock[0], 0.0, 0.0, False, 0
-    seed, replication = setting.seed, setting.replication
-    for j in range(setting.terms.providers - 1):
-        other = state.others[j]
-        broken = advance(vendors, int(node_types.vendor[other]), arrival, seed, replication)
-        draw = uniform(seed, replication, Purpose.PARTNER_CHANCE, q, j)
-        theirs = _choose(node_types, other, broken, draw)
-        diverges = diverges or theirs != conduct
-        liars += int(theirs != _HONEST)
-        work = people.service_s[other, theirs] * factor
-        done = max(done, serve(state.free, state.busy, other, arrival, work))
-        service += work
-    return done, service, diverges, liars
-
-
-@compiled
-def _draw_partners(q: int, node: int, count: int, setting: Setting, state: State) -> None:
-    """Put ``count`` nodes other than ``node`` on the state."""
-    nodes = state.free.size
-    for j in range(count):
-        key = (setting.seed, setting.replication, Purpose.PARTNER, q, j)
-        state.steps[j] = below(*key, nodes - 1 - j)
-    draw_others(state.others, state.steps, node, count)
-
-
-@compiled
-def _serve(
-    q: int,
-    t: int,
-    node: int,
-    conduct: int,
-    setting: Setting,
-    people: People,
-    node_types: NodeTypes,
-    vendors: Vendors,
-    state: State,
-) -> tuple[float, float, float, float, float, bool, int]:
-    """Let the node answer, with other providers or a validator beside it, each in its queue.
-
-    Return when all have answered, their time, that of one honest answer, the time from arrival
-    until a validator is done, how long the node's queue was, whether an answer differs, and how
-    many lie. A lazy validator does nothing.
-    """
-    terms, draws, arrival = setting.terms, state.draws[:, t], state.clock[0]
-    factor = spread_of(draws[Draw.SERVICE], setting.sigma) * (1.0 + terms.overhead)
-    plain = people.service_s[node, _HONEST] * factor
-    service = people.service_s[node, conduct] * factor
-    if terms.proof_on_node and draws[Draw.PROOF] < terms.proof_rate:
-        service += terms.proof_s
-    done, diverges, validated = serve(state.free, state.busy, node, arrival, service), False, 0.0
-    wait, liars = done - service - arrival, int(conduct != _HONEST)
-    if terms.providers > 1:
-        _draw_partners(q, node, terms.providers - 1, setting, state)
-        crowd = (setting, people, node_types, vendors, state)
-        last, more, diverges, others = _serve_partners(q, conduct, factor, *crowd)
-        done, service, liars = max(done, last), service + more, liars + others
-    elif draws[Draw.SAMPLE] < terms.sample_rate and draws[Draw.CONFIRM] >= terms.lazy:
-        _draw_partners(q, node, 1, setting, state)
-        plain = people.service_s[state.others[0], _HONEST] * factor
-        validated = serve(state.free, state.busy, state.others[0], arrival, plain) - arrival
-    return done, service, plain, validated, wait, diverges, liars
-
-
-@compiled
 def _score(
-    t: int,
-    record: int,
-    node: int,
-    conduct: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    people: People,
-    ways: Ways,
-    buffers: Buffers,
+    t: int, record: int, node: int, action: int, setting: Setting, state: QueryState
 ) -> tuple[float, float, float, float]:
     """Seat the committee; return its slowest and its total time, and both consensus.
 
     The second consensus is that of the honest answer to the same record.
     """
+    buffers = state.buffers
     seat_committee(buffers.committee, buffers.order, buffers.swapped, buffers.draws, t)
     slowest = total = 0.0
-    for k in range(rules.committee_size):
-        seconds = people.scoring_s[buffers.committee[k]]
+    for k in range(setting.rules.committee_size):
+        seconds = setting.people.scoring_s[buffers.committee[k]]
         slowest, total = max(slowest, seconds), total + seconds
-    common = (rules, tables, nodes, ways, buffers)
-    consensus = _consensus(conduct, record, people.model[node, conduct], *common)
+    consensus = _agree(record, node, action, setting, state)
     honest = consensus
-    if conduct != _HONEST:
-        honest = _consensus(_HONEST, record, people.model[node, _HONEST], *common)
+    if action != HONEST:
+        honest = _agree(record, node, HONEST, setting, state)
     return slowest, total, consensus, honest
 
 
-@compiled_loop
+@compiled
 def _play_query(
-    q: int,
-    t: int,
-    row: int,
-    setting: Setting,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    people: People,
-    ways: Ways,
-    node_types: NodeTypes,
-    vendors: Vendors,
-    buffers: Buffers,
-    state: State,
-    trace: QueryTrace | None,
+    q: int, t: int, row: int, setting: Setting, state: QueryState, trace: QueryTrace | None
 ) -> None:
     """Play the query whose draws stand in column ``t``, into ``row`` of the trace."""
-    terms, draws = setting.terms, state.draws[:, t]
-    record, node = int(buffers.draws[Slot.RECORD, t]), int(buffers.draws[Slot.NODE, t])
-    arrival = state.clock[0] + interval(draws[Draw.ARRIVAL], setting.rate)
+    terms, ways, types = setting.terms, setting.ways, setting.node_types
+    draws, table = state.draws[:, t], state.buffers.draws
+    record, node = int(table[Slot.RECORD, t]), int(table[Slot.NODE, t])
+    arrival = state.clock[0] + gap(draws[Draw.ARRIVAL], setting.rate)
     state.clock[0] = arrival
-    vendor = int(node_types.vendor[node])
-    broken = advance(vendors, vendor, arrival, setting.seed, setting.replication)
-    conduct = _choose(node_types, node, broken, draws[Draw.CHEAT])
-    crowd = (setting, people, node_types, vendors, state)
-    done, service, plain, validated, wait, diverges, liars = _serve(q, t, node, conduct, *crowd)
+    vendor = int(types.vendor[node])
+    broken = advance(state.vendors, vendor, arrival, setting.seed, setting.replication)
+    action = choose(types, node, broken, draws[Draw.CHEAT])
+    served = _serve(q, t, node, action, setting, state)
     scored = scoring = 0.0
     consensus = honest_consensus = math.nan
     if terms.committee:
-        tools = (rules, tables, nodes, people, ways, buffers)
-        scored, scoring, consensus, honest_consensus = _score(t, record, node, conduct, *tools)
+        scored, scoring, consensus, honest_consensus = _score(
+            t, record, node, action, setting, state
+        )
     query = Query(
-        conduct != _HONEST,
+        action != HONEST,
         broken,
-        diverges,
-        liars,
-        service,
-        plain,
-        done - arrival,
-        validated,
+        served.diverges,
+        served.liars,
+        served.service,
+        served.plain,
+        served.done - arrival,
+        served.validated,
         scored,
         scoring,
         consensus,
         honest_consensus,
-        people.cost[node],
-        ways.gain[conduct],
+        setting.people.cost[node],
+        ways.gain[action],
         draws[Draw.PROOF],
         draws[Draw.SAMPLE],
         draws[Draw.CONFIRM],
         draws[Draw.WATCH],
     )
-    outcome = settle(terms, rules.alpha_inference, rules.beta_inference, query)
-    model = people.model[node, conduct]
-    truth = tables.truth[record, model] if math.isnan(ways.fixed[conduct]) else 0.0
-    state.clock[1] = max(state.clock[1], done)
-    add(state, q, query, outcome, bool(node_types.rational[node]), truth, wait)
+    outcome = settle(terms, setting.rules.alpha_inference, setting.rules.beta_inference, query)
+    model = setting.people.model[node, action]
+    truth = setting.tables.truth[record, model] if math.isnan(ways.fixed[action]) else 0.0
+    state.clock[1] = max(state.clock[1], served.done)
+    add(state, q, query, outcome, bool(types.rational[node]), truth, served.wait)
     if trace is not None:
-        note(trace, row, arrival, node, record, conduct, query, outcome)
+        note(trace, row, arrival, node, record, action, query, outcome)
 
 
 @compiled_loop
 def play(
-    first: int,
-    last: int,
-    setting: Setting,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    people: People,
-    ways: Ways,
-    node_types: NodeTypes,
-    vendors: Vendors,
-    buffers: Buffers,
-    state: State,
-    trace: QueryTrace | None,
+    first: int, last: int, setting: Setting, state: QueryState, trace: QueryTrace | None
 ) -> None:
     """Play queries ``first`` to ``last - 1``, in the order of their arrival, into the state.
 
@@ -258,26 +246,18 @@ def play(
     start = first
     while start < last:
         stop = min(last, (start // BATCH_ROUNDS + 1) * BATCH_ROUNDS)
-        seed, replication = setting.seed, setting.replication
-        draw_ahead(start, seed, replication, rules, tables, nodes, buffers)
-        fill_words(state.words, seed, replication, Purpose.QUERY, start)
-        fill_uniforms(state.draws, state.words)
+        draw_queries(start, setting, state)
         for q in range(start, stop):
-            t, row = q - start, q - first
-            _play_query(
-                q,
-                t,
-                row,
-                setting,
-                rules,
-                tables,
-                nodes,
-                people,
-                ways,
-                node_types,
-                vendors,
-                buffers,
-                state,
-                trace,
-            )
+            _play_query(q, q - start, q - first, setting, state, trace)
         start = stop
+
+
+@compiled_loop
+def draw_queries(first: int, setting: Setting, state: QueryState) -> None:
+    """Draw what the batch of queries from ``first`` on needs."""
+    seed, replication = setting.seed, setting.replication
+    draw_ahead(
+        first, seed, replication, setting.rules, setting.tables, setting.nodes, state.buffers
+    )
+    fill_words(state.words, seed, replication, Purpose.QUERY, first)
+    fill_uniforms(state.draws, state.words)

@@ -17,13 +17,13 @@ from poq_abm.simulation.latency_cells import (
     percentiles,
 )
 from poq_abm.simulation.queries.market import Market
-from poq_abm.simulation.queries.node_types import draw_standing
-from poq_abm.simulation.queries.query_arrays import DRAWS, QueryTrace, Setting, State, Sum
+from poq_abm.simulation.queries.node_types import draw_node_types, open_vendors
+from poq_abm.simulation.queries.query_arrays import DRAWS, QueryState, QueryTrace, Setting, Sum
 from poq_abm.simulation.queries.query_loop import play
 from poq_abm.simulation.queries.query_tables import COSTS
-from poq_abm.simulation.queries.vulnerability import open_vendors
+from poq_abm.simulation.queue import open_queue
 
-__all__ = ["open_query_trace", "play_queries"]
+__all__ = ["measures_of", "open_query_state", "open_query_trace", "play_queries"]
 
 STRETCH: Final = 256 * BATCH_ROUNDS  # queries between two signs of life
 #: most queries whose latencies are kept, 16 bytes each; those of more are counted in cells
@@ -54,21 +54,14 @@ def play_queries(
     >>> play_queries(market, 0)["dishonest_stands"]
     0.0
     """
-    game = market.game
-    key = (market.seed, replication)
-    setting = Setting(*key, market.arrivals_per_s, market.sigma, market.protocol.terms)
-    state = _open_state(market)
-    buffers = open_buffers(game.rules, game.nodes)
-    node_types = draw_standing(market, replication)
-    vendors = open_vendors(market.verification.adversaries, *key)
-    parts = (game.rules, game.tables, game.nodes, market.people, market.ways)
+    setting, state = open_query_state(market, replication)
     stretch = market.queries if trace is not None else STRETCH
     for first in range(0, market.queries, stretch):
         last = min(market.queries, first + stretch)
-        play(first, last, setting, *parts, node_types, vendors, buffers, state, trace)
+        play(first, last, setting, state, trace)
         if progress:
             progress(last - first)
-    return _measures(market, state)
+    return measures_of(market, state)
 
 
 def open_query_trace(queries: int) -> QueryTrace:
@@ -81,17 +74,34 @@ def open_query_trace(queries: int) -> QueryTrace:
     )
 
 
-def _open_state(market: Market) -> State:
+def open_query_state(market: Market, replication: int) -> tuple[Setting, QueryState]:
+    """Return what a replication reads, and what it writes before its first query."""
+    game, seed = market.game, market.seed
+    setting = Setting(
+        seed=seed,
+        replication=replication,
+        rate=market.arrivals_per_s,
+        law=market.law,
+        terms=market.protocol.terms,
+        rules=game.rules,
+        tables=game.tables,
+        nodes=game.nodes,
+        people=market.people,
+        ways=market.ways,
+        node_types=draw_node_types(market, replication),
+    )
     nodes = market.people.cost.size
     places = max(market.protocol.terms.providers, 2)
-    return State(
+    return setting, QueryState(
         clock=np.zeros(2),
         sums=np.zeros(len(Sum)),
         kept=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
         cells=open_cells(2),
         found=np.zeros(len(Found), np.int64),
-        free=np.zeros(nodes),
+        queue=open_queue(nodes),
         busy=np.zeros(nodes),
+        vendors=open_vendors(market.verification.adversaries, seed, replication),
+        buffers=open_buffers(game.rules, game.nodes),
         words=np.empty((2 * DRAWS, BATCH_ROUNDS), np.uint32),
         draws=np.empty((DRAWS, BATCH_ROUNDS)),
         steps=np.zeros(places, np.int64),
@@ -99,7 +109,7 @@ def _open_state(market: Market) -> State:
     )
 
 
-def _measures(market: Market, state: State) -> dict[str, float]:
+def measures_of(market: Market, state: QueryState) -> dict[str, float]:
     """Return every measure by the name of its column."""
     queries, sums = market.queries, state.sums
     mean = sums / queries
@@ -148,7 +158,7 @@ def _measures(market: Market, state: State) -> dict[str, float]:
     }
 
 
-def _latencies(state: State, mean: np.ndarray) -> dict[str, float]:
+def _latencies(state: QueryState, mean: np.ndarray) -> dict[str, float]:
     values: dict[str, float] = {}
     means = (mean[Sum.PROVISIONAL_S], mean[Sum.ECONOMIC_S])
     for name, average, found in zip(
@@ -159,7 +169,7 @@ def _latencies(state: State, mean: np.ndarray) -> dict[str, float]:
     return {**values, "percentile_error": 0.0 if state.kept.size else RELATIVE_ERROR}
 
 
-def _percentiles(state: State) -> list[list[float]]:
+def _percentiles(state: QueryState) -> list[list[float]]:
     """Return the percentiles of provisional and of economic finality, in seconds."""
     shares = tuple(_PERCENTILES.values())
     if state.kept.size == 0:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from poq_abm.rules.protocol.terms import Found
-from poq_abm.simulation.queries.beliefs import Conduct
+from poq_abm.simulation.queries.beliefs import Action
 from poq_abm.simulation.queries.query_arrays import QueryTrace
 
 __all__ = ["COSTS", "QUERIES", "QUERY_TRACE", "queries_table", "query_trace_table"]
@@ -164,7 +164,7 @@ def query_trace_table(
     words = {
         "treatment": _words(np.zeros(count, np.int32), [treatment]),
         "record": _words(trace.record, list(records)),
-        "conduct": _words(trace.conduct.astype(np.int32), [c.name.lower() for c in Conduct]),
+        "conduct": _words(trace.conduct.astype(np.int32), [c.name.lower() for c in Action]),
         "found": _words(trace.found.astype(np.int32), [f.name.lower() for f in Found]),
     }
     whole = {"replication": np.full(count, replication, np.int32), "query": np.arange(count)}

@@ -189,7 +189,7 @@ def test_no_upgrade_pays_more_than_a_cost_of_zero(exponent: float) -> None:
     )
     for node in range(6):
         for machine in range(len(economy.population.machines)):
-            cost, _ = economy.population.costs_on(economy, node, machine, 10.0)
+            cost, _ = economy.population.costs_on(node, machine, 10.0, economy.hours)
             assert 0.0 <= cost <= 1.0
 
 

@@ -256,7 +256,7 @@ def test_all_work_is_billed_once_whenever_it_is_done(
         rounds=epochs,
         population__inference=[{"model": "f0", "count": 4}],
     )
-    calm = economy.clock
+    calm = economy.arrivals
     calm.scale = lambda epoch, ratio: surge["factor"] if epoch < 2 else 0.0  # type: ignore[method-assign]
     economy.run()
     work = economy.record.sums["busy_s"][:4] / capacity

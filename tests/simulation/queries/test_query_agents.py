@@ -8,7 +8,7 @@ from verification_support import ALL_CHEAT, BROKEN, INTACT, market, traced
 from poq_abm.errors import InputError
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.simulation.queries.attestation import Rejection
-from poq_abm.simulation.queries.beliefs import Conduct
+from poq_abm.simulation.queries.beliefs import Action
 from poq_abm.simulation.queries.query_agents import play_attested
 
 MIXED = {
@@ -22,9 +22,9 @@ MIXED = {
     "demand.arrivals_per_s": 0.05,  # slow enough for vendors to break and be patched meanwhile
 }
 EXPECTED = {
-    Conduct.DOWNGRADE: Rejection.WRONG_MODEL,
-    Conduct.CACHED: Rejection.REPLAYED,
-    Conduct.JUDGE_HACK: Rejection.WRONG_MODEL,
+    Action.DOWNGRADE: Rejection.WRONG_MODEL,
+    Action.CACHED: Rejection.REPLAYED,
+    Action.JUDGE_HACK: Rejection.WRONG_MODEL,
 }
 
 
@@ -36,7 +36,7 @@ def test_real_attestations_reject_what_the_loop_rejects(protocol: str, action: s
     played = play_attested(chosen, 0)
     rejected = 0
     for q, query in enumerate(played):
-        wanted = EXPECTED[Conduct(int(trace.conduct[q]))] if trace.found[q] == 1 else None
+        wanted = EXPECTED[Action(int(trace.conduct[q]))] if trace.found[q] == 1 else None
         assert query.rejection is wanted, q
         rejected += query.rejection is not None
         assert (query.dispute is not None) == (trace.found[q] == Found.WATCHER)
