@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.errors import InputError
 from poq_abm.experiment.round_study import ReplicationArrays, RoundStudy
 from poq_abm.experiment.round_tables import (
     REWARD_QUANTILES,
@@ -123,17 +122,17 @@ def play_economy(
     treatment: str = "base",
     options: Options = Options(),  # noqa: B008  (a tuple)
 ) -> Economy:
-    """Play all epochs of one replication; the sink of the options takes its rounds.
+    """Play all epochs of one replication; the sink of the options takes its rounds."""
+    if options.engine == "agents" or game.needs_agents:
+        # Mesa takes over a second to import and the compiled engine does without it.
+        from poq_abm.simulation.epochs.economy_model import EconomyModel  # noqa: PLC0415
 
-    Raises :class:`~poq_abm.errors.InputError` where a behaviour needs the agent engine: the rounds
-    of an economy are compiled.
-    """
-    if game.needs_agents:
-        raise InputError(
-            "an economy plays compiled rounds: a behaviour of one's own must be a compiled "
-            "function or set columns, and a scenario can have one that is compiled"
+        model = EconomyModel(
+            scenario, replication=replication, profile=profile, game=game, by_agents=True
         )
-    economy = Economy(scenario, game, profile, replication)
+        economy = model.economy
+    else:
+        economy = Economy(scenario, game, profile, replication)
     while not economy.finished:
         economy.step()
         if options.sink:

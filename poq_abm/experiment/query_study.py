@@ -14,8 +14,7 @@ from poq_abm.profile import Profile
 from poq_abm.scenario import Treatment
 from poq_abm.scenario.checks.problems import Finding
 from poq_abm.scenario.schema.verification import security_failures
-from poq_abm.simulation.queries.market import open_market
-from poq_abm.simulation.queries.query_playable import market_findings
+from poq_abm.simulation.queries.market import market_findings, open_market
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 from poq_abm.simulation.queries.query_tables import QUERIES, queries_table, query_trace_table
 

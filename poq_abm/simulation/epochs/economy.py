@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,8 @@ class Economy(EconomyState):
         """
         count, first = (self._last.count, self._last.first_round) if self._last else (0, 0)
         served = np.flatnonzero(self.rounds.assigned.node[:count] >= 0)
-        return first + served, Trace(*(column[served] for column in self.rounds.trace))
+        columns: Any = (column[served] for column in self.rounds.trace)
+        return first + served, Trace(*columns)
 
     @property
     def paid(self) -> NDArray[np.float64]:
