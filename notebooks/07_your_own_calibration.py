@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 import poq_abm
-from calibration.importing import import_table
+from calibration.profile.importing import import_table
 from poq_abm.analysis.correlation import evaluator_correlations
 from poq_abm.figures.profiles import evaluator_correlation_bars, reward_against_cost
 
