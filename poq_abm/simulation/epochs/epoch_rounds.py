@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -32,6 +32,7 @@ from poq_abm.simulation.ledger import Ledger
 from poq_abm.simulation.queue import Queue, heavy_tailed
 from poq_abm.simulation.replication_state import Memory, Replication, State
 from poq_abm.simulation.rounds import check_reports, play_rounds
+from poq_abm.simulation.trace import open_trace
 
 if TYPE_CHECKING:
     from poq_abm.simulation.game import Game
@@ -117,11 +118,11 @@ def play_epoch(
     downtime, down_from, down_until = _outages(economy)
     view = _view(economy, down_from, down_until)
     queued = economy.free_at.sum(axis=1)
-    clear_totals(totals)
     _dispatch(economy, first, count, game, view)
     start = EpochStart(economy.ledger, economy.memory, player)
     before = _copy_of(start) if replays else None
-    performance = _play(economy, first, count, game, start, totals)
+    behaviour = population.behaviour
+    performance = _play(economy, (first, count), game, behaviour, start, economy.rounds, totals)
     economy.free_at -= 3600.0 * economy.hours
     np.maximum(economy.free_at, 0.0, out=economy.free_at)
     return PlayedEpoch(
@@ -146,25 +147,30 @@ def replay(
 ) -> Performance:
     """Return what the same assignments would have brought, had nodes behaved otherwise."""
     assert played.before is not None, "no rule of this economy replays"
-    again = _copy_of(played.before)
-    clear_totals(totals)
-    return _play(economy, played.first_round, played.count, changed, again, totals, behaviour)
+    again, rounds = _copy_of(played.before), economy.rounds
+    aside = replace(rounds, trace=open_trace(played.count, changed.rules.committee_size))
+    span = (played.first_round, played.count)
+    return _play(economy, span, changed, behaviour, again, aside, totals)
 
 
 def _play(
     economy: EconomyState,
-    first: int,
-    count: int,
+    span: tuple[int, int],
     game: GameArrays,
+    behaviour: NDArray[np.int64],
     start: EpochStart,
+    rounds: EpochRounds,
     totals: EpochTotals,
-    behaviour: NDArray[np.int64] | None = None,
 ) -> Performance:
-    """Play the rounds as they were assigned, from where a replication stands; add them up."""
-    (ledger, memory, player), rounds = start, economy.rounds
-    behaviour = economy.population.behaviour if behaviour is None else behaviour
+    """Play rounds as they were assigned, from where a replication stands; add them up.
+
+    ``span`` is the number of the first of them, and how many there are.
+    """
+    ledger, memory, player = start
+    first, count = span
     sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
     kept = Replication(economy.key, rounds.play_buffers, ledger, memory)
+    clear_totals(totals)
     player.play(first, count, game, behaviour, kept, rounds)
     add_rounds(
         count, _terms(economy), game.tables, rounds.assigned, rounds.queries, rounds.trace, totals
