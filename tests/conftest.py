@@ -13,8 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # what several rooms of tests share
 
 from poq_abm.cli import main
-from poq_abm.experiment.manifest import MANIFEST, read_manifest
-from poq_abm.experiment.sealing import DIGESTS, sealed
+from poq_abm.experiment.manifest import DIGESTS, MANIFEST, read_manifest, sealed
 from poq_abm.rules.behaviour import resolving
 from poq_abm.rules.behaviour.base import Role
 from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
@@ -37,7 +36,7 @@ def shipped_behaviours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolving, "_REGISTRY", shipped)
 
 
-_OF_FINISHED_RUNS = ("seconds", "shards", "failures", "files", "precision", DIGESTS)
+_OF_FINISHED_RUNS = ("seconds", "failures", "files", "precision", DIGESTS)
 
 
 def rewrite_manifest(folder: Path, **changes: Any) -> None:
