@@ -2,8 +2,8 @@
 
 It decides which rows count, so a changed character in it is as bad as one in a table. It carries
 the digests of its own values: one that disagrees is named by its key, and the others can be trusted
-all the same. Before anybody believes it, it is checked against itself: the schema, the digests, and the
-hash, which must be that of the configuration.
+all the same. Before anybody believes it, it is checked against itself: the schema, the digests, and
+the hash, which must be that of the configuration.
 """
 
 from __future__ import annotations
