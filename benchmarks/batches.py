@@ -35,8 +35,8 @@ def store(replications: int, rounds: int, workers: int) -> dict[str, float]:
 
     What is compiled and read from disk once is so before the clock starts.
     """
+    from poq_abm.experiment.executor import Workers
     from poq_abm.experiment.plan import Plan
-    from poq_abm.experiment.runner import Workers
     from poq_abm.experiment.running import run_to_folder
     from poq_abm.scenario import load
 

@@ -41,7 +41,7 @@ def test_what_the_readme_shows_runs(
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
-    assert (tmp_path / "mine" / "nodes.parquet").is_file()
+    assert (tmp_path / "mine" / "nodes.parquet").is_dir()
     assert (tmp_path / "boost.svg").stat().st_size > 10_000
     nodes = names["model"].node_table()
     assert nodes["jobs"].sum() == 5000 * 3

@@ -60,7 +60,7 @@ def plan(
     typer.echo(
         f"memory   about {_size(needs.memory)} (workers that are processes need as much each)"
     )
-    typer.echo(f"disk     about {_size(needs.disk)}, shards included")
+    typer.echo(f"disk     about {_size(needs.disk)}")
 
 
 def _contents(plan: Plan, most: int) -> list[str]:

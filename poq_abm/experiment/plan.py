@@ -1,4 +1,4 @@
-"""What a run consists of: treatments, replications, and the chunks that workers play."""
+"""What a run consists of: treatments, replications, and the blocks that workers play."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import nearest
-from poq_abm.experiment.schemas import SCHEMAS, TRACES
-from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
+from poq_abm.experiment.blocks import Block, Limits, Span, Weight, cut
+from poq_abm.experiment.precision import PrecisionTarget
+from poq_abm.experiment.schemas import SCHEMAS, TRACES, range_of
 from poq_abm.experiment.studies import study_of
 from poq_abm.experiment.study import Study
 from poq_abm.experiment.twins import Twins
@@ -29,15 +30,18 @@ from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash"]
+__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash", "played_hash"]
 
 #: raised whenever the same configuration would give other numbers or other columns
-RESULTS_VERSION = 4
+RESULTS_VERSION = 5
 
-#: a chunk takes a worker about a fifth of a second, ten times as long with the agents
-MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}
+#: Rounds of a block: as many as give so many blocks in all, that workers end at about the same time
+#: and little is lost with one; but enough to be worth a file, and so few that it is played in a
+#: fifth of a second by the compiled engine.
+MOST_BLOCKS = 16
+LEAST_ROUNDS, MOST_ROUNDS = 25_000, 4_000_000
+MOST_ROUNDS_TRACED = 1_000_000  #: a trace is slower, and its files are large
 MOST_ROWS = 50_000  #: a few megabytes of every table
-CHUNKS_PER_WORKER = 8  #: so that workers end at about the same time
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,24 @@ class Plan:
                 rest[number] = cell
         return {number: cells[cell] for number, cell in rest.items() if cell in cells}
 
-    def unit_of(self, metric: str) -> str:
+    @functools.cached_property
+    def target(self) -> PrecisionTarget | None:
+        """The precision that the scenario asks for, if it asks for any."""
+        asked = self.scenario.precision
+        if asked is None:
+            return None
+        until = asked.until
+        return PrecisionTarget(
+            metric=until.metric,
+            half_width=until.half_width,
+            relative=until.relative,
+            at_least=asked.at_least,
+            at_most=asked.at_most,
+            confidence=asked.confidence,
+            within=range_of(until.metric, self._unit_of(until.metric)),
+        )
+
+    def _unit_of(self, metric: str) -> str:
         """Return the unit of a column of the main table."""
         unit: bytes = SCHEMAS[self.main].field(metric).metadata[b"unit"]
         return unit.decode()
@@ -189,15 +210,12 @@ class Plan:
     def _rows(self, treatment: int) -> dict[str, int]:
         return self.study(treatment).rows(self.profile(treatment))
 
-    def chunks(
-        self, spans: Iterable[Span], *, engine: str = "compiled", workers: int = 1
-    ) -> list[Chunk]:
-        """Cut spans into what workers play at a time; with a trace, one replication each."""
+    def blocks(self, spans: Iterable[Span]) -> list[Block]:
+        """Cut what is wanted next into what is played and stored at a time."""
         spans = list(spans)
-        rounds = sum(self.rounds_of(span) for span in spans)
-        most = MOST_ROUNDS[engine]
-        share = rounds // (CHUNKS_PER_WORKER * workers) if workers > 1 else most
-        limits = Limits(min(most, max(share, most // 20)), MOST_ROWS, 1 if self.trace else None)
+        share = sum(self.rounds_of(span) for span in spans) // MOST_BLOCKS
+        most = MOST_ROUNDS_TRACED if self.trace else MOST_ROUNDS
+        limits = Limits(min(most, max(share, LEAST_ROUNDS)), MOST_ROWS)
         return list(cut(spans, self._weight, limits))
 
     def _weight(self, treatment: int) -> Weight:
@@ -241,12 +259,25 @@ class Plan:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
         return configuration_hash(self.configuration())
 
+    def played_hash(self) -> str:
+        """Return the same of what every replication plays, however many there are of them.
+
+        Blocks bear it, so that more replications can be added to those of a run.
+        """
+        return played_hash(self.configuration())
+
 
 def configuration_hash(configuration: Mapping[str, Any]) -> str:
     """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
     plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def played_hash(configuration: Mapping[str, Any]) -> str:
+    """Return the digest of a configuration without its number of replications."""
+    scenario = {k: v for k, v in configuration["scenario"].items() if k != "replications"}
+    return configuration_hash({**configuration, "scenario": scenario})
 
 
 def _check_metric(scenario: Scenario, treatments: Sequence[Treatment]) -> None:

@@ -17,9 +17,9 @@ from poq_abm.errors import InputError
 from poq_abm.experiment import plan as planning
 from poq_abm.experiment import query_study
 from poq_abm.experiment.estimates import POSITIVE, mean_interval, share_interval
+from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.query_study import MEASURES, SHOWN, gaps_of, summarise_queries
-from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario, ScenarioError, load
@@ -43,13 +43,16 @@ def swept() -> Scenario:
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    files = folder.glob("*.parquet/*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
 def reference(swept: Scenario, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("reference")
-    run_to_folder(Plan.of(swept), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "MOST_ROUNDS", QUERIES)
+        run_to_folder(Plan.of(swept), folder)
     return stored(folder)
 
 
@@ -60,26 +63,20 @@ def test_workers_and_backends_leave_the_same_bytes(
     swept: Scenario, reference: dict[str, bytes], tmp_path: Path, jobs: int, backend: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", 2 * QUERIES)
+    monkeypatch.setattr(planning, "MOST_ROUNDS", QUERIES)
     run_to_folder(Plan.of(swept), tmp_path, workers=Workers(jobs, backend))
     assert stored(tmp_path) == reference
 
 
-@pytest.mark.parametrize("replications_per_chunk", [1, 3, 100])
-def test_chunks_leave_the_same_bytes(
-    swept: Scenario, reference: dict[str, bytes], tmp_path: Path, replications_per_chunk: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", QUERIES * replications_per_chunk)
-    run_to_folder(Plan.of(swept), tmp_path)
-    assert stored(tmp_path) == reference
-
-
 def test_a_run_leaves_queries_and_nothing_of_rounds(reference: dict[str, bytes]) -> None:
-    assert set(reference) == {"queries.parquet"}
+    assert {name.split("/")[0] for name in reference} == {"queries.parquet"}
 
 
-def test_what_is_stored_is_what_was_played(swept: Scenario, tmp_path: Path) -> None:
+@pytest.mark.parametrize("replications_per_block", [1, 3, 100])
+def test_what_is_stored_is_what_was_played(
+    swept: Scenario, tmp_path: Path, replications_per_block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MOST_ROUNDS", QUERIES * replications_per_block)
     plan = Plan.of(swept)
     read = run_to_folder(plan, tmp_path)
     played = poq_abm.run(swept)
@@ -115,7 +112,7 @@ def test_treatments_share_their_luck() -> None:
 def test_an_interrupted_run_is_taken_up(
     swept: Scenario, reference: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", QUERIES)
+    monkeypatch.setattr(planning, "MOST_ROUNDS", QUERIES)
     done = itertools.count()
     original = query_study.play_queries
 
@@ -127,11 +124,11 @@ def test_an_interrupted_run_is_taken_up(
     monkeypatch.setattr(query_study, "play_queries", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_to_folder(Plan.of(swept), tmp_path)
-    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.json")}
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "queries.parquet").iterdir()}
     assert len(kept) == 7
     run_to_folder(Plan.of(swept), tmp_path)
     assert stored(tmp_path) == reference
-    now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.json")}
+    now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "queries.parquet").iterdir()}
     assert {name: now[name] for name in kept} == kept, "what was stored is not played again"
     assert next(done) == 5 * 6 + 1, "one was played twice: the one that was interrupted"
 
@@ -141,7 +138,10 @@ def test_a_trace_has_a_row_for_every_query_and_changes_nothing(
 ) -> None:
     plan = Plan.of(swept, trace=True)
     results = run_to_folder(plan, tmp_path, workers=Workers(2))
-    assert stored(tmp_path).keys() == {"queries.parquet", "query_trace.parquet"}
+    assert {name.split("/")[0] for name in stored(tmp_path)} == {
+        "queries.parquet",
+        "query_trace.parquet",
+    }
     trace = pq.read_table(tmp_path / "query_trace.parquet").to_pandas()
     assert len(trace) == plan.rounds == 6 * 5 * QUERIES
     keys = ["treatment", "replication"]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
-from poq_abm.experiment.granary import Gather, Granary
+from poq_abm.experiment.blocks import Span
+from poq_abm.experiment.executor import Workers, map_blocks
+from poq_abm.experiment.in_memory import BlockPlayer, BlocksInMemory
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.runner import Workers, play_chunks
-from poq_abm.experiment.spans import Span
 from poq_abm.experiment.study import Progress
 from poq_abm.scenario import Scenario, Treatment
 from poq_abm.simulation.epochs.economy_state import settings_of
@@ -121,13 +121,12 @@ class Bench:
         treatments = tuple(Treatment(name, {}, variant) for name, variant in variants.items())
         # The profile stands under the key of the scenario's source, which variants share.
         plan = Plan(self.scenario, treatments, self.plan.profiles, twins=self.plan.twins)
-        granary = Granary(plan)
+        blocks = BlocksInMemory(plan)
         spans = [Span(number, first, last) for number in range(len(treatments))]
-        chunks = plan.chunks(spans, workers=self.workers.count)
-        gather = Gather("compiled")
-        for _, outcome in play_chunks(plan, chunks, gather, self.workers, progress=self.progress):
-            granary.record(outcome)
-        tables = granary.results()
+        cut = plan.blocks(spans)
+        for outcome in map_blocks(plan, cut, BlockPlayer(), self.workers, progress=self.progress):
+            blocks.record(outcome)
+        tables = blocks.results()
         if tables.failures:
             raise InputError(f"a replication raised: {tables.failures[0]['error']}")
         network = tables.tables["replications"]

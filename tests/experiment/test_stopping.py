@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import poq_abm
-from poq_abm.experiment import recorder
+from poq_abm.experiment import block_files
+from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.precision import looks
-from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.scenario import Scenario, ScenarioError, load
 
@@ -21,6 +21,11 @@ TARGET = {
     "at_least": 10,
     "at_most": 120,
 }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = folder.glob("*.parquet/*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +55,21 @@ def test_workers_and_interruptions_do_not_move_the_stop(
     precise: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run_to_folder(Plan.of(precise), tmp_path / "whole", workers=Workers(2))
-    play_chunk = recorder.play_chunk
+    play_block = block_files.play_block
     played: list[int] = []
 
     def failing(*arguments: Any) -> Any:
         played.append(1)
         if len(played) in (2, 4, 5):
             raise KeyboardInterrupt
-        return play_chunk(*arguments)
+        return play_block(*arguments)
 
-    monkeypatch.setattr(recorder, "play_chunk", failing)
+    monkeypatch.setattr(block_files, "play_block", failing)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             run_to_folder(Plan.of(precise), tmp_path / "run")
     again = run_to_folder(Plan.of(precise), tmp_path / "run")
-    for name in ("nodes", "replications"):
-        file = f"{name}.parquet"
-        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
     assert whole.precision is not None
     assert again.precision is not None
     assert again.precision.equals(whole.precision)
@@ -139,22 +142,21 @@ def test_a_difference_stops_where_it_would_have_without_an_interruption(
     paired: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run_to_folder(Plan.of(paired), tmp_path / "whole", workers=Workers(2))
-    play_chunk = recorder.play_chunk
+    play_block = block_files.play_block
     played: list[int] = []
 
     def failing(*arguments: Any) -> Any:
         played.append(1)
         if len(played) in (2, 4):
             raise KeyboardInterrupt
-        return play_chunk(*arguments)
+        return play_block(*arguments)
 
-    monkeypatch.setattr(recorder, "play_chunk", failing)
+    monkeypatch.setattr(block_files, "play_block", failing)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             run_to_folder(Plan.of(paired), tmp_path / "run")
     again = run_to_folder(Plan.of(paired), tmp_path / "run")
-    file = "replications.parquet"
-    assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
     assert whole.precision is not None
     assert whole.precision.equals(again.precision)
 

@@ -1,8 +1,8 @@
-"""Which replications a plan wants, given what it has seen: all at once, or until precise enough."""
+"""When a run has enough replications: all that were asked for, or as many as its target takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,47 +10,44 @@ from numpy.typing import NDArray
 
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.precision import PrecisionTarget, Reached, judge, looks
-from poq_abm.experiment.schemas import range_of
-from poq_abm.experiment.spans import Span
 
-__all__ = ["precision_of", "reached", "target_of", "wanted"]
+__all__ = ["final_counts", "next_counts", "precision_of", "reached"]
 
 Values = Mapping[int, NDArray[np.float64]]  #: the metric by treatment, replication by replication
 
 
-def target_of(plan: Plan) -> PrecisionTarget | None:
-    """Return the precision a plan's scenario asks for, if it asks for any."""
-    asked = plan.scenario.precision
-    if asked is None:
-        return None
-    until = asked.until
-    return PrecisionTarget(
-        metric=until.metric,
-        half_width=until.half_width,
-        relative=until.relative,
-        at_least=asked.at_least,
-        at_most=asked.at_most,
-        confidence=asked.confidence,
-        within=range_of(until.metric, plan.unit_of(until.metric)),
-    )
+def next_counts(
+    plan: Plan, counts: Sequence[int], values: Values, earlier: Sequence[int] = ()
+) -> list[int]:
+    """Return how many replications of each treatment are wanted, given what was seen so far.
 
-
-def wanted(plan: Plan, values: Values) -> list[Span]:
-    """Return all replications that are wanted by now, those already played among them.
-
-    A baseline is played as often as any treatment that is compared with it. A function of the
-    values alone, so that a run that was interrupted stops where it would have stopped without.
+    ``counts`` are played, and ``values`` hold the metric of these; where nothing more is wanted
+    they are returned. Without a precision target, ``earlier`` holds the numbers of replications
+    that shorter runs ended with, and that one stops at on the way. A baseline is played as often
+    as any treatment that is compared with it.
     """
-    target = target_of(plan)
+    target = plan.target
     if target is None:
-        count = plan.scenario.most_replications
-        return [Span(number, 0, count) for number in range(len(plan.treatments))]
-    counts = [target.at_least] * len(plan.treatments)
+        most = plan.scenario.most_replications
+        ends = (end for end in (*sorted(earlier), most) if end > counts[0])
+        return [min(next(ends, counts[0]), most)] * len(counts)
+    wanted = [target.at_least] * len(counts)
     for number, baseline in plan.baselines().items():
-        counts[number] = _next_look(target, *_judged(values, number, baseline))
+        wanted[number] = _next_look(target, *_judged(values, number, baseline))
         if baseline is not None:
-            counts[baseline] = max(counts[baseline], counts[number])
-    return [Span(number, 0, count) for number, count in enumerate(counts)]
+            wanted[baseline] = max(wanted[baseline], wanted[number])
+    return [max(pair) for pair in zip(wanted, counts, strict=True)]
+
+
+def final_counts(plan: Plan, values: Values) -> list[int]:
+    """Return how many replications of each treatment a whole run has whose metric is given."""
+    counts = [0] * len(plan.treatments)
+    while True:
+        seen = {number: values[number][: counts[number]] for number in values}
+        more = next_counts(plan, counts, seen)
+        if more == counts:
+            return counts
+        counts = more
 
 
 def _judged(
@@ -83,7 +80,7 @@ def reached(plan: Plan, values: Values) -> Iterator[tuple[int, Reached]]:
 
     Baselines are compared with nothing, and are not judged.
     """
-    target = target_of(plan)
+    target = plan.target
     if target is not None:
         for number, baseline in plan.baselines().items():
             own, other = _judged(values, number, baseline)
