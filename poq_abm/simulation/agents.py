@@ -36,6 +36,7 @@ from poq_abm.simulation.round_steps import (
     member_report,
 )
 from poq_abm.simulation.rounds import count_rounds
+from poq_abm.simulation.trace import Round
 
 if TYPE_CHECKING:
     from poq_abm.simulation.model import PoQModel
@@ -51,21 +52,6 @@ class Answer(NamedTuple):
     model: int
     truth: float
     node: int
-
-
-class Round(NamedTuple):
-    """One round as it was played; its committee, scores and evaluator rewards share an order."""
-
-    round: int
-    task: int
-    record: int
-    node: int
-    committee: tuple[int, ...]
-    scores: tuple[float, ...]
-    consensus: float
-    truth: float
-    inference_reward: float
-    evaluator_rewards: tuple[float, ...]
 
 
 class Node(mesa.Agent):

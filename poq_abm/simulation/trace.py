@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from poq_abm.simulation.agents import Round
+__all__ = ["Round", "Trace", "open_trace", "write_round"]
 
-__all__ = ["Trace", "open_trace", "write_round"]
+
+class Round(NamedTuple):
+    """One round as it was played; its committee, scores and evaluator rewards share an order."""
+
+    round: int
+    task: int
+    record: int
+    node: int
+    committee: tuple[int, ...]
+    scores: tuple[float, ...]
+    consensus: float
+    truth: float
+    inference_reward: float
+    evaluator_rewards: tuple[float, ...]
 
 
 class Trace(NamedTuple):

@@ -144,7 +144,7 @@ def test_an_economy_is_traced_by_either_engine(poq, tmp_path: Path) -> None:
     assert_frame_equal(one.nodes, other.nodes, check_exact=True)
     served = one.replications.set_index("replication")["rounds"]
     assert one.rounds.groupby("replication").size().to_dict() == served.to_dict()
-    assert poq("status", "compiled", "--verify").code == 0
+    assert poq("verify", "compiled").code == 0
 
 
 @pytest.mark.parametrize(

@@ -205,8 +205,15 @@ class EconomyModel(mesa.Model):
         stock = (inference_class, evaluator_class) == (InferenceNode, EvaluatorNode)
         player: AgentRounds | None = None
         if by_agents or game.needs_agents or not stock:
-            classes = {"inference_class": inference_class, "evaluator_class": evaluator_class}
-            player = AgentRounds(PoQModel(scenario, replication=replication, game=game, **classes))
+            player = AgentRounds(
+                PoQModel(
+                    scenario,
+                    replication=replication,
+                    game=game,
+                    inference_class=inference_class,
+                    evaluator_class=evaluator_class,
+                )
+            )
         self.economy = Economy(scenario, game, profile, replication, player)
         if player is not None:
             behaviours = self.economy.population.behaviours
