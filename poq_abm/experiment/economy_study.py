@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,7 @@ from poq_abm.experiment.study import Options, Played
 from poq_abm.experiment.twins import Outcome, Twins, is_honest
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
-from poq_abm.scenario.checks.problems import Finding
 from poq_abm.simulation.epochs.economy import Economy
-from poq_abm.simulation.epochs.economy_playable import adaptation_findings
 from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
@@ -49,10 +46,6 @@ class EconomyStudy(RoundStudy):
             "epochs": economy.epochs * (people.group_count + 1),
             "accounts": people.inference_nodes + people.evaluator_nodes,
         }
-
-    def findings(self, profile: Profile) -> Iterator[Finding]:
-        """Yield rules of adaptation that cannot be played."""
-        return adaptation_findings(self.scenario, profile)
 
     def why_missing(self, measure: str) -> str | None:
         """Return why a measure is missing: it takes points that are tokens."""
