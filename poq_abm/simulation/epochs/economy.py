@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.random import Purpose
-from poq_abm.rules.adaptation.base import resolve_adaptation
 from poq_abm.simulation.epochs.economy_state import EconomyState, RoundPlayer
 from poq_abm.simulation.epochs.epoch_rounds import CompiledRounds, PlayedEpoch, play_epoch
 from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
@@ -55,7 +54,6 @@ class Economy(EconomyState):
         player: RoundPlayer | None = None,
     ) -> None:
         super().__init__(scenario, game, profile, replication)
-        self.rules = [resolve_adaptation(spec) for spec in self.settings.adaptation]
         self.player = CompiledRounds(game) if player is None else player
         self.record = EpochRecord(self)
         #: asked after the scenario's rules, for decisions that are made node by node
@@ -85,8 +83,7 @@ class Economy(EconomyState):
             self.epoch += 1
             return
         self.population.refresh_if_changed()  # somebody may have come or gone between two steps
-        replays = any(rule.replays for rule in self.rules)
-        played = self._last = play_epoch(self, self.player, replays=replays)
+        played = self._last = play_epoch(self, self.player)
         self.served += int(self.totals.served[0])
         self.rounds_played += played.count
         end = settle_epoch(self, played)

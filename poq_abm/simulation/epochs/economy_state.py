@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import Purpose, uniform
+from poq_abm.rules.adaptation.base import resolve_adaptation
 from poq_abm.scenario.schema.economy import MAX_ADAPTATIONS
 from poq_abm.simulation.arrays import Assignments, GameArrays
 from poq_abm.simulation.arrivals import ArrivalRate
@@ -119,6 +120,7 @@ class EconomyState:
         self.reputation = np.full(inference, 0.5)
         self.smoothed = np.full(self.population.size, np.nan)  #: profit, as entry and exit see it
         self.releases: dict[int, NDArray[np.float64]] = {}  #: bonds that become free, by epoch
+        self.rules = [resolve_adaptation(spec) for spec in self.settings.adaptation]
         self.identities = np.zeros(self.population.size - inference)  #: whitewashed so far
         self.rounds = EpochRounds.of(game)
         self.epoch = 0

@@ -105,10 +105,8 @@ class PlayedEpoch:
     before: EpochStart | None  #: a copy, where a rule asks for replays
 
 
-def play_epoch(
-    economy: EconomyState, player: RoundPlayer | None = None, *, replays: bool = False
-) -> PlayedEpoch:
-    """Play the rounds of the epoch that has come; with ``replays``, they can be played again."""
+def play_epoch(economy: EconomyState, player: RoundPlayer | None = None) -> PlayedEpoch:
+    """Play the rounds of the epoch that has come; by default in the compiled loop."""
     population, totals = economy.population, economy.totals
     player = CompiledRounds(economy.game) if player is None else player
     values = economy.coefficients.now(economy.epoch)
@@ -120,6 +118,7 @@ def play_epoch(
     queued = economy.free_at.sum(axis=1)
     _dispatch(economy, first, count, game, view)
     start = EpochStart(economy.ledger, economy.memory, player)
+    replays = any(rule.replays for rule in economy.rules)
     before = _copy_of(start) if replays else None
     behaviour = population.behaviour
     performance = _play(economy, (first, count), game, behaviour, start, economy.rounds, totals)
