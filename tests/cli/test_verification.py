@@ -229,7 +229,6 @@ def test_a_bad_verification_is_explained_where_it_stands(
         ("verification.adversaries.vendors.vendor_a.shar=0.6", "did you mean 'share'?"),
         ("verification.protocol.otr=1", "single value"),
         ("sweep.verification.protocol=[otr, orr]", "did you mean 'otr'?"),
-        ("malicious={share: 0.5, behaviour: boost}", "verification.adversaries"),
         ("population.inference.0.behaviour=freeload", "verification.adversaries"),
     ],
 )

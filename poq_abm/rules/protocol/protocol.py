@@ -54,9 +54,9 @@ class VerificationProtocol:
         """Return the chance that a cheat is found; see :func:`~.settling.detection`."""
         return detection(self.terms, broken, self.verification.adversaries.byzantine_share)
 
-    def settle(self, query: Query, alpha: float = 1.0, beta: float = 0.3) -> Settlement:
+    def settle(self, query: Query) -> Settlement:
         """Return what comes of one query; times from its arrival."""
-        return settle(self.terms, alpha, beta, query)
+        return settle(self.terms, query)
 
     def figures(self) -> dict[str, BaseModel]:
         """Return the sections of the scenario that it reads, by key."""

@@ -38,11 +38,6 @@ AGGREGATIONS: tuple[str, ...] = (
 )
 _LEARNING: Final = ("multiplicative", "relative", "hedge", "ema", "gold")
 _LEARNS: Final = given("mechanism.trust.update", *_LEARNING)
-_IN_ROUNDS: Final = lacking(
-    "verification",
-    "with a verification, queries are paid by the protocol, evaluators are not paid and all weigh "
-    "alike",
-)
 MAX_ROBUST_COMMITTEE: Final = 64  # rules other than the mean sort the committee by insertion
 
 
@@ -96,6 +91,7 @@ class Trust(Strict):
             "mechanism.trust.update",
             "malicious",
         ),
+        "interval": lacking("verification", "with a verification, no log of trust is kept"),
         "gold_share": holds(
             _plants,
             "acts only with mechanism.trust.update: gold or economy.stake.slashing.gold",
@@ -173,13 +169,13 @@ class Mechanism(Strict):
         "huber_bend": SCORED & given("mechanism.aggregation", "huber"),
         "mad_cutoff": SCORED & given("mechanism.aggregation", "mad_filter"),
         "kappa": SCORED & given("mechanism.aggregation", "stake_median"),
-        "trust": _IN_ROUNDS,
-        "reference": _IN_ROUNDS,
-        "reward": _IN_ROUNDS,
+        "trust": SCORED,
+        "reference": SCORED,
+        "reward": SCORED,
         "alpha_inference": SCORED,
         "beta_inference": SCORED,
-        "alpha_evaluator": _IN_ROUNDS,
-        "beta_evaluator": _IN_ROUNDS,
+        "alpha_evaluator": SCORED,
+        "beta_evaluator": SCORED,
     }
 
     committee_size: int = Field(

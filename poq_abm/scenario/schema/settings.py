@@ -15,6 +15,7 @@ from poq_abm.scenario.schema.mechanism import (
     AGGREGATIONS,
     MAX_NODES_IN_ALL,
     MAX_ROBUST_COMMITTEE,
+    SCORED,
     Mechanism,
     Reward,
     Trust,
@@ -109,6 +110,7 @@ class Settings(Strict):
             "does nothing here: there is one inference node",
             "population.inference",
         ),
+        "malicious": SCORED,
     }
 
     name: str = Field(

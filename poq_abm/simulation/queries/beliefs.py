@@ -9,11 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.settling import disputed, pay_by_score
+from poq_abm.rules.protocol.terms import Terms
 from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["Action", "Choice", "best_choice", "expected_advantage", "named_action"]
+
+
+Floats = NDArray[np.float64]
 
 
 class Action(IntEnum):
@@ -45,13 +50,11 @@ def named_action(name: str) -> Action:
 def expected_advantage(
     protocol: VerificationProtocol,
     gain: float,
-    cheating: NDArray[np.float64],
-    honest: NDArray[np.float64],
+    cheating: Floats,
+    honest: Floats,
     *,
     broken: bool,
-    cost: float = 0.0,
-    alpha: float = 1.0,
-    beta: float = 0.3,
+    points: tuple[Floats, Floats] | None = None,
 ) -> float:
     """Return what a node expects cheating to bring over honesty, in USD per query.
 
@@ -67,15 +70,12 @@ def expected_advantage(
         Consensus that the cheat's and the honest answers would have, per record, in [0, 10].
     broken
         Whether the node's enclave can be made to sign anything.
+    points
+        What the two would earn by the mechanism's reward, per record; by default Q, consensus / 10.
     """
     terms = protocol.terms
-    pays = [
-        sum(
-            pay_by_score(terms, alpha, beta, score, cost) * (count / scores.size)
-            for score, count in zip(*np.unique(scores, return_counts=True), strict=True)
-        )
-        for scores in (cheating, honest)
-    ]
+    earned = (cheating / SCORE_SCALE, honest / SCORE_SCALE) if points is None else points
+    pays = [_mean_pay(terms, *each) for each in zip((cheating, honest), earned, strict=True)]
     refused = float((cheating < terms.accept_score).mean()) if terms.committee else 0.0
     caught = protocol.detection(broken=broken)
     kept = 1.0 if terms.keeps_gain else (1.0 - caught) * (1.0 - refused)
@@ -90,17 +90,16 @@ def expected_advantage(
 
 def best_choice(
     protocol: VerificationProtocol,
-    scores: NDArray[np.float64],
+    scores: Floats,
     *,
     broken: bool,
     can_downgrade: bool = True,
-    cost: float = 0.0,
-    alpha: float = 1.0,
-    beta: float = 0.3,
+    points: Floats | None = None,
 ) -> Choice:
     """Return the known way to cheat that promises most, if it promises anything.
 
-    ``scores`` has shape (4, records): the consensus expected for each :class:`Action`.
+    ``scores`` has shape (4, records): the consensus expected for each :class:`Action`, of
+    evaluators who are honest; ``points`` what it would earn, as in :func:`expected_advantage`.
     In the inspection game's equilibrium the node mixes with the chance x* that keeps watchers
     indifferent, wherever watchers are what stands against it.
     """
@@ -119,9 +118,7 @@ def best_choice(
             scores[action],
             scores[Action.HONEST],
             broken=broken,
-            cost=cost,
-            alpha=alpha,
-            beta=beta,
+            points=None if points is None else (points[action], points[Action.HONEST]),
         )
         mixed = _mixing(protocol, broken=broken)
         if not math.isnan(mixed):
@@ -130,6 +127,17 @@ def best_choice(
         elif expected > best.advantage:
             best = Choice(action, 1.0, expected)
     return best
+
+
+def _mean_pay(terms: Terms, scores: Floats, points: Floats) -> float:
+    """Return the mean pay over records; those with the same score and points are one term."""
+    pairs, counts = np.unique(np.stack([scores, points], axis=1), axis=0, return_counts=True)
+    return float(
+        sum(
+            pay_by_score(terms, score, earned) * (count / scores.size)
+            for (score, earned), count in zip(pairs, counts, strict=True)
+        )
+    )
 
 
 def _mixing(protocol: VerificationProtocol, *, broken: bool) -> float:

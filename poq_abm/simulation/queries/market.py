@@ -18,10 +18,11 @@ from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.population import Group
 from poq_abm.simulation.queries.beliefs import Action, Choice, best_choice, named_action
 from poq_abm.simulation.queue import ServiceTime, lognormal
+from poq_abm.simulation.round_steps import inference_points
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
-    from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
+    from poq_abm.scenario import InferenceGroup, Scenario
 
 __all__ = ["Market", "People", "Ways", "market_findings", "needed_nodes", "open_market"]
 
@@ -61,16 +62,7 @@ class Market:
     law: ServiceTime
     queries: int
     seed: int
-
-    @property
-    def alpha(self) -> float:
-        """Weight of quality in the mechanism's inference reward."""
-        return self.game.rules.alpha_inference
-
-    @property
-    def beta(self) -> float:
-        """Weight of cost in it."""
-        return self.game.rules.beta_inference
+    scenario: Scenario
 
 
 def open_market(
@@ -90,8 +82,8 @@ def open_market(
     """
     chosen = verification or getattr(scenario, "verification", None) or Verification()
     game = build_game(scenario, profile)
-    _refuse_deviation(game)
     protocol = protocol_of(chosen)
+    _refuse_deviation(game)
     _refuse_shortage(protocol, game)
     demand = chosen.demand
     people = _people(game, protocol, profile)
@@ -110,15 +102,16 @@ def open_market(
         law=lognormal(demand.service_cv),
         queries=scenario.rounds,
         seed=scenario.seed,
+        scenario=scenario,
     )
 
 
 def _refuse_deviation(game: Game) -> None:
     for role, spec in game.population.behaviours:
-        if spec["name"] != "honest":
+        if role == "inference" and spec["name"] != "honest":
             raise InputError(
-                f"verification: an {role} group has the behaviour {spec['name']!r}; who cheats on "
-                "queries is said under verification.adversaries, and evaluators are honest here"
+                f"verification: an inference group has the behaviour {spec['name']!r}; who cheats "
+                "on queries is said under verification.adversaries"
             )
 
 
@@ -192,18 +185,34 @@ def _choices(
     cheaper = game.tables.agreed[:, profile.models.index(cheap)]
     cached = np.full_like(honest, adversaries.cached.score)
     hacked = np.minimum(cheaper + adversaries.judge_hack.lift, 10.0)
+    scores = np.stack([honest, cheaper, cached, hacked])
+    points = _points(game, scores, cost) if protocol.terms.committee else None
     return [
         best_choice(
             protocol,
-            np.stack([honest, cheaper, cached, hacked]),
+            scores,
             broken=broken,
             can_downgrade=group.model != cheap,
-            cost=cost,
-            alpha=game.rules.alpha_inference,
-            beta=game.rules.beta_inference,
+            points=points,
         )
         for broken in (False, True)
     ]
+
+
+def _points(game: Game, scores: NDArray[np.float64], cost: float) -> NDArray[np.float64]:
+    """Return what a node would earn by the mechanism's reward, shape (4, records)."""
+    tables = game.tables
+    weights = np.ones(scores.shape[1])
+    for first, size, weight in zip(
+        tables.task_first, tables.task_size, tables.task_weight, strict=True
+    ):
+        weights[first : first + size] = weight
+    return np.array(
+        [
+            [inference_points(game.rules, weight, score, cost) for weight, score in pairs]
+            for pairs in (zip(weights, row, strict=True) for row in scores)
+        ]
+    )
 
 
 def _cheap_model(profile: Profile, name: str | None) -> str:
@@ -225,10 +234,7 @@ def _cheap_s(profile: Profile, model: str, group: Group, share: float | None) ->
     return profile.latency_ms(model, group.hardware if group.hardware in known else known[0]) * MS
 
 
-ELSEWHERE = (
-    "queries are answered by the nodes that verification.adversaries describes, and scored by "
-    "honest evaluators"
-)
+ELSEWHERE = "queries are answered by the nodes that verification.adversaries describes"
 
 
 def market_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
@@ -236,18 +242,18 @@ def market_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
 
     >>> from poq_abm.profile import load_profile
     >>> from poq_abm.scenario import load
-    >>> settings = ["verification.protocol=otr", "malicious={share: 0.5, behaviour: boost}"]
+    >>> settings = ["verification.protocol=otr", "population.inference.0.behaviour=freeload"]
     >>> found = market_findings(load("cost_aware_poq", settings), load_profile("published"))
     >>> [path for path, _ in found]
-    [('malicious',)]
+    [('population', 'inference', 0, 'behaviour')]
     """
     verification = scenario.verification
     if verification is None:
         return
     if scenario.economy is not None:
         yield ("economy",), "a scenario has an economy or a verification, not both"
-    yield from _deviations(scenario)
     protocol = protocol_of(verification)
+    yield from _deviations(scenario.population.inference)
     nodes = sum(group.count for group in scenario.population.inference)
     if nodes < (needed := needed_nodes(protocol)):
         said = f"{protocol.name!r} needs {needed} inference nodes, got {nodes}"
@@ -259,18 +265,10 @@ def market_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
         yield path, f"the profile has no model {shown(model)}; {hint}"
 
 
-def _deviations(scenario: Scenario) -> Iterator[Finding]:
+def _deviations(groups: Sequence[InferenceGroup]) -> Iterator[Finding]:
     """Yield behaviours that nobody would play: who cheats is said in one place."""
-    people = scenario.population
-    if scenario.malicious is not None:
-        yield ("malicious",), f"has no part in a verification: {ELSEWHERE}"
-    roles: tuple[tuple[str, Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
-        ("inference", people.inference),
-        ("evaluators", people.evaluators),
-    )
-    for role, groups in roles:
-        for number, group in enumerate(groups):
-            name = group.behaviour["name"]
-            if name != "honest":
-                path: KeyPath = ("population", role, number, "behaviour")
-                yield path, f"{name!r} has no part in a verification: {ELSEWHERE}"
+    for number, group in enumerate(groups):
+        name = group.behaviour["name"]
+        if name != "honest":
+            path: KeyPath = ("population", "inference", number, "behaviour")
+            yield path, f"{name!r} has no part in a verification: {ELSEWHERE}"

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from poq_abm.rules.protocol.terms import Found
-from poq_abm.simulation.buffers import BATCH_ROUNDS, open_buffers
+from poq_abm.simulation.buffers import BATCH_ROUNDS
 from poq_abm.simulation.latency_cells import (
     RELATIVE_ERROR,
     cell_percentile,
@@ -22,6 +22,8 @@ from poq_abm.simulation.queries.query_arrays import DRAWS, QueryState, QueryTrac
 from poq_abm.simulation.queries.query_loop import play
 from poq_abm.simulation.queries.query_tables import COSTS
 from poq_abm.simulation.queue import open_queue
+from poq_abm.simulation.replication_state import State, open_replication
+from poq_abm.simulation.rounds import check_reports
 
 __all__ = ["measures_of", "open_query_state", "open_query_trace", "play_queries"]
 
@@ -54,11 +56,13 @@ def play_queries(
     >>> play_queries(market, 0)["dishonest_stands"]
     0.0
     """
+    game = market.game
     setting, state = open_query_state(market, replication)
     stretch = market.queries if trace is not None else STRETCH
     for first in range(0, market.queries, stretch):
         last = min(market.queries, first + stretch)
-        play(first, last, setting, state, trace)
+        play(first, last, setting, state, game.active, trace, game.compiled_plugin)
+        check_reports(game, state.kept.memory, state.kept.buffers)
         if progress:
             progress(last - first)
     return measures_of(market, state)
@@ -77,15 +81,13 @@ def open_query_trace(queries: int) -> QueryTrace:
 def open_query_state(market: Market, replication: int) -> tuple[Setting, QueryState]:
     """Return what a replication reads, and what it writes before its first query."""
     game, seed = market.game, market.seed
+    conduct = game.conduct._replace(inference=game.conduct.inference.copy())
+    arrays = game.arrays._replace(conduct=conduct)
     setting = Setting(
-        seed=seed,
-        replication=replication,
         rate=market.arrivals_per_s,
         law=market.law,
         terms=market.protocol.terms,
-        rules=game.rules,
-        tables=game.tables,
-        nodes=game.nodes,
+        game=arrays,
         people=market.people,
         ways=market.ways,
         node_types=draw_node_types(market, replication),
@@ -95,13 +97,13 @@ def open_query_state(market: Market, replication: int) -> tuple[Setting, QuerySt
     return setting, QueryState(
         clock=np.zeros(2),
         sums=np.zeros(len(Sum)),
-        kept=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
+        latencies=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
         cells=open_cells(2),
         found=np.zeros(len(Found), np.int64),
         queue=open_queue(nodes),
         busy=np.zeros(nodes),
         vendors=open_vendors(market.verification.adversaries, seed, replication),
-        buffers=open_buffers(game.rules, game.nodes),
+        kept=open_replication(arrays, seed, replication, market.queries),
         words=np.empty((2 * DRAWS, BATCH_ROUNDS), np.uint32),
         draws=np.empty((DRAWS, BATCH_ROUNDS)),
         steps=np.zeros(places, np.int64),
@@ -155,6 +157,22 @@ def measures_of(market: Market, state: QueryState) -> dict[str, float]:
         "broken_share": float(mean[Sum.BROKEN]) if attests else math.nan,
         "capital_locked_usd": float(bonds * market.arrivals_per_s * mean[Sum.ECONOMIC_S]),
         "honest_watchers": float(market.verification.honest_watchers),
+        **_committees(market, state),
+    }
+
+
+def _committees(market: Market, state: QueryState) -> dict[str, float]:
+    """Return what evaluators are paid, and how often deviating ones act and rule."""
+    sums, scored = state.sums, market.protocol.terms.committee
+    acted = float(state.kept.memory.state[:, State.ACTED].sum())
+    return {
+        "evaluator_pay_usd": float(sums[Sum.EVALUATOR_PAY] / market.queries),
+        "honest_evaluator_usd": _over(sums[Sum.HONEST_PAY], sums[Sum.HONEST_SEATS]),
+        "malicious_evaluator_usd": _over(sums[Sum.MALICIOUS_PAY], sums[Sum.MALICIOUS_SEATS]),
+        "malicious_acted": acted / market.queries if scored else math.nan,
+        "malicious_majority": (
+            float(sums[Sum.MALICIOUS_MAJORITY] / market.queries) if scored else math.nan
+        ),
     }
 
 
@@ -166,15 +184,15 @@ def _latencies(state: QueryState, mean: np.ndarray) -> dict[str, float]:
     ):
         values[f"{name}_mean_s"] = float(average)
         values |= {f"{name}_{label}_s": at for label, at in zip(_PERCENTILES, found, strict=True)}
-    return {**values, "percentile_error": 0.0 if state.kept.size else RELATIVE_ERROR}
+    return {**values, "percentile_error": 0.0 if state.latencies.size else RELATIVE_ERROR}
 
 
 def _percentiles(state: QueryState) -> list[list[float]]:
     """Return the percentiles of provisional and of economic finality, in seconds."""
     shares = tuple(_PERCENTILES.values())
-    if state.kept.size == 0:
+    if state.latencies.size == 0:
         return [[cell_percentile(state.cells, row, share) for share in shares] for row in (0, 1)]
-    provisional, economic = state.kept
+    provisional, economic = state.latencies
     found = percentiles(provisional, shares)
     # Most protocols are final at once; to see that is quicker than to rank as many again.
     same = np.array_equal(provisional, economic)

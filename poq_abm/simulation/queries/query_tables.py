@@ -115,6 +115,28 @@ QUERIES = pa.schema(
             "bonds in flight on average: bonds of all providers x rate x time",
         ),
         _number("honest_watchers", "watchers", "neither lazy nor colluding; 0 is a failure"),
+        _number(
+            "evaluator_pay_usd",
+            "USD per query",
+            "of all members, less what they are charged for their cost; a point is worth the fee",
+        ),
+        _number(
+            "honest_evaluator_usd", "USD per score", "pay of honest evaluators; missing without any"
+        ),
+        _number(
+            "malicious_evaluator_usd",
+            "USD per score",
+            "pay of deviating evaluators; missing without any",
+        ),
+        _number(
+            "malicious_acted",
+            "scores per query",
+            "given by evaluators that did as their behaviour has it; missing without a committee",
+        ),
+        _share(
+            "malicious_majority",
+            "queries whose committee they rule; missing without a committee",
+        ),
     ]
 )
 

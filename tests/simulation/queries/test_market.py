@@ -58,14 +58,9 @@ def test_too_few_nodes_for_a_protocol_are_refused(protocol: str, nodes: int) -> 
         market(protocol, nodes=nodes)
 
 
-@pytest.mark.parametrize("name", ["adversary_sweep", "model_downgrade"])
-def test_deviations_in_the_population_are_refused(name: str) -> None:
-    scenario = load(name).treatments()[-1].scenario
+def test_inference_nodes_that_deviate_in_the_population_are_refused() -> None:
+    scenario = load("model_downgrade").treatments()[-1].scenario
     profile = load_profile("published")
-    if name == "adversary_sweep":
-        scenario = load("cost_aware_poq").replace(
-            {"malicious": {"share": 0.5, "behaviour": "boost"}}
-        )
     with pytest.raises(InputError, match=r"verification\.adversaries"):
         open_market(scenario, profile, Verification())
 
