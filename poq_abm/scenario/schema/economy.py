@@ -29,10 +29,10 @@ __all__ = [
     "MAX_ADAPTATIONS",
     "MAX_EPOCHS",
     "Adaptation",
+    "AdaptationOptions",
     "Controller",
     "Cost",
     "EconomySettings",
-    "Options",
     "Payment",
     "Preference",
 ]
@@ -195,10 +195,10 @@ def _chosen_by(*rules: str) -> When:
     return holds(adapts, said, "economy.adaptation")
 
 
-class Options(Strict):
+class AdaptationOptions(Strict):
     """What nodes that adapt can choose from, besides what is in play.
 
-    >>> Options(hardware=("h100_sxm",)).hardware
+    >>> AdaptationOptions(hardware=("h100_sxm",)).hardware
     ('h100_sxm',)
     """
 
@@ -270,7 +270,9 @@ class EconomySettings(Strict):
     )
     stake: Stake = Field(default=Stake(), description="bonds and slashing")
     audits: Audits = Field(default=Audits(), description="checks of reported costs")
-    options: Options = Field(default=Options(), description="what adapting nodes choose from")
+    options: AdaptationOptions = Field(
+        default=AdaptationOptions(), description="what adapting nodes choose from"
+    )
     adaptation: Annotated[
         tuple[Adaptation, ...], BeforeValidator(as_tuple), AfterValidator(_countable)
     ] = Field(default=(), description="how nodes decide at the end of an epoch, in this order")
