@@ -23,9 +23,9 @@ from benchmarks.networks import Network, scenario_of
 from benchmarks.tables import print_values
 from benchmarks.values import measurement
 from poq_abm.experiment.running import run
-from poq_abm.rules.behaviour.base import Parameter
-from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import shipped
+from poq_abm.rules.rule import Parameter
 from poq_abm.rules.trust.updates import TrustUpdate
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.schema.settings import AGGREGATIONS
@@ -63,12 +63,12 @@ def scenarios() -> dict[str, Scenario]:
             }
     resolved = base.resolved()["population"]
     group = base.population.inference_labels[0]
-    for kind in EVALUATOR_BEHAVIOURS:
+    for kind in shipped(BEHAVIOURS["evaluator"]).values():
         behaviour = {"name": kind.name, **_needed(kind.parameters, group)}
         watched = LEARNING if kind.name in WATCH_TRUST else {}
         malicious = {"share": SHARE, "behaviour": behaviour}
         changes[f"evaluator {kind.name}"] = {"malicious": malicious, **watched}
-    for deviation in INFERENCE_BEHAVIOURS:
+    for deviation in shipped(BEHAVIOURS["inference"]).values():
         model = resolved["inference"][0]["model"]
         behaviour = {"name": deviation.name, **_needed(deviation.parameters, model)}
         groups = [{**entry, "behaviour": behaviour} for entry in resolved["inference"]]

@@ -9,26 +9,24 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic import BeforeValidator as Before
 
-from calibration.fields import (
+from calibration.files import NAME
+from calibration.models.architectures import evaluator_names, model_names
+from calibration.settings import (
     AsTuple,
+    CorpusSource,
+    EfficiencySettings,
+    EvaluatorSpec,
     Folder,
+    GenerationSettings,
+    JudgeSettings,
+    ModelSpec,
     Name,
+    ScoringSettings,
     Templates,
     Text,
     registered_evaluator,
     registered_model,
     somebody,
-)
-from calibration.folders import NAME
-from calibration.registry import evaluator_names, model_names
-from calibration.settings import (
-    CorpusSource,
-    EfficiencySettings,
-    EvaluatorSpec,
-    GenerationSettings,
-    JudgeSettings,
-    ModelSpec,
-    ScoringSettings,
 )
 from poq_abm.errors import InputError, nearest
 from poq_abm.limits import MAX_SEED
@@ -54,9 +52,10 @@ __all__ = [
 class Calibration(Strict):
     """Everything a calibration needs to know; registered names are looked up, paths made whole.
 
-    ``prompts`` holds the templates of the file alone; :func:`calibration.prompts.instruction` adds
-    the defaults. Relative paths start at the folder of the file. ``truth`` is the metric of
-    :data:`calibration.truth.METRICS` that an output is worth.
+    ``prompts`` holds the templates of the file alone;
+    :func:`calibration.corpus.records.instruction` adds the defaults. Relative paths start at the
+    folder of the file. ``truth`` is the metric of :data:`calibration.profile.truth.METRICS` that an
+    output is worth.
     """
 
     name: Name

@@ -6,27 +6,30 @@ What is real is the code that runs: tokenizers, generation, encoders, a judge be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import yaml
 
-from calibration.building import build
 from calibration.configuration import Calibration, load_configuration
-from calibration.corpus import build_corpus
-from calibration.efficiency import measure
-from calibration.extra import require
-from calibration.files import write_whole
-from calibration.generation import generate
-from calibration.jsonl import to_line
-from calibration.judge_server import JudgeServer
-from calibration.judging import judge
-from calibration.libraries import library
-from calibration.scoring import score
-from calibration.tiny import TinyModels, build_tiny
+from calibration.corpus.sampling import build_corpus
+from calibration.files import to_line, write_whole
+from calibration.judge.judging import judge
+from calibration.latency.efficiency import measure
+from calibration.libraries import library, require
+from calibration.models.generation import generate
+from calibration.models.scoring import score
+from calibration.models.tiny import TinyModels, build_tiny
+from calibration.profile.building import build
 from poq_abm.errors import InputError
 
-__all__ = ["CAVEAT", "demo", "demo_records"]
+__all__ = ["CAVEAT", "demo", "demo_records", "grade"]
 
 CAVEAT = "demonstration on tiny models with random weights: the quality figures mean nothing"
 _TOWNS = ("Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Gorse", "Hazel", "Ivy", "Juniper")
@@ -85,9 +88,9 @@ def demo(out: Path, report: Callable[[str], None]) -> Path:
     library("torch").set_num_threads(1)
     report("building tiny models")
     models = build_tiny(out / "models", [str(record["input"]) for record in records])
-    with JudgeServer() as server:
+    with _judge_at() as judge_url:
         file = out / "calibration.yaml"
-        write_whole(file, yaml.safe_dump(_configuration(models, server.base_url), sort_keys=False))
+        write_whole(file, yaml.safe_dump(_configuration(models, judge_url), sort_keys=False))
         return _stages(load_configuration(file), report)
 
 
@@ -136,3 +139,66 @@ def _configuration(models: TinyModels, judge_url: str) -> dict[str, object]:
         "efficiency": {"prompts": 5, "warm_up": 1, "new_tokens": 16},
         "caveats": [CAVEAT],
     }
+
+
+def grade(text: str) -> float:
+    """Return the demonstration's score for one question to the judge, in [0, 10], one decimal.
+
+    Nine times the share of words (Dice) that the answer has in common with its nearest reference,
+    plus a part in [0, 1] taken from a digest of the question.
+
+    >>> grade('{"references": ["Denver Broncos"], "answer": "Denver Broncos"}')
+    9.2
+    """
+    try:
+        question = json.loads(text)
+        answer, references = question["answer"], question["references"]
+    except (ValueError, KeyError, TypeError):
+        answer, references = text, []
+    shares = [_dice(_words(answer), _words(reference)) for reference in references]
+    part = hashlib.sha256(text.encode(errors="replace")).digest()[0] / 255.0
+    return round(9.0 * max(shares, default=0.0) + part, 1)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def _dice(one: set[str], other: set[str]) -> float:
+    return 2.0 * len(one & other) / (len(one) + len(other)) if one or other else 0.0
+
+
+@contextmanager
+def _judge_at() -> Iterator[str]:
+    """Serve a judge on a free port of 127.0.0.1 and yield its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _JudgeHandler)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _JudgeHandler(BaseHTTPRequestHandler):
+    """Replies of the Responses API that hold a :func:`grade`."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        verdict = {"score": grade(body["input"]), "justification": "Graded by shared words."}
+        said = [{"type": "output_text", "text": json.dumps(verdict)}]
+        reply = {
+            "output": [{"type": "message", "role": "assistant", "content": said}],
+            "usage": {"input_tokens": 200, "output_tokens": 20},
+        }
+        content = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *values: object) -> None:
+        """Say nothing."""

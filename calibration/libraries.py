@@ -1,15 +1,36 @@
-"""The heavy libraries, imported when they are used, and told to keep quiet."""
+"""The heavy libraries that only measuring needs: imported when used, and told to keep quiet."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from calibration.extra import require
+from poq_abm.errors import InputError
 
-__all__ = ["library", "quiet"]
+__all__ = ["COMMAND", "library", "quiet", "require"]
+
+COMMAND = 'pip install "poq-abm[calibration]"'
+
+
+def require(*modules: str) -> None:
+    """Return if all these modules are installed; import none of them.
+
+    Raises :class:`~poq_abm.errors.InputError` naming those that are missing and the command that
+    installs them.
+
+    >>> require("json")
+    >>> require("json", "no_such_module")
+    Traceback (most recent call last):
+    poq_abm.errors.InputError: no_such_module is not installed; run: pip install \
+"poq-abm[calibration]"
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(f"{', '.join(missing)} {verb} not installed; run: {COMMAND}")
 
 
 def library(name: str) -> Any:

@@ -18,8 +18,7 @@
 import pandas as pd
 
 import poq_abm
-from poq_abm.analysis.trilemma import trilemma_of_run
-from poq_abm.figures.verification import trilemma
+from poq_abm.analysis.trilemma import trilemma, trilemma_of_run
 from poq_abm.simulation.queries.economics import (
     detection_if_broken,
     deterrence_threshold,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from poq_abm.experiment.results import Results, read_results
     from poq_abm.experiment.running import run
     from poq_abm.profile import Profile, load_profile
+    from poq_abm.rules.registry import register
     from poq_abm.scenario import Scenario, load
     from poq_abm.simulation.model import PoQModel
 
@@ -30,6 +31,7 @@ __all__ = [
     "load",
     "load_profile",
     "read_results",
+    "register",
     "run",
 ]
 
@@ -42,6 +44,7 @@ _HOME = {
     "load": "poq_abm.scenario",
     "load_profile": "poq_abm.profile",
     "read_results": "poq_abm.experiment.results",
+    "register": "poq_abm.rules.registry",
     "run": "poq_abm.experiment.running",
 }
 

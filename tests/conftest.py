@@ -14,10 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))  # what several rooms
 
 from poq_abm.cli import main
 from poq_abm.experiment.manifest import DIGESTS, MANIFEST, read_manifest, sealed
-from poq_abm.rules.behaviour import resolving
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.rules import registry
 from poq_abm.scenario import Scenario, load
 
 
@@ -28,12 +25,9 @@ def small() -> Scenario:
 
 
 @pytest.fixture
-def shipped_behaviours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the behaviours that other tests registered, for tests that try every one there is."""
-    kinds = (*INFERENCE_BEHAVIOURS, *EVALUATOR_BEHAVIOURS)
-    roles: tuple[Role, ...] = ("inference", "evaluator")
-    shipped = {role: {k.name: k for k in kinds if k.role == role} for role in roles}
-    monkeypatch.setattr(resolving, "_REGISTRY", shipped)
+def shipped_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the rules that other tests registered, and afterwards those of this one."""
+    monkeypatch.setattr(registry, "_own", {})
 
 
 _OF_FINISHED_RUNS = ("seconds", "failures", "files", "precision", DIGESTS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba.core.caching import IndexDataCacheFile
 
 import poq_abm
 from poq_abm.compilation import (
@@ -84,23 +83,18 @@ def test_a_function_written_at_the_prompt_compiles_without_a_cache() -> None:
     assert space["twice"].stats.cache_path is None
 
 
-def test_what_cannot_be_cached_is_played_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk while machine code is saved is no fault of the replication that needed it."""
-
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(IndexDataCacheFile, "_save_data", full)
-
-    @compiled_loop
-    def thrice(a: float) -> float:
-        return 3.0 * a
-
-    assert thrice(np.float32(1.5)) == 4.5
-
-
 TWICE = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from poq_abm import compilation
 from poq_abm.compilation import compiled
+
+writable, full = sys.argv[1:]
+compilation._usual_places = lambda: [Path(writable)] if writable else []
+if full:
+    compilation.shutil = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=1000))
 
 
 @compiled
@@ -112,12 +106,11 @@ print(twice(1.5), sum(twice.stats.cache_hits.values()), twice.stats.cache_path)
 """
 
 
-def play_where_nothing_can_be_written(folder: Path) -> tuple[list[str], str]:
-    """Leave Numba no place for its cache, as in a read-only installation without a home."""
-    env = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
-    env |= {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator", "TMPDIR": str(folder)}
+def play_twice(folder: Path, *, writable: str = "", full: str = "") -> tuple[list[str], str]:
+    """Play where only ``writable`` can be written and, if ``full``, no disk has room."""
+    env = {**os.environ, "TMPDIR": str(folder)}
     (folder / "twice.py").write_text(TWICE)
-    command = [sys.executable, str(folder / "twice.py")]
+    command = [sys.executable, str(folder / "twice.py"), writable, full]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.split(), done.stderr
@@ -126,27 +119,107 @@ def play_where_nothing_can_be_written(folder: Path) -> tuple[list[str], str]:
 def test_where_nothing_else_can_be_written_the_cache_is_temporary(tmp_path: Path) -> None:
     kept = tmp_path / f"poq_abm-{os.getuid()}"
     for hits in ("0", "1"):
-        (value, found, place), told = play_where_nothing_can_be_written(tmp_path)
+        (value, found, place), told = play_twice(tmp_path)
         assert (value, found) == ("3.0", hits)
-        assert Path(place).parent == kept
+        assert Path(place).is_relative_to(kept)
         assert told.count(f"compiled code is kept in {kept}") == 1
     assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_place_that_can_be_written_is_taken_without_a_word(tmp_path: Path) -> None:
+    (_, _, place), told = play_twice(tmp_path, writable=str(tmp_path / "cache"))
+    assert Path(place).is_relative_to(tmp_path / "cache")
+    assert told == ""
 
 
 def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
     theirs = tmp_path / f"poq_abm-{os.getuid()}"
     theirs.mkdir()
     theirs.chmod(0o777)
-    (_, _, place), _ = play_where_nothing_can_be_written(tmp_path)
-    assert Path(place).parent != theirs
+    (_, _, place), _ = play_twice(tmp_path)
+    assert not Path(place).is_relative_to(theirs)
     assert list(theirs.iterdir()) == []
 
 
 def test_without_any_place_for_a_cache_all_is_compiled_and_played(tmp_path: Path) -> None:
     (tmp_path / f"poq_abm-{os.getuid()}").write_text("no folder")
-    (value, hits, place), told = play_where_nothing_can_be_written(tmp_path)
+    (value, hits, place), told = play_twice(tmp_path)
     assert (value, hits, place) == ("3.0", "0", "None")
     assert "is made in every run" in told
+
+
+def test_on_a_full_disk_all_is_compiled_and_played(tmp_path: Path) -> None:
+    """A disk without room for machine code is no fault of the replication that needs it."""
+    (value, hits, place), _ = play_twice(tmp_path, writable=str(tmp_path / "cache"), full="yes")
+    assert (value, hits, place) == ("3.0", "0", "None")
+
+
+RACE = """
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+
+from poq_abm import compilation
+from poq_abm.compilation import compiled_loop
+
+folder, kinds, index_s, data_s = sys.argv[1:]
+compilation._usual_places = lambda: [Path(folder)]
+
+
+def delayed(save, seconds):
+    def saved(*arguments):
+        time.sleep(seconds)
+        save(*arguments)
+    return saved
+
+
+for name, seconds in (("_save_index", float(index_s)), ("_save_data", float(data_s))):
+    setattr(IndexDataCacheFile, name, delayed(getattr(IndexDataCacheFile, name), seconds))
+
+
+@compiled_loop
+def scaled(x):
+    total = x
+    for i in range(3):
+        total = total * x + i
+    return total
+
+
+Path(folder, f"ready-{kinds}").touch()
+while not Path(folder, "go").exists():
+    time.sleep(0.0001)
+for kind in kinds.split(","):
+    value = np.dtype(kind).type(3)
+    assert scaled(value) == 3 * (3 * (3 * 3) + 1) + 2, kind
+print(sum(scaled.stats.cache_hits.values()))
+"""
+KINDS = ("f4", "f8", "i8", "c16")
+
+
+def test_processes_that_compile_at_once_keep_types_and_code_together(tmp_path: Path) -> None:
+    """One is late to save what it compiled, the other to say where: a wrong pairing crashed.
+
+    Both start with another type and would number the files of a function alike.
+    """
+    (tmp_path / "race.py").write_text(RACE)
+    command = [sys.executable, str(tmp_path / "race.py"), str(tmp_path)]
+    turned = [",".join(KINDS[i:] + KINDS[:i]) for i in (0, len(KINDS) // 2)]
+    delays = (("1", "0"), ("0", "2"))
+    racing = [
+        subprocess.Popen([*command, kinds, *late])
+        for kinds, late in zip(turned, delays, strict=True)
+    ]
+    while len(list(tmp_path.glob("ready-*"))) < len(racing):
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    assert [process.wait() for process in racing] == [0] * len(racing)
+    done = subprocess.run(
+        [*command, turned[0], "0", "0"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{len(KINDS)}\n"  # all were kept
 
 
 def test_the_digest_is_one_for_the_whole_package() -> None:
@@ -162,11 +235,11 @@ def test_the_digest_covers_every_file_that_compiles_something() -> None:
     """A room that starts to compile rules has to be added to the digest."""
     package = Path(poq_abm.__file__).parent
     using = {
-        file.parent.relative_to(package).as_posix()
+        file.relative_to(package).parts[0]
         for file in package.rglob("*.py")
         if "import compiled" in file.read_text() and "testing" not in file.parts
     }
-    assert using <= {room or "." for room in _ROOMS_WITH_RULES} | LEAVES
+    assert using <= {*_ROOMS_WITH_RULES, *LEAVES, "random.py"}
 
 
 @pytest.mark.parametrize("leaf", sorted(LEAVES))
@@ -184,49 +257,33 @@ def test_nobody_compiles_in_what_a_leaf_compiles(leaf: str) -> None:
 
 PLAY = """
 import json
-import numpy as np
+import sys
+import poq_abm
 from poq_abm.compilation import sources_digest
-from poq_abm.simulation.arrays import Nodes, Rules, Tables
-from poq_abm.simulation.buffers import open_buffers
-from poq_abm.simulation.ledger import Column, open_ledger
 from poq_abm.simulation.rounds import play_rounds
 
-scores = np.arange(24.0).reshape(4, 2, 3) / 2.4
-whole = np.array([2**32], np.uint64)
-tables = Tables(
-    scores=scores, truth=scores[:, :, 0].copy(), task_first=np.array([0]), task_size=np.array([4]),
-    task_limits=whole, agreed=scores.mean(axis=2), gold=np.zeros(4, np.bool_),
-    trust_task=np.array([0]), task_weight=np.ones(1),
-)
-nodes = Nodes(
-    model=np.array([0, 1]), evaluator=np.arange(3), inference_cost=np.zeros(2),
-    evaluator_cost=np.zeros(3), limits=np.repeat(whole, 2), stake=np.ones(3),
-    inference_anchor=np.zeros(2), evaluator_anchor=np.zeros(3),
-)
-rules = Rules(
-    schedule=0, committee_size=2, aggregation=0, aggregation_parameter=0.0, reference=0,
-    reward_family=0, reward_parameter=0.0,
-    alpha_inference=1.0, beta_inference=0.0, alpha_evaluator=1.0, beta_evaluator=0.0,
-    trust_update=0, trust_rate=0.1, trust_start=1.0, trust_minimum=0.1, trust_maximum=5.0,
-    trust_reference=0, trust_interval=0,
-)
-ledger = open_ledger(5)
-buffers = open_buffers(rules, nodes)
-play_rounds(0, 10, 1, 0, rules, tables, nodes, buffers, ledger, None, None, None, None)
+changes = {"rounds": 10, "mechanism.beta_inference": 0.0}
+model = poq_abm.PoQModel(poq_abm.load(sys.argv[1]).replace(changes))
+model.run()
+nodes = model.node_table()
+rewards = nodes.groupby("role", observed=True)["reward_total"].sum()
 print(json.dumps({
     "digest": sources_digest(),
     "hits": sum(play_rounds.stats.cache_hits.values()),
     "misses": sum(play_rounds.stats.cache_misses.values()),
-    "inference": ledger.nodes()[:2, Column.REWARD].sum(),
-    "evaluators": ledger.nodes()[2:, Column.REWARD].sum(),
+    "inference": rewards["inference"],
+    "evaluators": rewards["evaluator"],
 }))
 """
+
+
+SCENARIO = Path(__file__).parents[1] / "scenarios" / "cost_aware_poq.yaml"
 
 
 def play_in_a_new_process(folder: Path) -> dict[str, Any]:
     env = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
     done = subprocess.run(
-        [sys.executable, "-c", PLAY],
+        [sys.executable, "-c", PLAY, str(SCENARIO)],
         cwd=folder,
         env={**env, "PYTHONPATH": str(folder)},
         capture_output=True,
@@ -243,7 +300,7 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
     """Numba alone would go on playing the old rule: the loop's own file is as it was."""
     package = tmp_path / "poq_abm"
     shutil.copytree(
-        Path(poq_abm.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "data")
+        Path(poq_abm.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
 
     first = play_in_a_new_process(tmp_path)
@@ -253,7 +310,7 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
     assert (again["hits"], again["misses"]) == (1, 0)
     assert again["inference"] == first["inference"]
 
-    rule = package / "mechanism" / "aggregation" / "mean.py"
+    rule = package / "rules" / "aggregation" / "mean.py"
     source = rule.read_text()
     assert source.count("return total / count\n") == 1
     rule.write_text(source.replace("return total / count\n", "return total / count + 1.0\n"))

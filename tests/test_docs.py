@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,8 @@ import yaml
 from poq_abm.experiment.running import run
 from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.profile.synthetic import SyntheticSettings
-from poq_abm.rules.adaptation import registry
-from poq_abm.rules.adaptation.registry import SHIPPED
-from poq_abm.rules.behaviour import resolving
-from poq_abm.rules.behaviour.base import Behaviour, Role
-from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import rules, shipped
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
 from poq_abm.scenario.schema.key_reference import keys_below, markdown
@@ -26,6 +22,8 @@ from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 from tests.conftest import Poq
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+import generated  # noqa: E402
 
 
 def test_what_the_readme_shows_runs(
@@ -69,7 +67,7 @@ def section(page: str, title: str) -> str:
 
 @pytest.mark.parametrize(("schema", "table"), COLUMNS, ids=[name for _, name in COLUMNS])
 def test_every_column_is_documented(schema, table: str) -> None:
-    text = section((ROOT / "docs" / "results.md").read_text(), table)
+    text = section((ROOT / "docs" / "reference" / "results.md").read_text(), table)
     assert [name for name in schema.names if f"`{name}`" not in text] == []
 
 
@@ -101,17 +99,12 @@ def keys_of_tables(text: str) -> set[str]:
 
 def test_the_keys_of_an_economy_are_documented_as_the_schema_has_them() -> None:
     keys = (key for key in keys_below(Settings) if key.path.startswith("economy."))
-    assert markdown(keys, "economy.") in (ROOT / "docs" / "economy.md").read_text()
-
-
-def test_every_adaptation_is_documented() -> None:
-    table = rows("economy.md", "Adaptation")
-    assert set(table) == {kind.name for kind in SHIPPED}
+    assert markdown(keys, "economy.") in (ROOT / "docs" / "explanation" / "economy.md").read_text()
 
 
 @pytest.mark.parametrize(("part", "prefix"), KEYS, ids=[part.__name__ for part, _ in KEYS])
 def test_every_key_is_documented(part, prefix: str) -> None:
-    known = keys_of_tables((ROOT / "docs" / "scenarios.md").read_text())
+    known = keys_of_tables((ROOT / "docs" / "reference" / "scenario_files.md").read_text())
     told_in_prose = {
         "mechanism",
         "population",
@@ -131,7 +124,9 @@ def test_the_search_for_keys_sees_a_missing_one() -> None:
 
 
 def test_every_key_of_a_synthetic_profile_is_documented() -> None:
-    text = section((ROOT / "docs" / "scenarios.md").read_text(), "Synthetic profiles")
+    text = section(
+        (ROOT / "docs" / "reference" / "scenario_files.md").read_text(), "Synthetic profiles"
+    )
     assert keys_of_tables(text) - {"synthetic"} == set(SyntheticSettings.__dataclass_fields__)
 
 
@@ -142,31 +137,20 @@ def rows(page: str, title: str) -> dict[str, str]:
     return {match[1]: match.string for match in found if match}
 
 
-def shipped(role: Role) -> dict[str, type[Behaviour]]:
-    """Return what ships; other tests may have registered behaviours of their own."""
-    kinds = EVALUATOR_BEHAVIOURS if role == "evaluator" else INFERENCE_BEHAVIOURS
-    return {kind.name: behaviours(role)[kind.name] for kind in kinds}
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.stem)
+def test_the_tables_of_rules_are_those_that_the_code_writes(page: Path) -> None:
+    text = page.read_text()
+    assert generated.with_rules(text) == text, "python docs/generated.py"
 
 
-@pytest.mark.parametrize("role", ["evaluator", "inference"])
-def test_every_behaviour_is_documented(role: Role) -> None:
-    table = rows("behaviours.md", "Evaluators" if role == "evaluator" else "Inference nodes")
-    kinds = shipped(role)
-    assert list(table) == [name for name in table if name in kinds], "nothing is made up"
-    for name, kind in kinds.items():
-        row = table[name]
-        for key, parameter in kind.parameters.items():
-            assert f"`{key}`" in row
-            if parameter.default is not None:
-                default = parameter.default
-                shown = default if isinstance(default, str) else f"{default:g}"
-                assert re.search(rf"`{key}` \([^)]*{re.escape(shown)}", row), (name, key)
-        traits = {word.replace("_", " ") for word, has in vars(kind.traits).items() if has}
-        told = {word.strip() for word in row.split("|")[4].split(",")} - {""}
-        assert told == traits, name
-        source = kind.source
-        kept = "reconstruction" if "reconstruction" in source else source.split(" (")[0]
-        assert kept in row.split("|")[5], name
+def test_every_rule_that_is_a_class_is_documented() -> None:
+    for kind in generated.KINDS.values():
+        table = generated.rule_table(kind)
+        assert any(table in page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+        for name, rule in shipped(kind).items():
+            (row,) = [line for line in table.splitlines() if line.startswith(f"| `{name}` |")]
+            assert all(f"`{key}`" in row for key in rule.parameters)
+            assert str(rule.source) in row
 
 
 @pytest.mark.parametrize(
@@ -177,10 +161,18 @@ def test_every_behaviour_is_documented(role: Role) -> None:
     ],
 )
 def test_every_trust_update_and_reference_is_documented(enumeration, title: str) -> None:
-    assert set(rows("trust.md", title)) == {member.name.lower() for member in enumeration}
+    assert set(rows("reference/trust.md", title)) == {member.name.lower() for member in enumeration}
 
 
-@pytest.mark.parametrize("page", ["scenarios.md", "behaviours.md", "trust.md", "economy.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "reference/scenario_files.md",
+        "reference/behaviours.md",
+        "reference/trust.md",
+        "explanation/economy.md",
+    ],
+)
 def test_the_examples_are_valid(page: str, tmp_path: Path) -> None:
     text = (ROOT / "docs" / page).read_text()
     examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
@@ -193,11 +185,11 @@ def test_the_examples_are_valid(page: str, tmp_path: Path) -> None:
         load(path)
 
 
-def test_the_adaptation_of_ones_own_can_be_written_as_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(registry, "_REGISTRY", registry.adaptations())
-    block = re.search(r"```python\n(.*?)```", (ROOT / "docs/economy.md").read_text(), re.DOTALL)
+@pytest.mark.usefixtures("shipped_rules")
+def test_the_adaptation_of_ones_own_can_be_written_as_told() -> None:
+    block = re.search(
+        r"```python\n(.*?)```", (ROOT / "docs/explanation/economy.md").read_text(), re.DOTALL
+    )
     assert block is not None
     exec(block[1], {})
     overrides = ["rounds=90", "economy={epochs: 3, adaptation: [give_up]}"]
@@ -206,14 +198,15 @@ def test_the_adaptation_of_ones_own_can_be_written_as_told(
     assert results.epochs.query("group == 'network'")["nodes"].iloc[-1] < 8
 
 
-def test_the_behaviour_of_ones_own_can_be_written_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    roles: tuple[Role, ...] = ("evaluator", "inference")
-    monkeypatch.setattr(resolving, "_REGISTRY", {role: behaviours(role) for role in roles})
-    block = re.search(r"```python\n(.*?)```", (ROOT / "docs/behaviours.md").read_text(), re.DOTALL)
+@pytest.mark.usefixtures("shipped_rules")
+def test_the_behaviour_of_ones_own_can_be_written_as_told() -> None:
+    block = re.search(
+        r"```python\n(.*?)```", (ROOT / "docs/reference/behaviours.md").read_text(), re.DOTALL
+    )
     assert block is not None
     names: dict[str, object] = {}
     exec(block[1], names)
-    assert behaviours("evaluator")["timid"] is names["Timid"]
+    assert rules(BEHAVIOURS["evaluator"])["timid"] is names["Timid"]
 
 
 PAGES = ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 
 from poq_abm.analysis.audit.gains import VERDICTS
-from poq_abm.analysis.ledger import COMPONENTS
-from poq_abm.analysis.profit_ledger import PROFIT_COMPONENTS
+from poq_abm.analysis.explanation import COMPONENTS, PROFIT_COMPONENTS
+from poq_abm.analysis.questions import figures
 from poq_abm.analysis.rewards import STATISTICS
-from poq_abm.figures.kinds import KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
-    pytest.mark.usefixtures("shipped_behaviours"),
+    pytest.mark.usefixtures("shipped_rules"),
 ]
 
 
-@pytest.mark.parametrize("page", ["analysis.md", "audit.md", "figures.md"])
+@pytest.mark.parametrize("page", ["how-to/analysis.md", "how-to/audit.md", "how-to/figures.md"])
 def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
@@ -37,13 +36,13 @@ def in_tables(page: str) -> set[str]:
 
 
 def test_every_kind_of_figure_is_documented() -> None:
-    assert in_tables("figures.md") == set(KINDS)
+    assert in_tables("how-to/figures.md") == set(figures())
 
 
 def test_every_statistic_and_component_is_documented() -> None:
-    assert {*STATISTICS, *COMPONENTS, *PROFIT_COMPONENTS} <= in_tables("analysis.md")
+    assert {*STATISTICS, *COMPONENTS, *PROFIT_COMPONENTS} <= in_tables("how-to/analysis.md")
 
 
 def test_every_verdict_is_documented() -> None:
-    text = (DOCS / "audit.md").read_text()
+    text = (DOCS / "how-to" / "audit.md").read_text()
     assert [v for v in VERDICTS if f"`{v}`" not in text and v != "one replication"] == []

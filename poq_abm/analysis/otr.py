@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.analysis.reproduction import Check
+from poq_abm.analysis.trilemma import changed
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
@@ -35,7 +36,6 @@ from poq_abm.simulation.queries.economics import (
     verifier_cost,
 )
 from poq_abm.simulation.queries.market import open_market
-from poq_abm.simulation.queries.phases import changed
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 
 __all__ = ["SIGMAS", "otr_checks"]

@@ -27,12 +27,12 @@ Stage = Callable[[Any, Callable[[str], None]], Any]
 
 #: verb, module and function of every stage, in their order
 STAGES = {
-    "corpus": ("calibration.corpus", "build_corpus"),
-    "generate": ("calibration.generation", "generate"),
-    "score": ("calibration.scoring", "score"),
-    "judge": ("calibration.judging", "judge"),
-    "efficiency": ("calibration.efficiency", "measure"),
-    "build": ("calibration.building", "build"),
+    "corpus": ("calibration.corpus.sampling", "build_corpus"),
+    "generate": ("calibration.models.generation", "generate"),
+    "score": ("calibration.models.scoring", "score"),
+    "judge": ("calibration.judge.judging", "judge"),
+    "efficiency": ("calibration.latency.efficiency", "measure"),
+    "build": ("calibration.profile.building", "build"),
 }
 
 
@@ -101,14 +101,14 @@ def check(configuration: Configuration) -> None:
 
 
 def _check(calibration: Any) -> None:
-    from calibration.loading import check_models  # noqa: PLC0415
+    from calibration.models.checkpoints import check_models  # noqa: PLC0415
 
     missing = [str(source.path) for source in calibration.corpus if not source.path.is_file()]
     if missing:
         raise InputError(f"no such corpus file: {', '.join(missing)}")
     check_models(calibration)
     if calibration.judge is not None:
-        from calibration.judging import check_judge  # noqa: PLC0415
+        from calibration.judge.judging import check_judge  # noqa: PLC0415
 
         check_judge(calibration)
 
@@ -141,7 +141,7 @@ def judge(
     calibration = _configuration(configuration)
     if calibration.judge is None:
         raise InputError(f"{configuration} names no judge")
-    from calibration.judging import judge as ask  # noqa: PLC0415
+    from calibration.judge.judging import judge as ask  # noqa: PLC0415
 
     with _working_in(calibration.out):
         ask(calibration, _report, again=again)
@@ -198,7 +198,7 @@ def import_(
     ] = None,
 ) -> None:
     """Make a profile of scores somebody already has."""
-    from calibration.importing import import_table  # noqa: PLC0415
+    from calibration.profile.importing import import_table  # noqa: PLC0415
 
     made = import_table(
         scores,
@@ -228,7 +228,7 @@ def smooth(
     seed: Annotated[int, typer.Option(help="Key of every draw.")] = 1,
 ) -> None:
     """Draw more records than were measured, from a copula fitted to those that were."""
-    from calibration.smoothing import smooth as smoothed  # noqa: PLC0415
+    from calibration.profile.smoothing import smooth as smoothed  # noqa: PLC0415
 
     typer.echo(f"Profile: {smoothed(profile, out, records=records, seed=seed)}")
 

@@ -30,7 +30,7 @@ def explore(
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
     from poq_abm.page.exploring import Exploration, explorable  # noqa: PLC0415
     from poq_abm.page.serving import check_extra, is_local, open_port, serve  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
     from poq_abm.scenario import load  # noqa: PLC0415
 
     load_plugins(plugin)

@@ -91,7 +91,7 @@ def verify(
 ) -> None:
     """Check a results folder: checksums, rows, and some replications played again."""
     from poq_abm.experiment import verifying  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     faults = 0

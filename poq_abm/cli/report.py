@@ -21,7 +21,7 @@ def report(
 ) -> None:
     """Write a run as one HTML file: results, figures, assumptions, methods, provenance."""
     from poq_abm.report.page import write_report  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)  # a behaviour of one's own says where it comes from
     typer.echo(str(write_report(folder, out)))

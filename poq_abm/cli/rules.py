@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from poq_abm.cli.options import Plugins
 
 if TYPE_CHECKING:
-    from poq_abm.rules.behaviour.base import Parameter
+    from poq_abm.rules.rule import Kind, Rule
 
 __all__ = ["adaptations", "behaviours", "rules"]
 
@@ -49,60 +49,39 @@ def _said(function: object) -> str:
 
 def adaptations(plugin: Plugins = None) -> None:
     """List the rules by which nodes adapt at the end of an epoch, with formula and source."""
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from poq_abm.rules.adaptation.base import ADAPTATIONS  # noqa: PLC0415
 
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
-    from poq_abm.rules.adaptation.registry import adaptations as known  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
-
-    load_plugins(plugin)
-    table = Table(show_lines=True)
-    for heading in ("name", "what it is", "formula", "parameters", "source"):
-        table.add_column(heading)
-    for kind in known().values():
-        said = " ".join(str(kind.__doc__).split("\n\n")[0].split())
-        table.add_row(
-            kind.name,
-            escape(said),
-            escape(kind.formula),
-            escape("\n".join(_parameters(kind.parameters))),
-            escape(kind.source),
-        )
-    output_console().print(table)
-
-
-def _parameters(parameters: Mapping[str, Parameter]) -> list[str]:
-    return [
-        f"{name} = {parameter.default}" if not parameter.required else f"{name} (needed)"
-        for name, parameter in parameters.items()
-    ]
+    list_rules(plugin, ADAPTATIONS)
 
 
 def behaviours(plugin: Plugins = None) -> None:
-    """List the behaviours with role, traits, parameters, formula and source."""
+    """List the behaviours with traits, parameters, formula and source."""
+    from poq_abm.rules.behaviour.base import BEHAVIOURS  # noqa: PLC0415
+
+    list_rules(plugin, *BEHAVIOURS.values())
+
+
+def list_rules(plugin: list[str] | None, *kinds: Kind[Any]) -> None:
+    """Print the rules of some kinds as they declare themselves, those of plug-ins among them."""
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
-    from poq_abm.rules.behaviour.base import Role  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import behaviours as known  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules import registry  # noqa: PLC0415
 
-    load_plugins(plugin)
+    registry.load_plugins(plugin)
     table = Table(show_lines=True)
-    for heading in ("role", "name", "formula", "parameters", "traits", "source"):
+    for heading in ("kind", "name", "what it is", "parameters", "traits", "source"):
         table.add_column(heading)
-    roles: tuple[Role, ...] = ("evaluator", "inference")
-    for role in roles:
-        for kind in known(role).values():
-            traits = [name.replace("_", " ") for name, has in vars(kind.traits).items() if has]
-            table.add_row(
-                role,
-                kind.name,
-                escape(kind.formula),
-                escape("\n".join(_parameters(kind.parameters))),
-                ", ".join(traits) or "-",
-                kind.source,
-            )
+    for kind in kinds:
+        for rule in registry.rules(kind).values():
+            said = f"{rule.summary()}\n{rule.formula}"
+            cells = (kind.name, rule.name, said, "\n".join(_parameters(rule)),
+                     ", ".join(rule.remarks()) or "-", str(rule.source))  # fmt: skip
+            table.add_row(*map(escape, cells))
     output_console().print(table)
+
+
+def _parameters(rule: type[Rule]) -> Iterator[str]:
+    for name, parameter in rule.parameters.items():
+        yield f"{name} (needed)" if parameter.required else f"{name} = {parameter.default}"

@@ -101,7 +101,7 @@ def planned(
 ) -> Plan:
     """Return the plan of a scenario with what the command line sets in it."""
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugins)
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]

@@ -49,7 +49,7 @@ def sensitivity(
     from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}

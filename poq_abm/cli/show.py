@@ -13,7 +13,7 @@ def show(scenario: ScenarioArgument, settings: Settings = None, plugin: Plugins 
     """Print the resolved scenario: inheritance and overrides applied, every default written out."""
     from poq_abm.cli.plan import estimated_lines, gap_lines  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     plan = Plan.load(scenario, settings or [])

@@ -55,7 +55,7 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
             f"{len(groups) - MOST_TREATMENTS} more treatments: Results.summary() has them all."
         )
     if (summary["latency_source"] == "estimated").any():
-        console.print("* estimated: not measured on this hardware (docs/hardware.md).")
+        console.print("* estimated: not measured on this hardware (docs/how-to/hardware.md).")
     if int(summary["replications"].min()) < 2:
         console.print("One replication: no interval can be given.")
 

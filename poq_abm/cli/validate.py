@@ -19,7 +19,7 @@ def validate(
     """Check scenario files against the schema and their profiles; report every mistake."""
     from poq_abm.cli.plan import gap_lines, warn  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.rules.behaviour.resolving import load_plugins  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
     wrong = 0

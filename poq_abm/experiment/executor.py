@@ -24,8 +24,7 @@ from poq_abm.experiment.blocks import Block
 from poq_abm.experiment.lifetime import end_with
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.study import Progress
-from poq_abm.rules.adaptation.registry import own_adaptations, register_adaptation
-from poq_abm.rules.behaviour.resolving import own_behaviours, register
+from poq_abm.rules.registry import own_rules, register
 
 __all__ = ["BACKENDS", "Backend", "Workers", "backend_of", "map_blocks"]
 
@@ -150,7 +149,7 @@ def _elsewhere(work: Work[T], packed: PackedPlan, block: Block) -> tuple[str, T]
 
 @dataclass(frozen=True)
 class PackedPlan:
-    """A plan with the users' own behaviours and rules it may name, for worker processes.
+    """A plan with the users' own rules it may name, for worker processes.
 
     Packed once, and unpacked once by each of them.
     """
@@ -161,9 +160,9 @@ class PackedPlan:
     @classmethod
     def of(cls, plan: Plan) -> PackedPlan:
         """Pack a plan."""
-        own = (own_behaviours(), own_adaptations())
+        own = own_rules()
         # Workers elsewhere lack the user's module: its code travels along.
-        modules = {sys.modules[kind.__module__] for kinds in own for kind in kinds}
+        modules = {sys.modules[rule.__module__] for rule in own}
         modules.discard(sys.modules["__main__"])
         for module in modules:
             cloudpickle.register_pickle_by_value(module)
@@ -175,7 +174,7 @@ class PackedPlan:
         return cls(hashlib.sha256(content).hexdigest(), content)
 
     def open(self) -> Plan:
-        """Return the plan, its behaviours and rules of adaptation registered."""
+        """Return the plan, its rules registered."""
         return _open(self)
 
     def __hash__(self) -> int:
@@ -188,11 +187,8 @@ class PackedPlan:
 @functools.lru_cache(maxsize=2)
 def _open(packed: PackedPlan) -> Plan:
     own, plan = cloudpickle.loads(packed.content)
-    behaviours, adaptations = own
-    for kind in behaviours:
-        register(kind)
-    for kind in adaptations:
-        register_adaptation(kind)
+    for rule in own:
+        register(rule)
     if not isinstance(plan, Plan):
         raise TypeError("what was packed is no plan")
     return plan

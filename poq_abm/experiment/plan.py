@@ -18,8 +18,7 @@ from poq_abm.experiment.studies import study_of
 from poq_abm.experiment.study import Study
 from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile, latency_of
-from poq_abm.rules.adaptation.registry import own_adaptations
-from poq_abm.rules.behaviour.resolving import own_behaviours
+from poq_abm.rules.registry import own_rules
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.checks.idle import idle_settings
 from poq_abm.scenario.checks.problems import Problem
@@ -228,7 +227,7 @@ class Plan:
             "profiles": [profile.content_hash for profile in self.profiles.values()],
             "trace": self.trace,
             **self._sampled(),
-            **self._own_behaviours(),
+            **self._own_rules(),
         }
 
     def _sampled(self) -> dict[str, Any]:
@@ -240,15 +239,13 @@ class Plan:
             return {}
         return {"treatments": [treatment.settings for treatment in self.treatments]}
 
-    def _own_behaviours(self) -> dict[str, Any]:
-        """Return the digests of users' own behaviours and rules: code determines results too."""
+    def _own_rules(self) -> dict[str, Any]:
+        """Return the digests of users' own rules: code determines results too."""
         text = json.dumps(self.scenario.resolved())
-        own = {f"{k.role} {k.name}": (k.name, k.digest()) for k in own_behaviours()}
-        rules = {f"adaptation {k.name}": (k.name, k.digest()) for k in own_adaptations()}
         known = {
-            label: digest
-            for label, (name, digest) in {**own, **rules}.items()
-            if json.dumps(name) in text
+            f"{rule.kind.name} {rule.name}": rule.digest()
+            for rule in own_rules()
+            if json.dumps(rule.name) in text
         }
         return {"plugins": known} if known else {}
 

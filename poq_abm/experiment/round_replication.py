@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.experiment.round_tables import rounds_table
-from poq_abm.simulation.behaviour_columns import deviating_inference
-from poq_abm.simulation.buffers import open_buffers
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, open_ledger
-from poq_abm.simulation.replication_state import Memory, open_memory
-from poq_abm.simulation.rounds import check_reports, play_replications, play_rounds
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger
+from poq_abm.simulation.replication_state import Memory, open_replication
+from poq_abm.simulation.rounds import (
+    ReplicationSums,
+    check_reports,
+    play_replications,
+    play_rounds,
+)
 from poq_abm.simulation.trace import Trace, open_trace
 
 if TYPE_CHECKING:
@@ -77,29 +80,13 @@ def play_plain(
     node_sums = np.empty((last - first, game.population.size, ROW))
     network_sums = np.empty((last - first, ROW))
     measures = np.empty((last - first, len(MEASURES)))
-    memory = open_memory(game.rules, game.tables, game.conduct, scenario.seed, 0, scenario.rounds)
-    deviates = deviating_inference(game.conduct)
-    ledger, buffers = open_ledger(game.population.size), open_buffers(game.rules, game.nodes)
+    kept = open_replication(game.arrays, scenario.seed, 0, scenario.rounds)
     step = max(1, QUIET_STRETCH // scenario.rounds)
     for start in range(first, last, step):
         stop = min(last, start + step)
         rows = slice(start - first, stop - first)
-        play_replications(
-            start,
-            stop,
-            scenario.rounds,
-            scenario.seed,
-            game.rules,
-            game.tables,
-            game.nodes,
-            buffers,
-            ledger,
-            memory.histograms,
-            deviates,
-            node_sums[rows],
-            network_sums[rows],
-            measures[rows],
-        )
+        sums = ReplicationSums(node_sums[rows], network_sums[rows], measures[rows])
+        play_replications(start, stop, scenario.rounds, game.arrays, kept, sums)
         if progress:
             progress((stop - start) * scenario.rounds)
     return node_sums, network_sums, measures
@@ -128,30 +115,10 @@ def _engine(
 
         model = PoQModel(scenario, replication=replication, game=game)
         return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
-    ledger = open_ledger(game.population.size)
-    buffers = open_buffers(game.rules, game.nodes)
-    key = (scenario.seed, replication)
-    memory = open_memory(game.rules, game.tables, game.conduct, *key, scenario.rounds)
+    kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds)
 
     def play(first: int, last: int, trace: Trace | None) -> None:
-        play_rounds(
-            first,
-            last,
-            scenario.seed,
-            replication,
-            game.rules,
-            game.tables,
-            game.nodes,
-            buffers,
-            ledger,
-            None if game.plain else game.conduct,
-            None if game.plain else memory,
-            trace,
-            game.compiled_plugin,
-            None,
-            memory.histograms if game.plain else None,
-            deviating_inference(game.conduct) if game.plain else None,
-        )
-        check_reports(game, memory, buffers)
+        play_rounds(first, last, game.arrays, kept, game.active, trace, game.compiled_plugin)
+        check_reports(game, kept.memory, kept.buffers)
 
-    return ledger, memory, play
+    return kept.ledger, kept.memory, play

@@ -23,6 +23,7 @@ from poq_abm.experiment.study import Options, Played, Study
 from poq_abm.experiment.twins import Outcome, Twins, is_honest
 from poq_abm.profile import Profile
 from poq_abm.simulation.arrays import EvaluatorColumn
+from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import Column, Ledger
@@ -131,8 +132,7 @@ class RoundStudy(Study):
         honest = is_honest(game.conduct)
         if honest and many_at_once(scenario, game, options.engine, options.sink):
             found = play_plain(scenario, game, first, last, options.progress)
-            key = (scenario.seed, 0, scenario.rounds)
-            memory = open_memory(game.rules, game.tables, game.conduct, *key)
+            memory = open_memory(game.arrays, ReplicationKey(scenario.seed, 0), scenario.rounds)
             arrays = ReplicationArrays.of_plain(first, *found, memory)
             return Played(self._tables(treatment, game, arrays))
         twin = None if honest else (options.twins or Twins()).of(scenario, profile)

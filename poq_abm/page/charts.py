@@ -1,16 +1,224 @@
-"""The four charts of the page, for a state of it."""
+"""Charts as SVG text: pictures of a few thousand characters that a browser draws at once."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
-from poq_abm.page.drawing import cloud_chart, line_chart
-from poq_abm.page.playing import Played
+from poq_abm.page.played_rounds import PlayedRounds
 from poq_abm.page.views import Curve, cloud, reward_curves, trust_curves
 
-__all__ = ["charts"]
+__all__ = ["DASHES", "PALETTE", "charts", "cloud_chart", "line_chart", "ticks"]
+
+
+#: seaborn's palette for colour-blind readers, in an order of falling contrast
+PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#949494", "#56b4e9")
+
+
+DASHES = ("", "7 3", "2 3", "9 3 2 3")
+
+
+_DOTS = ("dot", "square")  # what tells tasks apart besides colour
+
+
+_WIDTH, _HEIGHT = 560, 300
+
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 534, 12, 248  # of the field that is drawn in
+
+
+Floats = NDArray[np.float64]
+
+
+Range = tuple[float, float]
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Return round numbers between two others, at most ``most`` of them.
+
+    >>> ticks(0.0, 1.0)
+    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    """
+    span = high - low
+    if not span > 0 or not math.isfinite(span):
+        return [low]
+    rough = span / (most - 1)
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * f for f in (1, 2, 2.5, 5, 10) if unit * f >= rough * (1 - 1e-9))
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(i * step, 12) + 0.0 for i in range(first, last + 1)]
+
+
+def line_chart(
+    name: str,
+    title: str,
+    unit: str,
+    curves: Sequence[Curve],
+    rounds: int,
+    limits: Range,
+    before: Sequence[Curve] = (),
+) -> str:
+    """Return a chart of curves over rounds 0 to ``rounds``, with their 95% bands.
+
+    ``name`` tells the chart from others in the page; ``limits`` are those of the vertical axis;
+    ``before`` are curves to compare with, drawn thin.
+    """
+    across = (0.0, float(rounds))
+    drawn = [
+        f'<path class="before" d="{_path(curve.x, curve.y, across, limits)}" fill="none" '
+        f'stroke="{PALETTE[curve.place % len(PALETTE)]}" stroke-width="1" stroke-opacity="0.6"/>'
+        for curve in before
+    ]
+    for curve in curves:
+        colour = PALETTE[curve.place % len(PALETTE)]
+        band = _band(curve, across, limits)
+        if band:
+            drawn.append(f'<path d="{band}" fill="{colour}" fill-opacity="0.18"/>')
+    for curve in curves:
+        colour, dash = PALETTE[curve.place % len(PALETTE)], DASHES[curve.place % len(DASHES)]
+        dashed = f' stroke-dasharray="{dash}"' if dash else ""
+        drawn.append(
+            f'<path class="curve" d="{_path(curve.x, curve.y, across, limits)}" fill="none" '
+            f'stroke="{colour}" stroke-width="2"{dashed}>'
+            f"<title>{escape(curve.label)}</title></path>"
+        )
+    legend = [
+        (curve.label, PALETTE[curve.place % len(PALETTE)], DASHES[curve.place % len(DASHES)])
+        for curve in curves
+    ]
+    if before:
+        legend.append(("thin: as written", "#57606a", "thin"))
+    return _figure(name, title, "round", unit, across, limits, "".join(drawn), legend)
+
+
+def cloud_chart(
+    name: str,
+    title: str,
+    consensus: Floats,
+    truth: Floats,
+    task: NDArray[np.int32],
+    tasks: Sequence[str],
+) -> str:
+    """Return a chart of consensus against truth, a dot a round, with the line where both agree."""
+    field = (0.0, 10.0)
+    ends = np.array(field)
+    drawn = [
+        f'<path d="{_path(ends, ends, field, field)}" stroke="currentColor" stroke-opacity="0.45" '
+        'stroke-dasharray="4 4" fill="none"><title>consensus = truth</title></path>'
+    ]
+    xs, ys = _across(truth, field), _up(consensus, field)
+    for x, y, which in zip(xs.tolist(), ys.tolist(), task.tolist(), strict=True):
+        colour = PALETTE[which % len(PALETTE)]
+        shape = (
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"'
+            if which % 2 == 0
+            else f'<rect x="{x - 2.6:.1f}" y="{y - 2.6:.1f}" width="5.2" height="5.2"'
+        )
+        drawn.append(f'{shape} fill="{colour}" fill-opacity="0.5"/>')
+    legend = [(one, PALETTE[i % len(PALETTE)], _DOTS[i % 2]) for i, one in enumerate(tasks)]
+    axes = ("truth (points of 10)", "consensus (points of 10)")
+    return _figure(name, title, *axes, field, field, "".join(drawn), legend)
+
+
+def _across(values: Floats, limits: Range) -> Floats:
+    span = (limits[1] - limits[0]) or 1.0
+    return _LEFT + (np.asarray(values, np.float64) - limits[0]) / span * (_RIGHT - _LEFT)
+
+
+def _up(values: Floats, limits: Range) -> Floats:
+    span = (limits[1] - limits[0]) or 1.0
+    return _BOTTOM - (np.asarray(values, np.float64) - limits[0]) / span * (_BOTTOM - _TOP)
+
+
+def _path(x: Floats, y: Floats, across: Range, limits: Range) -> str:
+    """Return the path through the points, lifted where one is missing."""
+    parts, lifted = [], True
+    for px, py in zip(_across(x, across).tolist(), _up(y, limits).tolist(), strict=True):
+        if not math.isfinite(py):
+            lifted = True
+            continue
+        parts.append(f"{'M' if lifted else 'L'}{px:.1f} {py:.1f}")
+        lifted = False
+    if len(parts) == 1:  # a single point is a short stroke
+        parts.append("h3")
+    return "".join(parts)
+
+
+def _band(curve: Curve, across: Range, limits: Range) -> str:
+    known = np.isfinite(curve.low) & np.isfinite(curve.high)
+    if known.sum() < 2:
+        return ""
+    x = curve.x[known]
+    there = _path(x, curve.high[known], across, limits)
+    back = _path(x[::-1], curve.low[known][::-1], across, limits)
+    return f"{there}L{back[1:]}Z"
+
+
+def _figure(
+    name: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    across: Range,
+    limits: Range,
+    drawn: str,
+    legend: Sequence[tuple[str, str, str]],
+) -> str:
+    keys = "".join(
+        f"<span>{_key(colour, dash)}{escape(label)}</span>" for label, colour, dash in legend
+    )
+    return (
+        f'<figure class="poq-chart" data-chart="{escape(name)}"><figcaption>{escape(title)}'
+        f'</figcaption><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}">'
+        f'<clipPath id="field-{escape(name)}"><rect x="{_LEFT}" y="{_TOP - 4}" '
+        f'width="{_RIGHT - _LEFT + 4}" height="{_BOTTOM - _TOP + 8}"/></clipPath>'
+        f"{_axes(x_label, y_label, across, limits)}"
+        f'<g clip-path="url(#field-{escape(name)})">{drawn}</g></svg>'
+        f'<div class="poq-legend">{keys}</div></figure>'
+    )
+
+
+def _key(colour: str, mark: str) -> str:
+    """Return the sign of a line or a dot in the legend; a mark is a kind of dot, or dashes."""
+    if mark == "dot":
+        sign = f'<circle cx="12" cy="6" r="4" fill="{colour}"/>'
+    elif mark == "square":
+        sign = f'<rect x="8" y="2" width="8" height="8" fill="{colour}"/>'
+    else:
+        width, dash = (1, "") if mark == "thin" else (2.5, mark)
+        sign = f'<path d="M1 6H23" stroke="{colour}" stroke-width="{width}" '
+        sign += f'stroke-dasharray="{dash}"/>'
+    return f'<svg width="24" height="12" aria-hidden="true">{sign}</svg>'
+
+
+def _axes(x_label: str, y_label: str, across: Range, limits: Range) -> str:
+    parts = []
+    for value in ticks(*limits, most=6):
+        y = float(_up(np.array([value]), limits)[0])
+        parts.append(
+            f'<path d="M{_LEFT} {y:.1f}H{_RIGHT}" stroke="currentColor" stroke-opacity="0.12"/>'
+            f'<text x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+        )
+    for value in ticks(*across, most=6):
+        x = float(_across(np.array([value]), across)[0])
+        parts.append(f'<text x="{x:.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{value:,g}</text>')
+    middle = (_TOP + _BOTTOM) / 2
+    parts.append(
+        f'<path d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="currentColor" '
+        'stroke-opacity="0.6"/>'
+        f'<text x="{(_LEFT + _RIGHT) / 2}" y="{_HEIGHT - 10}" text-anchor="middle">'
+        f"{escape(x_label)}</text>"
+        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_label)}</text>"
+    )
+    return "".join(parts)
+
 
 _ROLES = {
     "inference": "Inference nodes: reward per job",
@@ -18,7 +226,7 @@ _ROLES = {
 }
 
 
-def charts(played: Played, written: Played, shown: int) -> dict[str, str]:
+def charts(played: PlayedRounds, written: PlayedRounds, shown: int) -> dict[str, str]:
     """Return the charts by name, as SVG in HTML.
 
     Curves of what was ``written``, where it is another play, are drawn thin behind the others.

@@ -1,22 +1,32 @@
-"""One scenario being explored: what was played of it lately, shared by all open pages."""
+"""One scenario being explored: what was played of it lately, and how it is saved as a file."""
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.page.playing import MOST_ROUNDS, Played, play
-from poq_abm.page.state import Settings, State, scenario_of, start
-from poq_abm.scenario import ScenarioError
+from poq_abm.page.played_rounds import MOST_ROUNDS, PlayedRounds, play
+from poq_abm.page.state import PageSettings, PageState, scenario_of, start
+from poq_abm.scenario import ScenarioError, load
 from poq_abm.simulation.playable import check_playable, profile_of
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
 
-__all__ = ["Exploration", "explorable", "opened", "show"]
+__all__ = [
+    "Exploration",
+    "explorable",
+    "free_name",
+    "opened",
+    "save_scenario",
+    "scenario_text",
+    "show",
+]
+
 
 _KEPT = 8  # plays that moving a slider back finds again
 
@@ -74,16 +84,16 @@ class Exploration:
     """
 
     def __init__(self, scenario: Scenario, folder: Path = Path(), *, saves: bool = True) -> None:
-        self.settings = Settings.of(scenario, min(scenario.rounds, MOST_ROUNDS))
+        self.settings = PageSettings.of(scenario, min(scenario.rounds, MOST_ROUNDS))
         self.folder = folder  #: where scenario files are saved
         self.saves = saves  #: whether visitors may save any
         self.profile = profile_of(scenario)
-        self.start: State = start(self.settings)
-        self._kept: OrderedDict[object, Played] = OrderedDict()
+        self.start: PageState = start(self.settings)
+        self._kept: OrderedDict[object, PlayedRounds] = OrderedDict()
         self._lock = Lock()
         self.written = play(scenario, self.profile, self.settings.rounds)
 
-    def play(self, state: State) -> Played:
+    def play(self, state: PageState) -> PlayedRounds:
         """Return what a state's controls play, whatever round it shows.
 
         Raises
@@ -114,3 +124,60 @@ def show(exploration: Exploration) -> None:
 def opened() -> Exploration:
     """Return the exploration that the page of this process shows."""
     return _shown[0]
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+
+
+_MOST_FILES = 10_000
+
+
+def scenario_text(scenario: Scenario, name: str) -> str:
+    """Return the file of a scenario under another name.
+
+    Raises
+    ------
+    InputError
+        If no scenario may have this name.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name[:80]!r} is no name of a scenario: up to 80 letters, digits, '_', '-' and '.', "
+            "the first a letter or digit"
+        )
+    return scenario.replace({"name": name}).to_yaml()
+
+
+def free_name(folder: Path, name: str) -> str:
+    """Return the name, or the first of name_2, name_3 ... that no file in the folder has."""
+    for number in range(1, _MOST_FILES):
+        wanted = name if number == 1 else f"{name[:70]}_{number}"
+        if not (folder / f"{wanted}.yaml").exists():
+            return wanted
+    raise InputError(f"{folder} has too many files named {name}")
+
+
+def save_scenario(scenario: Scenario, folder: Path, name: str) -> Path:
+    """Write ``folder/name.yaml`` and return its path; a file that is there already stays.
+
+    The name has no folder in it, so that nothing outside ``folder`` can be written.
+
+    Raises
+    ------
+    InputError
+        If the name is taken or cannot be used, or the file cannot be written.
+    """
+    name = name.strip().removesuffix(".yaml")
+    text = scenario_text(scenario, name)
+    path = folder / f"{name}.yaml"
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(
+            f"{path} exists already; nothing was written. {free_name(folder, name)} is free"
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    load(path)  # what was written is what `poq run` takes
+    return path

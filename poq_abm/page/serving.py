@@ -18,7 +18,7 @@ __all__ = ["allowed_hosts", "check_extra", "guarded", "is_local", "open_port", "
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Any]
 
-_PAGE = "poq_abm.page.page"
+_PAGE = "poq_abm.page.layout"
 _REFUSED = 403
 
 

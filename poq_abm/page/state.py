@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from poq_abm.errors import nearest
-from poq_abm.page.attacks import attacks_of, strength_of, strengthened
-from poq_abm.page.controls import Control, Value, controls_of, start_of
+from poq_abm.page.controls import (
+    Control,
+    Value,
+    attacks_of,
+    controls_of,
+    start_of,
+    strength_of,
+    strengthened,
+)
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
 
-__all__ = ["Settings", "State", "digest", "read_link", "scenario_of", "start", "write_link"]
+__all__ = ["PageSettings", "PageState", "digest", "read_link", "scenario_of", "start", "write_link"]
 
 _MOST_CHARACTERS = 4000  # of a link; more is nobody's state
 
 
 @dataclass(frozen=True)
-class Settings:
+class PageSettings:
     """A scenario without a sweep and what can be moved in it."""
 
     scenario: Scenario
@@ -30,14 +37,14 @@ class Settings:
     rounds: int  #: rounds that are played for the page, at most the scenario's
 
     @classmethod
-    def of(cls, scenario: Scenario, rounds: int) -> Settings:
+    def of(cls, scenario: Scenario, rounds: int) -> PageSettings:
         """Return the settings of a scenario."""
         controls = controls_of(scenario)
         return cls(scenario, controls, start_of(scenario, controls), rounds)
 
 
 @dataclass(frozen=True)
-class State:
+class PageState:
     """Where the controls stand and how many rounds are shown; equal states show the same."""
 
     values: tuple[tuple[str, Value], ...]
@@ -46,35 +53,35 @@ class State:
     def __getitem__(self, key: str) -> Value:
         return dict(self.values)[key]
 
-    def moved(self, key: str, value: Value) -> State:
+    def moved(self, key: str, value: Value) -> PageState:
         """Return the state with one control moved.
 
-        >>> State((("K", 3),), 10).moved("K", 2)
-        State(values=(('K', 2),), round=10)
+        >>> PageState((("K", 3),), 10).moved("K", 2)
+        PageState(values=(('K', 2),), round=10)
         """
         return replace(self, values=tuple((k, value if k == key else v) for k, v in self.values))
 
-    def at(self, round_: int) -> State:
+    def at(self, round_: int) -> PageState:
         """Return the state with another number of rounds shown."""
         return replace(self, round=round_)
 
 
-def start(settings: Settings) -> State:
+def start(settings: PageSettings) -> PageState:
     """Return the state in which the page opens: the scenario as written, all rounds shown."""
-    return State(tuple(settings.start.items()), settings.rounds)
+    return PageState(tuple(settings.start.items()), settings.rounds)
 
 
-def digest(settings: Settings) -> str:
+def digest(settings: PageSettings) -> str:
     """Return eight characters that tell this scenario, as played here, from any other."""
     said = f"{settings.rounds}\n{settings.scenario.to_yaml()}"
     return hashlib.sha256(said.encode()).hexdigest()[:8]
 
 
-def write_link(settings: Settings, state: State) -> str:
+def write_link(settings: PageSettings, state: PageState) -> str:
     """Return the query string that says a state: what was moved, the round, the scenario.
 
     >>> from poq_abm.scenario import load
-    >>> settings = Settings.of(load("cost_aware_poq"), 5000)
+    >>> settings = PageSettings.of(load("cost_aware_poq"), 5000)
     >>> write_link(settings, start(settings).moved("K", 2)).split("&")[0]
     'K=2'
     """
@@ -84,13 +91,13 @@ def write_link(settings: Settings, state: State) -> str:
     return urlencode(said)
 
 
-def read_link(settings: Settings, query: str) -> tuple[State, list[str]]:
+def read_link(settings: PageSettings, query: str) -> tuple[PageState, list[str]]:
     """Return the state that a query string says, and what of it could not be used.
 
     What is left out, unknown or out of range stays as the scenario has it.
 
     >>> from poq_abm.scenario import load
-    >>> settings = Settings.of(load("cost_aware_poq"), 5000)
+    >>> settings = PageSettings.of(load("cost_aware_poq"), 5000)
     >>> state, problems = read_link(settings, "K=2&rul=median")
     >>> state["K"], problems
     (2, ["rul: no such control; did you mean 'rule'?"])
@@ -124,7 +131,7 @@ def read_link(settings: Settings, query: str) -> tuple[State, list[str]]:
     return state, problems
 
 
-def scenario_of(settings: Settings, state: State) -> Scenario:
+def scenario_of(settings: PageSettings, state: PageState) -> Scenario:
     """Return the scenario that a state stands for; the one it started from where nothing moved.
 
     Raises
@@ -135,7 +142,7 @@ def scenario_of(settings: Settings, state: State) -> Scenario:
     Examples
     --------
     >>> from poq_abm.scenario import load
-    >>> settings = Settings.of(load("cost_aware_poq"), 5000)
+    >>> settings = PageSettings.of(load("cost_aware_poq"), 5000)
     >>> scenario_of(settings, start(settings).moved("share", 0.4)).malicious.behaviour
     {'name': 'boost', 'b': 3.0}
     """
@@ -174,7 +181,7 @@ def _number(text: str) -> Value:
         return text[:40]
 
 
-def _another(settings: Settings, text: str) -> str:
+def _another(settings: PageSettings, text: str) -> str:
     return (
         f"the link was made of another scenario ({text[:100]}) than what is open here "
         f"({settings.scenario.name}.{digest(settings)}): what is seen may differ"

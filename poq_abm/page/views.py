@@ -1,8 +1,10 @@
-"""What the page draws of what was played: curves, clouds and a table, with their intervals."""
+"""What the page shows of what was played: curves, clouds, tables and sentences, with intervals."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +16,33 @@ from poq_abm.experiment.estimates import (
     Range,
     ends_within,
     mean_interval,
+    shown,
 )
 from poq_abm.experiment.schemas import RANGES
-from poq_abm.page.classes import NodeClass
-from poq_abm.page.playing import Played
+from poq_abm.page.played_rounds import NodeClass, PlayedRounds
 
 __all__ = [
-    "Agreement",
+    "ClassRow",
+    "ClosenessAgreement",
     "Curve",
-    "Row",
     "agreement",
+    "agreement_line",
     "cloud",
+    "estimate",
     "reward_curves",
+    "reward_table",
+    "round_table",
     "rows",
+    "sample_line",
     "trust_curves",
 ]
 
+
 WINDOWS = 50  #: points of a reward curve
+
+
 _POINTS = 400  # of the cloud
+
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +60,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ClosenessAgreement:
     """How consensus and truth agree over the rounds shown: mean and interval, in points."""
 
     bias: tuple[float, float, float]
@@ -58,7 +69,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Row:
+class ClassRow:
     """What a class of nodes earned a job; the difference from the scenario as it was written."""
 
     role: str
@@ -69,7 +80,9 @@ class Row:
     difference: tuple[float, float, float] | None
 
 
-def reward_curves(played: Played, role: str, shown: int, windows: int = WINDOWS) -> list[Curve]:
+def reward_curves(
+    played: PlayedRounds, role: str, shown: int, windows: int = WINDOWS
+) -> list[Curve]:
     """Return mean reward per job by class of a role, in windows of the first ``shown`` rounds.
 
     The mean is over replications, and so is its interval.
@@ -85,7 +98,7 @@ def reward_curves(played: Played, role: str, shown: int, windows: int = WINDOWS)
     return _curves(played, places, (edges[:-1] + edges[1:]) / 2, mean)
 
 
-def trust_curves(played: Played, shown: int) -> list[Curve]:
+def trust_curves(played: PlayedRounds, shown: int) -> list[Curve]:
     """Return the mean trust weight by class of evaluators after each of the rounds it was noted."""
     places = _places(played, "evaluator")
     seen = int(np.searchsorted(played.trust_rounds, shown, side="right"))
@@ -95,14 +108,14 @@ def trust_curves(played: Played, shown: int) -> list[Curve]:
     return _curves(played, places, x, values, RANGES["weight"])
 
 
-def cloud(played: Played, shown: int) -> tuple[Floats, Floats, NDArray[np.int32]]:
+def cloud(played: PlayedRounds, shown: int) -> tuple[Floats, Floats, NDArray[np.int32]]:
     """Return consensus, truth and task of the latest rounds shown of the first replication."""
     rounds = slice(max(0, shown - _POINTS), shown)
     trace = played.trace
     return trace.consensus[rounds], trace.truth[rounds], trace.task[rounds]
 
 
-def agreement(played: Played, shown: int) -> Agreement | None:
+def agreement(played: PlayedRounds, shown: int) -> ClosenessAgreement | None:
     """Return how consensus and truth agree over the rounds shown; nothing before the first."""
     if shown < 1:
         return None
@@ -112,14 +125,14 @@ def agreement(played: Played, shown: int) -> Agreement | None:
     both = np.sqrt((c * c).sum(axis=1) * (t * t).sum(axis=1))
     correlation = np.full(both.shape, np.nan)
     np.divide((c * t).sum(axis=1), both, out=correlation, where=both > 0)
-    return Agreement(
+    return ClosenessAgreement(
         _interval((consensus - truth).mean(axis=1), RANGES["score -10 to 10"]),
         _interval(np.abs(consensus - truth).mean(axis=1), RANGES["score 0-10"]),
         _interval(correlation, RANGES["-1 to 1"]),
     )
 
 
-def rows(played: Played, written: Played, shown: int) -> list[Row]:
+def rows(played: PlayedRounds, written: PlayedRounds, shown: int) -> list[ClassRow]:
     """Return what every class earned a job over the rounds shown, and against ``written``.
 
     Both were played with the same keys, so a difference is taken replication by replication.
@@ -132,11 +145,11 @@ def rows(played: Played, written: Played, shown: int) -> list[Row]:
         apart = None
         if there is not None and played is not written:
             apart = _interval(own[:count, place] - before[:count, there])
-        found.append(Row(one.role, one.label, one.nodes, _interval(own[:, place]), apart))
+        found.append(ClassRow(one.role, one.label, one.nodes, _interval(own[:, place]), apart))
     return found
 
 
-def _counterpart(one: NodeClass, played: Played, written: Played) -> int | None:
+def _counterpart(one: NodeClass, played: PlayedRounds, written: PlayedRounds) -> int | None:
     """Return the place of the same class in what was written, or nothing.
 
     A class whose behaviour has another strength now is the same as long as its name says which.
@@ -151,11 +164,11 @@ def _counterpart(one: NodeClass, played: Played, written: Played) -> int | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _places(played: Played, role: str) -> list[int]:
+def _places(played: PlayedRounds, role: str) -> list[int]:
     return [place for place, one in enumerate(played.classes) if one.role == role]
 
 
-def _per_job(played: Played, shown: int) -> Floats:
+def _per_job(played: PlayedRounds, shown: int) -> Floats:
     paid, done = played.reward[:, shown], played.jobs[:, shown]
     mean = np.full(paid.shape, np.nan)
     np.divide(paid, done, out=mean, where=done > 0)
@@ -163,7 +176,7 @@ def _per_job(played: Played, shown: int) -> Floats:
 
 
 def _curves(
-    played: Played, places: list[int], x: Floats, values: Floats, within: Range = UNBOUNDED
+    played: PlayedRounds, places: list[int], x: Floats, values: Floats, within: Range = UNBOUNDED
 ) -> list[Curve]:
     """Return mean and interval over replications of values of shape (R, points, classes)."""
     n = np.sum(~np.isnan(values), axis=0)
@@ -188,3 +201,93 @@ def _curves(
 def _interval(values: Floats, within: Range = UNBOUNDED) -> tuple[float, float, float]:
     mean, _, low, high = mean_interval(values[~np.isnan(values)], within=within)
     return mean, low, high
+
+
+def estimate(value: tuple[float, float, float], sign: str = "") -> str:
+    """Return an estimate with its interval, or alone where one replication gives none.
+
+    >>> estimate((0.5, 0.4, 0.6))
+    '0.50 [0.40, 0.60]'
+    >>> estimate((0.5, float("nan"), float("nan")))
+    '0.5000'
+    """
+    mean, interval = shown(*value, sign=sign)
+    return mean if interval == "-" else f"{mean} {interval}"
+
+
+def sample_line(played: PlayedRounds, shown: int) -> str:
+    """Return how much stands behind the curves."""
+    n = played.replications
+    if n == 1:
+        said = "one replication, so that no interval can be given"
+    else:
+        said = f"means of {n} replications, bands and brackets are 95% intervals of the mean"
+    return f"{shown:,} of {played.rounds:,} rounds; {said}."
+
+
+def agreement_line(found: ClosenessAgreement | None) -> str:
+    """Return how consensus and truth agree, in a sentence."""
+    if found is None:
+        return "No round has been played yet."
+    return (
+        f"Bias of consensus {estimate(found.bias, '+')} points; mean distance from truth "
+        f"{estimate(found.error)} points; correlation with truth "
+        f"{estimate(found.correlation)}."
+    )
+
+
+def reward_table(found: Sequence[ClassRow]) -> str:
+    """Return who earned what a job, and what the moved controls changed of it."""
+    lines = (
+        (
+            row.role,
+            row.label,
+            f"{row.nodes:,}",
+            estimate(row.reward),
+            "-" if row.difference is None else estimate(row.difference, "+"),
+        )
+        for row in found
+    )
+    heads = ("role", "class", "nodes", "reward per job", "against the scenario as written")
+    return _table("rewards", "Who earned what", heads, lines)
+
+
+def round_table(played: PlayedRounds, shown: int) -> str:
+    """Return the latest round shown of the first replication: who sat, reported and was paid."""
+    if shown < 1:
+        return ""
+    row, trace, game = shown - 1, played.trace, played.game
+    owner = game.population.groups
+    groups = [owner[int(place)].label for place in game.population.group]
+    node = int(trace.node[row])
+    lines = [
+        ("inference node", f"{node}, {groups[node]}", "-", f"{trace.inference_reward[row]:.3f}"),
+        *(
+            ("evaluator node", f"{member}, {groups[int(member)]}", f"{score:.2f}", f"{paid:.3f}")
+            for member, score, paid in zip(
+                trace.committee[row], trace.scores[row], trace.evaluator_rewards[row], strict=True
+            )
+        ),
+    ]
+    task, record = game.tasks[int(trace.task[row])], game.records[int(trace.record[row])]
+    title = (
+        f"Round {shown:,} of the first replication: {task}, record {record}; consensus "
+        f"{trace.consensus[row]:.2f}, truth {trace.truth[row]:.2f} of 10"
+    )
+    return _table("round", title, ("role", "node", "reported", "reward"), lines)
+
+
+def _table(name: str, title: str, heads: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
+    words = 2  # the first columns are words, the others numbers
+    marks = ['class="poq-word"' if place < words else "" for place in range(9)]
+    head = "".join(f"<th {marks[i]}>{escape(one)}</th>" for i, one in enumerate(heads))
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td {marks[i]}>{escape(one)}</td>" for i, one in enumerate(line))
+        + "</tr>"
+        for line in lines
+    )
+    return (
+        f'<div class="poq-wide"><table class="poq-table" data-table="{name}"><caption>'
+        f"{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.rules.rule import Kind, Rule
+from poq_abm.rules.rule import Declared, Kind, Rule
 
 __all__ = [
     "RuleError",
@@ -25,7 +25,7 @@ __all__ = [
 
 Own = TypeVar("Own", bound=type[Rule])
 
-_own: dict[tuple[Kind, str], type[Rule]] = {}
+_own: dict[tuple[Kind[Any], str], type[Rule]] = {}
 
 
 class RuleError(InputError):
@@ -38,7 +38,7 @@ class RuleError(InputError):
 
 
 @cache
-def shipped(kind: Kind) -> Mapping[str, type[Rule]]:
+def shipped(kind: Kind[Declared]) -> Mapping[str, type[Declared]]:
     """Return the rules of a kind that ship, by name, in the order of their modules and lines.
 
     A rule ships by being declared in a module of the kind's package; nothing else lists it.
@@ -46,7 +46,7 @@ def shipped(kind: Kind) -> Mapping[str, type[Rule]]:
     package = importlib.import_module(kind.package)
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     modules = [importlib.import_module(f"{kind.package}.{name}") for name in names]
-    declared = (
+    declared: Iterable[Any] = (
         value
         for module in modules
         for value in vars(module).values()
@@ -59,9 +59,9 @@ def shipped(kind: Kind) -> Mapping[str, type[Rule]]:
     return {rule.name: rule for rule in declared}
 
 
-def rules(kind: Kind) -> dict[str, type[Rule]]:
+def rules(kind: Kind[Declared]) -> dict[str, type[Declared]]:
     """Return the rules of a kind that a scenario can name, by name: shipped, then one's own."""
-    own = {name: rule for (of, name), rule in _own.items() if of == kind}
+    own: dict[str, Any] = {name: rule for (of, name), rule in _own.items() if of == kind}
     return {**shipped(kind), **own}
 
 
@@ -80,15 +80,17 @@ def register(rule: Own) -> Own:
         as a notebook does whose cell is run twice.
     """
     taken = rules(rule.kind).get(rule.name)
+    if taken is rule:
+        return rule
     own = (rule.__module__, rule.__qualname__)
     if taken is not None and (taken.__module__, taken.__qualname__) != own:
-        raise InputError(f"there is a {rule.kind.name} {rule.name!r} already")
+        raise InputError(f"the {rule.kind.name} {rule.name!r} exists already")
     rule.check()
     _own[rule.kind, rule.name] = rule
     return rule
 
 
-def find(kind: Kind, name: str) -> type[Rule]:
+def find(kind: Kind[Declared], name: str) -> type[Declared]:
     """Return the rule of a kind that a scenario names.
 
     Raises :class:`RuleError` with the nearest name if there is none.
@@ -112,8 +114,10 @@ def complete(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
     for key, parameter in rule.parameters.items():
         if parameter.required and given.get(key) is None:
             raise RuleError(f"{rule.name} needs {key!r}: {parameter.meaning}", key)
-        values[key] = given.get(key, parameter.default)
-        fault = parameter.fault(values[key])
+        values[key] = value = given.get(key, parameter.default)
+        if value is None and parameter.default is None:
+            continue  # may be left open
+        fault = "must be given a value" if value is None else parameter.fault(value)
         if fault is not None:
             raise RuleError(f"{rule.name}: {key} {fault}", key)
     return values

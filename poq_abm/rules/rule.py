@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+from poq_abm.errors import InputError
 
 __all__ = ["Kind", "Parameter", "Rule", "Source", "Status", "code_digest"]
 
 Status = Literal["published", "inferred", "assumed"]
+Declared = TypeVar("Declared", bound="Rule")
 
 
 class Source(NamedTuple):
@@ -30,8 +33,12 @@ class Source(NamedTuple):
         return f"{self.status}: {self.reference}"
 
 
-class Kind(NamedTuple):
-    """A kind of rule: how it is called, and the key of a scenario that names one."""
+@dataclass(frozen=True)
+class Kind(Generic[Declared]):
+    """A kind of rule: how it is called, and the key of a scenario that names one.
+
+    ``Kind[Behaviour]`` is one whose rules are subclasses of ``Behaviour``.
+    """
 
     name: str  #: in messages and tables, e.g. ``aggregation rule``
     key: str  #: dotted path in a scenario, e.g. ``mechanism.aggregation``
@@ -43,7 +50,7 @@ class Parameter:
     """A parameter of a rule: its meaning, symbol, unit, default and range.
 
     ``kind`` is ``number``, ``text`` (a name in the scenario) or ``behaviour`` (another behaviour).
-    The range is closed at an end unless ``above`` or ``below`` opens it.
+    The range is closed at an end unless ``open_low`` or ``open_high`` opens it.
     """
 
     meaning: str
@@ -56,6 +63,7 @@ class Parameter:
     unit: str = ""  #: e.g. ``points``; empty for a pure number
     open_low: bool = False  #: the lower end is no value of its own
     open_high: bool = False
+    options: tuple[str, ...] = ()  #: the texts it can be; any, where there are none
 
     def fault(self, value: Any) -> str | None:
         """Return what is wrong with ``value``, or nothing.
@@ -68,7 +76,7 @@ class Parameter:
         if self.kind == "behaviour":
             return None
         if self.kind == "text":
-            return None if isinstance(value, str) else f"must be text, got {value!r}"
+            return self._fault_of_text(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return f"must be a number, got {value!r}"
         if not abs(value) <= sys.float_info.max:  # NaN fails this too
@@ -76,6 +84,11 @@ class Parameter:
         low = value > self.low if self.open_low else value >= self.low
         high = value < self.high if self.open_high else value <= self.high
         return None if low and high else f"must {self.range()}, got {value:g}"
+
+    def _fault_of_text(self, value: Any) -> str | None:
+        if self.options and value not in self.options:
+            return f"must be {' or '.join(map(repr, self.options))}, got {value!r}"
+        return None if isinstance(value, str) else f"must be text, got {value!r}"
 
     def range(self) -> str:
         """Return the range in words; empty where every number will do.
@@ -99,7 +112,7 @@ class Rule:
     with complete values for its parameters.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[Kind[Any]]
     name: ClassVar[str]
     formula: ClassVar[str]
     source: ClassVar[Source]
@@ -119,8 +132,18 @@ class Rule:
         return " ".join(str(cls.__doc__).split("\n\n")[0].split())
 
     @classmethod
+    def remarks(cls) -> list[str]:
+        """Return what else it declares of itself, in words, for tables; its traits."""
+        return []
+
+    @classmethod
     def check(cls) -> None:
         """Raise :class:`~poq_abm.errors.InputError` if the declaration itself cannot be used."""
+        if not isinstance(getattr(cls, "source", None), Source):
+            raise InputError(
+                f"{cls.name} does not say who answers for it, as in "
+                "source = Source('assumed', 'ours')"
+            )
 
     @classmethod
     def code(cls) -> tuple[Any, ...]:

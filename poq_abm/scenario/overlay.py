@@ -15,6 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from poq_abm.rules.adaptation.base import ADAPTATIONS
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import rules
+from poq_abm.rules.rule import Kind
 from poq_abm.scenario.checks.problems import KeyPath, shown
 from poq_abm.scenario.paths import is_open, is_share, keys_at, rule_at, split
 from poq_abm.scenario.schema.fields import named
@@ -105,16 +109,15 @@ def _rule_laid_over(below: Any, above: Any, rule: str) -> Any:
 
 def _parameters(rule: str, name: Any) -> Mapping[str, Any]:
     """Return the parameters that a behaviour or a rule of adaptation declares."""
-    if rule == "adaptation":
-        from poq_abm.rules.adaptation.registry import adaptations  # noqa: PLC0415
-
-        known: Mapping[str, Any] = adaptations()
-    else:
-        from poq_abm.rules.behaviour.resolving import behaviours  # noqa: PLC0415
-
-        known = behaviours("inference" if rule == "inference" else "evaluator")
-    kind = known.get(name) if isinstance(name, str) else None
-    return {} if kind is None else kind.parameters
+    if not isinstance(name, str):
+        return {}
+    kind: Kind[Any] = (
+        ADAPTATIONS
+        if rule == "adaptation"
+        else BEHAVIOURS["inference" if rule == "inference" else "evaluator"]
+    )
+    known = rules(kind).get(name)
+    return {} if known is None else known.parameters
 
 
 def put(data: Any, path: KeyPath, value: Any, at: KeyPath = ()) -> Any:

@@ -15,18 +15,27 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.aggregation import Aggregation, aggregate, weighs_by_trust
-from poq_abm.rules.payment.reference import reference_score
-from poq_abm.rules.payment.rewards import SCORE_SCALE, closeness, evaluator_reward, family_reward
+from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.behaviour_columns import find_active
-from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck, open_buffers
+from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_report
 from poq_abm.simulation.ledger import Column, credit, observe
 from poq_abm.simulation.replication_state import State
-from poq_abm.simulation.reporting import close_round, count_rounds, measure, member_report
+from poq_abm.simulation.round_steps import (
+    RoundDraw,
+    Seat,
+    agree,
+    compare,
+    evaluator_points,
+    inference_points,
+    learn,
+    measure,
+    member_report,
+)
+from poq_abm.simulation.rounds import count_rounds
 
 if TYPE_CHECKING:
     from poq_abm.simulation.model import PoQModel
@@ -112,15 +121,8 @@ class InferenceNode(Node):
     def receive(self, consensus: float, truth: float) -> float:
         """Take the reward for an answer into the node's account and return it."""
         game = self.model.game
-        reward = family_reward(
-            game.rules.reward_family,
-            game.rules.reward_parameter,
-            game.tables.task_weight[self.model.scheduler.task],
-            game.rules.alpha_inference,
-            game.rules.beta_inference,
-            consensus,
-            self.cost,
-        )
+        weight = game.tables.task_weight[self.model.scheduler.task]
+        reward = inference_points(game.rules, weight, consensus, self.cost)
         anchor = game.nodes.inference_anchor[self.index]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, 0.0)
@@ -156,15 +158,14 @@ class EvaluatorNode(Node):
         looked_up = game.tables.scores[answer.record, answer.model, self.runs]
         if game.plain:
             return float(looked_up)
-        key = (model.key, model.replication, model.rounds_played)
         return measure(
             looked_up,
-            game.conduct.inference[answer.node, InferenceColumn.LIFT],
-            game.conduct.inference[answer.node, InferenceColumn.FIXED],
+            game.conduct.inference[answer.node],
             model.memory.state[self.number, State.BIAS],
             game.conduct.evaluators[self.number, EvaluatorColumn.NOISE_SD],
             self.seat,
-            *key,
+            model.rounds_played,
+            model.kept.key,
         )
 
     def report(self, answer: Answer) -> float:
@@ -173,32 +174,25 @@ class EvaluatorNode(Node):
         model, game, scheduler = self.model, self.model.game, self.model.scheduler
         if game.plain:
             return measured
-        key = (model.key, model.replication, model.rounds_played)
         if self.plugin is not None and not self.plugin.is_compiled():
             return float(self.plugin.report(measured, self, answer))
         own = None if self.plugin is None else self.plugin.report
-        return member_report(
-            measured,
-            game.tables.agreed[answer.record, answer.model],
-            model.memory.trust[self.number, scheduler.column],
-            answer.node,
-            self.number,
+        buffers, place = model.kept.buffers, scheduler.drawn_at
+        seat = Seat(
             self.seat,
-            *key,
-            scheduler.active,
-            game.conduct.inference,
-            game.conduct.evaluators,
-            model.memory.state,
-            scheduler.buffers.chances[self.seat, scheduler.drawn_at],
-            scheduler.buffers.shocks[self.seat, scheduler.drawn_at],
-            own,
+            model.rounds_played,
+            game.tables.agreed[answer.record, answer.model],
+            game.conduct.inference[answer.node, InferenceColumn.GROUP],
+            model.memory.trust[self.number, scheduler.column],
+            buffers.chances[self.seat, place],
+            buffers.shocks[self.seat, place],
         )
+        traits, state = game.conduct.evaluators[self.number], model.memory.state[self.number]
+        return member_report(measured, seat, model.kept.key, traits, state, scheduler.active, own)
 
     def receive(self, near: float, consensus: float, truth: float) -> float:
         """Take the reward for a score into the node's account and return it."""
-        rules = self.model.game.rules
-        alpha, beta = rules.alpha_evaluator, rules.beta_evaluator
-        reward = evaluator_reward(alpha, beta, near, self.cost)
+        reward = evaluator_points(self.model.game.rules, near, self.cost)
         anchor = self.model.game.nodes.evaluator_anchor[self.number]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, near)
@@ -212,7 +206,6 @@ class Scheduler(mesa.Agent):
 
     def __init__(self, model: PoQModel) -> None:
         super().__init__(model)
-        self.buffers = open_buffers(model.game.rules, model.game.nodes)
         self.active = find_active(model.game.conduct)
         self._drawn = range(0)  # the rounds whose draws lie in the buffers
         self.drawn_at = 0  # column of the buffers in which the draws of the round played stand
@@ -228,16 +221,16 @@ class Scheduler(mesa.Agent):
         answer = model.inference_nodes[node].answer(record)
         evaluators = [model.evaluator_nodes[member] for member in committee]
         scores = self._collect(evaluators, answer)
-        consensus = self._agree(committee)
+        consensus = self._agree()
         reward = model.inference_nodes[node].receive(consensus, answer.truth)
         observe(model.ledger.network_block, consensus, answer.truth)
         rewards = [
-            evaluator.receive(self._near(k, consensus), consensus, answer.truth)
-            for k, evaluator in enumerate(evaluators)
+            evaluator.receive(near, consensus, answer.truth)
+            for evaluator, near in zip(evaluators, self._nearness(consensus), strict=True)
         ]
         self._count(reward, rewards, consensus, answer.truth)
         if not model.game.plain:
-            self._close(record, consensus, answer.truth)
+            self._close(task, answer, consensus)
         return Round(
             model.rounds_played,
             task,
@@ -254,18 +247,22 @@ class Scheduler(mesa.Agent):
     def _draw(self, round_: int) -> tuple[int, int, int, list[int]]:
         if round_ not in self._drawn:
             self._draw_ahead(round_)
-        buffers, t = self.buffers, round_ - self._drawn.start
+        buffers, t = self.model.kept.buffers, round_ - self._drawn.start
+        members = buffers.committee.members
         self.drawn_at = t
-        seat_committee(buffers.committee, buffers.order, buffers.swapped, buffers.draws, t)
+        seat_committee(members, buffers.order, buffers.swapped, buffers.draws, t)
         task, record, node = buffers.draws[: Slot.COMMITTEE, t].tolist()
-        return task, record, node, buffers.committee.tolist()
+        return task, record, node, members.tolist()
+
+    def forget_draws(self) -> None:
+        """Draw anew in the next step: the compiled loop writes over the buffers."""
+        self._drawn = range(0)
 
     def _draw_ahead(self, round_: int) -> None:
         """Draw the coming rounds; keyed, the draws are the same at any time."""
-        game, buffers = self.model.game, self.buffers
-        key = (round_, self.model.key, self.model.replication)
-        draw_ahead(*key, game.rules, game.tables, game.nodes, buffers)
-        draw_behaviour_luck(*key, self.active, buffers)
+        key, buffers = self.model.kept.key, self.model.kept.buffers
+        draw_ahead(round_, key, self.model.game.arrays, buffers)
+        draw_behaviour_luck(round_, key, self.active, buffers)
         self._drawn = range(round_, round_ + buffers.draws.shape[1])
 
     def _collect(self, evaluators: list[EvaluatorNode], answer: Answer) -> list[float]:
@@ -274,47 +271,44 @@ class Scheduler(mesa.Agent):
         for seat, evaluator in enumerate(evaluators):
             evaluator.seat = seat
             scores.append(self._checked(evaluator, evaluator.report(answer)))
-        self.buffers.scores[:] = scores
+        self.model.kept.buffers.committee.scores[:] = scores
         return scores
 
-    def _agree(self, committee: list[int]) -> float:
+    def _agree(self) -> float:
         """Return the consensus of the scores in the buffers."""
-        game, buffers = self.model.game, self.buffers
-        if game.rules.aggregation == Aggregation.STAKE_MEDIAN:
-            buffers.weights[:] = game.nodes.stake[committee]
-        elif not game.plain and weighs_by_trust(game.rules.aggregation):
-            buffers.weights[:] = self.model.memory.trust[committee, self.column]
-        return aggregate(
-            game.rules.aggregation,
-            game.rules.aggregation_parameter,
-            buffers.scores,
-            buffers.weights,
-            len(committee),
-            buffers.ordered,
-            buffers.carried,
-        )
+        game, kept = self.model.game, self.model.kept
+        trust = None if game.plain else kept.memory.trust
+        return agree(game.rules, game.nodes.stake, trust, self.column, kept.buffers.committee)
+
+    def _nearness(self, consensus: float) -> list[float]:
+        """Return how close each member is to what it is compared with."""
+        committee = self.model.kept.buffers.committee
+        compare(consensus, self.model.game.rules, committee)
+        nearness: list[float] = committee.nearness.tolist()
+        return nearness
 
     def _count(self, paid: float, rewards: list[float], consensus: float, truth: float) -> None:
         """Count the round: consensus and truth, rewards, and a malicious majority."""
-        model, game, buffers, t = self.model, self.model.game, self.buffers, self.drawn_at
-        buffers.seated[t], buffers.rewards[t] = buffers.committee, rewards
+        kept, t = self.model.kept, self.drawn_at
+        buffers = kept.buffers
+        buffers.seated[t], buffers.rewards[t] = buffers.committee.members, rewards
         buffers.consensus[t], buffers.truth[t], buffers.paid[t] = consensus, truth, paid
-        count_rounds(t, t + 1, game.rules, buffers, game.conduct, model.memory)
+        count_rounds(t, t + 1, self.model.game.conduct, buffers, kept.memory)
 
-    def _close(self, record: int, consensus: float, truth: float) -> None:
+    def _close(self, task: int, answer: Answer, consensus: float) -> None:
         """Let the members remember the round and update their trust."""
-        model, game = self.model, self.model.game
-        close_round(
+        model, kept = self.model, self.model.kept
+        drawn = RoundDraw(
             model.rounds_played,
+            self.drawn_at,
+            task,
+            answer.record,
+            answer.node,
+            answer.model,
             self.column,
-            consensus,
-            truth,
-            game.tables.gold[record],
-            game.rules,
-            self.buffers,
-            game.conduct,
-            model.memory,
+            answer.truth,
         )
+        learn(drawn, consensus, model.game.arrays, kept.buffers.committee, kept.memory)
 
     def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
         """Return a reported score, or stop at this round if it is none."""
@@ -322,22 +316,3 @@ class Scheduler(mesa.Agent):
             made = type(evaluator).__name__ if type(evaluator) is not EvaluatorNode else ""
             refuse_report(self.model.game, self.model.rounds_played, evaluator.number, score, made)
         return score
-
-    def _near(self, member: int, consensus: float) -> float:
-        rules, buffers = self.model.game.rules, self.buffers
-        count = rules.committee_size
-        against = reference_score(
-            rules.reference,
-            rules.aggregation,
-            rules.aggregation_parameter,
-            buffers.scores,
-            buffers.weights,
-            count,
-            member,
-            consensus,
-            buffers.others,
-            buffers.their_weights,
-            buffers.ordered,
-            buffers.carried,
-        )
-        return closeness(buffers.scores[member], against)

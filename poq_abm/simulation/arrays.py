@@ -13,6 +13,7 @@ __all__ = [
     "Assignments",
     "Conduct",
     "EvaluatorColumn",
+    "GameArrays",
     "InferenceColumn",
     "Nodes",
     "Rules",
@@ -116,6 +117,18 @@ class Nodes(NamedTuple):
     #: constants about which second moments of rewards are taken; they stay as coefficients move
     inference_anchor: NDArray[np.float64]  #: (F,)
     evaluator_anchor: NDArray[np.float64]  #: (M,)
+
+
+class GameArrays(NamedTuple):
+    """A game as compiled functions take it: its mechanism, what is drawn from, who plays, and how.
+
+    Rounds read it and never write to it.
+    """
+
+    rules: Rules
+    tables: Tables
+    nodes: Nodes
+    conduct: Conduct
 
 
 class Assignments(NamedTuple):

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.rules.behaviour.attacks import Attack, recipe
-from poq_abm.rules.behaviour.base import Behaviour
-from poq_abm.rules.behaviour.resolving import resolve
+from poq_abm.rules.behaviour.base import Behaviour, resolve
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.population import Population, Spec
 
@@ -107,12 +106,6 @@ def is_plain(conduct: Conduct) -> bool:
         and (inference[:, InferenceColumn.LIFT] == 0.0).all()
         and np.isnan(inference[:, InferenceColumn.FIXED]).all()
     )
-
-
-def deviating_inference(conduct: Conduct) -> NDArray[np.bool_]:
-    """Return which inference nodes do anything but play honestly, shape (F,); empty if none."""
-    deviates: NDArray[np.bool_] = conduct.inference[:, InferenceColumn.DEVIATES] != 0.0
-    return deviates if deviates.any() else deviates[:0]
 
 
 def model_really_run(population: Population, models: Sequence[str]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Scratch space of an engine: what coming rounds draw, and one committee's numbers."""
+"""Scratch space of an engine: what coming rounds draw, and the numbers of one committee."""
 
 from __future__ import annotations
 
@@ -17,11 +17,40 @@ from poq_abm.rules.schedule.drawing import (
     draw_tasks,
     words_per_round,
 )
-from poq_abm.simulation.arrays import ActiveBehaviours, Nodes, Rules, Tables
+from poq_abm.simulation.arrays import ActiveBehaviours, GameArrays, Nodes, Rules
 
-__all__ = ["BATCH_ROUNDS", "Buffers", "draw_ahead", "draw_behaviour_luck", "open_buffers"]
+__all__ = [
+    "BATCH_ROUNDS",
+    "Buffers",
+    "Committee",
+    "ReplicationKey",
+    "draw_ahead",
+    "draw_behaviour_luck",
+    "open_buffers",
+]
 
 BATCH_ROUNDS = 256  # the draws of a batch stay in the first-level cache; divides BLOCK_ROUNDS
+
+
+class ReplicationKey(NamedTuple):
+    """What all draws of a replication are keyed by, besides their purpose, round and slot."""
+
+    seed: int
+    replication: int
+
+
+class Committee(NamedTuple):
+    """The committee that sits: who, what they report, what they weigh; arrays of shape (K,)."""
+
+    members: NDArray[np.int64]  #: evaluator indices in [0, M)
+    scores: NDArray[np.float64]  #: looked up, then as reported; in [0, 10]
+    weights: NDArray[np.float64]  #: trust or stake, where the aggregation rule asks for it
+    nearness: NDArray[np.float64]  #: closeness to what each member is compared with, in [0, 1]
+    deviations: NDArray[np.float64]  #: from what trust is measured against, in [0, 1]
+    ordered: NDArray[np.float64]  #: scratch of the rules
+    carried: NDArray[np.float64]  #: scratch of the rules
+    others: NDArray[np.float64]  #: scratch of the leave-one-out reference
+    their_weights: NDArray[np.float64]  #: scratch of the leave-one-out reference
 
 
 class Buffers(NamedTuple):
@@ -29,16 +58,9 @@ class Buffers(NamedTuple):
 
     draws: NDArray[np.uint32]  #: (slots, BATCH_ROUNDS) what coming rounds draw
     bounds: NDArray[np.uint32]  #: (BATCH_ROUNDS,) scratch of the draws
-    committee: NDArray[np.int64]  #: (K,) evaluator indices in [0, M)
-    scores: NDArray[np.float64]  #: (K,) reported scores
-    weights: NDArray[np.float64]  #: (K,) trust or stake of the members
+    committee: Committee  #: of the round that is played
     order: NDArray[np.int64]  #: (M,) identity permutation
     swapped: NDArray[np.int64]  #: (K,) scratch of the committee draw
-    ordered: NDArray[np.float64]  #: (K,) scratch of the rules
-    carried: NDArray[np.float64]  #: (K,) scratch of the rules
-    others: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
-    their_weights: NDArray[np.float64]  #: (K,) scratch of the leave-one-out reference
-    deviations: NDArray[np.float64]  #: (K,) scratch of trust
     words: NDArray[np.uint32]  #: (slots, BATCH_ROUNDS) scratch of the next three
     uniforms: NDArray[np.float64]  #: (K, BATCH_ROUNDS) scratch of the noise
     chances: NDArray[np.float64]  #: (K, BATCH_ROUNDS) what decides who deviates, by seat
@@ -52,6 +74,12 @@ class Buffers(NamedTuple):
     truth: NDArray[np.float64]  #: (BATCH_ROUNDS,) their truth
 
 
+def open_committee(size: int) -> Committee:
+    """Return scratch space for a committee of ``size`` members, who all weigh alike."""
+    scores, near, deviations, *scratch = (np.empty(size) for _ in range(7))
+    return Committee(np.empty(size, np.int64), scores, np.ones(size), near, deviations, *scratch)
+
+
 def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
     """Return scratch space for a game."""
     size = rules.committee_size
@@ -60,16 +88,9 @@ def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
     return Buffers(
         draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
         bounds=np.empty(BATCH_ROUNDS, np.uint32),
-        committee=np.empty(size, np.int64),
-        scores=np.empty(size),
-        weights=np.ones(size),
+        committee=open_committee(size),
         order=np.arange(nodes.evaluator.size, dtype=np.int64),
         swapped=np.empty(size, np.int64),
-        ordered=np.empty(size),
-        carried=np.empty(size),
-        others=np.empty(size),
-        their_weights=np.empty(size),
-        deviations=np.empty(size),
         words=np.empty((doubles, BATCH_ROUNDS), np.uint32),
         uniforms=np.empty((size, BATCH_ROUNDS)),
         chances=np.empty((size, BATCH_ROUNDS)),
@@ -85,31 +106,25 @@ def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
 
 
 @compiled_loop
-def draw_ahead(
-    first_round: int,
-    seed: int,
-    replication: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    buffers: Buffers,
-) -> None:
+def draw_ahead(first_round: int, key: ReplicationKey, game: GameArrays, buffers: Buffers) -> None:
     """Fill ``buffers.draws[slot, t]`` with what round ``first_round + t`` draws in that slot."""
-    key = (seed, replication, first_round)
+    rules, tables, nodes = game.rules, game.tables, game.nodes
+    start = (key.seed, key.replication, first_round)
     draws, bounds = buffers.draws, buffers.bounds
-    fill_words(draws, seed, replication, Purpose.ROUND, first_round)
+    fill_words(draws, key.seed, key.replication, Purpose.ROUND, first_round)
     tasks = draws[Slot.TASK]
     draw_tasks(tasks, tables.task_limits)
-    draw_records(draws[Slot.RECORD], tasks, tables.task_first, tables.task_size, bounds, *key)
-    draw_nodes(rules.schedule, draws[Slot.NODE], nodes.limits, bounds, *key)
-    draw_steps(draws, rules.committee_size, nodes.evaluator.size, bounds, *key)
+    draw_records(draws[Slot.RECORD], tasks, tables.task_first, tables.task_size, bounds, *start)
+    draw_nodes(rules.schedule, draws[Slot.NODE], nodes.limits, bounds, *start)
+    draw_steps(draws, rules.committee_size, nodes.evaluator.size, bounds, *start)
 
 
 @compiled_loop
 def draw_behaviour_luck(
-    first_round: int, seed: int, replication: int, active: ActiveBehaviours, buffers: Buffers
+    first_round: int, key: ReplicationKey, active: ActiveBehaviours, buffers: Buffers
 ) -> None:
     """Fill chances and shocks from ``first_round`` on, where anybody asks."""
+    seed, replication = key
     if active.pauses:
         fill_words(buffers.words, seed, replication, Purpose.GATE, first_round)
         fill_uniforms(buffers.chances, buffers.words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,10 @@ from poq_abm.rules.payment.reference import Reference
 from poq_abm.rules.payment.rewards import RewardFamily, evaluator_reward, inference_reward
 from poq_abm.rules.schedule.drawing import Schedule, thresholds
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
-from poq_abm.simulation.arrays import Conduct, Nodes, Rules, Tables
+from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, GameArrays, Nodes, Rules, Tables
 from poq_abm.simulation.behaviour_columns import (
     build_conduct,
+    find_active,
     is_plain,
     model_really_run,
     plugins,
@@ -64,6 +66,16 @@ class Game:
     plain: bool
     #: users' own behaviours in play, in the places of ``population.behaviours``
     plugins: tuple[Behaviour | None, ...] = ()
+
+    @cached_property
+    def arrays(self) -> GameArrays:
+        """The game as compiled functions take it."""
+        return GameArrays(self.rules, self.tables, self.nodes, self.conduct)
+
+    @cached_property
+    def active(self) -> ActiveBehaviours | None:
+        """What evaluators do besides playing honestly; None for the quick loop of a plain game."""
+        return None if self.plain else find_active(self.conduct)
 
     @property
     def needs_agents(self) -> bool:

@@ -123,13 +123,9 @@ def observe(row: NDArray[np.float64], consensus: float, truth: float) -> None:
 
 
 @compiled
-def fold(
-    node_block: NDArray[np.float64],
-    node_total: NDArray[np.float64],
-    network_block: NDArray[np.float64],
-    network_total: NDArray[np.float64],
-) -> None:
+def fold(ledger: Ledger) -> None:
     """Move the block's sums into the total and clear the block."""
+    node_block, node_total, network_block, network_total = ledger
     for node in range(node_block.shape[0]):
         for column in range(ROW):
             node_total[node, column] += node_block[node, column]
@@ -140,13 +136,9 @@ def fold(
 
 
 @compiled
-def clear(
-    node_block: NDArray[np.float64],
-    node_total: NDArray[np.float64],
-    network_block: NDArray[np.float64],
-    network_total: NDArray[np.float64],
-) -> None:
+def clear(ledger: Ledger) -> None:
     """Forget every round: the ledger of another replication begins."""
+    node_block, node_total, network_block, network_total = ledger
     for node in range(node_block.shape[0]):
         for column in range(ROW):
             node_block[node, column] = 0.0

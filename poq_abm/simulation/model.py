@@ -10,11 +10,9 @@ import numpy as np
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, Round, Scheduler
-from poq_abm.simulation.behaviour_columns import deviating_inference
-from poq_abm.simulation.buffers import open_buffers
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, fold, open_ledger
-from poq_abm.simulation.replication_state import open_memory
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
+from poq_abm.simulation.replication_state import Memory, Replication, open_replication
 from poq_abm.simulation.rounds import check_reports, play_rounds
 from poq_abm.simulation.trace import Trace, write_round
 
@@ -77,20 +75,12 @@ class PoQModel(mesa.Model):
                 f"replication {replication}: must be at least 0 and below {MAX_REPLICATIONS}"
             )
         self.game = _prepare(scenario, profile) if game is None else game
-        self.key = scenario.seed
-        self.replication = replication
         self.rounds = scenario.rounds
+        self.kept: Replication = open_replication(
+            self.game.arrays, scenario.seed, replication, self.rounds
+        )
         self.rounds_played = 0
         self.last_round: Round | None = None
-        self.ledger = open_ledger(self.game.population.size)
-        self.memory = open_memory(
-            self.game.rules,
-            self.game.tables,
-            self.game.conduct,
-            self.key,
-            replication,
-            self.rounds,
-        )
         self.compiled = (
             inference_class is InferenceNode
             and evaluator_class is EvaluatorNode
@@ -104,6 +94,26 @@ class PoQModel(mesa.Model):
         ]
         self.scheduler = Scheduler(self)
 
+    @property
+    def key(self) -> int:
+        """Seed of the scenario, by which all draws are keyed."""
+        return self.kept.key.seed
+
+    @property
+    def replication(self) -> int:
+        """Which independent repetition this is, from 0."""
+        return self.kept.key.replication
+
+    @property
+    def ledger(self) -> Ledger:
+        """Accounts of the nodes and of the network."""
+        return self.kept.ledger
+
+    @property
+    def memory(self) -> Memory:
+        """What evaluators remember: their trust, what they have seen; and what was counted."""
+        return self.kept.memory
+
     def step(self) -> None:
         """Play one round, agent by agent.
 
@@ -116,7 +126,7 @@ class PoQModel(mesa.Model):
         self.last_round = self.scheduler.step()
         self.rounds_played += 1
         if self.rounds_played % BLOCK_ROUNDS == 0:
-            fold(*self.ledger)
+            fold(self.ledger)
         self.running = self.rounds_played < self.rounds
 
     def run_model(self) -> None:
@@ -172,28 +182,11 @@ class PoQModel(mesa.Model):
 
     def _run_compiled(self, until: int, trace: Trace | None) -> None:
         game = self.game
-        buffers = open_buffers(game.rules, game.nodes)
         first, self.rounds_played = self.rounds_played, max(self.rounds_played, until)
         self.last_round = None
-        play_rounds(
-            first,
-            until,
-            self.key,
-            self.replication,
-            game.rules,
-            game.tables,
-            game.nodes,
-            buffers,
-            self.ledger,
-            None if game.plain else game.conduct,
-            None if game.plain else self.memory,
-            trace,
-            game.compiled_plugin,
-            None,
-            self.memory.histograms if game.plain else None,
-            deviating_inference(game.conduct) if game.plain else None,
-        )
-        check_reports(game, self.memory, buffers)
+        self.scheduler.forget_draws()
+        play_rounds(first, until, game.arrays, self.kept, game.active, trace, game.compiled_plugin)
+        check_reports(game, self.memory, self.kept.buffers)
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""

@@ -11,8 +11,8 @@ import numpy as np
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import BehaviourError, resolve
+from poq_abm.rules.behaviour.base import Role, resolve
+from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
 from poq_abm.scenario.checks.problems import Finding, KeyPath
 from poq_abm.scenario.schema.settings import MAX_ROBUST_COMMITTEE
@@ -135,7 +135,7 @@ def behaviour_findings(
     role: Role = "inference" if "inference" in path else "evaluator"
     try:
         columns = resolve(role, spec)
-    except BehaviourError as error:
+    except RuleError as error:
         yield (*path, *error.path), error.message
         return
     people = scenario.population

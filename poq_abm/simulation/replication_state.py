@@ -1,4 +1,4 @@
-"""What a replication remembers between rounds, apart from its accounts."""
+"""A replication as it is played: its key, its accounts, and what nodes remember."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.random import Purpose, normal
-from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, Rules, Tables
+from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays
+from poq_abm.simulation.buffers import Buffers, ReplicationKey, open_buffers
 from poq_abm.simulation.histograms import Histograms, open_histograms
+from poq_abm.simulation.ledger import Ledger, open_ledger
 
-__all__ = ["Counter", "Memory", "State", "open_memory"]
+__all__ = ["Counter", "Memory", "Replication", "State", "open_memory", "open_replication"]
 
 
 class State(IntEnum):
@@ -45,10 +47,29 @@ class Memory(NamedTuple):
     histograms: Histograms  #: histograms of consensus, truth and rewards
 
 
-def open_memory(
-    rules: Rules, tables: Tables, conduct: Conduct, seed: int, replication: int, rounds: int
-) -> Memory:
+class Replication(NamedTuple):
+    """All that rounds of one replication write to, and what they are keyed by."""
+
+    key: ReplicationKey
+    buffers: Buffers
+    ledger: Ledger
+    memory: Memory
+
+
+def open_replication(game: GameArrays, seed: int, replication: int, rounds: int) -> Replication:
+    """Return a replication before its first round."""
+    key = ReplicationKey(seed, replication)
+    return Replication(
+        key,
+        open_buffers(game.rules, game.nodes),
+        open_ledger(game.nodes.model.size + game.nodes.evaluator.size),
+        open_memory(game, key, rounds),
+    )
+
+
+def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
     """Return the memory of a replication before its first round."""
+    rules, tables, conduct = game.rules, game.tables, game.conduct
     evaluators = len(conduct.evaluators)
     columns = int(tables.trust_task.max()) + 1
     saturated = evaluators * columns if rules.trust_start >= rules.trust_maximum else 0
@@ -56,7 +77,7 @@ def open_memory(
     state = np.zeros((evaluators, len(State)))
     for node, spread in enumerate(conduct.evaluators[:, EvaluatorColumn.BIAS_SD]):
         if spread > 0.0:
-            z = normal(seed, replication, Purpose.NODE_BIAS, 0, node)
+            z = normal(key.seed, key.replication, Purpose.NODE_BIAS, 0, node)
             state[node, State.BIAS] = spread * z
     ranges = np.array(
         [

@@ -1,138 +1,91 @@
-"""The compiled engine: rounds played in bulk, by the same rules the agents call."""
+"""The compiled engine: rounds played in bulk, by the same steps the agents call."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
-from poq_abm.rules.aggregation import Aggregation, aggregate, weighs_by_trust
-from poq_abm.rules.payment.reference import reference_score
-from poq_abm.rules.payment.rewards import closeness, evaluator_reward, family_reward
+from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import (
     ActiveBehaviours,
     Assignments,
     Conduct,
+    EvaluatorColumn,
+    GameArrays,
     InferenceColumn,
-    Nodes,
-    Rules,
-    Tables,
 )
-from poq_abm.simulation.behaviour_columns import find_active
-from poq_abm.simulation.buffers import Buffers, draw_ahead, draw_behaviour_luck
+from poq_abm.simulation.buffers import Buffers, ReplicationKey, draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import Game, refuse_report
-from poq_abm.simulation.histograms import Histograms, clear_histograms, measure_histograms
-from poq_abm.simulation.ledger import (
-    BLOCK_ROUNDS,
-    ROW,
-    Ledger,
-    clear,
-    credit,
-    fold,
-    observe,
+from poq_abm.simulation.histograms import (
+    GRID_CELLS,
+    REWARD_CELLS,
+    Histograms,
+    Kind,
+    clear_histograms,
+    count_pair,
+    count_reward,
+    find_cells,
+    measure_histograms,
 )
-from poq_abm.simulation.replication_state import Counter, Memory
-from poq_abm.simulation.reporting import (
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, clear, credit, fold, observe
+from poq_abm.simulation.replication_state import Counter, Memory, Replication
+from poq_abm.simulation.round_steps import (
     Plugin,
-    close_round,
-    count_plain_rounds,
-    count_rounds,
-    report_all,
+    RoundDraw,
+    agree,
+    compare,
+    evaluator_points,
+    inference_points,
+    learn,
+    look_up_scores,
+    report_scores,
 )
 from poq_abm.simulation.trace import Trace
 
-__all__ = ["check_reports", "play_replications", "play_rounds"]
+__all__ = ["ReplicationSums", "check_reports", "count_rounds", "play_replications", "play_rounds"]
 
 Table = NDArray[np.float64]
 
 
-@compiled
-def _weigh(
-    column: int, rules: Rules, nodes: Nodes, buffers: Buffers, memory: Memory | None
-) -> None:
-    """Put the members' weights in the buffers, where the rule asks for any."""
-    if rules.aggregation == Aggregation.STAKE_MEDIAN:
-        for k in range(rules.committee_size):
-            buffers.weights[k] = nodes.stake[buffers.committee[k]]
-    elif memory is not None:
-        if not weighs_by_trust(rules.aggregation):
-            return
-        for k in range(rules.committee_size):
-            buffers.weights[k] = memory.trust[buffers.committee[k], column]
+class ReplicationSums(NamedTuple):
+    """What replications that are played in one call leave; a row for each."""
+
+    nodes: Table  #: (replications, nodes, 8) by :class:`poq_abm.simulation.ledger.Column`
+    network: Table  #: (replications, 8) by :class:`poq_abm.simulation.ledger.Agreement`
+    measures: Table  #: (replications, measures) by :data:`poq_abm.simulation.histograms.MEASURES`
 
 
 @compiled
-def _pay_inference(
-    node: int,
-    task: int,
-    cost: float,
-    consensus: float,
-    truth: float,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    ledger: Ledger,
-) -> float:
-    reward = family_reward(
-        rules.reward_family,
-        rules.reward_parameter,
-        tables.task_weight[task],
-        rules.alpha_inference,
-        rules.beta_inference,
-        consensus,
-        cost,
-    )
-    anchor = nodes.inference_anchor[node]
-    credit(ledger.node_block, node, reward, anchor, consensus, truth, 0.0)
-    return reward
+def _draw_of(
+    number: int, place: int, game: GameArrays, buffers: Buffers, active: ActiveBehaviours | None
+) -> RoundDraw:
+    """Return the round whose draws stand in a column of the buffers."""
+    tables, draws = game.tables, buffers.draws
+    task = int(draws[Slot.TASK, place])
+    record, node = int(draws[Slot.RECORD, place]), int(draws[Slot.NODE, place])
+    model = game.nodes.model[node]
+    truth = tables.truth[record, model]
+    if active is not None:  # noqa: SIM102  (pruned where None)
+        if not math.isnan(game.conduct.inference[node, InferenceColumn.FIXED]):
+            truth = 0.0
+    return RoundDraw(number, place, task, record, node, model, tables.trust_task[task], truth)
 
 
 @compiled
-def _pay_member(
-    k: int,
-    consensus: float,
-    truth: float,
-    rules: Rules,
-    nodes: Nodes,
-    buffers: Buffers,
-    ledger: Ledger,
-) -> float:
-    member = buffers.committee[k]
-    against = reference_score(
-        rules.reference,
-        rules.aggregation,
-        rules.aggregation_parameter,
-        buffers.scores,
-        buffers.weights,
-        rules.committee_size,
-        k,
-        consensus,
-        buffers.others,
-        buffers.their_weights,
-        buffers.ordered,
-        buffers.carried,
-    )
-    near = closeness(buffers.scores[k], against)
-    alpha, beta, cost = rules.alpha_evaluator, rules.beta_evaluator, nodes.evaluator_cost[member]
-    reward = evaluator_reward(alpha, beta, near, cost)
-    anchor = nodes.evaluator_anchor[member]
-    place = nodes.model.size + member
-    credit(ledger.node_block, place, reward, anchor, consensus, truth, near)
-    return reward
-
-
-@compiled
-def _seat(row: int, t: int, assigned: Assignments | None, buffers: Buffers) -> None:
+def _seat(row: int, place: int, assigned: Assignments | None, buffers: Buffers) -> None:
     """Put the members of the round's committee in the buffers."""
+    members = buffers.committee.members
     if assigned is None:
-        seat_committee(buffers.committee, buffers.order, buffers.swapped, buffers.draws, t)
+        seat_committee(members, buffers.order, buffers.swapped, buffers.draws, place)
     else:
-        for k in range(buffers.committee.size):
-            buffers.committee[k] = assigned.committee[row, k]
+        for k in range(members.size):
+            members[k] = assigned.committee[row, k]
 
 
 @compiled_loop
@@ -146,147 +99,137 @@ def _take_orders(first_row: int, rounds: int, assigned: Assignments, buffers: Bu
 
 
 @compiled
+def _pay_node(
+    drawn: RoundDraw, consensus: float, cost: float, game: GameArrays, ledger: Ledger
+) -> float:
+    """Pay the inference node of a round; return its points."""
+    reward = inference_points(game.rules, game.tables.task_weight[drawn.task], consensus, cost)
+    anchor = game.nodes.inference_anchor[drawn.node]
+    credit(ledger.node_block, drawn.node, reward, anchor, consensus, drawn.truth, 0.0)
+    return reward
+
+
+@compiled
+def _pay_member(
+    k: int, drawn: RoundDraw, consensus: float, game: GameArrays, replication: Replication
+) -> float:
+    """Pay the member in seat ``k``; return its points."""
+    committee, nodes = replication.buffers.committee, game.nodes
+    member, near = committee.members[k], committee.nearness[k]
+    reward = evaluator_points(game.rules, near, nodes.evaluator_cost[member])
+    anchor, place = nodes.evaluator_anchor[member], nodes.model.size + member
+    block = replication.ledger.node_block
+    credit(block, place, reward, anchor, consensus, drawn.truth, near)
+    return reward
+
+
+@compiled
+def _note_round(
+    row: int, drawn: RoundDraw, consensus: float, buffers: Buffers, first: int, trace: Trace
+) -> None:
+    """Write a round into a row of the trace; evaluators' node ids begin at ``first``."""
+    committee = buffers.committee
+    trace.task[row] = drawn.task
+    trace.record[row] = drawn.record
+    trace.node[row] = drawn.node
+    trace.consensus[row] = consensus
+    trace.truth[row] = drawn.truth
+    trace.inference_reward[row] = buffers.paid[drawn.place]
+    for k in range(committee.members.size):
+        trace.committee[row, k] = first + committee.members[k]
+        trace.scores[row, k] = committee.scores[k]
+        trace.evaluator_rewards[row, k] = buffers.rewards[drawn.place, k]
+
+
+@compiled
 def _play_round(
-    round_: int,
-    t: int,
     row: int,
-    seed: int,
-    replication: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    buffers: Buffers,
-    ledger: Ledger,
-    conduct: Conduct | None,
-    memory: Memory | None,
+    drawn: RoundDraw,
+    game: GameArrays,
+    replication: Replication,
     active: ActiveBehaviours | None,
     trace: Trace | None,
     plugin: Plugin | None,
     assigned: Assignments | None,
 ) -> None:
-    """Play the round whose draws stand in column ``t``, into ``row`` of the trace."""
-    count = rules.committee_size
-    if assigned is not None and trace is not None:  # noqa: SIM102  (pruned where None)
-        if assigned.node[row] < 0:
-            trace.node[row] = -1
-            return
-    task = int(buffers.draws[Slot.TASK, t])
-    record, node = int(buffers.draws[Slot.RECORD, t]), int(buffers.draws[Slot.NODE, t])
-    _seat(row, t, assigned, buffers)
-    model, column = nodes.model[node], tables.trust_task[task]
-    for k in range(count):
-        buffers.scores[k] = tables.scores[record, model, nodes.evaluator[buffers.committee[k]]]
-    truth = tables.truth[record, model]
-    if conduct is not None and memory is not None and active is not None:
-        if not math.isnan(conduct.inference[node, InferenceColumn.FIXED]):
-            truth = 0.0
-        agreed = tables.agreed[record, model]
-        key = (t, seed, replication, round_)
-        report_all(agreed, node, column, *key, count, active, buffers, conduct, memory, plugin)
-    _weigh(column, rules, nodes, buffers, memory)
-    consensus = aggregate(
-        rules.aggregation,
-        rules.aggregation_parameter,
-        buffers.scores,
-        buffers.weights,
-        count,
-        buffers.ordered,
-        buffers.carried,
-    )
-    cost = nodes.inference_cost[node]
+    """Play a round that was drawn, into ``row`` of the trace."""
+    rules, nodes, buffers = game.rules, game.nodes, replication.buffers
+    committee, ledger, place = buffers.committee, replication.ledger, drawn.place
+    _seat(row, place, assigned, buffers)
+    look_up_scores(drawn.record, drawn.model, game, committee)
+    if active is None:
+        consensus = agree(rules, nodes.stake, None, 0, committee)
+    else:
+        report_scores(drawn, game, replication, active, plugin)
+        trust = replication.memory.trust
+        consensus = agree(rules, nodes.stake, trust, drawn.column, committee)
+    compare(consensus, rules, committee)
+    cost = nodes.inference_cost[drawn.node]
     if assigned is not None:
         cost = cost * assigned.cost_factor[row]
-    reward = _pay_inference(node, task, cost, consensus, truth, rules, tables, nodes, ledger)
-    observe(ledger.network_block, consensus, truth)
+    paid = _pay_node(drawn, consensus, cost, game, ledger)
+    observe(ledger.network_block, consensus, drawn.truth)
+    for k in range(rules.committee_size):
+        buffers.rewards[place, k] = _pay_member(k, drawn, consensus, game, replication)
+        if active is not None:
+            buffers.seated[place, k] = committee.members[k]
+    buffers.consensus[place], buffers.truth[place] = consensus, drawn.truth
+    buffers.paid[place] = paid
     if trace is not None:
-        trace.task[row] = task
-        trace.record[row] = record
-        trace.node[row] = node
-        trace.consensus[row] = consensus
-        trace.truth[row] = truth
-        trace.inference_reward[row] = reward
-    for k in range(count):
-        paid = _pay_member(k, consensus, truth, rules, nodes, buffers, ledger)
-        if trace is not None:
-            trace.committee[row, k] = nodes.model.size + buffers.committee[k]
-            trace.scores[row, k] = buffers.scores[k]
-            trace.evaluator_rewards[row, k] = paid
-        buffers.rewards[t, k] = paid
-        if conduct is not None:
-            buffers.seated[t, k] = buffers.committee[k]
-    buffers.consensus[t], buffers.truth[t], buffers.paid[t] = consensus, truth, reward
-    if conduct is not None and memory is not None:
-        gold = tables.gold[record]
-        close_round(round_, column, consensus, truth, gold, rules, buffers, conduct, memory)
+        _note_round(row, drawn, consensus, buffers, nodes.model.size, trace)
+    if active is not None:
+        learn(drawn, consensus, game, committee, replication.memory)
 
 
 @compiled_loop
 def play_rounds(
     first: int,
     last: int,
-    seed: int,
-    replication: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    buffers: Buffers,
-    ledger: Ledger,
-    conduct: Conduct | None,
-    memory: Memory | None,
-    trace: Trace | None,
-    plugin: Plugin | None,
+    game: GameArrays,
+    replication: Replication,
+    active: ActiveBehaviours | None = None,
+    trace: Trace | None = None,
+    plugin: Plugin | None = None,
     assigned: Assignments | None = None,
-    histograms: Histograms | None = None,
-    deviates: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Play rounds ``first`` to ``last - 1`` into the ledger and memory, and into the trace if any.
+    """Play rounds ``first`` to ``last - 1`` of a replication, and into the trace if any.
 
     Algorithm 1 of arXiv 2512.16317, round by round: draw a record, a node and a committee; collect
-    the scores; form the consensus; pay the node and every member. Without ``conduct`` and
-    ``memory`` everybody is honest and nobody learns; that loop is compiled apart, and is quicker.
-    It counts into ``histograms``, if there is one; ``deviates`` says which inference nodes run
-    another model than they say, and is empty where none does. With ``assigned``, whose rows belong
-    to these rounds, tasks, records, nodes and committees are as ordered instead of drawn.
+    the scores; form the consensus; pay the node and every member. Without ``active`` everybody is
+    honest and nobody learns; that loop is compiled apart, and is quicker. With ``assigned``, whose
+    rows belong to these rounds, tasks, records, nodes and committees are as ordered instead of
+    drawn; a row without a node is a round that nobody plays.
     """
+    buffers, ledger, memory = replication.buffers, replication.ledger, replication.memory
     batch = buffers.draws.shape[1]
+    deviate = active is None and _any_deviates(game.conduct.inference)
     start = first
-    active = None if conduct is None else find_active(conduct)
     while start < last:
         stop = min(last, (start // batch + 1) * batch)
         if assigned is None:
-            draw_ahead(start, seed, replication, rules, tables, nodes, buffers)
+            draw_ahead(start, replication.key, game, buffers)
         else:
             _take_orders(start - first, stop - start, assigned, buffers)
         if active is not None:
-            draw_behaviour_luck(start, seed, replication, active, buffers)
-        for round_ in range(start, stop):
-            _play_round(
-                round_,
-                round_ - start,
-                round_ - first,
-                seed,
-                replication,
-                rules,
-                tables,
-                nodes,
-                buffers,
-                ledger,
-                conduct,
-                memory,
-                active,
-                trace,
-                plugin,
-                assigned,
-            )
-            if plugin is not None and memory is not None:  # noqa: SIM102  (pruned where None)
+            draw_behaviour_luck(start, replication.key, active, buffers)
+        for number in range(start, stop):
+            row = number - first
+            if assigned is not None and trace is not None:  # noqa: SIM102  (pruned where None)
+                if assigned.node[row] < 0:
+                    trace.node[row] = -1
+                    continue
+            drawn = _draw_of(number, number - start, game, buffers, active)
+            _play_round(row, drawn, game, replication, active, trace, plugin, assigned)
+            if plugin is not None and active is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
-        if conduct is not None and memory is not None:
-            count_rounds(0, stop - start, rules, buffers, conduct, memory, start - first, assigned)
-        if histograms is not None and deviates is not None:
-            count_plain_rounds(stop - start, rules.committee_size, buffers, deviates, histograms)
+        if active is None:
+            inference = game.conduct.inference
+            _count_plain_rounds(stop - start, inference, deviate, buffers, memory.histograms)
+        else:
+            count_rounds(0, stop - start, game.conduct, buffers, memory, start - first, assigned)
         if stop % BLOCK_ROUNDS == 0:
-            fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
+            fold(ledger)
         start = stop
 
 
@@ -295,59 +238,112 @@ def play_replications(
     first: int,
     last: int,
     rounds: int,
-    seed: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    buffers: Buffers,
-    ledger: Ledger,
-    histograms: Histograms,
-    deviates: NDArray[np.bool_],
-    node_sums: Table,
-    network_sums: Table,
-    measures: Table,
+    game: GameArrays,
+    replication: Replication,
+    sums: ReplicationSums,
 ) -> None:
     """Play replications ``first`` to ``last - 1`` of a plain game, one after the other.
 
-    Row ``r - first`` of ``node_sums`` (of shape (replications, nodes, 8)) and of ``network_sums``
-    holds what the ledger does after replication r, and that of ``measures`` what the histograms
-    tell, in the order of :data:`poq_abm.simulation.histograms.MEASURES`. Short replications take
-    less time than a call from Python does, and this is one call for all of them.
+    Row ``r - first`` of the sums holds what the ledger and the histograms tell after replication r;
+    ``replication`` lends its seed and its arrays. Short replications take less time than a call
+    from Python does, and this is one call for all of them.
     """
-    for replication in range(first, last):
-        clear(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
-        clear_histograms(histograms)
-        play_rounds(
-            0,
-            rounds,
-            seed,
-            replication,
-            rules,
-            tables,
-            nodes,
-            buffers,
-            ledger,
-            None,
-            None,
-            None,
-            None,
-            None,
-            histograms,
-            deviates,
-        )
-        fold(ledger.node_block, ledger.node_total, ledger.network_block, ledger.network_total)
-        row = replication - first
-        measure_histograms(histograms, measures[row])
+    buffers, ledger, memory = replication.buffers, replication.ledger, replication.memory
+    for number in range(first, last):
+        clear(ledger)
+        clear_histograms(memory.histograms)
+        key = ReplicationKey(replication.key.seed, number)
+        play_rounds(0, rounds, game, Replication(key, buffers, ledger, memory), None, None, None)
+        fold(ledger)
+        row = number - first
+        measure_histograms(memory.histograms, sums.measures[row])
         for column in range(ROW):
-            network_sums[row, column] = ledger.network_total[column]
-            for node in range(node_sums.shape[1]):
-                node_sums[row, node, column] = ledger.node_total[node, column]
+            sums.network[row, column] = ledger.network_total[column]
+            for node in range(sums.nodes.shape[1]):
+                sums.nodes[row, node, column] = ledger.node_total[node, column]
+
+
+@compiled
+def _any_deviates(inference: Table) -> bool:
+    for node in range(inference.shape[0]):
+        if inference[node, InferenceColumn.DEVIATES] != 0.0:
+            return True
+    return False
+
+
+@compiled_loop
+def _count_plain_rounds(
+    rounds: int, inference: Table, deviate: bool, buffers: Buffers, histograms: Histograms
+) -> None:
+    """Count consensus, truth and rewards of the buffers' first columns, in a plain game.
+
+    What :func:`count_rounds` counts, for evaluators who are all honest; ``deviate`` says whether
+    any inference node is not. Cells are found many at a time and counted after that, which takes
+    half as long.
+    """
+    cells, rewards, low, scale = (
+        buffers.cells,
+        histograms.rewards,
+        histograms.ranges[:, 0],
+        histograms.scales,
+    )
+    find_cells(cells, buffers.consensus, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    find_cells(buffers.bounds, buffers.truth, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    for t in range(rounds):
+        histograms.grid[np.uint64(cells[t]), np.uint64(buffers.bounds[t])] += 1
+    find_cells(cells, buffers.paid, rounds, low[0], scale[0], REWARD_CELLS)
+    kind = 0
+    for t in range(rounds):
+        if deviate:
+            node = np.uint64(buffers.draws[Slot.NODE, t])
+            kind = int(inference[node, InferenceColumn.DEVIATES])
+        rewards[np.uint64(Kind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
+    paid = rounds * buffers.rewards.shape[1]
+    find_cells(cells, buffers.all_rewards, paid, low[1], scale[1], REWARD_CELLS)
+    for i in range(paid):
+        rewards[np.uint64(Kind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
+
+
+@compiled_loop
+def count_rounds(
+    first: int,
+    last: int,
+    conduct: Conduct,
+    buffers: Buffers,
+    memory: Memory,
+    first_row: int = 0,
+    assigned: Assignments | None = None,
+) -> None:
+    """Count consensus, truth, rewards and malicious majorities of the buffers' columns in a range.
+
+    Many rounds at a time: a loop that does nothing else keeps its few addresses in registers.
+    """
+    histograms, majorities, size = memory.histograms, 0, buffers.seated.shape[1]
+    counts, tails, scales = histograms.rewards, histograms.tails, histograms.scales
+    low_inference, low_evaluator = histograms.ranges[0, 0], histograms.ranges[1, 0]
+    for t in range(first, last):
+        if assigned is not None:  # noqa: SIM102  (pruned where None)
+            if assigned.node[first_row + t] < 0:
+                continue
+        count_pair(histograms.grid, buffers.consensus[t], buffers.truth[t])
+        node = np.uint64(buffers.draws[Slot.NODE, t])
+        kind = Kind.HONEST_INFERENCE + int(conduct.inference[node, InferenceColumn.DEVIATES])
+        count_reward(counts, tails, kind, buffers.paid[t], low_inference, scales[0])
+        malicious = 0
+        for k in range(size):
+            member = np.uint64(buffers.seated[t, k])
+            lies = int(conduct.evaluators[member, EvaluatorColumn.MALICIOUS])
+            kind = Kind.HONEST_EVALUATOR + lies
+            count_reward(counts, tails, kind, buffers.rewards[t, k], low_evaluator, scales[1])
+            malicious += lies
+        majorities += int(2 * malicious > size)
+    memory.counters[Counter.MAJORITY] += majorities
 
 
 def check_reports(game: Game, memory: Memory, buffers: Buffers) -> None:
     """Raise the error that made the compiled loop stop: a user's behaviour that gave no score."""
     member = int(memory.counters[Counter.FAULT_MEMBER])
     if member >= 0:
-        seat = int(np.flatnonzero(buffers.committee == member)[0])
+        seat = int(np.flatnonzero(buffers.committee.members == member)[0])
         round_ = int(memory.counters[Counter.FAULT_ROUND])
-        refuse_report(game, round_, member, float(buffers.scores[seat]))
+        refuse_report(game, round_, member, float(buffers.committee.scores[seat]))

@@ -6,8 +6,6 @@ scores, and changes nothing in a round but what it is about: no draw, and nobody
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -21,12 +19,14 @@ from numpy.typing import NDArray
 import poq_abm
 from poq_abm.profile import Profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
-from poq_abm.rules.behaviour.base import Behaviour, Parameter, Role, Traits
-from poq_abm.rules.behaviour.resolving import BehaviourError, behaviours, resolve, spell
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Behaviour, Role, Traits, resolve, spell
+from poq_abm.rules.registry import RuleError, rules
+from poq_abm.rules.rule import Parameter
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.replication_state import State
 from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.testing.rule import RuleContract
 
 __all__ = ["BehaviourContract"]
 
@@ -114,114 +114,50 @@ def _values(parameter: Parameter, role: Role) -> st.SearchStrategy[Any]:
     return st.just(parameter.default)
 
 
-class BehaviourContract:
-    """Tests that a behaviour passes; inherit, set :attr:`behaviour` and what it needs.
+class BehaviourContract(RuleContract):
+    """Tests that a behaviour passes; inherit, set :attr:`rule` and what it needs.
 
     The network has the inference groups ``first`` (model_1) and ``second`` (model_2), the dearer,
     and the evaluator groups ``north``, ``east``, ``south`` and ``west`` (evaluator_1 to
     evaluator_4), of one node each. Declared traits choose the tests: one of something not claimed
     is skipped.
 
-    Attributes
-    ----------
-    behaviour
-        The behaviour, which must have been registered.
-    needed
-        Values of the parameters that have no default.
-
     Examples
     --------
-    >>> from poq_abm.rules.behaviour.resolving import behaviours
+    >>> from poq_abm.rules.behaviour.evaluators import Targeted
     >>> class TestTargeted(BehaviourContract):
-    ...     behaviour = behaviours("evaluator")["targeted"]
+    ...     rule = Targeted
     ...     needed = {"group": "second"}
     >>> TestTargeted().spec()
     {'name': 'targeted', 'group': 'second'}
     """
 
-    behaviour: ClassVar[type[Behaviour]]
-    needed: ClassVar[Mapping[str, Any]] = {}
+    rule: ClassVar[type[Behaviour]]
 
-    def spec(self) -> Spec:
-        """Return the behaviour as a scenario names it, with what it needs."""
-        return {"name": self.behaviour.name, **self.needed}
+    def resolved(self, spec: Spec) -> Any:
+        """Return the columns that the behaviour sets."""
+        return resolve(self.rule.role, spec)
 
     def who(self) -> str:
         """Return the group that deviates."""
-        return "second" if self.behaviour.role == "inference" else "north"
+        return "second" if self.rule.role == "inference" else "north"
 
     # ------------------------------------------------------------------------------- declarations
 
-    def test_it_says_what_it_is(self) -> None:
-        """Name, role, formula, source, traits and parameters are declared, and it is registered."""
-        kind = self.behaviour
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", kind.name)
-        assert kind.role in OTHER
-        assert kind.formula.strip()
-        assert kind.source.strip()
-        assert (kind.__doc__ or "").strip()
-        assert isinstance(kind.traits, Traits)
-        assert all(isinstance(value, Parameter) for value in kind.parameters.values())
-        assert all(parameter.meaning.strip() for parameter in kind.parameters.values())
-        assert "name" not in kind.parameters
-        assert behaviours(kind.role)[kind.name] is kind
-        assert spell(self.spec()).startswith(kind.name)
-
-    def test_its_defaults_can_be_played(self) -> None:
-        """Every default lies in its own range, and the whole makes a network."""
-        for key, parameter in self.behaviour.parameters.items():
-            if parameter.required:
-                assert key in self.needed, key
-            elif parameter.default is not None:
-                assert parameter.fault(parameter.default) is None, key
-                spelt = {**self.spec(), key: parameter.default}
-                assert self._columns(spelt) == self._columns(self.spec()), key
-            else:
-                assert parameter.kind == "text", key
-        assert _model(_profile(), {self.who(): self.spec()}).game.population.size == 6
-
-    # ------------------------------------------------------------------------------------ mistakes
-
-    def test_it_refuses_what_it_does_not_know(self) -> None:
-        """An unknown parameter is an error, at its key, with the nearest name there is."""
-        for key in self.behaviour.parameters:
-            misspelt = key + key[-1]
-            error = self._refusal({**self.spec(), misspelt: 1.0})
-            assert error.path == (misspelt,)
-            assert repr(key) in error.message
-        error = self._refusal({**self.spec(), "qqqqqq": 1.0})
-        assert "'qqqqqq'" in error.message
-        assert "known: " in error.message or "it has none" in error.message
-
-    def test_it_refuses_what_is_out_of_range(self) -> None:
-        """A number outside its range, NaN, text for a number, and a number for text."""
-        for key, parameter in self.behaviour.parameters.items():
-            wrong: list[Any] = [3.5, True, ["a"]]
-            if parameter.kind == "number":
-                wrong = [math.nan, "3", True, [1.0]]
-                for end, beyond in ((parameter.low, -math.inf), (parameter.high, math.inf)):
-                    if math.isfinite(end):
-                        wrong += [math.nextafter(end, beyond), beyond]
-            for value in wrong:
-                error = self._refusal({**self.spec(), key: value})
-                assert error.path == (key,), (key, value)
-                assert key in error.message
-
-    def test_it_needs_what_has_no_default(self) -> None:
-        """Leaving out a parameter without a default is an error that says what it means."""
-        for key, parameter in self.behaviour.parameters.items():
-            if parameter.required:
-                error = self._refusal({k: v for k, v in self.spec().items() if k != key})
-                assert error.path == (key,)
-                assert parameter.meaning in error.message
+    def test_it_says_what_it_does(self) -> None:
+        """Role and traits are declared, and a table can show it."""
+        assert self.rule.role in OTHER
+        assert isinstance(self.rule.traits, Traits)
+        assert spell(self.spec()).startswith(self.rule.name)
 
     def test_it_has_one_role(self) -> None:
         """In the other role it is unknown there, and the error says whose it is."""
-        kind, other = self.behaviour, OTHER[self.behaviour.role]
-        if kind.name in behaviours(other):
-            assert behaviours(other)[kind.name] is not kind
+        kind, other = self.rule, OTHER[self.rule.role]
+        known = rules(BEHAVIOURS[other])
+        if kind.name in known:
+            assert known[kind.name] is not kind
             return
-        with pytest.raises(BehaviourError, match=f"{kind.role} nodes, not of {other} nodes"):
+        with pytest.raises(RuleError, match=f"{kind.role} nodes, not of {other} nodes"):
             resolve(other, self.spec())
 
     # ---------------------------------------------------------------------------------------- play
@@ -231,8 +167,8 @@ class BehaviourContract:
     def test_scores_stay_on_the_scale(self, data: st.DataObject, seed: int) -> None:
         """Whatever its parameters, all that is reported lies in [0, 10], and so does truth."""
         free = {
-            key: _values(parameter, self.behaviour.role)
-            for key, parameter in self.behaviour.parameters.items()
+            key: _values(parameter, self.rule.role)
+            for key, parameter in self.rule.parameters.items()
             if key not in self.needed
         }
         chosen = data.draw(st.fixed_dictionaries(free))
@@ -257,11 +193,11 @@ class BehaviourContract:
         same = all(
             np.array_equal(_reports(one, label), _reports(other, label)) for label in EVALUATORS
         )
-        assert same != self.behaviour.traits.stochastic
+        assert same != self.rule.traits.stochastic
 
     def test_it_remembers_only_if_it_says_so(self) -> None:
         """A round played by itself shows what the same round shows after all that came before."""
-        if self.behaviour.traits.stateful:
+        if self.rule.traits.stateful:
             pytest.skip("declared stateful")
         whole = _played(_profile(), {self.who(): self.spec()}, spread=1.0)
         for round_ in range(0, ROUNDS, 7):
@@ -278,7 +214,7 @@ class BehaviourContract:
         trace = _played(_profile(), {self.who(): self.spec()}, spread=1.0)
         for column in DRAWN:
             assert np.array_equal(getattr(trace, column), getattr(honest, column)), column
-        if self.behaviour.role == "inference":
+        if self.rule.role == "inference":
             others = trace.node != INFERENCE.index(self.who())
             assert 0 < others.sum() < ROUNDS
         else:
@@ -288,7 +224,7 @@ class BehaviourContract:
 
     def test_it_does_not_look_at_who_else_deviates(self) -> None:
         """Without memory, a node reports the same whether another one behaves alike or not."""
-        if self.behaviour.traits.stateful or self.behaviour.role == "inference":
+        if self.rule.traits.stateful or self.rule.role == "inference":
             pytest.skip("declared stateful, or no evaluator")
         alone = _played(_profile(), {"north": self.spec()})
         both = _played(_profile(), {"north": self.spec(), "south": self.spec()})
@@ -296,8 +232,8 @@ class BehaviourContract:
 
     def test_it_sees_other_scores_only_if_it_says_so(self) -> None:
         """Without memory or private information, other evaluators' scores do not reach a report."""
-        traits = self.behaviour.traits
-        if traits.stateful or traits.private_information or self.behaviour.role == "inference":
+        traits = self.rule.traits
+        if traits.stateful or traits.private_information or self.rule.role == "inference":
             pytest.skip("declared stateful or privately informed, or no evaluator")
         profile = _profile()
         scores = np.concatenate([profile.scores[:, :, :1], TOP - profile.scores[:, :, 1:]], axis=2)
@@ -308,7 +244,7 @@ class BehaviourContract:
 
     def test_a_ring_speaks_with_one_voice(self) -> None:
         """Members report one score in a round, whatever their models measure."""
-        if not self.behaviour.traits.coordinates:
+        if not self.rule.traits.coordinates:
             pytest.skip("not declared to coordinate")
         ring = ("north", "south")
         everybody = {"mechanism.committee_size": len(EVALUATORS)}
@@ -329,16 +265,6 @@ class BehaviourContract:
             for mine, theirs in zip(_arrays(left), _arrays(right), strict=True):
                 assert mine.tobytes() == theirs.tobytes()
         assert one.memory.state[:, State.JOBS].sum() == 3 * ROUNDS
-
-    # ------------------------------------------------------------------------------------- helpers
-
-    def _columns(self, spec: Spec) -> dict[str, Any]:
-        return resolve(self.behaviour.role, spec)
-
-    def _refusal(self, spec: Spec) -> BehaviourError:
-        with pytest.raises(BehaviourError) as caught:
-            self._columns(spec)
-        return caught.value
 
 
 def _arrays(part: tuple[Any, ...]) -> Iterator[NDArray[Any]]:

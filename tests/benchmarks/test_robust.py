@@ -7,8 +7,8 @@ import json
 import pytest
 
 from benchmarks import robust
-from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS
-from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import shipped
 from poq_abm.rules.trust.updates import TrustUpdate
 from poq_abm.scenario.schema.settings import AGGREGATIONS
 from poq_abm.simulation.arrays import EvaluatorColumn
@@ -21,8 +21,8 @@ def expected() -> set[str]:
     return (
         {f"rule {rule}" for rule in AGGREGATIONS if rule != "mean"}
         | {f"trust {update.name.lower()}" for update in TrustUpdate if update}
-        | {f"evaluator {kind.name}" for kind in EVALUATOR_BEHAVIOURS}
-        | {f"inference {kind.name}" for kind in INFERENCE_BEHAVIOURS}
+        | {f"evaluator {kind.name}" for kind in shipped(BEHAVIOURS["evaluator"]).values()}
+        | {f"inference {kind.name}" for kind in shipped(BEHAVIOURS["inference"]).values()}
     )
 
 

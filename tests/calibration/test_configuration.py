@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from calibration.configuration import Calibration, ModelSpec, load_configuration
+from calibration.configuration import Calibration, load_configuration
+from calibration.settings import ModelSpec
 from poq_abm.errors import InputError
 
 SOUND = """\

@@ -12,7 +12,8 @@ from calibration import settings
 from calibration.configuration import Calibration, load_configuration
 
 PAGE = (Path(__file__).parents[2] / "docs" / "calibration.md").read_text(encoding="utf-8")
-PARTS = [Calibration, *(getattr(settings, name) for name in settings.__all__)]
+NAMED = [getattr(settings, name) for name in settings.__all__]
+PARTS = [Calibration, *(part for part in NAMED if isinstance(part, type))]
 
 
 @pytest.mark.parametrize("part", PARTS)

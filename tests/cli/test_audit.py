@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.usefixtures("shipped_behaviours")
+pytestmark = pytest.mark.usefixtures("shipped_rules")
 
 FEW = ("--rounds", 200, "--replications", 3)
 EVALUATORS = ("--role", "evaluator")

@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 
 import poq_abm
-from poq_abm.rules.behaviour.resolving import _REGISTRY
+from poq_abm.rules import registry
 
 MODULE = """
-from poq_abm.rules.behaviour.base import Parameter, Traits
+from poq_abm.rules.behaviour.base import Traits
+from poq_abm.rules.rule import Parameter, Source
 from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
 from poq_abm.rules.behaviour.inference import InferenceBehaviour
-from poq_abm.rules.behaviour.resolving import register
+from poq_abm.rules.registry import register
 from poq_abm.compilation import compiled
 
 
 @register
 class Grumpy(EvaluatorBehaviour):
-    name, formula, source = "grumpy", "s' = s / 2", "a test"
+    name, formula, source = "grumpy", "s' = s / 2", Source("assumed", "a test")
 
     def report(self, measured, node, answer):
         return measured / 2
@@ -32,7 +33,7 @@ def halved(measured, amount, uniform, normal):
 
 @register
 class Halved(EvaluatorBehaviour):
-    name, formula, source = "halved", "s' = f s", "a test"
+    name, formula, source = "halved", "s' = f s", Source("assumed", "a test")
     parameters = {"f": Parameter("factor", 0.5, low=0.0, high=1.0)}
     report = staticmethod(halved)
 
@@ -43,7 +44,7 @@ class Halved(EvaluatorBehaviour):
 
 @register
 class Broken(EvaluatorBehaviour):
-    name, formula, source = "broken", "s' = NaN", "a test"
+    name, formula, source = "broken", "s' = NaN", Source("assumed", "a test")
 
     def report(self, measured, node, answer):
         return float("nan")
@@ -56,13 +57,14 @@ def over_the_top(measured, amount, uniform, normal):
 
 @register
 class OverTheTop(EvaluatorBehaviour):
-    name, formula, source = "over_the_top", "s' = 11 at times", "a test"
+    name, formula, source = "over_the_top", "s' = 11 at times", Source("assumed", "a test")
     report = staticmethod(over_the_top)
 
 
 @register
 class Bargain(InferenceBehaviour):
-    name, formula, source = "bargain", "a cheaper model, whose answers please", "a test"
+    name, formula = "bargain", "a cheaper model, whose answers please"
+    source = Source("assumed", "a test")
     traits = Traits(private_information=True)
     parameters = {
         "model": Parameter("the model that answers", kind="text", required=True),
@@ -94,8 +96,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_behaviours.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "own_behaviours", raising=False)
-    for role in ("evaluator", "inference"):
-        monkeypatch.setitem(_REGISTRY, role, dict(_REGISTRY[role]))
+    monkeypatch.setattr(registry, "_own", dict(registry._own))
 
 
 def minilm(poq, tmp_path: Path, behaviour: str, out: str, *options: object):
@@ -148,7 +149,7 @@ def test_a_changed_plug_in_is_another_configuration(poq, tmp_path: Path, monkeyp
     minilm(poq, tmp_path, "halved", "mine")
     (tmp_path / "own_behaviours.py").write_text(MODULE.replace("measured * amount", "measured"))
     monkeypatch.delitem(__import__("sys").modules, "own_behaviours")
-    monkeypatch.setitem(_REGISTRY, "evaluator", {"honest": _REGISTRY["evaluator"]["honest"]})
+    monkeypatch.setattr(registry, "_own", {})
     __import__("importlib").invalidate_caches()
     chosen = "population.evaluators.1.behaviour=halved"
     refused = poq(*RUN, "--set", chosen, "--out", "mine")
@@ -187,7 +188,7 @@ OWN = ("--plugin", "own_behaviours")
 def test_every_verb_needs_the_module_and_takes_it(poq, scenario: str, verb: str) -> None:
     refused = poq(verb, scenario)
     assert refused.code == 2
-    assert "unknown behaviour 'bargain'" in refused.err
+    assert "unknown behaviour of inference nodes 'bargain'" in refused.err
     done = poq(verb, scenario, *OWN)
     assert done.code == 0, done.err
 

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from poq_abm.analysis import robust
 from poq_abm.cli import tables
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
+from poq_abm.rules.registry import rules as known
 from poq_abm.rules.trust.updates import TrustUpdate
 from poq_abm.scenario.schema.settings import AGGREGATIONS
 
@@ -63,12 +63,13 @@ def test_rules_prints_formulas_as_they_are_written(poq) -> None:
 @pytest.mark.parametrize("role", ["evaluator", "inference"])
 def test_behaviours_lists_every_one(poq, role: Role) -> None:
     done = poq("behaviours")
-    rows = {name: row for (kind, name), row in listed(done.out).items() if kind == role}
+    found = listed(done.out).items()
+    rows = {name: row for (kind, name), row in found if kind == BEHAVIOURS[role].name}
     assert done.code == 0
-    assert set(rows) == set(behaviours(role))
-    for name, kind in behaviours(role).items():
+    assert set(rows) == set(known(BEHAVIOURS[role]))
+    for name, kind in known(BEHAVIOURS[role]).items():
         assert kind.formula in rows[name]
-        assert kind.source in rows[name]
+        assert str(kind.source) in rows[name]
         assert all(key in rows[name] for key in kind.parameters)
         traits = [trait.replace("_", " ") for trait, has in vars(kind.traits).items() if has]
         assert all(trait in rows[name] for trait in traits)

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.registry import PROTOCOLS
 from poq_abm.scenario.schema.verification import Verification
-from poq_abm.simulation.queries.phases import changed
 from poq_abm.testing.verification import VerificationContract
 
 BUSY = changed(

@@ -15,7 +15,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
-    pytest.mark.usefixtures("shipped_behaviours"),
+    pytest.mark.usefixtures("shipped_rules"),
 ]
 
 

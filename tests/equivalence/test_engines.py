@@ -26,7 +26,8 @@ import poq_abm
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
 from poq_abm.profile import Profile
 from poq_abm.rules.aggregation import Aggregation
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import shipped
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
@@ -433,7 +434,7 @@ def test_every_update_is_one_update_on_both_engines(
     assert learnt.any() == (update != "none")
 
 
-@pytest.mark.parametrize("name", sorted(behaviours("evaluator")))
+@pytest.mark.parametrize("name", sorted(shipped(BEHAVIOURS["evaluator"])))
 def test_every_evaluator_behaviour_is_one_on_both_engines(name: str) -> None:
     spec = {"name": name, **SETTINGS.get(name, {})}
     mechanism = {"trust": {"update": "multiplicative", "rate": 0.5, "interval": 11}}
@@ -444,7 +445,7 @@ def test_every_evaluator_behaviour_is_one_on_both_engines(name: str) -> None:
     assert same == (name == "honest")  # the behaviour was played at all
 
 
-@pytest.mark.parametrize("name", sorted(behaviours("inference")))
+@pytest.mark.parametrize("name", sorted(shipped(BEHAVIOURS["inference"])))
 def test_every_inference_behaviour_is_one_on_both_engines(name: str) -> None:
     spec = {"name": name, **SETTINGS.get(name, {})}
     deviating = [*INFERENCE[:2], {**INFERENCE[2], "behaviour": spec}]

@@ -15,9 +15,10 @@ from poq_abm.experiment import plan as planning
 from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
-from poq_abm.rules.adaptation import registry
+from poq_abm.rules import registry
 from poq_abm.rules.adaptation.base import Adaptation
-from poq_abm.rules.adaptation.registry import register_adaptation
+from poq_abm.rules.registry import register
+from poq_abm.rules.rule import Source
 from poq_abm.scenario import Scenario, load
 
 GROUPS = 8  # five models and three evaluators in the published population
@@ -152,17 +153,18 @@ def test_a_network_that_halts_says_when_and_leaves_empty_epochs() -> None:
 @pytest.fixture
 def grumblers(monkeypatch: pytest.MonkeyPatch) -> type[Adaptation]:
     """A rule of one's own: evaluators leave by lot."""
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    monkeypatch.setattr(registry, "_own", {})
 
-    @register_adaptation
+    @register
     class Grumblers(Adaptation):
         """Leaves by lot."""
 
-        name, formula, source, draws = "grumblers", "chance 1/4", "a test", 1
+        name, formula, draws = "grumblers", "chance 1/4", 1
+        source = Source("assumed", "a test")
 
         def revise(self, end: Any, draws: Any) -> None:
             leaves = (draws[0] < 0.25) & end.roster.role_is("inference")
-            end.economy.leave(leaves)
+            end.leave(leaves)
 
     return Grumblers
 

@@ -68,12 +68,13 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 PLUGIN = """
 from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
-from poq_abm.rules.behaviour.resolving import register
+from poq_abm.rules.registry import register
+from poq_abm.rules.rule import Source
 
 
 @register
 class Halving(EvaluatorBehaviour):
-    name, formula, source = "halving", "s' = s / 2", "a test"
+    name, formula, source = "halving", "s' = s / 2", Source("assumed", "a test")
 
     def report(self, measured, node, answer):
         return measured / 2

@@ -12,19 +12,20 @@ import pytest
 
 import poq_abm
 from poq_abm.experiment import query_study, round_study
-from poq_abm.rules.behaviour.resolving import _REGISTRY
+from poq_abm.rules import registry
 from tests.conftest import Poq
 from tests.faults.conftest import tables
 
 MODULE = """
 import os
 from poq_abm.rules.behaviour.evaluators import EvaluatorBehaviour
-from poq_abm.rules.behaviour.resolving import register
+from poq_abm.rules.registry import register
+from poq_abm.rules.rule import Source
 
 
 @register
 class Moody(EvaluatorBehaviour):
-    name, formula, source = "moody", "s' = s, or none at all", "a test"
+    name, formula, source = "moody", "s' = s, or none at all", Source("assumed", "a test")
 
     def report(self, measured, node, answer):
         if node.model.replication in (1, 4) and os.environ.get("MOOD") == "bad":
@@ -40,7 +41,7 @@ COMMAND = (
 @pytest.fixture(autouse=True)
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "moody.py").write_text(MODULE)
-    monkeypatch.setitem(_REGISTRY, "evaluator", dict(_REGISTRY["evaluator"]))
+    monkeypatch.setattr(registry, "_own", {})
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("MOOD", "bad")
     monkeypatch.delitem(sys.modules, "moody", raising=False)  # registers when it is imported

@@ -11,7 +11,8 @@ import pytest
 from poq_abm.analysis import robust
 from poq_abm.analysis.reproduction import Check
 from poq_abm.experiment.round_tables import majority_probability
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import shipped
 from poq_abm.rules.trust.updates import multiplicative
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.settings import Mechanism, Trust
@@ -106,7 +107,7 @@ def test_our_defaults_are_those_in_use() -> None:
     trust = Trust()
     assert {name: getattr(trust, name) for name in GOLDEN["trust"]} == GOLDEN["trust"]
     assert Mechanism().tau == GOLDEN["tau"]
-    known = behaviours("evaluator")
+    known = shipped(BEHAVIOURS["evaluator"])
     for name, parameters in GOLDEN["attacks"].items():
         defaults = {key: known[name].parameters[key].default for key in parameters}
         assert defaults == parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poq_abm.page.exploring import Exploration
-from poq_abm.page.state import Settings
+from poq_abm.page.state import PageSettings
 from poq_abm.scenario import Scenario, load
 
 CONTESTED = [
@@ -23,8 +23,8 @@ def contested() -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def settings(contested: Scenario) -> Settings:
-    return Settings.of(contested, 300)
+def settings(contested: Scenario) -> PageSettings:
+    return PageSettings.of(contested, 300)
 
 
 @pytest.fixture(scope="module")

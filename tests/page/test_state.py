@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poq_abm.page.controls import controls_of, start_of
-from poq_abm.page.state import Settings, State, read_link, scenario_of, start, write_link
+from poq_abm.page.state import PageSettings, PageState, read_link, scenario_of, start, write_link
 from poq_abm.scenario import Scenario, ScenarioError, load, scenario_names
 from poq_abm.simulation.playable import check_playable, profile_of
 
@@ -14,8 +14,8 @@ CONTROLS = controls_of(RING)
 
 
 @st.composite
-def states(draw: st.DrawFn) -> State:
-    state = start(Settings.of(RING, 5000)).at(draw(st.integers(0, 5000)))
+def states(draw: st.DrawFn) -> PageState:
+    state = start(PageSettings.of(RING, 5000)).at(draw(st.integers(0, 5000)))
     for key, control in CONTROLS.items():
         if control.kind == "choice":
             value = draw(st.sampled_from(control.choices))
@@ -28,14 +28,14 @@ def states(draw: st.DrawFn) -> State:
 
 
 @given(states())
-def test_a_link_says_the_whole_state(state: State) -> None:
-    settings = Settings.of(RING, 5000)
+def test_a_link_says_the_whole_state(state: PageState) -> None:
+    settings = PageSettings.of(RING, 5000)
     assert read_link(settings, "?" + write_link(settings, state)) == (state, [])
 
 
 @given(states())
-def test_every_state_is_a_scenario_that_says_what_the_controls_say(state: State) -> None:
-    played = scenario_of(Settings.of(RING, 5000), state)
+def test_every_state_is_a_scenario_that_says_what_the_controls_say(state: PageState) -> None:
+    played = scenario_of(PageSettings.of(RING, 5000), state)
     assert start_of(played, controls_of(played))["alpha_F"] == state["alpha_F"]
     assert played.mechanism.aggregation == state["rule"]
     assert played.mechanism.committee_size == state["K"]
@@ -51,12 +51,12 @@ def test_every_scenario_that_ships_has_controls_within_their_own_range(name: str
         assert [controls[key].fault(value) for key, value in values.items()] == [None] * len(values)
 
 
-def test_nothing_moved_is_the_scenario_itself(settings: Settings) -> None:
+def test_nothing_moved_is_the_scenario_itself(settings: PageSettings) -> None:
     assert scenario_of(settings, start(settings)) is settings.scenario
 
 
 def test_nobody_is_malicious_until_the_share_moves() -> None:
-    settings = Settings.of(load("cost_aware_poq"), 5000)
+    settings = PageSettings.of(load("cost_aware_poq"), 5000)
     still = start(settings).moved("attack", "sabotage")
     assert scenario_of(settings, still).malicious is None
     moved = scenario_of(settings, still.moved("share", 0.4).moved("strength", 2.0))
@@ -68,7 +68,7 @@ def test_an_attack_keeps_its_own_parameters_when_its_strength_moves() -> None:
     base = load("cost_aware_poq").replace(
         {"malicious": {"share": 0.4, "behaviour": {"name": "intermittent", "p": 0.7}}}
     )
-    settings = Settings.of(base, 100)
+    settings = PageSettings.of(base, 100)
     moved = scenario_of(settings, start(settings).moved("strength", 1.5))
     assert moved.malicious is not None
     assert moved.malicious.behaviour == {
@@ -77,7 +77,7 @@ def test_an_attack_keeps_its_own_parameters_when_its_strength_moves() -> None:
 
 
 def test_every_attack_that_is_offered_can_be_played(contested: Scenario) -> None:
-    settings = Settings.of(contested, 100)
+    settings = PageSettings.of(contested, 100)
     profile = profile_of(contested)
     for attack in settings.controls["attack"].choices:
         check_playable(scenario_of(settings, start(settings).moved("attack", attack)), profile)
@@ -99,7 +99,7 @@ def test_every_attack_that_is_offered_can_be_played(contested: Scenario) -> None
     ],
 )
 def test_what_a_link_says_wrongly_is_told_and_left_as_it_was(
-    settings: Settings, query: str, said: str
+    settings: PageSettings, query: str, said: str
 ) -> None:
     state, problems = read_link(settings, query)
     assert state == start(settings)
@@ -109,14 +109,17 @@ def test_what_a_link_says_wrongly_is_told_and_left_as_it_was(
 
 @given(st.text(max_size=200))
 def test_no_link_breaks_the_page(text: str) -> None:
-    state, _ = read_link(Settings.of(RING, 50), text)
+    state, _ = read_link(PageSettings.of(RING, 50), text)
     try:
-        scenario_of(Settings.of(RING, 50), state)
+        scenario_of(PageSettings.of(RING, 50), state)
     except ScenarioError:
         pytest.fail("a link led to what no scenario can say")
 
 
 def test_links_of_other_rounds_or_seeds_are_told_apart(contested: Scenario) -> None:
-    link = write_link(Settings.of(contested, 300), start(Settings.of(contested, 300)))
-    for other in (Settings.of(contested, 299), Settings.of(contested.replace({"seed": 2}), 300)):
+    link = write_link(PageSettings.of(contested, 300), start(PageSettings.of(contested, 300)))
+    for other in (
+        PageSettings.of(contested, 299),
+        PageSettings.of(contested.replace({"seed": 2}), 300),
+    ):
         assert "another scenario" in read_link(other, link)[1][-1]

@@ -82,7 +82,7 @@ def test_folding_moves_everything_and_changes_no_sum(
         credit(ledger.node_block, node, consensus / 10, 0.5, consensus, truth, 0.5)
         observe(ledger.network_block, consensus, truth)
     nodes, network = ledger.nodes(), ledger.network()
-    fold(*ledger)
+    fold(ledger)
     assert not ledger.node_block.any()
     assert not ledger.network_block.any()
     assert np.array_equal(ledger.nodes(), nodes)

@@ -11,12 +11,12 @@ import poq_abm
 from poq_abm.limits import MAX_ROUNDS
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.behaviour_columns import deviating_inference
-from poq_abm.simulation.buffers import open_buffers
+from poq_abm.simulation.behaviour_columns import find_active
+from poq_abm.simulation.buffers import ReplicationKey, open_buffers
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import Ledger, open_ledger
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.replication_state import Memory, open_memory
+from poq_abm.simulation.replication_state import Memory, Replication, open_memory
 from poq_abm.simulation.rounds import play_rounds
 from poq_abm.simulation.trace import Trace, open_trace
 
@@ -63,8 +63,8 @@ def small_profile(
 
 
 def memory_of(game: Game, scenario: Scenario, replication: int = 0) -> Memory:
-    key = (scenario.seed, replication)
-    memory = open_memory(game.rules, game.tables, game.conduct, *key, scenario.rounds)
+    key = ReplicationKey(scenario.seed, replication)
+    memory = open_memory(game.arrays, key, scenario.rounds)
     memory.trust_log.fill(np.nan)
     return memory
 
@@ -88,25 +88,10 @@ def play_compiled(
     ledger = open_ledger(game.population.size) if ledger is None else ledger
     memory = memory_of(game, scenario, replication) if memory is None else memory
     trace = open_trace(last - first, game.rules.committee_size)
-    buffers = open_buffers(game.rules, game.nodes)
-    play_rounds(
-        first,
-        last,
-        scenario.seed,
-        replication,
-        game.rules,
-        game.tables,
-        game.nodes,
-        buffers,
-        ledger,
-        None if plain else game.conduct,
-        None if plain else memory,
-        trace,
-        game.compiled_plugin,
-        None,
-        memory.histograms if plain else None,
-        deviating_inference(game.conduct) if plain else None,
-    )
+    key = ReplicationKey(scenario.seed, replication)
+    kept = Replication(key, open_buffers(game.rules, game.nodes), ledger, memory)
+    active = None if plain else find_active(game.conduct)
+    play_rounds(first, last, game.arrays, kept, active, trace, game.compiled_plugin)
     return ledger, trace
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from poq_abm.analysis.trilemma import changed
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.market import Market, open_market
-from poq_abm.simulation.queries.phases import changed
 from poq_abm.simulation.queries.query_arrays import QueryTrace
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 

@@ -19,13 +19,11 @@ from poq_abm.analysis.audit.deviations import (
     deviations,
     name_switches,
 )
-from poq_abm.analysis.audit.gains import gain_table
-from poq_abm.analysis.audit.verdicts import by_cost, sentences
+from poq_abm.analysis.audit.gains import by_cost, gain_table, sentences
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.study import Progress
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import is_lazy
+from poq_abm.rules.behaviour.base import Role, is_lazy
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.unanimity import why_unanimous
 from poq_abm.simulation.population import build_population

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile import Profile
 from poq_abm.profile.latencies import latency_of
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import behaviours, resolve, spell
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, resolve, spell
+from poq_abm.rules.registry import rules
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 from poq_abm.simulation.population import build_population, malicious_nodes
 
@@ -77,7 +77,7 @@ def declared(scenario: Scenario, role: Role) -> Declared:
     skipped: list[str] = []
     people = scenario.population
     models = list(dict.fromkeys(group.model for group in people.inference if group.count))
-    for name, kind in behaviours(role).items():
+    for name, kind in rules(BEHAVIOURS[role]).items():
         needed = [key for key, parameter in kind.parameters.items() if parameter.required]
         if name == "honest":
             continue
@@ -152,7 +152,7 @@ def deviations(
         raise InputError(f"the coalition's share must lie in (0, 1], got {share:g}")
     wanted = None if chosen is None else [dict(spec) for spec in chosen]
     for spec in wanted or []:
-        known = [name for role in roles for name in behaviours(role)]
+        known = [name for role in roles for name in rules(BEHAVIOURS[role])]
         if spec.get("name") not in known:
             name = str(spec.get("name"))
             raise InputError(f"no behaviour {name!r} of {' or '.join(roles)} nodes; "
@@ -163,7 +163,7 @@ def deviations(
         options = (
             declared(scenario, role)
             if wanted is None
-            else Declared([spec for spec in wanted if spec["name"] in behaviours(role)], [])
+            else Declared([spec for spec in wanted if spec["name"] in rules(BEHAVIOURS[role])], [])
         )
         skipped += [f"{role} {reason}" for reason in options.skipped]
         for group, members in _teams(scenario, role, share):

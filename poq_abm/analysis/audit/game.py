@@ -17,9 +17,8 @@ from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members
 from poq_abm.analysis.audit.gains import earned_by
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import mean_interval
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import behaviours as known_behaviours
-from poq_abm.rules.behaviour.resolving import spell
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, spell
+from poq_abm.rules.registry import rules
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.population import build_population, malicious_nodes
 
@@ -138,7 +137,7 @@ def empirical_game(
 
 
 def _check(specs: Mapping[str, Mapping[str, Any]], role: Role, shares: Sequence[float]) -> None:
-    known = known_behaviours(role)
+    known = rules(BEHAVIOURS[role])
     if len(specs) < 2:
         raise InputError("a game needs two behaviours or more")
     for spec in specs.values():

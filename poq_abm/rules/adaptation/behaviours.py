@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.adaptation.base import RATE, ROLE, TEMPERATURE, Adaptation
+from poq_abm.rules.adaptation.base import RATE, ROLE, TEMPERATURE, Adaptation, SettledEpoch
 from poq_abm.rules.adaptation.choosing import choose, imitate
-from poq_abm.rules.behaviour.base import Parameter
-
-if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.epoch_end import EpochEnd
+from poq_abm.rules.rule import Parameter, Source
 
 __all__ = ["BestResponse", "EpsilonGreedy", "Imitation"]
 
@@ -25,7 +22,7 @@ class Imitation(Adaptation):
 
     name = "imitation"
     formula = "copies with chance 1 / (1 + exp(-(profit' - profit) / temperature))"
-    source = "Fermi rule (Traulsen, Nowak and Pacheco, 2006)"
+    source = Source("published", "Fermi rule (Traulsen, Nowak and Pacheco, 2006)")
     parameters = {
         "role": ROLE,
         "rate": RATE,
@@ -34,7 +31,7 @@ class Imitation(Adaptation):
     }
     draws = 5
 
-    def revise(self, end: EpochEnd, draws: Array) -> None:
+    def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let each node copy another one's behaviour, or try any."""
         nodes = end.staying(self.values["role"])
         copied = np.empty(nodes.size, np.int64)
@@ -58,7 +55,7 @@ class BestResponse(Adaptation):
 
     name = "best_response"
     formula = "behaviour drawn in proportion to exp(payoff / temperature)"
-    source = "logit response (McKelvey and Palfrey, 1995)"
+    source = Source("published", "logit response (McKelvey and Palfrey, 1995)")
     parameters = {
         "role": ROLE,
         "revisions": Parameter("nodes that revise in an epoch", 1.0, low=0.0, high=1000.0),
@@ -67,7 +64,7 @@ class BestResponse(Adaptation):
     draws = 2
     replays = True
 
-    def revise(self, end: EpochEnd, draws: Array) -> None:
+    def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let the nodes of the lowest draws revise, one after the other."""
         role = self.values["role"]
         nodes, options = end.staying(role), end.roster.options(role)
@@ -83,7 +80,7 @@ class EpsilonGreedy(Adaptation):
 
     name = "epsilon_greedy"
     formula = "with chance epsilon any behaviour, else that of the highest remembered profit"
-    source = "Sutton and Barto, Reinforcement Learning, 2018"
+    source = Source("published", "Sutton and Barto, Reinforcement Learning, 2018")
     parameters = {
         "role": ROLE,
         "epsilon": Parameter("chance of trying any behaviour", 0.1, low=0.0, high=1.0),
@@ -97,7 +94,7 @@ class EpsilonGreedy(Adaptation):
         super().__init__(values)
         self._remembered: Array | None = None  #: (N, options); NaN where never tried
 
-    def revise(self, end: EpochEnd, draws: Array) -> None:
+    def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Update what is remembered, then choose."""
         role = self.values["role"]
         nodes, options = end.staying(role), end.roster.options(role)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.adaptation.base import RATE, TEMPERATURE, Adaptation
+from poq_abm.rules.adaptation.base import RATE, TEMPERATURE, Adaptation, SettledEpoch
 from poq_abm.rules.adaptation.choosing import imitate
-from poq_abm.rules.behaviour.base import Parameter
-from poq_abm.rules.payment.rewards import family_reward
-
-if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.epoch_end import EpochEnd
+from poq_abm.rules.rule import Parameter, Source
 
 __all__ = ["ModelSwitch", "Upgrade"]
 
@@ -29,7 +23,7 @@ class Upgrade(Adaptation):
 
     name = "upgrade"
     formula = "changes if horizon x projected gain > price of the change"
-    source = "ours"
+    source = Source("assumed", "ours")
     parameters = {
         "rate": RATE,
         "price": Parameter("tokens that a change of hardware costs", 0.0, low=0.0),
@@ -37,46 +31,24 @@ class Upgrade(Adaptation):
     }
     draws = 1
 
-    def revise(self, end: EpochEnd, draws: Array) -> None:
+    def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let each node that revises compare all machines of the roster."""
-        roster = end.roster
         for node in end.staying("inference"):
             if draws[0, node] >= self.values["rate"]:
                 continue
-            gains = [self._gain(end, int(node), m) for m in range(len(roster.machines))]
+            gains = [self._gain(end, int(node), m) for m in range(len(end.roster.machines))]
             best = int(np.argmax(gains))
             if gains[best] * self.values["horizon"] > self.values["price"]:
                 end.change_machine(int(node), best, self.values["price"])
 
-    def _gain(self, end: EpochEnd, node: int, machine: int) -> float:
+    def _gain(self, end: SettledEpoch, node: int, machine: int) -> float:
         """Return the projected gain an epoch, in tokens; minus infinity where it cannot run."""
         roster = end.roster
         if machine == roster.machine[node]:
             return 0.0
         if not roster.fits(int(roster.model[node]), machine):
             return -np.inf
-        return self._worth(end, node, machine) - self._worth(end, node, int(roster.machine[node]))
-
-    def _worth(self, end: EpochEnd, node: int, machine: int) -> float:
-        roster, outcome, rules = end.roster, end.played.outcome, end.played.rules
-        jobs, quality = outcome.jobs[node], outcome.quality[node]
-        cost, running = roster.costs_on(end.economy, node, machine, float(jobs))
-        if jobs == 0.0:
-            return -running
-        reward = family_reward(
-            rules.reward_family,
-            rules.reward_parameter,
-            1.0,
-            rules.alpha_inference,
-            rules.beta_inference,
-            10.0 * float(quality),
-            cost,
-        )
-        # A pool pays one price for all points of a role, but none to who has less than none.
-        price = float(end.flows.point_price[: roster.inference].max())
-        points = float(jobs * reward)
-        owed = end.economy.settings.payment.scheme == "per_round"
-        return price * (points if owed else max(points, 0.0)) - running
+        return end.worth_on(node, machine) - end.worth_on(node, int(roster.machine[node]))
 
 
 class ModelSwitch(Adaptation):
@@ -84,7 +56,7 @@ class ModelSwitch(Adaptation):
 
     name = "model_switch"
     formula = "copies the model with chance 1 / (1 + exp(-(profit' - profit) / temperature))"
-    source = "Fermi rule (Traulsen, Nowak and Pacheco, 2006), applied to models"
+    source = Source("assumed", "Fermi rule (Traulsen, Nowak and Pacheco, 2006), applied to models")
     parameters = {
         "rate": RATE,
         "temperature": TEMPERATURE,
@@ -94,7 +66,7 @@ class ModelSwitch(Adaptation):
     }
     draws = 5
 
-    def revise(self, end: EpochEnd, draws: Array) -> None:
+    def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let each node copy the model of another one, if its own machine holds it."""
         roster, nodes = end.roster, end.staying("inference")
         copied = np.empty(nodes.size, np.int64)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.adaptation.base import RATE, ROLE, Adaptation
-from poq_abm.rules.behaviour.base import Parameter
-
-if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.epoch_end import EpochEnd
+from poq_abm.rules.adaptation.base import RATE, ROLE, Adaptation, SettledEpoch
+from poq_abm.rules.rule import Parameter, Source
 
 __all__ = ["EntryExit", "Sybil"]
 
@@ -27,7 +22,7 @@ class EntryExit(Adaptation):
 
     name = "entry_exit"
     formula = "chance rate x min(1, |smoothed profit - outside| / max(|outside|, scale))"
-    source = "free entry (textbook); the adjustment rule is ours"
+    source = Source("assumed", "free entry (textbook); the adjustment rule is ours")
     parameters = {
         "outside": Parameter("tokens an epoch that a node could earn elsewhere", 0.0),
         "rate": RATE,
@@ -37,26 +32,25 @@ class EntryExit(Adaptation):
     }
     draws = 1
 
-    def revise(self, end: EpochEnd, draws: Array) -> None:
+    def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let nodes go and come, group by group."""
-        economy, roster = end.economy, end.roster
+        roster = end.roster
         outside, rate = self.values["outside"], self.values["rate"]
         scale = max(abs(outside), self.values["scale"])
-        smoothed = economy.smoothed
+        smoothed = end.smoothed
         here = end.active & roster.active
         gap = np.where(here, outside - smoothed, 0.0)
         goes = here & (draws[0] < rate * np.clip(gap / scale, 0.0, 1.0))
         comes = np.zeros_like(goes)
-        group = roster.population.group
-        for number in range(len(roster.population.groups)):
-            mine = group == number
+        for number in range(int(end.group.max()) + 1):
+            mine = end.group == number
             if (mine & here).any():
                 hope = float(smoothed[mine & here].mean()) - outside - self.values["entry_cost"]
                 chance = rate * min(1.0, max(0.0, hope / scale))
                 comes |= mine & ~roster.active & (draws[0] < chance)
         self._keep_some(goes, here, draws[0], roster.inference)
-        economy.leave(goes)
-        economy.enter(comes)
+        end.leave(goes)
+        end.enter(comes)
 
     def _keep_some(
         self, goes: NDArray[np.bool_], here: NDArray[np.bool_], draws: Array, first: int
@@ -76,7 +70,7 @@ class Sybil(Adaptation):
 
     name = "sybil"
     formula = "splits if pay per identity - capital cost of a bond > fee, merges if below 0"
-    source = "ours"
+    source = Source("assumed", "ours")
     parameters = {
         "role": ROLE,
         "rate": RATE,
@@ -85,12 +79,10 @@ class Sybil(Adaptation):
     }
     draws = 1
 
-    def revise(self, end: EpochEnd, draws: Array) -> None:
+    def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Split and merge, operator by operator, in the order of their first node."""
-        economy, roster = end.economy, end.roster
+        roster, margin = end.roster, end.margin
         nodes = end.staying(self.values["role"])
-        bond = economy.bond_due * economy.settings.stake.capital_rate
-        margin = end.flows.paid - end.flows.slashed - bond
         free = np.flatnonzero(roster.role_is(self.values["role"]) & ~roster.active).tolist()
         leaves, enters = np.zeros(roster.size, np.bool_), np.zeros(roster.size, np.bool_)
         identities = np.bincount(roster.operator[roster.active], minlength=roster.size)
@@ -107,15 +99,14 @@ class Sybil(Adaptation):
                 if place is not None:
                     enters[place] = True
                     identities[operator] += 1
-        economy.leave(leaves)
-        economy.enter(enters)
+        end.leave(leaves)
+        end.enter(enters)
 
-    def _room(self, end: EpochEnd, node: int, free: list[int]) -> int | None:
+    def _room(self, end: SettledEpoch, node: int, free: list[int]) -> int | None:
         """Return a free row, made a copy of ``node``; nothing where none is left."""
-        roster = end.roster
         for number, place in enumerate(free):
-            if roster.population.group[place] == roster.population.group[node]:
+            if end.group[place] == end.group[node]:
                 free.pop(number)
-                roster.take_after(place, node)
+                end.roster.take_after(place, node)
                 return place
         return None

@@ -1,5 +1,5 @@
 """What nodes may do: honest play and the declared deviations from it.
 
-``base`` says what a behaviour is, ``evaluators`` and ``inference`` list them, ``resolving`` turns
-what a scenario says into a node's columns, ``attacks`` holds the compiled rules both engines play.
+``base`` says what a behaviour is and how it becomes a node's columns, ``evaluators`` and
+``inference`` declare them, ``attacks`` holds the compiled rules that both engines play.
 """

@@ -1,59 +1,32 @@
-"""What a behaviour is: a name, declared traits, declared parameters, and the columns it sets."""
+"""What a behaviour is, and how what a scenario says of one becomes the columns of a node."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import CodeType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
-__all__ = ["COLUMNS", "Behaviour", "Columns", "Parameter", "Role", "Traits", "code_digest"]
+from poq_abm.errors import InputError, nearest
+from poq_abm.rules.registry import RuleError, complete, find, rules
+from poq_abm.rules.rule import Kind, Parameter, Rule
+
+__all__ = [
+    "BEHAVIOURS",
+    "COLUMNS",
+    "Behaviour",
+    "Columns",
+    "Role",
+    "Traits",
+    "is_lazy",
+    "resolve",
+    "spell",
+]
 
 Role = Literal["inference", "evaluator"]
 
 #: values for a node's entries in ``poq_abm.simulation.game.Conduct``, by column
 Columns = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a behaviour: its kind, default, range and meaning.
-
-    ``kind`` is ``number``, ``text`` (a name in the scenario) or ``behaviour`` (another behaviour).
-    A parameter without a default must be given.
-    """
-
-    meaning: str
-    default: Any = None
-    kind: Literal["number", "text", "behaviour"] = "number"
-    low: float = -math.inf
-    high: float = math.inf
-    required: bool = False
-
-    def fault(self, value: Any) -> str | None:
-        """Return what is wrong with ``value``, or nothing.
-
-        >>> Parameter("a chance", 0.5, low=0.0, high=1.0).fault(1.5)
-        'must lie in [0, 1], got 1.5'
-        """
-        if self.kind == "behaviour":
-            return None
-        if self.kind == "text":
-            return None if isinstance(value, str) else f"must be text, got {value!r}"
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"must be a number, got {value!r}"
-        if not abs(value) <= sys.float_info.max:  # NaN fails this too
-            return f"must be a number, and finite, got {value!r}"
-        if not self.low <= value <= self.high:
-            both = f"lie in [{self.low:g}, {self.high:g}]"
-            bounds = both if math.isfinite(self.high) else f"be at least {self.low:g}"
-            return f"must {bounds}, got {value:g}"
-        return None
-
+_MAX_DEPTH: Final = 4
 
 #: the columns that a behaviour can set, by role, with what each takes
 COLUMNS: dict[Role, dict[str, Parameter]] = {
@@ -77,6 +50,17 @@ COLUMNS: dict[Role, dict[str, Parameter]] = {
 }
 
 
+#: the kinds of behaviour, by the role of who shows it
+BEHAVIOURS: Final[dict[Role, Kind[Behaviour]]] = {
+    "evaluator": Kind(
+        "behaviour of evaluator nodes", "population.evaluators.behaviour", "poq_abm.rules.behaviour"
+    ),
+    "inference": Kind(
+        "behaviour of inference nodes", "population.inference.behaviour", "poq_abm.rules.behaviour"
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Traits:
     """What a behaviour needs and does; declared, listed by ``poq behaviours``, tested."""
@@ -88,7 +72,7 @@ class Traits:
     lazy: bool = False  #: while it acts it runs no model, and saves the compute
 
 
-class Behaviour:
+class Behaviour(Rule):
     """Base class of all behaviours; a subclass declares and says what it does to a node's columns.
 
     The behaviours that ship return columns, of those in :data:`COLUMNS`, which both engines
@@ -97,19 +81,12 @@ class Behaviour:
     both engines play.
     """
 
-    name: ClassVar[str]
     role: ClassVar[Role]
-    formula: ClassVar[str]
-    source: ClassVar[str]
     traits: ClassVar[Traits] = Traits()
-    parameters: ClassVar[Mapping[str, Parameter]] = {}
 
     #: plain Python: ``report(self, measured, node, answer) -> score``; compiled (a static method):
     #: ``report(measured, amount, uniform, normal) -> score``, with ``amount`` from :meth:`columns`
     report: ClassVar[Callable[..., float] | None] = None
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -119,13 +96,24 @@ class Behaviour:
         return {}
 
     @classmethod
-    def digest(cls) -> str:
-        """Return a digest of the code it is made of, which determines results like a parameter.
+    def remarks(cls) -> list[str]:
+        """Return its traits in words."""
+        return [name.replace("_", " ") for name, has in vars(cls.traits).items() if has]
 
-        Taken is the file that declares it, because a behaviour can call its neighbours; of one
-        declared at the prompt, what its methods are compiled to.
-        """
-        return code_digest(cls, (cls.columns, cls.report))
+    @classmethod
+    def check(cls) -> None:
+        """Refuse an inference behaviour that reports: only evaluators do."""
+        super().check()
+        if cls.role == "inference" and cls.report is not None:
+            raise InputError(
+                f"{cls.name}: an inference node reports no score; its behaviour sets columns: "
+                + ", ".join(COLUMNS["inference"])
+            )
+
+    @classmethod
+    def code(cls) -> tuple[Any, ...]:
+        """Return what it computes its columns and reports with."""
+        return (cls.columns, cls.report)
 
     @classmethod
     def is_compiled(cls) -> bool:
@@ -133,23 +121,107 @@ class Behaviour:
         return cls.report is None or hasattr(cls.report, "py_func")
 
 
-def code_digest(kind: type, functions: Iterable[Any]) -> str:
-    """Return a digest of the file that declares a class or, where none does, of its functions.
+def resolve(role: Role, spec: Mapping[str, Any], depth: int = 0) -> Columns:
+    """Return the columns that a behaviour sets.
 
-    >>> len(code_digest(Behaviour, ()))
-    64
+    Raises
+    ------
+    RuleError
+        If its name, role or one of its parameters cannot be used.
+
+    Examples
+    --------
+    >>> resolve("evaluator", {"name": "boost", "b": 2.0})["amount"]
+    2.0
     """
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    if file is not None and Path(file).is_file():
-        code = Path(file).read_text(encoding="utf-8")
-    else:
-        code = repr([_code(function) for function in functions])
-    return hashlib.sha256(f"{kind.__qualname__}\n{code}".encode()).hexdigest()
+    kind = _named(role, spec)
+    values = complete(kind, {key: value for key, value in spec.items() if key != "name"})
+    for key, parameter in kind.parameters.items():
+        if parameter.kind == "behaviour" and values[key] is not None:
+            values[key] = _inner(role, kind, key, values[key], depth)
+    columns = _columns(role, kind, values)
+    return columns if kind.report is None else {**columns, "plugin": kind(values)}
 
 
-def _code(function: Any) -> object:
-    """Return what a function does, in words that are the same in every process."""
-    code = getattr(getattr(function, "py_func", function), "__code__", function)
-    if isinstance(code, CodeType):
-        return code.co_code.hex(), code.co_names, [_code(constant) for constant in code.co_consts]
-    return sorted(map(repr, code)) if isinstance(code, frozenset) else repr(code)
+def is_lazy(role: Role, spec: Mapping[str, Any]) -> bool:
+    """Return whether a node runs no model in the rounds in which it does as its behaviour has it.
+
+    A behaviour that turns another one on and off is as lazy as that one.
+
+    >>> is_lazy("evaluator", {"name": "boost"}), is_lazy("evaluator", {"name": "copycat"})
+    (False, True)
+    >>> is_lazy("evaluator", {"name": "sleeper", "inner": "constant"})
+    True
+    """
+    kind = _named(role, spec)
+    inner = [
+        spec.get(key, parameter.default)
+        for key, parameter in kind.parameters.items()
+        if parameter.kind == "behaviour"
+    ]
+    specs = [{"name": each} if isinstance(each, str) else each for each in inner]
+    return kind.traits.lazy or any(is_lazy(role, each) for each in specs)
+
+
+def spell(spec: Mapping[str, Any]) -> str:
+    """Return a behaviour as a table shows it.
+
+    >>> spell({"name": "boost"}), spell({"name": "boost", "b": 2.0})
+    ('boost', 'boost(b=2.0)')
+    """
+    parameters = [
+        f"{key}={spell(value) if isinstance(value, Mapping) else value}"
+        for key, value in spec.items()
+        if key != "name"
+    ]
+    return f"{spec['name']}({', '.join(parameters)})" if parameters else str(spec["name"])
+
+
+def _named(role: Role, spec: Mapping[str, Any]) -> type[Behaviour]:
+    name = spec.get("name")
+    if not isinstance(name, str):
+        raise RuleError("a behaviour needs a name, as in {name: boost, b: 3.0}")
+    other: Role = "inference" if role == "evaluator" else "evaluator"
+    if name in rules(BEHAVIOURS[other]) and name not in rules(BEHAVIOURS[role]):
+        raise RuleError(f"{name!r} is a behaviour of {other} nodes, not of {role} nodes")
+    return find(BEHAVIOURS[role], name)
+
+
+def _inner(role: Role, kind: type[Behaviour], key: str, value: Any, depth: int) -> Columns:
+    """Return the columns of the behaviour that another one holds."""
+    if depth >= _MAX_DEPTH:
+        raise RuleError(f"behaviours nested more than {_MAX_DEPTH} deep", key)
+    inner = {"name": value} if isinstance(value, str) else value
+    if not isinstance(inner, Mapping):
+        raise RuleError(f"{kind.name}: {key} must be a behaviour, got {value!r}", key)
+    try:
+        columns = resolve(role, inner, depth + 1)
+    except RuleError as fault:
+        raise RuleError(fault.message, key, *fault.path) from None
+    if "plugin" in columns and kind.report is None:
+        # Such a report is called in every round, so that the gate would do nothing.
+        name = inner["name"]
+        raise RuleError(f"{kind.name} cannot turn on and off {name!r}, which reports", key)
+    return columns
+
+
+def _columns(role: Role, kind: type[Behaviour], values: Mapping[str, Any]) -> Columns:
+    """Return the columns, or say which of them a user's own behaviour sets wrongly."""
+    try:
+        columns = dict(kind.columns(values))
+    except InputError as error:
+        raise RuleError(str(error), "inner") from None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RuleError(f"the columns of {kind.name} cannot be had: {reason}") from error
+    known = COLUMNS[role]
+    for name, value in columns.items():
+        if name == "plugin" or (value is None and name == "target"):
+            continue
+        if name not in known:
+            hint = nearest(name, known)
+            raise RuleError(f"{kind.name} sets no column of {role} nodes: {name!r}; {hint}")
+        fault = known[name].fault(value)
+        if fault is not None:
+            raise RuleError(f"{kind.name}: column {name} {fault}")
+    return columns

@@ -12,27 +12,31 @@ from typing import Any
 
 from poq_abm.errors import InputError
 from poq_abm.rules.behaviour.attacks import Attack
-from poq_abm.rules.behaviour.base import Behaviour, Columns, Parameter, Traits
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Behaviour, Columns, Traits
+from poq_abm.rules.rule import Parameter, Source
 
-__all__ = ["EVALUATOR_BEHAVIOURS", "EvaluatorBehaviour"]
+__all__ = ["EvaluatorBehaviour"]
 
-_OURS = "ours"
-_RECONSTRUCTED = "attack named by arXiv 2601.21189; formula is our reconstruction"
+_OURS = Source("assumed", "ours")
+_RECONSTRUCTED = Source(
+    "assumed", "attack named by arXiv 2601.21189; formula is our reconstruction"
+)
 _POINTS = "points on the score scale"
 
 
 class EvaluatorBehaviour(Behaviour):
     """A behaviour of evaluator nodes."""
 
+    kind = BEHAVIOURS["evaluator"]
     role = "evaluator"
 
 
-class Honest(EvaluatorBehaviour):
+class HonestEvaluator(EvaluatorBehaviour):
     """Reports what its model measured."""
 
     name = "honest"
     formula = "s' = s"
-    source = "published (arXiv 2512.16317)"
+    source = Source("published", "arXiv 2512.16317")
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -58,7 +62,7 @@ class Boost(EvaluatorBehaviour):
 
     name = "boost"
     formula = "s' = min(10, s + b)"
-    source = "published (arXiv 2601.21189, Eq. 18)"
+    source = Source("published", "arXiv 2601.21189, Eq. 18")
     parameters = {"b": Parameter(f"{_POINTS} added", 3.0, low=0.0, high=10.0)}
 
     @classmethod
@@ -209,18 +213,3 @@ class Whitewash(_Gated):
     @classmethod
     def gate(cls, values: Mapping[str, Any]) -> Columns:
         return {"reset_trust": values["below"]}
-
-
-EVALUATOR_BEHAVIOURS: tuple[type[EvaluatorBehaviour], ...] = (
-    Honest,
-    Noise,
-    Boost,
-    Sabotage,
-    Intermittent,
-    Constant,
-    Copycat,
-    Sleeper,
-    Targeted,
-    Collude,
-    Whitewash,
-)

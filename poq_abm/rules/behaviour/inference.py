@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from poq_abm.rules.behaviour.base import Behaviour, Columns, Parameter, Traits
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Behaviour, Columns, Traits
+from poq_abm.rules.rule import Parameter, Source
 
-__all__ = ["INFERENCE_BEHAVIOURS", "InferenceBehaviour"]
+__all__ = ["InferenceBehaviour"]
 
-_OURS = "ours"
+_OURS = Source("assumed", "ours")
 
 
 class InferenceBehaviour(Behaviour):
     """A behaviour of inference nodes."""
 
+    kind = BEHAVIOURS["inference"]
     role = "inference"
 
 
-class Honest(InferenceBehaviour):
+class HonestInference(InferenceBehaviour):
     """Runs the model it names and reports its true cost."""
 
     name = "honest"
     formula = "answers with its own model"
-    source = "published (arXiv 2512.16317)"
+    source = Source("published", "arXiv 2512.16317")
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -83,12 +85,3 @@ class MisreportCost(InferenceBehaviour):
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
         return {"cost_factor": values["factor"]}
-
-
-INFERENCE_BEHAVIOURS: tuple[type[InferenceBehaviour], ...] = (
-    Honest,
-    Downgrade,
-    JudgeHack,
-    Freeload,
-    MisreportCost,
-)

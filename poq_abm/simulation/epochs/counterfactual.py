@@ -1,4 +1,4 @@
-"""What one node would have earned in an epoch, had it alone behaved otherwise.
+"""What one node would have earned in an epoch, had it alone behaved or run otherwise.
 
 The epoch's rounds are played again with the same draws and the same assigned. What the node's own
 behaviour changes is the difference between two such plays, not luck.
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from poq_abm.rules.payment.rewards import family_reward
 from poq_abm.simulation.epochs.epoch_arrays import open_takings
 from poq_abm.simulation.epochs.epoch_rounds import replay
 from poq_abm.simulation.epochs.outcome import Outcome, bond_share_lost
@@ -19,7 +20,7 @@ from poq_abm.simulation.epochs.slashing import redistributed
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
 
-__all__ = ["payoff_if"]
+__all__ = ["payoff_if", "worth_on"]
 
 
 def payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
@@ -69,3 +70,30 @@ def _running(end: EpochEnd, outcome: Outcome, node: int, behaviour: int) -> floa
     use = roster.use_with(flows.use, outcome, node, behaviour)
     usd = roster.prices.per_epoch(use)[node] - roster.prices.per_epoch(flows.use)[node]
     return float(flows.running[node] + usd / economy.settings.cost.usd_per_token)
+
+
+def worth_on(end: EpochEnd, node: int, machine: int) -> float:
+    """Return what an inference node would have earned on a machine, in tokens, by projection.
+
+    Its jobs and their quality stay as they were; the cost that rewards charge and what the machine
+    costs to run are those of the machine.
+    """
+    outcome, rules = end.played.outcome, end.played.rules
+    jobs, quality = outcome.jobs[node], outcome.quality[node]
+    cost, running = end.roster.costs_on(end.economy, node, machine, float(jobs))
+    if jobs == 0.0:
+        return -running
+    reward = family_reward(
+        rules.reward_family,
+        rules.reward_parameter,
+        1.0,
+        rules.alpha_inference,
+        rules.beta_inference,
+        10.0 * float(quality),
+        cost,
+    )
+    # A pool pays one price for all points of a role, but none to who has less than none.
+    price = float(end.flows.point_price[: end.roster.inference].max())
+    points = float(jobs * reward)
+    owed = end.economy.settings.payment.scheme == "per_round"
+    return price * (points if owed else max(points, 0.0)) - running

@@ -11,8 +11,8 @@ from poq_abm.profile.latency_noise import latency_quantile
 from poq_abm.random import Purpose, below, uniform
 from poq_abm.rules.schedule.committee import seat_by_weight, seat_committee
 from poq_abm.rules.schedule.drawing import Slot
-from poq_abm.simulation.arrays import Assignments, Nodes, Rules, Tables
-from poq_abm.simulation.buffers import Buffers, draw_ahead
+from poq_abm.simulation.arrays import Assignments, GameArrays
+from poq_abm.simulation.buffers import Buffers, ReplicationKey, draw_ahead
 from poq_abm.simulation.epochs.epoch_arrays import Array, Floor, Noise, Queries, Routing
 
 __all__ = ["dispatch", "earliest_place", "service_factor"]
@@ -117,12 +117,9 @@ def _take_on(
 def dispatch(
     first_round: int,
     count: int,
-    seed: int,
-    replication: int,
+    key: ReplicationKey,
     noise: Noise,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
+    game: GameArrays,
     buffers: Buffers,
     floor: Floor,
     assigned: Assignments,
@@ -130,23 +127,23 @@ def dispatch(
 ) -> None:
     """Turn the first ``count`` queries of an epoch into assignments for its rounds.
 
-    ``nodes`` describes the nodes that are there: its schedule limits and evaluators are those of
+    The nodes of ``game`` are those that are there: its schedule limits and evaluators are those of
     ``floor.active`` and ``floor.members``. With everybody there, uniform seats and a schedule that
     draws, the assignments are what plain rounds draw for themselves.
     """
-    start = 0
+    start, committee, (seed, replication) = 0, buffers.committee.members, key
     while start < count:
         stop = min(count, start + buffers.draws.shape[1])
-        draw_ahead(first_round + start, seed, replication, rules, tables, nodes, buffers)
+        draw_ahead(first_round + start, key, game, buffers)
         for t in range(stop - start):
             row, round_ = start + t, first_round + start + t
             assigned.task[row] = buffers.draws[Slot.TASK, t]
             assigned.record[row] = buffers.draws[Slot.RECORD, t]
             _take_on(row, t, round_, seed, replication, noise, buffers, floor, assigned, queries)
             if floor.by_weight:
-                seat_by_weight(buffers.committee, floor.seats, seed, replication, round_)
+                seat_by_weight(committee, floor.seats, seed, replication, round_)
             else:
-                seat_committee(buffers.committee, buffers.order, buffers.swapped, buffers.draws, t)
-            for k in range(buffers.committee.size):
-                assigned.committee[row, k] = floor.members[buffers.committee[k]]
+                seat_committee(committee, buffers.order, buffers.swapped, buffers.draws, t)
+            for k in range(committee.size):
+                assigned.committee[row, k] = floor.members[committee[k]]
         start = stop

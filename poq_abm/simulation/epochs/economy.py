@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poq_abm.random import Purpose
-from poq_abm.rules.adaptation.registry import resolve_adaptation
+from poq_abm.rules.adaptation.base import resolve_adaptation
+from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.epochs.arrivals import Clock
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
 from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
     from poq_abm.scenario.schema.economy import Economy as Settings
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
-    from poq_abm.simulation.game import Game
+from poq_abm.simulation.game import Game
 
 __all__ = ["Economy", "settings_of"]
 
@@ -63,13 +64,13 @@ class Economy:
     ) -> None:
         self.scenario, self.game, self.replication = scenario, game, replication
         self.settings = settings_of(scenario)
-        self.key = (scenario.seed, replication)
+        self.key = ReplicationKey(scenario.seed, replication)
         self.roster = Roster(scenario, game, profile)
         self.books = Books(self.roster.size)
         self.ledger = open_ledger(self.roster.size)
         self.coefficients = Coefficients(self.settings, self._first_coefficients())
         self.memory = open_memory(
-            game.rules, game.tables, self.roster.conduct, *self.key, scenario.rounds
+            game.arrays._replace(conduct=self.roster.conduct), self.key, scenario.rounds
         )
         self._widen_histograms()
         self.rounds_per_epoch = scenario.rounds // self.settings.epochs

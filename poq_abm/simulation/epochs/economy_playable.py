@@ -8,8 +8,9 @@ from poq_abm.errors import nearest
 from poq_abm.profile import Profile
 from poq_abm.profile.electricity import regions
 from poq_abm.profile.hardware import catalogue
-from poq_abm.rules.adaptation.registry import resolve_adaptation
-from poq_abm.rules.behaviour.resolving import BehaviourError, resolve
+from poq_abm.rules.adaptation.base import resolve_adaptation
+from poq_abm.rules.behaviour.base import resolve
+from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.simulation.playable import behaviour_findings
@@ -26,7 +27,7 @@ def adaptation_findings(scenario: Scenario, profile: Profile) -> Iterator[Findin
         path: KeyPath = ("economy", "adaptation", number)
         try:
             resolve_adaptation(spec)
-        except BehaviourError as error:
+        except RuleError as error:
             yield (*path, *error.path), error.message
     for role in ("inference", "evaluator"):
         for number, behaviour in enumerate(getattr(economy.options, role)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.simulation.epochs.counterfactual import payoff_if
+from poq_abm.simulation.epochs.counterfactual import payoff_if, worth_on
 from poq_abm.simulation.epochs.double_entry import Fund, Holding
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ class Flows:
 class EpochEnd:
     """A settled epoch, before nodes decide; what they decide holds from the next one on.
 
-    Rules of adaptation read :attr:`profit`, :attr:`active` and the roster, and act through the
-    methods; all arrays have one entry for each node, inference nodes first.
+    It is what rules of adaptation are handed, as
+    :class:`~poq_abm.rules.adaptation.base.SettledEpoch` describes it; all arrays have one entry for
+    each node, inference nodes first.
     """
 
     economy: Economy
@@ -74,6 +75,30 @@ class EpochEnd:
     def profit(self) -> Array:
         """Profit of the epoch in tokens, as it was settled."""
         return self.flows.profit
+
+    @property
+    def group(self) -> NDArray[np.int64]:
+        """The group of each node."""
+        return self.roster.population.group
+
+    @property
+    def smoothed(self) -> Array:
+        """Profit as entry and exit see it: smoothed over epochs."""
+        return self.economy.smoothed
+
+    @property
+    def margin(self) -> Array:
+        """Return paid - slashed - bond due x capital rate: what an identity brought."""
+        bond = self.economy.bond_due * self.economy.settings.stake.capital_rate
+        return self.flows.paid - self.flows.slashed - bond
+
+    def leave(self, nodes: NDArray[np.bool_]) -> None:
+        """Let nodes go; shape (N,)."""
+        self.economy.leave(nodes)
+
+    def enter(self, nodes: NDArray[np.bool_]) -> None:
+        """Let nodes that are not there come in; shape (N,)."""
+        self.economy.enter(nodes)
 
     def staying(self, role: str) -> NDArray[np.int64]:
         """Return the nodes of a role that were there and still are, as ids."""
@@ -114,3 +139,7 @@ class EpochEnd:
         An audit of the node itself enters by what was to be expected of it.
         """
         return payoff_if(self, node, behaviour)
+
+    def worth_on(self, node: int, machine: int) -> float:
+        """Return what the epoch would have been worth to an inference node on another machine."""
+        return worth_on(self, node, machine)

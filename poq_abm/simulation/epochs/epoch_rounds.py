@@ -13,7 +13,8 @@ from poq_abm.profile.latency_noise import latency_mean
 from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
 from poq_abm.rules.schedule.drawing import Schedule, thresholds
-from poq_abm.simulation.arrays import Assignments, Conduct, Nodes, Rules, Tables
+from poq_abm.simulation.arrays import Assignments, Conduct, GameArrays, Nodes, Rules, Tables
+from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.buffers import Buffers, open_buffers
 from poq_abm.simulation.epochs.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.epochs.dispatch import dispatch
@@ -32,7 +33,7 @@ from poq_abm.simulation.epochs.epoch_sums import begin_epoch, settle
 from poq_abm.simulation.epochs.outcome import Outcome, outcome_of
 from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
-from poq_abm.simulation.replication_state import Memory, State
+from poq_abm.simulation.replication_state import Memory, Replication, State
 from poq_abm.simulation.rounds import check_reports, play_rounds
 from poq_abm.simulation.trace import Trace, open_trace
 
@@ -124,15 +125,15 @@ def play_epoch(economy: Economy) -> Played:
     queued = economy.free_at.sum(axis=1)
     present = _present(economy, floor)
     begin_epoch(economy.takings)
+    played_game = GameArrays(rules, tables, roster.nodes, roster.conduct)
     dispatch(
-        first, count, *economy.key, play.noise, rules, tables, present, play.orders_desk, floor,
-        play.assigned, play.queries,
+        first, count, economy.key, play.noise, played_game._replace(nodes=present),
+        play.orders_desk, floor, play.assigned, play.queries,
     )  # fmt: skip
     keeps = any(rule.replays for rule in economy.rules)
     before = (_copied(economy.ledger), _copied(economy.memory)) if keeps else None
     sums, acted = economy.ledger.nodes(), economy.memory.state[:, State.ACTED].copy()
-    _rounds(economy, first, count, rules, tables, roster.nodes, roster.conduct, economy.ledger,
-            economy.memory)  # fmt: skip
+    _rounds(economy, first, count, played_game, economy.ledger, economy.memory)
     check_reports(game, economy.memory, play.play_desk)
     _settle(economy, count, tables, economy.takings)
     economy.free_at -= 3600.0 * economy.hours
@@ -152,8 +153,8 @@ def replay(
     ledger, memory = _copied(played.before[0]), _copied(played.before[1])
     sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
     begin_epoch(takings)
-    _rounds(economy, played.first_round, played.count, played.rules, played.tables, nodes, conduct,
-            ledger, memory)  # fmt: skip
+    replayed = GameArrays(played.rules, played.tables, nodes, conduct)
+    _rounds(economy, played.first_round, played.count, replayed, ledger, memory)
     _settle(economy, played.count, played.tables, takings)
     acted = memory.state[:, State.ACTED] - acted
     return outcome_of(ledger.nodes() - sums, acted, economy.roster.inference, takings)
@@ -167,21 +168,12 @@ def _copied(part: Columns) -> Columns:
 
 
 def _rounds(
-    economy: Economy,
-    first: int,
-    count: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
-    conduct: Conduct,
-    ledger: Ledger,
-    memory: Memory,
+    economy: Economy, first: int, count: int, game: GameArrays, ledger: Ledger, memory: Memory
 ) -> None:
-    play = economy.play
-    play_rounds(
-        first, first + count, *economy.key, rules, tables, nodes, play.play_desk, ledger, conduct,
-        memory, play.trace, economy.game.compiled_plugin, play.assigned,
-    )  # fmt: skip
+    play, plugin = economy.play, economy.game.compiled_plugin
+    kept = Replication(economy.key, play.play_desk, ledger, memory)
+    active = find_active(game.conduct)
+    play_rounds(first, first + count, game, kept, active, play.trace, plugin, play.assigned)
 
 
 def _settle(economy: Economy, count: int, tables: Tables, takings: Takings) -> None:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.profile.latencies import latency_of
-from poq_abm.rules.behaviour.base import Role
-from poq_abm.rules.behaviour.resolving import is_lazy
+from poq_abm.rules.behaviour.base import Role, is_lazy
 from poq_abm.rules.payment.rewards import min_max_cost
 from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn, Nodes
 from poq_abm.simulation.behaviour_columns import (

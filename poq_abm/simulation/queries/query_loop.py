@@ -7,19 +7,25 @@ from typing import Final
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below, fill_uniforms, fill_words, uniform
-from poq_abm.rules.aggregation import Aggregation, aggregate
 from poq_abm.rules.protocol.settling import settle
 from poq_abm.rules.protocol.terms import Query
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
-from poq_abm.simulation.arrays import Nodes, Rules, Tables
-from poq_abm.simulation.buffers import BATCH_ROUNDS, Buffers, draw_ahead
+from poq_abm.simulation.arrays import GameArrays
+from poq_abm.simulation.buffers import (
+    BATCH_ROUNDS,
+    Buffers,
+    Committee,
+    ReplicationKey,
+    draw_ahead,
+)
 from poq_abm.simulation.queries.beliefs import Conduct
 from poq_abm.simulation.queries.market import People, Ways
 from poq_abm.simulation.queries.node_types import NodeTypes
 from poq_abm.simulation.queries.query_arrays import Draw, QueryTrace, Setting, State, add, note
 from poq_abm.simulation.queries.queue import draw_others, interval, serve, spread_of
 from poq_abm.simulation.queries.vulnerability import Vendors, advance
+from poq_abm.simulation.round_steps import agree, look_up_scores
 
 __all__ = ["play"]
 
@@ -31,30 +37,17 @@ def _consensus(
     conduct: int,
     record: int,
     model: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
+    game: GameArrays,
     ways: Ways,
-    buffers: Buffers,
+    committee: Committee,
 ) -> float:
-    """Return what the seated committee agrees on for an answer; everybody weighs alike."""
-    count = rules.committee_size
-    for k in range(count):
-        member = buffers.committee[k]
-        score = tables.scores[record, model, nodes.evaluator[member]] + ways.lift[conduct]
-        fixed = ways.fixed[conduct]
-        buffers.scores[k] = min(score, 10.0) if math.isnan(fixed) else fixed
-        stakes = rules.aggregation == Aggregation.STAKE_MEDIAN
-        buffers.weights[k] = nodes.stake[member] if stakes else 1.0
-    return aggregate(
-        rules.aggregation,
-        rules.aggregation_parameter,
-        buffers.scores,
-        buffers.weights,
-        count,
-        buffers.ordered,
-        buffers.carried,
-    )
+    """Return what the seated committee agrees on for an answer; without trust all weigh alike."""
+    look_up_scores(record, model, game, committee)
+    fixed = ways.fixed[conduct]
+    for k in range(committee.members.size):
+        score = committee.scores[k] + ways.lift[conduct]
+        committee.scores[k] = min(score, 10.0) if math.isnan(fixed) else fixed
+    return agree(game.rules, game.nodes.stake, None, 0, committee)
 
 
 @compiled
@@ -149,9 +142,7 @@ def _score(
     record: int,
     node: int,
     conduct: int,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
+    game: GameArrays,
     people: People,
     ways: Ways,
     buffers: Buffers,
@@ -160,12 +151,13 @@ def _score(
 
     The second consensus is that of the honest answer to the same record.
     """
-    seat_committee(buffers.committee, buffers.order, buffers.swapped, buffers.draws, t)
+    committee = buffers.committee
+    seat_committee(committee.members, buffers.order, buffers.swapped, buffers.draws, t)
     slowest = total = 0.0
-    for k in range(rules.committee_size):
-        seconds = people.scoring_s[buffers.committee[k]]
+    for k in range(committee.members.size):
+        seconds = people.scoring_s[committee.members[k]]
         slowest, total = max(slowest, seconds), total + seconds
-    common = (rules, tables, nodes, ways, buffers)
+    common = (game, ways, committee)
     consensus = _consensus(conduct, record, people.model[node, conduct], *common)
     honest = consensus
     if conduct != _HONEST:
@@ -179,9 +171,7 @@ def _play_query(
     t: int,
     row: int,
     setting: Setting,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
+    game: GameArrays,
     people: People,
     ways: Ways,
     node_types: NodeTypes,
@@ -203,7 +193,7 @@ def _play_query(
     scored = scoring = 0.0
     consensus = honest_consensus = math.nan
     if terms.committee:
-        tools = (rules, tables, nodes, people, ways, buffers)
+        tools = (game, people, ways, buffers)
         scored, scoring, consensus, honest_consensus = _score(t, record, node, conduct, *tools)
     query = Query(
         conduct != _HONEST,
@@ -225,9 +215,9 @@ def _play_query(
         draws[Draw.CONFIRM],
         draws[Draw.WATCH],
     )
-    outcome = settle(terms, rules.alpha_inference, rules.beta_inference, query)
+    outcome = settle(terms, game.rules.alpha_inference, game.rules.beta_inference, query)
     model = people.model[node, conduct]
-    truth = tables.truth[record, model] if math.isnan(ways.fixed[conduct]) else 0.0
+    truth = game.tables.truth[record, model] if math.isnan(ways.fixed[conduct]) else 0.0
     state.clock[1] = max(state.clock[1], done)
     add(state, q, query, outcome, bool(node_types.rational[node]), truth, wait)
     if trace is not None:
@@ -239,9 +229,7 @@ def play(
     first: int,
     last: int,
     setting: Setting,
-    rules: Rules,
-    tables: Tables,
-    nodes: Nodes,
+    game: GameArrays,
     people: People,
     ways: Ways,
     node_types: NodeTypes,
@@ -259,7 +247,7 @@ def play(
     while start < last:
         stop = min(last, (start // BATCH_ROUNDS + 1) * BATCH_ROUNDS)
         seed, replication = setting.seed, setting.replication
-        draw_ahead(start, seed, replication, rules, tables, nodes, buffers)
+        draw_ahead(start, ReplicationKey(seed, replication), game, buffers)
         fill_words(state.words, seed, replication, Purpose.QUERY, start)
         fill_uniforms(state.draws, state.words)
         for q in range(start, stop):
@@ -269,9 +257,7 @@ def play(
                 t,
                 row,
                 setting,
-                rules,
-                tables,
-                nodes,
+                game,
                 people,
                 ways,
                 node_types,

@@ -61,7 +61,7 @@ def play_queries(
     buffers = open_buffers(game.rules, game.nodes)
     node_types = draw_standing(market, replication)
     vendors = open_vendors(market.verification.adversaries, *key)
-    parts = (game.rules, game.tables, game.nodes, market.people, market.ways)
+    parts = (game.arrays, market.people, market.ways)
     stretch = market.queries if trace is not None else STRETCH
     for first in range(0, market.queries, stretch):
         last = min(market.queries, first + stretch)

@@ -11,13 +11,9 @@ from economy_support import account, groups, held, opened, played, small_profile
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.rules.adaptation.base import Adaptation
-from poq_abm.rules.adaptation.registry import (
-    adaptations,
-    register_adaptation,
-    resolve_adaptation,
-)
-from poq_abm.rules.behaviour.resolving import BehaviourError
+from poq_abm.rules.adaptation.base import ADAPTATIONS, Adaptation, resolve_adaptation
+from poq_abm.rules.registry import RuleError, register, rules
+from poq_abm.rules.rule import Source
 from poq_abm.simulation.epochs.double_entry import Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.epoch_end import EpochEnd
@@ -325,7 +321,7 @@ def test_where_a_bond_costs_more_than_it_brings_identities_merge_to_one() -> Non
 def test_what_a_scenario_gets_wrong_about_a_rule(
     spec: dict[str, Any], said: str, path: tuple[str, ...]
 ) -> None:
-    with pytest.raises(BehaviourError) as caught:
+    with pytest.raises(RuleError) as caught:
         resolve_adaptation(spec)
     assert said in caught.value.message
     assert caught.value.path == path
@@ -333,8 +329,8 @@ def test_what_a_scenario_gets_wrong_about_a_rule(
 
 def test_a_name_that_is_taken_is_refused() -> None:
     class Other(Adaptation):
-        name, formula, source = "imitation", "x", "a test"
+        name, formula, source = "imitation", "x", Source("assumed", "a test")
 
     with pytest.raises(InputError, match="already"):
-        register_adaptation(Other)
-    assert adaptations()["imitation"] is not Other
+        register(Other)
+    assert rules(ADAPTATIONS)["imitation"] is not Other

@@ -7,45 +7,46 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from poq_abm.rules.adaptation import registry
-from poq_abm.rules.adaptation.base import Adaptation
+from poq_abm.rules import registry
+from poq_abm.rules.adaptation.base import ADAPTATIONS, Adaptation
 from poq_abm.rules.adaptation.behaviours import Imitation
-from poq_abm.rules.adaptation.registry import adaptations, own_adaptations
+from poq_abm.rules.registry import shipped
+from poq_abm.rules.rule import Source
 from poq_abm.testing.adaptation import AdaptationContract
 
 
 class TestEntryExit(AdaptationContract):
-    rule = adaptations()["entry_exit"]
+    rule = shipped(ADAPTATIONS)["entry_exit"]
     needed: ClassVar = {"outside": 1.0, "rate": 0.5, "stays": 3}
 
 
 class TestImitation(AdaptationContract):
-    rule = adaptations()["imitation"]
+    rule = shipped(ADAPTATIONS)["imitation"]
     needed: ClassVar = {"role": "evaluator", "rate": 0.5, "mutation": 0.2}
 
 
 class TestBestResponse(AdaptationContract):
-    rule = adaptations()["best_response"]
+    rule = shipped(ADAPTATIONS)["best_response"]
     needed: ClassVar = {"role": "inference", "revisions": 2}
 
 
 class TestEpsilonGreedy(AdaptationContract):
-    rule = adaptations()["epsilon_greedy"]
+    rule = shipped(ADAPTATIONS)["epsilon_greedy"]
     needed: ClassVar = {"role": "evaluator", "epsilon": 0.5}
 
 
 class TestUpgrade(AdaptationContract):
-    rule = adaptations()["upgrade"]
+    rule = shipped(ADAPTATIONS)["upgrade"]
     needed: ClassVar = {"rate": 1.0, "price": 0.1}
 
 
 class TestModelSwitch(AdaptationContract):
-    rule = adaptations()["model_switch"]
+    rule = shipped(ADAPTATIONS)["model_switch"]
     needed: ClassVar = {"rate": 1.0}
 
 
 class TestSybil(AdaptationContract):
-    rule = adaptations()["sybil"]
+    rule = shipped(ADAPTATIONS)["sybil"]
     needed: ClassVar = {"role": "inference", "rate": 1.0, "fee": -100.0}
 
 
@@ -57,7 +58,7 @@ def test_no_rule_that_ships_is_left_out() -> None:
         and issubclass(case, AdaptationContract)
         and case is not AdaptationContract
     }
-    assert tested == set(adaptations().values()) - set(own_adaptations())
+    assert tested == set(shipped(ADAPTATIONS).values())
 
 
 # --------------------------------------------------------------- the contract catches who breaks it
@@ -86,7 +87,7 @@ class Misplaced(Imitation):
 class Sourceless(Imitation):
     """Does not say where it is from."""
 
-    name, source = "sourceless", " "
+    name, source = "sourceless", Source("assumed", " ")
 
 
 class Hasty(Imitation):
@@ -110,7 +111,7 @@ class Hasty(Imitation):
 def test_a_rule_that_breaks_it_is_found(
     kind: type[Adaptation], test: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(registry._REGISTRY, kind.name, kind)
+    monkeypatch.setitem(registry._own, (ADAPTATIONS, kind.name), kind)
     case = type("Case", (AdaptationContract,), {
         "rule": kind, "needed": {"role": "evaluator", "rate": 0.9, "mutation": 0.5}
     })()  # fmt: skip

@@ -8,99 +8,101 @@ from typing import ClassVar
 
 import pytest
 
+from poq_abm.rules import registry
 from poq_abm.rules.behaviour.attacks import Attack
-from poq_abm.rules.behaviour.base import Behaviour, Columns, Traits
-from poq_abm.rules.behaviour.evaluators import EVALUATOR_BEHAVIOURS, Boost, Noise
-from poq_abm.rules.behaviour.inference import INFERENCE_BEHAVIOURS
-from poq_abm.rules.behaviour.resolving import behaviours
+from poq_abm.rules.behaviour.base import BEHAVIOURS, Behaviour, Columns, Role, Traits
+from poq_abm.rules.behaviour.evaluators import Boost, Noise
+from poq_abm.rules.registry import shipped as shipped_of
+from poq_abm.rules.rule import Source
 from poq_abm.testing.behaviour import BehaviourContract
 
 
-def shipped(role: str, name: str) -> type[Behaviour]:
-    return behaviours(role)[name]  # type: ignore[arg-type]
+def shipped(role: Role, name: str) -> type[Behaviour]:
+    return shipped_of(BEHAVIOURS[role])[name]
 
 
 class TestHonestEvaluator(BehaviourContract):
-    behaviour = shipped("evaluator", "honest")
+    rule = shipped("evaluator", "honest")
 
 
 class TestNoise(BehaviourContract):
-    behaviour = shipped("evaluator", "noise")
+    rule = shipped("evaluator", "noise")
 
 
 class TestBoost(BehaviourContract):
-    behaviour = shipped("evaluator", "boost")
+    rule = shipped("evaluator", "boost")
 
 
 class TestSabotage(BehaviourContract):
-    behaviour = shipped("evaluator", "sabotage")
+    rule = shipped("evaluator", "sabotage")
 
 
 class TestIntermittent(BehaviourContract):
-    behaviour = shipped("evaluator", "intermittent")
+    rule = shipped("evaluator", "intermittent")
 
 
 class TestConstant(BehaviourContract):
-    behaviour = shipped("evaluator", "constant")
+    rule = shipped("evaluator", "constant")
 
 
 class TestCopycat(BehaviourContract):
-    behaviour = shipped("evaluator", "copycat")
+    rule = shipped("evaluator", "copycat")
 
 
 class TestSleeper(BehaviourContract):
-    behaviour = shipped("evaluator", "sleeper")
+    rule = shipped("evaluator", "sleeper")
 
 
 class TestTargeted(BehaviourContract):
-    behaviour = shipped("evaluator", "targeted")
+    rule = shipped("evaluator", "targeted")
     needed: ClassVar = {"group": "second"}
 
 
 class TestCollude(BehaviourContract):
-    behaviour = shipped("evaluator", "collude")
+    rule = shipped("evaluator", "collude")
 
 
 class TestFavouringRing(BehaviourContract):
-    behaviour = shipped("evaluator", "collude")
+    rule = shipped("evaluator", "collude")
     needed: ClassVar = {"favour": "first"}
 
 
 class TestWhitewash(BehaviourContract):
-    behaviour = shipped("evaluator", "whitewash")
+    rule = shipped("evaluator", "whitewash")
 
 
 class TestHonestInference(BehaviourContract):
-    behaviour = shipped("inference", "honest")
+    rule = shipped("inference", "honest")
 
 
 class TestDowngrade(BehaviourContract):
-    behaviour = shipped("inference", "downgrade")
+    rule = shipped("inference", "downgrade")
     needed: ClassVar = {"model": "model_1"}
 
 
 class TestJudgeHack(BehaviourContract):
-    behaviour = shipped("inference", "judge_hack")
+    rule = shipped("inference", "judge_hack")
 
 
 class TestFreeload(BehaviourContract):
-    behaviour = shipped("inference", "freeload")
+    rule = shipped("inference", "freeload")
 
 
 class TestMisreportCost(BehaviourContract):
-    behaviour = shipped("inference", "misreport_cost")
+    rule = shipped("inference", "misreport_cost")
 
 
 def test_no_behaviour_that_ships_is_left_out() -> None:
     tested = {
-        case.behaviour
+        case.rule
         for case in globals().values()
         if isinstance(case, type)
         and issubclass(case, BehaviourContract)
         and case is not BehaviourContract
     }
-    assert tested == {*EVALUATOR_BEHAVIOURS, *INFERENCE_BEHAVIOURS}
-    assert (len(EVALUATOR_BEHAVIOURS), len(INFERENCE_BEHAVIOURS)) == (11, 5)
+    known = {role: set(shipped_of(kind).values()) for role, kind in BEHAVIOURS.items()}
+    assert tested == known["evaluator"] | known["inference"]
+    assert (len(known["evaluator"]), len(known["inference"])) == (11, 5)
 
 
 # --------------------------------------------------------------- the contract catches who breaks it
@@ -108,10 +110,8 @@ def test_no_behaviour_that_ships_is_left_out() -> None:
 
 def contract(kind: type[Behaviour], monkeypatch: pytest.MonkeyPatch) -> BehaviourContract:
     """The contract of a behaviour that takes the place of the one of its name for a test."""
-    from poq_abm.rules.behaviour import resolving
-
-    monkeypatch.setitem(resolving._REGISTRY[kind.role], kind.name, kind)
-    return type("Case", (BehaviourContract,), {"behaviour": kind})()
+    monkeypatch.setitem(registry._own, (kind.kind, kind.name), kind)
+    return type("Case", (BehaviourContract,), {"rule": kind})()
 
 
 class SilentNoise(Noise):
@@ -145,7 +145,7 @@ class SilentRing(Boost):
 class Nameless(Boost):
     """Does not say where it is from."""
 
-    source = " "
+    source = Source("assumed", " ")
 
 
 @pytest.mark.parametrize(

@@ -16,31 +16,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poq_abm.errors import InputError
-from poq_abm.rules.behaviour.base import COLUMNS, Behaviour, Columns, Parameter, Role, Traits
+from poq_abm.rules import registry
+from poq_abm.rules.behaviour.base import (
+    BEHAVIOURS,
+    COLUMNS,
+    Behaviour,
+    Columns,
+    Role,
+    Traits,
+    is_lazy,
+    resolve,
+    spell,
+)
 from poq_abm.rules.behaviour.evaluators import (
-    EVALUATOR_BEHAVIOURS,
     Boost,
     EvaluatorBehaviour,
     Intermittent,
 )
 from poq_abm.rules.behaviour.inference import InferenceBehaviour
-from poq_abm.rules.behaviour.resolving import (
-    _REGISTRY,
-    BehaviourError,
-    behaviours,
-    is_lazy,
-    own_behaviours,
-    register,
-    resolve,
-    spell,
-)
+from poq_abm.rules.registry import RuleError, own_rules, register, rules, shipped
+from poq_abm.rules.rule import Parameter, Source
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.behaviour_columns import evaluator_row
 from poq_abm.testing.behaviour import BehaviourContract
 
 
-def refusal(spec: dict[str, Any], role: Any = "evaluator") -> BehaviourError:
-    with pytest.raises(BehaviourError) as caught:
+def refusal(spec: dict[str, Any], role: Any = "evaluator") -> RuleError:
+    with pytest.raises(RuleError) as caught:
         resolve(role, spec)
     return caught.value
 
@@ -56,7 +58,7 @@ def nested(depth: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"name": "bost"}, "unknown behaviour 'bost'; did you mean 'boost'?"),
+        ({"name": "bost"}, "unknown behaviour of evaluator nodes 'bost'; did you mean 'boost'?"),
         ({"name": "boost", "bb": 1.0}, "boost has no parameter 'bb'; did you mean 'b'?"),
         ({"name": "honest", "b": 1.0}, "honest has no parameter 'b'; it has none"),
         ({"name": "boost", "b": 11.0}, "boost: b must lie in [0, 10], got 11"),
@@ -133,20 +135,18 @@ def test_spelling() -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    class Impostor(Behaviour):
+    class Impostor(EvaluatorBehaviour):
         """Pretends to be a booster."""
 
-        name = "boost"
-        role = "evaluator"
-        formula = source = "x"
+        name, formula, source = "boost", "x", Source("assumed", "x")
 
         @classmethod
         def columns(cls, values: Any) -> Columns:
             return {}
 
-    with pytest.raises(InputError, match="'boost' of evaluator nodes already"):
+    with pytest.raises(InputError, match="of evaluator nodes 'boost' exists already"):
         register(Impostor)
-    assert behaviours("evaluator")["boost"] is Boost
+    assert rules(BEHAVIOURS["evaluator"])["boost"] is Boost
     assert register(Boost) is Boost  # a notebook cell run twice
 
 
@@ -156,7 +156,7 @@ def test_a_name_is_taken_once() -> None:
 class Bargain(InferenceBehaviour):
     """Lets a cheaper model answer, pleases the evaluators and reports half of its cost."""
 
-    name, source = "bargain", "a test"
+    name, source = "bargain", Source("assumed", "a test")
     formula = "another model answers; s = clip(s + b); C' = C / 2"
     traits = Traits(private_information=True)
     parameters: ClassVar = {
@@ -171,25 +171,26 @@ class Bargain(InferenceBehaviour):
 
 @pytest.fixture(scope="class")
 def bargain() -> Iterator[None]:
-    assert Bargain not in own_behaviours()
+    assert Bargain not in own_rules()
     register(Bargain)
-    assert Bargain in own_behaviours()
-    assert Boost not in own_behaviours()
+    assert Bargain in own_rules()
+    assert Boost not in own_rules()
     yield
-    del _REGISTRY["inference"]["bargain"]
+    del registry._own[Bargain.kind, "bargain"]
 
 
 @pytest.mark.usefixtures("bargain")
 class TestBargain(BehaviourContract):
-    behaviour = Bargain
+    rule = Bargain
     needed: ClassVar = {"model": "model_1"}
 
 
 def setting(monkeypatch: pytest.MonkeyPatch, role: Role, columns: Any) -> type[Behaviour]:
     """Register a behaviour that sets these columns, for a test; called, if it can be."""
     of = {"columns": classmethod(lambda cls, values: columns() if callable(columns) else columns)}
-    kind = type("Mine", (Behaviour,), {"name": "mine", "role": role, **of})
-    monkeypatch.setitem(_REGISTRY[role], "mine", kind)
+    base = {"evaluator": EvaluatorBehaviour, "inference": InferenceBehaviour}[role]
+    kind: type[Behaviour] = type("Mine", (base,), {"name": "mine", **of})
+    monkeypatch.setitem(registry._own, (kind.kind, "mine"), kind)
     return kind
 
 
@@ -240,20 +241,20 @@ def test_an_inference_node_has_nothing_to_report() -> None:
     class Talkative(InferenceBehaviour):
         """Would report."""
 
-        name, formula, source = "talkative", "x", "x"
+        name, formula, source = "talkative", "x", Source("assumed", "x")
 
         def report(self, measured: float, node: Any, answer: Any) -> float:  # type: ignore[override]
             return measured
 
     with pytest.raises(InputError, match="its behaviour sets columns: model, lift"):
         register(Talkative)
-    assert "talkative" not in behaviours("inference")
+    assert "talkative" not in rules(BEHAVIOURS["inference"])
 
 
 class Halved(EvaluatorBehaviour):
     """Reports half."""
 
-    name, formula, source = "halved", "s' = s / 2", "a test"
+    name, formula, source = "halved", "s' = s / 2", Source("assumed", "a test")
 
     def report(self, measured: float, node: Any, answer: Any) -> float:  # type: ignore[override]
         return measured / 2
@@ -261,7 +262,7 @@ class Halved(EvaluatorBehaviour):
 
 def test_a_gate_refuses_what_it_cannot_turn_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report of one's own is called in every round: the gate would silently do nothing."""
-    monkeypatch.setitem(_REGISTRY["evaluator"], "halved", Halved)
+    monkeypatch.setitem(registry._own, (Halved.kind, "halved"), Halved)
     error = refusal({"name": "intermittent", "p": 0.1, "inner": "halved"})
     assert (error.path, "'halved', which reports" in error.message) == (("inner",), True)
 
@@ -273,8 +274,8 @@ def test_a_report_of_ones_own_may_call_another(monkeypatch: pytest.MonkeyPatch) 
         name = "moody"
         parameters = Intermittent.parameters
 
-    monkeypatch.setitem(_REGISTRY["evaluator"], "halved", Halved)
-    monkeypatch.setitem(_REGISTRY["evaluator"], "moody", Moody)
+    monkeypatch.setitem(registry._own, (Halved.kind, "halved"), Halved)
+    monkeypatch.setitem(registry._own, (Moody.kind, "moody"), Moody)
     moody = resolve("evaluator", {"name": "moody", "inner": "halved"})["plugin"]
     assert isinstance(moody.values["inner"]["plugin"], Halved)
 
@@ -332,13 +333,15 @@ def test_a_changed_neighbour_is_another_behaviour(
 
 def test_every_column_is_documented() -> None:
     """The page tells what ``columns`` can return, role by role."""
-    page = (Path(__file__).parents[3] / "docs" / "behaviours.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "behaviours.md").read_text()
     for role, known in COLUMNS.items():
         rows = [line.split("|")[2] for line in page.splitlines() if line.startswith(f"| {role} |")]
         assert re.findall(r"`(\w+)`", " ".join(rows)) == list(known)
 
 
-@pytest.mark.parametrize("kind", EVALUATOR_BEHAVIOURS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "kind", shipped(BEHAVIOURS["evaluator"]).values(), ids=lambda kind: kind.name
+)
 def test_lazy_is_who_reports_no_score_of_a_model(kind: type[Behaviour]) -> None:
     """As the formula has it: neither the node's own score nor those that a ring agrees on."""
     spec = {"name": kind.name, **({"group": "a"} if "group" in kind.parameters else {})}

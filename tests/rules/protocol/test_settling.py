@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.registry import find_protocol, protocol_of
 from poq_abm.rules.protocol.settling import detection, found_by, settle
 from poq_abm.rules.protocol.terms import Found, Query
 from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
-from poq_abm.simulation.queries.phases import changed
 from poq_abm.testing.verification import _cheat, queries
 
 NEVER = 1.0 - 1e-12

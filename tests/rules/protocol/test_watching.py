@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.watching import in_time, watch
 from poq_abm.scenario.schema.verification import Verification
-from poq_abm.simulation.queries.phases import changed
 
 
 def found(**settings: object):

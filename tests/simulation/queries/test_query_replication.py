@@ -17,6 +17,7 @@ from verification_support import (
     traced,
 )
 
+from poq_abm.analysis.trilemma import changed
 from poq_abm.profile import load_profile
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.scenario import load
@@ -25,7 +26,6 @@ from poq_abm.simulation.latency_cells import RELATIVE_ERROR
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.queries import query_replication
 from poq_abm.simulation.queries.market import open_market
-from poq_abm.simulation.queries.phases import changed
 from poq_abm.simulation.queries.query_replication import play_queries
 from poq_abm.simulation.queries.query_tables import QUERIES
 

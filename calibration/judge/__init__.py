@@ -1,0 +1,1 @@
+"""The judge: a sample of the outputs, asked of a model behind an HTTP API."""

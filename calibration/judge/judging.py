@@ -1,0 +1,386 @@
+"""The judge: a second opinion on a sample of the outputs, asked of a model behind an HTTP API.
+
+Every reply that was paid for is on the disk before the next question is asked, so judging can be
+stopped at any moment and goes on where it stopped. A judge that declines, or whose replies stay
+unusable, is recorded as having refused, with the reason. A server that fails is not recorded: its
+questions are asked again by the next run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from calibration.configuration import Calibration
+from calibration.corpus.records import read_corpus
+from calibration.corpus.sampling import sample_records
+from calibration.files import Log, Workspace
+from calibration.judge.client import (
+    OFFICIAL,
+    JudgeClient,
+    NoAnswerError,
+    Reply,
+    Secret,
+    read_secret,
+)
+from calibration.judge.questions import Question, UnusableError, make_question, parse_verdict
+from calibration.libraries import require
+from calibration.models.generation import outputs
+from calibration.settings import JudgeSettings
+from poq_abm.errors import InputError
+
+__all__ = ["Budget", "Session", "Summary", "check_judge", "judge", "read_judgements"]
+
+EVERY = 10  # questions between two reports of progress
+FORMS = {"json_object": "a JSON object", "text": "text"}  # what is asked for in place of a schema
+FAILURES_IN_A_ROW = 3  # questions without an answer before we call the server broken
+REFUSED_FROM_THE_START = 3  # questions refused, and none judged, before we call the judge unfit
+EXCERPT = 300  # characters of a reply that was declined or cut off
+REPLIES_UNPROVEN = 2  # paid for one question while no reply of the judge could be read yet
+
+Row = dict[str, Any]
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one run of the judge did; ``stopped`` says why questions are left, if any are.
+
+    ``done`` were answered by earlier runs, ``missing`` wait for an output, ``left`` were not
+    answered yet; ``calls`` and ``usd`` count all runs of this calibration.
+    """
+
+    done: int = 0
+    judged: int = 0
+    refused: int = 0
+    left: int = 0
+    missing: int = 0
+    calls: int = 0
+    usd: float = 0.0
+    stopped: str | None = None
+
+
+def judge(
+    calibration: Calibration,
+    report: Callable[[str], None],
+    *,
+    again: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Summary:
+    """Ask the judge about every sampled output that has no judgement yet; return what was done.
+
+    At most ``per_group`` outputs per task and model, the same records for every model. ``again``
+    asks refused questions once more. ``environment`` holds the key, by default that of the process.
+
+    Raises :class:`~poq_abm.errors.InputError` when there is no corpus or key, the server cannot be
+    reached or refuses the key, three questions in a row remain without an answer, or the first
+    three are all refused. A budget that is spent is no error: the summary says what is left.
+    """
+    settings = calibration.judge
+    if settings is None:
+        report("no judge: the configuration names none")
+        return Summary()
+    secret = _secret(settings, environment)
+    questions, missing = _questions(calibration, settings)
+    if missing:
+        report(f"{missing} sampled outputs are not there yet: `poq calibrate generate` makes them")
+    log = Log(Workspace(calibration.out).judgements)
+    rows, dropped = log.read()
+    if dropped:
+        report(f"{log.path}: the last line is damaged and dropped; its question is asked again")
+    latest = _latest(rows)
+    answered = {key for key, row in latest.items() if not (again and "refused" in row)}
+    is_proven = any("score" in latest[_identity(q)] for q in questions if _identity(q) in latest)
+    waiting = [question for question in questions if _identity(question) not in answered]
+    done = len(questions) - len(waiting)
+    report(f"{settings.model}: {done} outputs judged before, {len(waiting)} to judge")
+    budget = Budget(settings, rows)
+    stopped = None
+    with JudgeClient(settings, secret) as client:
+        session = Session(settings, client, budget, secret, log, is_proven=is_proven)
+        try:
+            stopped = session.ask_all(waiting, _progress(len(waiting), report))
+        finally:
+            left = len(waiting) - session.judged - session.refused
+            if client.way is not None and client.way.form != "json_schema":
+                report(f"the server takes no schema: asked for {FORMS[client.way.form]}")
+            report(_account(session, left, budget))
+    if stopped:
+        report(f"stopped: {stopped}")
+    return Summary(
+        done, session.judged, session.refused, left, missing, budget.calls, budget.usd, stopped
+    )
+
+
+def check_judge(calibration: Calibration, environment: Mapping[str, str] | None = None) -> None:
+    """Raise an input error if there is a judge but no client library or no key; ask nothing."""
+    if calibration.judge is not None:
+        require("openai")
+        _secret(calibration.judge, environment)
+
+
+def read_judgements(calibration: Calibration) -> list[Row]:
+    """Return the judgements of the sampled outputs as they are now, refusals included.
+
+    A judgement of an output, or by a judge or a prompt, that has since been replaced is left out.
+    """
+    if calibration.judge is None:
+        return []
+    questions, _ = _questions(calibration, calibration.judge)
+    rows, _ = Log(Workspace(calibration.out).judgements).read()
+    latest = _latest(rows)
+    return [latest[_identity(q)] for q in questions if _identity(q) in latest]
+
+
+def _secret(settings: JudgeSettings, environment: Mapping[str, str] | None) -> Secret:
+    address = settings.base_url or OFFICIAL
+    known = os.environ if environment is None else environment
+    return read_secret(settings.key_variable, address, known)
+
+
+def _questions(calibration: Calibration, settings: JudgeSettings) -> tuple[list[Question], int]:
+    """Return the questions in the order of asking, and how many more wait for an output."""
+    workspace = Workspace(calibration.out)
+    sample = sample_records(read_corpus(workspace.corpus), calibration.seed, settings.per_group)
+    made = {spec.name: outputs(calibration, spec, sample) for spec in calibration.models}
+    questions = [
+        make_question(settings.model, record, name, rows[record.id]["output"])
+        for record in sample
+        for name, rows in made.items()
+        if record.id in rows
+    ]
+    return questions, len(sample) * len(made) - len(questions)
+
+
+def _identity(question: Question) -> tuple[str, str, str]:
+    return question.record, question.model, question.key
+
+
+def _latest(rows: Iterable[Row]) -> dict[tuple[str, str, str], Row]:
+    return {(row["record"], row["model"], row["key"]): row for row in rows}
+
+
+def _progress(questions: int, report: Callable[[str], None]) -> Callable[[int], None]:
+    def progress(number: int) -> None:
+        if number % EVERY == 0 and number < questions:
+            report(f"asked {number} of {questions}")
+
+    return progress
+
+
+def _account(session: Session, left: int, budget: Budget) -> str:
+    paid = f" and {budget.usd:.4g} dollars" if budget.usd else ""
+    return (
+        f"judged {session.judged}, refused {session.refused}, left {left}; "
+        f"{budget.calls} calls{paid} in all"
+    )
+
+
+@dataclass
+class _Attempt:
+    """One question being asked: what its replies cost, and why there is no score yet."""
+
+    replies: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    usd: float | None = None
+    complaint: str = ""  # about the last reply
+    is_over: bool = False  # asking again would be pointless
+    failure: str = ""  # of the server
+
+    def add(self, reply: Reply, usd: float | None) -> None:
+        self.replies += 1
+        self.input_tokens = _sum(self.input_tokens, reply.input_tokens)
+        self.output_tokens = _sum(self.output_tokens, reply.output_tokens)
+        self.usd = _sum(self.usd, usd)
+
+
+@dataclass
+class Session:
+    """Asks questions one after the other and appends each outcome to the log.
+
+    A question ends in a score, in a refusal (the judge declined, or no reply was usable), or, when
+    the server failed throughout, in nothing. Three of the last kind in a row end the session with
+    an :class:`~poq_abm.errors.InputError`: the server is broken, not the question. So do refusals
+    of the first three questions, unless the judge ``is_proven`` by earlier scores: a judge of whom
+    nothing can be read would refuse the rest too.
+    """
+
+    settings: JudgeSettings
+    client: JudgeClient
+    budget: Budget
+    secret: Secret
+    log: Log
+    is_proven: bool = False
+    judged: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    failures: int = 0  # in a row
+
+    def ask_all(self, questions: Iterable[Question], report: Callable[[int], None]) -> str | None:
+        """Ask until all are answered or the budget is spent; return why some are left, if so."""
+        for number, question in enumerate(questions, start=1):
+            if reason := self.budget.exhausted():
+                return reason
+            self._ask(question)
+            report(number)
+        if self.unanswered:
+            return "the server failed now and then; the next run asks again"
+        return None
+
+    def _ask(self, question: Question) -> None:
+        attempt, before = _Attempt(), self.client.calls
+        verdict = self._try(question, attempt)
+        if verdict is None and attempt.replies:
+            verdict = {"refused": self.secret.redact(attempt.complaint)}
+        if verdict is not None:
+            self.failures = 0
+            self._write(question, verdict, attempt, self.client.calls - before)
+            self._check_use(verdict)
+            return
+        self.unanswered += 1
+        self.failures += 1
+        if self.failures == FAILURES_IN_A_ROW:
+            raise InputError(
+                f"{self.failures} questions in a row got no answer: {attempt.failure}; what was "
+                f"judged is kept, run again to go on"
+            )
+
+    @property
+    def _has_been_read(self) -> bool:
+        return self.is_proven or self.judged > 0
+
+    def _check_use(self, verdict: dict[str, Any]) -> None:
+        if not self._has_been_read and self.refused == REFUSED_FROM_THE_START:
+            raise InputError(
+                f"the first {self.refused} questions were all refused, the last because "
+                f"{verdict['refused']}; mend the judge and run `poq calibrate judge --again`"
+            )
+
+    def _try(self, question: Question, attempt: _Attempt) -> dict[str, Any] | None:
+        """Return the verdict, or ``None`` once asking again is pointless or not allowed."""
+        left = self.settings.retries + 1
+        while left > 0 and not (attempt.replies and self.budget.exhausted()):
+            before = self.client.calls
+            try:
+                reply = self.client.ask(question.text, min(left, self.budget.calls_left) - 1)
+            except NoAnswerError as error:
+                attempt.failure = str(error)
+                return None
+            finally:
+                sent = self.client.calls - before
+                self.budget.count_calls(sent)
+            left -= sent
+            attempt.add(reply, self.budget.charge(reply.input_tokens, reply.output_tokens))
+            verdict = self._read(reply, attempt)
+            if verdict is not None or attempt.is_over:
+                return verdict
+        return None
+
+    def _read(self, reply: Reply, attempt: _Attempt) -> dict[str, Any] | None:
+        """Return the verdict of a reply, or note what is wrong with it and whether to go on."""
+        if reply.declined or reply.is_cut:  # the same limit would cut the next one
+            cut = "the server cut the reply off at its limit"
+            said = cut if reply.is_cut else "the judge declined"
+            attempt.complaint = f"{said}: {' '.join(reply.text.split())[:EXCERPT]}"
+            attempt.is_over = True
+            return None
+        try:
+            verdict = parse_verdict(reply.text)
+        except UnusableError as error:
+            attempt.complaint = str(error)
+            attempt.is_over = not self._has_been_read and attempt.replies == REPLIES_UNPROVEN
+            return None
+        return {"score": verdict.score, "justification": self.secret.redact(verdict.justification)}
+
+    def _write(
+        self, question: Question, verdict: dict[str, Any], attempt: _Attempt, calls: int
+    ) -> None:
+        """Append the outcome; only then does it count."""
+        self.log.append(
+            {
+                "record": question.record,
+                "model": question.model,
+                "judge": self.settings.model,
+                "key": question.key,
+                **verdict,
+                "attempts": calls,
+                "input_tokens": attempt.input_tokens,
+                "output_tokens": attempt.output_tokens,
+                "usd": attempt.usd,
+            }
+        )
+        if "refused" in verdict:
+            self.refused += 1
+        else:
+            self.judged += 1
+
+
+def _sum(so_far: Number | None, more: Number | None) -> Number | None:
+    return so_far if more is None else more if so_far is None else so_far + more
+
+
+class Budget:
+    """Counts what was spent and says when it is enough.
+
+    ``rows`` are the judgements already on the disk. A budget in dollars stops before the call that
+    would pass it, if that call costs no more than the dearest so far; requests that failed and
+    report no tokens count as calls and cost nothing that we could know of.
+
+    >>> settings = JudgeSettings(model="m", max_calls=2)
+    >>> Budget(settings, [{"attempts": 2}]).exhausted()
+    'the budget of 2 calls is spent'
+    """
+
+    def __init__(self, settings: JudgeSettings, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._settings = settings
+        self._dearest = 0.0
+        self._is_blind = False
+        self.calls = 0
+        self.usd = 0.0
+        for row in rows:
+            self.calls += row.get("attempts") or 0
+            self._spend(row.get("usd") or 0.0)
+
+    @property
+    def calls_left(self) -> int:
+        """How many requests may still be sent."""
+        return self._settings.max_calls - self.calls
+
+    def count_calls(self, calls: int) -> None:
+        """Count requests that were sent, whatever came of them."""
+        self.calls += calls
+
+    def charge(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
+        """Return what these tokens cost in dollars and count it; ``None`` if it is not known.
+
+        ``usd = (input price x input tokens + output price x output tokens) / 10^6``
+        """
+        prices = (self._settings.usd_per_million_input, self._settings.usd_per_million_output)
+        if prices[0] is None or prices[1] is None:
+            return None
+        if input_tokens is None or output_tokens is None:
+            self._is_blind = True
+            return None
+        usd = (prices[0] * input_tokens + prices[1] * output_tokens) / 1e6
+        self._spend(usd)
+        return usd
+
+    def exhausted(self) -> str | None:
+        """Return why no further call may be made, or ``None`` if one may."""
+        calls, usd = self._settings.max_calls, self._settings.max_usd
+        if self.calls >= calls:
+            return f"the budget of {calls} calls is spent"
+        if usd is None:
+            return None
+        if self._is_blind:
+            return "the server reports no token counts, so a budget in dollars cannot be kept"
+        if self.usd >= usd or self.usd + self._dearest > usd:
+            return f"of the budget of {usd:g} dollars, {self.usd:.4g} are spent"
+        return None
+
+    def _spend(self, usd: float) -> None:
+        self.usd += usd
+        self._dearest = max(self._dearest, usd)

@@ -1,0 +1,1 @@
+"""What every model and evaluator costs on this machine: time, memory, energy."""

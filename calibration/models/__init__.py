@@ -1,0 +1,1 @@
+"""Inference models and evaluators: found, loaded, and asked for outputs and scores."""

@@ -1,0 +1,268 @@
+"""Language models in memory: a batch of records in, prompts that fit, sampled answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from calibration.corpus.records import Record
+from calibration.files import digest
+from calibration.libraries import library
+from calibration.models.checkpoints import (
+    ModelSource,
+    loading,
+)
+from calibration.settings import GenerationSettings, ModelSpec
+from poq_abm.errors import InputError
+
+__all__ = [
+    "Answer",
+    "LanguageModel",
+    "Prompt",
+    "decoding",
+    "fit_prompt",
+    "load_language_model",
+    "render",
+    "sample",
+    "seed_of",
+]
+
+_ENDLESS = 10**9  # tokenizers without a limit say 10**30
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model, ready to generate.
+
+    ``context`` is how many tokens it can hold, prompt and output together (``None``: no limit is
+    known); ``ends`` are the tokens that end an output; ``pad`` fills a batch on the left.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    device: str
+    context: int | None
+    ends: frozenset[int]
+    pad: int
+
+
+def load_language_model(spec: ModelSpec, source: ModelSource, device: str) -> LanguageModel:
+    """Return a model on ``device`` with its tokenizer, in the number format of its settings.
+
+    No code of the checkpoint runs unless the settings trust it. Raises
+    :class:`~poq_abm.errors.InputError` when it cannot be loaded, and when the checkpoint lacks
+    weights of a language model: they would be random.
+    """
+    transformers = library("transformers")
+    common = {
+        "revision": source.commit,
+        "local_files_only": source.is_local,
+        "trust_remote_code": spec.trust_remote_code,
+    }
+    with loading(spec.name, source):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            source.where, padding_side="left", **common
+        )
+        model, notes = transformers.AutoModelForCausalLM.from_pretrained(
+            source.where, dtype=spec.dtype, output_loading_info=True, **common
+        )
+        model = model.to(device).eval()
+    if missing := sorted(notes["missing_keys"]):
+        raise InputError(
+            f"{spec.name}: {source.where} is no language model: {missing[0]} and "
+            f"{len(missing) - 1} more weights are missing and would be random"
+        )
+    ends = _ends(model, tokenizer)
+    return LanguageModel(
+        spec.name,
+        model,
+        tokenizer,
+        device,
+        _context(model, tokenizer),
+        ends,
+        _pad(tokenizer, ends),
+    )
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return every end that generation settings, configuration or tokenizer name."""
+    named = (
+        getattr(model.generation_config, "eos_token_id", None),
+        getattr(model.config, "eos_token_id", None),
+        tokenizer.eos_token_id,
+    )
+    lists = (ends if isinstance(ends, list | tuple) else [ends] for ends in named)
+    return frozenset(int(end) for ends in lists for end in ends if end is not None)
+
+
+def _pad(tokenizer: Any, ends: frozenset[int]) -> int:
+    """Return the padding token; masked on the left, dropped behind an end, so any one will do."""
+    return int(tokenizer.pad_token_id) if tokenizer.pad_token_id is not None else min(ends or {0})
+
+
+def _context(model: Any, tokenizer: Any) -> int | None:
+    text = model.config.get_text_config()
+    limits = (getattr(text, "max_position_embeddings", None), tokenizer.model_max_length)
+    known = [int(limit) for limit in limits if limit is not None and 0 < limit < _ENDLESS]
+    return min(known, default=None)
+
+
+#: Some templates write today's date into every prompt, so that tomorrow's prompts would differ.
+#: A macro of the same name hides the clock from them.
+PINNED_DATE = "26 Jul 2024"  #: the date that the Llama 3.2 template writes where it has no clock
+_CLOCK = "strftime_now"
+_PIN = f"{{%- macro {_CLOCK}(format) -%}}{PINNED_DATE}{{%- endmacro -%}}"
+_GAP = " ... "
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The tokens of one prompt; ``cut_tokens`` of the record's input did not fit."""
+
+    tokens: tuple[int, ...]
+    cut_tokens: int = 0
+
+
+def render(tokenizer: Any, text: str, style: str) -> tuple[int, ...]:
+    """Return an instruction as tokens: within the chat template, where there is one, or plain.
+
+    ``style`` is ``chat`` or ``plain``. The same text gives the same tokens on every day.
+    """
+    if style == "chat" and tokenizer.chat_template:
+        template = tokenizer.get_chat_template()
+        written = tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}],
+            chat_template=_PIN + template if _CLOCK in template else template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        return tuple(tokenizer(written, add_special_tokens=False)["input_ids"])
+    return tuple(tokenizer(text)["input_ids"])
+
+
+def fit_prompt(
+    tokenizer: Any,
+    record: Record,
+    instruct: Callable[[Record], str],
+    style: str,
+    limit: int | None,
+) -> Prompt:
+    """Return the prompt of a record in at most ``limit`` tokens.
+
+    Where the whole does not fit, tokens are taken out of the middle of the record's input,
+    so that the instruction and both ends of the input stay: one of them is where a question is.
+
+    Raises :class:`~poq_abm.errors.InputError` when not even the instruction fits.
+    """
+    tokens = render(tokenizer, instruct(record), style)
+    if limit is None or len(tokens) <= limit:
+        return Prompt(tokens)
+    pieces = tokenizer(record.input, add_special_tokens=False)["input_ids"]
+    kept = len(pieces)
+    while (excess := len(tokens) - limit) > 0:
+        kept -= excess
+        if kept < 2:
+            raise InputError(f"record {record.id!r}: the instruction alone exceeds {limit} tokens")
+        shorter = replace(record, input=_without_middle(tokenizer, pieces, kept))
+        tokens = render(tokenizer, instruct(shorter), style)
+    return Prompt(tokens, cut_tokens=len(pieces) - kept)
+
+
+def _without_middle(tokenizer: Any, pieces: list[int], kept: int) -> str:
+    head, tail = kept - kept // 2, kept // 2
+    ends = (pieces[:head], pieces[len(pieces) - tail :])
+    return _GAP.join(tokenizer.decode(end, skip_special_tokens=True) for end in ends)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote. ``tokens`` counts the token that ends it; ``stop`` is eos or length."""
+
+    text: str
+    tokens: int
+    stop: str
+
+
+def seed_of(seed: int, model: str, records: Sequence[str]) -> int:
+    """Return the seed, in [0, 2**63), of the batch in which ``model`` answers ``records``.
+
+    >>> seed_of(1, "m", ["a"]) == seed_of(1, "m", ["b"])
+    False
+    """
+    return int(digest([seed, model, *records])[:16], 16) >> 1
+
+
+def sample(
+    language_model: LanguageModel,
+    prompts: Sequence[Prompt],
+    settings: GenerationSettings,
+    seed: int,
+) -> list[Answer]:
+    """Return a model's answers to a batch of prompts.
+
+    Nucleus sampling at the temperature of the settings (greedy at 0) and nothing else: the sampling
+    defaults that a checkpoint ships (top-k, penalties) are put aside. The generator of torch is
+    seeded first.
+
+    Raises :class:`~poq_abm.errors.InputError` when the model returns no numbers to sample from.
+    """
+    torch = library("torch")
+    width = max(len(prompt.tokens) for prompt in prompts)
+    gaps = [width - len(prompt.tokens) for prompt in prompts]
+    padded = [
+        [language_model.pad] * gap + [*p.tokens] for gap, p in zip(gaps, prompts, strict=True)
+    ]
+    masks = [[0] * gap + [1] * (width - gap) for gap in gaps]
+    language_model.model.generation_config = decoding(
+        settings, settings.max_new_tokens, ends=language_model.ends, pad=language_model.pad
+    )
+    torch.manual_seed(seed)
+    with torch.inference_mode():
+        try:
+            made = language_model.model.generate(
+                torch.tensor(padded, device=language_model.device),
+                attention_mask=torch.tensor(masks, device=language_model.device),
+            )
+        except RuntimeError as error:
+            if "probability tensor" not in str(error):
+                raise
+            raise InputError(
+                f"{language_model.name}: the model returns NaN or infinity instead of "
+                "probabilities; its dtype may be too narrow (bfloat16 and float32 are wide enough)"
+            ) from error
+    return [_answer(language_model, tokens) for tokens in made[:, width:].tolist()]
+
+
+def decoding(
+    settings: GenerationSettings,
+    new_tokens: int,
+    *,
+    ends: Iterable[int],
+    pad: int,
+    forced: bool = False,
+) -> Any:
+    """Return generation settings: nucleus sampling (greedy at temperature 0), nothing else on.
+
+    Every default of a checkpoint is off, and so is the library's top-k.
+
+    An answer has at most ``new_tokens`` tokens, and exactly so many when it is ``forced``.
+    """
+    nucleus = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
+    return library("transformers").GenerationConfig(
+        do_sample=settings.temperature > 0,
+        max_new_tokens=new_tokens,
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=pad,
+        **({"min_new_tokens": new_tokens} if forced else {}),
+        **(nucleus if settings.temperature > 0 else {}),
+    )
+
+
+def _answer(language_model: LanguageModel, tokens: Sequence[int]) -> Answer:
+    end = next((i for i, token in enumerate(tokens) if token in language_model.ends), None)
+    written = tokens if end is None else tokens[:end]
+    text = language_model.tokenizer.decode(written, skip_special_tokens=True).strip()
+    count = len(tokens) if end is None else end + 1
+    return Answer(text, count, "length" if end is None else "eos")

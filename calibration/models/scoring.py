@@ -1,0 +1,207 @@
+"""Fourth stage: every evaluator scores every output, and keeps the raw numbers beside the value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from calibration.configuration import Calibration
+from calibration.corpus.records import Record, read_corpus
+from calibration.files import (
+    Log,
+    StageCounts,
+    Stamp,
+    Workspace,
+    digest,
+    read_stamp,
+    sift,
+    versions,
+    write_stamp,
+)
+from calibration.models.checkpoints import ModelSource, locate_all
+from calibration.models.devices import Batches, chosen_device, kind_of_device, release
+from calibration.models.evaluators import Evaluator, Pair, load_evaluator
+from calibration.models.generation import outputs
+from calibration.settings import EvaluatorSpec
+from poq_abm.errors import InputError
+
+__all__ = ["pairs_of", "score", "scores"]
+
+Report = Callable[[str], None]
+Row = dict[str, Any]
+Name = tuple[str, str]  # record, model
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One output of one model, with the pairs of texts it is scored by."""
+
+    record: str
+    model: str
+    pairs: tuple[Pair, ...]
+
+
+def pairs_of(record: Record, output: str, kind: str) -> tuple[Pair, ...]:
+    """Return the pairs an evaluator reads for one output; an empty output is a text like any other.
+
+    ``reference_output`` gives one pair per reference, of which the best value counts;
+    ``input_output`` gives one.
+
+    >>> pairs_of(Record("r", "qa", "Who?", ("Ann", "Bo")), "Bo", "reference_output")
+    (('Ann', 'Bo'), ('Bo', 'Bo'))
+    """
+    firsts = record.references if kind == "reference_output" else (record.input,)
+    return tuple((first, output) for first in firsts)
+
+
+def score(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
+    """Score every output that is not scored yet; return the counts of each evaluator.
+
+    Raises :class:`~poq_abm.errors.InputError` when there are no outputs, when an evaluator cannot
+    be found (before any work) or loaded, and, naming evaluator, record and model, when it returns
+    NaN or infinity. Whatever interrupts it, the scores made so far are kept.
+    """
+    items = _items(calibration, report)
+    device = chosen_device(calibration.scoring.device)
+    sources = locate_all(calibration.evaluators)
+    counts = {}
+    for spec in calibration.evaluators:
+        stage = _Stage(calibration, spec, items, device, report)
+        counts[spec.name] = stage.run(sources[spec.name])
+        release(device)
+        report(f"{spec.name}: {counts[spec.name]}")
+    return counts
+
+
+def scores(calibration: Calibration, spec: EvaluatorSpec) -> dict[Name, Row]:
+    """Return the current row of each scored output, by the ids of record and model.
+
+    Current: for the texts and settings of today, by the revision and libraries of the last run.
+    Needs neither evaluator nor libraries. Of a log without a stamp, made by other means, the last
+    row of an output counts.
+    """
+    log = Workspace(calibration.out).scores(spec.name)
+    rows, _ = Log(log).read()
+    stamp = read_stamp(log)
+    items = _items(calibration, lambda _: None)
+    if stamp is None:
+        wanted = {(item.record, item.model) for item in items}
+        return {_name_of(row): row for row in rows if _name_of(row) in wanted}
+    return sift(rows, _keys(calibration, spec, items, stamp), _name_of)[0]
+
+
+class _Stage:
+    """The scores of one evaluator, model by model in the order of the corpus."""
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        spec: EvaluatorSpec,
+        items: Sequence[_Item],
+        device: str,
+        report: Report,
+    ) -> None:
+        self.calibration = calibration
+        self.spec = spec
+        self.items = items
+        self.device = device
+        self.report = report
+        self.log = Log(Workspace(calibration.out).scores(spec.name))
+        self.batches = Batches(spec.batch_size, spec.name, report, partial(release, device))
+
+    def run(self, source: ModelSource) -> StageCounts:
+        libraries = versions("torch", "transformers", "tokenizers", "sentence-transformers")
+        stamp = Stamp(source.revision, kind_of_device(self.device), libraries)
+        keys = _keys(self.calibration, self.spec, self.items, stamp)
+        rows, dropped = self.log.read()
+        found, ignored = sift(rows, keys, _name_of)
+        write_stamp(self.log.path, stamp)
+        missing = len(keys) - len(found)
+        if missing:
+            self.report(f"{self.spec.name}: {missing} outputs to score on {self.device}")
+            self._make(load_evaluator(self.spec, source, self.device), keys, found)
+        return StageCounts(len(keys), len(found), missing, ignored, dropped)
+
+    def _make(
+        self, evaluator: Evaluator, keys: Mapping[Name, str], found: Mapping[Name, Row]
+    ) -> None:
+        """Score every chunk that lacks a row, as a whole, so that batches stay what they were."""
+        for chunk in _chunks(self.items, self.spec.batch_size):
+            if all((item.record, item.model) in found for item in chunk):
+                continue
+            pairs = [pair for item in chunk for pair in item.pairs]
+            raw = [row for _, part in self.batches.run(pairs, evaluator.raw) for row in part]
+            for item in chunk:
+                mine, raw = raw[: len(item.pairs)], raw[len(item.pairs) :]
+                name = (item.record, item.model)
+                if name not in found:
+                    self.log.append(self._row(evaluator, item, mine, keys[name]))
+
+    def _row(
+        self, evaluator: Evaluator, item: _Item, raw: Sequence[Sequence[float]], key: str
+    ) -> Row:
+        """Return the row of one output: of several references, the pair of highest value counts."""
+        values = [evaluator.value(numbers) for numbers in raw]
+        if not all(math.isfinite(x) for x in (*values, *(x for numbers in raw for x in numbers))):
+            raise InputError(
+                f"evaluator {self.spec.name!r} returns NaN or infinity for record {item.record!r} "
+                f"and model {item.model!r}"
+            )
+        best = max(range(len(values)), key=values.__getitem__)
+        is_referred = self.calibration.scoring.pairs == "reference_output"
+        return {
+            "record": item.record,
+            "model": item.model,
+            "evaluator": self.spec.name,
+            "key": key,
+            "raw": list(raw[best]),
+            "activation": self.spec.activation,
+            "value": values[best],
+            "reference": best if is_referred else None,
+        }
+
+
+def _items(calibration: Calibration, report: Report) -> list[_Item]:
+    records = read_corpus(Workspace(calibration.out).corpus)
+    items = []
+    for spec in calibration.models:
+        made = outputs(calibration, spec, records)
+        if len(made) < len(records):
+            report(f"{spec.name}: {len(records) - len(made)} of {len(records)} outputs are missing")
+        items += [
+            _Item(r.id, spec.name, pairs_of(r, made[r.id]["output"], calibration.scoring.pairs))
+            for r in records
+            if r.id in made
+        ]
+    if not items:
+        raise InputError(
+            f"there are no outputs of these models in {calibration.out}; "
+            "make them with `poq calibrate generate`"
+        )
+    return items
+
+
+def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _name_of(row: Row) -> Name:
+    return str(row.get("record")), str(row.get("model"))
+
+
+def _keys(
+    calibration: Calibration, spec: EvaluatorSpec, items: Sequence[_Item], stamp: Stamp
+) -> dict[Name, str]:
+    """Return the key that the row of each output must have."""
+    common = {
+        "evaluator": spec.model_dump(include={"kind", "activation", "label", "dtype"}),
+        "pairs": calibration.scoring.pairs,
+        "stamp": stamp.as_data(),
+    }
+    return {
+        (item.record, item.model): digest({**common, "texts": [list(p) for p in item.pairs]})
+        for item in items
+    }

@@ -1,0 +1,1 @@
+"""From what was measured, or what somebody has, to a profile."""

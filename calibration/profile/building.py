@@ -1,0 +1,265 @@
+"""Last stage: everything that was measured, joined into one profile that says what was not."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration.configuration import Calibration
+from calibration.corpus.records import SLOT, Record, instruction, read_corpus
+from calibration.files import Workspace, digest, read_stamp
+from calibration.judge.judging import read_judgements
+from calibration.models.generation import outputs
+from calibration.models.scoring import scores
+from calibration.profile.costs import Costs, measured_costs
+from calibration.profile.joint import check_joint, write_with_findings
+from calibration.profile.scales import described_ranges, fit_ranges, points_of
+from calibration.profile.truth import truth_score
+from calibration.settings import EvaluatorSpec, ModelSpec
+from poq_abm.errors import InputError
+from poq_abm.profile import read_profile
+
+__all__ = ["build", "describe_evaluator", "describe_model", "provenance_of"]
+
+Report = Callable[[str], None]
+Row = dict[str, Any]
+
+
+def build(calibration: Calibration, report: Report, *, caveats: Sequence[str] = ()) -> Path:
+    """Write the profile of a calibration and return its folder, ``profile`` in the workspace.
+
+    Every record needs an output of every model and a score of it by every evaluator; the judge may
+    be missing, in part or whole. A profile that is already there and says the same is left as it
+    is; another one is kept under a name that ends in its hash. ``caveats`` are added to the
+    provenance, after those of the configuration.
+
+    Raises :class:`~poq_abm.errors.InputError` when a stage before is not finished, naming it, and
+    for every fault of :func:`calibration.profile.joint.check_joint`.
+    """
+    workspace = Workspace(calibration.out)
+    records = read_corpus(workspace.corpus)
+    made = {spec.name: outputs(calibration, spec, records) for spec in calibration.models}
+    for model, rows in made.items():
+        _require_all([r.id for r in records if r.id not in rows], len(records), model, "generate")
+    joint = _joint(calibration, records, made)
+    judged = _judge(calibration, joint, report)
+    names = [spec.name for spec in calibration.evaluators]
+    check_joint(joint, names, "the measured table")
+    tasks = joint["task"].tolist()
+    values = {name: list(zip(tasks, joint[name].tolist(), strict=True)) for name in names}
+    transform = fit_ranges(values, calibration.scoring.normalise)
+    for name, pairs in values.items():
+        joint[name] = [points_of(transform, name, task, value) for task, value in pairs]
+    costs = measured_costs(calibration, made, report)
+    for line in described_ranges(transform):
+        report(line)
+    parts = {
+        "name": calibration.name,
+        "scores_table": joint,
+        "costs_table": costs.table,
+        "tasks": list(dict.fromkeys(record.task for record in records)),
+        "models": {spec.name: describe_model(workspace, spec) for spec in calibration.models},
+        "evaluators": {
+            spec.name: describe_evaluator(workspace, spec) for spec in calibration.evaluators
+        },
+        "normalisation": transform,
+        "hardware": costs.hardware,
+    }
+    told = [*calibration.caveats, *caveats]
+    provenance = provenance_of(calibration, records, judged, costs, transform, told)
+    return _publish(workspace, provenance, parts, report)
+
+
+def _require_all(missing: Sequence[str], wanted: int, whose: str, stage: str) -> None:
+    if missing:
+        raise InputError(
+            f"{whose}: {len(missing):,} of {wanted:,} outputs are missing, the first for record "
+            f"{missing[0]!r}; run `poq calibrate {stage}`"
+        )
+
+
+def _joint(
+    calibration: Calibration, records: Sequence[Record], made: Mapping[str, Mapping[str, Row]]
+) -> pd.DataFrame:
+    """Return record, task, model, truth and the evaluators' values as they are."""
+    cells = [(record, model) for record in records for model in made]
+    joint = pd.DataFrame(
+        {
+            "record": [record.id for record, _ in cells],
+            "task": [record.task for record, _ in cells],
+            "model": [model for _, model in cells],
+            "truth": [
+                truth_score(made[m][r.id]["output"], r.references, calibration.truth)
+                for r, m in cells
+            ],
+            "judge": np.nan,
+        }
+    )
+    for spec in calibration.evaluators:
+        rows = scores(calibration, spec)
+        missing = [record.id for record, model in cells if (record.id, model) not in rows]
+        _require_all(missing, len(cells), spec.name, "score")
+        joint[spec.name] = [float(rows[record.id, model]["value"]) for record, model in cells]
+    return joint
+
+
+def _judge(calibration: Calibration, joint: pd.DataFrame, report: Report) -> dict[str, int]:
+    """Put the judge's scores where there are any; return how many judged and how many refused."""
+    rows = read_judgements(calibration)
+    known = {(row["record"], row["model"]): row["score"] for row in rows if "score" in row}
+    cells = zip(joint["record"], joint["model"], strict=True)
+    joint["judge"] = [float(known.get(cell, np.nan)) for cell in cells]
+    counts = {"judged": len(known), "refused": len(rows) - len(known)}
+    if calibration.judge is not None and not known:
+        report("no judgement yet: the profile has no judge; run `poq calibrate judge`")
+    elif counts["refused"]:
+        report(f"the judge refused {counts['refused']} of {len(rows)} outputs; they have no score")
+    return counts
+
+
+def _publish(
+    workspace: Workspace, provenance: Mapping[str, Any], parts: Mapping[str, Any], report: Report
+) -> Path:
+    """Write the profile, moving one that says something else out of the way first."""
+    folder = workspace.profile
+    try:
+        room = tempfile.TemporaryDirectory(dir=workspace.out, prefix=".profile-")
+    except OSError as error:
+        raise InputError(f"cannot write {workspace.out}: {error.strerror or error}") from error
+    with room as place:
+        new = write_with_findings(Path(place) / folder.name, provenance, **parts)
+        if folder.exists():
+            before, now = read_profile(folder).content_hash, read_profile(new).content_hash
+            if before == now:
+                report(f"{folder}: already built")
+                return folder
+            kept = folder.with_name(f"{folder.name}_{before[:12]}")
+            if kept.exists():
+                raise InputError(f"{kept} is in the way; move it or remove {folder}")
+            folder.rename(kept)
+            report(f"the profile that was there is kept as {kept.name}")
+        new.rename(folder)
+    report(f"{folder}: {len(parts['scores_table']):,} rows")
+    return folder
+
+
+def describe_model(workspace: Workspace, spec: ModelSpec) -> dict[str, Any]:
+    """Return what the profile says of an inference model beside its name."""
+    return {
+        "checkpoint": _checkpoint(spec.model),
+        **_stamped(workspace.generations(spec.name)),
+        "dtype": spec.dtype,
+        "prompt": spec.prompt,
+        "batch_size": spec.batch_size,
+    }
+
+
+def describe_evaluator(workspace: Workspace, spec: EvaluatorSpec) -> dict[str, Any]:
+    """Return what the profile says of an evaluator beside its name."""
+    return {
+        "checkpoint": _checkpoint(spec.model),
+        **_stamped(workspace.scores(spec.name)),
+        "kind": spec.kind,
+        "activation": spec.activation,
+        "label": spec.label,
+        "dtype": spec.dtype,
+        "batch_size": spec.batch_size,
+    }
+
+
+def provenance_of(
+    calibration: Calibration,
+    records: Sequence[Record],
+    judged: Mapping[str, int],
+    costs: Costs,
+    transform: Mapping[str, Any],
+    caveats: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the provenance of a measured profile; it names no folder of this machine."""
+    sizes = Counter(record.task for record in records)
+    told = ", ".join(f"{count:,} of {task}" for task, count in sizes.items())
+    measured = [
+        f"Outputs of {len(calibration.models)} models for {len(records):,} records ({told}), at "
+        f"most {calibration.generation.max_new_tokens} new tokens.",
+        f"Truth: {calibration.truth} times 10, the maximum over the references.",
+        f"Scores of {len(calibration.evaluators)} evaluators, on pairs of "
+        f"{calibration.scoring.pairs.replace('_', ' and ')}.",
+    ]
+    if calibration.judge is not None and judged["judged"]:
+        measured.append(
+            f"Judge scores of {judged['judged']:,} outputs by {calibration.judge.model}; it "
+            f"refused {judged['refused']:,}."
+        )
+    return {
+        "summary": f"Measured: {len(records):,} records, {len(calibration.models)} models, "
+        f"{len(calibration.evaluators)} evaluators.",
+        "source": "poq calibrate",
+        "published": [],
+        "measured": [*measured, *costs.measured],
+        "inferred": [
+            *described_ranges(transform),
+            *costs.inferred,
+        ],
+        "assumed": [*_decoding(calibration), *costs.assumed],
+        "caveats": list(caveats),
+        "corpus": {
+            "sources": [
+                {"format": source.format, "file": Path(source.path).name, "sample": source.sample}
+                for source in calibration.corpus
+            ],
+            "records_sha256": digest(
+                [[r.id, r.task, r.input, list(r.references)] for r in records]
+            ),
+        },
+        "generation": calibration.generation.model_dump(exclude={"device"}),
+        "truth": calibration.truth,
+        "scoring": calibration.scoring.model_dump(exclude={"device"}),
+        "prompts": {task: _template(task, calibration) for task in sizes},
+        "judge": None
+        if calibration.judge is None
+        else {"model": calibration.judge.model, **judged},
+        "seed": calibration.seed,
+        "efficiency": [_without_nan(row) for row in costs.batches],
+    }
+
+
+def _decoding(calibration: Calibration) -> list[str]:
+    """Say that the paper names no temperature and no nucleus, where ours stand in for them."""
+    decoding, defaults = calibration.generation, type(calibration.generation)()
+    if (decoding.temperature, decoding.top_p) != (defaults.temperature, defaults.top_p):
+        return []
+    return [
+        f"Decoding at temperature {decoding.temperature:g} from the nucleus of {decoding.top_p:g}: "
+        "arXiv:2512.16317 says nucleus sampling with moderate temperature, and no value."
+    ]
+
+
+def _template(task: str, calibration: Calibration) -> str:
+    return instruction(Record("", task, SLOT, ()), calibration.prompts)
+
+
+def _checkpoint(model: str) -> str:
+    """Return a hub id as it is, and of a folder its name alone."""
+    path = Path(model).expanduser()
+    return path.name if path.is_absolute() or path.is_dir() else model
+
+
+def _stamped(log: Path) -> dict[str, Any]:
+    stamp = read_stamp(log)
+    if stamp is None:
+        return {}
+    return {"revision": stamp.revision, "device": stamp.device, "versions": dict(stamp.versions)}
+
+
+def _without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in row.items()
+    }

@@ -1,0 +1,1 @@
+"""How the profiles that ship were made."""

@@ -1,0 +1,222 @@
+"""The page itself, in Solara: controls that change the state, and what the state shows.
+
+Everything it shows is computed elsewhere in this room; here it is only laid out. The module needs
+the extra ``explore`` and is imported by the server alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import solara
+import solara.lab
+
+from poq_abm.errors import InputError
+from poq_abm.page.charts import charts
+from poq_abm.page.controls import Control, Value
+from poq_abm.page.exploring import Exploration, free_name, opened, save_scenario, scenario_text
+from poq_abm.page.played_rounds import PlayedRounds
+from poq_abm.page.state import PageState, read_link, scenario_of, write_link
+from poq_abm.page.views import (
+    agreement,
+    agreement_line,
+    reward_table,
+    round_table,
+    rows,
+    sample_line,
+)
+
+__all__ = ["Page"]
+
+_STYLE = Path(__file__).with_name("page.css")
+_FRAME = 0.2  # seconds between two pictures while playing
+_FRAMES = 100  # that play takes from the first round to the last
+
+
+@solara.component_vue("control.vue")
+def _moving(
+    label: str,
+    kind: str,
+    low: float,
+    high: float,
+    step: float,
+    choices: list[str],
+    value: Value,
+    on_value: Callable[[Any], None],
+) -> None:
+    """Show one control: a slider, or a list to choose from."""
+
+
+@solara.component_vue("address.vue")
+def _address(query: str) -> None:
+    """Keep the browser's address on what is shown."""
+
+
+def _html(text: str, classes: list[str] | None = None) -> None:
+    solara.HTML(tag="div", unsafe_innerHTML=text, classes=classes or [])
+
+
+@solara.component
+def Page() -> None:  # noqa: N802  (the name that Solara looks for)
+    """Show the scenario of this process; every visitor has a state of their own."""
+    exploration = opened()
+    search = solara.use_router().search or ""
+    first, problems = solara.use_memo(lambda: read_link(exploration.settings, search), [])
+    state = solara.use_reactive(first)
+    playing = solara.use_reactive(False)
+    stride = solara.use_reactive(max(1, exploration.settings.rounds // _FRAMES))
+    last_good = solara.use_ref(exploration.written)
+    played, fault = _played(exploration, state.value)
+    last_good.current = played or last_good.current
+
+    async def go_on() -> None:
+        await _go_on(exploration, state, playing, stride)
+
+    solara.lab.use_task(go_on, dependencies=[playing.value])
+    name = exploration.settings.scenario.name
+    solara.Title(f"{name} - poq explore")
+    solara.Style(_STYLE)
+    if not playing.value:
+        _address(query=write_link(exploration.settings, state.value))
+    with solara.Div(classes=["poq-page"]):
+        question = exploration.settings.scenario.question
+        _html(f"<h1>{escape(name)}</h1><p>{escape(question)}</p>")
+        for problem in problems:
+            _html(f'<div class="poq-alert" role="alert">{escape(problem)}</div>')
+        _bar(exploration, state, playing, stride)
+        if fault:
+            _html(f'<div class="poq-alert" role="alert">Not played, the last picture stays: '
+                  f"{escape(fault)}</div>")  # fmt: skip
+        with solara.Div(classes=["poq-body"]):
+            _controls(exploration, state)
+            _pictures(exploration, last_good.current, state.value)
+        _sharing(exploration, state.value)
+
+
+def _played(exploration: Exploration, state: PageState) -> tuple[PlayedRounds | None, str]:
+    try:
+        return exploration.play(state), ""
+    except InputError as error:
+        return None, str(error)
+
+
+async def _go_on(exploration: Exploration, state: Any, playing: Any, stride: Any) -> None:
+    """Show more and more rounds, to the last one or until somebody pauses."""
+    while playing.value:
+        await asyncio.sleep(_FRAME)
+        if not playing.value:
+            return
+        shown = min(exploration.settings.rounds, state.value.round + stride.value)
+        state.value = state.value.at(shown)
+        if shown == exploration.settings.rounds:
+            playing.value = False
+
+
+def _bar(exploration: Exploration, state: Any, playing: Any, stride: Any) -> None:
+    rounds = exploration.settings.rounds
+
+    def step() -> None:
+        playing.value = False
+        state.value = state.value.at(min(rounds, state.value.round + stride.value))
+
+    def play() -> None:
+        if state.value.round >= rounds:
+            state.value = state.value.at(0)
+        playing.value = True
+
+    def reset() -> None:
+        playing.value = False
+        state.value = state.value.at(0)
+
+    def as_written() -> None:
+        state.value = exploration.start.at(state.value.round)
+
+    with solara.Div(classes=["poq-bar"]):
+        solara.Button("Step", on_click=step, outlined=True, disabled=state.value.round >= rounds)
+        solara.Button("Play", on_click=play, color="primary", disabled=playing.value)
+        solara.Button("Pause", on_click=lambda: playing.set(False), outlined=True,
+                      disabled=not playing.value)  # fmt: skip
+        solara.Button("Reset", on_click=reset, outlined=True, disabled=state.value.round == 0)
+        solara.Button("As written", on_click=as_written, text=True,
+                      disabled=state.value.values == exploration.start.values)  # fmt: skip
+        strides = sorted({1, 10, max(1, rounds // _FRAMES), max(1, rounds // 10)})
+        _moving(label="Rounds per step", kind="choice", low=0, high=0, step=1,
+                 choices=[str(one) for one in strides], value=str(stride.value),
+                 on_value=lambda said: stride.set(int(said)))  # fmt: skip
+        shown = Control("round", "Rounds shown", "count", low=0, high=rounds)
+        _control(shown, state.value.round, lambda said: state.set(state.value.at(int(said))))
+
+
+def _controls(exploration: Exploration, state: Any) -> None:
+    def mover(key: str) -> Callable[[Value], None]:
+        return lambda said: state.set(state.value.moved(key, said))
+
+    with solara.Div(classes=["poq-controls"]):
+        for key, control in exploration.settings.controls.items():
+            _control(control, state.value[key], mover(key))
+
+
+def _control(control: Control, value: Value, on_value: Callable[[Any], None]) -> None:
+    whole = control.kind == "count"
+    _moving(
+        label=control.label,
+        kind=control.kind,
+        low=control.low,
+        high=control.high,
+        step=control.step,
+        choices=list(control.choices),
+        value=value,
+        on_value=(lambda said: on_value(int(said))) if whole else on_value,
+    ).key(control.key)
+
+
+def _pictures(exploration: Exploration, played: PlayedRounds, state: PageState) -> None:
+    shown = state.round
+    with solara.Div():
+        drawn = charts(played, exploration.written, shown)
+        with solara.Div(classes=["poq-charts"]):
+            for name, chart in drawn.items():
+                solara.HTML(tag="div", unsafe_innerHTML=chart).key(name)
+        agreed = escape(agreement_line(agreement(played, shown)))
+        sample = escape(sample_line(played, shown))
+        _html(f'<p class="poq-said">{agreed}</p><p class="poq-quiet">{sample}</p>')
+        _html(reward_table(rows(played, exploration.written, shown)))
+        _html(round_table(played, shown))
+
+
+@solara.component
+def _sharing(exploration: Exploration, state: PageState) -> None:
+    """Offer the link and the scenario file of a state."""
+    free = solara.use_memo(lambda: free_name(exploration.folder, "explored"), [])
+    name = solara.use_reactive(free)
+    said = solara.use_reactive(("", True))
+
+    def save() -> None:
+        try:
+            scenario = scenario_of(exploration.settings, state)
+            path = save_scenario(scenario, exploration.folder, name.value)
+            said.value = (f"Wrote {path}. Play it with: poq run {path}", True)
+        except InputError as error:
+            said.value = (str(error), False)
+
+    link = f"?{write_link(exploration.settings, state)}"
+    _html(
+        f'<p class="poq-link">Link to what you see: <a href="{escape(link)}">{escape(link)}</a></p>'
+    )
+    if exploration.saves:
+        with solara.Div(classes=["poq-bar", "poq-save"]):
+            solara.InputText("Name of the scenario file", value=name, continuous_update=True)
+            solara.Button("Save as scenario file", on_click=save, outlined=True)
+    if said.value[0]:
+        kind, role = ("poq-done", "status") if said.value[1] else ("poq-alert", "alert")
+        _html(f'<div class="{kind}" role="{role}">{escape(said.value[0])}</div>')
+    try:
+        text = scenario_text(scenario_of(exploration.settings, state), "explored")
+    except InputError:
+        return
+    _html(f'<details class="poq-file"><summary>The scenario file</summary><pre>{escape(text)}</pre>'
+          "</details>")  # fmt: skip

@@ -1,0 +1,374 @@
+"""The steps of a round, one compiled function each: measure, report, agree, compare, pay, learn.
+
+A committee's scores lie in its :class:`~poq_abm.simulation.buffers.Committee`; every step reads
+there what the one before it left. The compiled loop, the agents and the verification of queries
+call these and no others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.compilation import compiled
+from poq_abm.random import Purpose, normal, uniform
+from poq_abm.rules.aggregation import Aggregation, aggregate, weighs_by_trust
+from poq_abm.rules.aggregation.order_statistics import median
+from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, attacked, in_scale
+from poq_abm.rules.payment.reference import Reference, reference_score
+from poq_abm.rules.payment.rewards import closeness, evaluator_reward, family_reward
+from poq_abm.rules.trust.updates import (
+    TrustReference,
+    TrustUpdate,
+    deviation,
+    typical_deviation,
+    update_weight,
+)
+from poq_abm.simulation.arrays import (
+    ActiveBehaviours,
+    EvaluatorColumn,
+    GameArrays,
+    InferenceColumn,
+    Rules,
+)
+from poq_abm.simulation.buffers import Committee, ReplicationKey
+from poq_abm.simulation.replication_state import Counter, Memory, Replication, State
+
+__all__ = [
+    "Plugin",
+    "RoundDraw",
+    "Seat",
+    "agree",
+    "compare",
+    "evaluator_points",
+    "inference_points",
+    "learn",
+    "look_up_scores",
+    "measure",
+    "member_report",
+    "report_scores",
+]
+
+Table = NDArray[np.float64]
+Plugin = Callable[[float, float, float, float], float]  #: a user's own compiled report
+
+
+class RoundDraw(NamedTuple):
+    """A round before anybody scores: its number, the answer, and the node that gave it."""
+
+    number: int  #: of the round
+    place: int  #: column of the buffers in which its draws stand
+    task: int
+    record: int
+    node: int  #: inference node
+    model: int  #: inference model that answered
+    column: int  #: of the trust table, by task
+    truth: float
+
+
+class Seat(NamedTuple):
+    """What an evaluator knows as it reports: where it sits, whom it scores, and its luck."""
+
+    number: int  #: in the committee, from 0
+    round: int
+    agreed: float  #: mean score of all evaluator models for the answer
+    group: float  #: inference group of the node it scores
+    trust: float  #: its weight, for the task
+    chance: float  #: uniform draw of the seat, where anybody has a use for it
+    z: float  #: normal draw of the seat, likewise
+
+
+@compiled
+def look_up_scores(record: int, model: int, game: GameArrays, committee: Committee) -> None:
+    """Put into the committee what its members' models score an answer, by the profile."""
+    for k in range(committee.members.size):
+        evaluator = game.nodes.evaluator[committee.members[k]]
+        committee.scores[k] = game.tables.scores[record, model, evaluator]
+
+
+@compiled
+def measure(
+    looked_up: float,
+    answering: Table,
+    bias: float,
+    noise_sd: float,
+    seat: int,
+    round_: int,
+    key: ReplicationKey,
+) -> float:
+    """Return the score a member's model gives: the profile's, with what the two nodes add to it.
+
+    clip(s + lift + bias + noise_sd z, 0, 10); a freeloader's constant answer stands for s.
+    ``answering`` is the row of :class:`~poq_abm.simulation.arrays.InferenceColumn` of the node that
+    answered. The noise is keyed by round and seat, so that a larger committee leaves the first
+    seats as they were.
+    """
+    fixed = answering[InferenceColumn.FIXED]
+    score = looked_up if math.isnan(fixed) else fixed
+    score += answering[InferenceColumn.LIFT] + bias
+    if noise_sd > 0.0:
+        score += noise_sd * normal(key.seed, key.replication, Purpose.NOISE, round_, seat)
+    return in_scale(score)
+
+
+@compiled
+def member_report(
+    measured: float,
+    seat: Seat,
+    key: ReplicationKey,
+    traits: Table,
+    state: Table,
+    active: ActiveBehaviours,
+    plugin: Plugin | None,
+) -> float:
+    """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
+
+    ``traits`` and ``state`` are its rows, by :class:`~poq_abm.simulation.arrays.EvaluatorColumn`
+    and :class:`~poq_abm.simulation.replication_state.State`. Nothing is decided by branches that
+    differ from member to member: a processor would guess wrong which members deviate.
+    """
+    if plugin is not None and int(traits[EvaluatorColumn.ATTACK]) == Attack.PLUGIN:
+        draw = (key.seed, key.replication)
+        chance = uniform(*draw, Purpose.GATE, seat.round, seat.number)
+        z = normal(*draw, Purpose.ATTACK, seat.round, seat.number)
+        state[State.ACTED] += 1.0
+        return plugin(measured, traits[EvaluatorColumn.AMOUNT], chance, z)
+    jobs = state[State.JOBS]
+    remembered = state[State.SEEN] / jobs if jobs > 0.0 else measured
+    on, favoured = True, True
+    if active.waits:
+        target = traits[EvaluatorColumn.TARGET]
+        favoured = (target < 0.0) | (target == seat.group)
+        on = (seat.trust >= traits[EvaluatorColumn.WAKE_TRUST]) & (
+            jobs >= traits[EvaluatorColumn.WAKE_JOBS]
+        )
+        on = on & (favoured | (traits[EvaluatorColumn.AGREED] > 0.0))  # a ring attacks everybody
+    if active.pauses:
+        on = on & (seat.chance < traits[EvaluatorColumn.PROBABILITY])
+    reported = attacked(
+        traits[EvaluatorColumn.OWN],
+        traits[EvaluatorColumn.SEEN],
+        traits[EvaluatorColumn.AGREED],
+        traits[EvaluatorColumn.SHIFT],
+        traits[EvaluatorColumn.SPREAD],
+        traits[EvaluatorColumn.FAVOUR],
+        measured,
+        remembered,
+        seat.agreed,
+        seat.z,
+        favoured,
+    )
+    state[State.ACTED] += traits[EvaluatorColumn.MALICIOUS] * int(on)
+    return reported if on else measured
+
+
+@compiled
+def report_scores(
+    drawn: RoundDraw,
+    game: GameArrays,
+    replication: Replication,
+    active: ActiveBehaviours,
+    plugin: Plugin | None,
+) -> None:
+    """Turn the scores that were looked up into what the members of the committee report."""
+    evaluators, inference = game.conduct
+    key, buffers, memory = replication.key, replication.buffers, replication.memory
+    committee = buffers.committee
+    answering = inference[np.uint64(drawn.node)]
+    agreed = game.tables.agreed[drawn.record, drawn.model]
+    for k in range(committee.members.size):
+        member = np.uint64(committee.members[k])
+        noise_sd = evaluators[member, EvaluatorColumn.NOISE_SD] if active.strays else 0.0
+        bias = memory.state[member, State.BIAS]
+        score = measure(committee.scores[k], answering, bias, noise_sd, k, drawn.number, key)
+        if active.deviates:
+            seat = Seat(
+                k,
+                drawn.number,
+                agreed,
+                answering[InferenceColumn.GROUP],
+                memory.trust[member, drawn.column],
+                buffers.chances[k, drawn.place],
+                buffers.shocks[k, drawn.place],
+            )
+            traits, state = evaluators[member], memory.state[member]
+            score = member_report(score, seat, key, traits, state, active, plugin)
+        committee.scores[k] = score
+        # Only a user's own function can report what is no score; NaN fails the comparison too.
+        if plugin is not None and not LOWEST <= score <= HIGHEST:
+            memory.counters[Counter.FAULT_ROUND] = drawn.number
+            memory.counters[Counter.FAULT_MEMBER] = committee.members[k]
+
+
+@compiled
+def agree(
+    rules: Rules, stake: Table, trust: Table | None, column: int, committee: Committee
+) -> float:
+    """Return the consensus of the scores in the committee, in [0, 10], as the rule weighs them.
+
+    ``stake`` is that of all evaluators, shape (M,), and ``trust`` their weights, (M, columns);
+    without any everybody weighs what the committee's weights say.
+    """
+    if rules.aggregation == Aggregation.STAKE_MEDIAN:
+        for k in range(rules.committee_size):
+            committee.weights[k] = stake[committee.members[k]]
+    elif trust is not None:  # noqa: SIM102  (pruned where None)
+        if weighs_by_trust(rules.aggregation):
+            for k in range(rules.committee_size):
+                committee.weights[k] = trust[committee.members[k], column]
+    return aggregate(
+        rules.aggregation,
+        rules.aggregation_parameter,
+        committee.scores,
+        committee.weights,
+        rules.committee_size,
+        committee.ordered,
+        committee.carried,
+    )
+
+
+@compiled
+def _compared_with(
+    reference: int, member: int, consensus: float, rules: Rules, committee: Committee
+) -> float:
+    """Return the score that a member is compared with, in [0, 10]."""
+    return reference_score(
+        reference,
+        rules.aggregation,
+        rules.aggregation_parameter,
+        committee.scores,
+        committee.weights,
+        rules.committee_size,
+        member,
+        consensus,
+        committee.others,
+        committee.their_weights,
+        committee.ordered,
+        committee.carried,
+    )
+
+
+@compiled
+def compare(consensus: float, rules: Rules, committee: Committee) -> None:
+    """Put each member's closeness to what it is compared with into the committee."""
+    for k in range(rules.committee_size):
+        against = _compared_with(rules.reference, k, consensus, rules, committee)
+        committee.nearness[k] = closeness(committee.scores[k], against)
+
+
+@compiled
+def inference_points(rules: Rules, task_weight: float, consensus: float, cost: float) -> float:
+    """Return what an answer earns its node, in points, by the mechanism's reward family.
+
+    ``cost`` is the cost C that is charged, in [0, 1] unless it was realised; ``task_weight`` is the
+    factor of the family that weighs tasks.
+    """
+    return family_reward(
+        rules.reward_family,
+        rules.reward_parameter,
+        task_weight,
+        rules.alpha_inference,
+        rules.beta_inference,
+        consensus,
+        cost,
+    )
+
+
+@compiled
+def evaluator_points(rules: Rules, near: float, cost: float) -> float:
+    """Return what a score earns its evaluator, in points, at closeness ``near`` and cost C."""
+    return evaluator_reward(rules.alpha_evaluator, rules.beta_evaluator, near, cost)
+
+
+@compiled
+def _remember(consensus: float, committee: Committee, memory: Memory) -> None:
+    """Let the members note the consensus."""
+    for k in range(committee.members.size):
+        member = np.uint64(committee.members[k])
+        memory.state[member, State.JOBS] += 1.0
+        memory.state[member, State.SEEN] += consensus
+
+
+@compiled
+def _find_deviations(consensus: float, truth: float, rules: Rules, committee: Committee) -> float:
+    """Put each member's deviation from what trust is measured against into the committee.
+
+    Returns their sum, which also keeps the compiler from reading scores four at a time that have
+    just been written one by one: a processor waits for that.
+    """
+    count = rules.committee_size
+    centre, apart = consensus, False
+    if rules.trust_update == TrustUpdate.GOLD:
+        centre = truth
+    elif rules.trust_reference == TrustReference.MEDIAN:
+        centre = median(committee.scores, count, committee.ordered)
+    else:
+        apart = rules.trust_reference == TrustReference.LEAVE_ONE_OUT
+    total = 0.0
+    for k in range(count):
+        against = centre
+        if apart:
+            against = _compared_with(Reference.LEAVE_ONE_OUT, k, consensus, rules, committee)
+        d = deviation(committee.scores[k], against)
+        committee.deviations[k] = d
+        total += d
+    return total
+
+
+@compiled
+def _update_trust(
+    drawn: RoundDraw, total: float, game: GameArrays, committee: Committee, memory: Memory
+) -> None:
+    """Update the members' trust, let those who lost it come back as somebody new."""
+    rules, column = game.rules, drawn.column
+    count, update, high = rules.committee_size, rules.trust_update, rules.trust_maximum
+    typical = typical_deviation(update, total, committee.deviations, count, committee.ordered)
+    full = 0
+    for k in range(count):
+        member, d = np.uint64(committee.members[k]), committee.deviations[k]
+        old = memory.trust[member, column]
+        low, rate = rules.trust_minimum, rules.trust_rate
+        weight = update_weight(update, old, rate, d, typical, low, high)
+        if weight < game.conduct.evaluators[member, EvaluatorColumn.RESET_TRUST]:
+            weight = rules.trust_start
+            memory.state[member, State.IDENTITIES] += 1.0
+        full += int(weight >= high) - int(old >= high)
+        memory.trust[member, column] = weight
+    memory.counters[Counter.SATURATED] += full
+    everyone = memory.counters[Counter.SATURATED] == memory.trust.size
+    if everyone and memory.counters[Counter.SATURATED_ROUND] < 0:
+        memory.counters[Counter.SATURATED_ROUND] = drawn.number
+
+
+@compiled
+def _log_trust(number: int, interval: int, memory: Memory) -> None:
+    """Write the trust log after a round, when it is due."""
+    if interval > 0 and (number + 1) % interval == 0:
+        entry = (number + 1) // interval - 1
+        if entry >= memory.trust_log.shape[0]:
+            return  # a model may be played on beyond the rounds its log was opened for
+        for member in range(memory.trust.shape[0]):
+            for kept in range(memory.trust.shape[1]):
+                memory.trust_log[entry, member, kept] = memory.trust[member, kept]
+
+
+@compiled
+def learn(
+    drawn: RoundDraw, consensus: float, game: GameArrays, committee: Committee, memory: Memory
+) -> None:
+    """Let the committee remember the round and update its trust; write the trust log when due.
+
+    Under ``gold`` only rounds on planted records, whose truth the operator knows, change trust.
+    """
+    _remember(consensus, committee, memory)
+    update = game.rules.trust_update
+    if update != TrustUpdate.NONE and (
+        update != TrustUpdate.GOLD or game.tables.gold[drawn.record]
+    ):
+        total = _find_deviations(consensus, drawn.truth, game.rules, committee)
+        _update_trust(drawn, total, game, committee, memory)
+    _log_trust(drawn.number, game.rules.trust_interval, memory)
