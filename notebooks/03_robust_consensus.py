@@ -14,10 +14,9 @@
 # %%
 # %matplotlib inline
 import poq_abm
-from poq_abm.analysis.sweeps import attack_phases_of, metric_over_axes
-from poq_abm.analysis.telling import describe
-from poq_abm.figures.lines import sweep_lines
-from poq_abm.figures.sweeps import attack_phase_diagram
+from poq_abm.analysis.audit.attacks import attack_phase_diagram, attack_phases_of
+from poq_abm.analysis.comparison import describe
+from poq_abm.analysis.sweeps import metric_over_axes, sweep_lines
 
 rules = ["mean", "trimmed_mean", "median", "trust_weighted"]
 scenario = poq_abm.load("adversary_sweep").replace({

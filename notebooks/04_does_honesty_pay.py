@@ -15,11 +15,10 @@
 # %%
 # %matplotlib inline
 import poq_abm
+from poq_abm.analysis.audit.attacks import attack_frontier, attack_frontier_figure
 from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.bench import Bench
-from poq_abm.analysis.audit.frontier import attack_frontier
-from poq_abm.figures.differences import gain_forest
-from poq_abm.figures.frontiers import attack_frontier_figure
+from poq_abm.analysis.audit.gains import gain_forest
 
 scenario = poq_abm.load("cost_aware_poq").replace({
     "name": "ten_evaluators",

@@ -16,8 +16,8 @@
 import pandas as pd
 
 import poq_abm
-from poq_abm.analysis.telling import describe
-from poq_abm.figures.economy import epoch_bands, over_epochs
+from poq_abm.analysis.comparison import describe
+from poq_abm.analysis.epochs import epoch_bands, over_epochs
 
 # %% [markdown]
 # ## Entry

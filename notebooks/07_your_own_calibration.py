@@ -23,8 +23,11 @@ import pandas as pd
 
 import poq_abm
 from calibration.profile.importing import import_table
-from poq_abm.analysis.correlation import evaluator_correlations
-from poq_abm.figures.profiles import evaluator_correlation_bars, reward_against_cost
+from poq_abm.analysis.evaluator_correlation import (
+    evaluator_correlation_bars,
+    evaluator_correlations,
+)
+from poq_abm.analysis.mean_rewards import reward_against_cost
 
 folder = Path(mkdtemp())
 made = np.random.default_rng(7)  # a made-up log; simulations draw from poq_abm.random alone

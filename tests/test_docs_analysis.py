@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from poq_abm.analysis.audit.gains import VERDICTS
-from poq_abm.analysis.ledger import COMPONENTS
-from poq_abm.analysis.profit_ledger import PROFIT_COMPONENTS
+from poq_abm.analysis.explanation import COMPONENTS, PROFIT_COMPONENTS
+from poq_abm.analysis.questions import figures
 from poq_abm.analysis.rewards import STATISTICS
-from poq_abm.figures.kinds import KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -37,7 +36,7 @@ def in_tables(page: str) -> set[str]:
 
 
 def test_every_kind_of_figure_is_documented() -> None:
-    assert in_tables("how-to/figures.md") == set(KINDS)
+    assert in_tables("how-to/figures.md") == set(figures())
 
 
 def test_every_statistic_and_component_is_documented() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.agreement import correlation_table
-from poq_abm.analysis.efficiency import quality_against_latency
+from poq_abm.analysis.evaluator_correlation import correlation_table
+from poq_abm.analysis.quality_latency import quality_against_latency
 from poq_abm.analysis.resampling import CONFIDENCE, RESAMPLES
 from poq_abm.analysis.variance import variance_shares
 from poq_abm.errors import InputError

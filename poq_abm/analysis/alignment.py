@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from poq_abm.analysis.questions import Request, TableKind
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.schemas import RANGES
 
-__all__ = ["MERITS", "evaluator_accuracy", "rank_correlation", "reward_alignment"]
+__all__ = ["MERITS", "TABLES", "evaluator_accuracy", "rank_correlation", "reward_alignment"]
 
 Role = Literal["inference", "evaluator"]
 _LEAST_NODES = 3  # two nodes correlate at 1 or -1 whatever happens
@@ -144,3 +145,20 @@ def evaluator_accuracy(rounds: pd.DataFrame) -> pd.DataFrame:
         node=seats["committee"].astype("int32"), accuracy=1.0 - distance / 10.0
     )
     return table.groupby([*keys, "node"], observed=True)["accuracy"].mean().reset_index()
+
+
+def _table(request: Request) -> pd.DataFrame:
+    results = request.run.results
+    trace = results.rounds if "rounds" in results.tables else None
+    role: Role = request.role or "inference"  # type: ignore[assignment]  # checked, with the nearest
+    return reward_alignment(request.rows(), role=role, rounds=trace)
+
+
+TABLES = (
+    TableKind(
+        "alignment",
+        "rank correlation of reward with what a node is worth",
+        _table,
+        ("treatment", "role", "group"),
+    ),
+)

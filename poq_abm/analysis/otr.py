@@ -19,14 +19,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.analysis.deterrence import (
-    capital_cost,
-    changed,
-    detection_after,
-    detection_if_broken,
-    verifier_cost,
-)
 from poq_abm.analysis.reproduction import Check
+from poq_abm.analysis.trilemma import changed
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
@@ -35,6 +29,12 @@ from poq_abm.rules.protocol.terms import Found
 from poq_abm.rules.protocol.zkml import proving_time
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification
+from poq_abm.simulation.queries.economics import (
+    capital_cost,
+    detection_after,
+    detection_if_broken,
+    verifier_cost,
+)
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from poq_abm.analysis.correlation import evaluator_correlations
+from poq_abm.analysis.evaluator_correlation import evaluator_correlations
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.profile import Profile
 from poq_abm.profile.published_figures import (

@@ -1,28 +1,50 @@
-"""A sweep as tables: a measure over any two axes, attack phases, quality against cost, trust."""
+"""Measures of the network: over a run, and at every value of the axes that a sweep has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.comparing import units_of
-from poq_abm.analysis.rewards import taking_part
+from poq_abm.analysis.charts import MOST_LINES, cells_of, legend, paint_cells, write_cells
+from poq_abm.analysis.figure_style import DASHES, MARKERS, canvas, caption, colours, count_of, need
+from poq_abm.analysis.questions import FigureKind, Request, Section, told
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.paired import units_of
 from poq_abm.experiment.results import Results
-from poq_abm.experiment.schemas import RANGES, range_of
+from poq_abm.experiment.schemas import range_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
-    "attack_phases_of",
+    "FIGURES",
+    "SECTIONS",
+    "axes_to_show",
     "axis_named",
+    "fixed_axes",
+    "heat_map",
     "literal_values",
     "metric_over_axes",
-    "quality_against_cost",
-    "trust_bands",
+    "other_axis",
+    "sweep_lines",
 ]
+
+SHARE = "malicious.share"  #: the axis of attacks
+_DUST = 1e-12  # a measure that varies less over treatments is not moved by the sweep
+_REWARDS = ["inference_reward_mean", "evaluator_reward_mean"]
+#: what a table of many treatments shows, where it varies; the first so many of these
+_FIRST = (
+    "inference_reward_mean", "evaluator_reward_mean", "consensus_mean", "correlation", "bias",
+    "reward_gap", "saturated_share", "closeness_mean", "inference_cost_mean",
+)  # fmt: skip
+_MOST_MEASURES = 5
+_MOST_TICKS = 12  # values of an axis that are written out
+_MOST_WRITTEN = 120  # cells; in more, numbers would not be read
 
 
 def axis_named(treatments: pd.DataFrame, name: str) -> str:
@@ -137,110 +159,251 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, list) else value
 
 
-def attack_phases_of(
-    results: Results,
-    field: str,
-    *,
-    where: Mapping[str, str] | None = None,
-    confidence: float = CONFIDENCE,
-) -> pd.DataFrame:
-    """Return where attackers earn more than they would honestly, by share and another axis.
+def sweep_lines(frame: pd.DataFrame, x: str, y: str | None = None, *, label: str = "") -> Figure:
+    """Return a measure along one axis of a sweep, a line and 95% bars for each value of another.
 
-    From a run that sweeps ``malicious.share`` and ``field``. ``gain`` is what malicious evaluators
-    earn per job less what the same nodes earn in the honest twin, where nobody deviates: the gain
-    of them all together, where :func:`.audit.frontier.attack_phases` asks for one's. Columns:
-    ``field``, ``value``, ``share``, ``drift``, ``gain``, ``gain_low``, ``gain_high``, ``phase``
-    (``pays``, ``costs`` or ``undecided``), ``replications``. Cells without attackers are left out.
+    ``frame`` is :func:`metric_over_axes`; ``x`` and ``y`` are its columns.
+    ``label`` names the measure and its unit. Values that are no numbers stand in the order of the
+    sweep and are not joined.
     """
-    axes = ["malicious.share", field]
-    gap = metric_over_axes(results, "reward_gap", axes, where=where, confidence=confidence)
-    drift = metric_over_axes(results, "consensus_drift", axes, where=where, confidence=confidence)
-    axis = axis_named(results.treatments, field)
-    table = pd.DataFrame(
-        {
-            "field": axis,
-            "value": gap[axis],
-            "share": gap["malicious.share"],
-            "drift": drift["mean"],
-            "gain": -gap["mean"],
-            "gain_low": -gap["high"],
-            "gain_high": -gap["low"],
-            "replications": gap["replications"],
-        }
-    )
-    table["phase"] = np.select(
-        [table["gain_low"] > 0.0, table["gain_high"] < 0.0], ["pays", "costs"], "undecided"
-    )
-    return table[table["gain"].notna()].reset_index(drop=True)
+    need(frame, [x, "mean", "low", "high", *([y] if y else [])])
+    figure, (axes,) = canvas(7.6 if y else 6.4, 4.0)
+    is_number = pd.api.types.is_numeric_dtype(frame[x])
+    parts = [(None, frame)] if y is None else list(frame.groupby(y, sort=False))
+    paint = colours(range(min(len(parts), MOST_LINES)))
+    ticks = list(dict.fromkeys(frame[x].astype(str)))
+    for number, (value, part) in enumerate(parts[:MOST_LINES]):
+        line = part.sort_values(x) if is_number else part
+        at = line[x] if is_number else line[x].astype(str).map(ticks.index)
+        errors = [(line["mean"] - line["low"]).fillna(0.0), (line["high"] - line["mean"]).fillna(0)]
+        axes.errorbar(
+            at, line["mean"], yerr=errors, color=paint[number], capsize=3, linewidth=1.6,
+            marker=MARKERS[number % len(MARKERS)], markersize=5, label=str(value),
+            linestyle=DASHES[number % len(DASHES)] if is_number else "none",
+        )  # fmt: skip
+    if len(ticks) <= _MOST_TICKS:
+        places = list(dict.fromkeys(frame[x])) if is_number else range(len(ticks))
+        axes.set_xticks(places, ticks, fontsize=8)
+    axes.set_xlabel(x)
+    axes.set_ylabel(label or "mean")
+    if y is not None:
+        legend(axes, len(parts), y.rpartition(".")[2])
+    left_out = len(parts) - MOST_LINES
+    caption(figure, f"{label or 'mean'} along {x.rpartition('.')[2]}", frame, count_of(frame),
+            "bars 95%", f"{left_out} more lines left out" if left_out > 0 else "")  # fmt: skip
+    return figure
 
 
-def quality_against_cost(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
-    """Return the quality of each inference group beside its latency, and which are efficient.
+def heat_map(
+    frame: pd.DataFrame, x: str, y: str, *, value: str = "mean", label: str = ""
+) -> Figure:
+    """Return a heat map of a measure over two axes of a sweep, its values written in the cells.
 
-    ``nodes`` are rows of one treatment. Columns: ``group``, ``latency_ms``, ``replications``,
-    ``quality`` (mean consensus, 0-10) with ``low``, ``high`` over replications, ``truth``, and
-    ``efficient``: whether no other group is at least as quick and at least as good, and better in
-    one of the two.
+    ``frame`` is :func:`metric_over_axes`; ``x`` and ``y`` are two of its
+    columns. Measures of both signs are coloured from a neutral zero. ``label`` names the measure
+    and its unit. Cells of a single replication carry a star: they have no interval.
     """
-    chosen = nodes[(nodes["role"].astype(str) == "inference") & (nodes["jobs"] > 0)]
-    if chosen.empty:
-        raise InputError("no inference node had a job: there is no quality to show")
-    rows = []
-    for group, part in chosen.groupby("group", observed=True, sort=False):
-        sums = part.assign(
-            quality=part["consensus_mean"] * part["jobs"], truth=part["truth_mean"] * part["jobs"]
+    need(frame, [x, y, value])
+    table = cells_of(frame, x, y, value)
+    figure, (axes,) = canvas(
+        max(5.0, 1.0 + 0.75 * table.shape[1]), max(3.2, 1.6 + 0.5 * len(table))
+    )
+    paint_cells(figure, axes, table, label or value)
+    if table.size <= _MOST_WRITTEN:
+        single = (
+            cells_of(frame, x, y, "replications") < 2
+            if "replications" in frame
+            else table < -np.inf
         )
-        by_replication = sums.groupby("replication")[["quality", "truth", "jobs"]].sum()
-        quality = by_replication["quality"] / by_replication["jobs"]
-        mean, _, low, high = mean_interval(quality, confidence, RANGES["score 0-10"])
-        truth = float((by_replication["truth"] / by_replication["jobs"]).mean())
-        latency = float((part["latency_ms"] * part["jobs"]).sum() / part["jobs"].sum())
-        rows.append((str(group), latency, len(quality), mean, low, high, truth))
-    columns = ["group", "latency_ms", "replications", "quality", "low", "high", "truth"]
-    table = pd.DataFrame(rows, columns=columns)
-    quick, good = table["latency_ms"].to_numpy(), table["quality"].to_numpy()
-    table["efficient"] = [
-        not bool(np.any((quick <= q) & (good >= g) & ((quick < q) | (good > g))))
-        for q, g in zip(quick, good, strict=True)
-    ]
-    return table
+        digits = _digits(table.to_numpy())
+        texts = table.map(lambda v: "" if np.isnan(v) else f"{v:.{digits}f}")
+        write_cells(axes, table, texts + single.map(lambda alone: "*" if alone is True else ""))
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    caption(figure, f"{label or value} over {_leaf(x)} and {_leaf(y)}", frame,
+            count_of(frame))  # fmt: skip
+    return figure
 
 
-def trust_bands(
-    trust: pd.DataFrame,
-    nodes: pd.DataFrame,
-    *,
-    by: str = "behaviour",
-    confidence: float = CONFIDENCE,
-) -> pd.DataFrame:
-    """Return mean trust by round, with its interval over replications, per treatment and class.
+def _digits(values: np.ndarray) -> int:
+    most = float(np.nanmax(np.abs(values)))
+    return 3 if most < 1.0 else 2 if most < 100.0 else 0
 
-    ``trust`` and ``nodes`` are tables of one run; ``by`` is the column of ``nodes`` that makes the
-    classes. Inside a replication the weights of a class's nodes, over all tasks, are averaged;
-    nodes that never took part in it do not count.
-    Columns: ``treatment``, ``by``'s, ``round``, ``nodes``, ``replications``, ``trust``, ``low``,
-    ``high``.
+
+def _leaf(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def fixed_axes(where: Mapping[str, str]) -> list[str]:
+    """Return what a figure says of the axes that it does not show."""
+    return [f"{key} = {value}" for key, value in where.items()]
+
+
+def other_axis(run: StoredRun, wanted: str | None, option: str, but: Sequence[str] = ()) -> str:
+    """Return the axis asked for, or the only one of a run that is not among some others.
+
+    Raises
+    ------
+    InputError
+        If none is asked for and there is not just one.
     """
-    if by not in ("behaviour", "group", "model", "hardware"):
-        known = ["behaviour", "group", "model", "hardware"]
-        raise InputError(f"trust cannot be split by {by!r}; {nearest(by, known)}")
-    keys = ["treatment", "replication", "node"]
-    who = nodes.loc[taking_part(nodes), [*keys, by]].astype({"treatment": str, by: str})
-    joined = trust.astype({"treatment": str}).merge(who, on=keys)
-    if joined.empty:
-        raise InputError("the trust log is empty: the run is shorter than mechanism.trust.interval")
-    cells = ["treatment", by, "round"]
-    means = joined.groupby([*cells, "replication"], sort=False)["trust"].mean().reset_index()
-    count = joined.groupby(["treatment", by])["node"].nunique()
-    rows = [
-        {**dict(zip(cells, key, strict=True)), **_band(part["trust"], confidence)}
-        for key, part in means.groupby(cells, sort=False)
-    ]
-    table = pd.DataFrame(rows)
-    table["nodes"] = [int(count[row]) for row in zip(table["treatment"], table[by], strict=True)]
-    return table
+    axes = [axis for axis in run.axes if axis not in but]
+    if wanted is None and len(axes) != 1:
+        raise InputError(f"{option}; this run sweeps {', '.join(axes) or 'none'}")
+    return wanted or axes[0]
 
 
-def _band(values: pd.Series[float], confidence: float) -> dict[str, float]:
-    mean, _, low, high = mean_interval(values, confidence, RANGES["weight"])
-    return {"replications": len(values), "trust": mean, "low": low, "high": high}
+def _two_axes(request: Request, run: StoredRun) -> tuple[str, str]:
+    axes = run.axes
+    free = [axis for axis in axes if axis not in (request.x, request.y)]
+    if request.x and request.y:
+        return request.x, request.y
+    if len(axes) != 2:
+        raise InputError(
+            f"name two axes with --x and --y; this run sweeps {', '.join(axes) or 'none'}"
+        )
+    return request.x or free[0], request.y or [a for a in free if a != request.x][-1]
+
+
+def _measure(request: Request, run: StoredRun, axes: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Return the measure asked for, or the usual one, over axes of a run, and its label."""
+    units = units_of(run.results.main)
+    usual = "dishonest_stands" if "dishonest_stands" in units else "evaluator_reward_mean"
+    metric = request.metric or usual
+    frame = metric_over_axes(run.results, metric, axes, where=request.where)
+    return told(frame, run, *fixed_axes(request.where)), f"{metric} ({units[metric]})"
+
+
+def _heat(request: Request) -> Figure:
+    run = request.run
+    x, y = (axis_named(run.results.treatments, axis) for axis in _two_axes(request, run))
+    frame, label = _measure(request, run, [x, y])
+    return heat_map(frame, x, y, label=label)
+
+
+def _lines(request: Request) -> Figure:
+    run, treatments = request.run, request.run.results.treatments
+    x = axis_named(treatments, other_axis(run, request.x, "name an axis with --x"))
+    y = axis_named(treatments, request.y) if request.y else None
+    frame, label = _measure(request, run, [x, y] if y else [x])
+    return sweep_lines(frame, x, y, label=label)
+
+
+def axes_to_show(run: StoredRun) -> tuple[str, str, dict[str, str]]:
+    """Return two axes of a sweep that a report shows, and at what it holds the others."""
+    axes = run.moving_axes
+    x = SHARE if SHARE in axes else axes[0]
+    y = next(axis for axis in axes if axis != x) if SHARE in axes else axes[1]
+    return x, y, _middle(run, [axis for axis in axes if axis not in (x, y)])
+
+
+def _middle(run: StoredRun, axes: list[str]) -> dict[str, str]:
+    """Fix the axes that are not shown: at what the scenario itself says, or at their middle."""
+    fixed = {}
+    for axis in axes:
+        texts = list(dict.fromkeys(literal_values(run.results.treatments[axis])))
+        value: Any = run.scenario
+        for part in axis.split("."):
+            value = getattr(value, part, None)
+        own = f"{value:g}" if isinstance(value, int | float) else str(value)
+        fixed[axis] = own if own in texts else texts[len(texts) // 2]
+    return fixed
+
+
+def _telling(run: StoredRun) -> list[str]:
+    """Return the measures that a report shows along axes: those that the sweep moves."""
+    attacked = SHARE in run.moving_axes
+    metrics = ["bias", "reward_gap"] if attacked else _REWARDS
+    means = run.results.replications.groupby("treatment", observed=True)[metrics].mean()
+    known = [name for name in metrics if means[name].notna().any()]
+    return [name for name in known if float(np.ptp(means[name].dropna())) > _DUST]
+
+
+def _lines_fit(run: StoredRun) -> Iterator[dict[str, Any]]:
+    if not run.is_swept or run.has_queries:
+        return
+    if len(run.moving_axes) == 1:
+        for metric in _telling(run):
+            yield {"x": run.moving_axes[0], "metric": metric}
+        return
+    x, y, where = axes_to_show(run)
+    for metric in _telling(run)[:1]:
+        yield {"x": x, "y": y, "metric": metric, "where": where}
+
+
+def _heat_fits(run: StoredRun) -> Iterator[dict[str, Any]]:
+    if run.is_swept and not run.has_queries and len(run.moving_axes) > 1:
+        x, y, where = axes_to_show(run)
+        for metric in _telling(run):
+            yield {"x": x, "y": y, "metric": metric, "where": where}
+
+
+def _network(run: StoredRun) -> Iterator[Section]:
+    if run.has_queries:
+        return
+    played = run.results.replications
+    names = [str(n) for n in played.select_dtypes("float").columns if played[n].notna().any()]
+    if run.is_swept:
+        yield _network_by_treatment(run, played, names)
+        return
+    units = units_of(played)
+    rows = []
+    for name in names:
+        values = played[name].dropna()
+        mean, _, low, high = _mean_of(values, name, units)
+        if mean != 0.0 or values.any():
+            rows.append((name, units[name], mean, low, high, len(values)))
+    frame = pd.DataFrame(rows, columns=["measure", "unit", "mean", "low", "high", "replications"])
+    yield Section("The network", frame, ["measure", "unit"],
+                  estimates=[("mean", "low", "high", "mean", "")],
+                  notes=["Measures that are 0 throughout are not shown."])  # fmt: skip
+
+
+def _network_by_treatment(run: StoredRun, played: pd.DataFrame, names: list[str]) -> Section:
+    """One row per treatment, for the telling measures that the sweep moves."""
+    groups = played.groupby(played["treatment"].astype(str), sort=False)
+    varies = [name for name in names if float(np.ptp(groups[name].mean().dropna())) > _DUST]
+    economy = [name for name in varies if name not in _FIRST and run.has_economy]
+    chosen = [name for name in _FIRST if name in varies][:_MOST_MEASURES] + economy[:2]
+    units = units_of(played)
+    parts = {str(name): part for name, part in groups}
+    rows = []
+    for treatment in run.treatments:
+        part = parts[treatment]
+        row: dict[str, Any] = {"treatment": treatment, "replications": len(part)}
+        for name in chosen:
+            mean, _, low, high = _mean_of(part[name].dropna(), name, units)
+            row |= {name: mean, f"{name} low": low, f"{name} high": high}
+        rows.append(row)
+    return Section(
+        "The network, by treatment", pd.DataFrame(rows), ["treatment"],
+        [("replications", "replications", "")],
+        [(name, f"{name} low", f"{name} high", name, units[name]) for name in chosen],
+        ["Each interval holds for itself; differences between treatments stand below."],
+    )  # fmt: skip
+
+
+def _mean_of(
+    values: pd.Series[float], name: str, units: Mapping[str, str]
+) -> tuple[float, float, float, float]:
+    return mean_interval(values, within=range_of(name, units[name]))
+
+
+SECTIONS = (_network,)
+_OF_AXES = ("x", "y", "metric", "where")
+FIGURES = (
+    FigureKind(
+        "lines",
+        "a measure along an axis of a sweep (--x, --y, --metric)",
+        _lines,
+        _OF_AXES,
+        _lines_fit,
+    ),
+    FigureKind(
+        "heatmap",
+        "a measure over two axes of a sweep (--x, --y, --metric)",
+        _heat,
+        _OF_AXES,
+        _heat_fits,
+    ),
+)

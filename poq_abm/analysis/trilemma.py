@@ -1,27 +1,53 @@
-"""Integrity, latency and cost of every protocol on one population, in one table."""
+"""Integrity, latency and cost of every protocol on one population, in one table and one figure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.deterrence import changed
+from poq_abm.analysis.questions import (
+    FigureKind,
+    Request,
+    Section,
+    TableKind,
+    with_occurrence,
+    with_treatment,
+)
+from poq_abm.analysis.stored_run import StoredRun, select
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import POSITIVE, mean_interval
 from poq_abm.experiment.query_study import query_interval
+from poq_abm.scenario.overlay import put
 from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.query_replication import play_queries
-from poq_abm.simulation.queries.query_tables import COSTS
+from poq_abm.simulation.queries.query_tables import COSTS, QUERIES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from poq_abm.experiment.results import Results
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
-__all__ = ["BASELINE", "MEASURES", "play_protocols", "trilemma_of_run", "trilemma_table"]
+__all__ = [
+    "BASELINE",
+    "FIGURES",
+    "GLOSSES",
+    "MEASURES",
+    "SECTIONS",
+    "TABLES",
+    "changed",
+    "play_protocols",
+    "trilemma",
+    "trilemma_of_run",
+    "trilemma_table",
+]
 
 BASELINE = "centralised"
 AXIS = "verification.protocol"
@@ -36,6 +62,34 @@ MEASURES = (
     "truth_mean",
     "capital_locked_usd",
 )
+#: one line per protocol, for a reader who has never heard of it
+GLOSSES: Final = {
+    "centralised": "one trusted operator",
+    "none": "pay strangers unseen",
+    "poq": "evaluators score, pay follows",
+    "redundancy": "several answer, compare",
+    "proof_of_sampling": "recompute a random share",
+    "opml": "7 days in which to dispute",
+    "zkml": "a proof for every answer",
+    "tee": "signed by secure hardware",
+    "otr": "secure hardware + disputes\n+ random proofs",
+    "poq+otr": "otr, and pay by score",
+}
+_INK, _MUTED, _SECOND = "#1b4f72", "0.55", "#d55e00"
+_TICKS: Final = {1.0: "1 s", 60.0: "1 min", 3600.0: "1 h", 86_400.0: "1 day", 604_800.0: "7 days"}
+_LEAST_USD: Final = 3e-5
+
+
+def changed(verification: Verification, settings: Mapping[str, Any]) -> Verification:
+    """Return the section with other values at these dotted paths, validated as a file's is.
+
+    >>> changed(Verification(), {"otr.proof_rate": 0.05}).otr.proof_rate
+    0.05
+    """
+    data: Any = verification.model_dump(mode="json")
+    for path, value in settings.items():
+        data = put(data, tuple(path.split(".")), value, ("verification",))
+    return Verification.model_validate(data)
 
 
 def play_protocols(
@@ -126,3 +180,165 @@ def trilemma_of_run(
     table = trilemma_table(chosen)
     table.attrs["caption"] = f"{name}: {table.attrs['caption']}"
     return table
+
+
+def trilemma(table: pd.DataFrame) -> Figure:
+    """Return a figure with a row per protocol: integrity, waiting, cost and throughput.
+
+    ``table`` is what :func:`trilemma_table` returns.
+    """
+    import seaborn as sns  # noqa: PLC0415  (heavy, and only for pictures)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with sns.axes_style("ticks"):
+        figure = Figure(figsize=(14.0, 0.55 * len(table) + 2.2), layout="constrained")
+        panels = figure.subplots(1, 4, sharey=True, width_ratios=[1.1, 1.4, 1.2, 0.9])
+    for panel, draw in zip(panels, (_integrity, _waiting, _money, _throughput), strict=True):
+        draw(panel, table)
+        panel.grid(axis="y", color="0.93", linewidth=5.0)
+        panel.set_axisbelow(True)
+    first = panels[0]
+    first.set_yticks(range(len(table)), [_label(name) for name in table.index])
+    first.set_ylim(len(table) - 0.5, -0.5)
+    first.tick_params(axis="y", length=0, labelsize=9)
+    sns.despine(fig=figure, left=True)
+    figure.suptitle(
+        "What each way of checking an AI answer lets through, costs and delays", fontsize=13
+    )
+    figure.supxlabel(table.attrs.get("caption", ""), fontsize=8, color="0.35")
+    return figure
+
+
+def _label(name: str) -> str:
+    gloss = GLOSSES.get(name, "")
+    return f"{name}\n{gloss}" if gloss else name
+
+
+def _bars(axes: Axes, table: pd.DataFrame, measure: str, colour: str, scale: float = 1.0) -> None:
+    """Draw the means of a measure as points, with their intervals."""
+    mean = table[measure].to_numpy() * scale
+    ends = [table[f"{measure}_{end}"].to_numpy() * scale for end in ("low", "high")]
+    error = np.clip([mean - ends[0], ends[1] - mean], 0.0, None)
+    axes.errorbar(mean, np.arange(len(table)), xerr=error, fmt="o", color=colour, markersize=6)
+
+
+def _integrity(axes: Axes, table: pd.DataFrame) -> None:
+    places = np.arange(len(table))
+    share = table["dishonest_stands"].to_numpy() * 100.0
+    axes.barh(places, share, height=0.5, color=_SECOND, zorder=2)
+    ends = [table[f"dishonest_stands_{end}"].to_numpy() * 100.0 for end in ("low", "high")]
+    error = np.clip([share - ends[0], ends[1] - share], 0.0, None)
+    axes.errorbar(share, places, xerr=error, fmt="none", color="0.2", linewidth=1.0, zorder=3)
+    for place, (value, cheats) in enumerate(
+        zip(share, table["cheating_share"].to_numpy(), strict=True)
+    ):
+        said = f"{value:.2g}%"
+        if cheats == cheats:  # noqa: PLR0124  (missing where nobody is rational)
+            said += f"  ({cheats:.0%} choose to cheat)"
+        axes.text(max(value, error[1][place] + value) + 5.0, place, said, va="center", fontsize=8)
+    axes.set_xlim(0.0, 195.0)
+    axes.set_xticks([0, 50, 100])
+    axes.set_xlabel("dishonest answers that are paid\nand never undone, % of queries")
+    axes.set_title(
+        "Integrity (in brackets: rational nodes\nwho choose to cheat)", fontsize=9.5, loc="left"
+    )
+
+
+def _waiting(axes: Axes, table: pd.DataFrame) -> None:
+    places = np.arange(len(table))
+    for name, colour, shift, marker, said in (
+        ("provisional", _INK, -0.13, "o", "answer in hand"),
+        ("economic", _SECOND, 0.13, "s", "payment final"),
+    ):
+        low, high = table[f"{name}_p50_s"].to_numpy(), table[f"{name}_p99_s"].to_numpy()
+        middle = table[f"{name}_p95_s"].to_numpy()
+        axes.hlines(places + shift, low, high, color=colour, linewidth=2.0)
+        axes.plot(low, places + shift, marker, color=colour, markersize=6, label=f"{said}: p50")
+        axes.plot(middle, places + shift, "|", color=colour, markersize=8)
+    axes.set_xscale("log")
+    axes.set_xlim(0.3, 3e6)
+    axes.set_xticks(list(_TICKS), list(_TICKS.values()), fontsize=8)
+    axes.minorticks_off()
+    axes.set_xlabel("time from the question (log scale;\ndot p50, tick p95, line to p99)")
+    axes.set_title("Waiting", fontsize=9.5, loc="left")
+    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 1.0))
+
+
+def _money(axes: Axes, table: pd.DataFrame) -> None:
+    _bars(axes, table, "total_usd", _INK)
+    parts = table[list(COSTS)]
+    for place, name in enumerate(table.index):
+        total = float(table.loc[name, "total_usd"])
+        largest = str(parts.loc[name].idxmax())
+        share = float(parts.loc[name, largest]) / total if total > 0 else 0.0
+        said = f"${_plain(total)}: {share:.0%} {largest.removesuffix('_usd')}"
+        axes.annotate(said, (max(total, _LEAST_USD), place), (7, 7), textcoords="offset points",
+                      fontsize=7.5)  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_xlim(_LEAST_USD, 5e4)
+    axes.set_xticks([1e-4, 1e-2, 1.0, 100.0], ["$0.0001", "$0.01", "$1", "$100"], fontsize=8)
+    axes.minorticks_off()
+    axes.set_xlabel("resources used per query, USD\n(log scale; text: the largest part)")
+    axes.set_title("Cost", fontsize=9.5, loc="left")
+
+
+def _plain(value: float) -> str:
+    """Return a number in two digits, without an exponent.
+
+    >>> _plain(7.9e-05), _plain(0.0692), _plain(45.0)
+    ('0.000079', '0.069', '45')
+    """
+    decimals = max(0, 1 - math.floor(math.log10(value))) if value > 0.0 else 0
+    return f"{value:.{decimals}f}"
+
+
+def _throughput(axes: Axes, table: pd.DataFrame) -> None:
+    _bars(axes, table, "throughput", _INK, 100.0)
+    axes.axvline(100.0, color=_MUTED, linewidth=0.8, linestyle="--")
+    axes.set_xlim(0.0, max(115.0, 105.0 * float(table["throughput_high"].max())))
+    axes.set_xlabel("queries per second,\n% of centralised")
+    axes.set_title("Throughput\n(provers and watchers apart)", fontsize=9.5, loc="left")
+
+
+def _drawn(request: Request) -> Figure:
+    run = request.run
+    return trilemma(trilemma_of_run(run.results, run.name, request.where))
+
+
+def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
+    if run.has_queries:
+        yield {}
+
+
+def _section(run: StoredRun) -> Iterator[Section]:
+    if not run.has_queries:
+        return
+    summary = run.results.query_summary()
+    summary = with_occurrence(summary[summary["mean"].notna()])
+    units = {field.name: field.metadata[b"unit"].decode() for field in QUERIES}
+    summary["unit"] = summary["measure"].map(units)
+    yield Section("What the protocols let through, take and cost", summary,
+                  with_treatment(run, "measure", "unit", "not 0 in"),
+                  estimates=[("mean", "low", "high", "estimate", "")])  # fmt: skip
+
+
+TABLES = (
+    TableKind(
+        "queries",
+        "verification protocols: every measure of every treatment, with its interval",
+        lambda request: select(
+            request.run.results.query_summary(every=True), treatment=request.treatment
+        ),
+        ("treatment",),
+    ),
+)
+FIGURES = (
+    FigureKind(
+        "trilemma",
+        "verification protocols: integrity, delay, cost, throughput",
+        _drawn,
+        ("where",),
+        _fits,
+    ),
+)
+SECTIONS = (_section,)

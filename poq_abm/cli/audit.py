@@ -217,8 +217,8 @@ def _more(
     """Return the further tables that were asked for, and what they say."""
     import pandas as pd  # noqa: PLC0415
 
-    from poq_abm.analysis.audit.breakdown import breakdown_shares  # noqa: PLC0415
-    from poq_abm.analysis.audit.frontier import attack_frontier  # noqa: PLC0415
+    from poq_abm.analysis.aggregation_robustness import breakdown_shares  # noqa: PLC0415
+    from poq_abm.analysis.audit.attacks import attack_frontier  # noqa: PLC0415
 
     tables: dict[str, pd.DataFrame] = {}
     roots = _break_evens(bench, found, ranges)
@@ -236,7 +236,7 @@ def _more(
 
 
 def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
-    from poq_abm.analysis.audit.frontier import COSTS  # noqa: PLC0415
+    from poq_abm.analysis.audit.attacks import COSTS  # noqa: PLC0415
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
 
     bonds = ["bonds"] if found.gains["bonds"].any() else []

@@ -46,9 +46,9 @@ def compare(
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
 ) -> None:
     """Compare B with A over matched replications: what moved, and how surely."""
-    from poq_abm.analysis.comparing import compare as compared  # noqa: PLC0415
-    from poq_abm.analysis.telling import describe  # noqa: PLC0415
+    from poq_abm.analysis.comparison import describe  # noqa: PLC0415
     from poq_abm.cli.sides import matched, what_differs  # noqa: PLC0415
+    from poq_abm.experiment.paired import compare as compared  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
@@ -72,7 +72,7 @@ def compare(
 
 def _check_metrics(names: list[str], table: str) -> None:
     """Refuse a misspelt column before anything is played."""
-    from poq_abm.analysis.comparing import REWARD_OF  # noqa: PLC0415
+    from poq_abm.experiment.paired import REWARD_OF  # noqa: PLC0415
     from poq_abm.experiment.schemas import SCHEMAS  # noqa: PLC0415
 
     known = [field.name for field in SCHEMAS[table] if str(field.type) == "double"]
@@ -107,7 +107,7 @@ def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bo
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    from poq_abm.analysis.telling import is_equal  # noqa: PLC0415
+    from poq_abm.analysis.comparison import is_equal  # noqa: PLC0415
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
 
     console = output_console()
@@ -144,7 +144,7 @@ _NO_WIDTH = ("mean_a", "low", "high")
 
 
 def _cells(row: dict[str, Any], width: int) -> list[str]:
-    from poq_abm.analysis.telling import factor  # noqa: PLC0415
+    from poq_abm.analysis.comparison import factor  # noqa: PLC0415
     from poq_abm.experiment.estimates import decimals  # noqa: PLC0415
 
     varies = row["low"] < row["high"]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poq_abm.cli.options import refuse_idle
-from poq_abm.errors import InputError
+from poq_abm.errors import InputError, nearest
 
 __all__ = ["plot"]
 
@@ -49,23 +49,25 @@ def plot(
     ] = None,
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
-    from poq_abm.figures.kinds import KINDS, Request, draw, kind_named  # noqa: PLC0415
-    from poq_abm.figures.style import write  # noqa: PLC0415
+    from poq_abm.analysis.figure_style import write  # noqa: PLC0415
+    from poq_abm.analysis.questions import Request, draw, figures  # noqa: PLC0415
 
+    known = figures()
     if kind == "list":
-        for name, one in KINDS.items():
+        for name, one in known.items():
             typer.echo(f"{name:<10} {one.shows}")
         return
     if not source:
         raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
-    kind_named(kind)
-    refuse_idle(context, kind, {name: one.takes for name, one in KINDS.items()})
+    if kind not in known:
+        raise InputError(f"no kind of figure {kind!r}; {nearest(kind, known)}")
+    refuse_idle(context, kind, {name: one.takes for name, one in known.items()})
     request = Request(
         source,
         treatment=treatment,
         against=against,
         role=role,
-        by=by,
+        by=(by,) if by is not None else (),
         metric=metric,
         x=x,
         y=y,

@@ -47,8 +47,8 @@ def show(
     seed: Annotated[int, typer.Option(min=0, help="Key of the resamples.")] = 1,
 ) -> None:
     """Show tasks, sizes, models, evaluators, costs, correlations and where variance comes from."""
-    from poq_abm.analysis.agreement import correlation_table  # noqa: PLC0415
-    from poq_abm.analysis.efficiency import quality_against_latency  # noqa: PLC0415
+    from poq_abm.analysis.evaluator_correlation import correlation_table  # noqa: PLC0415
+    from poq_abm.analysis.quality_latency import quality_against_latency  # noqa: PLC0415
     from poq_abm.analysis.variance import variance_shares  # noqa: PLC0415
     from poq_abm.cli import profile_tables as tables  # noqa: PLC0415
     from poq_abm.profile import load_profile  # noqa: PLC0415

@@ -54,7 +54,7 @@ def print_costs(loaded: Profile) -> None:
 
 
 def print_correlations(table: pd.DataFrame) -> None:
-    """Print the table of :func:`poq_abm.analysis.agreement.correlation_table`."""
+    """Print the table of :func:`poq_abm.analysis.evaluator_correlation.correlation_table`."""
     rows = [
         [row["task"], row["evaluator"], row["against"], f"{row['rows']:,}", *_triple(row, 3)]
         for row in table.to_dict("records")
@@ -68,7 +68,7 @@ def print_correlations(table: pd.DataFrame) -> None:
 
 
 def print_qualities(table: pd.DataFrame) -> None:
-    """Print the table of :func:`poq_abm.analysis.efficiency.quality_against_latency`."""
+    """Print the table of :func:`poq_abm.analysis.quality_latency.quality_against_latency`."""
     names = [name for name in ("truth", "judge", "consensus") if table[name].notna().any()]
     rows = [
         [

@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment.plan import RESULTS_VERSION, Plan, configuration_hash
 from poq_abm.experiment.schemas import SCHEMAS
@@ -247,7 +246,7 @@ def manifest_of(
         "engine": engine,
         "extended": list(extended),
         "versions": {
-            "poq_abm": poq_abm.__version__,
+            "poq_abm": version("poq-abm"),
             "python": platform.python_version(),
             "platform": platform.platform(),
             **{library: version(library) for library in _LIBRARIES},

@@ -170,14 +170,14 @@ class Results:
     def compare(self, a: str, b: str, on: list[str] | None = None) -> pd.DataFrame:
         """Return the paired differences, treatment ``b`` minus treatment ``a``, with intervals.
 
-        :func:`poq_abm.analysis.comparing.compare` describes the columns.
+        :func:`poq_abm.experiment.paired.compare` describes the columns.
 
         Raises
         ------
         InputError
             If there is no such treatment or no such measure.
         """
-        from poq_abm.analysis.comparing import compare  # noqa: PLC0415  (lies to the right)
+        from poq_abm.experiment.paired import compare  # noqa: PLC0415  (lies to the right)
 
         for treatment in (a, b):
             if treatment not in set(self.treatments["treatment"]):

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from poq_abm.experiment.round_replication import many_at_once, play_plain, play_replication
 from poq_abm.experiment.round_tables import (
-    Settled,
     adversary_measures,
     distribution_measures,
-    node_table,
     replication_table,
-    settled_by_round,
     trust_table,
 )
 from poq_abm.experiment.schemas import ECONOMY_MEASURES
@@ -27,6 +24,7 @@ from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import Column, Ledger
+from poq_abm.simulation.node_table import Settled, node_table, settled_by_round
 from poq_abm.simulation.replication_state import Memory, open_memory
 
 __all__ = ["ReplicationArrays", "RoundStudy"]
@@ -132,8 +130,7 @@ class RoundStudy(Study):
         honest = is_honest(scenario, game.conduct)
         if honest and many_at_once(scenario, game, options.engine, options.sink):
             found = play_plain(scenario, game, first, last, options.progress)
-            key = (ReplicationKey(scenario.seed, 0), scenario.rounds)
-            memory = open_memory(game.arrays, *key)
+            memory = open_memory(game.arrays, ReplicationKey(scenario.seed, 0), scenario.rounds)
             arrays = ReplicationArrays.of_plain(first, *found, memory)
             return Played(self._tables(treatment, game, arrays))
         twin = None if honest else (options.twins or Twins()).of(scenario, profile)

@@ -1,17 +1,15 @@
-"""The result tables: their columns, types and units, what values can be, and how rows are made."""
+"""The result tables: their columns, types and units, and what values can be."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from poq_abm.experiment.estimates import COUNT, POSITIVE, UNBOUNDED, Range
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.histograms import QUANTILES, Kind
+from poq_abm.simulation.node_table import NODES
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
+from poq_abm.simulation.table_columns import KEYS, WORD, column
 
 __all__ = [
     "ACCOUNTS",
@@ -25,15 +23,8 @@ __all__ = [
     "SCHEMAS",
     "TRACES",
     "TRUST",
-    "coded",
-    "column",
-    "keys",
     "range_of",
-    "table",
-    "words",
 ]
-
-WORD = pa.dictionary(pa.int32(), pa.string())
 
 #: what values of a unit can be; amounts of money and tokens may be of either sign
 RANGES = {
@@ -110,72 +101,6 @@ def range_of(name: str, unit: str) -> Range:
     """
     return RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
 
-
-def column(name: str, kind: Any, unit: str, meaning: str) -> Any:
-    """Return the description of a column: its type, unit and meaning."""
-    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
-
-
-KEYS = [
-    column("treatment", WORD, "", "id of the treatment"),
-    column("replication", pa.int32(), "", "number of the replication, from 0"),
-]
-
-
-def keys(rows: int, treatment: str, replications: NDArray[np.int32]) -> dict[str, Any]:
-    """Return the key columns of as many rows for each replication of one treatment."""
-    return {
-        "treatment": coded(np.zeros(rows * len(replications), np.int32), [treatment]),
-        "replication": np.repeat(replications, rows),
-    }
-
-
-def words(values: list[str], index: NDArray[np.int64]) -> Any:
-    """Return the words that ``index`` picks from ``values``, dictionary-encoded."""
-    known = sorted(set(values))
-    codes = np.array([known.index(value) for value in values], dtype=np.int32)[index]
-    return coded(codes, known)
-
-
-def coded(codes: NDArray[np.int32], known: list[str]) -> Any:
-    """Return words from their codes, dictionary-encoded; ``known`` are all different."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
-
-
-def table(schema: Any, columns: dict[str, Any]) -> Any:
-    """Return a table of a schema from its columns, by name."""
-    arrays = (columns[name] for name in schema.names)
-    return pa.table(
-        [a if isinstance(a, pa.Array) else pa.array(a.reshape(-1)) for a in arrays], schema=schema
-    )
-
-
-#: one row per treatment x replication x node
-NODES = pa.schema(
-    [
-        *KEYS,
-        column("node", pa.int32(), "", "node id, unique across roles"),
-        column("role", WORD, "", "inference or evaluator"),
-        column("group", WORD, "", "label of the population group"),
-        column("model", WORD, "", "model the node is paid for, at first"),
-        column("hardware", WORD, "", "hardware it runs on, at first"),
-        column("behaviour", WORD, "", "what the node does, at first"),
-        column("presence", pa.float64(), "0-1", "share of the run in which the node took part"),
-        column("jobs", pa.int64(), "rounds", "rounds the node took part in"),
-        column("reward_total", pa.float64(), "tokens", "paid, less what audits took back"),
-        column("reward_mean", pa.float64(), "tokens per job", "paid; missing without a job"),
-        column("reward_sd", pa.float64(), "tokens per job", "s.d. over jobs; missing below two"),
-        column("points_total", pa.float64(), "points", "what the reward formula gave"),
-        column("points_mean", pa.float64(), "points per job", "missing without a job"),
-        column("points_sd", pa.float64(), "points per job", "s.d. over jobs; missing below two"),
-        column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
-        column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
-        column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
-        column("cost", pa.float64(), "C", "cost that was charged, per job; missing without a job"),
-        column("latency_ms", pa.float64(), "ms", "mean latency of what it was paid for; as `cost`"),
-        column("latency_source", WORD, "", "measured, or estimated from other hardware; at first"),
-    ]
-)
 
 #: columns of replications.parquet that an economy fills: name, unit, meaning
 ECONOMY_MEASURES = (

@@ -18,6 +18,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment.block_files import (
     BlockLabel,
@@ -88,7 +88,7 @@ class Store:
         scenario = self.plan.scenario
         played = {k: v for k, v in scenario.resolved().items() if k != "replications"}
         text = to_yaml(played, scenario.question)
-        metadata = {"poq_abm": poq_abm.__version__, "scenario": text}
+        metadata = {"poq_abm": version("poq-abm"), "scenario": text}
         folder, aside = self.folder.absolute(), self._aside.absolute()
         return BlockWriter(folder, self.engine, self.played_hash, metadata, aside)
 

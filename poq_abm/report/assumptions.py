@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.profile import Profile
 from poq_abm.report import sources
-from poq_abm.report.settings import set_by_hand, spoken
-from poq_abm.report.sources import COST_AWARE, Origin, Status
-from poq_abm.report.subject import Subject
+from poq_abm.report.facts import set_by_hand, spoken
+from poq_abm.report.sources import COST_AWARE, Status
 from poq_abm.rules.adaptation.base import ADAPTATIONS
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
 from poq_abm.rules.protocol.registry import find_protocol
@@ -17,6 +17,15 @@ from poq_abm.rules.registry import rules
 from poq_abm.rules.rule import Source
 
 __all__ = ["Assumption", "assumptions"]
+
+#: the rules whose source is cited, by their field
+_CITED = {
+    "mechanism.reward.family": "reward",
+    "mechanism.aggregation": "consensus",
+    "mechanism.reference": "evaluator reward",
+    "mechanism.trust.update": "trust",
+    "mechanism.trust.reference": "trust",
+}
 
 
 class Assumption(NamedTuple):
@@ -28,16 +37,16 @@ class Assumption(NamedTuple):
     source: str
 
 
-def assumptions(subject: Subject) -> list[Assumption]:
+def assumptions(run: StoredRun) -> list[Assumption]:
     """Return everything that a run leans on: published things first, assumed ones last."""
-    found = [*_profiles(subject), *_rules(subject), *_behaviours(subject), *_economy(subject),
-             *_protocols(subject)]  # fmt: skip
+    found = [*_profiles(run), *_rules(run), *_behaviours(run), *_economy(run),
+             *_protocols(run)]  # fmt: skip
     order = ("published", "inferred", "assumed")
     return sorted(dict.fromkeys(found), key=lambda line: order.index(line.status))
 
 
-def _profiles(subject: Subject) -> Iterator[Assumption]:
-    profiles, lost = subject.profiles
+def _profiles(run: StoredRun) -> Iterator[Assumption]:
+    profiles, lost = run.profiles
     for profile in profiles:
         yield from _of_profile(profile)
     for name in lost:
@@ -48,7 +57,7 @@ def _profiles(subject: Subject) -> Iterator[Assumption]:
             "from this register.",
             "its hash stands under provenance",
         )
-    nodes = subject.results.nodes if "nodes" in subject.results.tables else None
+    nodes = run.results.nodes if "nodes" in run.results.tables else None
     if nodes is not None and (nodes["latency_source"].astype(str) == "estimated").any():
         said = "Latencies on hardware that nobody measured are estimated by a roofline."
         yield Assumption("inferred", "latencies", said, "the catalogue of hardware")
@@ -65,52 +74,42 @@ def _of_profile(profile: Profile) -> Iterator[Assumption]:
         yield Assumption("assumed", f"profile {profile.name}, caveat", str(caveat), source)
 
 
-def _rules(subject: Subject) -> Iterator[Assumption]:
-    def rule(path: str, about: str, table: dict[str, Origin]) -> Iterator[Assumption]:
-        for value in subject.values(path):
-            if value in table:
-                yield Assumption(
-                    table[value].status, about, f"{path}: {value}", table[value].source
-                )
-
-    yield from rule("mechanism.reward.family", "reward", sources.REWARD)
-    yield from rule("mechanism.aggregation", "consensus", sources.AGGREGATION)
-    yield from rule("mechanism.reference", "evaluator reward", sources.REFERENCE)
-    yield from rule("mechanism.trust.update", "trust", sources.TRUST_UPDATE)
-    if subject.values("mechanism.trust.update") != ["none"]:
-        yield from rule("mechanism.trust.reference", "trust", sources.TRUST_REFERENCE)
-        constants = ("rate", "start", "minimum", "maximum")
-        for name in constants:
-            yield _set(
-                subject, f"mechanism.trust.{name}", "trust", "the paper's is not known to us"
-            )
-    yield _set(subject, "mechanism.committee_size", "committee")
+def _rules(run: StoredRun) -> Iterator[Assumption]:
+    trusts = run.values("mechanism.trust.update") != ["none"]
+    for path, about in _CITED.items():
+        for value in run.values(path) if trusts or about != "trust" else ():
+            if (origin := sources.origin_of(path, value)) is not None:
+                yield Assumption(origin.status, about, f"{path}: {value}", origin.source)
+    if trusts:
+        for name in ("rate", "start", "minimum", "maximum"):
+            yield _set(run, f"mechanism.trust.{name}", "trust", "the paper's is not known to us")
+    yield _set(run, "mechanism.committee_size", "committee")
     for symbol, fitted in (("alpha", 1.0), ("beta", 0.3)):
         for role in ("inference", "evaluator"):
-            yield _coefficient(subject, f"mechanism.{symbol}_{role}", fitted)
-    if subject.values("malicious") != [None]:
-        yield _set(subject, "malicious.share", "attack")
+            yield _coefficient(run, f"mechanism.{symbol}_{role}", fitted)
+    if run.values("malicious") != [None]:
+        yield _set(run, "malicious.share", "attack")
 
 
-def _set(subject: Subject, path: str, about: str, why: str = "") -> Assumption:
-    statement = f"{path} = {spoken(subject.values(path))}"
+def _set(run: StoredRun, path: str, about: str, why: str = "") -> Assumption:
+    statement = f"{path} = {spoken(run.values(path))}"
     return Assumption(
         "assumed", about, statement, "; ".join(filter(None, ["set by the scenario", why]))
     )
 
 
-def _coefficient(subject: Subject, path: str, fitted: float) -> Assumption:
+def _coefficient(run: StoredRun, path: str, fitted: float) -> Assumption:
     """Alpha = 1 and beta = 0.3 are those the profile was fitted under; others the scenario's."""
-    values = subject.values(path)
-    if values == [fitted] and subject.values("profile") == ["published"]:
+    values = run.values(path)
+    if values == [fitted] and run.values("profile") == ["published"]:
         source = f"not stated in {COST_AWARE}, whose Table 4 fixes only alpha Q - beta C"
         return Assumption("assumed", "reward", f"{path} = {fitted:g}", source)
-    return _set(subject, path, "reward")
+    return _set(run, path, "reward")
 
 
-def _behaviours(subject: Subject) -> Iterator[Assumption]:
+def _behaviours(run: StoredRun) -> Iterator[Assumption]:
     played: dict[tuple[Role, str], dict[str, Any]] = {}
-    for scenario in subject.scenarios.values():
+    for scenario in run.scenarios.values():
         people = scenario.population
         for group in people.inference:
             played.setdefault(("inference", str(group.behaviour["name"])), group.behaviour)
@@ -132,11 +131,11 @@ def _behaviours(subject: Subject) -> Iterator[Assumption]:
         yield Assumption(kind.source.status, about, formula, kind.source.reference)
 
 
-def _protocols(subject: Subject) -> Iterator[Assumption]:
+def _protocols(run: StoredRun) -> Iterator[Assumption]:
     """Say where each protocol comes from; its source tells published from assumed figures."""
-    if not subject.has_queries:
+    if not run.has_queries:
         return
-    for name in subject.values("verification.protocol"):
+    for name in run.values("verification.protocol"):
         kind = find_protocol(str(name))
         status: Status = "published" if kind.source.startswith("published") else "assumed"
         yield Assumption(status, "protocol", f"{name}: {kind.formula}", kind.source)
@@ -145,11 +144,11 @@ def _protocols(subject: Subject) -> Iterator[Assumption]:
     yield Assumption("assumed", "protocol", said, "ours")
 
 
-def _economy(subject: Subject) -> Iterator[Assumption]:
-    if not subject.has_economy:
+def _economy(run: StoredRun) -> Iterator[Assumption]:
+    if not run.has_economy:
         return
     known = rules(ADAPTATIONS)
-    for settings in subject.values("economy.adaptation"):
+    for settings in run.values("economy.adaptation"):
         for adaptation in settings or ():
             name = str(adaptation["name"])
             if name in known:
@@ -158,7 +157,7 @@ def _economy(subject: Subject) -> Iterator[Assumption]:
             else:
                 said, source = name, Source("assumed", "a rule of the user's own, not loaded here")
             yield Assumption(source.status, "adaptation", said, source.reference)
-    for path, value, meaning in set_by_hand(subject):
+    for path, value, meaning in set_by_hand(run):
         yield Assumption(
             "assumed", "economy", f"{path} = {value}: {meaning}", "set by the scenario"
         )

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import base64
 import os
-from importlib.resources import files
-from itertools import groupby
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import poq_abm
+from poq_abm.analysis.figure_style import write
+from poq_abm.analysis.questions import Request, figures
+from poq_abm.analysis.stored_run import StoredRun, open_results
 from poq_abm.errors import InputError
 from poq_abm.experiment.files import write_text
 from poq_abm.report.assumptions import assumptions
-from poq_abm.report.comparisons import comparisons
-from poq_abm.report.methods import methods
-from poq_abm.report.odd import Element, odd
-from poq_abm.report.pictures import pictures
+from poq_abm.report.facts import FILTERS, facts
 from poq_abm.report.provenance import provenance, reproduction
-from poq_abm.report.results import result_tables
-from poq_abm.report.subject import Subject
-from poq_abm.report.tables import Cell, Column, Table
+from poq_abm.report.tables import Cell, Column, Table, comparisons, result_tables
+from poq_abm.scenario.checks.idle import idle_settings
 
 __all__ = ["report_page", "write_report"]
+
+MOST_BYTES = 400_000  #: vector graphics that are larger go into the page as PNG
 
 
 def write_report(folder: str | os.PathLike[str], out: Path | None = None) -> Path:
@@ -50,39 +51,75 @@ def report_page(folder: str | os.PathLike[str]) -> str:
     InputError
         If the folder is no run, or one that has not stored anything yet.
     """
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415  (only here)
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  (only here)
 
-    subject = Subject.of(folder)
-    here = files("poq_abm.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string((here / "page.html").read_text(encoding="utf-8"))
-    scenario = subject.scenario.to_yaml()
-    return template.render(
-        name=subject.name,
-        question=subject.scenario.question,
-        notes=subject.notes,
-        style=(here / "style.css").read_text(encoding="utf-8"),
-        script=(here / "sort.js").read_text(encoding="utf-8"),
+    run = open_results(folder)
+    environment = Environment(
+        loader=PackageLoader("poq_abm.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters |= FILTERS
+    scenario = run.scenario.to_yaml()
+    return environment.get_template("page.html.jinja").render(
+        facts(run),
+        name=run.name,
+        question=run.scenario.question,
+        notes=[*run.notes, *_idle(run)],
         scenario=scenario,
         scenario_file=f"data:text/yaml;base64,{base64.b64encode(scenario.encode()).decode()}",
-        register=_register(subject),
-        tables=result_tables(subject),
-        comparisons=comparisons(subject),
-        pictures=pictures(subject),
-        methods=methods(subject),
-        odd=[(part, list(elements)) for part, elements in groupby(odd(subject), _part)],
-        failures=subject.results.failures,
-        provenance=provenance(subject),
-        again=reproduction(subject),
+        register=_register(run),
+        tables=result_tables(run),
+        comparisons=comparisons(run),
+        pictures=_pictures(run),
+        failures=run.results.failures,
+        provenance=provenance(run),
+        again=reproduction(run),
         version=poq_abm.__version__,
     )
 
 
-def _part(element: Element) -> str:
-    return element.part
+def _idle(run: StoredRun) -> list[str]:
+    """Return which settings did nothing."""
+    idle = idle_settings(run.scenario, run.scenario.treatments())
+    return [f"{found.path} did nothing: {found.message}" for found in idle.warnings]
 
 
-def _register(subject: Subject) -> Table:
+def _register(run: StoredRun) -> Table:
     columns = [Column("status"), Column("about"), Column("statement"), Column("source")]
-    rows = [[Cell(text, text) for text in line] for line in assumptions(subject)]
+    rows = [[Cell(text, text) for text in line] for line in assumptions(run)]
     return Table("Assumption register", columns, rows, [])
+
+
+class _Picture(NamedTuple):
+    """A figure as the page holds it."""
+
+    kind: str
+    title: str
+    shows: str
+    data: str  #: a data URI
+
+
+def _pictures(run: StoredRun) -> list[_Picture]:
+    """Return the figures that fit a run; those that cannot be drawn of it are left out."""
+    found: list[_Picture] = []
+    asked = [(kind, settings) for kind in figures().values() for settings in kind.fits(run)]
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, settings in asked:
+            try:
+                figure = kind.draw(Request(str(run.folder), **settings))
+            except InputError:
+                continue
+            stem = Path(folder) / str(len(found))
+            (path,) = write(figure, stem, ["svg"])
+            if path.stat().st_size > MOST_BYTES:
+                (path,) = write(figure, stem, ["png"])
+            shows = kind.shows.split(" (")[0]
+            found.append(_Picture(kind.name, figure.get_suptitle(), shows, _uri(path)))
+    return found
+
+
+def _uri(path: Path) -> str:
+    kind = "image/svg+xml" if path.suffix == ".svg" else "image/png"
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

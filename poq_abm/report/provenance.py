@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import Any, NamedTuple
 
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError
 from poq_abm.experiment.manifest import differences
 from poq_abm.experiment.plan import Plan
-from poq_abm.report.subject import Subject
 from poq_abm.scenario.library import scenario_names
 
 __all__ = ["Reproduction", "provenance", "reproduction"]
@@ -24,11 +24,11 @@ class Reproduction(NamedTuple):
     note: str
 
 
-def provenance(subject: Subject) -> list[tuple[str, str]]:
+def provenance(run: StoredRun) -> list[tuple[str, str]]:
     """Return what pins a run: hashes, seed, engine, versions, and the checksums of its files."""
-    manifest = subject.manifest
+    manifest = run.manifest
     lines = [
-        ("scenario", subject.name),
+        ("scenario", run.name),
         ("configuration", f"SHA-256 {manifest['hash']}"),
         *((f"profile {name}", f"SHA-256 {digest}")
           for name, digest in manifest.get("profiles", {}).items()),
@@ -45,24 +45,22 @@ def provenance(subject: Subject) -> list[tuple[str, str]]:
     return lines
 
 
-def reproduction(subject: Subject) -> Reproduction:
+def reproduction(run: StoredRun) -> Reproduction:
     """Return a command whose results carry the same hash, tried out on the hash itself.
 
     A scenario of the library that differs in a few fields becomes ``--set`` options; anything else
     is played from the scenario file that the report holds.
     """
-    trace = " --trace" if subject.manifest["configuration"].get("trace") else ""
-    for settings in _from_library(subject):
-        command = " ".join(
-            ["poq run", subject.name, *(f"--set {shlex.quote(s)}" for s in settings)]
-        )
-        if _hash(subject, settings) == subject.manifest["hash"]:
+    trace = " --trace" if run.manifest["configuration"].get("trace") else ""
+    for settings in _from_library(run):
+        command = " ".join(["poq run", run.name, *(f"--set {shlex.quote(s)}" for s in settings)])
+        if _hash(run, settings) == run.manifest["hash"]:
             return Reproduction(
                 command + trace, False, "The hash of this configuration is the same."
             )
-    file = f"{subject.name}.yaml"
+    file = f"{run.name}.yaml"
     note = "Save the scenario above under this name first."
-    if _hash_of_file(subject) != subject.manifest["hash"]:
+    if _hash_of_file(run) != run.manifest["hash"]:
         note += (
             " This installation gives it another hash than the run has: a profile, code of the "
             "user's own or this package has changed since."
@@ -70,11 +68,11 @@ def reproduction(subject: Subject) -> Reproduction:
     return Reproduction(f"poq run {file}{trace}", True, note)
 
 
-def _from_library(subject: Subject) -> list[list[str]]:
-    if subject.name not in scenario_names():
+def _from_library(run: StoredRun) -> list[list[str]]:
+    if run.name not in scenario_names():
         return []
-    plain = Plan.load(subject.name).scenario.resolved()
-    own = subject.scenario.resolved()
+    plain = Plan.load(run.name).scenario.resolved()
+    own = run.scenario.resolved()
     changed = [line.split(": ")[0] for line in differences(plain, own)]
     if len(changed) > _MOST_SETTINGS or any(path.startswith("sweep") for path in changed):
         return []
@@ -93,17 +91,17 @@ def _at(data: Any, path: str) -> Any:
     return data
 
 
-def _hash(subject: Subject, settings: list[str]) -> str | None:
-    trace = bool(subject.manifest["configuration"].get("trace"))
+def _hash(run: StoredRun, settings: list[str]) -> str | None:
+    trace = bool(run.manifest["configuration"].get("trace"))
     try:
-        return Plan.load(subject.name, settings, trace=trace).hash()
+        return Plan.load(run.name, settings, trace=trace).hash()
     except InputError:
         return None
 
 
-def _hash_of_file(subject: Subject) -> str | None:
-    trace = bool(subject.manifest["configuration"].get("trace"))
+def _hash_of_file(run: StoredRun) -> str | None:
+    trace = bool(run.manifest["configuration"].get("trace"))
     try:
-        return Plan.of(subject.scenario, trace=trace).hash()
+        return Plan.of(run.scenario, trace=trace).hash()
     except InputError:
         return None

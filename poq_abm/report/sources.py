@@ -12,6 +12,7 @@ __all__ = [
     "TRUST_UPDATE",
     "Origin",
     "Status",
+    "origin_of",
 ]
 
 Status = Literal["published", "inferred", "assumed"]
@@ -70,3 +71,17 @@ TRUST_REFERENCE: Final[dict[str, Origin]] = {
     "leave_one_out": _OURS,
     "median": _OURS,
 }
+
+
+_TABLES: Final = {
+    "mechanism.aggregation": AGGREGATION,
+    "mechanism.reference": REFERENCE,
+    "mechanism.reward.family": REWARD,
+    "mechanism.trust.update": TRUST_UPDATE,
+    "mechanism.trust.reference": TRUST_REFERENCE,
+}
+
+
+def origin_of(path: str, value: str) -> Origin | None:
+    """Return where the rule that a field names comes from; none of what is no rule."""
+    return _TABLES[path].get(value)

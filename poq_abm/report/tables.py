@@ -1,18 +1,42 @@
-"""Result tables as a page shows them: cells with a text to read and a value to sort by."""
+"""Tables as a page shows them, of results and of what treatments did: cells to read and sort by."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from poq_abm.experiment.estimates import shown
+from poq_abm.analysis.comparison import describe, is_equal
+from poq_abm.analysis.questions import Section, sections
+from poq_abm.analysis.stored_run import StoredRun
+from poq_abm.analysis.sweeps import literal_values
+from poq_abm.experiment.estimates import CONFIDENCE, shown
+from poq_abm.experiment.paired import compare, holm
+from poq_abm.experiment.query_study import SHOWN
 
-__all__ = ["MOST_ROWS", "Cell", "Column", "Table", "estimate", "number", "of_frame"]
+__all__ = [
+    "MOST_ROWS",
+    "Cell",
+    "Column",
+    "Table",
+    "estimate",
+    "number",
+    "result_tables",
+    "table_of",
+]
 
 MOST_ROWS = 200  #: longer tables are for pandas, not for a page
+MOST_COMPARED = 10  #: of more treatments, the ends of every axis are compared instead
+#: what is compared: rewards, how well the committee does, and what an economy comes to
+_MEASURES = (
+    "inference_reward_mean", "evaluator_reward_mean", "consensus_mean", "correlation",
+    "mean_absolute_error", "bias", "reward_gap", "payout_inflation",
+    "profit_mean", "welfare", "dropped_share", "deviating_share",
+)  # fmt: skip
 _NO_INTERVAL = "none: one replication"
 
 
@@ -72,32 +96,155 @@ def estimate(mean: Any, low: Any, high: Any, replications: Any = 2) -> list[Cell
     return [Cell(text, ends[0]), Cell(interval, ends[1])]
 
 
-def of_frame(
-    title: str,
-    frame: pd.DataFrame,
-    words: Sequence[str],
-    numbers: Sequence[tuple[str, str, str]] = (),
-    estimates: Sequence[tuple[str, str, str, str, str]] = (),
-    notes: Sequence[str] = (),
-) -> Table:
-    """Return the table of a frame.
-
-    ``words`` are columns of text; ``numbers`` are (column, title, unit); ``estimates`` are (column
-    of the mean, of its lower end, of its upper end, title, unit).
-    """
-    columns = [Column(word) for word in words]
-    for *_, heading, unit in estimates:
+def table_of(section: Section) -> Table:
+    """Return a section as a table of cells."""
+    frame = section.frame
+    columns = [Column(word) for word in section.words]
+    for *_, heading, unit in section.estimates:
         columns += [Column(heading, unit, True), Column("95% interval", unit, True)]
-    columns += [Column(heading, unit, True) for _, heading, unit in numbers]
+    columns += [Column(heading, unit, True) for _, heading, unit in section.numbers]
     records: list[dict[str, Any]] = frame.head(MOST_ROWS).to_dict("records")  # type: ignore[assignment]
     rows = []
     for record in records:
-        row = [Cell(str(record[word]), str(record[word])) for word in words]
-        for mean, low, high, *_ in estimates:
+        row = [Cell(str(record[word]), str(record[word])) for word in section.words]
+        for mean, low, high, *_ in section.estimates:
             row += estimate(record[mean], record[low], record[high], record.get("replications", 2))
-        row += [number(record[name]) for name, *_ in numbers]
+        row += [number(record[name]) for name, *_ in section.numbers]
         rows.append(row)
-    said = list(notes)
+    notes = list(section.notes)
     if len(frame) > MOST_ROWS:
-        said.append(f"{len(frame) - MOST_ROWS:,} more rows are not shown.")
-    return Table(title, columns, rows, said)
+        notes.append(f"{len(frame) - MOST_ROWS:,} more rows are not shown.")
+    return Table(section.title, columns, rows, notes)
+
+
+def result_tables(run: StoredRun) -> list[Table]:
+    """Return the tables of a run: who earned what, the network, inequality, the economy."""
+    return [table_of(section) for section in (*sections(run), *_precision(run))]
+
+
+def _precision(run: StoredRun) -> Iterator[Section]:
+    reached = run.results.precision
+    if reached is None or reached.empty:
+        return
+    yield Section(
+        "Precision reached", reached, ["treatment", "state"],
+        [("replications", "replications", ""), ("half_width", "half-width", "")],
+        [("mean", "low", "high", "mean", "")],
+        ["The level holds for each treatment alone, however often it was looked at."],
+    )  # fmt: skip
+
+
+class Comparison(NamedTuple):
+    """Two sides of a sweep, the sentence about them, and the table behind it."""
+
+    sentence: str
+    table: Table
+
+
+def comparisons(run: StoredRun) -> list[Comparison]:
+    """Return every comparison that a run invites; none where there is one treatment.
+
+    Few treatments are compared with the first of them. Of many, the two ends of each axis are
+    compared, every measure averaged over the treatments that agree on all other axes. Holm's
+    adjustment runs over all rows of all comparisons, so that the verdicts hold together.
+    """
+    played = run.results.main
+    measures = [name for name in (*_MEASURES, *SHOWN) if name in played.select_dtypes("float")]
+    few = len(run.treatments) <= MOST_COMPARED
+    sides = _against_first(run) if few else _ends_of_axes(run)
+    found: list[tuple[str, str, pd.DataFrame]] = []
+    for name_a, name_b, these, those in sides:
+        a, b = _matched(played, these, those, measures)
+        if len(a):
+            found.append((name_a, name_b, compare(a, b)))
+    if not found:
+        return []
+    adjusted = holm(pd.concat([table["p_value"] for *_, table in found]).to_numpy())
+    done, start = [], 0
+    for name_a, name_b, table in found:
+        told = _judged(table, adjusted[start : start + len(table)])
+        start += len(table)
+        done.append(Comparison(describe(told, name_a, name_b), _shown(told, name_a, name_b)))
+    return done
+
+
+def _judged(table: pd.DataFrame, adjusted: NDArray[np.float64]) -> pd.DataFrame:
+    """Replace a comparison's own verdicts by those that hold beside all others."""
+    told = table.assign(p_adjusted=adjusted)
+    shown = told["p_adjusted"] < 1.0 - CONFIDENCE
+    told["moved"] = "no evidence"
+    told.loc[shown & (told["difference"] > 0.0), "moved"] = "up"
+    told.loc[shown & (told["difference"] < 0.0), "moved"] = "down"
+    return told
+
+
+def _shown(table: pd.DataFrame, name_a: str, name_b: str) -> Table:
+    frame = table.copy()
+    silent = frame["low"].isna()
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    equal = np.array([is_equal(row) for row in rows])
+    frame["verdict"] = frame["moved"].mask(silent, "one pair: no verdict").mask(equal, "equal")
+    return table_of(Section(
+        f"{name_b} against {name_a}", frame, ["metric", "unit", "verdict"],
+        [("mean_a", name_a, ""), ("mean_b", name_b, "")],
+        [("difference", "low", "high", "difference", "")],
+    ))  # fmt: skip
+
+
+def _matched(
+    played: pd.DataFrame, these: list[str], those: list[str], measures: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both sides by replication, every measure averaged over the same cells on each.
+
+    A cell in which either side has no number (as a gap between honest and malicious nodes where
+    nobody is malicious) counts on neither; a replication that lacks a cell counts on neither.
+    """
+    keys = ["cell", "replication"]
+    sides = []
+    for ids in (these, those):
+        cell = played["treatment"].astype(str).map({name: i for i, name in enumerate(ids)})
+        part = played[["replication", *measures]].assign(cell=cell).dropna(subset=["cell"])
+        sides.append(part.set_index(keys)[measures])
+    a, b = sides
+    shared = a.index.intersection(b.index)
+    cells = pd.Series(1, index=shared).groupby(level="replication").sum()
+    whole = shared[shared.get_level_values("replication").isin(cells.index[cells == len(these)])]
+    a, b = a.loc[whole], b.loc[whole]
+    both = a.notna() & b.notna()
+    done = (side.where(both).groupby(level="replication").mean().reset_index() for side in (a, b))
+    left, right = done
+    return left, right
+
+
+Sides = list[tuple[str, str, list[str], list[str]]]
+
+
+def _against_first(run: StoredRun) -> Sides:
+    first, *others = run.treatments
+    return [(first, other, [first], [other]) for other in others]
+
+
+def _ends_of_axes(run: StoredRun) -> Sides:
+    """Return, for each axis, the treatments at its first value and those at its last.
+
+    Only treatments with a partner that agrees on every other axis count, so that nothing but the
+    axis differs; axes that move together, or drawn ones, have none.
+    """
+    table = run.results.treatments
+    table = table[table["treatment"].astype(str).isin(run.treatments)]
+    texts = {axis: literal_values(table[axis]) for axis in run.axes}
+    ids = [str(name) for name in table["treatment"]]
+    sides: Sides = []
+    for axis, values in texts.items():
+        first, last = values[0], values[-1]
+        rest = list(zip(*(texts[other] for other in run.axes if other != axis), strict=True))
+        cells = rest or [()] * len(ids)
+        at = {end: {c: i for c, i, v in zip(cells, ids, values, strict=True) if v == end}
+              for end in (first, last)}  # fmt: skip
+        shared = [cell for cell in at[first] if cell in at[last]]
+        if first != last and shared:
+            leaf = axis.rpartition(".")[2]
+            sides.append((f"{leaf}={first}", f"{leaf}={last}",
+                          [at[first][c] for c in shared],
+                          [at[last][c] for c in shared]))  # fmt: skip
+    return sides

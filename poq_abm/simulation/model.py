@@ -12,6 +12,7 @@ from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, Round, Scheduler
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
+from poq_abm.simulation.node_table import node_table, settled_by_round
 from poq_abm.simulation.replication_state import Memory, Replication, open_replication
 from poq_abm.simulation.rounds import check_reports, play_rounds
 from poq_abm.simulation.trace import Trace, write_round
@@ -190,9 +191,6 @@ class PoQModel(mesa.Model):
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""
-        # (both lie to the right)
-        from poq_abm.experiment.round_tables import node_table, settled_by_round  # noqa: PLC0415
-
         replication = np.array([self.replication], np.int32)
         sums = self.ledger.nodes()[None]
         settled = settled_by_round(self.game, sums)

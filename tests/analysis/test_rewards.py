@@ -8,7 +8,13 @@ import pytest
 from scipy import stats
 
 import poq_abm
-from poq_abm.analysis.rewards import STATISTICS, lorenz_curves, reward_distribution
+from poq_abm.analysis.rewards import (
+    STATISTICS,
+    lorenz_curves,
+    reward_distribution,
+    reward_ecdf,
+    reward_violins,
+)
 from poq_abm.errors import InputError
 
 
@@ -164,3 +170,50 @@ def test_an_unknown_name_is_answered_with_the_nearest(arguments, message: str) -
 def test_nobody_has_no_distribution() -> None:
     with pytest.raises(InputError, match="empty group"):
         reward_distribution(nodes(np.ones((1, 2))).iloc[:0])
+
+
+# The drawing libraries warn of each other's plans in some pairs of versions.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+]
+
+
+def present(presence: list[float]) -> pd.DataFrame:
+    count = len(presence)
+    return pd.DataFrame(
+        {
+            "replication": 0,
+            "role": "inference",
+            "group": "a",
+            "presence": presence,
+            "reward_mean": np.arange(1.0, count + 1.0),
+            "reward_total": np.where(np.array(presence) > 0.0, np.arange(1.0, count + 1.0), 0.0),
+        }
+    )
+
+
+@pytest.mark.parametrize("amount", ["reward_mean", "reward_total"])
+def test_nodes_that_never_came_are_not_drawn(amount: str) -> None:
+    alone, beside = present([1.0, 0.5]), present([1.0, 0.5, 0.0, 0.0])
+    drawn = [
+        reward_ecdf(frame, amount=amount).axes[0].lines[0].get_xydata() for frame in (alone, beside)
+    ]
+    np.testing.assert_array_equal(*drawn)
+    assert drawn[0][:, 1].tolist() == pytest.approx([2.0 / 3.0, 1.0]), "each by its presence"
+    dots = [len(c.get_offsets()) for c in reward_violins(beside, amount=amount).axes[0].collections]
+    assert max(dots) == 2
+
+
+def test_axes_say_tokens_paid_points_and_presence() -> None:
+    frame = present([1.0, 0.5]).assign(points_mean=0.5)
+    axes = reward_ecdf(frame).axes[0]
+    assert axes.get_xlabel() == "reward (tokens paid per job)"
+    assert axes.get_ylabel() == "share of nodes at or below, by presence"
+    axes = reward_ecdf(present([1.0, 1.0]).assign(points_mean=0.5), amount="points_mean").axes[0]
+    assert axes.get_xlabel() == "points of the reward formula (per job)"
+    assert axes.get_ylabel() == "share of nodes at or below"
+
+
+def test_nobody_who_took_part_makes_no_figure() -> None:
+    with pytest.raises(InputError, match="no rows"):
+        reward_ecdf(present([0.0, 0.0]))

@@ -7,13 +7,10 @@ import pandas as pd
 import pytest
 
 import poq_abm
-from poq_abm.analysis.sweeps import (
-    attack_phases_of,
-    axis_named,
-    metric_over_axes,
-    quality_against_cost,
-    trust_bands,
-)
+from poq_abm.analysis.audit.attacks import attack_phases_of
+from poq_abm.analysis.quality_latency import quality_against_cost
+from poq_abm.analysis.sweeps import axis_named, metric_over_axes
+from poq_abm.analysis.trust import trust_bands
 from poq_abm.errors import InputError
 
 MADE = {

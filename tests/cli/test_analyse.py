@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from poq_abm.cli.analyse import TABLES
+from poq_abm.analysis.questions import tables
 from tests.conftest import interrupt
 
+TABLES = tables()
 FEW = ("--rounds", 60, "--replications", 3)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from poq_abm.figures.kinds import KINDS
+from poq_abm.analysis.questions import figures
+
+KINDS = figures()
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"
@@ -40,7 +42,7 @@ OPTIONS = {"treatment", "against", "role", "by", "metric", "x", "y", "where"}
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_option_that_a_kind_does_not_heed_is_refused(poq, kind: str) -> None:
-    """What is declared is heeded: tests/figures/test_kinds.py watches every kind being drawn."""
+    """What is declared is heeded: tests/analysis/test_questions.py watches each being drawn."""
     for option in OPTIONS - set(KINDS[kind].takes):
         done = poq("plot", kind, "published", f"--{option}", "a=b")
         assert done.code == 2

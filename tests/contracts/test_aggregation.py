@@ -119,7 +119,7 @@ class TestStakeMedianOfThreeTenths(StakeMedian):
 
 def test_the_package_does_not_import_its_own_tests() -> None:
     code = (
-        "import sys, pkgutil, poq_abm.experiment.results, poq_abm.figures.rules\n"
+        "import sys, pkgutil, poq_abm.experiment.results, poq_abm.analysis.aggregation_robustness\n"
         "sys.exit(any(m.split('.')[0] in ('pytest', 'hypothesis') for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

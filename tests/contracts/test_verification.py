@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from poq_abm.analysis.deterrence import changed
+from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.registry import PROTOCOLS
 from poq_abm.scenario.schema.verification import Verification

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import poq_abm
-from poq_abm.analysis.reading import open_results
+from poq_abm.analysis.stored_run import open_results
 from poq_abm.errors import InputError
 from poq_abm.experiment import block_files
 from poq_abm.experiment import plan as plans

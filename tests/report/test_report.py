@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shlex
@@ -14,14 +15,13 @@ import pandas as pd
 import pytest
 
 import poq_abm
+from poq_abm.analysis.stored_run import open_results
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.report import report_page, sources
 from poq_abm.report.assumptions import assumptions
-from poq_abm.report.comparisons import comparisons
-from poq_abm.report.odd import odd
 from poq_abm.report.provenance import reproduction
-from poq_abm.report.subject import Subject
+from poq_abm.report.tables import comparisons
 from poq_abm.rules.aggregation import Aggregation
 from poq_abm.rules.payment.rewards import RewardFamily
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
@@ -95,7 +95,7 @@ def test_a_page_asks_the_scenarios_question_and_holds_its_file(pages, runs) -> N
 
 @pytest.mark.parametrize("name", ["base", "one", "swept", "economy"])
 def test_the_command_reproduces_the_hash(runs, name: str) -> None:
-    told = reproduction(Subject.of(runs[name]))
+    told = reproduction(open_results(runs[name]))
     assert not told.needs_file
     words = shlex.split(told.command)
     manifest = json.loads((runs[name] / "manifest.json").read_text())
@@ -105,7 +105,7 @@ def test_the_command_reproduces_the_hash(runs, name: str) -> None:
 
 
 def test_a_scenario_that_is_not_in_the_library_is_played_from_its_file(runs) -> None:
-    told = reproduction(Subject.of(runs["crossed"]))
+    told = reproduction(open_results(runs["crossed"]))
     assert (told.command, told.needs_file) == ("poq run adversary_sweep.yaml", True)
     assert "another hash" not in told.note
 
@@ -120,7 +120,7 @@ def test_the_numbers_are_those_of_the_tables(pages, runs) -> None:
 
 
 def test_published_inferred_and_assumed_are_told_apart(runs) -> None:
-    lines = assumptions(Subject.of(runs["base"]))
+    lines = assumptions(open_results(runs["base"]))
     said = {line.statement: line.status for line in lines}
     assert said["mechanism.aggregation: mean"] == "published"
     assert said["mechanism.beta_inference = 0.3"] == "assumed"
@@ -133,13 +133,13 @@ def test_a_coefficient_that_is_not_table_4s_is_assumed(tmp_path: Path) -> None:
     scenario = load(
         "cost_aware_poq", ["rounds=50", "replications=2", "mechanism.beta_inference=0.5"]
     )
-    lines = assumptions(Subject.of(poq_abm.run(scenario).save(tmp_path / "x")))
+    lines = assumptions(open_results(poq_abm.run(scenario).save(tmp_path / "x")))
     (line,) = [one for one in lines if "beta_inference" in one.statement]
     assert (line.status, line.statement) == ("assumed", "mechanism.beta_inference = 0.5")
 
 
 def test_protocols_are_reported_with_their_sources(pages, runs) -> None:
-    lines = [one for one in assumptions(Subject.of(runs["protocols"])) if one.about == "protocol"]
+    lines = [one for one in assumptions(open_results(runs["protocols"])) if one.about == "protocol"]
     said = {one.statement.split(":")[0]: one.status for one in lines}
     assert (said["opml"], said["none"]) == ("published", "assumed")
     assert "What the protocols let through, take and cost" in pages["protocols"]
@@ -147,13 +147,13 @@ def test_protocols_are_reported_with_their_sources(pages, runs) -> None:
 
 
 def test_what_an_economy_comes_to_is_compared(runs) -> None:
-    compared = comparisons(Subject.of(runs["economy"]))
+    compared = comparisons(open_results(runs["economy"]))
     assert all("profit_mean" in comparison.sentence for comparison in compared)
     assert len(compared) == 2
 
 
 def test_an_economys_choices_are_in_the_register(runs) -> None:
-    said = {line.statement.split(" = ")[0] for line in assumptions(Subject.of(runs["economy"]))}
+    said = {line.statement.split(" = ")[0] for line in assumptions(open_results(runs["economy"]))}
     assert {"economy.epochs", "economy.payment.pool", "economy.payment.scheme"} <= said
     assert any(text.startswith("entry_exit: chance rate x") for text in said)
 
@@ -214,12 +214,12 @@ def test_poq_report_writes_where_it_is_told(poq: Poq, runs, tmp_path: Path) -> N
 
 
 def test_ends_of_axes_are_compared_over_the_same_cells(runs) -> None:
-    subject = Subject.of(runs["crossed"])
-    told = {one.table.title: one for one in comparisons(subject)}
+    run = open_results(runs["crossed"])
+    told = {one.table.title: one for one in comparisons(run)}
     assert set(told) == {
         "share=0.6 against share=0", "aggregation=huber against aggregation=mean",
         "committee_size=5 against committee_size=3"}  # fmt: skip
-    played = subject.results.replications.merge(subject.results.treatments, on="treatment")
+    played = run.results.replications.merge(run.results.treatments, on="treatment")
     wide = played.pivot_table(index="replication", columns="mechanism.aggregation", values="bias")
     rows = {
         row[0].text: row for row in told["aggregation=huber against aggregation=mean"].table.rows
@@ -234,33 +234,46 @@ def test_ends_of_axes_are_compared_over_the_same_cells(runs) -> None:
 
 
 def test_verdicts_hold_over_all_comparisons_together(runs, monkeypatch) -> None:
-    from poq_abm.report import comparisons as module
+    from poq_abm.report import tables as module
 
     seen: list[int] = []
     monkeypatch.setattr(module, "holm", lambda p: seen.append(len(p)) or np.ones(len(p)))
-    done = comparisons(Subject.of(runs["swept"]))
+    done = comparisons(open_results(runs["swept"]))
     assert seen == [sum(len(one.table.rows) for one in done)]
     verdicts = {row[2].text for one in done for row in one.table.rows}
     assert verdicts <= {"no evidence", "equal"}
 
 
-def test_odd_names_every_element_of_the_protocol(runs) -> None:
-    elements = odd(Subject.of(runs["economy"]))
-    assert [e.part for e in elements] == ["Overview"] * 3 + ["Design concepts"] * 11 + [
-        "Details"
-    ] * 3
-    assert all(len(e.text) > 4 for e in elements)
-    text = " ".join(e.text for e in elements)
-    assert "entry_exit" in text
-    assert "nan" not in text.split()
+@pytest.mark.parametrize("name", ["base", "one", "swept", "crossed", "economy", "protocols"])
+def test_odd_names_every_element_of_the_protocol(pages, name: str) -> None:
+    section = re.search(r'<section id="odd">(.*?)</section>', pages[name], re.DOTALL)[1]
+    parts = re.split(r"<h3>(.*?)</h3>", section)[1:]
+    counts = {part: text.count("<dt>") for part, text in zip(parts[::2], parts[1::2], strict=True)}
+    assert counts == {"Overview": 3, "Design concepts": 11, "Details": 3}
+    texts = [" ".join(text.split()) for text in re.findall(r"<dd>(.*?)</dd>", section, re.DOTALL)]
+    assert len(texts) == 17
+    assert all(len(text) > 4 for text in texts)
+    assert "nan" not in " ".join(texts).split()
+    assert ("entry_exit" in section) == (name == "economy")
+
+
+def test_the_methods_say_what_was_played(pages) -> None:
+    (section,) = re.findall(r'<section id="methods">(.*?)</section>', pages["swept"], re.DOTALL)
+    said = html.unescape(" ".join(section.split()))
+    assert "has 5 inference nodes and 3 evaluator nodes" in said
+    assert "from the profile published. 3 treatments vary mechanism.committee_size" in said
+    assert "played for 200 rounds in 4 independent replications." in said
+    assert "a committee of K = 1, 2, 3 evaluators" in said
+    assert "(alpha_F = 1, beta_F = 0.3, alpha_M = 1, beta_M = 0.3)" in said
+    assert "Treatments share their keys" in said
 
 
 def test_a_profile_that_changed_is_named_as_missing(runs, monkeypatch) -> None:
-    subject = Subject.of(runs["base"])
-    monkeypatch.setitem(subject.manifest, "profiles", {"published": "0" * 64})
-    (line,) = [one for one in assumptions(subject) if one.about == "profile published"]
+    run = open_results(runs["base"])
+    monkeypatch.setitem(run.manifest, "profiles", {"published": "0" * 64})
+    (line,) = [one for one in assumptions(run) if one.about == "profile published"]
     assert "not here as it was" in line.statement
-    assert "profile published" not in {p.name for p in subject.profiles[0]}
+    assert "profile published" not in {p.name for p in run.profiles[0]}
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
@@ -273,8 +286,9 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 
 def test_missing_figures_are_dashes() -> None:
-    from poq_abm.report.tables import of_frame
+    from poq_abm.analysis.questions import Section
+    from poq_abm.report.tables import table_of
 
     frame = pd.DataFrame({"a": [np.nan], "l": [np.nan], "h": [np.nan], "replications": [0]})
-    (row,) = of_frame("t", frame, [], estimates=[("a", "l", "h", "a", "")]).rows
+    (row,) = table_of(Section("t", frame, [], estimates=[("a", "l", "h", "a", "")])).rows
     assert [cell.text for cell in row] == ["-", "-"]

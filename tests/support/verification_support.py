@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from poq_abm.analysis.deterrence import changed
+from poq_abm.analysis.trilemma import changed
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification

@@ -19,8 +19,7 @@ from poq_abm.analysis.audit.deviations import (
     deviations,
     name_switches,
 )
-from poq_abm.analysis.audit.gains import gain_table
-from poq_abm.analysis.audit.verdicts import by_cost, sentences
+from poq_abm.analysis.audit.gains import by_cost, gain_table, sentences
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.study import Progress

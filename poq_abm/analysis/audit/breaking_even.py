@@ -13,9 +13,9 @@ from scipy.optimize import brentq
 from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.deviations import Deviation, deviating
 from poq_abm.analysis.audit.gains import earned_by, places
-from poq_abm.analysis.paired import paired
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
+from poq_abm.experiment.paired import paired
 from poq_abm.rules.behaviour.base import Role
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.paths import fault, split, value_at

@@ -17,8 +17,13 @@ from poq_abm.analysis.audit.deviations import (
     members_of,
     name_switches,
 )
-from poq_abm.analysis.audit.gains import VERDICTS, gain_table, replications_to_decide
-from poq_abm.analysis.audit.verdicts import cheapest, sentences
+from poq_abm.analysis.audit.gains import (
+    VERDICTS,
+    cheapest,
+    gain_table,
+    replications_to_decide,
+    sentences,
+)
 from poq_abm.errors import InputError
 from poq_abm.scenario import Scenario, load
 from poq_abm.simulation.population import build_population

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from poq_abm.analysis.audit.attacks import attack_frontier, attack_frontier_figure
 from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.breaking_even import BreakEven, break_even, usual_ranges
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, deviations, members_of
-from poq_abm.analysis.audit.frontier import attack_frontier
+from poq_abm.analysis.audit.gains import cheapest, sentences
 from poq_abm.analysis.audit.game import empirical_game
-from poq_abm.analysis.audit.verdicts import cheapest, sentences
-from poq_abm.figures.frontiers import attack_frontier_figure
 from poq_abm.profile import load_profile
 from poq_abm.profile.hardware import hardware
 from poq_abm.profile.latencies import latency_of

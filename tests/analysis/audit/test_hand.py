@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from poq_abm.analysis.aggregation_robustness import breaking_members
+from poq_abm.analysis.audit.attacks import attack_frontier, attack_phases
 from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.bench import Bench
-from poq_abm.analysis.audit.breakdown import breaking_members
 from poq_abm.analysis.audit.breaking_even import break_even
 from poq_abm.analysis.audit.deviations import ALL, Deviation, members_of
-from poq_abm.analysis.audit.frontier import attack_frontier, attack_phases
 from poq_abm.rules.aggregation import Aggregation
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poq_abm.analysis.deterrence import changed
+from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.registry import find_protocol, protocol_of
 from poq_abm.rules.protocol.settling import detection, found_by, settle
 from poq_abm.rules.protocol.terms import Found, Query

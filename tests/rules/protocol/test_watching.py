@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from poq_abm.analysis.deterrence import changed
+from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.watching import in_time, watch
 from poq_abm.scenario.schema.verification import Verification
 

@@ -17,7 +17,7 @@ from verification_support import (
     traced,
 )
 
-from poq_abm.analysis.deterrence import changed
+from poq_abm.analysis.trilemma import changed
 from poq_abm.profile import load_profile
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.scenario import load

@@ -1,0 +1,130 @@
+"""Charts that several questions draw: forests, heat maps, bars in groups, points with bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from poq_abm.analysis.figure_style import canvas, colours
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "MOST_LINES",
+    "MOST_ROWS",
+    "cells_of",
+    "forest",
+    "grouped_bars",
+    "legend",
+    "paint_cells",
+    "point",
+    "write_cells",
+]
+
+MOST_ROWS = 60  #: of a forest
+MOST_LINES = 8  #: in one picture
+_MOST_INSIDE = 4  # in the legend; a longer one would cover the lines
+
+
+def forest(rows: pd.DataFrame, label: str) -> Figure:
+    """Return estimates with their intervals, one below the other, on both sides of zero.
+
+    ``rows`` has the columns ``label``, ``at``, ``first`` and ``last`` (ends of the interval),
+    ``shown`` (drawn filled and in colour) and, for a second, thinner interval, ``family_low`` and
+    ``family_high``.
+    """
+    figure, (axes,) = canvas(7.6, max(2.6, 1.2 + 0.24 * len(rows)))
+    up, down = colours(range(2)).values()
+    places = np.arange(len(rows))[::-1]
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        colour = "0.5" if not row["shown"] else (up if row["at"] > 0 else down)
+        if "family_low" in row and np.isfinite(row["family_low"]):
+            axes.plot([row["family_low"], row["family_high"]], [place] * 2, color=colour,
+                      linewidth=0.8)  # fmt: skip
+        if np.isfinite(row["first"]):
+            axes.plot([row["first"], row["last"]], [place] * 2, color=colour, linewidth=2.4,
+                      solid_capstyle="butt")  # fmt: skip
+        axes.plot([row["at"]], [place], marker="o" if row["at"] > 0 else "s", markersize=5,
+                  color=colour, markerfacecolor=colour if row["shown"] else "white")  # fmt: skip
+    axes.axvline(0.0, color="black", linewidth=0.6, zorder=0)
+    axes.set_yticks(places, rows["label"].tolist(), fontsize=7)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set_xlabel(label)
+    return figure
+
+
+def cells_of(frame: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFrame:
+    """Return a table of values, y down and x across, in the order of the sweep."""
+    texts = frame.assign(**{x: frame[x].astype(str), y: frame[y].astype(str)})
+    wide = texts.pivot_table(index=y, columns=x, values=value, aggfunc="first", dropna=False)
+    return wide.loc[list(dict.fromkeys(texts[y])), list(dict.fromkeys(texts[x]))]
+
+
+def paint_cells(figure: Figure, axes: Axes, table: pd.DataFrame, label: str) -> None:
+    """Draw a table as coloured cells; values of both signs are coloured from a neutral zero."""
+    values = table.to_numpy(dtype=np.float64)
+    both = np.nanmin(values) < 0.0 < np.nanmax(values)
+    most = float(np.nanmax(np.abs(values))) or 1.0
+    scale: dict[str, Any] = (
+        {"cmap": "PuOr_r", "vmin": -most, "vmax": most} if both else {"cmap": "cividis"}
+    )
+    image = axes.imshow(np.ma.masked_invalid(values), aspect="auto", origin="lower", **scale)
+    figure.colorbar(image, ax=axes).set_label(label, fontsize=8.5)
+    axes.set_xticks(range(table.shape[1]), [_short(name) for name in table.columns], fontsize=8)
+    axes.set_yticks(range(len(table)), [_short(name) for name in table.index], fontsize=8)
+    if max(len(_short(name)) for name in table.columns) > 6:
+        axes.tick_params(axis="x", labelrotation=20)
+
+
+def write_cells(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, size: float = 7.5) -> None:
+    """Write texts into painted cells, light on dark ones."""
+    image = axes.images[0]
+    for (row, column), value in np.ndenumerate(table.to_numpy(dtype=np.float64)):
+        if np.isfinite(value):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+            axes.text(column, row, str(texts.iloc[row, column]), ha="center", va="center",
+                      fontsize=size, color="white" if dark else "black")  # fmt: skip
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= 22 else f"{text[:20]}.."
+
+
+def grouped_bars(axes: Axes, frame: pd.DataFrame, rows: str, columns: list[str]) -> None:
+    """Draw one bar per row and column, with the interval of ``_low`` and ``_high``."""
+    paint = colours(columns)
+    places = np.arange(len(frame))
+    width = 0.8 / len(columns)
+    for number, name in enumerate(columns):
+        at = places + (number - (len(columns) - 1) / 2) * width
+        values = frame[name].to_numpy(dtype=np.float64)
+        ends = [values - frame[f"{name}_low"], frame[f"{name}_high"] - values]
+        known = np.isfinite(values)
+        axes.bar(at[known], values[known], width, color=paint[name], label=name,
+                 edgecolor="white", hatch="" if number == 0 else "///")  # fmt: skip
+        axes.errorbar(at[known], values[known], yerr=[np.nan_to_num(end[known]) for end in ends],
+                      fmt="none", ecolor="0.2", elinewidth=1.0, capsize=2.0)  # fmt: skip
+    axes.set_xticks(places, frame[rows].astype(str), rotation=20, ha="right", fontsize=8)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def legend(axes: Axes, lines: int, title: str | None = None) -> None:
+    """Name the lines of a panel, beside it where they are many."""
+    outside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+    axes.legend(frameon=False, fontsize=7.5, title=title, title_fontsize=7.5,
+                **(outside if lines > _MOST_INSIDE else {}))  # fmt: skip
+
+
+def point(
+    axes: Axes, row: Mapping[Any, Any], x: str, y: str, ends: tuple[str, str], **how: Any
+) -> None:
+    """Draw one row as a point with the interval between two of its columns, where it has one."""
+    error = np.nan_to_num([[row[y] - row[ends[0]]], [row[ends[1]] - row[y]]])
+    axes.errorbar([row[x]], [row[y]], yerr=error, capsize=3, **how)

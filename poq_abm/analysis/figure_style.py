@@ -1,0 +1,178 @@
+"""What all figures share: canvas, colours, captions, and how they are written to disk.
+
+The same figure gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.files import write_text, written
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "DASHES",
+    "FORMATS",
+    "MARKERS",
+    "canvas",
+    "caption",
+    "colours",
+    "count_of",
+    "need",
+    "records_of",
+    "renumbered",
+    "write",
+    "write_svg",
+]
+
+#: how a figure can be written; the first two are vector formats
+FORMATS = ("svg", "pdf", "png")
+#: shapes and dashes tell classes apart where colour does not
+MARKERS = "osD^vP*X<>"
+DASHES = ("-", "--", "-.", ":")
+_GREY = "0.35"
+_CHARACTERS_PER_INCH = 17.0  # of a caption
+_TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
+_CLIP = re.compile(r'<clipPath id="(p[0-9a-f]+)"')
+
+
+def canvas(width: float = 6.4, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of one row of panels, in the style of all figures."""
+    import seaborn as sns  # noqa: PLC0415  (heavy, and only for pictures)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with sns.axes_style("ticks"):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = [figure.add_subplot(1, panels, panel + 1) for panel in range(panels)]
+    return figure, axes
+
+
+def colours(classes: Sequence[Hashable]) -> dict[Hashable, Any]:
+    """Return a colour per class, told apart by colour-blind readers up to ten of them."""
+    import seaborn as sns  # noqa: PLC0415
+
+    return dict(zip(classes, sns.color_palette("colorblind", len(classes)), strict=True))
+
+
+def need(frame: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Refuse a table that has no rows or lacks a column, naming the nearest it has.
+
+    Raises
+    ------
+    InputError
+        If nothing can be drawn of it.
+    """
+    for name in columns:
+        if name not in frame:
+            raise InputError(f"the table has no column {name!r}; {nearest(name, map(str, frame))}")
+    if frame.empty:
+        raise InputError("the table has no rows: there is nothing to draw")
+
+
+def count_of(frame: pd.DataFrame, column: str = "replications") -> str:
+    """Return how many replications stand behind a picture: ``n = 20``, or a range.
+
+    >>> count_of(pd.DataFrame({"replications": [20, 30]}))
+    'n = 20 to 30 replications'
+    """
+    if column not in frame:
+        return ""
+    least, most = int(np.nanmin(frame[column])), int(np.nanmax(frame[column]))
+    span = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+    return f"n = {span} replication{'s' * (most != 1)}"
+
+
+def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> None:
+    """Put a title over a figure, and below it the scenario's name, n, and what else must be known.
+
+    ``frame.attrs`` may hold ``scenario`` (its name) and ``notes`` (a list of warnings, as of a
+    partial run).
+    """
+    import seaborn as sns  # noqa: PLC0415
+
+    figure.suptitle(title, fontsize=11)
+    scenario = str(frame.attrs.get("scenario", ""))
+    named = scenario if scenario.startswith("profile ") or not scenario else f"scenario {scenario}"
+    # What a reader must not miss gets a line of its own.
+    lines = ["; ".join(filter(None, [named, *parts])), *frame.attrs.get("notes", [])]
+    width = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
+    whole = [line.replace(" = ", _TIED) for line in lines]  # "n = 3" stays on one line
+    text = "\n".join(wrapped for line in whole for wrapped in textwrap.wrap(line, width))
+    figure.supxlabel(text.replace(_TIED, " = "), fontsize=7.5, color=_GREY)
+    sns.despine(fig=figure)
+
+
+def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -> list[Path]:
+    """Write a figure as ``stem.svg``, ``stem.png`` ...; the same figure gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If a format is none of :data:`FORMATS`, or a file cannot be written.
+    """
+    paths = []
+    for form in formats:
+        if form not in FORMATS:
+            raise InputError(f"no format {form!r}; {nearest(form, FORMATS)}")
+        path = stem.with_name(f"{stem.name}.{form}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(figure, path, form)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        paths.append(path)
+    return paths
+
+
+def _write(figure: Figure, path: Path, form: str) -> None:
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    if form == "svg":
+        write_svg(figure, path)
+        return
+    dates = {"pdf": {"CreationDate": None}}
+    with rc_context({"pdf.fonttype": 42}), written(path) as draft:
+        figure.savefig(draft, dpi=200, format=form, metadata=dates.get(form))
+
+
+def write_svg(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG, without a date; letters become paths, so that no font is missing."""
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    stream = io.StringIO()
+    with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    write_text(path, renumbered(stream.getvalue()))
+
+
+def renumbered(svg: str) -> str:
+    """Return a picture with its clip paths numbered as they come.
+
+    Matplotlib names some of them by where an object lies in memory.
+
+    >>> renumbered('<g clip-path="url(#pa1)"/><clipPath id="pa1">')
+    '<g clip-path="url(#clip1)"/><clipPath id="clip1">'
+    """
+    names = {name: f"clip{n}" for n, name in enumerate(_CLIP.findall(svg), start=1)}
+    if not names:
+        return svg
+    found = re.compile("|".join(rf"(?<=[#\"]){name}(?=[)\"])" for name in names))
+    return found.sub(lambda match: names[match[0]], svg)
+
+
+def records_of(frame: pd.DataFrame) -> str:
+    """Return how many records of a profile stand behind a picture, where its table says so."""
+    count = frame.attrs.get("records")
+    return f"n = {count:,} records" if count else ""

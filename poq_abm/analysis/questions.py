@@ -1,0 +1,250 @@
+"""What can be asked of a run or of a profile, each question declared where it is answered.
+
+A question is one module of :mod:`poq_abm.analysis`: its table, its figure, its sentence. What it
+offers to others it declares there, as ``TABLES`` (``poq analyse``), ``FIGURES`` (``poq plot``, and
+the report where they fit) and ``SECTIONS`` (tables of the report). :data:`MODULES` names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from poq_abm.analysis.stored_run import StoredRun, open_results, select
+from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.manifest import MANIFEST, read_manifest
+from poq_abm.profile import Profile, load_profile
+from poq_abm.simulation.playable import SYNTHETIC
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "MODULES",
+    "FigureKind",
+    "Request",
+    "Section",
+    "TableKind",
+    "draw",
+    "drawn_from_a_profile",
+    "figures",
+    "first_treatments",
+    "of_one_treatment",
+    "of_profile",
+    "reconstruction",
+    "sections",
+    "tables",
+    "told",
+    "with_occurrence",
+    "with_treatment",
+]
+
+#: where questions are answered, in the order in which lists and reports show them
+MODULES = (
+    "mean_rewards",
+    "sweeps",
+    "rewards",
+    "alignment",
+    "explanation",
+    "comparison",
+    "audit.attacks",
+    "epochs",
+    "trust",
+    "quality_latency",
+    "evaluator_correlation",
+    "trilemma",
+)
+
+MOST_TREATMENTS = 12  #: tables of every group stop here; those of whole networks do not
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of: a results folder or a profile, and which part of it."""
+
+    source: str
+    treatment: str | None = None
+    against: str | None = None  #: the other treatment of a difference
+    role: str | None = None
+    group: str | None = None
+    by: Sequence[str] = ()
+    amount: str = "reward_total"
+    over: str = "nodes"
+    metric: str | None = None
+    x: str | None = None
+    y: str | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the source is a results folder."""
+        return (Path(self.source) / MANIFEST).is_file()
+
+    @cached_property
+    def run(self) -> StoredRun:
+        """The run; an error says that there is none."""
+        return open_results(self.source)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The profile: the source itself, or the one the run drew from."""
+        if not self.is_run:
+            return load_profile(self.source)
+        return load_profile(str(read_manifest(Path(self.source))["profile"]))
+
+    def rows(self, table: str = "nodes") -> pd.DataFrame:
+        """Return the rows of a table of nodes that the treatment, role and group asked for have.
+
+        Raises
+        ------
+        InputError
+            If nobody in the run was paid for rounds, or there are no such rows.
+        """
+        self.need_rounds()
+        rows: pd.DataFrame = getattr(self.run.results, table)
+        return select(rows, treatment=self.treatment, role=self.role, group=self.group)
+
+    def need_rounds(self) -> None:
+        """Refuse a run of verification protocols."""
+        if self.run.has_queries:
+            raise InputError(
+                f"{self.source} holds a run of verification protocols: nobody in it is paid for "
+                "rounds; `poq analyse queries`, `poq compare` and `poq plot` take such a folder"
+            )
+
+
+class TableKind(NamedTuple):
+    """One table of ``poq analyse``: what it says, how it is made, which options it heeds."""
+
+    name: str
+    says: str
+    make: Callable[[Request], pd.DataFrame]
+    takes: tuple[str, ...] = ()  #: fields of :class:`Request` besides the source
+
+
+def _never(_: StoredRun) -> Iterable[dict[str, Any]]:
+    return ()
+
+
+class FigureKind(NamedTuple):
+    """One figure of ``poq plot``: what it shows, how it is drawn, which options it heeds."""
+
+    name: str
+    shows: str
+    draw: Callable[[Request], Figure]
+    takes: tuple[str, ...] = ()  #: fields of :class:`Request` besides the source
+    #: what a report asks of it, once for each figure that fits the run
+    fits: Callable[[StoredRun], Iterable[dict[str, Any]]] = _never
+
+
+class Section(NamedTuple):
+    """A table of a report: a frame, and which of its columns are shown as what."""
+
+    title: str
+    frame: pd.DataFrame
+    words: Sequence[str]  #: columns of text
+    numbers: Sequence[tuple[str, str, str]] = ()  #: column, title, unit
+    #: column of the mean, of its lower and its upper end, title, unit
+    estimates: Sequence[tuple[str, str, str, str, str]] = ()
+    notes: Sequence[str] = ()
+
+
+def of_one_treatment(run: StoredRun) -> Iterator[dict[str, Any]]:
+    """Yield what a report asks of a figure of one treatment's nodes: where there are no others."""
+    if not run.is_swept and not run.has_queries:
+        yield {}
+
+
+def drawn_from_a_profile(run: StoredRun) -> Iterator[dict[str, Any]]:
+    """Yield what a report asks of a figure of the profile: where it is known as it was."""
+    if not run.has_queries and run.values("profile") != [SYNTHETIC] and not run.profiles[1]:
+        yield {}
+
+
+@cache
+def tables() -> dict[str, TableKind]:
+    """Return every table of ``poq analyse`` by its name."""
+    return {kind.name: kind for kind in _declared("TABLES")}
+
+
+@cache
+def figures() -> dict[str, FigureKind]:
+    """Return every figure of ``poq plot`` by its name."""
+    return {kind.name: kind for kind in _declared("FIGURES")}
+
+
+def sections(run: StoredRun) -> Iterator[Section]:
+    """Yield the tables that the report of a run shows."""
+    for of_run in _declared("SECTIONS"):
+        yield from of_run(run)
+
+
+def _declared(what: str) -> Iterator[Any]:
+    for name in MODULES:
+        yield from getattr(import_module(f"poq_abm.analysis.{name}"), what, ())
+
+
+def draw(name: str, request: Request) -> Figure:
+    """Return the figure of a kind.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the source does not have what it needs.
+    """
+    if name not in figures():
+        raise InputError(f"no kind of figure {name!r}; {nearest(name, figures())}")
+    return figures()[name].draw(request)
+
+
+def told(frame: pd.DataFrame, run: StoredRun, *first: str) -> pd.DataFrame:
+    """Attach the scenario's name and the warnings, after some others, to a table."""
+    frame.attrs |= {"scenario": run.name, "notes": [*first, *run.notes]}
+    return frame
+
+
+def of_profile(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
+    """Attach to a table what a figure of a profile has to say of it."""
+    frame.attrs |= {
+        "scenario": f"profile {profile.name}",
+        "records": len(profile.records),
+        "notes": reconstruction(profile),
+    }
+    return frame
+
+
+def reconstruction(profile: Profile) -> list[str]:
+    """Return what has to be said of a profile that nobody measured."""
+    if "reconstruction" not in str(profile.provenance.get("summary", "")):
+        return []
+    return [
+        f"profile {profile.name}: a reconstruction fitted to published aggregates, not measured"
+    ]
+
+
+def first_treatments(run: StoredRun, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the first treatments of a run, and what to say of the others."""
+    left_out = len(run.treatments) - MOST_TREATMENTS
+    if left_out <= 0:
+        return frame, []
+    kept = frame["treatment"].astype(str).isin(run.treatments[:MOST_TREATMENTS])
+    said = f"The first {MOST_TREATMENTS} treatments; Results.summary() has the {left_out:,} others."
+    return frame[kept], [said]
+
+
+def with_treatment(run: StoredRun, *words: str) -> list[str]:
+    """Return columns of text, before them the treatment where there are several."""
+    return (["treatment"] if run.is_swept else []) + list(words)
+
+
+def with_occurrence(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary with a column that says where only some replications were not 0."""
+    some = (summary["occurred"] > 0) & (summary["occurred"] < summary["replications"])
+    seen = summary["occurred"].astype(str) + " of " + summary["replications"].astype(str)
+    return summary.assign(**{"not 0 in": seen.where(some, "")})

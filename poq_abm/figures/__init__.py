@@ -1,1 +1,0 @@
-"""Pictures of tables: a DataFrame in, a matplotlib figure out."""

@@ -1,0 +1,258 @@
+"""Every kind of figure, drawn from what a user has; titles, units and numbers of cases on each."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import poq_abm
+from poq_abm.analysis.audit.attacks import (
+    attack_frontier,
+    attack_frontier_figure,
+    attack_phase_diagram,
+    attack_phases,
+)
+from poq_abm.analysis.audit.auditing import audit
+from poq_abm.analysis.audit.bench import Bench
+from poq_abm.analysis.audit.gains import gain_forest
+from poq_abm.analysis.figure_style import FORMATS, canvas, write
+from poq_abm.analysis.questions import Request, draw, figures
+from poq_abm.errors import InputError
+from poq_abm.scenario import load
+from tests.conftest import interrupt
+
+# The drawing libraries warn of each other's plans in some pairs of versions.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+    pytest.mark.usefixtures("shipped_rules"),
+]
+
+SWEEP = {
+    "sweep": {"malicious.share": [0.0, 0.3, 0.6], "mechanism.aggregation": ["mean", "median"]},
+    "rounds": 200,
+    "replications": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Results folders: one treatment, a sweep of two axes, one with a trust log."""
+    home = tmp_path_factory.mktemp("runs")
+    scenarios = {
+        "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),
+        "swept": load("adversary_sweep").replace(SWEEP),
+        "economy": load("entry_exit", ["rounds=2400", "replications=2"]),
+        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
+        "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
+    }
+    return {
+        name: str(poq_abm.run(scenario).save(home / name)) for name, scenario in scenarios.items()
+    }
+
+
+REQUESTS = {
+    "figure4": ("base", {}),
+    "figure5": ("base", {}),
+    "figure6": ("base", {}),
+    "costs": ("base", {}),
+    "ecdf": ("base", {}),
+    "violins": ("base", {"role": "inference"}),
+    "lorenz": ("base", {}),
+    "heatmap": ("swept", {"metric": "bias", "x": "share", "y": "aggregation"}),
+    "lines": ("swept", {"metric": "bias", "x": "share", "y": "aggregation"}),
+    "trust": ("trust", {"treatment": "b=3,update=relative"}),
+    "forest": ("swept", {}),
+    "frontier": ("base", {}),
+    "trilemma": ("protocols", {}),
+    "economy": ("economy", {"metric": "profit"}),
+    "phases": ("swept", {}),
+}
+
+
+def words(figure) -> str:
+    """Return everything written on a figure."""
+    from matplotlib.text import Text
+
+    return " | ".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert set(REQUESTS) == set(figures())
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -> None:
+    folder, arguments = REQUESTS[kind]
+    figure = draw(kind, Request(runs[folder], **arguments))
+    said = words(figure)
+    name = json.loads((Path(runs[folder]) / "manifest.json").read_text())["name"]
+    assert (name if kind not in ("figure4", "figure5") else "profile published") in said
+    assert re.search(r"n = \d", said), said
+    axes = figure.axes[0]
+    labels = axes.get_xlabel() + axes.get_ylabel()
+    assert "(" in labels or kind in ("heatmap", "trust", "trilemma"), labels
+
+
+class Watched(Request):
+    """A request that remembers which of its fields were asked for."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name in Request.__dataclass_fields__ and name != "source":
+            self.__dict__.setdefault("asked", set()).add(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_every_kind_declares_what_it_heeds(runs, kind: str) -> None:
+    folder, arguments = REQUESTS[kind]
+    request = Watched(runs[folder], **arguments)
+    draw(kind, request)
+    assert request.__dict__.get("asked", set()) == set(figures()[kind].takes)
+
+
+def test_the_points_of_figure_5_are_quality_by_latency() -> None:
+    """Left truth, right judge, one point a model: Llama and Gemma near 1.1 s, 5.3, 9.0 and 8.7."""
+    left, right = draw("figure5", Request("published")).axes
+    assert "truth" in left.get_ylabel()
+    assert "judge" in right.get_ylabel()
+    for axes, llama, gemma in ((left, 5.35, 5.33), (right, 9.0, 8.7)):
+        points = [line.get_xydata()[0] for line in axes.lines if line.get_marker() in "osD^v"]
+        assert len(points) == 5
+        quickest, next_ = sorted(map(tuple, points))[:2]
+        assert quickest == pytest.approx((1077.7, llama), abs=0.05)
+        assert next_ == pytest.approx((1108.0, gemma), abs=0.05)
+
+
+def test_the_bars_of_figure_6_are_mean_rewards() -> None:
+    """Table 4: inference nodes left, evaluators right, the best first."""
+    left, right = draw("figure6", Request("published")).axes
+    for axes, printed in (
+        (left, [0.623, 0.598, 0.426, 0.157, 0.126]),
+        (right, [0.856, 0.834, 0.544]),
+    ):
+        heights = [patch.get_height() for patch in axes.patches]
+        assert heights == pytest.approx(printed, abs=0.008)
+    assert (left.get_title(), right.get_title()) == ("inference nodes", "evaluator nodes")
+
+
+@pytest.mark.parametrize("kind", ["figure4", "figure5", "figure6", "costs"])
+def test_figures_of_the_reconstruction_say_that_it_is_one(runs, kind: str) -> None:
+    for source in ("published", runs["base"]):
+        said = " ".join(words(draw(kind, Request(source))).split())
+        assert "a reconstruction fitted to published aggregates" in said
+    assert "reconstruction" not in words(draw(kind, Request("extractive_baselines")))
+
+
+@pytest.mark.parametrize("kind", ["figure4", "figure5", "figure6", "costs"])
+def test_the_papers_figures_come_from_a_profile_too(kind: str) -> None:
+    assert "profile published" in words(draw(kind, Request("published")))
+
+
+def test_the_bars_of_figure_4_are_the_correlations() -> None:
+    figure = draw("figure4", Request("published"))
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    assert sorted(round(h, 1) for h in heights) == [-0.2, -0.2, -0.0, 0.0, 0.3, 0.7]
+
+
+def test_a_heat_map_writes_its_cells(runs) -> None:
+    figure = draw("heatmap", Request(runs["swept"], **REQUESTS["heatmap"][1]))
+    image = figure.axes[0].images[0].get_array()
+    written = [float(text.get_text()) for text in figure.axes[0].texts]
+    assert np.allclose(written, np.asarray(image).reshape(-1), atol=0.006)
+
+
+def test_a_partial_run_is_drawn_and_said_to_be_partial(runs, tmp_path: Path) -> None:
+    from poq_abm.experiment.plan import Plan
+    from poq_abm.experiment.running import run_to_folder
+
+    run_to_folder(Plan.of(load("cost_aware_poq", ["rounds=50", "replications=4"])), tmp_path)
+    interrupt(tmp_path)
+    assert "partial: 4 of 4" in " ".join(words(draw("ecdf", Request(str(tmp_path)))).split())
+
+
+def test_one_replication_is_drawn_and_said_to_have_no_interval(tmp_path: Path) -> None:
+    scenario = load("cost_aware_poq", ["rounds=50", "replications=1"])
+    folder = poq_abm.run(scenario).save(tmp_path / "one")
+    said = words(draw("figure6", Request(str(folder))))
+    assert "one replication: no interval can be given" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "arguments", "message"),
+    [
+        ("figur4", "base", {}, "did you mean 'figure4'"),
+        ("heatmap", "swept", {"x": "share", "y": "agregation"}, "did you mean 'aggregation'"),
+        ("heatmap", "base", {}, "this run sweeps none"),
+        ("violins", "base", {"role": "evaluater"}, "did you mean 'evaluator'"),
+        ("violins", "base", {"by": ["grup"]}, "did you mean 'group'"),
+        ("violins", "swept", {}, "6 treatments; name one with --treatment"),
+        ("ecdf", "base", {"treatment": "bas"}, "did you mean 'base'"),
+        ("trust", "base", {}, "no trust log"),
+        ("forest", "base", {}, "needs two treatments"),
+        ("phases", "base", {}, "this run sweeps none"),
+    ],
+)
+def test_what_cannot_be_drawn_is_explained(runs, kind, folder, arguments, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        draw(kind, Request(runs[folder], **arguments))
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench.of(load("cost_aware_poq", ["rounds=100", "replications=3"]))
+
+
+def test_the_pictures_of_an_audit(bench: Bench) -> None:
+    gains = audit(bench.scenario, roles=["evaluator"]).gains
+    frontier = attack_frontier(bench, [{"name": "boost"}], shares=[0.4, 0.7], replications=3)
+    phases = attack_phases(
+        bench, {"name": "boost"}, "mechanism.aggregation", ["mean", "median"],
+        shares=[0.4, 0.7], replications=3,
+    )  # fmt: skip
+    for table, figure in (
+        (gains, gain_forest), (frontier, attack_frontier_figure), (phases, attack_phase_diagram),
+    ):  # fmt: skip
+        table.attrs["scenario"] = "mine"
+        said = words(figure(table))
+        assert "scenario mine" in said
+        assert "n = 3 replications" in said
+    assert len(attack_phase_diagram(phases).axes[0].texts) == 4
+
+
+def test_a_table_that_lacks_a_column_is_refused(bench: Bench) -> None:
+    table = pd.DataFrame({"behavior": ["boost"], "members": [1], "drift": [0.1]})
+    with pytest.raises(InputError, match="no column 'behaviour'; did you mean 'behavior'"):
+        attack_frontier_figure(table)
+    with pytest.raises(InputError, match="no rows"):
+        attack_frontier_figure(attack_frontier(bench, [{"name": "noise"}], replications=2).iloc[:0])
+
+
+def test_a_figure_is_written_in_every_format_with_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        figure, (axes,) = canvas()
+        axes.plot([0, 1], [0, 1])
+        write(figure, tmp_path / name, FORMATS)
+    for form in FORMATS:
+        content = (tmp_path / f"a.{form}").read_bytes()
+        assert len(content) > 3000
+        assert content == (tmp_path / f"b.{form}").read_bytes()
+    with pytest.raises(InputError, match="did you mean 'png'"):
+        write(figure, tmp_path / "c", ["pgn"])
+
+
+def test_drawing_libraries_are_imported_only_to_draw() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, poq_abm.cli; from poq_abm.analysis.questions import figures, tables;"
+        "figures(); tables();"
+        "print([m for m in ('matplotlib', 'seaborn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
