@@ -28,7 +28,7 @@ _examples = settings(
 _draw = st.floats(1e-9, 1.0 - 1e-9)
 _seconds = st.floats(1e-3, 1e4)
 _score = st.floats(0.0, 10.0)
-_points = st.floats(-2.0, 2.0)
+_points = st.floats(-2.0, 1.0)  # alpha = 1
 
 
 @st.composite

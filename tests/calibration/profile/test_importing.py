@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from poq_abm.analysis.agreement import correlation_table
 
 from calibration.profile.importing import import_table, simple_name
 from calibration.profile.scales import points_of
+from poq_abm.analysis.evaluator_correlation import correlation_table
 from poq_abm.errors import InputError
 from poq_abm.profile import read_profile
 

@@ -38,7 +38,7 @@ def test_scenarios_that_ship_hold_nothing_idle(name: str) -> None:
          "economy.stake.slashing.deviation: acts only with economy.stake.bond above 0, not 0.0"),
         ("malicious: {share: 0.2, behaviour: boost}",
          "malicious.share: 0.2 of 3 evaluators is 0 nodes; the smallest share that acts is 0.3333"),
-        ("verification: {}\nmechanism: {reward: {family: ratio}}",
+        ("verification: {protocol: otr}\nmechanism: {reward: {family: ratio}}",
          "mechanism.reward: does nothing here: without a committee"),
         ("verification: {protocol: poq}\nmechanism: {trust: {interval: 5}}",
          "mechanism.trust.interval: does nothing here: with a verification, no log of"),
