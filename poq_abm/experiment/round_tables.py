@@ -15,10 +15,9 @@ from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
-from poq_abm.simulation.node_table import Settled
-from poq_abm.simulation.replication_state import Counter, Memory
+from poq_abm.simulation.replication import Counter, Memory, Trace
+from poq_abm.simulation.settlement import Settled
 from poq_abm.simulation.table_columns import coded, keys, table
-from poq_abm.simulation.trace import Trace
 
 __all__ = [
     "REWARD_QUANTILES",

@@ -9,13 +9,13 @@ import numpy as np
 
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
-from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, Round, Scheduler
+from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, Round, Scheduler, write_round
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
-from poq_abm.simulation.node_table import node_table, settled_by_round
-from poq_abm.simulation.replication_state import Memory, Replication, open_replication
+from poq_abm.simulation.node_table import node_table
+from poq_abm.simulation.replication import Memory, Replication, Trace, open_replication
 from poq_abm.simulation.rounds import check_reports, play_rounds
-from poq_abm.simulation.trace import Trace, write_round
+from poq_abm.simulation.settlement import settled_by_round
 
 if TYPE_CHECKING:
     import pandas as pd

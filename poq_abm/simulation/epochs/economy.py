@@ -14,7 +14,7 @@ from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import EpochRecord
 from poq_abm.simulation.ledger import Column
-from poq_abm.simulation.trace import Trace
+from poq_abm.simulation.replication import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

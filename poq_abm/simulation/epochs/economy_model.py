@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
 from poq_abm.rules.behaviour.base import resolve
-from poq_abm.simulation.agents import EvaluatorNode, InferenceNode
+from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, write_round
 from poq_abm.simulation.arrays import GameArrays
 from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.economy import Economy
@@ -26,8 +26,7 @@ from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, fold
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.playable import check_playable, profile_of
-from poq_abm.simulation.replication_state import Replication
-from poq_abm.simulation.trace import write_round
+from poq_abm.simulation.replication import Replication
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile

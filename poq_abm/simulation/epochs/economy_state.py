@@ -22,8 +22,14 @@ from poq_abm.simulation.epochs.economy_population import EconomyPopulation
 from poq_abm.simulation.epochs.performance import open_totals
 from poq_abm.simulation.histograms import REWARD_CELLS, reward_scale
 from poq_abm.simulation.ledger import open_ledger
-from poq_abm.simulation.replication_state import Counter, Replication, State, open_memory
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import (
+    Counter,
+    Replication,
+    State,
+    Trace,
+    open_memory,
+    open_trace,
+)
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile

@@ -14,7 +14,6 @@ from poq_abm.rules.schedule.committee import seat_weights
 from poq_abm.rules.schedule.drawing import Schedule, thresholds
 from poq_abm.simulation.arrays import GameArrays, Nodes, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
-from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.buffers import open_buffers
 from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.dispatch import Routing, SchedulerView, dispatch
@@ -29,10 +28,10 @@ from poq_abm.simulation.epochs.performance import (
 )
 from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
+from poq_abm.simulation.population import find_active
 from poq_abm.simulation.queue import Queue, heavy_tailed
-from poq_abm.simulation.replication_state import Memory, Replication, State
+from poq_abm.simulation.replication import Memory, Replication, State, open_trace
 from poq_abm.simulation.rounds import check_reports, play_rounds
-from poq_abm.simulation.trace import open_trace
 
 if TYPE_CHECKING:
     from poq_abm.simulation.game import Game

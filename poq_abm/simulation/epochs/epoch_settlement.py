@@ -20,7 +20,7 @@ from poq_abm.simulation.epochs.payment import (
 )
 from poq_abm.simulation.epochs.prices import ResourceUse
 from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
-from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.replication import State
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy_state import EconomyState

@@ -11,9 +11,9 @@ from poq_abm.compilation import compiled_loop
 from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.simulation.arrays import Assignments, Tables
 from poq_abm.simulation.epochs.dispatch import Queries
-from poq_abm.simulation.latency_cells import LatencyCells, count_latency, open_cells
+from poq_abm.simulation.histograms import LatencyCells, count_latency, open_cells
 from poq_abm.simulation.ledger import Column
-from poq_abm.simulation.trace import Trace
+from poq_abm.simulation.replication import Trace
 
 __all__ = [
     "EpochTotals",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.payment import PARTS
+from poq_abm.simulation.histograms import RELATIVE_ERROR, cell_percentile, percentiles
 from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient
-from poq_abm.simulation.latency_cells import RELATIVE_ERROR, cell_percentile, percentiles
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy_state import EconomyState

@@ -13,7 +13,6 @@ from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.settling import disputed, pay_by_score
 from poq_abm.rules.protocol.terms import Terms
-from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["Action", "Choice", "best_choice", "expected_advantage", "named_action"]
 
@@ -103,15 +102,13 @@ def best_choice(
     In the inspection game's equilibrium the node mixes with the chance x* that keeps watchers
     indifferent, wherever watchers are what stands against it.
     """
-    verification: Verification = protocol.verification
     if protocol.terms.trusted:
         return Choice(Action.HONEST, 0.0, 0.0)
     best = Choice(Action.HONEST, 0.0, 0.0)
-    for name in verification.adversaries.actions:
+    for name, gain in protocol.conditions.gains.items():
         action = named_action(name)
         if action != Action.CACHED and not can_downgrade:
             continue
-        gain = float(getattr(verification.adversaries, name).gain_usd)
         expected = expected_advantage(
             protocol,
             gain,

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from poq_abm.compilation import compiled
 from poq_abm.rules.protocol.terms import Query, Settlement, Terms
 from poq_abm.simulation.arrays import GameArrays
-from poq_abm.simulation.latency_cells import LatencyCells, count_latency
+from poq_abm.simulation.histograms import LatencyCells, count_latency
 from poq_abm.simulation.queries.market import People, Ways
 from poq_abm.simulation.queries.node_types import NodeTypes, Vendors
 from poq_abm.simulation.queue import Queue, ServiceTime
-from poq_abm.simulation.replication_state import Replication
+from poq_abm.simulation.replication import Replication
 
 __all__ = ["DRAWS", "Draw", "QueryState", "QueryTrace", "Setting", "Sum", "add", "cost", "note"]
 

@@ -42,7 +42,7 @@ from poq_abm.simulation.queries.query_arrays import (
     note,
 )
 from poq_abm.simulation.queue import Queue, serve, service_factor, starts
-from poq_abm.simulation.replication_state import Counter, Replication, State
+from poq_abm.simulation.replication import Counter, Replication, State
 from poq_abm.simulation.round_steps import (
     Plugin,
     RoundDraw,

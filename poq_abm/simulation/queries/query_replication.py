@@ -10,7 +10,7 @@ import numpy as np
 
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.simulation.buffers import BATCH_ROUNDS
-from poq_abm.simulation.latency_cells import (
+from poq_abm.simulation.histograms import (
     RELATIVE_ERROR,
     cell_percentile,
     open_cells,
@@ -22,7 +22,7 @@ from poq_abm.simulation.queries.query_arrays import DRAWS, QueryState, QueryTrac
 from poq_abm.simulation.queries.query_loop import play
 from poq_abm.simulation.queries.query_tables import COSTS
 from poq_abm.simulation.queue import open_queue
-from poq_abm.simulation.replication_state import State, open_replication
+from poq_abm.simulation.replication import State, open_replication
 from poq_abm.simulation.rounds import check_reports
 
 __all__ = ["measures_of", "open_query_state", "open_query_trace", "play_queries"]

@@ -54,7 +54,7 @@ from poq_abm.simulation.queries.query_loop import (
 )
 from poq_abm.simulation.queries.query_replication import measures_of, open_query_state
 from poq_abm.simulation.queue import serve, service_factor, starts
-from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.replication import State
 from poq_abm.simulation.round_steps import RoundDraw, inference_points
 
 __all__ = ["PlayedQuery", "QueryNode", "VerificationModel", "Watcher", "play_agents"]

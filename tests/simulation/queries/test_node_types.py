@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poq_abm.scenario.schema.verification_conditions import Adversaries, Vendor
+from poq_abm.scenario.schema.adversaries import Adversaries, EnclaveVendor
 from poq_abm.simulation.queries.node_types import advance, broken_share, open_vendors
 
 DAY = 86_400.0
 
 
 def adversaries(rate: float, days: float, enclaves: str = "stationary") -> Adversaries:
-    vendor = Vendor(share=1.0, vulnerability_per_year=rate, patch_days=days)
+    vendor = EnclaveVendor(share=1.0, vulnerability_per_year=rate, patch_days=days)
     return Adversaries.model_validate({"enclaves": enclaves, "vendors": {"v": vendor.model_dump()}})
 
 
