@@ -91,7 +91,7 @@ class AdaptationContract(RuleContract):
         assert one.record.groups.tobytes() == other.record.groups.tobytes()
         assert one.record.nodes().tobytes() == other.record.nodes().tobytes()
 
-    def test_it_plays_and_books_balance(self) -> None:
+    def test_it_plays_and_accounts_balance(self) -> None:
         """Every epoch's accounts were checked; bonds belong to those who are there or leaving."""
         economy = self._played(2)
         assert economy.finished
