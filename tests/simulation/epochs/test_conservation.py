@@ -163,7 +163,7 @@ class WitnessedAccounts(Accounts):
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(economies())
-def test_books_balance_and_wallets_reconcile_every_epoch(scenario: Scenario) -> None:
+def test_accounts_balance_and_wallets_reconcile_every_epoch(scenario: Scenario) -> None:
     economy = Economy(scenario, build_game(scenario, PUBLISHED), PUBLISHED)
     accounts = WitnessedAccounts(economy.population.size)
     economy.accounts = accounts
