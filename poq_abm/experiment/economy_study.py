@@ -25,7 +25,7 @@ from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.settlement import Settled, spread_of_points
 from poq_abm.simulation.table_columns import keys, table, words
 
@@ -195,7 +195,7 @@ def economy_measures(economy: Economy) -> dict[str, float]:
 def _bad(economy: Economy) -> NDArray[np.bool_]:
     """Return which evaluators deviated in a round, or would without any; shape (M,)."""
     first = economy.population.inference
-    jobs = economy.ledger.nodes()[first:, Column.JOBS]
+    jobs = economy.ledger.nodes()[first:, NodeSum.JOBS]
     deviated: NDArray[np.bool_] = economy.record.pay.deviating_jobs[first:] > 0
     return np.where(jobs > 0, deviated, economy.population.deviates[first:])
 
@@ -203,7 +203,7 @@ def _bad(economy: Economy) -> NDArray[np.bool_]:
 def _pay_by_honesty(economy: Economy) -> dict[str, float]:
     """Return tokens per job of evaluators in epochs in which they were honest, and deviated."""
     first, pay = economy.population.inference, economy.record.pay
-    jobs, reward = economy.ledger.nodes()[first:, Column.JOBS], economy.paid[first:]
+    jobs, reward = economy.ledger.nodes()[first:, NodeSum.JOBS], economy.paid[first:]
     bad_jobs, deviates = pay.deviating_jobs[first:], _bad(economy)
     measures = {}
     for name, mine, part in (

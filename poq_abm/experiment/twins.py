@@ -21,7 +21,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.ledger import MID_SCALE, Agreement, Column, Ledger
+from poq_abm.simulation.ledger import MID_SCALE, Agreement, Ledger, NodeSum
 
 __all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins", "honest_twin", "is_honest"]
 
@@ -43,8 +43,8 @@ class Outcome(NamedTuple):
         """
         total = float(ledger.network()[Agreement.CONSENSUS])
         nodes = ledger.nodes()
-        tokens = nodes[:, Column.REWARD] if paid is None else paid
-        evaluators = np.column_stack([nodes[:, Column.JOBS], tokens])[inference:]
+        tokens = nodes[:, NodeSum.REWARD] if paid is None else paid
+        evaluators = np.column_stack([nodes[:, NodeSum.JOBS], tokens])[inference:]
         mean = total / rounds + MID_SCALE if rounds else math.nan
         return cls(mean, float(tokens.sum()), evaluators)
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from poq_abm.rules.trust.updates import TrustUpdate
 from verification_support import market, traced
 
 from poq_abm.rules.aggregation import Aggregation
-from poq_abm.rules.trust.updates import TrustUpdate
-from poq_abm.scenario.schema.verification import PROTOCOLS
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import shipped
 from poq_abm.simulation.queries.market import Market
 from poq_abm.simulation.queries.query_replication import open_query_trace
 from poq_abm.simulation.queries.verification_model import play_agents
@@ -78,7 +79,7 @@ def assert_same(chosen: Market, replication: int) -> None:
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", shipped(PROTOCOLS))
 @settings(deadline=None, derandomize=True, max_examples=8, database=None)
 @given(section=sections(), replication=st.integers(0, 1000))
 def test_agents_and_loop_leave_the_same_bits(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from poq_abm.rules.schedule.schedules import SEATING
 from poq_abm.scenario.schema.acting import When, above, given, holds, present
 from poq_abm.scenario.schema.fields import Amount, Share
+from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.service import LATER, OUTAGES
 from poq_abm.scenario.schema.strict import Strict
 
@@ -108,7 +110,7 @@ class Stake(Strict):
         description="whether nodes that stay put up anew, at the end of an epoch, what their bond "
         "lost; if not, a bond can run out, and fines go uncovered",
     )
-    sampling: Literal["uniform", "stake", "trust"] = Field(
+    sampling: Annotated[Any, NamedRule(SEATING)] = Field(
         default="uniform", description="the chance of a seat in a committee"
     )
     slashing: Slashing = Field(default=Slashing(), description="what costs part of a bond")

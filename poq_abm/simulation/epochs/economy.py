@@ -13,7 +13,7 @@ from poq_abm.simulation.epochs.epoch_rounds import CompiledRounds, PlayedEpoch, 
 from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import EpochRecord
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.replication import Trace
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Economy(EconomyState):
     def paid(self) -> NDArray[np.float64]:
         """Tokens that every node was paid so far, less what audits took back; shape (N,)."""
         if points_are_tokens(self.settings):  # then the ledger has kept tokens, to the bit
-            return self.ledger.nodes()[:, Column.REWARD]
+            return self.ledger.nodes()[:, NodeSum.REWARD]
         return self.record.pay.reward
 
     def _has_quorum(self) -> bool:

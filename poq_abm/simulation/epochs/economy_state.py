@@ -145,8 +145,7 @@ class EconomyState:
         for row, role in enumerate(("inference", "evaluator")):
             alpha, beta = f"alpha_{role}", f"beta_{role}"
             if highest(alpha) != getattr(rules, alpha) or highest(beta) != getattr(rules, beta):
-                weight = self.game.tables.task_weight.max() if row == 0 else 1.0
-                low, high = -highest(beta), highest(alpha) * weight
+                low, high = self.game.pay_range(role, highest(alpha), highest(beta))
                 histograms.ranges[row] = low, high
                 histograms.scales[row] = reward_scale(REWARD_CELLS, low, high)
 

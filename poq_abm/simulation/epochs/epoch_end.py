@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.payment.rewards import family_reward
 from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.epoch_rounds import replay
 from poq_abm.simulation.epochs.payment import entitlements
 from poq_abm.simulation.epochs.performance import Performance, open_totals
 from poq_abm.simulation.epochs.slashing import bond_share_lost, redistributed
+from poq_abm.simulation.round_steps import NO_TASK, inference_points
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy_population import EconomyPopulation
@@ -218,15 +218,7 @@ def _worth_on(end: EpochEnd, node: int, machine: int) -> float:
     running = usd / end.economy.settings.cost.usd_per_token
     if jobs == 0.0:
         return -running
-    reward = family_reward(
-        rules.reward_family,
-        rules.reward_parameter,
-        1.0,
-        rules.alpha_inference,
-        rules.beta_inference,
-        10.0 * float(quality),
-        cost,
-    )
+    reward = inference_points(rules, NO_TASK, 10.0 * float(quality), cost, end.economy.game.kernels)
     # A pool pays one price for all points of a role, but none to who has less than none.
     price = float(end.flows.point_price[: end.population.inference].max())
     points = float(jobs * reward)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
-from poq_abm.rules.schedule.drawing import Schedule, thresholds
+from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.simulation.arrays import GameArrays, Nodes, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.buffers import open_buffers
@@ -72,8 +72,8 @@ class CompiledRounds:
         rounds: EpochRounds,
     ) -> None:
         """Play ``count`` rounds from the ``first`` on as they were assigned."""
-        active, plugin = find_active(game.conduct), self._game.compiled_plugin
-        play_rounds(first, first + count, game, kept, active, rounds.trace, plugin, rounds.assigned)
+        active, own = find_active(game.conduct), self._game.kernels
+        play_rounds(first, first + count, game, kept, active, rounds.trace, own, rounds.assigned)
         check_reports(self._game, kept.memory, kept.buffers)
 
     def copied(self) -> CompiledRounds:
@@ -180,7 +180,6 @@ def _play(
 def _game_now(economy: EconomyState, values: dict[str, float]) -> GameArrays:
     """Return the game at the coefficients and the task mix of the epoch, as nodes play it."""
     rules = economy.game.rules._replace(
-        schedule=int(_schedule(economy)),
         alpha_inference=values["alpha_inference"],
         beta_inference=values["beta_inference"],
         alpha_evaluator=values["alpha_evaluator"],
@@ -273,13 +272,6 @@ def _tables_now(economy: EconomyState) -> Tables:
     progress = economy.epoch / max(1, economy.settings.epochs - 1)
     shares = [start[task] + progress * (end.get(task, 0.0) - start[task]) for task in tasks]
     return tables._replace(task_limits=thresholds(shares))
-
-
-def _schedule(economy: EconomyState) -> Schedule:
-    name = economy.scenario.schedule
-    if name in WEIGHTED:
-        return Schedule.WEIGHTED
-    return Schedule.__members__.get(name.upper(), Schedule.UNIFORM)
 
 
 def _outages(economy: EconomyState) -> tuple[Array, Array, Array]:

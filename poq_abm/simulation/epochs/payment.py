@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.payment.rewards import RewardFamily
 from poq_abm.scenario.schema.economy import EconomySettings, Payment
 from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 
@@ -29,9 +28,6 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-
-#: families in which the charge for cost is what the reward falls short of alpha Q
-_SHORTFALL = (RewardFamily.LINEAR, RewardFamily.CONVEX_COST, RewardFamily.RATIO)
 
 #: columns of the nodes' accounts: name, unit, meaning
 PARTS = (
@@ -158,15 +154,17 @@ def earned_for(
 
     With J jobs at mean quality Q an inference node earned alpha_F J Q points, an evaluator alpha_M
     J times its mean closeness, at the coefficients of the epoch; what its points fall short of that
-    was charged for cost. Where quality counts by threshold or task, beta_F J C was, with C the mean
-    cost charged, and the rest was earned for quality. All arrays have the shape (N,).
+    was charged for cost. Where a rule pays for quality or for scores by anything else, beta J C was
+    charged, with C the mean cost, and the rest was earned. All arrays have the shape (N,).
     """
     points, jobs, first = performance.points, performance.jobs, performance.quality.size
     quality, closeness = np.zeros_like(points), np.zeros_like(points)
-    closeness[first:] = (
-        rules.alpha_evaluator * jobs[first:] * np.nan_to_num(1.0 - performance.distance)
-    )
-    if rules.reward_family in _SHORTFALL:
+    if rules.pays_closeness:
+        near = np.nan_to_num(1.0 - performance.distance)
+        closeness[first:] = rules.alpha_evaluator * jobs[first:] * near
+    else:
+        closeness[first:] = points[first:] + rules.beta_evaluator * _sums(jobs, charged)[first:]
+    if rules.charges_shortfall:
         quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(performance.quality)
     else:
         quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, charged)[:first]

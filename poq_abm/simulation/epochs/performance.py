@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.simulation.arrays import Assignments, Tables
 from poq_abm.simulation.epochs.dispatch import Queries
 from poq_abm.simulation.histograms import LatencyCells, count_latency, open_cells
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.replication import Trace
 
 __all__ = [
@@ -117,14 +117,14 @@ class Performance(NamedTuple):
 
 def performance_of(sums: Array, acted: Array, inference: int, totals: EpochTotals) -> Performance:
     """Return what an epoch brought: ``sums`` is what the ledger took in, shape (N, 8)."""
-    jobs = sums[:, Column.JOBS]
+    jobs = sums[:, NodeSum.JOBS]
     with np.errstate(invalid="ignore", divide="ignore"):
         return Performance(
             jobs=jobs,
-            points=sums[:, Column.REWARD],
-            spread=sums[:, Column.SPREAD],
-            quality=sums[:inference, Column.CONSENSUS] / jobs[:inference] / 10.0,
-            distance=1.0 - sums[inference:, Column.CLOSENESS] / jobs[inference:],
+            points=sums[:, NodeSum.REWARD],
+            spread=sums[:, NodeSum.SPREAD],
+            quality=sums[:inference, NodeSum.CONSENSUS] / jobs[:inference] / 10.0,
+            distance=1.0 - sums[inference:, NodeSum.CLOSENESS] / jobs[inference:],
             gold_failed=totals.gold_failed / totals.gold_seen,
             acted=acted,
         )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.settling import disputed, pay_by_score
 from poq_abm.rules.protocol.terms import Terms

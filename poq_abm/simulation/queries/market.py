@@ -15,10 +15,10 @@ from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.scenario.schema.adversaries import Adversaries
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.population import Group
+from poq_abm.simulation.population import NodeGroup
 from poq_abm.simulation.queries.beliefs import Action, Choice, best_choice, named_action
 from poq_abm.simulation.queue import ServiceTime, lognormal
-from poq_abm.simulation.round_steps import inference_points
+from poq_abm.simulation.round_steps import NO_TASK, inference_points
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
@@ -180,7 +180,7 @@ def _choices(
     protocol: VerificationProtocol,
     adversaries: Adversaries,
     profile: Profile,
-    group: Group,
+    group: NodeGroup,
     cheap: str,
     cost: float,
 ) -> list[Choice]:
@@ -206,15 +206,16 @@ def _choices(
 def _points(game: Game, scores: NDArray[np.float64], cost: float) -> NDArray[np.float64]:
     """Return what a node would earn by the mechanism's reward, shape (4, records)."""
     tables = game.tables
-    weights = np.ones(scores.shape[1])
-    for first, size, weight in zip(
-        tables.task_first, tables.task_size, tables.task_weight, strict=True
-    ):
-        weights[first : first + size] = weight
+    tasks = np.full(scores.shape[1], NO_TASK)
+    for task, first in enumerate(tables.task_first):
+        tasks[first : first + tables.task_size[task]] = task
     return np.array(
         [
-            [inference_points(game.rules, weight, score, cost) for weight, score in pairs]
-            for pairs in (zip(weights, row, strict=True) for row in scores)
+            [
+                inference_points(game.rules, task, score, cost, game.kernels)
+                for task, score in zip(tasks, row, strict=True)
+            ]
+            for row in scores
         ]
     )
 
@@ -230,7 +231,7 @@ def _cheap_model(profile: Profile, name: str | None) -> str:
     return name
 
 
-def _cheap_s(profile: Profile, model: str, group: Group, share: float | None) -> float:
+def _cheap_s(profile: Profile, model: str, group: NodeGroup, share: float | None) -> float:
     """Return the cheaper model's time: as told, or measured on the node's or other hardware."""
     if share is not None:
         return share * group.latency_ms * MS

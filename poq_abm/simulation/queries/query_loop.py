@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below, fill_uniforms, fill_words, uniform
+from poq_abm.rules.committee import Committee
+from poq_abm.rules.compiled import Kernels
 from poq_abm.rules.protocol.settling import settle
 from poq_abm.rules.protocol.terms import Query
 from poq_abm.rules.schedule.committee import seat_committee
@@ -24,7 +26,6 @@ from poq_abm.simulation.arrays import (
 from poq_abm.simulation.arrivals import gap
 from poq_abm.simulation.buffers import (
     BATCH_ROUNDS,
-    Committee,
     ReplicationKey,
     draw_ahead,
     draw_behaviour_luck,
@@ -44,7 +45,6 @@ from poq_abm.simulation.queries.query_arrays import (
 from poq_abm.simulation.queue import Queue, serve, service_factor, starts
 from poq_abm.simulation.replication import Counter, Replication, State
 from poq_abm.simulation.round_steps import (
-    Plugin,
     RoundDraw,
     agree,
     compare,
@@ -214,19 +214,19 @@ def _agree(
     game: GameArrays,
     kept: Replication,
     active: ActiveBehaviours | None,
-    plugin: Plugin | None,
+    own: Kernels | None,
 ) -> float:
     """Return what the seated committee agrees on for an answer."""
     committee = kept.buffers.committee
     look_up_scores(drawn.record, drawn.model, game, committee)
     if active is not None:
-        report_scores(drawn, game, kept, active, plugin)
-        return agree(game.rules, game.nodes.stake, kept.memory.trust, drawn.column, committee)
+        report_scores(drawn, game, kept, active, own)
+        return agree(game.rules, game.nodes.stake, kept.memory.trust, drawn.column, committee, own)
     answering = game.conduct.inference[drawn.node]
     for k in range(committee.members.size):
         looked_up = committee.scores[k]
         committee.scores[k] = measure(looked_up, answering, 0.0, 0.0, k, drawn.number, kept.key)
-    return agree(game.rules, game.nodes.stake, None, 0, committee)
+    return agree(game.rules, game.nodes.stake, None, 0, committee, own)
 
 
 @compiled
@@ -257,15 +257,20 @@ def add_pay(sums: Floats, malicious: int, usd: float) -> None:
 
 @compiled
 def _pay_committee(
-    consensus: float, fee: float, game: GameArrays, committee: Committee, sums: Floats
+    consensus: float,
+    fee: float,
+    game: GameArrays,
+    committee: Committee,
+    sums: Floats,
+    own: Kernels | None,
 ) -> None:
     """Pay every member by its closeness less its cost; one point is worth the fee."""
-    compare(consensus, game.rules, committee)
+    compare(consensus, game.rules, committee, own)
     majority = 0
     for k in range(game.rules.committee_size):
         member = committee.members[k]
         cost = game.nodes.evaluator_cost[member]
-        points = evaluator_points(game.rules, committee.nearness[k], cost)
+        points = evaluator_points(game.rules, k, cost, committee, own)
         malicious = int(game.conduct.evaluators[member, EvaluatorColumn.MALICIOUS])
         add_pay(sums, malicious, fee * points)
         majority += malicious
@@ -279,7 +284,7 @@ def _judge(
     setting: Setting,
     state: QueryState,
     active: ActiveBehaviours | None,
-    plugin: Plugin | None,
+    own: Kernels | None,
 ) -> Judged:
     """Seat the committee, let it score, pay it and let it learn.
 
@@ -303,17 +308,17 @@ def _judge(
         acts = HONEST if turn == 0 else action
         act(drawn.node, acts, game, ways)
         scored = draw_of(drawn.number, drawn.place, acts, game.tables, people, ways, buffers.draws)
-        honest, consensus = consensus, _agree(scored, game, kept, active, plugin)
+        honest, consensus = consensus, _agree(scored, game, kept, active, own)
         if turn == 0 and active is not None:
             for k in range(rules.committee_size):
                 memory.state[committee.members[k], State.ACTED] = committee.deviations[k]
     honest = consensus if action == HONEST else honest
-    _pay_committee(consensus, setting.terms.fee, game, committee, state.sums)
+    _pay_committee(consensus, setting.terms.fee, game, committee, state.sums, own)
     if active is not None:
-        learn(drawn, consensus, game, committee, memory)
-    weight, cost = game.tables.task_weight[drawn.task], people.cost[drawn.node]
-    points = inference_points(rules, weight, consensus, cost)
-    forgone = inference_points(rules, weight, honest, cost)
+        learn(drawn, consensus, game, committee, memory, own)
+    cost = people.cost[drawn.node]
+    points = inference_points(rules, drawn.task, consensus, cost, own)
+    forgone = inference_points(rules, drawn.task, honest, cost, own)
     return Judged(slowest, total, consensus, honest, points, forgone)
 
 
@@ -360,7 +365,7 @@ def _play_query(
     state: QueryState,
     active: ActiveBehaviours | None,
     trace: QueryTrace | None,
-    plugin: Plugin | None,
+    own: Kernels | None,
 ) -> None:
     """Play the query whose draws stand in column ``t``, into ``row`` of the trace."""
     types, ways = setting.node_types, setting.ways
@@ -376,7 +381,7 @@ def _play_query(
     drawn = draw_of(q, t, action, tables, setting.people, ways, state.kept.buffers.draws)
     judged = UNJUDGED
     if setting.terms.committee:
-        judged = _judge(drawn, action, setting, state, active, plugin)
+        judged = _judge(drawn, action, setting, state, active, own)
     query = query_of(served, judged, action, broken, arrival, ways.gain[action], draws)
     outcome = settle(setting.terms, query)
     state.clock[1] = max(state.clock[1], served.done)
@@ -393,7 +398,7 @@ def play(
     state: QueryState,
     active: ActiveBehaviours | None,
     trace: QueryTrace | None,
-    plugin: Plugin | None,
+    own: Kernels | None,
 ) -> None:
     """Play queries ``first`` to ``last - 1``, in the order of their arrival, into the state.
 
@@ -406,8 +411,8 @@ def play(
         stop = min(last, (start // BATCH_ROUNDS + 1) * BATCH_ROUNDS)
         draw_queries(start, setting, state, active)
         for q in range(start, stop):
-            _play_query(q, q - start, q - first, setting, state, active, trace, plugin)
-            if plugin is not None and active is not None:  # noqa: SIM102  (pruned where None)
+            _play_query(q, q - start, q - first, setting, state, active, trace, own)
+            if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
                 if state.kept.memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
         start = stop

@@ -61,7 +61,7 @@ def play_queries(
     stretch = market.queries if trace is not None else STRETCH
     for first in range(0, market.queries, stretch):
         last = min(market.queries, first + stretch)
-        play(first, last, setting, state, game.active, trace, game.compiled_plugin)
+        play(first, last, setting, state, game.active, trace, game.kernels)
         check_reports(game, state.kept.memory, state.kept.buffers)
         if progress:
             progress(last - first)

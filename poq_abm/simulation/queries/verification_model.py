@@ -278,10 +278,10 @@ class QueryScheduler(Scheduler):
         ruled = int(2 * malicious > len(evaluators))
         self.model.state.sums[Sum.MALICIOUS_MAJORITY] += ruled
         self._close(drawn.task, answer, consensus)
-        weight, cost = game.tables.task_weight[drawn.task], setting.people.cost[node.index]
-        points = inference_points(game.rules, weight, consensus, cost)
+        cost, own = setting.people.cost[node.index], self.model.game.kernels
+        points = inference_points(game.rules, drawn.task, consensus, cost, own)
         honest = honest if cheats else consensus
-        forgone = inference_points(game.rules, weight, honest, cost)
+        forgone = inference_points(game.rules, drawn.task, honest, cost, own)
         return Judged(max(seconds), sum(seconds), consensus, honest, points, forgone)
 
     def _agree_on_honest(
