@@ -35,8 +35,8 @@ def store(replications: int, rounds: int, workers: int) -> dict[str, float]:
 
     What is compiled and read from disk once is so before the clock starts.
     """
+    from poq_abm.experiment.executor import Workers
     from poq_abm.experiment.plan import Plan
-    from poq_abm.experiment.runner import Workers
     from poq_abm.experiment.running import run_to_folder
     from poq_abm.scenario import load
 
@@ -55,7 +55,7 @@ def store(replications: int, rounds: int, workers: int) -> dict[str, float]:
 
 def simulate(replications: int, rounds: int, threads: int) -> dict[str, float]:
     """Play as many replications in calls of the compiled loop, one on each thread, and no more."""
-    from poq_abm.experiment.playing import play_plain
+    from poq_abm.experiment.round_replication import play_plain
     from poq_abm.profile import load_profile
     from poq_abm.scenario import load
     from poq_abm.simulation.game import build_game

@@ -28,7 +28,7 @@ __all__ = ["measure", "scenario_with"]
 
 WALL_GOAL_S, OVERHEAD_GOAL = 5.0, 0.05
 ROUNDS = 5000
-_LOOPS = ("arrive_at_random", "arrive_evenly", "dispatch", "play_rounds", "settle")
+_LOOPS = ("arrive_at_random", "arrive_evenly", "dispatch", "play_rounds", "add_rounds")
 _SCENARIO = """
 rounds: {rounds}
 schedule: power_of_two

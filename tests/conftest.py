@@ -13,8 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # what several rooms of tests share
 
 from poq_abm.cli import main
-from poq_abm.experiment.manifest import MANIFEST, read_manifest
-from poq_abm.experiment.sealing import DIGESTS, sealed
+from poq_abm.experiment.manifest import DIGESTS, MANIFEST, read_manifest, sealed
 from poq_abm.rules import registry
 from poq_abm.scenario import Scenario, load
 
@@ -31,7 +30,7 @@ def shipped_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_own", {})
 
 
-_OF_FINISHED_RUNS = ("seconds", "shards", "failures", "files", "precision", DIGESTS)
+_OF_FINISHED_RUNS = ("seconds", "failures", "files", "precision", DIGESTS)
 
 
 def rewrite_manifest(folder: Path, **changes: Any) -> None:

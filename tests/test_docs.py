@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from poq_abm.experiment.economies import ACCOUNTS, EPOCHS
 from poq_abm.experiment.running import run
-from poq_abm.experiment.tables import NODES, REPLICATIONS, ROUNDS, TRUST
+from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.profile.synthetic import SyntheticSettings
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.protocol.protocol import PROTOCOLS
@@ -44,7 +43,7 @@ def test_what_the_readme_shows_runs(
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
-    assert (tmp_path / "mine" / "nodes.parquet").is_file()
+    assert (tmp_path / "mine" / "nodes.parquet").is_dir()
     assert (tmp_path / "boost.svg").stat().st_size > 10_000
     nodes = names["model"].node_table()
     assert nodes["jobs"].sum() == 5000 * 3

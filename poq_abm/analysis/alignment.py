@@ -11,8 +11,8 @@ from scipy.stats import rankdata
 
 from poq_abm.analysis.questions import Request, TableKind
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import RANGES
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.schemas import RANGES
 
 __all__ = ["MERITS", "TABLES", "evaluator_accuracy", "rank_correlation", "reward_alignment"]
 
@@ -54,11 +54,11 @@ def reward_alignment(
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.tables.NODES`.
+        Rows of :data:`poq_abm.experiment.schemas.NODES`.
     role
         Whose reward.
     rounds
-        A trace (:data:`poq_abm.experiment.tables.ROUNDS`) of the same replications, from which
+        A trace (:data:`poq_abm.experiment.schemas.ROUNDS`) of the same replications, from which
         evaluators' accuracy comes; without one it has no rows.
     confidence
         Level of the intervals, in (0, 1).

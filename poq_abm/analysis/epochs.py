@@ -18,9 +18,8 @@ from poq_abm.analysis.questions import (
 )
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
-from poq_abm.experiment.economies import EPOCHS, NETWORK
 from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.schemas import EPOCHS, NETWORK, range_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

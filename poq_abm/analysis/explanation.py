@@ -15,7 +15,7 @@ from poq_abm.analysis.stored_run import select
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.epochs.accounting import PARTS
+from poq_abm.simulation.epochs.payment import PARTS
 
 __all__ = [
     "COMPONENTS",
@@ -109,7 +109,7 @@ def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFr
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.tables.NODES`, of plain runs.
+        Rows of :data:`poq_abm.experiment.schemas.NODES`, of plain runs.
     scenarios
         The scenario each treatment played: :func:`poq_abm.analysis.stored_run.scenarios_of`.
 
@@ -280,7 +280,7 @@ def explain_profit(accounts: pd.DataFrame, scenarios: Mapping[str, Scenario]) ->
     Parameters
     ----------
     accounts
-        Rows of :data:`poq_abm.experiment.economies.ACCOUNTS`.
+        Rows of :data:`poq_abm.experiment.schemas.ACCOUNTS`.
     scenarios
         The scenario each treatment played: :func:`poq_abm.analysis.stored_run.scenarios_of`.
 

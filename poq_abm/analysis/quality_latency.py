@@ -33,8 +33,8 @@ from poq_abm.analysis.questions import (
 from poq_abm.analysis.resampling import RESAMPLES, record_intervals
 from poq_abm.analysis.stored_run import select
 from poq_abm.errors import InputError
-from poq_abm.experiment.columns import RANGES
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.schemas import RANGES
 from poq_abm.profile import Profile
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from poq_abm.analysis.questions import (
 )
 from poq_abm.analysis.stored_run import StoredRun, select
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, COUNT, Range, mean_interval
+from poq_abm.experiment.schemas import range_of
 from poq_abm.simulation.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ def reward_distribution(
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.tables.NODES`, of any number of treatments; or, for tokens
-        paid and profits, of an economy's :data:`~poq_abm.experiment.economies.ACCOUNTS`.
+        Rows of :data:`poq_abm.experiment.schemas.NODES`, of any number of treatments; or, for
+        tokens paid and profits, of an economy's :data:`~poq_abm.experiment.schemas.ACCOUNTS`.
     by
         What makes a cell besides the treatment: some of :data:`CELLS`.
     amount
@@ -340,7 +340,7 @@ def _cells(
 def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_mean") -> Figure:
     """Return the empirical distribution function of the nodes' rewards, a step line per class.
 
-    ``frame`` holds rows of :data:`poq_abm.experiment.tables.NODES`; every node that has the amount
+    ``frame`` holds rows of :data:`poq_abm.experiment.schemas.NODES`; every node that has the amount
     (of a mean, that had a job) counts in every replication by its presence, the share of the run in
     which it took part.
     """

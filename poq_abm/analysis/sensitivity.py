@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
-from poq_abm.experiment.harvest import Progress
 from poq_abm.experiment.results import Results
 from poq_abm.experiment.running import run
+from poq_abm.experiment.study import Progress
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.paths import fault, split, value_at
 

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.manifest import read_manifest
-from poq_abm.experiment.receipts import Receipt, read_receipts
-from poq_abm.experiment.recorder import SHARDS
-from poq_abm.experiment.results import Results, read_results, treatment_frame
-from poq_abm.experiment.spans import Coverage
-from poq_abm.experiment.store import COMPLETE, FAILED
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.manifest import COMPLETE, FAILED, read_manifest
+from poq_abm.experiment.results import Results, read_results
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins
@@ -160,7 +152,7 @@ class StoredRun:
 def open_results(folder: str | os.PathLike[str]) -> StoredRun:
     """Read a results folder, of a run that is finished or one that was interrupted.
 
-    Of an unfinished run, the shards whose files are as they were written count; the notes say how
+    Of an unfinished run, the blocks whose files are as they were written count; the notes say how
     much that is. Notes also tell of replications that raised, and of treatments with a single
     replication, which have no interval.
 
@@ -174,7 +166,7 @@ def open_results(folder: str | os.PathLike[str]) -> StoredRun:
         raise InputError(f"{path} is not a results folder: there is no such folder")
     manifest = read_manifest(path)
     whole = manifest.get("status") in (COMPLETE, FAILED)
-    results = read_results(path) if whole else _partial(path, manifest)
+    results = read_results(path, partial=True)
     played = results.main.groupby("treatment", observed=True).size()
     if played.empty:
         raise InputError(f"{path} holds no replication: every one that was tried raised")
@@ -203,41 +195,6 @@ def _progress(manifest: dict[str, Any], played: pd.Series[int]) -> str:
         f"partial: {int(played.sum()):,} of {bound}{most * treatments:,} replications are stored, "
         f"of {len(played):,} of {treatments:,} treatments; the same `poq run` finishes the rest"
     )
-
-
-def _partial(folder: Path, manifest: dict[str, Any]) -> Results:
-    """Return what the intact shards of an unfinished run hold."""
-    shards = folder / SHARDS
-    found, _ = read_receipts(shards, manifest["hash"])
-    receipts = list(_intact(found, shards))
-    if not receipts:
-        raise InputError(f"{folder} holds a run that has not stored anything yet")
-    names = list(receipts[0].files)
-    return Results(
-        manifest["configuration"]["scenario"],
-        treatment_frame([(entry["id"], entry["settings"]) for entry in manifest["treatments"]]),
-        {name: _joined([shards / r.files[name].file for r in receipts], name) for name in names},
-        failures=[failure.as_data() for receipt in receipts for failure in receipt.failures],
-    )
-
-
-def _intact(receipts: Iterable[Receipt], shards: Path) -> Iterable[Receipt]:
-    """Yield the receipts that are true, each replication once, in the order of replications."""
-    seen = Coverage()
-    for receipt in sorted(receipts, key=lambda receipt: receipt.spans):
-        doubled = any(seen.overlaps(span) for span in receipt.played)
-        if not doubled and not any(receipt.faults(shards)):
-            seen.update(receipt.played)
-            yield receipt
-
-
-def _joined(files: list[Path], name: str) -> Callable[[list[str] | None], Any]:
-    def read(columns: list[str] | None) -> Any:
-        tables = [pq.read_table(file, columns=columns) for file in files]
-        empty = SCHEMAS[name].empty_table()
-        return pa.concat_tables([empty.select(columns) if columns else empty, *tables])
-
-    return read
 
 
 def scenarios_of(results: Results) -> dict[str, Scenario]:

@@ -13,10 +13,10 @@ from poq_abm.analysis.figure_style import DASHES, MARKERS, canvas, caption, colo
 from poq_abm.analysis.questions import FigureKind, Request, Section, told
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.paired import units_of
 from poq_abm.experiment.results import Results
+from poq_abm.experiment.schemas import range_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +90,7 @@ def metric_over_axes(
     results
         A run with a sweep.
     metric
-        A column of floats of :data:`poq_abm.experiment.tables.REPLICATIONS`, or of
+        A column of floats of :data:`poq_abm.experiment.schemas.REPLICATIONS`, or of
         :data:`poq_abm.simulation.queries.query_tables.QUERIES` where queries were played.
     axes
         Swept fields, by path or by the end of it.

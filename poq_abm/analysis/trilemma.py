@@ -20,7 +20,7 @@ from poq_abm.analysis.questions import (
 from poq_abm.analysis.stored_run import StoredRun, select
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import POSITIVE, mean_interval
-from poq_abm.experiment.verifications import query_interval
+from poq_abm.experiment.query_study import query_interval
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import rules
 from poq_abm.scenario.overlay import put

@@ -13,8 +13,8 @@ from poq_abm.analysis.questions import FigureKind, Request, told
 from poq_abm.analysis.rewards import taking_part
 from poq_abm.analysis.stored_run import StoredRun, select
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import RANGES
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.schemas import RANGES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

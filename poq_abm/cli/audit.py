@@ -146,7 +146,7 @@ def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenari
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
     plan = Plan.load(source, overrides)
-    if plan.verifies:
+    if "nodes" not in plan.tables:
         VariantRunner.of(
             plan.treatments[0].scenario.model_copy(update={"sweep": {}})
         )  # says why not

@@ -73,7 +73,7 @@ def compare(
 def _check_metrics(names: list[str], table: str) -> None:
     """Refuse a misspelt column before anything is played."""
     from poq_abm.experiment.paired import REWARD_OF  # noqa: PLC0415
-    from poq_abm.experiment.tables import SCHEMAS  # noqa: PLC0415
+    from poq_abm.experiment.schemas import SCHEMAS  # noqa: PLC0415
 
     known = [field.name for field in SCHEMAS[table] if str(field.type) == "double"]
     for name in names:

@@ -10,7 +10,7 @@ import typer
 from poq_abm.cli.options import Plugins
 
 if TYPE_CHECKING:
-    from poq_abm.experiment.verifying import Standing
+    from poq_abm.experiment.verifying import RunStatus
 
 __all__ = ["status", "verify"]
 
@@ -19,7 +19,7 @@ _MOST_LINES = 20
 
 
 #: what a status of a manifest means where that is not plain
-_STANDINGS = {"running": "unfinished (played now, or stopped: the same `poq run` finishes it)"}
+_STATES = {"running": "unfinished (played now, or stopped: the same `poq run` finishes it)"}
 
 
 def status(
@@ -29,18 +29,18 @@ def status(
     ] = False,
 ) -> None:
     """Say how far the run in a results folder has come, and what failed in it."""
-    from poq_abm.experiment.verifying import standing_of  # noqa: PLC0415
+    from poq_abm.experiment.verifying import status_of  # noqa: PLC0415
 
-    standing = standing_of(folder)
-    manifest = standing.manifest
-    typer.echo(f"{manifest['name']}: {_STANDINGS.get(standing.status, standing.status)}")
+    found = status_of(folder)
+    manifest = found.manifest
+    typer.echo(f"{manifest['name']}: {_STATES.get(found.status, found.status)}")
     if manifest.get("question"):
         typer.echo(manifest["question"])
-    for line in _progress(standing):
+    for line in _progress(found):
         typer.echo(line)
-    for line in _precision(standing):
+    for line in _precision(found):
         typer.echo(line)
-    for failure in standing.failures[:_MOST_LINES]:
+    for failure in found.failures[:_MOST_LINES]:
         id_ = manifest["treatments"][failure["treatment"]]["id"]
         typer.echo(
             f"raised: replication {failure['replication']} of {id_} (seed {failure['seed']}): "
@@ -48,33 +48,33 @@ def status(
         )
         if traceback:
             typer.echo(failure["traceback"])
-    if len(standing.failures) > _MOST_LINES:
-        typer.echo(f"... and {len(standing.failures) - _MOST_LINES:,} more in manifest.json")
+    if len(found.failures) > _MOST_LINES:
+        typer.echo(f"... and {len(found.failures) - _MOST_LINES:,} more in manifest.json")
 
 
-def _progress(standing: Standing) -> list[str]:
+def _progress(found: RunStatus) -> list[str]:
     """Return lines on what was played."""
-    asked = standing.manifest["configuration"]["scenario"]["replications"]
+    asked = found.manifest["configuration"]["scenario"]["replications"]
     wanted = asked if isinstance(asked, int) else asked["at_most"]
     most = "" if isinstance(asked, int) else "at most "
-    played = {name: count for name, count in standing.played.items() if count is not None}
+    played = {name: count for name, count in found.played.items() if count is not None}
     lines = [
         f"{sum(played.values()):,} replications of {len(played):,} treatments stored, of {most}"
         f"{wanted * len(played):,}",
-        f"{standing.shards:,} shards",
+        f"{found.blocks:,} blocks",
     ]
-    if (seconds := standing.manifest.get("seconds")) is not None:
+    if (seconds := found.manifest.get("seconds")) is not None:
         lines.append(f"last run took {seconds:,.1f} s")
     short = [f"  {name}: {count:,}" for name, count in played.items() if count < wanted]
-    if standing.status == "running" and short:
+    if found.status == "running" and short:
         lines += ["treatments that are not whole yet:", *short[:_MOST_LINES]]
         if len(short) > _MOST_LINES:
             lines.append(f"  ... and {len(short) - _MOST_LINES:,} more")
     return lines
 
 
-def _precision(standing: Standing) -> list[str]:
-    precision = standing.manifest.get("precision")
+def _precision(found: RunStatus) -> list[str]:
+    precision = found.manifest.get("precision")
     if precision is None:
         return []
     states = [entry["state"] for entry in precision]

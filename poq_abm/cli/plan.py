@@ -59,7 +59,7 @@ def plan(
     typer.echo(
         f"memory   about {_size(needs.memory)} (workers that are processes need as much each)"
     )
-    typer.echo(f"disk     about {_size(needs.disk)}, shards included")
+    typer.echo(f"disk     about {_size(needs.disk)}")
 
 
 def _contents(plan: Plan, most: int) -> list[str]:
@@ -75,8 +75,7 @@ def _contents(plan: Plan, most: int) -> list[str]:
         )
     lines = [f"{scenario.name}: {scenario.question}" if scenario.question else scenario.name]
     lines.append(f"{count:,} treatment{'s' * (count > 1)}, {asked}")
-    played = "queries" if plan.verifies else "rounds"
-    lines.append(f"{plan.rounds:,} {played} in all{' at most' if scenario.precision else ''}")
+    lines.append(f"{plan.rounds:,} {plan.unit} in all{' at most' if scenario.precision else ''}")
     lines += [f"  {treatment.id}" for treatment in plan.treatments[:most]]
     if count > most:
         lines.append(f"  ... and {count - most:,} more; --all lists them")
@@ -99,7 +98,7 @@ def warn(plan: Plan) -> None:
 
 def gap_lines(plan: Plan) -> list[str]:
     """Return a line on every security failure: a protocol without the check it rests on."""
-    from poq_abm.experiment.verifications import gaps_of  # noqa: PLC0415
+    from poq_abm.experiment.query_study import gaps_of  # noqa: PLC0415
 
     every = len(plan.treatments)
     return [

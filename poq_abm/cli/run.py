@@ -21,8 +21,8 @@ from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from poq_abm.experiment.plan import Plan
-    from poq_abm.experiment.playing import Engine
     from poq_abm.experiment.results import Results
+    from poq_abm.experiment.study import Engine
 
 __all__ = ["default_folder", "engine_of", "planned", "run"]
 
@@ -59,7 +59,7 @@ def run(
     """Play a scenario and store the results; the same command finishes an interrupted run."""
     from poq_abm.cli.plan import warn  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
-    from poq_abm.experiment.runner import Workers, backend_of  # noqa: PLC0415
+    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
     player = engine_of(engine)
@@ -124,12 +124,12 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
     )
     if results.main.empty:
         typer.echo("Every replication raised: there is nothing to show.")
-    elif plan.verifies:
+    elif "queries" in results.tables:
         _report_queries(plan, results)
     else:
         print_summary(results.summary(), title)
     _print_unanimity(plan)
-    if plan.has_economies and not results.main.empty:
+    if "epochs" in results.tables and not results.main.empty:
         from poq_abm.experiment.economy_summary import LAST_SHARE  # noqa: PLC0415
 
         halted = results.replications["halted_epoch"]

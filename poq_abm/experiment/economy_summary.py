@@ -6,9 +6,8 @@ import math
 
 import pandas as pd
 
-from poq_abm.experiment.columns import range_of
-from poq_abm.experiment.economies import NETWORK
 from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, mean_interval
+from poq_abm.experiment.schemas import NETWORK, range_of
 
 __all__ = ["LAST_SHARE", "SHOWN", "summarise_economy"]
 
@@ -38,7 +37,7 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
     Parameters
     ----------
     epochs
-        A table with the columns of :data:`poq_abm.experiment.economies.EPOCHS`.
+        A table with the columns of :data:`poq_abm.experiment.schemas.EPOCHS`.
     confidence
         Level of the interval, in (0, 1).
     """

@@ -295,7 +295,7 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
     Parameters
     ----------
     nodes
-        A table with the columns of :data:`poq_abm.experiment.tables.NODES`.
+        A table with the columns of :data:`poq_abm.experiment.schemas.NODES`.
     confidence
         Level of the interval, in (0, 1).
     """

@@ -12,11 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from poq_abm.experiment.harvest import play_chunk
+from poq_abm.experiment.blocks import Block, Span
+from poq_abm.experiment.execute import play_block
 from poq_abm.experiment.plan import MOST_ROWS, Plan
-from poq_abm.experiment.playing import Engine
-from poq_abm.experiment.spans import Chunk, Span
-from poq_abm.scenario import Scenario
+from poq_abm.experiment.study import Engine, Options
 
 __all__ = ["Estimate", "estimate"]
 
@@ -34,7 +33,7 @@ class Estimate:
     fastest: float  #: were all treatments as quick as the quickest of those tried
     slowest: float
     memory: float  #: bytes of the parent process
-    disk: float  #: bytes, tables and shards
+    disk: float  #: bytes
 
 
 @dataclass(frozen=True)
@@ -58,15 +57,14 @@ def estimate(plan: Plan, *, engine: Engine = "compiled", workers: int = 1) -> Es
     times = [probe.seconds * replications / workers for probe in probes]
     disk = sum(probe.disk for probe in probes) / len(probes) * replications
     per_row = max(probe.memory for probe in probes)
-    # A worker holds one chunk; joining holds one shard and one group of rows.
-    held = per_row * MOST_ROWS * (workers + 3)
+    held = per_row * MOST_ROWS * (workers + 1)  # a worker holds one block, and makes its rows
     return Estimate(sum(times) / len(times), min(times), max(times), _resident() + held, disk)
 
 
 def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
     treatment = plan.treatments[number]
     asked = treatment.scenario.rounds
-    scenario = _shortened(treatment.scenario)
+    scenario = plan.study(number).shortened(_MOST_ROUNDS)
     scale = asked / scenario.rounds
     small = Plan(
         scenario, (type(treatment)(treatment.id, treatment.settings, scenario),), plan.profiles,
@@ -74,26 +72,17 @@ def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
     )  # fmt: skip
     rounds: list[Any] = []
     sink = rounds.append if plan.trace else None
-    play_chunk(small, Chunk((Span(0, 0, 1),)), engine, sink)  # compiles, and fills caches
+    options = Options(engine, sink)
+    play_block(small, Block((Span(0, 0, 1),)), options)  # compiles, and fills caches
     begun = time.perf_counter()
-    tables = play_chunk(small, Chunk((Span(0, 1, 1 + _REPLICATIONS),)), engine, sink).tables
+    tables = play_block(small, Block((Span(0, 1, 1 + _REPLICATIONS),)), options).tables
     seconds = (time.perf_counter() - begun) / _REPLICATIONS * scale
     stored = sum(_bytes_per_row(table) * table.num_rows for table in tables.values())
-    disk = 2.0 * stored / _REPLICATIONS  # a shard and its part of the table
+    disk = stored / _REPLICATIONS
     if plan.trace:
         disk += _bytes_per_row(pa.concat_tables(rounds)) * asked
     rows = sum(table.num_rows for table in tables.values())
     return _Probe(seconds, disk, sum(table.nbytes for table in tables.values()) / rows)
-
-
-def _shortened(scenario: Scenario) -> Scenario:
-    """Return the scenario with fewer rounds to try; of an economy, with fewer epochs."""
-    if scenario.economy is None:
-        return scenario.model_copy(update={"rounds": min(scenario.rounds, _MOST_ROUNDS)})
-    per_epoch = scenario.rounds // scenario.economy.epochs
-    epochs = min(scenario.economy.epochs, max(1, _MOST_ROUNDS // per_epoch))
-    economy = scenario.economy.model_copy(update={"epochs": epochs})
-    return scenario.model_copy(update={"rounds": per_epoch * epochs, "economy": economy})
 
 
 def _bytes_per_row(table: Any) -> float:

@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+import queue
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from poq_abm.errors import InputError
 __all__ = [
     "ROWS_PER_GROUP",
     "SCRAP",
+    "BackgroundWriter",
     "TableWriter",
     "checksum",
     "naming_the_folder",
@@ -53,34 +56,28 @@ def naming_the_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written(path: Path, *, flush: bool = True, aside: Path | None = None) -> Iterator[Path]:
-    """Yield a temporary file, renamed to ``path`` when the block ends well, else removed.
-
-    It lies in the folder ``aside``, by default that of ``path``. ``flush`` waits until the disk has
-    it; a part of a run, which its receipt's checksum guards and which can be played again, need not
-    wait.
-    """
-    draft = (aside or path.parent) / f".{path.name}.{os.getpid()}{SCRAP}"
+def written(path: Path) -> Iterator[Path]:
+    """Yield a temporary file; flushed and renamed to ``path`` if all ends well, else removed."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}{SCRAP}")
     try:
         yield draft
-        if flush:
-            with draft.open("rb") as stream:
-                os.fsync(stream.fileno())
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str, *, flush: bool = True, aside: Path | None = None) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a file in UTF-8, whole or not at all."""
-    with written(path, flush=flush, aside=aside) as draft:
+    with written(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any, *, flush: bool = True, aside: Path | None = None) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_text(path, text, flush=flush, aside=aside)
+    write_text(path, text)
 
 
 class TableWriter:
@@ -97,12 +94,9 @@ class TableWriter:
         path: Path,
         schema: Any,
         metadata: dict[str, str],
-        *,
-        flush: bool = True,
-        aside: Path | None = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
-        draft = self._stack.enter_context(written(path, flush=flush, aside=aside))
+        draft = self._stack.enter_context(written(path))
         ascending = [name for name in ("round",) if name in schema.names]
         # The dictionaries of a trace are those of its profile; others depend on the pieces.
         self._recode = not any(pa.types.is_list(field.type) for field in schema)
@@ -168,10 +162,53 @@ def write_table(
     path: Path,
     table: Any,
     metadata: dict[str, str],
-    *,
-    flush: bool = True,
-    aside: Path | None = None,
 ) -> None:
     """Write a whole table as Parquet, whole or not at all."""
-    with TableWriter(path, table.schema, metadata, flush=flush, aside=aside) as writer:
+    with TableWriter(path, table.schema, metadata) as writer:
         writer.write(table)
+
+
+_AHEAD = 1  # stretches waiting: one is encoded, one waits, one is played; memory stays flat
+
+
+class BackgroundWriter:
+    """Passes a trace to a :class:`TableWriter` in a thread, as the next stretch is played.
+
+    Use as a context manager.
+
+    A failure of the writer (a full disk, say) is raised again in the caller, at its next
+    :meth:`write` or on leaving the block.
+    """
+
+    def __init__(self, writer: TableWriter) -> None:
+        self._writer = writer
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="trace-writer", daemon=True)
+
+    def _work(self) -> None:
+        while (table := self._queue.get()) is not None:
+            if self._failure is None:
+                try:
+                    self._writer.write(table)
+                except BaseException as failure:
+                    self._failure = failure
+
+    def write(self, table: Any) -> None:
+        """Queue one table; waits while the writer is behind."""
+        self._raise_failure()
+        self._queue.put(table)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> BackgroundWriter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None:
+            self._raise_failure()

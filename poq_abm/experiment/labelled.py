@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from poq_abm.errors import InputError
-from poq_abm.experiment.tables import NODES, REPLICATIONS
+from poq_abm.experiment.schemas import NODES, REPLICATIONS
 
 __all__ = ["dataset"]
 

@@ -1,14 +1,17 @@
 """The manifest of a results folder: what was run, with what, and how far it came.
 
-It is checked against itself before anybody believes it: the schema, the digest of every key
-(:mod:`~poq_abm.experiment.sealing`), and the hash, which must be that of the configuration.
+It decides which rows count, so a changed character in it is as bad as one in a table. It carries
+the digests of its own values: one that disagrees is named by its key, and the others can be trusted
+all the same. Before anybody believes it, it is checked against itself: the schema, the digests, and
+the hash, which must be that of the configuration.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,25 +19,29 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment.plan import RESULTS_VERSION, Plan, configuration_hash
-from poq_abm.experiment.sealing import DIGESTS, altered, read_object
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.schemas import SCHEMAS
 
 __all__ = [
+    "COMPLETE",
+    "DIGESTS",
+    "FAILED",
     "MANIFEST",
-    "Entry",
-    "FailureEntry",
+    "RUNNING",
     "Inspected",
     "differences",
-    "first_fault",
     "inspect_manifest",
     "manifest_of",
     "read_manifest",
+    "sealed",
 ]
 
 MANIFEST = "manifest.json"
+COMPLETE, FAILED, RUNNING = "complete", "failed", "running"
+DIGESTS = "digests"  #: the key that holds the digests of all the others
+_LENGTH = 16  # hexadecimal digits: accidents are found, forgeries are what replays are for
+_DEPTH = 64  # far below what Python can recurse into
 _LIBRARIES = ("mesa", "numpy", "numba", "pandas", "pyarrow", "scipy", "joblib", "pydantic")
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -46,17 +53,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class Entry(_Strict):
-    """A Parquet file, its SHA-256 digest and its number of rows."""
+class _Table(_Strict):
+    """A folder of Parquet files, its rows in all, and the files by name: blocks and checksums."""
 
     file: str
-    sha256: Digest
     rows: Count
+    blocks: list[str]
 
 
-class FailureEntry(_Strict):
-    """A replication that raised."""
-
+class _Failure(_Strict):
     treatment: Count
     replication: Count
     seed: int
@@ -69,7 +74,6 @@ class _Treatment(_Strict):
     settings: dict[str, Any]
     replications: Count | None = None
     status: Literal["complete", "failed"] | None = None
-    seconds: Seconds | None = None
 
 
 class _Configuration(BaseModel):
@@ -103,15 +107,15 @@ class _Manifest(_Strict):
     profiles: dict[str, str]
     seed: int
     engine: Literal["compiled", "agents"]
+    extended: list[Count]
     versions: dict[str, str]
     digests: dict[str, str]
 
 
 class _Finished(_Manifest):
     seconds: Seconds | None
-    shards: list[str]
-    failures: list[FailureEntry]
-    files: Annotated[dict[str, Entry], Field(min_length=1)]
+    failures: list[_Failure]
+    files: Annotated[dict[str, _Table], Field(min_length=1)]
     precision: list[_Precision] | None = None
 
 
@@ -143,13 +147,90 @@ class Inspected(NamedTuple):
         """The version of the results format that wrote it, where that is another than ours."""
         held = self.data.get("configuration")
         number = held.get("results_version") if isinstance(held, dict) else None
-        changed = DIGESTS in self.data and "configuration" in altered(self.data)
+        changed = DIGESTS in self.data and "configuration" in _altered(self.data)
         other = isinstance(number, int) and number != RESULTS_VERSION and not changed
         return number if other else None
 
 
-def manifest_of(plan: Plan, status: str, engine: str) -> dict[str, Any]:
-    """Return a manifest without the entries that are known only at the end."""
+def sealed(data: dict[str, Any]) -> dict[str, Any]:
+    """Return plain data with the digests of its values.
+
+    >>> sealed({"seed": 1})["digests"]["seed"]
+    '6b86b273ff34fce1'
+    """
+    digests = {key: _digest(value) for key, value in data.items()}
+    return {**data, DIGESTS: {**digests, DIGESTS: _digest(digests)}}
+
+
+def _altered(data: dict[str, Any]) -> list[str]:
+    """Return the keys that are missing, added, or not as they were sealed.
+
+    Where the digests themselves are not as they were, nothing can be said of the other keys.
+
+    >>> _altered({**sealed({"seed": 1, "rounds": 5}), "seed": 2})
+    ['seed']
+    """
+    digests = data.get(DIGESTS)
+    if not isinstance(digests, dict):
+        return [DIGESTS]
+    others = {key: digest for key, digest in digests.items() if key != DIGESTS}
+    if digests.get(DIGESTS) != _digest(others):
+        return [DIGESTS]
+    missing = [key for key in others if key not in data]
+    values = {key: value for key, value in data.items() if key != DIGESTS}
+    return missing + [key for key, value in values.items() if digests.get(key) != _digest(value)]
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or holds something else; says what.
+    """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError("it is no regular file")
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise ValueError(f"{error.strerror or error}") from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not _is_shallow(data):
+        raise ValueError("it is nested too deeply")
+    if not isinstance(data, dict):
+        raise ValueError("it holds no object")  # noqa: TRY004  (of the file, not of an argument)
+    return data
+
+
+def _is_shallow(data: Any) -> bool:
+    """Return whether nothing lies deeper than any of our files goes."""
+    level = [data] if isinstance(data, dict | list) else []
+    for _ in range(_DEPTH):
+        pairs = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [v for values in pairs for v in values if isinstance(v, dict | list)]
+        if not level:
+            return True
+    return False
+
+
+def manifest_of(
+    plan: Plan, status: str, engine: str, extended: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Return a manifest without the entries that are known only at the end.
+
+    ``extended`` holds the numbers of replications at which shorter runs of the same folder ended.
+    """
     scenario = plan.scenario
     return {
         "status": status,
@@ -163,8 +244,9 @@ def manifest_of(plan: Plan, status: str, engine: str) -> dict[str, Any]:
         "profiles": {profile.name: profile.content_hash for profile in plan.profiles.values()},
         "seed": scenario.seed,
         "engine": engine,
+        "extended": list(extended),
         "versions": {
-            "poq_abm": poq_abm.__version__,
+            "poq_abm": version("poq-abm"),
             "python": platform.python_version(),
             "platform": platform.platform(),
             **{library: version(library) for library in _LIBRARIES},
@@ -181,7 +263,7 @@ def inspect_manifest(folder: Path) -> Inspected:
         If there is none.
     """
     try:
-        data = read_object(folder / MANIFEST)
+        data = _read_object(folder / MANIFEST)
     except FileNotFoundError:
         raise InputError(f"{folder} is not a results folder: it has no {MANIFEST}") from None
     except NotADirectoryError:
@@ -218,7 +300,7 @@ def _faults(data: dict[str, Any]) -> dict[str, str]:
     """Return what is wrong with a manifest, by key."""
     faults = {
         key: f"{MANIFEST}: `{key}` is {'not what was written' if key in data else 'missing'}"
-        for key in altered(data)
+        for key in _altered(data)
     }
     kind = _Manifest if data.get("status") == "running" else _Finished
     try:
@@ -226,14 +308,14 @@ def _faults(data: dict[str, Any]) -> dict[str, str]:
     except ValidationError as error:
         for found in error.errors():
             key = str(found["loc"][0])
-            faults.setdefault(key, f"{MANIFEST}: {first_fault(found)}")
+            faults.setdefault(key, f"{MANIFEST}: {_first_fault(found)}")
         return faults
     for key, said in _disagreements(data):
         faults.setdefault(key, f"{MANIFEST}: `{key}` {said}")
     return faults
 
 
-def first_fault(found: Mapping[str, Any]) -> str:
+def _first_fault(found: Mapping[str, Any]) -> str:
     """Return what a validation found, on one line."""
     path = ".".join(map(str, found["loc"]))
     return f"`{path}`: {found['msg'][:1].lower()}{found['msg'][1:]}"

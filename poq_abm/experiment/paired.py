@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.columns import range_of
 from poq_abm.experiment.estimates import (
     CONFIDENCE,
     UNBOUNDED,
@@ -25,7 +24,7 @@ from poq_abm.experiment.estimates import (
     ends_of_difference,
     mean_interval,
 )
-from poq_abm.experiment.tables import REPLICATIONS
+from poq_abm.experiment.schemas import REPLICATIONS, range_of
 from poq_abm.simulation.queries.query_tables import QUERIES
 
 __all__ = [
@@ -182,13 +181,13 @@ def compare(
     ----------
     a, b
         The rows of one treatment each, one per replication, with the columns of
-        :data:`poq_abm.experiment.tables.REPLICATIONS` or, both of them, those of
+        :data:`poq_abm.experiment.schemas.REPLICATIONS` or, both of them, those of
         :data:`poq_abm.simulation.queries.query_tables.QUERIES`. They must come from the same seed,
         which the tables do not tell.
     on
         Metrics to compare; default: every column of floats that has a number in both of some pair.
     nodes_a, nodes_b
-        The rows of :data:`poq_abm.experiment.tables.NODES` of the same treatments, if rewards per
+        The rows of :data:`poq_abm.experiment.schemas.NODES` of the same treatments, if rewards per
         job of the population groups that both have are wanted as metrics, named
         ``reward of ROLE GROUP``.
     confidence

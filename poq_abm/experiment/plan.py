@@ -1,7 +1,8 @@
-"""What a run consists of: treatments, replications, and the chunks that workers play."""
+"""What a run consists of: treatments, replications, and the blocks that workers play."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.distributions import REWARD_QUANTILES
-from poq_abm.experiment.economies import ECONOMY_MEASURES
-from poq_abm.experiment.spans import Chunk, Limits, Span, Weight, cut
-from poq_abm.experiment.tables import REPLICATIONS, SCHEMAS
+from poq_abm.errors import nearest
+from poq_abm.experiment.blocks import Block, Limits, Span, Weight, cut
+from poq_abm.experiment.precision import PrecisionTarget
+from poq_abm.experiment.schemas import SCHEMAS, TRACES, range_of
+from poq_abm.experiment.studies import study_of
+from poq_abm.experiment.study import Study
 from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile, latency_of
 from poq_abm.rules.registry import own_rules
@@ -21,27 +23,25 @@ from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
 from poq_abm.scenario.checks.idle import idle_settings
 from poq_abm.scenario.checks.problems import Problem
 from poq_abm.scenario.checks.salvage import further
-from poq_abm.scenario.schema.economy import Economy
 from poq_abm.scenario.sweep.treatments import is_drawn
-from poq_abm.simulation.epochs.economy_playable import adaptation_findings
-from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of
-from poq_abm.simulation.queries.market import market_findings, open_market
-from poq_abm.simulation.queries.query_tables import QUERIES
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash"]
+__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash", "played_hash"]
 
 #: raised whenever the same configuration would give other numbers or other columns
-RESULTS_VERSION = 4
+RESULTS_VERSION = 5
 
-#: a chunk takes a worker about a fifth of a second, ten times as long with the agents
-MOST_ROUNDS = {"compiled": 4_000_000, "agents": 100_000}
+#: Rounds of a block: as many as give so many blocks in all, that workers end at about the same time
+#: and little is lost with one; but enough to be worth a file, and so few that it is played in a
+#: fifth of a second by the compiled engine.
+MOST_BLOCKS = 16
+LEAST_ROUNDS, MOST_ROUNDS = 25_000, 4_000_000
+MOST_ROUNDS_TRACED = 1_000_000  #: a trace is slower, and its files are large
 MOST_ROWS = 50_000  #: a few megabytes of every table
-CHUNKS_PER_WORKER = 8  #: so that workers end at about the same time
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ class Plan:
             for treatment in treatments:
                 check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
         _check_metric(scenario, treatments)
-        _check_economies(treatments, profiles, trace=trace)
-        _check_verifications(scenario, treatments, profiles)
+        _check_studies(scenario, treatments, profiles)
         idle = idle_settings(scenario, treatments)
         if idle.errors:
             raise ScenarioError(idle.errors)
@@ -93,16 +92,6 @@ class Plan:
         except ScenarioError as error:
             raise ScenarioError([*error.problems, *_hidden_behind(error)]) from None
         return cls.of(scenario, trace=trace)
-
-    @property
-    def logs_trust(self) -> bool:
-        """Whether any treatment keeps a log of trust."""
-        return any(t.scenario.mechanism.trust.interval > 0 for t in self.treatments)
-
-    @property
-    def has_economies(self) -> bool:
-        """Whether any treatment is played as an economy."""
-        return any(t.scenario.economy is not None for t in self.treatments)
 
     @property
     def rounds(self) -> int:
@@ -155,7 +144,24 @@ class Plan:
                 rest[number] = cell
         return {number: cells[cell] for number, cell in rest.items() if cell in cells}
 
-    def unit_of(self, metric: str) -> str:
+    @functools.cached_property
+    def target(self) -> PrecisionTarget | None:
+        """The precision that the scenario asks for, if it asks for any."""
+        asked = self.scenario.precision
+        if asked is None:
+            return None
+        until = asked.until
+        return PrecisionTarget(
+            metric=until.metric,
+            half_width=until.half_width,
+            relative=until.relative,
+            at_least=asked.at_least,
+            at_most=asked.at_most,
+            confidence=asked.confidence,
+            within=range_of(until.metric, self._unit_of(until.metric)),
+        )
+
+    def _unit_of(self, metric: str) -> str:
         """Return the unit of a column of the main table."""
         unit: bytes = SCHEMAS[self.main].field(metric).metadata[b"unit"]
         return unit.decode()
@@ -164,70 +170,57 @@ class Plan:
         """Return the profile that one treatment draws from."""
         return self.profiles[_source(self.treatments[treatment].scenario)]
 
+    def study(self, treatment: int) -> Study:
+        """Return what one treatment plays."""
+        return study_of(self.treatments[treatment].scenario)
+
     @property
-    def verifies(self) -> bool:
-        """Whether queries of verification protocols are played instead of rounds."""
-        return self.treatments[0].scenario.verification is not None
+    def unit(self) -> str:
+        """What is played one after the other: rounds, or queries."""
+        return self.study(0).unit
 
     @property
     def main(self) -> str:
         """Name of the table of one row per treatment x replication."""
-        return "queries" if self.verifies else "replications"
+        return self.study(0).main
 
     @property
     def traced(self) -> str:
         """Name of the table that a trace goes to."""
-        return "query_trace" if self.verifies else "rounds"
+        return self.study(0).traced
 
-    @property
+    @functools.cached_property
     def tables(self) -> list[str]:
         """Names of the tables this run leaves."""
-        verifies = self.verifies
-        kept = {
-            "nodes": not verifies,
-            "replications": not verifies,
-            "queries": verifies,
-            "rounds": self.trace and not verifies,
-            "query_trace": self.trace and verifies,
-            "trust": self.logs_trust and not verifies,
-            "epochs": self.has_economies,
-            "accounts": self.has_economies,
-        }
-        return [name for name in SCHEMAS if kept.get(name, True)]
+        left = {name for number in range(len(self.treatments)) for name in self._rows(number)}
+        return [name for name in SCHEMAS if name in left or (self.trace and name == self.traced)]
 
     def rows(self, treatment: int) -> dict[str, int]:
         """Return how many rows one replication of a treatment adds to each table."""
-        scenario = self.treatments[treatment].scenario
-        people, trust = scenario.population, scenario.mechanism.trust
-        economy = scenario.economy
-        entries = scenario.rounds // trust.interval if trust.interval else 0
-        columns = len(scenario.tasks or self.profile(treatment).tasks) if trust.per_task else 1
-        rows = {
-            "nodes": people.inference_nodes + people.evaluator_nodes,
-            "replications": 1,
-            "epochs": economy.epochs * (people.group_count + 1) if economy else 0,
-            "accounts": people.inference_nodes + people.evaluator_nodes if economy else 0,
-            "trust": entries * people.evaluator_nodes * columns,
-            "queries": 1,
-            "rounds": scenario.rounds,
-            "query_trace": scenario.rounds,
-        }
-        return {name: rows[name] for name in self.tables}
+        rows = dict.fromkeys(TRACES, self.treatments[treatment].scenario.rounds)
+        rows |= self._rows(treatment)
+        return {name: rows.get(name, 0) for name in self.tables}
 
-    def chunks(
-        self, spans: Iterable[Span], *, engine: str = "compiled", workers: int = 1
-    ) -> list[Chunk]:
-        """Cut spans into what workers play at a time; with a trace, one replication each."""
+    @property
+    def uncounted(self) -> frozenset[str]:
+        """Tables whose rows nobody knows beforehand: traces of economies, with random queries."""
+        economies = any(t.scenario.economy is not None for t in self.treatments)
+        return frozenset(TRACES) if economies else frozenset()
+
+    def _rows(self, treatment: int) -> dict[str, int]:
+        return self.study(treatment).rows(self.profile(treatment))
+
+    def blocks(self, spans: Iterable[Span]) -> list[Block]:
+        """Cut what is wanted next into what is played and stored at a time."""
         spans = list(spans)
-        rounds = sum(self.rounds_of(span) for span in spans)
-        most = MOST_ROUNDS[engine]
-        share = rounds // (CHUNKS_PER_WORKER * workers) if workers > 1 else most
-        limits = Limits(min(most, max(share, most // 20)), MOST_ROWS, 1 if self.trace else None)
+        share = sum(self.rounds_of(span) for span in spans) // MOST_BLOCKS
+        most = MOST_ROUNDS_TRACED if self.trace else MOST_ROUNDS
+        limits = Limits(min(most, max(share, LEAST_ROUNDS)), MOST_ROWS)
         return list(cut(spans, self._weight, limits))
 
     def _weight(self, treatment: int) -> Weight:
         rows = self.rows(treatment)
-        stored = sum(rows.values()) - rows.get(self.traced, 0)
+        stored = sum(rows.values()) - sum(rows.get(name, 0) for name in TRACES)
         return Weight(self.treatments[treatment].scenario.rounds, stored)
 
     def configuration(self) -> dict[str, Any]:
@@ -266,6 +259,13 @@ class Plan:
         """Return the SHA-256 digest of :meth:`configuration`, which names the results folder."""
         return configuration_hash(self.configuration())
 
+    def played_hash(self) -> str:
+        """Return the same of what every replication plays, however many there are of them.
+
+        Blocks bear it, so that more replications can be added to those of a run.
+        """
+        return played_hash(self.configuration())
+
 
 def configuration_hash(configuration: Mapping[str, Any]) -> str:
     """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
@@ -274,33 +274,27 @@ def configuration_hash(configuration: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def played_hash(configuration: Mapping[str, Any]) -> str:
+    """Return the digest of a configuration without its number of replications."""
+    scenario = {k: v for k, v in configuration["scenario"].items() if k != "replications"}
+    return configuration_hash({**configuration, "scenario": scenario})
+
+
 def _check_metric(scenario: Scenario, treatments: Sequence[Treatment]) -> None:
     """Refuse a precision target of what no column of ``replications`` measures in a treatment."""
     if scenario.precision is None:
         return
     metric = scenario.precision.until.metric
-    table = REPLICATIONS if scenario.verification is None else QUERIES
+    table = SCHEMAS[study_of(treatments[0].scenario).main]
     metrics = [field.name for field in table if str(field.type) == "double"]
     if metric not in metrics:
         path = ("replications", "until", "metric")
         said = f"no measure {metric!r}; {nearest(metric, metrics)}"
         raise ScenarioError([scenario.origins.problem((path, said))])
     for treatment in treatments:
-        if (why := _why_missing(metric, treatment.scenario.economy)) is not None:
+        if (why := study_of(treatment.scenario).why_missing(metric)) is not None:
             path = ("replications", "until", "metric")
             raise ScenarioError([scenario.origins.problem((path, f"{metric} {why}"))])
-
-
-def _why_missing(metric: str, economy: Economy | None) -> str | None:
-    """Return why a measure is missing in every replication of a treatment, if it is."""
-    if economy is None:
-        of_economies = (name for name, _, _ in ECONOMY_MEASURES)
-        return "is measured in economies only" if metric in of_economies else None
-    if metric == "reward_gap":
-        return "is missing in an economy, which has no honest twin"
-    if metric in REWARD_QUANTILES and not points_are_tokens(economy):
-        return "is missing where a point is not paid as a token: a pool shares, or audits take back"
-    return None
 
 
 def _check_against(plan: Plan) -> None:
@@ -339,39 +333,20 @@ def _same(one: Any, other: Any) -> bool:
     return bool(named[0] == named[1])
 
 
-def _check_economies(
-    treatments: Sequence[Treatment], profiles: dict[str, Profile], *, trace: bool
-) -> None:
-    """Refuse what economies cannot play."""
-    problems: dict[Problem, None] = {}
-    for treatment in treatments:
-        if treatment.scenario.economy is None:
-            continue
-        if trace:
-            raise InputError("a trace of an economy is not kept; epochs.parquet has its epochs")
-        profile = profiles[_source(treatment.scenario)]
-        found = adaptation_findings(treatment.scenario, profile)
-        problems.update(dict.fromkeys(map(treatment.scenario.origins.problem, found)))
-    if problems:
-        raise ScenarioError(problems)
-
-
-def _check_verifications(
+def _check_studies(
     scenario: Scenario, treatments: Sequence[Treatment], profiles: Mapping[str, Profile]
 ) -> None:
-    """Refuse what verification protocols cannot play: rounds besides queries, or no market."""
-    verifying = [treatment.scenario.verification is not None for treatment in treatments]
-    if any(verifying) and not all(verifying):
-        said = f"{sum(verifying)} of {len(verifying)} treatments have a section `verification`"
+    """Refuse what studies cannot play, and treatments that share no table."""
+    studies = [study_of(treatment.scenario) for treatment in treatments]
+    verifying = sum(study.main == "queries" for study in studies)
+    if 0 < verifying < len(studies):
+        said = f"{verifying} of {len(studies)} treatments have a section `verification`"
         path = ("sweep",)
         raise ScenarioError([scenario.origins.problem((path, f"{said}; give it to all or none"))])
     problems: dict[Problem, None] = {}
-    for treatment in treatments if any(verifying) else ():
-        played, profile = treatment.scenario, profiles[_source(treatment.scenario)]
-        found = [played.origins.problem(finding) for finding in market_findings(played, profile)]
-        problems.update(dict.fromkeys(found))
-        if not found:
-            open_market(played, profile)
+    for study in studies:
+        found = study.findings(profiles[_source(study.scenario)])
+        problems.update(dict.fromkeys(map(study.scenario.origins.problem, found)))
     if problems:
         raise ScenarioError(problems)
 

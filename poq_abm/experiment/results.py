@@ -9,27 +9,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.block_files import (
+    BlockLabel,
+    block_fault,
+    read_blocks,
+    table_folder,
+)
 from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
+from poq_abm.experiment.execute import in_order
 from poq_abm.experiment.files import recoded
-from poq_abm.experiment.harvest import Failure
-from poq_abm.experiment.manifest import Entry, read_manifest
-from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.receipts import PieceLabel, fault_of
-from poq_abm.experiment.store import COMPLETE, FAILED, Store
-from poq_abm.experiment.tables import TRACES
+from poq_abm.experiment.manifest import COMPLETE, FAILED, read_manifest
+from poq_abm.experiment.plan import Plan, played_hash
+from poq_abm.experiment.schemas import SCHEMAS, TRACES
+from poq_abm.experiment.store import Store
+from poq_abm.experiment.study import Failure
 
 if TYPE_CHECKING:
     import xarray
 
 __all__ = ["Results", "read_results", "treatment_frame"]
 
+_KEYS = ("treatment", "replication")
+
 
 @dataclass
 class Results:
-    """The tables of a run; ``poq_abm.experiment.tables`` describes their columns.
+    """The tables of a run; ``poq_abm.experiment.schemas`` describes their columns.
 
     Attributes
     ----------
@@ -128,13 +137,13 @@ class Results:
     def query_summary(self, confidence: float = CONFIDENCE, *, every: bool = False) -> pd.DataFrame:
         """Return what verification protocols let through, take and cost, per treatment.
 
-        :func:`poq_abm.experiment.verifications.summarise_queries` describes the columns. ``every``
+        :func:`poq_abm.experiment.query_study.summarise_queries` describes the columns. ``every``
         asks for every measure there is, not only those that ``poq run`` prints.
         """
-        from poq_abm.experiment import verifications  # noqa: PLC0415
+        from poq_abm.experiment import query_study  # noqa: PLC0415
 
-        measures = tuple(verifications.MEASURES) if every else verifications.SHOWN
-        return verifications.summarise_queries(self.queries, confidence, measures)
+        measures = tuple(query_study.MEASURES) if every else query_study.SHOWN
+        return query_study.summarise_queries(self.queries, confidence, measures)
 
     def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.
@@ -200,56 +209,76 @@ class Results:
         store = Store(Path(folder), self.plan)
         with store.locked():
             if not store.is_complete():
-                store.open()
-                failures = [Failure(**failure) for failure in self.failures]
-                store.write(self.tables, failures, self._precision())
+                store.save(self.tables, [Failure(**failure) for failure in self.failures])
         return store.folder
 
-    def _precision(self) -> list[dict[str, Any]] | None:
-        """Return the precision reached as plain data; a number there is none of is missing."""
-        if self.precision is None:
-            return None
-        rows = self.precision.astype(object).to_dict("records")
-        return [{str(k): None if pd.isna(v) else v for k, v in row.items()} for row in rows]
 
-
-def read_results(folder: str | os.PathLike[str]) -> Results:
+def read_results(folder: str | os.PathLike[str], *, partial: bool = False) -> Results:
     """Read a results folder; a table is loaded when it is first asked for.
+
+    ``partial`` reads an unfinished run too: those of its blocks whose files are whole.
 
     Raises
     ------
     InputError
-        If the folder is not that of a finished run.
+        If the folder is not that of a finished run, or one that has not stored anything yet.
     """
     path = Path(folder)
     manifest = read_manifest(path)
-    if manifest.get("status") not in (COMPLETE, FAILED):
+    whole = manifest.get("status") in (COMPLETE, FAILED)
+    failures: list[dict[str, Any]] = manifest.get("failures", [])
+    if whole:
+        files = {name: entry["blocks"] for name, entry in manifest["files"].items()}
+    elif partial:
+        files, failures = _whole_blocks(path, manifest)
+    else:
         raise InputError(f"{path} holds an unfinished run; the same `poq run` finishes it")
-    tables: dict[str, Any] = {}
-    for name, entry in manifest["files"].items():
-        file = path / entry["file"]
-        if not file.is_file():
-            raise InputError(f"{path} has lost {entry['file']}; the same `poq run` restores it")
-        tables[name] = _reader(path, Entry(**entry), manifest["hash"])
+    for name in files:
+        if not (path / table_folder(name)).is_dir():
+            said = f"has lost {table_folder(name)}; the same `poq run` restores it"
+            raise InputError(f"{path} {said}")
     return Results(
         manifest["configuration"]["scenario"],
         treatment_frame([(entry["id"], entry["settings"]) for entry in manifest["treatments"]]),
-        tables,
-        failures=manifest.get("failures", []),
+        {name: _reader(path, name, files[name], manifest) for name in files},
+        failures=failures,
         precision=pd.DataFrame(manifest["precision"]) if "precision" in manifest else None,
     )
 
 
-def _reader(folder: Path, entry: Entry, configuration: str) -> Callable[[list[str] | None], Any]:
+def _whole_blocks(
+    folder: Path, manifest: dict[str, Any]
+) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
+    """Return the files of the blocks of an unfinished run by table, and what raised in them."""
+    tables = [name for name in SCHEMAS if (folder / table_folder(name)).is_dir()]
+    blocks, _ = read_blocks(folder, tables, played_hash(manifest["configuration"]))
+    if not blocks:
+        raise InputError(f"{folder} holds a run that has not stored anything yet")
+    files = {name: [block.files[name] for block in blocks] for name in tables}
+    return files, [failure.as_data() for block in blocks for failure in block.label.failures]
+
+
+def _reader(
+    folder: Path, name: str, files: list[str], manifest: dict[str, Any]
+) -> Callable[[list[str] | None], Any]:
     """Return what reads a table, after looking, once, whether it is what was written."""
     believed = False
+    configuration = played_hash(manifest["configuration"])
+    ids = [entry["id"] for entry in manifest["treatments"]]
 
     def read(columns: list[str] | None) -> Any:
         nonlocal believed
-        if not believed and (said := fault_of(folder, entry, PieceLabel(configuration, ()))):
+        faults = (block_fault(folder, name, file, configuration) for file in files)
+        if not believed and (said := next(filter(None, faults), None)):
             raise InputError(f"{folder}: {said}; the same `poq run` mends it")
         believed = True
-        return pq.read_table(folder / entry.file, columns=columns)
+        paths = [folder / table_folder(name) / file for file in files]
+        wanted = list(dict.fromkeys([*(columns or SCHEMAS[name].names), *_KEYS]))
+        tables = [pq.read_table(path, columns=wanted) for path in paths]
+        table = pa.concat_tables([SCHEMAS[name].empty_table().select(wanted), *tables])
+        labels = [BlockLabel.of(path) for path in paths]
+        spans = [span for label in labels if label for span in label.spans]
+        return in_order(table, spans, ids).select(columns or SCHEMAS[name].names)
 
     return read
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from poq_abm.experiment.granary import Gather, Granary
-from poq_abm.experiment.harvest import Progress
+from poq_abm.experiment.execute import execute
+from poq_abm.experiment.executor import Backend, Workers
+from poq_abm.experiment.in_memory import BlockPlayer, BlocksInMemory
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.playing import Engine
 from poq_abm.experiment.results import Results, read_results
-from poq_abm.experiment.runner import Backend, Workers, play_chunks
-from poq_abm.experiment.spans import Chunk, Span
-from poq_abm.experiment.stages import precision_of, target_of, wanted
 from poq_abm.experiment.store import Store
+from poq_abm.experiment.study import Engine, Progress
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, load
 
@@ -69,15 +64,10 @@ def run(
     if replications is not None:
         scenario = scenario.replace({"replications": replications})
     plan = Plan.of(scenario, profile=profile, trace=trace)
-    granary = Granary(plan)
-    _fill(
-        granary,
-        Gather(engine),
-        Workers(1 if n_jobs is None else int(n_jobs), backend),
-        engine,
-        progress,
-    )
-    return granary.results()
+    blocks = BlocksInMemory(plan)
+    workers = Workers(1 if n_jobs is None else int(n_jobs), backend)
+    execute(blocks, BlockPlayer(engine), workers, engine=engine, progress=progress)
+    return blocks.results()
 
 
 def run_to_folder(
@@ -92,8 +82,9 @@ def run_to_folder(
 ) -> Results:
     """Play what ``folder`` lacks of ``plan``, store it there and return all of it.
 
-    ``retry_failed`` plays the replications again that raised. ``expect`` is told how many rounds
-    are about to be played.
+    ``retry_failed`` plays the blocks again in which a replication raised. ``expect`` is told how
+    many rounds are about to be played. A folder of the same configuration with fewer replications
+    is taken over, and only the new ones are played.
 
     Raises
     ------
@@ -104,53 +95,16 @@ def run_to_folder(
     store = Store(folder, plan, engine)
     with store.locked():
         if not store.is_complete() or (retry_failed and store.has_failures()):
-            store.open()
+            store.open(retry_failed=retry_failed)
             begun = time.perf_counter()
-            _fill(store, store.recorder, workers, engine, progress, expect, retry=retry_failed)
-            target = target_of(plan)
-            precision = precision_of(plan, store.values(target.metric)) if target else None
-            store.finish(round(time.perf_counter() - begun, 3), precision)
+            blocks = execute(
+                store,
+                store.writer,
+                workers,
+                engine=engine,
+                earlier=store.extended,
+                progress=progress,
+                expect=expect,
+            )
+            store.finish(blocks, round(time.perf_counter() - begun, 3))
     return read_results(folder)
-
-
-class Holder(Protocol):
-    """What keeps the outcomes of chunks, in memory or in a folder."""
-
-    plan: Plan
-
-    def missing(self, wanted: list[Span], *, retry: bool = False) -> list[Span]:
-        """Return what is not held of the wanted spans."""
-
-    def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
-        """Return a measure of all replications held, by treatment."""
-
-    def record(self, outcome: Any) -> None:
-        """Take in the outcome of a chunk."""
-
-
-def _fill(
-    holder: Holder,
-    work: Callable[[Plan, Chunk, Progress | None], Any],
-    workers: Workers,
-    engine: Engine,
-    progress: Progress | None = None,
-    expect: Callable[[int], None] | None = None,
-    *,
-    retry: bool = False,
-) -> None:
-    """Play what a holder lacks, stage by stage until nothing more is wanted."""
-    plan = holder.plan
-    target = target_of(plan)
-    while True:
-        values = holder.values(target.metric) if target else {}
-        missing = holder.missing(wanted(plan, values), retry=retry)
-        if not missing:
-            return
-        if expect:
-            expect(sum(plan.rounds_of(span) for span in missing))
-        chunks = plan.chunks(missing, engine=engine, workers=workers.count)
-        for _, outcome in play_chunks(
-            plan, chunks, work, workers, engine=engine, progress=progress
-        ):
-            holder.record(outcome)
-        retry = False  # once is enough

@@ -1,23 +1,24 @@
 """The results folder: what is in it, when it is done, and how a run finishes what is missing.
 
-A folder belongs to one configuration, whose hash stands in ``manifest.json`` and in every piece
-beside it; a folder of another configuration is refused, and so is one that another run is working
-on. Every chunk leaves its rows as a shard in ``shards/``, with a receipt that holds their
-checksums; a shard counts only if its receipt is of this configuration and agrees with it. At the
-end the shards are joined into ``nodes.parquet``,
-``replications.parquet`` (and others, by what is played and asked for), whose
-checksums go into the manifest. The shards stay (but for a trace's), so that a table or a shard that
-is damaged later costs only its own replications; ``shards/`` may be deleted as a whole.
+A folder belongs to one configuration, whose hash stands in ``manifest.json`` and in every block
+(:mod:`~poq_abm.experiment.block_files`); a folder of another configuration is refused, and so is
+one that another run is working on. The blocks of each table lie in the table's folder. A run plays
+the blocks that are not there, or not whole, and seals the folder with a manifest that names them
+all. A run of the same configuration with more replications takes the folder over: its blocks stay,
+and new ones are added.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,38 +27,41 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.files import (
-    SCRAP,
-    TableWriter,
-    naming_the_folder,
-    write_json,
-    write_table,
+from poq_abm.experiment.block_files import (
+    BlockLabel,
+    BlockWriter,
+    StoredBlock,
+    block_fault,
+    read_blocks,
+    rows_of,
+    table_folder,
 )
-from poq_abm.experiment.harvest import Failure
-from poq_abm.experiment.joining import Piece, columns_by_treatment, in_order
+from poq_abm.experiment.blocks import Block
+from poq_abm.experiment.execute import columns_by_treatment, execute
+from poq_abm.experiment.executor import Workers
+from poq_abm.experiment.files import SCRAP, naming_the_folder, write_json
 from poq_abm.experiment.manifest import (
+    COMPLETE,
+    FAILED,
     MANIFEST,
-    Entry,
+    RUNNING,
     Inspected,
     differences,
     inspect_manifest,
     manifest_of,
+    sealed,
 )
-from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.playing import Engine
-from poq_abm.experiment.receipts import PieceLabel, Receipt, describe, fault_of, read_receipts
-from poq_abm.experiment.recorder import SHARDS, Recorder
-from poq_abm.experiment.sealing import sealed
-from poq_abm.experiment.spans import Coverage, Span
-from poq_abm.experiment.tables import SCHEMAS, TRACES
+from poq_abm.experiment.plan import Plan, played_hash
+from poq_abm.experiment.schemas import SCHEMAS, TRACES
+from poq_abm.experiment.stopping import precision_of
+from poq_abm.experiment.study import Engine, Failure, Options, Played
+from poq_abm.scenario.yaml.writing import to_yaml
 
-__all__ = ["COMPLETE", "FAILED", "LOCK", "Store", "against_plan", "shard_faults", "table_faults"]
+__all__ = ["LOCK", "Store", "against_plan", "from_memory", "table_faults"]
 
 LOCK = ".lock"
 _ASIDE, _GONE = ".run-", ".gone-"  # folders of drafts: of one run, and of runs that are over
-COMPLETE, FAILED, RUNNING = "complete", "failed", "running"
 _DIFFERENCES_SHOWN = 12
 
 
@@ -65,7 +69,7 @@ class Store:
     """One results folder, opened for one plan.
 
     Life-cycle: :meth:`locked` keeps others out; :meth:`open` takes the folder or refuses it and
-    reads its receipts; :meth:`record` adds those of new chunks; :meth:`finish` joins the shards.
+    looks which blocks are there; :meth:`record` adds new ones; :meth:`finish` seals the folder.
     """
 
     def __init__(self, folder: Path, plan: Plan, engine: Engine = "compiled") -> None:
@@ -73,21 +77,20 @@ class Store:
         self.plan = plan
         self.engine: Engine = engine
         self.hash = plan.hash()
-        self.receipts: dict[str, Receipt] = {}
-        self.played = Coverage()
-        self._tried = Coverage()
-        self._intact: frozenset[str] = frozenset()
-        self._raised: tuple[Failure, ...] = ()  # of results that come from memory
-        self._shards = folder / SHARDS
-        self._aside = self._shards / f"{_ASIDE}{uuid.uuid4().hex[:12]}"
-        self._metadata = {"poq_abm": poq_abm.__version__, "scenario": plan.scenario.to_yaml()}
+        self.played_hash = plan.played_hash()
+        self.extended: list[int] = []  #: replications that shorter runs of the folder ended with
+        self._blocks: dict[str, StoredBlock] = {}
+        self._aside = folder / f"{_ASIDE}{uuid.uuid4().hex[:12]}"
 
     @property
-    def recorder(self) -> Recorder:
-        """What workers are given to play and store chunks with."""
-        return Recorder(
-            self.folder.absolute(), self.engine, self.hash, self._metadata, self._aside.absolute()
-        )
+    def writer(self) -> BlockWriter:
+        """What workers are given to play and store blocks with."""
+        scenario = self.plan.scenario
+        played = {k: v for k, v in scenario.resolved().items() if k != "replications"}
+        text = to_yaml(played, scenario.question)
+        metadata = {"poq_abm": version("poq-abm"), "scenario": text}
+        folder, aside = self.folder.absolute(), self._aside.absolute()
+        return BlockWriter(folder, self.engine, self.played_hash, metadata, aside)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -122,37 +125,39 @@ class Store:
 
     def _clear_scraps(self) -> None:
         """Remove what runs left that were killed, and with it the way in for their workers."""
-        for folder in (self.folder, self._shards):
-            for path in folder.glob(f".*.[0-9]*{SCRAP}"):
-                path.unlink()
-        for path in self._shards.glob(f"{_ASIDE}*"):
+        for path in self.folder.glob(f".*.[0-9]*{SCRAP}"):
+            path.unlink()
+        for path in self.folder.glob(f"{_ASIDE}*"):
             gone = path.with_name(f"{_GONE}{uuid.uuid4().hex[:12]}")
             path.rename(gone)  # at once, while a worker may still be writing into it
-        for path in self._shards.glob(f"{_GONE}*"):
+        for path in self.folder.glob(f"{_GONE}*"):
             shutil.rmtree(path, ignore_errors=True)
 
-    def open(self) -> None:
-        """Create the folder, or take up one that this configuration began; drop broken shards."""
+    def open(self, *, retry_failed: bool = False) -> None:
+        """Create the folder, or take up one that this configuration began; drop broken blocks.
+
+        ``retry_failed`` drops those as well in which a replication raised.
+        """
         with naming_the_folder(self.folder):
             self._aside.mkdir(parents=True, exist_ok=True)
-            manifest = self._manifest()
-            self._intact = self._intact_tables(manifest)
-            if manifest.faults:
-                running = sealed(manifest_of(self.plan, RUNNING, self.engine))
-                write_json(self.folder / MANIFEST, running)
-            # The rounds of a finished trace are in its table alone.
-            spared = self._intact & set(TRACES)
-            receipts, broken = read_receipts(self._shards, self.hash)
-            for path in broken:
-                path.unlink()
-            for receipt in receipts:
-                if any(receipt.faults(self._shards, without=spared)) or not self._fits(receipt):
-                    (self._shards / f"{receipt.name}.json").unlink()
+            for table in self.plan.tables:
+                (self.folder / table_folder(table)).mkdir(exist_ok=True)
+            self.extended = self._ended_before(self._inspected()) or []
+            if self._manifest().faults:
+                running = manifest_of(self.plan, RUNNING, self.engine, self.extended)
+                write_json(self.folder / MANIFEST, sealed(running))
+            blocks, broken = read_blocks(self.folder, self.plan.tables, self.played_hash)
+            for file in broken:
+                (self.folder / file).unlink()
+            for block in blocks:
+                if retry_failed and block.label.failures:
+                    self._drop(block)
                 else:
-                    self.record(receipt)
-            self._drop_unclaimed()
-            if not self.receipts and self._intact == set(self.plan.tables):
-                self._count_tables()
+                    self.record(block)
+
+    def _drop(self, block: StoredBlock) -> None:
+        for table, file in block.files.items():
+            (self.folder / table_folder(table) / file).unlink()
 
     def _manifest(self) -> Inspected:
         """Return the manifest that is there, held against the plan; one without keys if none is."""
@@ -165,38 +170,31 @@ class Store:
         except InputError as error:
             return Inspected({}, {"": str(error)})
 
-    def _intact_tables(self, manifest: Inspected) -> frozenset[str]:
-        """Return the tables of a complete run that are as they were written."""
-        sound = manifest.sound
-        if sound.get("status") != COMPLETE or "files" not in sound:
-            return frozenset()
-        files = {name: Entry(**entry) for name, entry in sound["files"].items()}
-        mine = PieceLabel(self.hash, ())
-        return frozenset(n for n in files if not fault_of(self.folder, files[n], mine))
+    def _ended_before(self, manifest: Inspected) -> list[int] | None:
+        """Return at how many replications shorter runs ended, if the folder is of such a run.
 
-    def _count_tables(self) -> None:
-        """Take note of what whole tables hold, where their shards were deleted."""
-        label = PieceLabel.of(self.folder / f"{self.plan.main}.parquet")
-        spans = label.spans if label else ()
-        self.played.update(spans)
-        self._tried.update(spans)
-
-    def _drop_unclaimed(self) -> None:
-        """Remove shards that no receipt vouches for."""
-        claimed = {entry.file for r in self.receipts.values() for entry in r.files.values()}
-        for path in self._shards.glob("t*r*-t*r*.*.parquet"):
-            if path.name not in claimed:
-                path.unlink()
+        That is one of the same configuration, but for a smaller number of replications. None where
+        it is not; nothing where the manifest cannot be trusted.
+        """
+        sound, asked = manifest.sound, self.plan.scenario.replications
+        there: dict[str, Any] = sound.get("configuration", {})
+        before: list[int] = sound.get("extended", [])
+        if sound.get("hash") == self.hash:
+            return before
+        count = there.get("scenario", {}).get("replications")
+        if not (isinstance(asked, int) and isinstance(count, int) and count < asked):
+            return None
+        return [*before, count] if played_hash(there) == self.played_hash else None
 
     def _refuse_others(self) -> None:
         """Refuse a folder that holds something else than a run of this configuration."""
         if not self.folder.is_dir() or not self._holds_more_than_scraps():
             return
         manifest = self._inspected()
-        if self.hash in manifest.hashes:
+        if self.hash in manifest.hashes or self._ended_before(manifest) is not None:
             return
         if manifest.faults and manifest.foreign_version is None:
-            if self._pieces_are_mine():
+            if self._blocks_are_mine():
                 return
             said = next(iter(manifest.faults.values()))
             raise InputError(f"{said}; name another folder than {self.folder} with --out")
@@ -211,185 +209,135 @@ class Store:
 
     def _holds_more_than_scraps(self) -> bool:
         """Return whether there is anything but what a run makes before it has a manifest."""
+        empty = {table_folder(table) for table in SCHEMAS}
         for path in self.folder.iterdir():
-            if path.name == SHARDS and path.is_dir():
-                if not all(p.name.startswith(".") for p in path.iterdir()):
+            if path.name in empty and path.is_dir():
+                if any(path.iterdir()):
                     return True
-            elif path.name != LOCK and not path.name.startswith(f".{MANIFEST}."):
+            elif path.name != LOCK and not path.name.startswith((f".{MANIFEST}.", _ASIDE, _GONE)):
                 return True
         return False
 
-    def _pieces_are_mine(self) -> bool:
-        """Return whether the tables, or failing these the shards, say that they are of this run."""
-        labels = {PieceLabel.of(path) for path in self.folder.glob("*.parquet")}
-        labels = labels or {PieceLabel.of(path) for path in self._shards.glob("*.parquet")}
-        return self.hash in {label.configuration for label in labels if label} and not any(
-            label is not None and label.configuration != self.hash for label in labels
-        )
+    def _blocks_are_mine(self) -> bool:
+        """Return whether the blocks that are there say that they are of this run, all of them."""
+        labels = {BlockLabel.of(path) for path in self.folder.glob("*.parquet/[!.]*")}
+        return {label.configuration for label in labels if label} == {self.played_hash}
 
-    def _fits(self, receipt: Receipt) -> bool:
-        """Return whether a receipt is one of this plan, for replications nobody else stored."""
-        most = self.plan.scenario.most_replications
-        known = all(s.treatment < len(self.plan.treatments) for s in receipt.spans)
-        known = known and all(span.last <= most for span in receipt.spans)
-        mine = set(receipt.files) == set(self.plan.tables)
-        return known and mine and not any(self.played.overlaps(s) for s in receipt.played)
+    def lacks(self, block: Block) -> bool:
+        """Return whether a block is not stored."""
+        stored = self._blocks.get(block.name)
+        return stored is None or stored.label.spans != block.spans
 
-    def record(self, receipt: Receipt) -> None:
-        """Take note of a chunk that is stored."""
-        self.receipts[receipt.name] = receipt
-        self.played.update(receipt.played)
-        self._tried.update(receipt.spans)
+    def record(self, block: StoredBlock) -> None:
+        """Take note of a block that is stored."""
+        self._blocks[block.name] = block
+
+    def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
+        """Return a column of the main table by treatment; NaN where a replication raised."""
+        main = self.plan.main
+        return measured(self.folder, main, list(self._blocks.values()), metric)
 
     @property
     def failures(self) -> list[Failure]:
-        """The replications that raised and were not played again since, in their order."""
-        latest = {f.span: f for receipt in self.receipts.values() for f in receipt.failures}
-        latest.update((failure.span, failure) for failure in self._raised)
-        return [latest[span] for span in sorted(latest) if not self.played.overlaps(span)]
-
-    def missing(self, wanted: Iterable[Span], *, retry: bool = False) -> list[Span]:
-        """Return what is not stored of the wanted spans; failed ones too where they are retried."""
-        return list((self.played if retry else self._tried).lacking(wanted))
-
-    def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
-        """Return a column of ``replications`` by treatment; NaN where a replication raised."""
-        receipts = self.receipts.values()
-        if not receipts:
-            return columns_by_treatment(self._of_tables(metric))
-        failed = [failure.span for receipt in receipts for failure in receipt.failures]
-        return columns_by_treatment(
-            [
-                (failed, np.full(len(failed), np.nan)),
-                *((receipt.played, self._read(receipt, metric)) for receipt in receipts),
-            ]
-        )
-
-    def _of_tables(self, metric: str) -> Iterator[tuple[list[Span], NDArray[np.float64]]]:
-        """Yield a column of the whole main table with its replications, if those are counted."""
-        if spans := self.played.spans():
-            table = pq.read_table(self.folder / f"{self.plan.main}.parquet", columns=[metric])
-            yield spans, table.column(0).to_numpy()
-
-    def _read(self, receipt: Receipt, metric: str) -> NDArray[np.float64]:
-        file = self._shards / receipt.files[self.plan.main].file
-        values: NDArray[np.float64] = pq.read_table(file, columns=[metric]).column(0).to_numpy()
-        return values
+        """The replications that raised, in their order."""
+        raised = [failure for block in self._blocks.values() for failure in block.label.failures]
+        return sorted(raised, key=lambda failure: (failure.treatment, failure.replication))
 
     def has_failures(self) -> bool:
         """Return whether the finished run in the folder has replications that raised."""
         return bool(self._manifest().sound.get("failures"))
 
-    def finish(self, seconds: float, precision: list[dict[str, Any]] | None = None) -> None:
-        """Join the shards into the tables and seal the folder."""
+    def finish(self, blocks: Sequence[Block], seconds: float | None = None) -> None:
+        """Seal the folder, which has all of these blocks; others that were there go.
+
+        Without blocks to keep, a run was cut otherwise before its manifest was lost.
+        """
         with naming_the_folder(self.folder):
-            for name in self.plan.tables:
-                if name not in self._intact:
-                    self._join(name)
-            counts = [self.played.count(number) for number in range(len(self.plan.treatments))]
-            self._seal(counts, seconds, precision)
+            names = {block.name for block in blocks}
+            for name in [name for name in self._blocks if name not in names]:
+                self._drop(self._blocks.pop(name))
+            failures = self.failures
+            status = FAILED if failures else COMPLETE
+            manifest = manifest_of(self.plan, status, self.engine, self.extended)
+            failed = {failure.treatment for failure in failures}
+            counts = self._counts()
+            manifest["seconds"] = seconds
+            manifest["treatments"] = [
+                {
+                    **entry,
+                    "replications": counts[number],
+                    "status": FAILED if number in failed else COMPLETE,
+                }
+                for number, entry in enumerate(manifest["treatments"])
+            ]
+            manifest["failures"] = [failure.as_data() for failure in failures]
+            if target := self.plan.target:
+                manifest["precision"] = precision_of(self.plan, self.values(target.metric))
+            manifest["files"] = {name: self._entry(name) for name in self.plan.tables}
+            write_json(self.folder / MANIFEST, sealed(manifest))
 
-    def _join(self, name: str) -> None:
-        """Join one table; only one shard and one group of rows are in memory at a time."""
-        receipts = list(self.receipts.values())
-        for receipt in receipts:  # somebody else may have been at them since they were written
-            if said := fault_of(self._shards, receipt.files[name], receipt.label):
-                raise InputError(f"{self._shards}: {said}; the same `poq run` mends it")
-        pieces = in_order([r.played for r in receipts], lambda t: self.plan.rows(t)[name])
-        files = [self._shards / receipt.files[name].file for receipt in receipts]
-        target = self.folder / f"{name}.parquet"
-        if name in TRACES and len(files) == 1 and not self.failures:
-            files[0].replace(target)
-            return
-        with TableWriter(target, SCHEMAS[name], self._labelled()) as writer:
-            for table in _slices(pieces, files, whole=name not in TRACES):
-                writer.write(table)
+    def _counts(self) -> list[int]:
+        """Return how many replications of each treatment left rows."""
+        counts = [0] * len(self.plan.treatments)
+        for block in self._blocks.values():
+            for span in block.label.spans:
+                counts[span.treatment] += span.size
+        for failure in self.failures:
+            counts[failure.treatment] -= 1
+        return counts
 
-    def _labelled(self) -> dict[str, str]:
-        """Return the metadata of a whole table."""
-        return {**self._metadata, **PieceLabel(self.hash, tuple(self.played.spans())).metadata()}
-
-    def write(
-        self,
-        tables: dict[str, Any],
-        failures: Sequence[Failure] = (),
-        precision: list[dict[str, Any]] | None = None,
-    ) -> None:
-        """Store whole tables and seal the folder."""
-        self.played = Coverage(self._spans(tables[self.plan.main]))
-        self._raised = tuple(failures)
-        with naming_the_folder(self.folder):
-            for name in self.plan.tables:
-                write_table(self.folder / f"{name}.parquet", tables[name], self._labelled())
-            counts = [self.played.count(number) for number in range(len(self.plan.treatments))]
-            self._seal(counts, precision=precision)
-
-    def _spans(self, main: Any) -> Iterator[Span]:
-        """Yield the replications that the main table has a row of."""
-        numbers = {treatment.id: number for number, treatment in enumerate(self.plan.treatments)}
-        ids = main.column("treatment").cast("string").to_pylist()
-        for id_, replication in zip(ids, main.column("replication").to_pylist(), strict=True):
-            yield Span(numbers[id_], replication, replication + 1)
-
-    def _seal(
-        self,
-        counts: list[int],
-        seconds: float | None = None,
-        precision: list[dict[str, Any]] | None = None,
-    ) -> None:
-        """Write the final manifest, which makes the run count as done."""
-        failures = self.failures
-        manifest = manifest_of(self.plan, FAILED if failures else COMPLETE, self.engine)
-        manifest["seconds"] = seconds
-        manifest["treatments"] = self._treatments(manifest["treatments"], counts)
-        manifest["shards"] = sorted(self.receipts)
-        manifest["failures"] = [failure.as_data() for failure in failures]
-        if precision is not None:
-            manifest["precision"] = precision
-        manifest["files"] = {name: self._counted(name, counts) for name in self.plan.tables}
-        write_json(self.folder / MANIFEST, sealed(manifest))
-        if not failures:  # a retry joins the rounds anew
-            self._drop_trace_shards()
-
-    def _drop_trace_shards(self) -> None:
-        for path in self._shards.glob(f"*.{self.plan.traced}.parquet"):
-            path.unlink()
-
-    def _counted(self, name: str, counts: list[int]) -> dict[str, Any]:
-        """Return the entry of a table, after counting its rows against the plan."""
-        entry = describe(self.folder / f"{name}.parquet")
-        due = sum(count * self.plan.rows(number)[name] for number, count in enumerate(counts))
-        if entry.rows != due:
-            raise RuntimeError(f"{entry.file} has {entry.rows} rows, not {due}")
-        return entry.model_dump()
-
-    def _treatments(self, entries: list[dict[str, Any]], counts: list[int]) -> list[dict[str, Any]]:
-        """Return the manifest's treatments with what was played of each, and in what time."""
-        seconds = np.zeros(len(entries))
-        for receipt in self.receipts.values():
-            for span, spent in zip(receipt.spans, receipt.seconds, strict=True):
-                seconds[span.treatment] += spent
-        failed = {failure.treatment for failure in self.failures}
-        return [
-            {
-                **entry,
-                "replications": counts[number],
-                "status": FAILED if number in failed else COMPLETE,
-                "seconds": round(float(seconds[number]), 3) if self.receipts else None,
-            }
-            for number, entry in enumerate(entries)
-        ]
+    def _entry(self, table: str) -> dict[str, Any]:
+        """Return the manifest's entry of a table."""
+        files = [self._blocks[name].files[table] for name in sorted(self._blocks)]
+        folder = self.folder / table_folder(table)
+        rows = sum(pq.read_metadata(folder / file).num_rows for file in files)
+        return {"file": table_folder(table), "rows": rows, "blocks": files}
 
     def is_complete(self) -> bool:
-        """Return whether tables and shards are all there and agree with their checksums."""
+        """Return whether the tables are all there and agree with their checksums."""
         manifest = self._manifest()
         if manifest.faults or manifest.data["status"] not in (COMPLETE, FAILED):
             return False
-        if any(any(faults(self.folder, manifest.data)) for faults in (table_faults, shard_faults)):
-            return False
-        if manifest.data["status"] == COMPLETE:  # a kill may have come before
-            self._drop_trace_shards()
-        return True
+        return not any(table_faults(self.folder, manifest.data))
+
+    def save(self, tables: dict[str, Any], failures: Sequence[Failure]) -> None:
+        """Store a run that was played in memory, in the blocks of the same run in a folder."""
+        self.open()
+        writer = replace(self.writer, play=functools.partial(from_memory, tables, failures))
+        self.finish(execute(self, writer, Workers(), engine=self.engine, earlier=self.extended))
+
+
+def from_memory(
+    tables: dict[str, Any],
+    failures: Sequence[Failure],
+    plan: Plan,
+    block: Block,
+    options: Options,
+) -> Played:
+    """Return the rows of a block from whole tables, in place of playing it."""
+    ids = [treatment.id for treatment in plan.treatments]
+    rows = {name: rows_of(tables[name], block.spans, ids) for name in plan.tables}
+    if options.sink:
+        options.sink(rows[plan.traced])
+    mine = [
+        failure
+        for failure in failures
+        for number, first, last in block.spans
+        if failure.treatment == number and first <= failure.replication < last
+    ]
+    kept = {name: table for name, table in rows.items() if name not in TRACES}
+    return Played(kept, tuple(mine))
+
+
+def measured(
+    folder: Path, main: str, blocks: Sequence[StoredBlock], metric: str
+) -> dict[int, NDArray[np.float64]]:
+    """Return a column of the main table by treatment; NaN where a replication raised."""
+    files = [folder / table_folder(main) / block.files[main] for block in blocks]
+    columns = [pq.read_table(file, columns=[metric]).column(0).to_numpy() for file in files]
+    spans = [span for block in blocks for span in block.label.spans]
+    failures = [failure for block in blocks for failure in block.label.failures]
+    return columns_by_treatment(spans, failures, np.concatenate([np.empty(0), *columns]))
 
 
 def against_plan(manifest: dict[str, Any], plan: Plan) -> Iterator[tuple[str, str]]:
@@ -408,45 +356,25 @@ def against_plan(manifest: dict[str, Any], plan: Plan) -> Iterator[tuple[str, st
 
 def table_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the tables of a finished run."""
-    for entry in manifest["files"].values():
-        if said := fault_of(folder, Entry(**entry), PieceLabel(manifest["hash"], ())):
-            yield said
-            continue
-        label = PieceLabel.of(folder / entry["file"])
-        there = Counter[int]()
-        for treatment, first, last in label.spans if label else ():
-            there[treatment] += last - first
-        if there != Counter(dict(enumerate(t["replications"] for t in manifest["treatments"]))):
-            yield f"{entry['file']} is of other replications than {MANIFEST} says"
+    mine = played_hash(manifest["configuration"])
+    for name, entry in manifest["files"].items():
+        faults = [block_fault(folder, name, file, mine) for file in entry["blocks"]]
+        for path in sorted((folder / table_folder(name)).glob("[!.]*")):
+            if path.name not in entry["blocks"]:
+                said = block_fault(folder, name, path.name, mine)
+                faults.append(said or f"{table_folder(name)}/{path.name} is not in {MANIFEST}")
+        found = [said for said in faults if said]
+        yield from found or _miscounted(folder, name, manifest)
 
 
-def shard_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the shards of a finished run; that all of them are gone is fine."""
-    receipts, broken = read_receipts(folder / SHARDS, manifest["hash"])
-    for path, said in broken.items():
-        yield f"{SHARDS}/{path.name} {said}"
-    there = {receipt.name for receipt in receipts} | {path.stem for path in broken}
-    for name in manifest["shards"] if any((folder / SHARDS).glob("[!.]*")) else []:
-        if name not in there:
-            yield f"{SHARDS}/{name}.json is missing"
-    for receipt in receipts:
-        for said in receipt.faults(folder / SHARDS, without=frozenset(TRACES)):
-            yield f"{SHARDS}/{said}"
-
-
-def _slices(pieces: Iterable[Piece], files: list[Path], *, whole: bool) -> Iterator[Any]:
-    """Yield the rows of the pieces; a file that is not read ``whole`` is one piece by itself."""
-    at, table = -1, None
-    for chunk, first, rows in pieces:
-        if not whole:
-            yield from _groups(files[chunk])
-            continue
-        if chunk != at or table is None:
-            at, table = chunk, pq.read_table(files[chunk])
-        yield table.slice(first, rows)
-
-
-def _groups(path: Path) -> Iterator[Any]:
-    file = pq.ParquetFile(path)
-    for group in range(file.num_row_groups):
-        yield file.read_row_group(group)
+def _miscounted(folder: Path, name: str, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield that a table is of other replications than the manifest says, if it is."""
+    counts = Counter[int]()
+    for file in manifest["files"][name]["blocks"]:
+        label = BlockLabel.of(folder / table_folder(name) / file)
+        for span in label.spans if label else ():
+            counts[span.treatment] += span.size
+    for failure in manifest["failures"]:
+        counts[failure["treatment"]] -= 1
+    if counts != Counter(dict(enumerate(t["replications"] for t in manifest["treatments"]))):
+        yield f"{table_folder(name)} is of other replications than {MANIFEST} says"

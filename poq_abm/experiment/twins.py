@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.experiment.playing import play_replication
+from poq_abm.experiment.round_replication import play_replication
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import MID_SCALE, Agreement, Ledger, NodeSum
 
@@ -28,17 +29,30 @@ __all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins", "honest_twin", "is_hones
 class Outcome(NamedTuple):
     """What a replication is compared with its twin by."""
 
-    consensus_mean: float  #: over rounds, in [0, 10]
-    payout: float  #: all rewards of all nodes
+    consensus_mean: float  #: over rounds, in [0, 10]; missing without any
+    payout: float  #: all rewards of all nodes, in tokens
     evaluators: NDArray[np.float64]  #: (M, 2) jobs and rewards of every evaluator node
 
     @classmethod
-    def of(cls, ledger: Ledger, rounds: int, inference: int) -> Outcome:
-        """Return the outcome that stands in a ledger, whose first rows are inference nodes."""
-        consensus = float(ledger.network()[Agreement.CONSENSUS]) / rounds + MID_SCALE
+    def of(
+        cls, ledger: Ledger, rounds: int, inference: int, paid: NDArray[np.float64] | None = None
+    ) -> Outcome:
+        """Return the outcome that stands in a ledger, whose first rows are inference nodes.
+
+        ``paid`` is what every node got in tokens, where that is not its points.
+        """
+        total = float(ledger.network()[Agreement.CONSENSUS])
         nodes = ledger.nodes()
-        evaluators = nodes[inference:, [NodeSum.JOBS, NodeSum.REWARD]]
-        return cls(consensus, float(nodes[:, NodeSum.REWARD].sum()), evaluators)
+        tokens = nodes[:, NodeSum.REWARD] if paid is None else paid
+        evaluators = np.column_stack([nodes[:, NodeSum.JOBS], tokens])[inference:]
+        mean = total / rounds + MID_SCALE if rounds else math.nan
+        return cls(mean, float(tokens.sum()), evaluators)
+
+    @classmethod
+    def of_economy(cls, economy: Economy) -> Outcome:
+        """Return the outcome of an economy whose epochs were played."""
+        first = economy.population.inference
+        return cls.of(economy.ledger, economy.served, first, economy.paid)
 
     def against(self, twin: Outcome, malicious: NDArray[np.bool_]) -> dict[str, float]:
         """Return how far the consensus drifted, the payout was inflated and honesty would pay.
@@ -63,17 +77,23 @@ class Outcome(NamedTuple):
 TWIN_MEASURES = ("consensus_drift", "payout_inflation", "reward_gap")
 
 
-def is_honest(conduct: Conduct) -> bool:
-    """Return whether nobody deviates; noise and bias of honest evaluators do not count."""
+def is_honest(scenario: Scenario, conduct: Conduct) -> bool:
+    """Return whether nobody deviates or can come to; noise and bias of honest ones do not count."""
     evaluators, inference = conduct
+    options = scenario.economy.options if scenario.economy else None
+    tempting = (*options.inference, *options.evaluator) if options else ()
     return not (
         evaluators[:, EvaluatorColumn.MALICIOUS].any()
         or inference[:, InferenceColumn.DEVIATES].any()
+        or any(behaviour["name"] != "honest" for behaviour in tempting)
     )
 
 
 def honest_twin(scenario: Scenario) -> Scenario:
-    """Return the scenario with every node honest and all else as it is."""
+    """Return the scenario with every node honest and all else as it is.
+
+    In an economy nodes adapt as ever, but have nothing else to choose from than to be honest.
+    """
     honest = {"behaviour": {"name": "honest"}}
     people = scenario.population
     population = people.model_copy(
@@ -82,7 +102,11 @@ def honest_twin(scenario: Scenario) -> Scenario:
             "evaluators": tuple(group.model_copy(update=honest) for group in people.evaluators),
         }
     )
-    return scenario.model_copy(update={"population": population, "malicious": None})
+    update: dict[str, Any] = {"population": population, "malicious": None}
+    if (economy := scenario.economy) is not None:
+        options = economy.options.model_copy(update={"inference": (), "evaluator": ()})
+        update["economy"] = economy.model_copy(update={"options": options})
+    return scenario.model_copy(update=update)
 
 
 @dataclass
@@ -117,8 +141,13 @@ class Twin:
         """Return the outcome of a replication, played unless it was before."""
         known = self._outcomes.get(replication)
         if known is None:
-            ledger, _ = play_replication(self.scenario, self._game, replication)
-            first = self._game.population.inference_count
-            known = Outcome.of(ledger, self.scenario.rounds, first)
-            self._outcomes[replication] = known
+            known = self._outcomes[replication] = self._play(replication)
         return known
+
+    def _play(self, replication: int) -> Outcome:
+        if self.scenario.economy is not None:
+            economy = Economy(self.scenario, self._game, self.profile, replication)
+            economy.run()
+            return Outcome.of_economy(economy)
+        ledger, _ = play_replication(self.scenario, self._game, replication)
+        return Outcome.of(ledger, self.scenario.rounds, self._game.population.inference_count)

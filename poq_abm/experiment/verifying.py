@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,33 +11,38 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
+from poq_abm.experiment.block_files import read_blocks, table_folder
+from poq_abm.experiment.blocks import Block, Span
+from poq_abm.experiment.execute import play_block
 from poq_abm.experiment.files import recoded
-from poq_abm.experiment.harvest import play_chunk
-from poq_abm.experiment.joining import columns_by_treatment
-from poq_abm.experiment.manifest import Inspected, inspect_manifest, read_manifest
-from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.receipts import PieceLabel, read_receipts
-from poq_abm.experiment.recorder import SHARDS
-from poq_abm.experiment.spans import Chunk, Coverage, Span
-from poq_abm.experiment.stages import target_of, wanted
-from poq_abm.experiment.store import COMPLETE, FAILED, against_plan, shard_faults, table_faults
-from poq_abm.experiment.tables import TRACES
+from poq_abm.experiment.manifest import (
+    COMPLETE,
+    FAILED,
+    Inspected,
+    inspect_manifest,
+    read_manifest,
+)
+from poq_abm.experiment.plan import Plan, played_hash
+from poq_abm.experiment.results import Results, read_results
+from poq_abm.experiment.schemas import SCHEMAS, TRACES
+from poq_abm.experiment.stopping import final_counts
+from poq_abm.experiment.store import against_plan, measured, table_faults
+from poq_abm.experiment.study import Options
 from poq_abm.scenario import Scenario
 
-__all__ = ["Standing", "plan_of", "standing_of", "verify"]
+__all__ = ["RunStatus", "plan_of", "status_of", "verify"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """How far the run in a folder has come."""
 
     manifest: dict[str, Any]
     played: dict[str, int]  #: replications stored, by treatment
     failures: list[dict[str, Any]]
-    shards: int
+    blocks: int
 
     @property
     def status(self) -> str:
@@ -44,24 +50,24 @@ class Standing:
         return str(self.manifest["status"])
 
 
-def standing_of(folder: Path) -> Standing:
+def status_of(folder: Path) -> RunStatus:
     """Return how far the run in ``folder`` has come, whether or not it is going on."""
     manifest = read_manifest(folder)
-    ids = [entry["id"] for entry in manifest["treatments"]]
-    receipts, _ = read_receipts(folder / SHARDS, manifest["hash"])
-    receipts = [r for r in receipts if all(span.treatment < len(ids) for span in r.spans)]
-    coverage = Coverage(span for receipt in receipts for span in receipt.played)
+    tables = [name for name in SCHEMAS if (folder / table_folder(name)).is_dir()]
+    hash_ = played_hash(manifest["configuration"])
+    blocks, _ = read_blocks(folder, tables, hash_, checked=False)
     if manifest["status"] in (COMPLETE, FAILED):
         played = {entry["id"]: entry["replications"] for entry in manifest["treatments"]}
-        return Standing(manifest, played, manifest.get("failures", []), len(receipts))
-    failures = [
-        failure.as_data()
-        for receipt in receipts
-        for failure in receipt.failures
-        if not coverage.overlaps(failure.span)
-    ]
-    played = {id_: coverage.count(number) for number, id_ in enumerate(ids)}
-    return Standing(manifest, played, failures, len(receipts))
+        return RunStatus(manifest, played, manifest["failures"], len(blocks))
+    counts = [0] * len(manifest["treatments"])
+    for block in blocks:
+        for span in block.label.spans:
+            counts[span.treatment] += span.size
+        for failure in block.label.failures:
+            counts[failure.treatment] -= 1
+    failures = [failure.as_data() for block in blocks for failure in block.label.failures]
+    ids = [entry["id"] for entry in manifest["treatments"]]
+    return RunStatus(manifest, dict(zip(ids, counts, strict=True)), failures, len(blocks))
 
 
 def plan_of(folder: Path) -> Plan:
@@ -89,9 +95,9 @@ def verify(
 ) -> Iterator[str]:
     """Yield everything that is wrong with a finished run.
 
-    The manifest is held against itself and against the plan, tables and shards against their
-    checksums and what they must be of, the tables' rows counted against the plan, and ``replays``
-    replications, drawn at random, played again and compared bit for bit.
+    The manifest is held against itself and against the plan, blocks against their checksums and
+    what they must be of, rows counted against the plan, and ``replays`` replications, drawn at
+    random, played again and compared bit for bit.
 
     Raises
     ------
@@ -107,7 +113,6 @@ def verify(
         raise InputError(f"{folder} holds an unfinished run; the same `poq run` finishes it")
     damaged = list(table_faults(folder, manifest))
     yield from damaged
-    yield from shard_faults(folder, manifest)
     if damaged:
         return
     plan = plan_of(folder)
@@ -123,56 +128,62 @@ def _is_ours(inspected: Inspected) -> bool:
 
 def _miscounted(folder: Path, manifest: dict[str, Any], plan: Plan) -> Iterator[str]:
     """Yield what is missing of the replications that the plan wants, and of their rows."""
-    main = folder / f"{plan.main}.parquet"
-    label = PieceLabel.of(main)
-    played = Coverage(label.spans if label else ())
-    raised = [
-        Span(f["treatment"], f["replication"], f["replication"] + 1) for f in manifest["failures"]
-    ]
-    tried = Coverage([*played.spans(), *raised])
-    for span in tried.lacking(wanted(plan, _measured(main, plan, played, raised))):
-        id_ = plan.treatments[span.treatment].id
-        yield f"replications {span.first} to {span.last - 1} of {id_} are missing"
-    for name in plan.tables:
-        counts = enumerate(t["replications"] for t in manifest["treatments"])
-        due = sum(count * plan.rows(number)[name] for number, count in counts)
-        rows = pq.ParquetFile(folder / f"{name}.parquet").metadata.num_rows
+    blocks, _ = read_blocks(folder, plan.tables, plan.played_hash(), checked=False)
+    there = _keys(read_results(folder), plan)
+    tried = there | {(f["treatment"], f["replication"]) for f in manifest["failures"]}
+    values = measured(folder, plan.main, blocks, plan.target.metric) if plan.target else {}
+    for number, count in enumerate(final_counts(plan, values)):
+        lost = [r for r in range(count) if (number, r) not in tried]
+        for first, last in _runs(lost):
+            id_ = plan.treatments[number].id
+            yield f"replications {first} to {last} of {id_} are missing"
+    for name in [name for name in plan.tables if name not in plan.uncounted]:
+        due = sum(plan.rows(number)[name] for number, _ in there)
+        rows = manifest["files"][name]["rows"]
         if rows != due:
-            yield f"{name}.parquet has {rows:,} rows, not {due:,}"
+            yield f"{table_folder(name)} has {rows:,} rows, not {due:,}"
 
 
-def _measured(
-    main: Path, plan: Plan, played: Coverage, raised: list[Span]
-) -> dict[int, NDArray[np.float64]]:
-    """Return by treatment what a precision target looks at; nothing where there is none."""
-    target = target_of(plan)
-    if target is None:
-        return {}
-    values = pq.read_table(main, columns=[target.metric]).column(0).to_numpy()
-    return columns_by_treatment([(raised, np.full(len(raised), np.nan)), (played.spans(), values)])
+def _keys(results: Results, plan: Plan) -> set[tuple[int, int]]:
+    """Return the treatments and replications that the main table has rows of."""
+    numbers = {treatment.id: number for number, treatment in enumerate(plan.treatments)}
+    main = results.main
+    treatments = (numbers[str(id_)] for id_ in main["treatment"])
+    return set(zip(treatments, main["replication"].tolist(), strict=True))
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and last of consecutive numbers.
+
+    >>> list(_runs([2, 3, 4, 7]))
+    [(2, 4), (7, 7)]
+    """
+    for _, group in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        yield run[0], run[-1]
 
 
 def _replayed(
     folder: Path, plan: Plan, replays: int, progress: Callable[[int], None] | None
 ) -> Iterator[str]:
     """Yield the replications, of a random sample, that come out otherwise than they are stored."""
-    keys = pq.read_table(folder / f"{plan.main}.parquet", columns=["treatment", "replication"])
-    numbers = {treatment.id: number for number, treatment in enumerate(plan.treatments)}
+    keys = sorted(_keys(read_results(folder), plan))
     # Not keyed: another verification shall look at other replications.
-    chosen = np.random.default_rng().permutation(keys.num_rows)[:replays]
+    chosen = np.random.default_rng().permutation(len(keys))[:replays]
     for row in sorted(chosen.tolist()):
-        id_, replication = (keys.column(column)[row].as_py() for column in range(2))
-        span = Span(numbers[id_], replication, replication + 1)
-        harvest = play_chunk(plan, Chunk((span,)), progress=progress)
+        number, replication = keys[row]
+        id_ = plan.treatments[number].id
+        block = Block((Span(number, replication, replication + 1),))
+        played = play_block(plan, block, Options(progress=progress))
         for name in [name for name in plan.tables if name not in (*TRACES, "trust")]:
             stored = _stored(folder, name, id_, replication)
-            if not harvest.tables or not _same(stored, harvest.tables[name]):
+            if played.failures or not _same(stored, played.tables[name]):
                 yield f"replication {replication} of {id_} is not what a replay gives ({name})"
 
 
 def _stored(folder: Path, name: str, id_: str, replication: int) -> Any:
     wanted = [("treatment", "=", id_), ("replication", "=", replication)]
-    return pq.read_table(folder / f"{name}.parquet", filters=wanted)
+    return pq.read_table(folder / table_folder(name), filters=wanted)
 
 
 def _same(stored: Any, replayed: Any) -> bool:

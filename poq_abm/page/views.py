@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from poq_abm.experiment.columns import RANGES
 from poq_abm.experiment.estimates import (
     CONFIDENCE,
     UNBOUNDED,
@@ -19,6 +18,7 @@ from poq_abm.experiment.estimates import (
     mean_interval,
     shown,
 )
+from poq_abm.experiment.schemas import RANGES
 from poq_abm.page.played_rounds import NodeClass, PlayedRounds
 
 __all__ = [

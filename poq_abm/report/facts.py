@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from poq_abm.analysis.stored_run import StoredRun
-from poq_abm.experiment.tables import REPLICATIONS
-from poq_abm.scenario.schema.economy import Economy
+from poq_abm.experiment.schemas import REPLICATIONS
+from poq_abm.scenario.schema.economy import EconomySettings
 from poq_abm.scenario.schema.key_reference import keys_below
 
 __all__ = ["FILTERS", "charged_costs", "facts", "set_by_hand", "spoken"]
@@ -85,8 +85,8 @@ def facts(run: StoredRun) -> dict[str, Any]:
 
 def set_by_hand(run: StoredRun) -> Iterator[tuple[str, str, str]]:
     """Yield path, values and meaning of the economy's fields that are not as the schema says."""
-    default = Economy()
-    for key in keys_below(Economy, "economy."):
+    default = EconomySettings()
+    for key in keys_below(EconomySettings, "economy."):
         if "*" in key.path or key.path in _ELSEWHERE:
             continue
         values = _taken(run, key.path)

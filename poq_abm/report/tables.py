@@ -16,7 +16,7 @@ from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.analysis.sweeps import literal_values
 from poq_abm.experiment.estimates import CONFIDENCE, shown
 from poq_abm.experiment.paired import compare, holm
-from poq_abm.experiment.verifications import SHOWN
+from poq_abm.experiment.query_study import SHOWN
 
 __all__ = [
     "MOST_ROWS",

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
-from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.arrays import Assignments, EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_consensus, refuse_report
 from poq_abm.simulation.ledger import NodeSum, credit, observe
 from poq_abm.simulation.population import find_active
-from poq_abm.simulation.replication import Counter, State
+from poq_abm.simulation.replication import Counter, State, Trace
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     Seat,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from poq_abm.simulation.model import PoQModel
     from poq_abm.simulation.population import NodePopulation
 
-__all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler"]
+__all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler", "write_round"]
 
 
 class Answer(NamedTuple):
@@ -66,6 +66,12 @@ class Round(NamedTuple):
     truth: float
     inference_reward: float
     evaluator_rewards: tuple[float, ...]
+
+
+def write_round(trace: Trace, row: int, played: Round) -> None:
+    """Write one round, as the agents played it, into a row of the trace."""
+    for column in Trace._fields:
+        getattr(trace, column)[row] = getattr(played, column)
 
 
 class Node(mesa.Agent):
@@ -108,8 +114,13 @@ class InferenceNode(Node):
 
     def __init__(self, model: PoQModel, index: int) -> None:
         super().__init__(model, index)
-        self.runs = int(model.game.nodes.model[index])
-        self.cost = float(model.game.nodes.inference_cost[index])
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take up what the model's game says of the node; in an economy it changes by epoch."""
+        nodes = self.model.game.nodes
+        self.runs = int(nodes.model[self.index])
+        self.cost = float(nodes.inference_cost[self.index])
 
     def answer(self, record: int) -> Answer:
         """Return the node's answer to ``record``."""
@@ -122,7 +133,8 @@ class InferenceNode(Node):
         """Take the reward for an answer into the node's account and return it."""
         game = self.model.game
         task = self.model.scheduler.task
-        reward = inference_points(game.rules, task, consensus, self.cost, game.kernels)
+        cost = self.cost * self.model.scheduler.cost_factor
+        reward = inference_points(game.rules, task, consensus, cost, game.kernels)
         anchor = game.nodes.inference_anchor[self.index]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, 0.0)
@@ -143,8 +155,13 @@ class EvaluatorNode(Node):
         self.seat = 0  # in the committee that sits; set by the scheduler
         behaviour = model.game.population.behaviour[index]
         self.plugin: Any = copy.copy(model.game.plugins[behaviour])  # a node has its own state
-        self.runs = int(model.game.nodes.evaluator[number])
-        self.cost = float(model.game.nodes.evaluator_cost[number])
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take up what the model's game says of the node; in an economy it changes by epoch."""
+        nodes = self.model.game.nodes
+        self.runs = int(nodes.evaluator[self.number])
+        self.cost = float(nodes.evaluator_cost[self.number])
 
     @property
     def trust(self) -> NDArray[np.float64]:
@@ -203,7 +220,11 @@ class EvaluatorNode(Node):
 
 
 class Scheduler(mesa.Agent):
-    """Draws and settles each round: Algorithm 1 of arXiv 2512.16317."""
+    """Draws and settles each round: Algorithm 1 of arXiv 2512.16317.
+
+    In an economy another scheduler, which knows queues, stakes and money, has made the draws; its
+    rounds are handed over by :meth:`assign`.
+    """
 
     model: PoQModel
 
@@ -214,6 +235,15 @@ class Scheduler(mesa.Agent):
         self.drawn_at = 0  # column of the buffers in which the draws of the round played stand
         self.task = 0  # of the round that is played
         self.column = 0  # of the trust table, for the task of the round that is played
+        self.cost_factor = 1.0  # cost charged over the node's cost, in the round that is played
+        self._assigned: Assignments | None = None
+        self._first = 0  # number of the round that was assigned first
+
+    def assign(self, assigned: Assignments, first: int) -> None:
+        """Play from now on the rounds that were assigned, whose numbers begin at ``first``."""
+        self._assigned, self._first = assigned, first
+        self.active = find_active(self.model.game.conduct)
+        self.forget_draws()
 
     def step(self) -> Round:
         """Play one round and return it."""
@@ -253,9 +283,20 @@ class Scheduler(mesa.Agent):
         buffers, t = self.model.kept.buffers, round_ - self._drawn.start
         members = buffers.committee.members
         self.drawn_at = t
+        if self._assigned is not None:
+            return self._take(self._assigned, round_ - self._first)
         seat_committee(members, buffers.order, buffers.swapped, buffers.draws, t)
         task, record, node = buffers.draws[: Slot.COMMITTEE, t].tolist()
         return task, record, node, members.tolist()
+
+    def _take(self, assigned: Assignments, row: int) -> tuple[int, int, int, list[int]]:
+        """Put a round that was assigned where a round looks for its draws."""
+        buffers, t = self.model.kept.buffers, self.drawn_at
+        drawn = int(assigned.task[row]), int(assigned.record[row]), int(assigned.node[row])
+        buffers.draws[: Slot.COMMITTEE, t] = drawn
+        buffers.committee.members[:] = assigned.committee[row]
+        self.cost_factor = float(assigned.cost_factor[row])
+        return *drawn, assigned.committee[row].tolist()
 
     def forget_draws(self) -> None:
         """Draw anew in the next step: the compiled loop writes over the buffers."""
@@ -264,7 +305,8 @@ class Scheduler(mesa.Agent):
     def _draw_ahead(self, round_: int) -> None:
         """Draw the coming rounds; keyed, the draws are the same at any time."""
         key, buffers = self.model.kept.key, self.model.kept.buffers
-        draw_ahead(round_, key, self.model.game.arrays, buffers)
+        if self._assigned is None:
+            draw_ahead(round_, key, self.model.game.arrays, buffers)
         draw_behaviour_luck(round_, key, self.active, buffers)
         self._drawn = range(round_, round_ + buffers.draws.shape[1])
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, uniform
-from poq_abm.scenario.schema.economy import MOST_DEMAND, Demand
+from poq_abm.scenario.schema.service import MOST_DEMAND, QueryDemand
 
 __all__ = [
     "BINS",
-    "Clock",
+    "ArrivalRate",
     "Stretches",
     "arrive_at_random",
     "arrive_evenly",
@@ -37,7 +37,7 @@ class Stretches(NamedTuple):
     queries: Array  #: (n,) expected number of queries in each
 
 
-class Clock:
+class ArrivalRate:
     """The rate at which queries arrive, stretch by stretch, epoch after epoch.
 
     The rate is a function of the hour, not of how time is cut into epochs: its mean, the swing over
@@ -46,7 +46,9 @@ class Clock:
     Life-cycle: :meth:`expected` once an epoch, in order, because a burst can span epochs.
     """
 
-    def __init__(self, demand: Demand, queries: float, hours: float, seed: int, replication: int):
+    def __init__(
+        self, demand: QueryDemand, queries: float, hours: float, seed: int, replication: int
+    ):
         self._demand = demand
         self._queries = queries
         self._hours = hours
@@ -75,7 +77,7 @@ class Clock:
         return Stretches(edges, mean / edges[-1] * shares)
 
 
-def _day(demand: Demand, first_hour: float, hours: float) -> tuple[Array, Array]:
+def _day(demand: QueryDemand, first_hour: float, hours: float) -> tuple[Array, Array]:
     """Return edges, and what a rate of 1 + A cos 2 pi (t - peak) / 24 comes to in between.
 
     Integrated, not sampled: over a stretch of w hours about t the mean rate is
@@ -99,7 +101,7 @@ class _Bursts:
     shares, and what is left of a state has the law of a whole one.
     """
 
-    def __init__(self, demand: Demand, seed: int, replication: int) -> None:
+    def __init__(self, demand: QueryDemand, seed: int, replication: int) -> None:
         self._key = (seed, replication)
         share, minutes = demand.burst_share, demand.burst_minutes
         self._means = (minutes * (1.0 - share) / share, minutes)  #: of calm and burst

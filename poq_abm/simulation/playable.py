@@ -10,11 +10,14 @@ import numpy as np
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile import Profile, load_profile
+from poq_abm.profile.electricity import regions
+from poq_abm.profile.hardware import catalogue
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
+from poq_abm.rules.adaptation.base import resolve_adaptation
 from poq_abm.rules.behaviour.base import Role, resolve
 from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
-from poq_abm.scenario.checks.problems import Finding, KeyPath
+from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.simulation.population import malicious_nodes
 
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
@@ -58,7 +61,8 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
     """Raise :class:`ScenarioError` with everything that keeps ``scenario`` from being played.
 
     Looked at are, over all treatments, what :func:`poq_abm.scenario.check` looks at, the behaviours
-    with their parameters, and committees too large for a robust rule.
+    with their parameters, committees too large for a robust rule, and what an economy asks of its
+    rules of adaptation, options, regions and hardware.
     """
     problems: dict[Problem, None] = {}
     try:
@@ -68,7 +72,8 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
     seen: set[object] = set()
     for treatment in scenario.treatments():
         played = treatment.scenario
-        key = (id(played.population), id(played.mechanism), id(played.malicious))
+        parts = (played.population, played.mechanism, played.malicious, played.economy)
+        key = tuple(map(id, parts))
         if key not in seen:
             seen.add(key)
             found = [played.origins.problem(f) for f in _findings(played, profile)]
@@ -97,6 +102,7 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
         path = ("malicious", "behaviour")
         yield from behaviour_findings(path, scenario.malicious.behaviour, scenario, profile)
     yield from _ring_findings(scenario)
+    yield from _economy_findings(scenario, profile)
     if scenario.synthetic is not None and scenario.profile != SYNTHETIC:
         yield ("synthetic",), f"is not used: the profile is {scenario.profile!r}, not 'synthetic'"
 
@@ -146,3 +152,54 @@ def behaviour_findings(
         if value is not None and value not in known:
             kind = "inference group" if name == "target" else "inference model"
             yield path, f"there is no {kind} {value!r}; {nearest(value, known)}"
+
+
+def _economy_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    """Yield what is wrong with rules of adaptation, options, regions and priced hardware."""
+    economy = scenario.economy
+    if economy is None:
+        return
+    for number, spec in enumerate(economy.adaptation):
+        path: KeyPath = ("economy", "adaptation", number)
+        try:
+            resolve_adaptation(spec)
+        except RuleError as error:
+            yield (*path, *error.path), error.message
+    for role in ("inference", "evaluator"):
+        for number, behaviour in enumerate(getattr(economy.options, role)):
+            path = ("economy", "options", role, number)
+            findings = list(behaviour_findings(path, behaviour, scenario, profile))
+            yield from findings
+            if not findings and "plugin" in resolve(role, behaviour):
+                yield path, "a report of one's own cannot be an option; put it in a group"
+    for number, name in enumerate(economy.options.models):
+        if name not in profile.models:
+            yield (
+                ("economy", "options", "models", number),
+                f"the profile has no inference model {shown(name)}; "
+                f"{nearest(name[:80], profile.models)}",
+            )
+    for number, name in enumerate(economy.options.hardware):
+        if name not in catalogue():
+            yield (
+                ("economy", "options", "hardware", number),
+                f"the hardware catalogue has no {shown(name)}; {nearest(name[:80], catalogue())}",
+            )
+    yield from _place_findings(scenario)
+
+
+def _place_findings(scenario: Scenario) -> Iterator[Finding]:
+    economy, people = scenario.economy, scenario.population
+    known = {*(economy.regions if economy else ()), *regions()}
+    for role, groups in (("inference", people.inference), ("evaluators", people.evaluators)):
+        for number, group in enumerate(groups):
+            here: KeyPath = ("population", role, number)
+            if group.region is not None and group.region not in known:
+                hint = nearest(group.region[:80], known)
+                yield (*here, "region"), f"no electricity price of {shown(group.region)}; {hint}"
+            for name, _ in group.machines:
+                if economy and economy.cost.basis == "money" and name and name not in catalogue():
+                    yield (
+                        (*here, "hardware"),
+                        "costs are money: name hardware of the catalogue, as in rtx_4090",
+                    )

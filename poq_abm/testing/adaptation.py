@@ -1,7 +1,7 @@
 """What every rule of adaptation owes an economy, as a test class to inherit from.
 
 A rule that passes is what it declares to be, refuses parameters that make no sense, decides by its
-draws alone, keeps books in balance, and lets nobody play on who is not there or cannot.
+draws alone, keeps accounts in balance, and lets nobody play on who is not there or cannot.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from poq_abm.profile import load_profile
 from poq_abm.rules.adaptation.base import Adaptation
 from poq_abm.scenario import load
-from poq_abm.simulation.epochs.double_entry import Holding
+from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS
 from poq_abm.simulation.game import build_game
@@ -91,24 +91,24 @@ class AdaptationContract(RuleContract):
         assert one.record.groups.tobytes() == other.record.groups.tobytes()
         assert one.record.nodes().tobytes() == other.record.nodes().tobytes()
 
-    def test_it_plays_and_books_balance(self) -> None:
+    def test_it_plays_and_accounts_balance(self) -> None:
         """Every epoch's accounts were checked; bonds belong to those who are there or leaving."""
         economy = self._played(2)
         assert economy.finished
-        bonds, locked = economy.books.nodes[[Holding.BOND, Holding.UNBONDING]]
+        bonds, locked = economy.accounts.nodes[[Holding.BOND, Holding.UNBONDING]]
         assert (bonds >= 0.0).all()
         assert (locked >= 0.0).all()
-        assert (bonds[~economy.roster.active] == 0.0).all()
+        assert (bonds[~economy.population.active] == 0.0).all()
 
     def test_it_looks_at_nothing_but_its_role(self) -> None:
         """Behaviours stay those of the role; models run on the machines that nodes have."""
         economy = self._played(3)
-        roster = economy.roster
+        population = economy.population
         for role in ("inference", "evaluator"):
-            nodes = roster.role_is(role)
-            assert set(roster.behaviour[nodes]) <= set(roster.options(role))
-        assert np.isfinite(roster.service_s).all()
-        assert set(roster.operator) <= set(range(roster.size))
+            nodes = population.role_is(role)
+            assert set(population.behaviour[nodes]) <= set(population.options(role))
+        assert np.isfinite(population.service_s).all()
+        assert set(population.operator) <= set(range(population.size))
 
     def test_it_decides_only_between_epochs(self) -> None:
         """The first epoch is that of the same network without it."""

@@ -12,7 +12,6 @@ from poq_abm.analysis.stored_run import open_results, scenarios_of, select
 from poq_abm.errors import InputError
 from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.receipts import describe
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.scenario import load
 from tests.conftest import interrupt, rewrite_manifest
@@ -28,8 +27,6 @@ def folder(tmp_path: Path) -> Path:
 def stop_early(folder: Path) -> None:
     """Leave the folder as a run leaves it that is stopped before its end."""
     interrupt(folder)
-    for table in folder.glob("*.parquet"):
-        table.unlink()
 
 
 def test_of_a_whole_run_only_what_it_cannot_tell_is_noted(folder: Path) -> None:
@@ -51,10 +48,10 @@ def test_a_partial_run_is_read_and_said_to_be_partial(folder: Path) -> None:
         pd.testing.assert_frame_equal(found, table, check_categorical=False)
 
 
-def test_a_damaged_shard_of_a_partial_run_is_left_out(folder: Path) -> None:
+def test_a_damaged_block_of_a_partial_run_is_left_out(folder: Path) -> None:
     stop_early(folder)
-    for shard in (folder / "shards").glob("*.parquet"):
-        shard.write_bytes(b"damaged")
+    for block in (folder / "nodes.parquet").iterdir():
+        block.write_bytes(b"damaged")
     with pytest.raises(InputError, match="has not stored anything yet"):
         open_results(folder)
 
@@ -83,13 +80,8 @@ def test_an_empty_group_is_answered_with_the_nearest(folder: Path) -> None:
 
 
 def test_a_run_of_which_nothing_is_left_is_refused(folder: Path) -> None:
-    results = open_results(folder).results
-    table = results.tables["replications"](None)
-    import pyarrow.parquet as pq
-
-    pq.write_table(table.slice(0, 0), folder / "replications.parquet")
     files = read_manifest(folder)["files"]
-    files["replications"] = describe(folder / "replications.parquet").model_dump()
+    files["replications"] |= {"rows": 0, "blocks": []}
     rewrite_manifest(folder, files=files)
     with pytest.raises(InputError, match="holds no replication"):
         open_results(folder)

@@ -327,11 +327,12 @@ def test_an_altered_description(poq, profile: Path) -> None:
 
 def test_results_of_another_configuration_are_left_alone(poq, tmp_path: Path) -> None:
     assert poq("run", "cost_aware_poq", "--rounds", 9, "--out", "mine").code == 0
-    before = (tmp_path / "mine" / "nodes.parquet").read_bytes()
+    (block,) = (tmp_path / "mine" / "nodes.parquet").iterdir()
+    before = block.read_bytes()
     refused = poq("run", "cost_aware_poq", "--rounds", 10, "--out", "mine")
     assert refused.code == 2
     assert "another configuration" in refused.err
-    assert (tmp_path / "mine" / "nodes.parquet").read_bytes() == before
+    assert block.read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_written(poq, tmp_path: Path) -> None:

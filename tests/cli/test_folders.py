@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from poq_abm.cli.progress import LineBar
-from poq_abm.experiment import recorder
+from poq_abm.experiment import block_files
 from tests.conftest import Poq
 
 SMALL = ("--rounds", 50, "--replications", 4)
@@ -49,15 +49,15 @@ def test_status_of_a_finished_run(poq: Poq) -> None:
 
 
 def test_status_of_an_interrupted_run(poq: Poq, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("poq_abm.experiment.plan.MOST_ROUNDS", {"compiled": 100, "agents": 100})
-    play_chunk = recorder.play_chunk
+    monkeypatch.setattr("poq_abm.experiment.plan.MOST_ROUNDS", 100)
+    play_block = block_files.play_block
 
-    def failing(plan, chunk, *rest):
-        if chunk.spans[0].treatment == 1:
+    def failing(plan, block, *rest):
+        if block.spans[0].treatment == 1:
             raise KeyboardInterrupt
-        return play_chunk(plan, chunk, *rest)
+        return play_block(plan, block, *rest)
 
-    monkeypatch.setattr(recorder, "play_chunk", failing)
+    monkeypatch.setattr(block_files, "play_block", failing)
     assert poq("run", "committee_size", *SMALL, "--out", "mine").code == 130
     status = poq("status", "mine")
     assert status.code == 0

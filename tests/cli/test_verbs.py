@@ -217,7 +217,7 @@ def test_a_scenario_of_each_kind_runs(poq, tmp_path: Path, name: str) -> None:
 def test_trust_is_stored_where_it_is_asked_for(poq, tmp_path: Path) -> None:
     poq("run", "trust_saturation", "--rounds", 60, "--replications", 2, "--out", "with")
     poq("run", "model_downgrade", "--rounds", 60, "--replications", 2, "--out", "without")
-    assert (tmp_path / "with" / "trust.parquet").is_file()
+    assert (tmp_path / "with" / "trust.parquet").is_dir()
     assert not (tmp_path / "without" / "trust.parquet").exists()
     stored = poq_abm.read_results(tmp_path / "with")
     assert len(stored.trust) == 10 * 2 * 3 * 10  # treatments, replications, entries, evaluators

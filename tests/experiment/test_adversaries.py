@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import hypergeom
 
 import poq_abm
-from poq_abm.experiment.adversaries import majority_probability
 from poq_abm.experiment.results import Results
+from poq_abm.experiment.round_tables import majority_probability
 from poq_abm.scenario import Scenario, load
 
 ROUNDS, REPLICATIONS, EVALUATORS, SIZE = 300, 3, 10, 5

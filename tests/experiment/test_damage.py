@@ -1,4 +1,4 @@
-"""Altered manifests and receipts, flipped bits, pieces of other runs: named, and mended."""
+"""Altered manifests, flipped bits, blocks of other runs: named, and mended."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import poq_abm
 from poq_abm.analysis.stored_run import open_results
 from poq_abm.errors import InputError
+from poq_abm.experiment import block_files
 from poq_abm.experiment import plan as plans
-from poq_abm.experiment import recorder
+from poq_abm.experiment.files import checksum
+from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
-from poq_abm.experiment.sealing import DIGESTS, sealed
-from poq_abm.experiment.verifying import standing_of, verify
+from poq_abm.experiment.verifying import status_of, verify
 from poq_abm.report.page import report_page
 from poq_abm.scenario import Scenario, load
-from tests.conftest import Poq, rewrite_manifest
+from tests.conftest import Poq, interrupt, rewrite_manifest
 
 SETTINGS = ["rounds=20", "replications=4", "sweep={mechanism.beta_inference: [0.1, 0.2]}"]
 
 
 @pytest.fixture(autouse=True)
-def many_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut chunks of two replications."""
-    monkeypatch.setitem(plans.MOST_ROUNDS, "compiled", 40)
+def many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut blocks of two replications."""
+    monkeypatch.setattr(plans, "MOST_ROUNDS", 40)
 
 
 @pytest.fixture
@@ -46,7 +48,8 @@ def folder(scenario: Scenario, tmp_path: Path) -> Path:
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    files = folder.glob("*.parquet/*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def faults(folder: Path) -> list[str]:
@@ -106,7 +109,7 @@ def _inside(value: Any) -> Iterator[Any]:
 
 
 READERS: list[Callable[[Path], Any]] = [
-    standing_of,
+    status_of,
     faults,
     lambda folder: poq_abm.read_results(folder).nodes,
     lambda folder: open_results(folder).results.replications,
@@ -137,10 +140,10 @@ def test_an_altered_manifest_is_named_never_believed_and_mended(
 
 
 @pytest.mark.parametrize("until", [False, True])
-def test_a_manifest_is_mended_from_the_tables_alone(
+def test_a_manifest_is_mended_from_the_blocks_alone(
     scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: bool
 ) -> None:
-    """Shards may be deleted; what they were joined into need not be played again."""
+    """Nothing need be played again."""
     target = {"metric": "correlation", "half_width": 0.5}
     precision = {"at_least": 3, "at_most": 6, "until": target}
     work = Plan.of(scenario.replace({"replications": precision}) if until else scenario)
@@ -148,13 +151,12 @@ def test_a_manifest_is_mended_from_the_tables_alone(
     run_to_folder(work, folder)
     path, whole = folder / "manifest.json", tables(folder)
     written = json.loads(path.read_text())
-    shutil.rmtree(folder / "shards")
     path.write_text(json.dumps({**written, "name": "another", "precision": None}))
 
     def never(*_: Any) -> None:
         raise AssertionError("played again")
 
-    monkeypatch.setattr(recorder, "play_chunk", never)
+    monkeypatch.setattr(block_files, "play_block", never)
     run_to_folder(work, folder)
     mended = json.loads(path.read_text())
     assert faults(folder) == []
@@ -163,36 +165,33 @@ def test_a_manifest_is_mended_from_the_tables_alone(
         assert mended[key] == written[key]
 
 
-def test_an_altered_receipt_is_named_and_its_chunk_alone_is_played_again(
-    folder: Path, scenario: Scenario
+def relabelled(path: Path, **said: str) -> None:
+    """Write a block's file anew, under the name that its bytes give, with another label."""
+    table = pq.read_table(path)
+    metadata = {**table.schema.metadata, **{k.encode(): v.encode() for k, v in said.items()}}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    block = path.name.split(".")[0]
+    path.rename(path.with_name(f"{block}.{checksum(path)[:16]}.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ({"replications": "[[0, 0, 2]]"}, "is of other replications"),
+        ({"replications": "[]"}, "is of other replications"),
+        ({"replications": "{"}, "is of another configuration"),
+        ({"configuration": "ab"}, "is of another configuration"),
+    ],
+)
+def test_a_block_must_agree_with_its_name(
+    folder: Path, scenario: Scenario, said: dict[str, str], fault: str
 ) -> None:
-    whole, work = tables(folder), Plan.of(scenario)
-    path = sorted((folder / "shards").glob("*.json"))[1]
-    others = {p: p.stat().st_mtime_ns for p in (folder / "shards").glob("*.json") if p != path}
-    written = path.read_bytes()
-    for number, (key, content) in enumerate(mutations(json.loads(written))):
-        path.write_bytes(content)
-        said = faults(folder)
-        assert said, (key, content[:200])
-        assert path.name in said[0], said
-        assert key in said[0] or "nested too deeply" in said[0], (key, said)
-        if number % 12 == 0 or not key:
-            for read in READERS:
-                read(folder)  # the tables are as they were
-            (folder / "nodes.parquet").unlink()
-            run_to_folder(work, folder)
-            assert tables(folder) == whole
-            assert faults(folder) == []
-    assert {p: p.stat().st_mtime_ns for p in others} == others
-
-
-def test_a_receipt_that_was_sealed_again_must_agree_with_its_name_and_files(folder: Path) -> None:
-    first, second = sorted((folder / "shards").glob("*.json"))[:2]
-    data = json.loads(second.read_text())
-    data.pop(DIGESTS)
-    data["spans"] = json.loads(first.read_text())["spans"]
-    second.write_text(json.dumps(sealed(data)))
-    assert "it is that of t0r0-t0r1" in faults(folder)[0]
+    """Even where its checksum is that of its bytes."""
+    whole = tables(folder)
+    relabelled(sorted((folder / "nodes.parquet").iterdir())[1], **said)
+    assert any(fault in found for found in faults(folder))
+    run_to_folder(Plan.of(scenario), folder)
+    assert tables(folder) == whole
 
 
 def test_a_sealed_manifest_is_held_against_its_plan(folder: Path, scenario: Scenario) -> None:
@@ -238,12 +237,14 @@ def test_rows_of_another_run_are_refused_named_and_replaced(
     other = tmp_path / "other"
     whole = tables(folder)
     run_to_folder(Plan.of(scenario.replace({"seed": 2})), other)
-    for path in sorted((other / "shards").glob("t0r0-*")):
-        shutil.copy(path, folder / "shards")
-    if not finished:
-        (folder / "nodes.parquet").unlink()
-    said = faults(folder)
-    assert "shards/t0r0-t0r1.json is of another configuration" in said
+    for path in other.glob("*.parquet/t00000r0000000-*"):
+        shutil.copy(path, folder / path.parent.name)
+    if finished:
+        said = faults(folder)
+        assert len(said) == 2
+        assert all("is of another configuration" in fault for fault in said)
+    else:
+        interrupt(folder)
     run_to_folder(Plan.of(scenario), folder)
     assert tables(folder) == whole
     assert faults(folder) == []
@@ -254,17 +255,20 @@ def test_a_table_of_another_run_is_refused_even_with_its_checksum(
 ) -> None:
     other = tmp_path / "other"
     run_to_folder(Plan.of(scenario.replace({"seed": 2})), other)
-    shutil.copy(other / "nodes.parquet", folder)
+    shutil.rmtree(folder / "nodes.parquet")
+    shutil.copytree(other / "nodes.parquet", folder / "nodes.parquet")
     entry = json.loads((other / "manifest.json").read_text())["files"]["nodes"]
     files = json.loads((folder / "manifest.json").read_text())["files"]
     rewrite_manifest(folder, files={**files, "nodes": entry})
-    assert faults(folder) == ["nodes.parquet is of another configuration"]
-    with pytest.raises(InputError, match=r"nodes\.parquet is of another configuration"):
+    assert [fault.partition(" ")[2] for fault in faults(folder)] == [
+        "is of another configuration"
+    ] * 4
+    with pytest.raises(InputError, match=r"nodes\.parquet/.* is of another configuration"):
         _ = poq_abm.read_results(folder).nodes
 
 
 def test_no_flipped_bit_gives_other_numbers(folder: Path, scenario: Scenario) -> None:
-    path = folder / "nodes.parquet"
+    path = sorted((folder / "nodes.parquet").iterdir())[1]
     whole = path.read_bytes()
     dice = random.Random(5)
     for _ in range(100):
@@ -276,26 +280,25 @@ def test_no_flipped_bit_gives_other_numbers(folder: Path, scenario: Scenario) ->
                 with pytest.raises(InputError, match="its checksum differs; the same `poq run`"):
                     read(folder)
         assert faults(folder) == [
-            "nodes.parquet is not what was written: its checksum differs",
+            f"nodes.parquet/{path.name} is not what was written: its checksum differs",
         ]
     run_to_folder(Plan.of(scenario), folder)
     assert path.read_bytes() == whole
 
 
 def test_a_table_is_looked_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from poq_abm.experiment import receipts
-
     looked: list[str] = []
-    checksum = receipts.checksum
-    monkeypatch.setattr(receipts, "checksum", lambda p: looked.append(p.name) or checksum(p))
+    monkeypatch.setattr(
+        block_files, "checksum", lambda p: looked.append(p.parent.name) or checksum(p)
+    )
     results = poq_abm.read_results(folder)
     for _ in range(3):
         _ = results.nodes, results.summary(), results.replications
-    assert looked == ["nodes.parquet", "replications.parquet"]
+    assert looked == ["nodes.parquet"] * 4 + ["replications.parquet"] * 4
 
 
 def test_damage_is_one_line_in_every_verb_that_reads(poq: Poq, folder: Path) -> None:
-    path = folder / "nodes.parquet"
+    path = sorted((folder / "nodes.parquet").iterdir())[0]
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -309,10 +312,25 @@ def test_damage_is_one_line_in_every_verb_that_reads(poq: Poq, folder: Path) -> 
         told = poq(*verb)
         assert told.code == 2, verb
         assert told.err.splitlines()[-1] == (
-            "run: nodes.parquet is not what was written: its checksum differs; the same `poq run` "
-            "mends it"
+            f"run: nodes.parquet/{path.name} is not what was written: its checksum differs; the "
+            "same `poq run` mends it"
         )
     assert not list(folder.glob("*.html"))
+
+
+def test_a_run_of_the_previous_version_is_refused_in_a_line_that_names_it(
+    poq: Poq, folder: Path
+) -> None:
+    """Its tables were single files, and its numbers had another meaning here and there."""
+    configuration = {**read_manifest(folder)["configuration"], "results_version": 4}
+    older = {"configuration": configuration, "hash": plans.configuration_hash(configuration)}
+    rewrite_manifest(folder, **older)
+    for verb in (("report", "run"), ("plot", "ecdf", "run"), ("analyse", "rewards", "run")):
+        told = poq(*verb)
+        assert told.code == 2, verb
+        assert told.err.splitlines()[-1] == (
+            "run holds results in version 4 of the format, and this is version 5: play them again"
+        )
 
 
 def test_reports_of_the_same_run_are_refused_where_the_manifest_is_damaged(folder: Path) -> None:

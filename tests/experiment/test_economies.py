@@ -10,10 +10,10 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import poq_abm
+from poq_abm.experiment import block_files
 from poq_abm.experiment import plan as planning
-from poq_abm.experiment import recorder
+from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.rules import registry
 from poq_abm.rules.adaptation.base import Adaptation
@@ -50,16 +50,19 @@ def busy() -> Scenario:
 @pytest.fixture(scope="module")
 def reference(busy: Scenario, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("economies")
-    run_to_folder(Plan.of(busy), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "MOST_ROUNDS", 600)
+        run_to_folder(Plan.of(busy), folder)
     return tables(folder)
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    files = folder.glob("*.parquet/*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_all_tables_are_there(reference: dict[str, bytes]) -> None:
-    assert {"epochs.parquet", "accounts.parquet"} <= set(reference)
+    assert {"epochs.parquet", "accounts.parquet"} <= {name.split("/")[0] for name in reference}
 
 
 @pytest.mark.parametrize("jobs", [2, 5])
@@ -67,22 +70,16 @@ def test_workers(
     busy: Scenario, reference: dict[str, bytes], tmp_path: Path, jobs: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", 240)
+    monkeypatch.setattr(planning, "MOST_ROUNDS", 600)
     run_to_folder(Plan.of(busy), tmp_path, workers=Workers(jobs, "threading"))
     assert tables(tmp_path) == reference
 
 
-@pytest.mark.parametrize("replications_per_chunk", [1, 2, 100])
-def test_chunk_sizes(
-    busy: Scenario, reference: dict[str, bytes], tmp_path: Path, replications_per_chunk: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", 120 * replications_per_chunk)
-    run_to_folder(Plan.of(busy), tmp_path)
-    assert tables(tmp_path) == reference
-
-
-def test_a_folder_holds_what_memory_does(busy: Scenario, tmp_path: Path) -> None:
+@pytest.mark.parametrize("replications_per_block", [1, 2, 100])
+def test_a_folder_holds_what_memory_does(
+    busy: Scenario, tmp_path: Path, replications_per_block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MOST_ROUNDS", 120 * replications_per_block)
     stored, played = run_to_folder(Plan.of(busy), tmp_path), poq_abm.run(busy)
     again = poq_abm.read_results(tmp_path)
     for name in ("nodes", "replications", "epochs", "accounts"):
@@ -121,22 +118,22 @@ def test_accounts_add_up_to_epochs(busy: Scenario) -> None:
 def test_an_interrupted_run_finishes_only_what_is_missing(
     busy: Scenario, reference: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", 5 * busy.rounds)
-    played: list[str] = []
-    play_chunk = recorder.play_chunk
+    monkeypatch.setattr(planning, "MOST_ROUNDS", 600)
+    played: list[int | str] = []
+    play_block = block_files.play_block
 
-    def counting(plan: Plan, chunk: Any, *rest: Any) -> Any:
+    def counting(plan: Plan, block: Any, *rest: Any) -> Any:
         if len(played) == 2:
             raise KeyboardInterrupt
-        played.append(chunk.name)
-        return play_chunk(plan, chunk, *rest)
+        played.append(block.spans[0].treatment)
+        return play_block(plan, block, *rest)
 
-    monkeypatch.setattr(recorder, "play_chunk", counting)
+    monkeypatch.setattr(block_files, "play_block", counting)
     with pytest.raises(KeyboardInterrupt):
         run_to_folder(Plan.of(busy), tmp_path)
     played.append("resumed")
     run_to_folder(Plan.of(busy), tmp_path)
-    assert played == ["t0r0-t0r4", "t1r0-t1r4", "resumed", "t2r0-t2r4", "t3r0-t3r4"]
+    assert played == [0, 1, "resumed", 2, 3]
     assert tables(tmp_path) == reference
 
 
@@ -166,7 +163,7 @@ def grumblers(monkeypatch: pytest.MonkeyPatch) -> type[Adaptation]:
         source = Source("assumed", "a test")
 
         def revise(self, end: Any, draws: Any) -> None:
-            leaves = (draws[0] < 0.25) & end.roster.role_is("inference")
+            leaves = (draws[0] < 0.25) & end.population.role_is("inference")
             end.leave(leaves)
 
     return Grumblers

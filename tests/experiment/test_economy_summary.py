@@ -6,8 +6,8 @@ import pytest
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.economies import EPOCHS
 from poq_abm.experiment.economy_summary import summarise_economy
+from poq_abm.experiment.schemas import EPOCHS
 
 
 def epochs() -> pd.DataFrame:

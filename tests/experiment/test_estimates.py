@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from poq_abm.experiment.columns import RANGES, range_of
 from poq_abm.experiment.estimates import (
     COUNT,
     POSITIVE,
@@ -23,7 +22,7 @@ from poq_abm.experiment.estimates import (
     shown,
     summarise,
 )
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.schemas import RANGES, SCHEMAS, range_of
 
 
 def test_interval_is_students() -> None:

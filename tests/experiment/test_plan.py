@@ -1,4 +1,4 @@
-"""Plans: what is checked before anything runs, how jobs are cut, what the hash covers."""
+"""Plans: what is checked before anything runs, how work is cut, what the hash covers."""
 
 from __future__ import annotations
 
@@ -9,36 +9,44 @@ import pytest
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.plan import MOST_ROUNDS, Plan
-from poq_abm.experiment.spans import Span, cells
-from poq_abm.experiment.stages import wanted
+from poq_abm.experiment.blocks import Span
+from poq_abm.experiment.plan import MOST_BLOCKS, MOST_ROUNDS, Plan
 from poq_abm.scenario import Scenario, ScenarioError, load
 
 
-@pytest.mark.parametrize("workers", [1, 2, 8])
-@pytest.mark.parametrize("engine", ["compiled", "agents"])
-def test_chunks_cover_every_replication_once(workers: int, engine: str) -> None:
-    scenario = load("committee_size", ["replications=7", f"rounds={MOST_ROUNDS[engine] // 3}"])
-    plan = Plan.of(scenario)
-    chunks = plan.chunks(wanted(plan, {}), engine=engine, workers=workers)
-    played = [cell for chunk in chunks for cell in cells(chunk.spans)]
+def whole(plan: Plan) -> list[Span]:
+    return [Span(number, 0, plan.scenario.most_replications) for number in range(3)]
+
+
+def test_blocks_cover_every_replication_once() -> None:
+    plan = Plan.of(load("committee_size", ["replications=7", f"rounds={MOST_ROUNDS // 3}"]))
+    blocks = plan.blocks(whole(plan))
+    spans = [span for block in blocks for span in block.spans]
+    played = [(span.treatment, r) for span in spans for r in range(span.first, span.last)]
     assert played == [(t, r) for t in range(3) for r in range(7)]
-    assert len(chunks) >= 7
+    assert 7 <= len(blocks) <= 2 * MOST_BLOCKS
 
 
-def test_small_replications_share_a_chunk_across_treatments() -> None:
+def test_small_replications_share_a_block_across_treatments() -> None:
     plan = Plan.of(load("committee_size", ["replications=4", "rounds=10"]))
-    (chunk,) = plan.chunks(wanted(plan, {}))
-    assert chunk.spans == (Span(0, 0, 4), Span(1, 0, 4), Span(2, 0, 4))
+    (block,) = plan.blocks(whole(plan))
+    assert block.spans == (Span(0, 0, 4), Span(1, 0, 4), Span(2, 0, 4))
 
 
-def test_a_trace_is_cut_by_replication(small: Scenario) -> None:
-    plan = Plan.of(small, trace=True)
-    assert [chunk.name for chunk in plan.chunks(wanted(plan, {}))] == [
-        "t0r0-t0r0",
-        "t0r1-t0r1",
-        "t0r2-t0r2",
-    ]
+def test_hundreds_of_treatments_do_not_make_thousands_of_files() -> None:
+    scenario = load("adversary_sweep")
+    plan = Plan.of(scenario)
+    spans = [Span(number, 0, 20) for number in range(len(plan.treatments))]
+    assert len(plan.treatments) == 600
+    assert len(plan.blocks(spans)) <= 2 * MOST_BLOCKS
+
+
+def test_blocks_stay_when_replications_are_added(small: Scenario) -> None:
+    """They bear a hash of all that is played but how often."""
+    plans = [Plan.of(small.replace({"replications": count})) for count in (3, 5)]
+    assert plans[0].hash() != plans[1].hash()
+    assert plans[0].played_hash() == plans[1].played_hash()
+    assert plans[0].played_hash() != Plan.of(small.replace({"seed": 2})).played_hash()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,6 @@ def test_every_treatment_is_checked(small: Scenario) -> None:
     ("metric", "settings", "said"),
     [
         ("welfare", {}, "is measured in economies only"),
-        ("reward_gap", {"economy": {"epochs": 2}}, "no honest twin"),
         (
             "honest_inference_reward_q05",
             {"economy": {"epochs": 2, "payment": {"scheme": "pool", "pool": 5.0}}},

@@ -23,8 +23,8 @@ from poq_abm.experiment.boundaries import (
     critical_level,
     simultaneous_probability,
 )
-from poq_abm.experiment.columns import RANGES
 from poq_abm.experiment.precision import PrecisionTarget, judge, looks, next_look
+from poq_abm.experiment.schemas import RANGES
 
 # Jennison and Turnbull (2000), Table 2.1: equal steps, by confidence and number of looks
 POCOCK = [

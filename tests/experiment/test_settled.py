@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import poq_abm
 from poq_abm.analysis.rewards import lorenz_curves, reward_distribution
-from poq_abm.experiment.distributions import REWARD_QUANTILES
 from poq_abm.experiment.paired import compare
 from poq_abm.experiment.results import Results
+from poq_abm.experiment.round_tables import REWARD_QUANTILES
 from poq_abm.scenario import Scenario
 
 EPOCHS = 3

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,13 +18,13 @@ from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment import files, plan, recorder, store
+from poq_abm.experiment import block_files, files, plan, store
+from poq_abm.experiment.blocks import Span
+from poq_abm.experiment.executor import Workers
+from poq_abm.experiment.files import BackgroundWriter
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
-from poq_abm.experiment.spans import Span
-from poq_abm.experiment.streaming import BackgroundWriter
-from poq_abm.experiment.tables import SCHEMAS
+from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario
 
@@ -38,7 +39,8 @@ def listing(folder: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    files = folder.glob("*.parquet/*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_a_finished_folder_holds_tables_and_manifest(small: Scenario, tmp_path: Path) -> None:
@@ -49,7 +51,6 @@ def test_a_finished_folder_holds_tables_and_manifest(small: Scenario, tmp_path: 
         "nodes.parquet",
         "replications.parquet",
         "rounds.parquet",
-        "shards",
     ]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["status"] == "complete"
@@ -69,10 +70,12 @@ def test_workers_leave_the_same_bytes(swept: Scenario, tmp_path: Path, trace: bo
 
 def test_tables_need_none_of_our_code(small: Scenario, tmp_path: Path) -> None:
     run_to_folder(Plan.of(small), tmp_path)
-    schema = pq.read_schema(tmp_path / "nodes.parquet")
+    (block,) = (tmp_path / "nodes.parquet").iterdir()
+    schema = pq.read_schema(block)
     assert schema.field("latency_ms").metadata[b"unit"] == b"ms"
     assert pa.types.is_dictionary(schema.field("model").type)
     assert b"committee_size: 3" in schema.metadata[b"scenario"]
+    assert len(pd.read_parquet(tmp_path / "nodes.parquet")) == 24
 
 
 def test_a_finished_run_is_not_played_again(
@@ -83,18 +86,18 @@ def test_a_finished_run_is_not_played_again(
     def never(*_: Any) -> None:
         raise AssertionError("played again")
 
-    monkeypatch.setattr(recorder, "play_chunk", never)
+    monkeypatch.setattr(block_files, "play_block", never)
     again = run_to_folder(Plan.of(small), tmp_path)
     assert_frame_equal(first.nodes, again.nodes, check_exact=True)
 
 
 @pytest.mark.parametrize("damage", ["delete", "truncate", "alter"])
-def test_a_damaged_table_is_noticed_and_restored(
+def test_a_damaged_block_is_noticed_and_restored(
     small: Scenario, tmp_path: Path, damage: str
 ) -> None:
     run_to_folder(Plan.of(small), tmp_path)
     whole = contents(tmp_path)
-    victim = tmp_path / "nodes.parquet"
+    (victim,) = (tmp_path / "nodes.parquet").iterdir()
     data = bytearray(victim.read_bytes())
     if damage == "delete":
         victim.unlink()
@@ -110,25 +113,25 @@ def test_a_damaged_table_is_noticed_and_restored(
 def test_an_interrupted_run_finishes_only_what_is_missing(
     swept: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(plan.MOST_ROUNDS, "compiled", 3 * swept.rounds)
+    monkeypatch.setattr(plan, "MOST_ROUNDS", 3 * swept.rounds)
     run_to_folder(Plan.of(swept), tmp_path / "whole")
-    played: list[str] = []
-    play_chunk = recorder.play_chunk
+    played: list[int | str] = []
+    play_block = block_files.play_block
 
-    def counting(plan: Plan, chunk: Any, *rest: Any) -> Any:
+    def counting(plan: Plan, block: Any, *rest: Any) -> Any:
         if len(played) == 2:
             raise KeyboardInterrupt
-        played.append(chunk.name)
-        return play_chunk(plan, chunk, *rest)
+        played.append(block.spans[0].treatment)
+        return play_block(plan, block, *rest)
 
-    monkeypatch.setattr(recorder, "play_chunk", counting)
+    monkeypatch.setattr(block_files, "play_block", counting)
     with pytest.raises(KeyboardInterrupt):
         run_to_folder(Plan.of(swept), tmp_path / "run")
     with pytest.raises(InputError, match="unfinished"):
         poq_abm.read_results(tmp_path / "run")
     played.append("resumed")
     run_to_folder(Plan.of(swept), tmp_path / "run")
-    assert played == ["t0r0-t0r2", "t1r0-t1r2", "resumed", "t2r0-t2r2"]
+    assert played == [0, 1, "resumed", 2]
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
@@ -195,7 +198,7 @@ def test_a_full_disk_is_a_message_and_leaves_no_scraps(
         broken.setattr(files.TableWriter, "write", full_disk)
         with pytest.raises(InputError, match="No space left on device"):
             run_to_folder(Plan.of(small, trace=trace), tmp_path / "run")
-    assert not list((tmp_path / "run").rglob("*.parquet*"))
+    assert not [path for path in (tmp_path / "run").rglob("*.parquet*") if path.is_file()]
     run_to_folder(Plan.of(small, trace=trace), tmp_path / "run")
     assert poq_abm.read_results(tmp_path / "run").nodes.shape == (24, len(SCHEMAS["nodes"]))
 
@@ -207,8 +210,8 @@ def killed(*_: Any, **__: Any) -> None:
 BEGINNINGS: dict[str, Callable[[Path], Any]] = {
     "nothing": lambda folder: None,
     "the lock": lambda folder: (folder / ".lock").touch(),
-    "no shards": lambda folder: (folder / "shards").mkdir(),
-    "a place for drafts": lambda folder: (folder / "shards" / ".run-1a").mkdir(parents=True),
+    "no blocks": lambda folder: (folder / "nodes.parquet").mkdir(),
+    "a place for drafts": lambda folder: (folder / ".run-1a").mkdir(parents=True),
     "half a manifest": lambda folder: (folder / ".manifest.json.7.part").write_text('{"ha'),
 }
 
@@ -224,7 +227,6 @@ def test_a_run_adopts_what_it_made_before_its_manifest(
         "manifest.json",
         "nodes.parquet",
         "replications.parquet",
-        "shards",
     ]
 
 
@@ -274,7 +276,8 @@ def _limited(do: Callable[..., Any], done: list[str], survived: int) -> Callable
 def test_a_kill_at_any_operation_on_a_file_costs_nothing_but_time(
     small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: bool
 ) -> None:
-    monkeypatch.setitem(plan.MOST_ROUNDS, "compiled", 2 * small.rounds)
+    monkeypatch.setattr(plan, "MOST_ROUNDS", 2 * small.rounds)
+    monkeypatch.setattr(plan, "MOST_ROUNDS_TRACED", 2 * small.rounds)
     work = Plan.of(small, trace=trace)
     run_to_folder(work, tmp_path / "whole")
     whole, names = contents(tmp_path / "whole"), listing(tmp_path / "whole")
@@ -292,7 +295,6 @@ def test_a_kill_at_any_operation_on_a_file_costs_nothing_but_time(
         assert contents(folder) == whole, survived
         assert listing(folder) == names, survived
         assert not list(folder.rglob("*.part")), survived
-        assert not [p for p in (folder / "shards").iterdir() if p.is_dir()], survived
         survived += 1
     assert survived > 20
 
@@ -312,11 +314,10 @@ def test_a_folder_without_its_manifest_is_known_by_its_pieces(
 
 def test_the_next_run_clears_what_a_killed_one_left(small: Scenario, tmp_path: Path) -> None:
     run_to_folder(Plan.of(small), tmp_path)
-    whole = listing(tmp_path), listing(tmp_path / "shards")
+    whole = listing(tmp_path)
     scraps = [
-        *(tmp_path / ".nodes.parquet.7.part", tmp_path / ".report.html.7.part"),
-        *(tmp_path / "shards" / ".t0r0-t0r2.nodes.parquet.7.part",),
-        tmp_path / "shards" / ".run-1a" / ".t0r0-t0r2.json.7.part",
+        *(tmp_path / ".manifest.json.7.part", tmp_path / ".report.html.7.part"),
+        tmp_path / ".run-1a" / ".t00000r0000000-t00000r0000002.nodes.7.part",
     ]
     for scrap in scraps:
         scrap.parent.mkdir(exist_ok=True)
@@ -324,16 +325,19 @@ def test_the_next_run_clears_what_a_killed_one_left(small: Scenario, tmp_path: P
     run_to_folder(
         Plan.of(small), tmp_path
     )  # a finished run is not played, and cleared all the same
-    assert (listing(tmp_path), listing(tmp_path / "shards")) == whole
+    assert listing(tmp_path) == whole
 
 
-def test_shards_that_no_receipt_vouches_for_are_cleared(small: Scenario, tmp_path: Path) -> None:
+def test_a_block_that_is_not_in_every_table_is_cleared(small: Scenario, tmp_path: Path) -> None:
+    """As a kill leaves it between the files of a block, and as whoever copies files may."""
     run_to_folder(Plan.of(small), tmp_path)
-    whole = listing(tmp_path / "shards")
-    (tmp_path / "shards" / "t0r0-t0r1.nodes.parquet").write_bytes(b"before its receipt")
-    (tmp_path / "nodes.parquet").unlink()
+    whole = contents(tmp_path)
+    name = "t00000r0000000-t00000r0000001.0123456789abcdef.parquet"
+    (tmp_path / "nodes.parquet" / name).write_bytes(b"half of a block")
+    (block,) = (tmp_path / "replications.parquet").iterdir()
+    block.unlink()
     run_to_folder(Plan.of(small), tmp_path)
-    assert listing(tmp_path / "shards") == whole
+    assert contents(tmp_path) == whole
 
 
 def test_a_worker_that_outlives_its_run_has_nowhere_to_write(
@@ -344,15 +348,15 @@ def test_a_worker_that_outlives_its_run_has_nowhere_to_write(
     first = store.Store(tmp_path / "run", work)
     with first.locked():
         first.open()
-        orphan = first.recorder
-    (chunk,) = work.chunks([Span(0, 0, 3)])
+        orphan = first.writer
+    (block,) = work.blocks([Span(0, 0, 3)])
     run_to_folder(Plan.of(small.replace({"seed": 2})), tmp_path / "other")
     (tmp_path / "run").rename(tmp_path / "gone")
     (tmp_path / "other").rename(tmp_path / "run")
     for folder in ("run", "gone"):
         before = everything(tmp_path / folder)
         with pytest.raises(InputError, match="cannot write results"):
-            orphan(work, chunk)
+            orphan(work, block)
         assert everything(tmp_path / folder) == before
 
 

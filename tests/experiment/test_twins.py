@@ -37,6 +37,26 @@ def test_inflation_is_all_pay_over_the_twins(small: Scenario) -> None:
     assert contested.replications["payout_inflation"].to_numpy() == pytest.approx(expected)
 
 
+def test_an_economy_is_compared_with_everybody_honest_on_the_same_keys(small: Scenario) -> None:
+    """Also where nobody deviates at first: what nodes can adopt counts, and a pool pays tokens."""
+    economy = {
+        "epochs": 5,
+        "payment": {"scheme": "pool", "pool": 10.0},
+        "options": {"evaluator": [{"name": "boost", "b": 2.0}]},
+        "adaptation": [{"name": "epsilon_greedy", "role": "evaluator", "epsilon": 0.5}],
+    }
+    tempted = small.replace({"economy": economy})
+    honest = poq_abm.run(tempted.replace({"economy": {**economy, "options": {}}}))
+    assert (honest.replications["consensus_drift"] == 0.0).all()
+    played = poq_abm.run(tempted)
+    drift = played.replications["consensus_drift"]
+    assert (drift > 0.0).all()
+    means = [results.replications["consensus_mean"] for results in (played, honest)]
+    np.testing.assert_allclose(drift, means[0] - means[1], rtol=0, atol=1e-12)
+    assert played.replications["payout_inflation"].to_numpy() == pytest.approx(0.0)
+    assert played.replications["reward_gap"].notna().all()
+
+
 def test_the_twin_keeps_noise_trust_and_everything_else(small: Scenario) -> None:
     scenario = small.replace(
         {

@@ -14,13 +14,13 @@ from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment import harvest, verifications
 from poq_abm.experiment import plan as planning
+from poq_abm.experiment import query_study
 from poq_abm.experiment.estimates import POSITIVE, mean_interval, share_interval
+from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.runner import Workers
+from poq_abm.experiment.query_study import MEASURES, SHOWN, gaps_of, summarise_queries
 from poq_abm.experiment.running import run_to_folder
-from poq_abm.experiment.verifications import MEASURES, SHOWN, gaps_of, summarise_queries
 from poq_abm.experiment.verifying import verify
 from poq_abm.scenario import Scenario, ScenarioError, load
 from poq_abm.simulation.queries import query_replication
@@ -43,13 +43,16 @@ def swept() -> Scenario:
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    files = folder.glob("*.parquet/*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
 def reference(swept: Scenario, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("reference")
-    run_to_folder(Plan.of(swept), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "MOST_ROUNDS", QUERIES)
+        run_to_folder(Plan.of(swept), folder)
     return stored(folder)
 
 
@@ -60,26 +63,20 @@ def test_workers_and_backends_leave_the_same_bytes(
     swept: Scenario, reference: dict[str, bytes], tmp_path: Path, jobs: int, backend: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", 2 * QUERIES)
+    monkeypatch.setattr(planning, "MOST_ROUNDS", QUERIES)
     run_to_folder(Plan.of(swept), tmp_path, workers=Workers(jobs, backend))
     assert stored(tmp_path) == reference
 
 
-@pytest.mark.parametrize("replications_per_chunk", [1, 3, 100])
-def test_chunks_leave_the_same_bytes(
-    swept: Scenario, reference: dict[str, bytes], tmp_path: Path, replications_per_chunk: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", QUERIES * replications_per_chunk)
-    run_to_folder(Plan.of(swept), tmp_path)
-    assert stored(tmp_path) == reference
-
-
 def test_a_run_leaves_queries_and_nothing_of_rounds(reference: dict[str, bytes]) -> None:
-    assert set(reference) == {"queries.parquet"}
+    assert {name.split("/")[0] for name in reference} == {"queries.parquet"}
 
 
-def test_what_is_stored_is_what_was_played(swept: Scenario, tmp_path: Path) -> None:
+@pytest.mark.parametrize("replications_per_block", [1, 3, 100])
+def test_what_is_stored_is_what_was_played(
+    swept: Scenario, tmp_path: Path, replications_per_block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MOST_ROUNDS", QUERIES * replications_per_block)
     plan = Plan.of(swept)
     read = run_to_folder(plan, tmp_path)
     played = poq_abm.run(swept)
@@ -115,23 +112,23 @@ def test_treatments_share_their_luck() -> None:
 def test_an_interrupted_run_is_taken_up(
     swept: Scenario, reference: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(planning.MOST_ROUNDS, "compiled", QUERIES)
+    monkeypatch.setattr(planning, "MOST_ROUNDS", QUERIES)
     done = itertools.count()
-    original = verifications.play_queries
+    original = query_study.play_queries
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         if next(done) == 7:
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
-    monkeypatch.setattr(verifications, "play_queries", interrupted)
+    monkeypatch.setattr(query_study, "play_queries", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_to_folder(Plan.of(swept), tmp_path)
-    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.json")}
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "queries.parquet").iterdir()}
     assert len(kept) == 7
     run_to_folder(Plan.of(swept), tmp_path)
     assert stored(tmp_path) == reference
-    now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").glob("*.json")}
+    now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "queries.parquet").iterdir()}
     assert {name: now[name] for name in kept} == kept, "what was stored is not played again"
     assert next(done) == 5 * 6 + 1, "one was played twice: the one that was interrupted"
 
@@ -141,7 +138,10 @@ def test_a_trace_has_a_row_for_every_query_and_changes_nothing(
 ) -> None:
     plan = Plan.of(swept, trace=True)
     results = run_to_folder(plan, tmp_path, workers=Workers(2))
-    assert stored(tmp_path).keys() == {"queries.parquet", "query_trace.parquet"}
+    assert {name.split("/")[0] for name in stored(tmp_path)} == {
+        "queries.parquet",
+        "query_trace.parquet",
+    }
     trace = pq.read_table(tmp_path / "query_trace.parquet").to_pandas()
     assert len(trace) == plan.rounds == 6 * 5 * QUERIES
     keys = ["treatment", "replication"]
@@ -165,7 +165,7 @@ def test_verify_finds_what_a_replay_does_not_give(
     def other(*arguments: Any, **options: Any) -> dict[str, float]:
         return {**original(*arguments, **options), "total_usd": 1.0}
 
-    monkeypatch.setattr(verifications, "play_queries", other)
+    monkeypatch.setattr(query_study, "play_queries", other)
     faults = list(verify(tmp_path, 4))
     assert len(faults) == 4
     assert all("(queries)" in fault for fault in faults)
@@ -195,14 +195,14 @@ def test_what_raises_is_recorded_and_can_be_retried(
     swept: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: bool
 ) -> None:
     moody = {"bad": True}
-    original = verifications.play_queries
+    original = query_study.play_queries
 
     def sometimes(market: Any, replication: int, **options: Any) -> Any:
         if moody["bad"] and replication in (1, 4) and market.protocol.name == "tee":
             raise ZeroDivisionError("not in the mood")
         return original(market, replication, **options)
 
-    monkeypatch.setattr(verifications, "play_queries", sometimes)
+    monkeypatch.setattr(query_study, "play_queries", sometimes)
     plan = Plan.of(swept, trace=trace)
     results = run_to_folder(plan, tmp_path / "run")
     assert len(results.queries) == 6 * 5 - 4
@@ -220,7 +220,7 @@ def test_a_mistake_of_the_user_stops_the_run(
     def refused(*_: Any, **__: Any) -> Any:
         raise InputError("no such thing")
 
-    monkeypatch.setattr(harvest.QueryPlayer, "play", refused)
+    monkeypatch.setattr(query_study.QueryStudy, "play", refused)
     with pytest.raises(InputError, match="no such thing"):
         poq_abm.run(swept)
 

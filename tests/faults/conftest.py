@@ -54,13 +54,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of a run's tables."""
-    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    """Return the bytes of a run's tables, file by file."""
+    files = folder.glob("*.parquet/*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def receipts(folder: Path) -> dict[str, int]:
-    """Return the receipts of a run and when each was written."""
+def blocks(folder: Path) -> dict[str, int]:
+    """Return the blocks of a run that are done and when each was written."""
     found = {}
-    for path in (folder / "shards").glob("*.json"):
+    for path in (folder / "replications.parquet").glob("*.parquet"):
         found[path.name] = path.stat().st_mtime_ns
     return found

@@ -15,7 +15,7 @@ import pytest
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.scenario import load
-from tests.faults.conftest import Launch, finished, receipts, tables, wait_until
+from tests.faults.conftest import Launch, blocks, finished, tables, wait_until
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
@@ -102,7 +102,7 @@ def test_a_killed_cluster_worker_does_not_stop_the_run(
     flags = [argument for setting in settings for argument in ("--set", setting)]
     away = ("--backend", "dask", "--scheduler", cluster.address, "--engine", "agents")
     process = launch("run", "cost_aware_poq", *flags, *away, "--jobs", 2, "--out", "run")
-    wait_until(lambda: len(receipts(tmp_path / "run")) >= 1 or process.poll() is not None)
+    wait_until(lambda: len(blocks(tmp_path / "run")) >= 1 or process.poll() is not None)
     os.kill(cluster.workers[0].pid, signal.SIGKILL)
     code, _, err = finished(process)
     assert code == 0, err

@@ -6,6 +6,7 @@ import resource
 from pathlib import Path
 
 import pytest
+from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.experiment import plan
@@ -13,22 +14,22 @@ from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.scenario import load
 from tests.conftest import Poq
-from tests.faults.conftest import Launch, finished, receipts, tables, wait_until
+from tests.faults.conftest import Launch, blocks, finished, tables, wait_until
 
 SETTINGS = ("--set", "rounds=500", "--set", "replications=12")
 
 
 @pytest.fixture
-def many_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut chunks of three replications."""
-    monkeypatch.setitem(plan.MOST_ROUNDS, "compiled", 1500)
+def many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut blocks of three replications."""
+    monkeypatch.setattr(plan, "MOST_ROUNDS", 1500)
 
 
 @pytest.mark.slow
 def test_a_second_run_on_the_folder_is_refused(launch: Launch, tmp_path: Path) -> None:
     command = ("run", "cost_aware_poq", "--rounds", 2_000_000, "--replications", 60, "--out", "run")
     first = launch(*command)
-    wait_until(lambda: len(receipts(tmp_path / "run")) >= 1)
+    wait_until(lambda: len(blocks(tmp_path / "run")) >= 1)
     code, _, err = finished(launch(*command))
     assert code == 2
     assert err.splitlines()[-1].startswith("another run is working on run")
@@ -50,47 +51,69 @@ def test_an_edited_scenario_is_refused_field_by_field(poq: Poq, tmp_path: Path) 
     assert tables(tmp_path / "run") == before
 
 
+@pytest.mark.parametrize("table", ["nodes", "replications"])
 @pytest.mark.parametrize("damage", ["truncated", "altered", "deleted"])
-def test_a_damaged_shard_is_named_and_it_alone_is_played_again(
-    poq: Poq,
-    tmp_path: Path,
-    many_shards: None,
-    damage: str,
+def test_a_damaged_block_is_named_and_it_alone_is_played_again(
+    poq: Poq, tmp_path: Path, many_blocks: None, damage: str, table: str
 ) -> None:
     command = ("run", "cost_aware_poq", *SETTINGS, "--out", "run")
     assert poq(*command).code == 0
-    whole, written = tables(tmp_path / "run"), receipts(tmp_path / "run")
+    whole, written = tables(tmp_path / "run"), blocks(tmp_path / "run")
     assert len(written) == 4
-    victim = sorted((tmp_path / "run" / "shards").glob("*.nodes.parquet"))[1]
+    victim = sorted((tmp_path / "run" / f"{table}.parquet").iterdir())[1]
     spoil(victim, damage)
     found = poq("verify", "run")
     assert found.code == 1
-    assert victim.name in found.out
+    assert f"{table}.parquet/{victim.name}" in found.out
     assert poq(*command).code == 0
-    again = receipts(tmp_path / "run")
-    assert [name for name in again if again[name] != written[name]] == [
-        victim.name.replace(".nodes.parquet", ".json")
-    ]
+    again = blocks(tmp_path / "run")
+    changed = [name for name in again if again[name] != written[name]]
+    assert [name.split(".")[0] for name in changed] == [victim.name.split(".")[0]]
     assert tables(tmp_path / "run") == whole
     assert poq("verify", "run").code == 0
 
 
-def test_a_shard_that_is_gone_with_its_receipt_is_named_and_played_again(
-    poq: Poq, tmp_path: Path, many_shards: None
+def test_a_block_that_is_gone_from_every_table_is_named_and_played_again(
+    poq: Poq, tmp_path: Path, many_blocks: None
 ) -> None:
     command = ("run", "cost_aware_poq", *SETTINGS, "--out", "run")
     assert poq(*command).code == 0
-    whole, written = tables(tmp_path / "run"), receipts(tmp_path / "run")
+    whole, written = tables(tmp_path / "run"), blocks(tmp_path / "run")
     gone = sorted(written)[2]
-    for path in (tmp_path / "run" / "shards").glob(gone.replace(".json", ".*")):
+    for path in (tmp_path / "run").glob(f"*.parquet/{gone.split('.')[0]}.*"):
         path.unlink()
     found = poq("verify", "run")
-    assert (found.code, f"shards/{gone} is missing" in found.out) == (1, True)
+    assert (found.code, f"replications.parquet/{gone} is missing" in found.out) == (1, True)
     assert poq(*command).code == 0
-    again = receipts(tmp_path / "run")
+    again = blocks(tmp_path / "run")
     assert [name for name in again if again[name] != written[name]] == [gone]
     assert tables(tmp_path / "run") == whole
     assert poq("verify", "run").code == 0
+
+
+def test_more_replications_play_only_the_new_ones(
+    poq: Poq, tmp_path: Path, many_blocks: None
+) -> None:
+    """Blocks of the shorter run stay as they are; others are added, after a kill too."""
+    assert poq("run", "cost_aware_poq", *SETTINGS, "--out", "run").code == 0
+    short, written = tables(tmp_path / "run"), blocks(tmp_path / "run")
+    longer = ("run", "cost_aware_poq", *SETTINGS[:3], "replications=20", "--out")
+    for _ in range(2):
+        assert poq(*longer, "run").code == 0
+        now, again = tables(tmp_path / "run"), blocks(tmp_path / "run")
+        assert {name: now[name] for name in short} == short
+        assert {name: again[name] for name in written} == written
+        assert len(again) == 4 + 3, "replications 12 to 19, three to a block"
+        assert poq("verify", "run").code == 0
+        victim = sorted((tmp_path / "run" / "nodes.parquet").iterdir())[-1]
+        spoil(victim, "deleted")
+    assert poq(*longer, "run").code == 0
+    assert poq(*longer, "fresh").code == 0
+    for name in ("nodes", "replications"):
+        frames = [getattr(poq_abm.read_results(tmp_path / f), name) for f in ("run", "fresh")]
+        assert_frame_equal(*frames, check_exact=True)
+    refused = poq("run", "cost_aware_poq", *SETTINGS, "--out", "run")
+    assert (refused.code, "replications: 20 there, 12 now" in refused.err) == (2, True)
 
 
 def spoil(path: Path, damage: str) -> None:
@@ -102,36 +125,6 @@ def spoil(path: Path, damage: str) -> None:
     else:
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "altered", "deleted"])
-def test_a_damaged_table_is_joined_anew_without_playing(
-    poq: Poq,
-    tmp_path: Path,
-    many_shards: None,
-    damage: str,
-) -> None:
-    command = ("run", "cost_aware_poq", *SETTINGS, "--out", "run")
-    assert poq(*command).code == 0
-    whole, written = tables(tmp_path / "run"), receipts(tmp_path / "run")
-    spoil(tmp_path / "run" / "nodes.parquet", damage)
-    found = poq("verify", "run")
-    assert (found.code, "nodes.parquet" in found.out) == (1, True)
-    assert poq(*command).code == 0
-    assert receipts(tmp_path / "run") == written
-    assert tables(tmp_path / "run") == whole
-
-
-def test_shards_may_be_deleted_as_a_whole(poq: Poq, tmp_path: Path) -> None:
-    command = ("run", "cost_aware_poq", *SETTINGS, "--out", "run")
-    assert poq(*command).code == 0
-    whole = tables(tmp_path / "run")
-    for path in (tmp_path / "run" / "shards").iterdir():
-        path.unlink()
-    (tmp_path / "run" / "shards").rmdir()
-    assert poq("verify", "run").code == 0
-    assert poq(*command).code == 0
-    assert tables(tmp_path / "run") == whole
 
 
 @pytest.mark.slow

@@ -11,18 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
+from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.runner import Workers
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.scenario import load
-from tests.faults.conftest import Launch, finished, receipts, tables, wait_until
+from tests.faults.conftest import Launch, blocks, finished, tables, wait_until
 
 KILLS = 20
 
 
 @pytest.mark.slow
 def test_twenty_kills_of_the_parent_leave_the_same_bytes(launch: Launch, tmp_path: Path) -> None:
-    settings = ["rounds=1000000", "replications=240"]  # 60 chunks of a fifth of a second
+    settings = ["rounds=1000000", "replications=240"]  # 60 blocks of a fifth of a second
     dice = random.Random(7)
     command = ("run", "cost_aware_poq", "--jobs", 2, "--out", "run")
     flags = [argument for setting in settings for argument in ("--set", setting)]
@@ -32,31 +32,31 @@ def test_twenty_kills_of_the_parent_leave_the_same_bytes(launch: Launch, tmp_pat
         process = launch(*command, *flags)
         more = len(stored) + dice.randint(0, 2)
         wait_until(
-            lambda p=process, n=more: p.poll() is not None or len(receipts(tmp_path / "run")) >= n
+            lambda p=process, n=more: p.poll() is not None or len(blocks(tmp_path / "run")) >= n
         )
         time.sleep(dice.uniform(0.0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += process.returncode == -signal.SIGKILL
-        now = receipts(tmp_path / "run")
-        assert {name: now.get(name) for name in stored} == stored, "a stored chunk was played again"
+        now = blocks(tmp_path / "run")
+        assert {name: now.get(name) for name in stored} == stored, "a stored block was played again"
         stored = now
     assert kills == KILLS
     code, _, err = finished(launch(*command, *flags))
     assert code == 0, err
-    last = receipts(tmp_path / "run")
+    last = blocks(tmp_path / "run")
     assert {name: last[name] for name in stored} == stored
     run_to_folder(Plan.of(load("cost_aware_poq", settings)), tmp_path / "whole", workers=Workers(2))
     assert tables(tmp_path / "run") == tables(tmp_path / "whole")
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_its_chunk(launch: Launch, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_its_block(launch: Launch, tmp_path: Path) -> None:
     settings = ["rounds=2000", "replications=120"]
     flags = [argument for setting in settings for argument in ("--set", setting)]
     command = ("run", "cost_aware_poq", "--engine", "agents", "--jobs", 2, "--out", "run")
     process = launch(*command, *flags)
-    wait_until(lambda: len(receipts(tmp_path / "run")) >= 1 or process.poll() is not None)
+    wait_until(lambda: len(blocks(tmp_path / "run")) >= 1 or process.poll() is not None)
     worker = busiest_child(process)
     worker.send_signal(signal.SIGKILL)
     code, _, err = finished(process)
@@ -100,7 +100,7 @@ def test_an_interrupt_stops_cleanly_and_is_taken_up(launch: Launch, tmp_path: Pa
         folder = f"run{replications}"
         command = ("run", "cost_aware_poq", "--jobs", 2, "--out", folder, *flags)
         process = launch(*command)
-        wait_until(lambda folder=folder: len(receipts(tmp_path / folder)) >= 1)
+        wait_until(lambda folder=folder: len(blocks(tmp_path / folder)) >= 1)
         process.send_signal(signal.SIGINT)
         code, _, err = finished(process)
         if code == 130:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import poq_abm
-from poq_abm.experiment import harvest
+from poq_abm.experiment import query_study, round_study
 from poq_abm.rules import registry
 from tests.conftest import Poq
 from tests.faults.conftest import tables
@@ -88,10 +88,9 @@ def test_where_every_replication_raises_nothing_is_shown(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("not in the mood")
 
-    monkeypatch.setattr(harvest, "play_plain", broken)
-    monkeypatch.setattr(harvest, "many_at_once", lambda *_: False)
-    monkeypatch.setattr(harvest, "play_replication", broken)
-    monkeypatch.setattr(harvest.QueryPlayer, "play", broken)
+    monkeypatch.setattr(round_study, "many_at_once", lambda *_: False)
+    monkeypatch.setattr(round_study, "play_replication", broken)
+    monkeypatch.setattr(query_study, "play_queries", broken)
     run = poq("run", "cost_aware_poq", "--rounds", 50, *verification, "--out", "run")
     assert run.code == 1
     assert "Every replication raised: there is nothing to show." in run.out

@@ -10,7 +10,7 @@ import pytest
 
 from poq_abm.analysis.reproduce import robust
 from poq_abm.analysis.reproduce.checks import Check
-from poq_abm.experiment.adversaries import majority_probability
+from poq_abm.experiment.round_tables import majority_probability
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.trust.multiplicative import Multiplicative

@@ -10,10 +10,10 @@ import pytest
 from economy_support import network, played
 from numpy.typing import NDArray
 
-from poq_abm.scenario.schema.economy import MOST_DEMAND, Demand
+from poq_abm.scenario.schema.service import MOST_DEMAND, QueryDemand
 from poq_abm.simulation.arrivals import (
     BINS,
-    Clock,
+    ArrivalRate,
     Stretches,
     arrive_at_random,
     arrive_evenly,
@@ -28,7 +28,7 @@ def stretches(
     epochs: int, hours: float = 1.0, seed: int = 1, queries: float = 6000.0, **demand: Any
 ) -> list[Stretches]:
     """The stretches of so many epochs, of 6,000 queries each."""
-    clock = Clock(Demand(**demand), queries, hours, seed, 0)
+    clock = ArrivalRate(QueryDemand(**demand), queries, hours, seed, 0)
     return [clock.expected(epoch) for epoch in range(epochs)]
 
 
@@ -208,11 +208,11 @@ def test_a_surge_multiplies_demand_in_its_epochs_only() -> None:
 
 
 def test_demand_falls_with_the_fee_by_its_elasticity() -> None:
-    clock = Clock(Demand(elasticity=0.5), 100.0, 1.0, 1, 0)
+    clock = ArrivalRate(QueryDemand(elasticity=0.5), 100.0, 1.0, 1, 0)
     assert clock.scale(0, 1e-9) == pytest.approx(MOST_DEMAND)
     assert clock.scale(0, 4.0) == pytest.approx(0.5)
     assert clock.scale(0, 1.0) == 1.0
-    assert math.isfinite(Clock(Demand(elasticity=10.0), 1.0, 1.0, 1, 0).scale(0, 1e-300))
+    assert math.isfinite(ArrivalRate(QueryDemand(elasticity=10.0), 1.0, 1.0, 1, 0).scale(0, 1e-300))
 
 
 def test_a_fee_that_rises_drives_demand_away() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the economy share: small profiles, small economies, what their books say."""
+"""What the tests of the economy share: small profiles, small economies, what their accounts say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import poq_abm
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.epochs.double_entry import Holding
+from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import build_game
@@ -127,4 +127,4 @@ def account(economy: Economy, name: str) -> Array:
 
 def held(economy: Economy, account: Holding) -> Array:
     """What the nodes have in an account."""
-    return economy.books.nodes[account]
+    return economy.accounts.nodes[account]

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.errors import InputError
-from poq_abm.experiment.granary import Gather, Granary
-from poq_abm.experiment.harvest import Progress
+from poq_abm.experiment.blocks import Span
+from poq_abm.experiment.executor import Workers, map_blocks
+from poq_abm.experiment.in_memory import BlockPlayer, BlocksInMemory
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.runner import Workers, play_chunks
-from poq_abm.experiment.spans import Span
+from poq_abm.experiment.study import Progress
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, Treatment
-from poq_abm.simulation.epochs.economy import Economy, settings_of
+from poq_abm.simulation.epochs.economy import Economy
+from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.playable import check_playable
@@ -83,7 +84,7 @@ class VariantRunner:
     ) -> VariantRunner:
         """Return the runner of a scenario, or raise if it has several treatments."""
         plan = Plan.of(scenario)
-        if plan.verifies:
+        if "nodes" not in plan.tables:
             raise InputError(
                 f"{scenario.name} has a verification: whether it pays to cheat there is the column "
                 "cheating_share of its queries (`poq run`); an audit takes rounds"
@@ -131,13 +132,12 @@ class VariantRunner:
         treatments = tuple(Treatment(name, {}, variant) for name, variant in variants.items())
         # The profile stands under the key of the scenario's source, which variants share.
         plan = Plan(self.scenario, treatments, self.plan.profiles, twins=self.plan.twins)
-        granary = Granary(plan)
+        blocks = BlocksInMemory(plan)
         spans = [Span(number, first, last) for number in range(len(treatments))]
-        chunks = plan.chunks(spans, workers=self.workers.count)
-        gather = Gather("compiled")
-        for _, outcome in play_chunks(plan, chunks, gather, self.workers, progress=self.progress):
-            granary.record(outcome)
-        tables = granary.results()
+        cut = plan.blocks(spans)
+        for outcome in map_blocks(plan, cut, BlockPlayer(), self.workers, progress=self.progress):
+            blocks.record(outcome)
+        tables = blocks.results()
         if tables.failures:
             raise InputError(f"a replication raised: {tables.failures[0]['error']}")
         network = tables.tables["replications"]
@@ -240,7 +240,7 @@ def _epochs(scenario: Scenario, game: Game, profile: Profile, replication: int) 
         before = economy.rounds_played
         economy.step()
         count = economy.rounds_played - before
-        columns: Any = (column[:count].copy() for column in economy.play.trace)
+        columns: Any = (column[:count].copy() for column in economy.rounds.trace)
         yield Trace(*columns)
         kept += count
 

@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from poq_abm.analysis.reproduce.checks import Check, PublishedStudy
-from poq_abm.experiment.adversaries import majority_probability
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.results import Results
+from poq_abm.experiment.round_tables import majority_probability
 from poq_abm.experiment.running import run
 from poq_abm.scenario import Scenario, load
 

@@ -73,10 +73,10 @@ class SettledEpoch(Protocol):
     """
 
     active: Chosen  #: who was there while it was played
-    was: Index  #: what each node did, among the roster's behaviours
+    was: Index  #: what each node did, among the population's behaviours
 
     @property
-    def roster(self) -> DecidingNodes:
+    def population(self) -> DecidingNodes:
         """Who does what on what; as decided so far."""
 
     @property

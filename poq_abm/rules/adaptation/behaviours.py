@@ -38,7 +38,7 @@ class Imitation(Adaptation):
         rate, temperature = self.values["rate"], self.values["temperature"]
         imitate(end.profit, nodes, float(rate), float(temperature), draws, copied)
         behaviours = end.was[copied]
-        options = end.roster.options(self.values["role"])
+        options = end.population.options(self.values["role"])
         mutates = draws[3, nodes] < self.values["mutation"]
         place = np.minimum((draws[4, nodes] * options.size).astype(np.int64), options.size - 1)
         decides = mutates | (copied != nodes)  # others keep what an earlier rule made of them
@@ -67,7 +67,7 @@ class BestResponse(Adaptation):
     def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let the nodes of the lowest draws revise, one after the other."""
         role = self.values["role"]
-        nodes, options = end.staying(role), end.roster.options(role)
+        nodes, options = end.staying(role), end.population.options(role)
         chosen = nodes[np.argsort(draws[0, nodes], kind="stable")][: int(self.values["revisions"])]
         for node in chosen:
             payoffs = np.array([end.payoff_if(int(node), int(option)) for option in options])
@@ -97,9 +97,9 @@ class EpsilonGreedy(Adaptation):
     def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Update what is remembered, then choose."""
         role = self.values["role"]
-        nodes, options = end.staying(role), end.roster.options(role)
+        nodes, options = end.staying(role), end.population.options(role)
         if self._remembered is None:
-            self._remembered = np.full((end.roster.size, options.size), np.nan)
+            self._remembered = np.full((end.population.size, options.size), np.nan)
         self._remembered[~end.active] = np.nan  # who takes up a free row has no memory
         place = np.searchsorted(options, end.was[nodes])
         known = self._remembered[nodes, place]

@@ -32,23 +32,23 @@ class Upgrade(Adaptation):
     draws = 1
 
     def revise(self, end: SettledEpoch, draws: Array) -> None:
-        """Let each node that revises compare all machines of the roster."""
+        """Let each node that revises compare all machines of the population."""
         for node in end.staying("inference"):
             if draws[0, node] >= self.values["rate"]:
                 continue
-            gains = [self._gain(end, int(node), m) for m in range(len(end.roster.machines))]
+            gains = [self._gain(end, int(node), m) for m in range(len(end.population.machines))]
             best = int(np.argmax(gains))
             if gains[best] * self.values["horizon"] > self.values["price"]:
                 end.change_machine(int(node), best, self.values["price"])
 
     def _gain(self, end: SettledEpoch, node: int, machine: int) -> float:
         """Return the projected gain an epoch, in tokens; minus infinity where it cannot run."""
-        roster = end.roster
-        if machine == roster.machine[node]:
+        population = end.population
+        if machine == population.machine[node]:
             return 0.0
-        if not roster.fits(int(roster.model[node]), machine):
+        if not population.fits(int(population.model[node]), machine):
             return -np.inf
-        return end.worth_on(node, machine) - end.worth_on(node, int(roster.machine[node]))
+        return end.worth_on(node, machine) - end.worth_on(node, int(population.machine[node]))
 
 
 class ModelSwitch(Adaptation):
@@ -68,15 +68,17 @@ class ModelSwitch(Adaptation):
 
     def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let each node copy the model of another one, if its own machine holds it."""
-        roster, nodes = end.roster, end.staying("inference")
+        population, nodes = end.population, end.staying("inference")
         copied = np.empty(nodes.size, np.int64)
         rate, temperature = float(self.values["rate"]), float(self.values["temperature"])
         imitate(end.profit, nodes, rate, temperature, draws, copied)
-        models = roster.model[copied]
-        if roster.model_options.size:
-            options = roster.model_options
+        models = population.model[copied]
+        if population.model_options.size:
+            options = population.model_options
             place = np.minimum((draws[4, nodes] * options.size).astype(np.int64), options.size - 1)
             models = np.where(draws[3, nodes] < self.values["mutation"], options[place], models)
         for node, model in zip(nodes, models, strict=True):
-            if model != roster.model[node] and roster.fits(int(model), int(roster.machine[node])):
+            if model != population.model[node] and population.fits(
+                int(model), int(population.machine[node])
+            ):
                 end.change_model(int(node), int(model))

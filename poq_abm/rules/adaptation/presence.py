@@ -34,11 +34,11 @@ class EntryExit(Adaptation):
 
     def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Let nodes go and come, group by group."""
-        roster = end.roster
+        population = end.population
         outside, rate = self.values["outside"], self.values["rate"]
         scale = max(abs(outside), self.values["scale"])
         smoothed = end.smoothed
-        here = end.active & roster.active
+        here = end.active & population.active
         gap = np.where(here, outside - smoothed, 0.0)
         goes = here & (draws[0] < rate * np.clip(gap / scale, 0.0, 1.0))
         comes = np.zeros_like(goes)
@@ -47,8 +47,8 @@ class EntryExit(Adaptation):
             if (mine & here).any():
                 hope = float(smoothed[mine & here].mean()) - outside - self.values["entry_cost"]
                 chance = rate * min(1.0, max(0.0, hope / scale))
-                comes |= mine & ~roster.active & (draws[0] < chance)
-        self._keep_some(goes, here, draws[0], roster.inference)
+                comes |= mine & ~population.active & (draws[0] < chance)
+        self._keep_some(goes, here, draws[0], population.inference)
         end.leave(goes)
         end.enter(comes)
 
@@ -81,19 +81,19 @@ class Sybil(Adaptation):
 
     def revise(self, end: SettledEpoch, draws: Array) -> None:
         """Split and merge, operator by operator, in the order of their first node."""
-        roster, margin = end.roster, end.margin
+        population, margin = end.population, end.margin
         nodes = end.staying(self.values["role"])
-        free = np.flatnonzero(roster.role_is(self.values["role"]) & ~roster.active).tolist()
-        leaves, enters = np.zeros(roster.size, np.bool_), np.zeros(roster.size, np.bool_)
-        identities = np.bincount(roster.operator[roster.active], minlength=roster.size)
+        free = np.flatnonzero(population.role_is(self.values["role"]) & ~population.active).tolist()
+        leaves, enters = np.zeros(population.size, np.bool_), np.zeros(population.size, np.bool_)
+        identities = np.bincount(population.operator[population.active], minlength=population.size)
         for node in nodes:
-            operator = roster.operator[node]
+            operator = population.operator[node]
             if draws[0, node] >= self.values["rate"]:
                 continue
             if margin[node] < 0.0 and identities[operator] > 1 and node != operator:
                 leaves[node] = True
                 identities[operator] -= 1
-                roster.operator[node] = node
+                population.operator[node] = node
             elif margin[node] > self.values["fee"] and identities[operator] < self.values["most"]:
                 place = self._room(end, int(node), free)
                 if place is not None:
@@ -107,6 +107,6 @@ class Sybil(Adaptation):
         for number, place in enumerate(free):
             if end.group[place] == end.group[node]:
                 free.pop(number)
-                end.roster.take_after(place, node)
+                end.population.take_after(place, node)
                 return place
         return None

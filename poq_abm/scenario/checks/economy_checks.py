@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from poq_abm.errors import nearest
 from poq_abm.scenario.checks.problems import Finding
 from poq_abm.scenario.scenario import Scenario
-from poq_abm.scenario.schema.economy import MOST_BURSTS, Economy
+from poq_abm.scenario.schema.economy import EconomySettings
+from poq_abm.scenario.schema.service import MOST_BURSTS
 
 __all__ = ["economy_findings"]
 
@@ -36,7 +37,7 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
         )
 
 
-def _unmovable(scenario: Scenario, economy: Economy) -> Iterator[Finding]:
+def _unmovable(scenario: Scenario, economy: EconomySettings) -> Iterator[Finding]:
     """Yield what is to be moved, or to move demand, and is 0: moves are relative."""
     moved = dict.fromkeys(controller.move for controller in economy.controllers)
     fee = ("economy", "payment", "fee")
@@ -47,7 +48,7 @@ def _unmovable(scenario: Scenario, economy: Economy) -> Iterator[Finding]:
             yield ("mechanism", name), "must be above 0 to be moved by a controller"
 
 
-def _too_many_bursts(economy: Economy) -> Iterator[Finding]:
+def _too_many_bursts(economy: EconomySettings) -> Iterator[Finding]:
     demand = economy.demand
     if demand.arrivals != "bursty":
         return

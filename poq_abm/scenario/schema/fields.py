@@ -13,9 +13,11 @@ from poq_abm.scenario.schema.strict import complaint
 __all__ = [
     "LARGEST",
     "SHARE_TOLERANCE",
+    "Amount",
     "Behaviour",
     "Coefficient",
     "Label",
+    "Positive",
     "Share",
     "Shares",
     "Source",
@@ -88,3 +90,15 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Coefficient = Annotated[float, Field(ge=0), AfterValidator(countable)]
 Behaviour = Annotated[dict[str, Any], BeforeValidator(named), AfterValidator(_has_name)]
 Shares = Annotated[dict[Label, Share], AfterValidator(sum_to_one)]
+
+
+Amount = Annotated[float, Field(ge=0), AfterValidator(countable)]
+
+
+def _divides(value: float) -> float:
+    if value < 1.0 / LARGEST:
+        raise complaint(f"must be at least {1.0 / LARGEST:g}, for others are divided by it")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0), AfterValidator(countable), AfterValidator(_divides)]

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
 from poq_abm.rules.schedule.schedules import SCHEDULE
 from poq_abm.scenario.schema.acting import When, holds, within
-from poq_abm.scenario.schema.economy import Economy
+from poq_abm.scenario.schema.economy import EconomySettings
 from poq_abm.scenario.schema.fields import Behaviour, Share, Shares, Source, named, share_of
 from poq_abm.scenario.schema.mechanism import (
     MAX_NODES_IN_ALL,
@@ -137,7 +137,7 @@ class Settings(WithRules):
     malicious: Annotated[Malicious, BeforeValidator(gathered)] | None = Field(
         default=None, description="a share of evaluators that deviate"
     )
-    economy: Economy | None = Field(
+    economy: EconomySettings | None = Field(
         default=None, description="epochs, money, demand, stake and nodes that adapt"
     )
     verification: SerializeAsAny[Verification] | None = Field(

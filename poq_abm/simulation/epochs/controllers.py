@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from poq_abm.scenario.schema.economy import Controller, Economy, Preference
+from poq_abm.scenario.schema.economy import Controller, EconomySettings, Preference
 
 __all__ = ["COEFFICIENTS", "Coefficients", "preferred", "stepped"]
 
@@ -59,7 +59,7 @@ class Coefficients:
     Life-cycle: :attr:`now` while an epoch is played, :meth:`follow` at its end.
     """
 
-    def __init__(self, economy: Economy, first: Mapping[str, float]) -> None:
+    def __init__(self, economy: EconomySettings, first: Mapping[str, float]) -> None:
         self._economy = economy
         self._first = dict(first)
         self._moved = dict(first)

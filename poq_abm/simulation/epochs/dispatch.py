@@ -3,39 +3,106 @@
 from __future__ import annotations
 
 import math
+from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below, uniform
-from poq_abm.rules.schedule.committee import seat_by_weight, seat_committee
+from poq_abm.rules.schedule.committee import SeatWeights, seat_by_weight, seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import Assignments, GameArrays
 from poq_abm.simulation.buffers import Buffers, ReplicationKey, draw_ahead
-from poq_abm.simulation.epochs.epoch_arrays import Floor, Queries, Routing
-from poq_abm.simulation.queue import Distribution, ServiceTime, serve, service_factor, starts
+from poq_abm.simulation.queue import (
+    Distribution,
+    Queue,
+    ServiceTime,
+    serve,
+    service_factor,
+    starts,
+)
 
-__all__ = ["dispatch"]
+__all__ = [
+    "Queries",
+    "Routing",
+    "SchedulerView",
+    "dispatch",
+    "open_assignments",
+    "open_queries",
+]
+
+Array = NDArray[np.float64]
+
+
+class Routing(IntEnum):
+    """How the scheduler finds the node of a query, once it has drawn one."""
+
+    DRAWN = 0  #: the node drawn, uniformly, in turn or by weight
+    CHEAPEST = 1  #: of the nodes that are free, the one that reports the lowest cost
+    POWER_OF_TWO = 2  #: of two nodes drawn, the one that is free earlier
+
+
+class SchedulerView(NamedTuple):
+    """What the scheduler sees when a query arrives. Times are in seconds from the epoch's start."""
+
+    routing: int
+    active: NDArray[np.int64]  #: inference nodes that are there
+    members: NDArray[np.int64]  #: evaluators that are there, in [0, M)
+    by_weight: bool  #: whether seats in a committee go by weight
+    seats: SeatWeights  #: of ``members``
+    by_cost: NDArray[np.int64]  #: ``active`` by reported cost, the cheapest first
+    law: ServiceTime  #: of the time that a job takes, over its mean
+    service_s: Array  #: (F,) mean service time
+    queue: Queue
+    patience_s: float
+    charges_realised: bool  #: whether rewards charge what a job took
+
+
+class Queries(NamedTuple):
+    """What became of the queries of an epoch; the first ``n`` entries count."""
+
+    arrival: Array  #: seconds from the epoch's start, ascending
+    wait: Array  #: seconds until its service began; NaN where it was dropped
+    service: Array  #: seconds of service
+
+
+def open_assignments(rounds: int, committee_size: int) -> Assignments:
+    """Return empty assignments for as many rounds.
+
+    >>> open_assignments(4, 3).committee.shape
+    (4, 3)
+    """
+    return Assignments(
+        task=np.empty(rounds, np.int32),
+        record=np.empty(rounds, np.int32),
+        node=np.empty(rounds, np.int32),
+        committee=np.empty((rounds, committee_size), np.int32),
+        cost_factor=np.ones(rounds),
+    )
+
+
+def open_queries(rounds: int) -> Queries:
+    """Return empty columns for as many queries."""
+    return Queries(np.empty(rounds), np.empty(rounds), np.empty(rounds))
 
 
 @compiled
 def _route(
-    drawn: int, arrival: float, round_: int, seed: int, replication: int, floor: Floor
+    drawn: int, arrival: float, round_: int, key: ReplicationKey, view: SchedulerView
 ) -> int:
     """Return the node that a query goes to, given the one that was drawn."""
-    if floor.routing == Routing.POWER_OF_TWO:
-        place = below(seed, replication, Purpose.ROUTE, round_, 0, floor.active.size)
-        other = floor.active[place]
-        return (
-            other
-            if starts(floor.queue, other, arrival) < starts(floor.queue, drawn, arrival)
-            else drawn
-        )
-    if floor.routing == Routing.CHEAPEST:
+    queue = view.queue
+    if view.routing == Routing.POWER_OF_TWO:
+        place = below(key.seed, key.replication, Purpose.ROUTE, round_, 0, view.active.size)
+        other = view.active[place]
+        return other if starts(queue, other, arrival) < starts(queue, drawn, arrival) else drawn
+    if view.routing == Routing.CHEAPEST:
         best, soonest = drawn, math.inf
-        for i in range(floor.by_cost.size):
-            node = floor.by_cost[i]
-            begin = starts(floor.queue, node, arrival)
+        for i in range(view.by_cost.size):
+            node = view.by_cost[i]
+            begin = starts(queue, node, arrival)
             if begin < soonest:
                 best, soonest = node, begin
             if soonest <= arrival:
@@ -45,34 +112,33 @@ def _route(
 
 
 @compiled
-def _take_on(
+def _assign_node(
     row: int,
-    t: int,
+    place: int,
     round_: int,
-    seed: int,
-    replication: int,
-    law: ServiceTime,
+    key: ReplicationKey,
     buffers: Buffers,
-    floor: Floor,
+    view: SchedulerView,
     assigned: Assignments,
     queries: Queries,
 ) -> None:
     """Find the node of one query and let it queue there, unless it would wait too long."""
     arrival = queries.arrival[row]
-    drawn = floor.active[np.int64(buffers.draws[Slot.NODE, t])]
-    node = _route(drawn, arrival, round_, seed, replication, floor)
+    drawn = view.active[np.int64(buffers.draws[Slot.NODE, place])]
+    node = _route(drawn, arrival, round_, key, view)
     factor = 1.0
-    if law.distribution != Distribution.FIXED:
-        factor = service_factor(law, uniform(seed, replication, Purpose.SERVICE, round_, 0))
-    begin = starts(floor.queue, node, arrival)
-    if begin - arrival > floor.patience_s:
+    if view.law.distribution != Distribution.FIXED:
+        u = uniform(key.seed, key.replication, Purpose.SERVICE, round_, 0)
+        factor = service_factor(view.law, u)
+    begin = starts(view.queue, node, arrival)
+    if begin - arrival > view.patience_s:
         assigned.node[row] = -1
         queries.wait[row] = math.nan
         return
-    service = floor.service_s[node] * factor
-    serve(floor.queue, node, begin, service)
+    service = view.service_s[node] * factor
+    serve(view.queue, node, begin, service)
     assigned.node[row] = node
-    assigned.cost_factor[row] = factor if floor.charges_realised else 1.0
+    assigned.cost_factor[row] = factor if view.charges_realised else 1.0
     queries.wait[row], queries.service[row] = begin - arrival, service
 
 
@@ -81,20 +147,19 @@ def dispatch(
     first_round: int,
     count: int,
     key: ReplicationKey,
-    law: ServiceTime,
     game: GameArrays,
     buffers: Buffers,
-    floor: Floor,
+    view: SchedulerView,
     assigned: Assignments,
     queries: Queries,
 ) -> None:
     """Turn the first ``count`` queries of an epoch into assignments for its rounds.
 
     The nodes of ``game`` are those that are there: its schedule limits and evaluators are those of
-    ``floor.active`` and ``floor.members``. With everybody there, uniform seats and a schedule that
+    ``view.active`` and ``view.members``. With everybody there, uniform seats and a schedule that
     draws, the assignments are what plain rounds draw for themselves.
     """
-    start, committee, (seed, replication) = 0, buffers.committee.members, key
+    start, committee = 0, buffers.committee.members
     while start < count:
         stop = min(count, start + buffers.draws.shape[1])
         draw_ahead(first_round + start, key, game, buffers)
@@ -102,11 +167,11 @@ def dispatch(
             row, round_ = start + t, first_round + start + t
             assigned.task[row] = buffers.draws[Slot.TASK, t]
             assigned.record[row] = buffers.draws[Slot.RECORD, t]
-            _take_on(row, t, round_, seed, replication, law, buffers, floor, assigned, queries)
-            if floor.by_weight:
-                seat_by_weight(committee, floor.seats, seed, replication, round_)
+            _assign_node(row, t, round_, key, buffers, view, assigned, queries)
+            if view.by_weight:
+                seat_by_weight(committee, view.seats, key.seed, key.replication, round_)
             else:
                 seat_committee(committee, buffers.order, buffers.swapped, buffers.draws, t)
             for k in range(committee.size):
-                assigned.committee[row, k] = floor.members[committee[k]]
+                assigned.committee[row, k] = view.members[committee[k]]
         start = stop

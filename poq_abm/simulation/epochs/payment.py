@@ -1,15 +1,24 @@
-"""From what rounds are worth to tokens that change hands."""
+"""From what rounds are worth to tokens that change hands, and what they were paid for."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.scenario.schema.economy import Economy, Payment
-from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
+from poq_abm.scenario.schema.economy import EconomySettings, Payment
+from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
+
+if TYPE_CHECKING:
+    from poq_abm.simulation.arrays import Rules
+    from poq_abm.simulation.epochs.performance import Performance
 
 __all__ = [
+    "PARTS",
+    "Parts",
     "collect_fees",
+    "earned_for",
     "entitlements",
     "minted_for_pool",
     "pay_rewards",
@@ -20,12 +29,23 @@ __all__ = [
 Array = NDArray[np.float64]
 
 
-def collect_fees(books: Books, payment: Payment, fees: float) -> None:
+#: columns of the nodes' accounts: name, unit, meaning
+PARTS = (
+    ("quality_paid", "tokens", "inference nodes: paid for quality, before cost and audits"),
+    ("closeness_paid", "tokens", "evaluators: paid for closeness, before cost"),
+    ("cost_charged", "tokens", "what pay was lowered by for the cost reported"),
+    ("forfeited", "tokens", "rewards that audits took back"),
+    ("fined", "tokens", "of the bonds lost, what audits took"),
+    ("uncovered", "tokens", "fines that the bond did not cover: it had run out, or was too small"),
+)
+
+
+def collect_fees(accounts: Accounts, payment: Payment, fees: float) -> None:
     """Let users pay; network and treasury take their shares, the rest goes to the pool."""
     if fees > 0.0:
-        books.move(Fund.USERS, Fund.POOL, fees)
-        books.move(Fund.POOL, Fund.NETWORK, fees * payment.network_share)
-        books.move(Fund.POOL, Fund.TREASURY, fees * payment.treasury_share)
+        accounts.move(Fund.USERS, Fund.POOL, fees)
+        accounts.move(Fund.POOL, Fund.NETWORK, fees * payment.network_share)
+        accounts.move(Fund.POOL, Fund.TREASURY, fees * payment.treasury_share)
 
 
 def minted_for_pool(payment: Payment, epoch: int) -> float:
@@ -37,7 +57,7 @@ def minted_for_pool(payment: Payment, epoch: int) -> float:
     return payment.pool * payment.decay**epoch
 
 
-def points_are_tokens(economy: Economy) -> bool:
+def points_are_tokens(economy: EconomySettings) -> bool:
     """Return whether every point that a round gives is paid as one token and stays paid.
 
     So it is per round, unless audits can take the pay of an epoch back.
@@ -87,18 +107,71 @@ def entitlements(payment: Payment, budget: float, points: Array, inference: int)
     return worth
 
 
-def pay_rewards(books: Books, payment: Payment, minted: float, due: Array) -> float:
+def pay_rewards(accounts: Accounts, payment: Payment, minted: float, due: Array) -> float:
     """Pay what is due to every node out of the pool; return the tokens minted for it.
 
     A pool is fed with what is ``minted`` for it and with fees. Per round, fees come first, what
     they lack is minted, and what they leave goes to the treasury.
     """
     if payment.scheme == "per_round":
-        minted = max(0.0, float(due.sum()) - float(books.funds[Fund.POOL]))
+        minted = max(0.0, float(due.sum()) - float(accounts.funds[Fund.POOL]))
     if minted > 0.0:
-        books.move(Fund.MINT, Fund.POOL, minted)
-    books.move(Fund.POOL, Holding.WALLET, due)
-    left = float(books.funds[Fund.POOL])
+        accounts.move(Fund.MINT, Fund.POOL, minted)
+    accounts.move(Fund.POOL, Holding.WALLET, due)
+    left = float(accounts.funds[Fund.POOL])
     if payment.scheme == "per_round" and left != 0.0:
-        books.move(Fund.POOL, Fund.TREASURY, left)
+        accounts.move(Fund.POOL, Fund.TREASURY, left)
     return minted
+
+
+class Parts(NamedTuple):
+    """What pay was for, by the names of :data:`PARTS`; arrays of one entry per node, in tokens.
+
+    pay = quality_paid + closeness_paid - cost_charged - forfeited
+    """
+
+    quality_paid: Array
+    closeness_paid: Array
+    cost_charged: Array
+    forfeited: Array
+    fined: Array  #: of the bond, not of pay
+    uncovered: Array  #: of fines, what the bond did not cover
+
+
+def earned_for(
+    performance: Performance,
+    rules: Rules,
+    charged: Array,
+    price: Array,
+    *,
+    forfeited: Array,
+    fined: Array,
+    uncovered: Array,
+) -> Parts:
+    """Return what an epoch's pay was for, in tokens at the ``price`` of a node's points.
+
+    ``charged`` is the mean cost that its jobs were charged.
+
+    With J jobs at mean quality Q an inference node earned alpha_F J Q points, an evaluator alpha_M
+    J times its mean closeness, at the coefficients of the epoch; what its points fall short of that
+    was charged for cost. Where a rule pays for quality or for scores by anything else, beta J C was
+    charged, with C the mean cost, and the rest was earned. All arrays have the shape (N,).
+    """
+    points, jobs, first = performance.points, performance.jobs, performance.quality.size
+    quality, closeness = np.zeros_like(points), np.zeros_like(points)
+    if rules.pays_closeness:
+        near = np.nan_to_num(1.0 - performance.distance)
+        closeness[first:] = rules.alpha_evaluator * jobs[first:] * near
+    else:
+        closeness[first:] = points[first:] + rules.beta_evaluator * _sums(jobs, charged)[first:]
+    if rules.charges_shortfall:
+        quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(performance.quality)
+    else:
+        quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, charged)[:first]
+    cost = quality + closeness - points
+    return Parts(price * quality, price * closeness, price * cost, forfeited, fined, uncovered)
+
+
+def _sums(jobs: Array, mean: Array) -> Array:
+    """Return jobs x mean; 0 where there was no job, and so perhaps no mean."""
+    return np.where(jobs > 0.0, jobs * mean, 0.0)

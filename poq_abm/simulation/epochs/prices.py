@@ -1,4 +1,10 @@
-"""What running a node costs in money: by machine, by region, busy or idle."""
+"""What running a node costs in money: by machine, by region, busy or idle.
+
+    job = watts x seconds x USD/kWh / 3.6e6 + hourly x seconds / 3600 + bytes x USD/byte
+    epoch = (watts x busy + idle watts x idle) x USD/kWh / 3.6e6 + hourly x hours + bytes x USD/byte
+
+in USD; hourly is the rent of a machine, or its price over the hours of its life.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +15,18 @@ from numpy.typing import NDArray
 
 from poq_abm.profile.electricity import region
 from poq_abm.profile.hardware import Hardware, hardware
-from poq_abm.rules.payment.job_costs import HOURS_PER_YEAR, energy_cost
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
     from poq_abm.scenario.schema.economy import Cost
     from poq_abm.simulation.game import Game
 
-__all__ = ["Prices", "Use", "hourly_usd"]
+__all__ = ["Prices", "ResourceUse", "hourly_usd"]
 
 Array = NDArray[np.float64]
 
+_HOURS_PER_YEAR = 8766.0  # of 365.25 days
+_JOULES_PER_KWH = 3.6e6
 _BYTES_PER_GIGABYTE = 1e9
 
 
@@ -31,10 +38,10 @@ def hourly_usd(machine: Hardware, cost: Cost) -> float:
     """
     if cost.ownership == "rent" and machine.rental_usd_per_hour is not None:
         return machine.rental_usd_per_hour
-    return machine.purchase_usd / (machine.life_years * HOURS_PER_YEAR)
+    return machine.purchase_usd / (machine.life_years * _HOURS_PER_YEAR)
 
 
-class Use(NamedTuple):
+class ResourceUse(NamedTuple):
     """What N nodes use in an epoch; arrays of shape (N,)."""
 
     machine: NDArray[np.int64]
@@ -72,7 +79,7 @@ class Prices:
             1,
         )
         self._places = places.astype(np.float64)
-        joule = [energy_cost(1.0, 1.0, price) for price in of_group]
+        joule = [1.0 / _JOULES_PER_KWH * price for price in of_group]
         self._usd_per_joule = np.array(joule)[game.population.group]
 
     def per_job(self, machine: NDArray[np.int64], service_s: Array) -> Array:
@@ -87,7 +94,7 @@ class Prices:
         seconds = service_s / self._places[node]
         return float(self._job(machine, seconds, self._usd_per_joule[node]))
 
-    def per_epoch(self, use: Use) -> Array:
+    def per_epoch(self, use: ResourceUse) -> Array:
         """Return what an epoch costs each node: energy, the machine for all of it, bandwidth.
 
         All work taken on is billed, in the epoch that pays for it, also what is done later; a

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.simulation.epochs.accounting import PARTS, Pay
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.simulation.epochs.accounts import Fund, Holding
+from poq_abm.simulation.epochs.payment import PARTS
 from poq_abm.simulation.histograms import RELATIVE_ERROR, cell_percentile, percentiles
 from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.epochs.economy import Economy
+    from poq_abm.simulation.epochs.economy_state import EconomyState
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
 
-__all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "Record"]
+__all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "EpochRecord", "Pay"]
 
 Array = NDArray[np.float64]
 
@@ -82,9 +83,95 @@ NODE_COLUMNS = (
     *PARTS,
 )
 _GROUP = {name: place for place, (name, _, _) in enumerate(GROUP_COLUMNS)}
+#: what is summed over epochs for every node, besides what its pay was for
+_SUMMED = (
+    *("epochs", "jobs", "reward", "received", "cost_in_money", "slashed", "capital", "busy_s"),
+)
 
 
-class Record:
+def _in_order(columns: tuple[tuple[str, str, str], ...], values: Mapping[str, object]) -> Array:
+    """Return named values in the order of the columns that declare them, each exactly once."""
+    names = [name for name, _, _ in columns]
+    if set(names) != set(values):
+        raise KeyError(f"columns and values differ in {sorted(set(names) ^ set(values))}")
+    return np.array([values[name] for name in names], dtype=np.float64)
+
+
+class Pay:
+    """Means and squared deviations over the jobs of every node; arrays of shape (N,).
+
+    Attributes
+    ----------
+    reward
+        Tokens paid, less what audits took back.
+    spread
+        Sum over jobs of (tokens of the job - their mean)^2. In an epoch a node is paid one price r
+        for each of its points (0 where an audit takes the epoch's pay, or where a pool does not
+        count who has less than none), so that a job worth p points is paid r p. Within an epoch the
+        sum is r^2 times that of the points; between epochs J (r p_mean - mean)^2 is added (Chan,
+        Golub and LeVeque, 1983).
+    deviating_jobs, deviating_reward
+        Jobs and tokens of the epochs in which the node did anything but play honestly.
+    cost, latency_ms
+        Mean over jobs of the cost C that was charged, and of the mean latency of what the node was
+        paid for; NaN without a job.
+    """
+
+    def __init__(self, economy: EconomyState) -> None:
+        population = economy.population
+        self._anchor = np.concatenate(
+            [economy.game.nodes.inference_anchor, economy.game.nodes.evaluator_anchor]
+        )
+        self._jobs: Array = np.zeros(population.size)
+        self._mean: Array = np.zeros(population.size)
+        self.reward: Array = np.zeros(population.size)
+        self.spread: Array = np.zeros(population.size)
+        self.deviating_jobs: Array = np.zeros(population.size)
+        self.deviating_reward: Array = np.zeros(population.size)
+        # Means are kept about their first value: what never changes stays what it was, to the bit.
+        self._first = np.full((2, population.size), np.nan)
+        self._beyond: Array = np.zeros((2, population.size))
+
+    def add(self, end: EpochEnd) -> None:
+        """Count an epoch that was settled, before the population is brought up to date."""
+        performance, flows = end.played.performance, end.flows
+        jobs, paid = performance.jobs, flows.paid
+        worked = jobs > 0.0
+        some = np.where(worked, jobs, 1.0)
+        price = np.where(flows.parts.forfeited > 0.0, 0.0, flows.point_price)
+        mean_points = performance.points / some
+        within = np.maximum(performance.spread - jobs * (mean_points - self._anchor) ** 2, 0.0)
+        total = np.maximum(self._jobs + jobs, 1.0)
+        step = paid / some - self._mean
+        self.spread += np.where(
+            worked, price**2 * within + step**2 * self._jobs * jobs / total, 0.0
+        )
+        self._mean += np.where(worked, step * jobs / total, 0.0)
+        self._jobs += jobs
+        self.reward += paid
+        self.deviating_jobs += np.where(end.deviated, jobs, 0.0)
+        self.deviating_reward += np.where(end.deviated, paid, 0.0)
+        for row, mean in enumerate((end.played.cost, end.played.latency_ms)):
+            fresh = worked & np.isnan(self._first[row])
+            self._first[row, fresh] = mean[fresh]
+            self._beyond[row, worked] += (jobs * (mean - self._first[row]))[worked]
+
+    @property
+    def cost(self) -> Array:
+        """Mean over jobs of the cost C that was charged, as the node reported it."""
+        return self._mean_of(0)
+
+    @property
+    def latency_ms(self) -> Array:
+        """Mean over jobs of the mean latency of what the node was paid for."""
+        return self._mean_of(1)
+
+    def _mean_of(self, row: int) -> Array:
+        mean: Array = self._first[row] + self._beyond[row] / np.maximum(self._jobs, 1.0)
+        return mean
+
+
+class EpochRecord:
     """Arrays that fill up as epochs end.
 
     Attributes
@@ -94,23 +181,22 @@ class Record:
     network
         Shape (epochs, columns); NaN in epochs after the network halted, whose groups are 0.
     sums
-        Sums over epochs for every node: epochs, jobs, reward, received, cost, slashed, capital,
-        busy seconds; shape (8, N).
-    parts
-        Sums over epochs of what pay was for and audits took, shape (6, N).
+        Sums over epochs for every node by name: ``epochs``, ``jobs``, ``reward``, ``received``,
+        ``cost_in_money``, ``slashed``, ``capital``, ``busy_s`` (seconds of service), and those of
+        :data:`~poq_abm.simulation.epochs.payment.PARTS`; each of shape (N,).
     pay
         The tokens of every node, job by job.
     """
 
-    def __init__(self, economy: Economy) -> None:
+    def __init__(self, economy: EconomyState) -> None:
         self._economy = economy
         settings, population = economy.settings, economy.game.population
         count = len(population.groups)
         self.starts = np.searchsorted(population.group, np.arange(count))
         self.groups: Array = np.zeros((settings.epochs, count + 1, len(GROUP_COLUMNS)))
         self.network: Array = np.full((settings.epochs, len(NETWORK_COLUMNS)), math.nan)
-        self.sums: Array = np.zeros((8, population.size))
-        self.parts: Array = np.zeros((len(PARTS), population.size))
+        summed = (*_SUMMED, *(name for name, _, _ in PARTS))
+        self.sums: dict[str, Array] = {name: np.zeros(population.size) for name in summed}
         self.pay = Pay(economy)
         self._burned = 0.0
 
@@ -121,44 +207,42 @@ class Record:
     def add(self, end: EpochEnd) -> None:
         """Keep an epoch."""
         economy, flows = self._economy, end.flows
-        roster, takings, outcome = economy.roster, economy.takings, end.played.outcome
-        first, active = roster.inference, end.active
-        busy = np.concatenate([takings.busy_s, np.zeros(roster.size - first)])
-        per_node = np.array(
-            [
-                active,
-                active & end.deviated,
-                economy.books.nodes[Holding.BOND],
-                outcome.jobs,
-                flows.paid,
-                flows.running,
-                flows.slashed,
-                flows.profit,
-                np.where(active, self._standing(), 0.0),
-                busy,
-            ]
-        )
-        rows = self.groups[economy.epoch]
-        rows[:-1] = np.add.reduceat(per_node, self.starts, axis=1).T  # groups lie side by side
+        population, totals, performance = economy.population, economy.totals, end.played.performance
+        busy = np.concatenate([totals.busy_s, np.zeros(population.size - population.inference)])
+        per_node = {
+            "nodes": end.active,
+            "deviating": end.active & end.deviated,
+            "stake": economy.accounts.nodes[Holding.BOND],
+            "jobs": performance.jobs,
+            "reward": flows.paid,
+            "cost_in_money": flows.running,
+            "slashed": flows.slashed,
+            "profit": flows.profit,
+            "trust": np.where(end.active, self._trust(), 0.0),
+            "busy": busy,
+        }
+        rows = self.groups[economy.epoch]  # groups lie side by side
+        rows[:-1] = np.add.reduceat(_in_order(GROUP_COLUMNS, per_node), self.starts, axis=1).T
         rows[-1] = rows[:-1].sum(axis=0)
         self._average(rows)
-        self.network[economy.epoch] = self._network(end)
-        self.sums += np.array(
-            [
-                active,
-                outcome.jobs,
-                flows.paid,
-                flows.received,
-                flows.running,
-                flows.slashed,
-                flows.capital,
-                busy,
-            ]
-        )
-        self.parts += np.array(flows.parts)
+        self.network[economy.epoch] = _in_order(NETWORK_COLUMNS, self._network(end))
+        summed = {
+            "epochs": end.active,
+            "jobs": performance.jobs,
+            "reward": flows.paid,
+            "received": flows.received,
+            "cost_in_money": flows.running,
+            "slashed": flows.slashed,
+            "capital": flows.capital,
+            "busy_s": busy,
+            **flows.parts._asdict(),
+        }
+        for name, amounts in summed.items():
+            self.sums[name] += amounts
         self.pay.add(end)
 
-    def _standing(self) -> Array:
+    def _trust(self) -> Array:
+        """Return the mean trust of evaluators and the reputation of inference nodes, shape (N,)."""
         economy = self._economy
         return np.concatenate([economy.reputation, economy.memory.trust.mean(axis=1)])
 
@@ -180,84 +264,83 @@ class Record:
         active = self.groups[economy.epoch, :-1, _GROUP["nodes"]]
         inference = [g.role == "inference" for g in economy.game.population.groups]
         places = float(active[inference].sum()) * economy.settings.service.capacity
-        return float(economy.takings.busy_s.sum()) / (places * 3600.0 * economy.hours)
+        return float(economy.totals.busy_s.sum()) / (places * 3600.0 * economy.hours)
 
-    def _network(self, end: EpochEnd) -> list[float]:
-        economy, flows = self._economy, end.flows
-        takings, roster, books = economy.takings, economy.roster, economy.books
-        served = int(takings.served[0])
-        rules = end.played.rules
-        quality = float(takings.sums[0]) / served / 10.0 if served else math.nan
-        value = economy.settings.demand.value * float(takings.sums[0]) / 10.0
-        bonds = np.maximum(books.nodes[Holding.BOND], 0.0)
-        first = roster.inference
-        staked, bad = bonds[first:], end.deviated[first:]
-        burned = float(books.funds[Fund.BURNED])
-        rewards = np.maximum(flows.paid, 0.0)
-        by_operator = np.bincount(roster.operator, rewards, roster.size)
-        held = np.bincount(roster.operator, bonds, roster.size)
-        row = [
-            float(end.played.count),
-            float(end.played.count - served),
-            *percentiles(self._latencies(end.played.count), _LATENCY_SHARES),
-            quality,
-            end.price,
-            rules.alpha_inference,
-            rules.beta_inference,
-            rules.alpha_evaluator,
-            rules.beta_evaluator,
-            float(economy.coefficients.held),
-            flows.fees,
-            flows.minted,
-            burned - self._burned,
-            float(books.funds[Fund.TREASURY]),
-            float(books.funds[Fund.NETWORK]),
-            value - float(flows.running.sum()),
-            gini(rewards[end.active]),
-            hhi(by_operator),
-            nakamoto_coefficient(held),
-            float(staked[bad].sum() / staked.sum()) if staked.sum() > 0.0 else math.nan,
-            books.imbalance(),
-        ]
-        self._burned = burned
-        return row
+    def _network(self, end: EpochEnd) -> dict[str, float]:
+        economy, flows, rules = self._economy, end.flows, end.played.game.rules
+        totals, accounts = economy.totals, economy.accounts
+        served = int(totals.served[0])
+        median, late = percentiles(self._latencies(end.played.count), _LATENCY_SHARES)
+        value = economy.settings.demand.value * float(totals.sums[0]) / 10.0
+        burned = float(accounts.funds[Fund.BURNED])
+        before, self._burned = self._burned, burned
+        return {
+            "queries": float(end.played.count),
+            "dropped": float(end.played.count - served),
+            "latency_p50": median,
+            "latency_p95": late,
+            "quality": float(totals.sums[0]) / served / 10.0 if served else math.nan,
+            "price": end.price,
+            "alpha_inference": rules.alpha_inference,
+            "beta_inference": rules.beta_inference,
+            "alpha_evaluator": rules.alpha_evaluator,
+            "beta_evaluator": rules.beta_evaluator,
+            "bounded": float(economy.coefficients.held),
+            "fees": flows.fees,
+            "emissions": flows.minted,
+            "burned": burned - before,
+            "treasury": float(accounts.funds[Fund.TREASURY]),
+            "network_income": float(accounts.funds[Fund.NETWORK]),
+            "welfare": value - float(flows.running.sum()),
+            **self._concentration(end),
+            "imbalance": accounts.imbalance(),
+        }
+
+    def _concentration(self, end: EpochEnd) -> dict[str, float]:
+        """Return how unequal rewards and bonds are at the end of an epoch."""
+        population = self._economy.population
+        bonds = np.maximum(self._economy.accounts.nodes[Holding.BOND], 0.0)
+        staked, bad = bonds[population.inference :], end.deviated[population.inference :]
+        rewards = np.maximum(end.flows.paid, 0.0)
+        held = np.bincount(population.operator, bonds, population.size)
+        return {
+            "gini": gini(rewards[end.active]),
+            "hhi": hhi(np.bincount(population.operator, rewards, population.size)),
+            "nakamoto": nakamoto_coefficient(held),
+            "malicious_stake": (
+                float(staked[bad].sum() / staked.sum()) if staked.sum() > 0.0 else math.nan
+            ),
+        }
 
     def _latencies(self, count: int) -> Array:
         """Return waiting and service of the queries that the epoch served, in seconds."""
-        play = self._economy.play
-        served = play.assigned.node[:count] >= 0
-        latencies: Array = (play.queries.wait[:count] + play.queries.service[:count])[served]
+        rounds = self._economy.rounds
+        served = rounds.assigned.node[:count] >= 0
+        latencies: Array = (rounds.queries.wait[:count] + rounds.queries.service[:count])[served]
         return latencies
 
     def nodes(self) -> Array:
         """Return what every node did over all epochs, shape (N, columns of ``NODE_COLUMNS``)."""
-        economy = self._economy
-        roster, books = economy.roster, economy.books
-        epochs, jobs, reward, received, running, slashed, capital, busy = self.sums
-        first = roster.inference
+        economy, sums = self._economy, self.sums
+        population, accounts = economy.population, economy.accounts
+        first = population.inference
         with np.errstate(invalid="ignore", divide="ignore"):
-            places = epochs * economy.settings.service.capacity * 3600.0 * economy.hours
-            share = np.where(np.arange(roster.size) < first, busy / places, math.nan)
-        latency = np.full((2, roster.size), math.nan)
+            places = sums["epochs"] * economy.settings.service.capacity * 3600.0 * economy.hours
+            share = np.where(np.arange(population.size) < first, sums["busy_s"] / places, math.nan)
+        latency = np.full((2, population.size), math.nan)
         for row, q in enumerate(_LATENCY_SHARES):
             for node in range(first):
-                latency[row, node] = cell_percentile(economy.takings.latencies, node, q)
-        return np.array(
-            [
-                epochs,
-                epochs / economy.settings.epochs,
-                jobs,
-                reward,
-                received,
-                running,
-                slashed,
-                capital,
-                reward + received - running - slashed - capital,
-                books.nodes[Holding.WALLET],
-                books.nodes[Holding.BOND],
-                self._standing(),
-                share,
-                *latency,
-                *self.parts,
-            ]
-        ).T
+                latency[row, node] = cell_percentile(economy.totals.latencies, node, q)
+        profit = sums["reward"] + sums["received"] - sums["cost_in_money"]
+        values = {
+            **{name: amounts for name, amounts in sums.items() if name != "busy_s"},
+            "presence": sums["epochs"] / economy.settings.epochs,
+            "profit": profit - sums["slashed"] - sums["capital"],
+            "wallet": accounts.nodes[Holding.WALLET],
+            "stake": accounts.nodes[Holding.BOND],
+            "trust": self._trust(),
+            "busy": share,
+            "latency_p50": latency[0],
+            "latency_p95": latency[1],
+        }
+        return _in_order(NODE_COLUMNS, values).T

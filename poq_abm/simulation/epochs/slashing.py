@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.scenario.schema.economy import Slashing
+from poq_abm.scenario.schema.stake import Slashing
 
-__all__ = ["TIERS", "redistributed", "severity", "slashed_share"]
+if TYPE_CHECKING:
+    from poq_abm.simulation.epochs.performance import Performance
+
+__all__ = ["TIERS", "bond_share_lost", "redistributed", "severity", "slashed_share"]
 
 Array = NDArray[np.float64]
 
@@ -53,6 +58,17 @@ def slashed_share(worst: Array, active: NDArray[np.bool_], rule: Slashing) -> Ar
         together = float(fails[active].mean())
         share = share * max(1.0, rule.correlation * together)
     return np.minimum(share, 1.0)
+
+
+def bond_share_lost(
+    performance: Performance, downtime: Array, active: NDArray[np.bool_], rule: Slashing
+) -> Array:
+    """Return the share of its bond that each node loses for an epoch; ``downtime`` is (F,)."""
+    evaluators = np.maximum(
+        severity(performance.distance, rule.deviation), severity(performance.gold_failed, rule.gold)
+    )
+    worst = np.concatenate([severity(downtime, rule.downtime), evaluators])
+    return slashed_share(np.where(active, worst, 0.0), active, rule)
 
 
 def redistributed(slashed: Array, active: NDArray[np.bool_]) -> Array:

@@ -10,30 +10,20 @@ import pyarrow as pa
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.simulation.queries.beliefs import Action
 from poq_abm.simulation.queries.query_arrays import QueryTrace
+from poq_abm.simulation.table_columns import KEYS, WORD, coded, column
 
 __all__ = ["COSTS", "QUERIES", "QUERY_TRACE", "queries_table", "query_trace_table"]
 
-_WORD = pa.dictionary(pa.int32(), pa.string())
-
-
-def _column(name: str, kind: Any, unit: str, meaning: str) -> Any:
-    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
-
 
 def _number(name: str, unit: str, meaning: str) -> Any:
-    return _column(name, pa.float64(), unit, meaning)
+    return column(name, pa.float64(), unit, meaning)
 
 
 def _share(name: str, meaning: str, trials: str = "queries") -> Any:
     """Return a share of what the column ``trials`` counts; its metadata says of what."""
-    field = _column(name, pa.float64(), "0-1", meaning)
+    field = column(name, pa.float64(), "0-1", meaning)
     return field.with_metadata({**field.metadata, b"trials": trials.encode()})
 
-
-_KEYS = [
-    _column("treatment", _WORD, "", "id of the treatment"),
-    _column("replication", pa.int32(), "", "number of the replication, from 0"),
-]
 
 #: the components of the cost of a query
 COSTS = {
@@ -52,11 +42,11 @@ _FINALITIES = {"provisional": "until an answer or its refusal", "economic": "unt
 #: one row per treatment x replication
 QUERIES = pa.schema(
     [
-        *_KEYS,
-        _column("queries", pa.int64(), "queries", "queries played"),
-        _column("rational_queries", pa.int64(), "queries", "that a rational node got first"),
-        _column("dishonest_queries", pa.int64(), "queries", "answered dishonestly"),
-        _column(
+        *KEYS,
+        column("queries", pa.int64(), "queries", "queries played"),
+        column("rational_queries", pa.int64(), "queries", "that a rational node got first"),
+        column("dishonest_queries", pa.int64(), "queries", "answered dishonestly"),
+        column(
             "enclaves_drawn",
             pa.bool_(),
             "",
@@ -143,19 +133,19 @@ QUERIES = pa.schema(
 #: one row per query, where a trace was asked for
 QUERY_TRACE = pa.schema(
     [
-        *_KEYS,
-        _column("query", pa.int64(), "", "number of the query, from 0, in order of arrival"),
+        *KEYS,
+        column("query", pa.int64(), "", "number of the query, from 0, in order of arrival"),
         _number("arrival_s", "s", "from the start"),
-        _column("node", pa.int32(), "", "inference node that answered"),
-        _column("record", _WORD, "", "id of the record"),
-        _column("conduct", _WORD, "", "what the node did"),
-        _column("broken", pa.bool_(), "", "whether its vendor's enclaves were broken"),
+        column("node", pa.int32(), "", "inference node that answered"),
+        column("record", WORD, "", "id of the record"),
+        column("conduct", WORD, "", "what the node did"),
+        column("broken", pa.bool_(), "", "whether its vendor's enclaves were broken"),
         _number("provisional_s", "s", "from arrival until an answer or its refusal"),
         _number("economic_s", "s", "from arrival until final"),
-        _column("found", _WORD, "", "first check that found or refused it"),
-        _column("proved", pa.bool_(), "", "whether a proof was drawn"),
-        _column("released", pa.bool_(), "", "whether the user got the answer"),
-        _column("stands", pa.bool_(), "", "dishonest, paid, and not undone"),
+        column("found", WORD, "", "first check that found or refused it"),
+        column("proved", pa.bool_(), "", "whether a proof was drawn"),
+        column("released", pa.bool_(), "", "whether the user got the answer"),
+        column("stands", pa.bool_(), "", "dishonest, paid, and not undone"),
         _number("consensus", "score 0-10", "missing without a committee"),
         _number("paid", "USD", "fees paid, to all providers"),
         _number("penalty", "USD", "slashed, of all providers"),
@@ -170,7 +160,7 @@ def queries_table(rows: list[dict[str, float]], treatment: str, replications: An
     ``rows`` holds what :func:`poq_abm.simulation.queries.query_replication.play_queries` returned,
     in the order of ``replications``.
     """
-    words = _words(np.zeros(len(rows), np.int32), [treatment])
+    words = coded(np.zeros(len(rows), np.int32), [treatment])
     arrays = [words, pa.array(np.asarray(replications, np.int32))]
     for field in list(QUERIES)[2:]:
         values = [row[field.name] for row in rows]
@@ -184,16 +174,12 @@ def query_trace_table(
     """Return the rows of :data:`QUERY_TRACE` for one replication."""
     count = trace.node.size
     words = {
-        "treatment": _words(np.zeros(count, np.int32), [treatment]),
-        "record": _words(trace.record, list(records)),
-        "conduct": _words(trace.conduct.astype(np.int32), [c.name.lower() for c in Action]),
-        "found": _words(trace.found.astype(np.int32), [f.name.lower() for f in Found]),
+        "treatment": coded(np.zeros(count, np.int32), [treatment]),
+        "record": coded(trace.record, list(records)),
+        "conduct": coded(trace.conduct.astype(np.int32), [c.name.lower() for c in Action]),
+        "found": coded(trace.found.astype(np.int32), [f.name.lower() for f in Found]),
     }
     whole = {"replication": np.full(count, replication, np.int32), "query": np.arange(count)}
     plain = {**trace._asdict(), **whole}
     arrays = [words[n] if n in words else pa.array(plain[n]) for n in QUERY_TRACE.names]
     return pa.table(arrays, schema=QUERY_TRACE)
-
-
-def _words(codes: Any, known: list[str]) -> Any:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))

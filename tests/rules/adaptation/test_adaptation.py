@@ -14,11 +14,11 @@ from poq_abm.errors import InputError
 from poq_abm.rules.adaptation.base import ADAPTATIONS, Adaptation, resolve_adaptation
 from poq_abm.rules.registry import RuleError, register, rules
 from poq_abm.rules.rule import Source
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.epoch_end import EpochEnd
 from poq_abm.simulation.epochs.epoch_rounds import play_epoch
-from poq_abm.simulation.epochs.epoch_settlement import close_epoch
+from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 from poq_abm.simulation.game import build_game
 
 PUBLISHED = poq_abm.load_profile("published")
@@ -27,7 +27,7 @@ PUBLISHED = poq_abm.load_profile("published")
 def ended(section: dict[str, Any], rounds: int = 240, **changes: Any) -> EpochEnd:
     """The end of an epoch in which nobody has decided yet."""
     economy = opened({"epochs": 3, **section}, rounds, **changes)
-    return close_epoch(economy, play_epoch(economy))
+    return settle_epoch(economy, play_epoch(economy))
 
 
 def rule(name: str, **values: Any) -> Adaptation:
@@ -56,7 +56,9 @@ def test_the_best_response_to_a_linear_reward_is_the_answer_that_scores_most() -
             },
             profile=small_profile(scores=4.0),
         )
-        names = [economy.roster.behaviours[b][1]["name"] for b in economy.roster.behaviour[:4]]
+        names = [
+            economy.population.behaviours[b][1]["name"] for b in economy.population.behaviour[:4]
+        ]
         assert names == [adopted] * 4
 
 
@@ -71,7 +73,7 @@ def test_only_so_many_revise_in_an_epoch(revisions: int) -> None:
         profile=small_profile(scores=4.0),
     )
     economy.step()
-    assert economy.roster.deviates.sum() == revisions
+    assert economy.population.deviates.sum() == revisions
 
 
 def test_at_a_high_temperature_every_behaviour_is_as_likely() -> None:
@@ -88,7 +90,9 @@ def test_at_a_high_temperature_every_behaviour_is_as_likely() -> None:
             seed=seed,
         )
         economy.step()
-        place = np.searchsorted(economy.roster.options("inference"), economy.roster.behaviour[:300])
+        place = np.searchsorted(
+            economy.population.options("inference"), economy.population.behaviour[:300]
+        )
         counts += np.bincount(place, minlength=3)
     assert (np.abs(counts / 1500 - 1 / 3) < 4.0 * np.sqrt(2 / 9 / 1500)).all()
 
@@ -99,15 +103,15 @@ def test_at_a_high_temperature_every_behaviour_is_as_likely() -> None:
 def test_epsilon_greedy_plays_what_it_remembers_to_pay_best() -> None:
     end = ended({"options": {"inference": ["freeload"]}})
     kind = rule("epsilon_greedy", role="inference", epsilon=0.5, memory=0.25)
-    size, (honest, free) = end.roster.size, end.roster.options("inference")
+    size, (honest, free) = end.population.size, end.population.options("inference")
     explore_last = draws(kind, size, 0.0, 0.99)
     keep = draws(kind, size, 0.9, 0.0)
 
     def after(paid: float, luck: np.ndarray) -> int:
         end.__dict__["profit"] = np.full(size, paid)
-        end.was = end.roster.behaviour.copy()
+        end.was = end.population.behaviour.copy()
         kind.revise(end, luck)
-        return int(end.roster.behaviour[0])
+        return int(end.population.behaviour[0])
 
     assert after(1.0, keep) == honest  # nothing else was tried
     assert after(1.0, explore_last) == free
@@ -129,7 +133,7 @@ def test_one_rule_does_not_undo_what_an_earlier_one_decided() -> None:
         profile=small_profile(scores=4.0),
     )
     economy.step()
-    assert economy.roster.deviates[:4].all()
+    assert economy.population.deviates[:4].all()
 
 
 def test_roles_do_not_mix() -> None:
@@ -144,8 +148,8 @@ def test_roles_do_not_mix() -> None:
     )
     assert groups(economy, "deviating")[:, :2].sum() == 0.0
     assert groups(economy, "deviating")[-1, 2:-1].sum() > 0.0
-    known = set(economy.roster.options("evaluator").tolist())
-    assert set(economy.roster.behaviour[4:].tolist()) <= known
+    known = set(economy.population.options("evaluator").tolist())
+    assert set(economy.population.behaviour[4:].tolist()) <= known
 
 
 # ------------------------------------------------------------------------------ upgrade and models
@@ -170,9 +174,9 @@ UPGRADE = {"name": "upgrade", "rate": 1.0}
 def test_who_pays_for_cost_in_its_reward_upgrades_to_the_quicker_machine() -> None:
     options = {"hardware": ["t4", "h100_sxm"]}
     economy = market({"options": options, "adaptation": [UPGRADE]}, PAIR)
-    slow = economy.roster.true_cost[:6].argmax()
+    slow = economy.population.true_cost[:6].argmax()
     economy.run()
-    assert economy.roster.machines[economy.roster.machine[slow]] == "h100_sxm"
+    assert economy.population.machines[economy.population.machine[slow]] == "h100_sxm"
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.5])
@@ -184,8 +188,8 @@ def test_no_upgrade_pays_more_than_a_cost_of_zero(exponent: float) -> None:
         {"options": options}, PAIR, **{"mechanism.reward": reward, "mechanism.beta_inference": 1.0}
     )
     for node in range(6):
-        for machine in range(len(economy.roster.machines)):
-            cost, _ = economy.roster.costs_on(economy, node, machine, 10.0)
+        for machine in range(len(economy.population.machines)):
+            cost, _ = economy.population.costs_on(node, machine, 10.0, economy.hours)
             assert 0.0 <= cost <= 1.0
 
 
@@ -193,21 +197,21 @@ def test_a_price_too_high_for_the_horizon_keeps_everybody_where_they_are() -> No
     options = {"hardware": ["h100_sxm"]}
     dear = {**UPGRADE, "price": 1e6, "horizon": 10.0}
     economy = market({"options": options, "adaptation": [dear]}, PAIR)
-    before = economy.roster.machine.copy()
+    before = economy.population.machine.copy()
     economy.run()
-    assert np.array_equal(economy.roster.machine, before)
+    assert np.array_equal(economy.population.machine, before)
 
 
 def test_an_upgrade_is_paid_for_once_and_booked() -> None:
     economy = market(
         {"options": {"hardware": ["h100_sxm"]}, "adaptation": [{**UPGRADE, "price": 0.5}]}, PAIR
     )
-    before = economy.roster.machine.copy()
+    before = economy.population.machine.copy()
     economy.run()
-    changed = economy.roster.machine != before
+    changed = economy.population.machine != before
     assert changed.any()
     np.testing.assert_array_equal(account(economy, "cost_in_money"), np.where(changed, 0.5, 0.0))
-    assert economy.books.funds[Fund.OUTSIDE] == 0.5 * changed.sum()
+    assert economy.accounts.funds[Fund.OUTSIDE] == 0.5 * changed.sum()
 
 
 def test_a_model_or_machine_that_does_not_fit_is_never_chosen(
@@ -220,16 +224,16 @@ def test_a_model_or_machine_that_does_not_fit_is_never_chosen(
         },
         PAIR,
     )
-    table = economy.roster._latency_ms["inference"]
-    fast, llama = economy.roster.machines.index("h100_sxm"), economy.roster.models.index(
+    table = economy.population._latency_ms["inference"]
+    fast, llama = economy.population.machines.index("h100_sxm"), economy.population.models.index(
         "llama_3_2_3b"
     )  # fmt: skip
     table[llama, fast] = np.nan
     while not economy.finished:
         economy.step()
-        running = economy.roster.model, economy.roster.machine[:6]
+        running = economy.population.model, economy.population.machine[:6]
         assert np.isfinite(table[running]).all()
-        assert np.isfinite(economy.roster.nodes.inference_cost).all()
+        assert np.isfinite(economy.population.nodes.inference_cost).all()
 
 
 def test_a_node_takes_over_the_model_of_one_that_does_better() -> None:
@@ -246,8 +250,8 @@ def test_a_node_takes_over_the_model_of_one_that_does_better() -> None:
         profile,
         mechanism__beta_inference=0.0,
     )
-    assert economy.roster.model.tolist() == [1, 1, 1, 1]
-    assert (economy.roster.nodes.model == 1).all()
+    assert economy.population.model.tolist() == [1, 1, 1, 1]
+    assert (economy.population.nodes.model == 1).all()
 
 
 # --------------------------------------------------------------------------------------- identities
@@ -263,8 +267,8 @@ def test_identities_multiply_up_to_the_most_and_no_further() -> None:
     )
     while not economy.finished:
         economy.step()
-        active = economy.roster.active[:42]
-        owners = np.bincount(economy.roster.operator[:42][active])
+        active = economy.population.active[:42]
+        owners = np.bincount(economy.population.operator[:42][active])
         assert owners.max() <= 5
     assert owners[:2].tolist() == [5, 5]
 
@@ -276,11 +280,11 @@ def test_an_identity_does_what_its_operator_does_and_puts_up_a_bond() -> None:
         population__inference=people,
     )
     economy.step()
-    new = np.flatnonzero(economy.roster.active[:40])[2:]
+    new = np.flatnonzero(economy.population.active[:40])[2:]
     assert new.size == 2
-    assert sorted(economy.roster.operator[new]) == [0, 1]
+    assert sorted(economy.population.operator[new]) == [0, 1]
     assert (held(economy, Holding.BOND)[new] == 6.0).all()
-    assert economy.roster.misreports[new].all()
+    assert economy.population.misreports[new].all()
 
 
 def test_where_a_bond_costs_more_than_it_brings_identities_merge_to_one() -> None:
@@ -293,14 +297,14 @@ def test_where_a_bond_costs_more_than_it_brings_identities_merge_to_one() -> Non
         },
         population__inference=ROOM,
     )
-    roster = economy.roster
-    extra = np.zeros(roster.size, np.bool_)
+    population = economy.population
+    extra = np.zeros(population.size, np.bool_)
     extra[5:9] = True
-    roster.operator[5:9] = 1
+    population.operator[5:9] = 1
     economy.enter(extra)
     economy.run()
-    assert np.flatnonzero(roster.active[:42]).tolist() == [0, 1, 40, 41]
-    assert np.array_equal(roster.operator, np.arange(roster.size))
+    assert np.flatnonzero(population.active[:42]).tolist() == [0, 1, 40, 41]
+    assert np.array_equal(population.operator, np.arange(population.size))
 
 
 # ----------------------------------------------------------------------------------------- registry

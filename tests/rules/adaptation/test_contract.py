@@ -54,7 +54,7 @@ class Misplaced(Imitation):
 
     def revise(self, end: Any, draws: Any) -> None:
         nodes = end.staying("evaluator")
-        end.adopt(nodes, np.full(nodes.size, end.roster.options("inference")[0]))
+        end.adopt(nodes, np.full(nodes.size, end.population.options("inference")[0]))
 
 
 class Sourceless(Imitation):

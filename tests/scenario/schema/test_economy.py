@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scenario_support import FakeProfile, error, small
 
 from poq_abm.scenario import InferenceGroup, ScenarioError, check
-from poq_abm.scenario.schema.economy import Controller, Demand, Economy, Payment
+from poq_abm.scenario.schema.economy import MAX_ADAPTATIONS, Controller, EconomySettings, Payment
+from poq_abm.scenario.schema.service import QueryDemand
 
 
 def machines(count: int, **shares: float) -> dict[str | None, int]:
@@ -76,7 +77,7 @@ def test_a_share_that_is_no_number_is_refused() -> None:
 
 
 def test_an_economy_of_defaults_is_neutral() -> None:
-    economy = Economy()
+    economy = EconomySettings()
     assert economy.demand.is_constant
     assert economy.payment.scheme == "per_round"
     assert economy.stake.bond == economy.audits.rate == economy.payment.fee == 0.0
@@ -92,7 +93,7 @@ def test_an_economy_of_defaults_is_neutral() -> None:
     ],
 )
 def test_demand_that_may_vary_is_not_constant(demand: dict[str, object]) -> None:
-    assert not Demand(**demand).is_constant  # type: ignore[arg-type]
+    assert not QueryDemand(**demand).is_constant  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -178,3 +179,10 @@ def test_a_coefficient_of_0_is_not_moved(name: str) -> None:
     rules = f"mechanism: {{{name}: 0, committee_size: 1}}"
     said = found(f"economy: {{controllers: [{{move: {name}}}]}}\n{rules}\n")
     assert f"mechanism.{name}: must be above 0 to be moved by a controller" in "\n".join(said)
+
+
+def test_more_rules_of_adaptation_than_draws_are_told_apart_are_refused() -> None:
+    rule = {"name": "sybil"}
+    assert len(EconomySettings(adaptation=(rule,) * MAX_ADAPTATIONS).adaptation) == MAX_ADAPTATIONS
+    with pytest.raises(ValueError, match="has 65 rules; at most 64 can be told apart"):
+        EconomySettings(adaptation=(rule,) * (MAX_ADAPTATIONS + 1))

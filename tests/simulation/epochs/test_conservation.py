@@ -1,4 +1,4 @@
-"""Every token comes from somewhere: books that balance, wallets that explain themselves."""
+"""Every token comes from somewhere: accounts that balance, wallets that explain themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import poq_abm
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.epochs.double_entry import TOLERANCE, Books, Fund, Holding
+from poq_abm.simulation.epochs.accounts import TOLERANCE, Accounts, Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.game import build_game
 
@@ -137,8 +137,8 @@ def economies(draw: st.DrawFn) -> Scenario:
     )  # fmt: skip
 
 
-class WitnessedBooks(Books):
-    """Books that remember what every node put up, and refuse an account in the red."""
+class WitnessedAccounts(Accounts):
+    """Accounts that remember what every node put up, and refuse an account in the red."""
 
     def __init__(self, nodes: int) -> None:
         super().__init__(nodes)
@@ -163,22 +163,22 @@ class WitnessedBooks(Books):
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(economies())
-def test_books_balance_and_wallets_reconcile_every_epoch(scenario: Scenario) -> None:
+def test_accounts_balance_and_wallets_reconcile_every_epoch(scenario: Scenario) -> None:
     economy = Economy(scenario, build_game(scenario, PUBLISHED), PUBLISHED)
-    books = WitnessedBooks(economy.roster.size)
-    economy.books = books
-    economy.bond(economy.roster.active)
+    accounts = WitnessedAccounts(economy.population.size)
+    economy.accounts = accounts
+    economy.bond(economy.population.active)
     while not economy.finished:
         economy.step()
-        assert books.imbalance() <= TOLERANCE
-        books.assert_solvent()
-        _, _, paid, received, running, slashed, _, _ = economy.record.sums
-        earned = books.put_up + paid + received - running - slashed
-        scale = TOLERANCE * max(books.moved, 1.0)
-        np.testing.assert_allclose(books.nodes.sum(axis=0), earned, rtol=0.0, atol=scale)
+        assert accounts.imbalance() <= TOLERANCE
+        accounts.assert_solvent()
+        sums = economy.record.sums
+        earned = accounts.put_up + sums["reward"] + sums["received"]
+        earned = earned - sums["cost_in_money"] - sums["slashed"]
+        scale = TOLERANCE * max(accounts.moved, 1.0)
+        np.testing.assert_allclose(accounts.nodes.sum(axis=0), earned, rtol=0.0, atol=scale)
     if economy.halted < 0:
-        _, _, paid, received, *_ = economy.record.sums
         minted = np.nansum(network(economy, "emissions"))
-        assert -books.funds[Fund.MINT] == pytest.approx(minted, rel=TOLERANCE, abs=1e-12)
+        assert -accounts.funds[Fund.MINT] == pytest.approx(minted, rel=TOLERANCE, abs=1e-12)
         fees = np.nansum(network(economy, "fees"))
-        assert -books.funds[Fund.USERS] == pytest.approx(fees, rel=TOLERANCE, abs=1e-12)
+        assert -accounts.funds[Fund.USERS] == pytest.approx(fees, rel=TOLERANCE, abs=1e-12)

@@ -6,7 +6,7 @@ from economy_support import network, played
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poq_abm.scenario.schema.economy import Controller, Economy, Preference
+from poq_abm.scenario.schema.economy import Controller, EconomySettings, Preference
 from poq_abm.simulation.epochs.controllers import Coefficients, preferred, stepped
 
 FIRST = {
@@ -89,7 +89,7 @@ def test_an_even_mix_of_users_changes_nothing_and_the_mix_moves_in_a_line() -> N
 
 
 def test_controllers_and_preference_go_together() -> None:
-    settings_ = Economy(
+    settings_ = EconomySettings(
         epochs=3,
         controllers=(Controller(move="alpha_inference", target=0.5, step=0.5),),
         preference=Preference(start=0.5, end=1.0),
@@ -102,7 +102,7 @@ def test_controllers_and_preference_go_together() -> None:
 
 
 def test_the_highest_that_a_coefficient_can_become() -> None:
-    settings_ = Economy(
+    settings_ = EconomySettings(
         controllers=(Controller(move="alpha_inference", maximum=4.0),),
         preference=Preference(start=0.75, end=0.25),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from economy_support import account, groups, network, opened, played, small_profile
 
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.epoch_rounds import _outages
 
@@ -24,7 +24,7 @@ def one_epoch(economy: dict[str, Any], rounds: int, **changes: Any) -> Economy:
 
 
 def jobs(economy: Economy) -> np.ndarray:
-    return np.bincount(economy.play.assigned.node, minlength=economy.roster.inference)
+    return np.bincount(economy.rounds.assigned.node, minlength=economy.population.inference)
 
 
 # ------------------------------------------------------------------------------------------ routing
@@ -78,7 +78,7 @@ def test_two_choices_shorten_queues() -> None:
                 mechanism__committee_size=1,
             )  # fmt: skip
             count = int(network(made, "queries")[0])
-            waits.append(made.play.queries.wait[:count].mean())
+            waits.append(made.rounds.queries.wait[:count].mean())
         # M/M/1 at 0.8 waits 4 s; with two choices sum_k>1 0.8^(2^k - 1) - 0.8 in equilibrium
         assert waits[0] == pytest.approx(4.0, rel=0.5)
         assert waits[1] < 0.5 * waits[0]
@@ -146,7 +146,7 @@ def committees(size: int, seed: int, **changes: Any) -> np.ndarray:
         BY_STAKE, 4000, population__evaluators=FIVE, mechanism__committee_size=size, seed=seed,
         **changes,
     )  # fmt: skip
-    return economy.play.assigned.committee.copy()
+    return economy.rounds.assigned.committee.copy()
 
 
 def test_a_seat_has_the_share_of_its_stake() -> None:
@@ -180,19 +180,19 @@ def test_a_seat_goes_by_trust() -> None:
     )
     economy.memory.trust[:, 0] = [1.0, 1.0, 2.0, 0.5, 0.5]
     economy.step()
-    share = np.bincount(economy.play.assigned.committee[:, 0], minlength=5) / 8000
+    share = np.bincount(economy.rounds.assigned.committee[:, 0], minlength=5) / 8000
     p = np.array([0.2, 0.2, 0.4, 0.1, 0.1])
     assert (np.abs(share - p) < 4.0 * np.sqrt(p * (1 - p) / 8000)).all()
 
 
 def test_those_without_a_stake_sit_only_where_nobody_else_is_left() -> None:
     economy = opened(BY_STAKE | {"epochs": 1}, 500, mechanism__committee_size=3)
-    first = economy.roster.inference
-    lost = np.zeros(economy.roster.size)
+    first = economy.population.inference
+    lost = np.zeros(economy.population.size)
     lost[first:] = [1.0, 1.0, 0.0, 0.0, 1.0]
-    economy.books.move(Holding.BOND, Fund.BURNED, lost)
+    economy.accounts.move(Holding.BOND, Fund.BURNED, lost)
     economy.step()
-    committee = economy.play.assigned.committee
+    committee = economy.rounds.assigned.committee
     assert set(np.unique(committee[:, :2])) == {2, 3}
     assert set(np.unique(committee[:, 2])) == {0, 1, 4}
 
@@ -242,7 +242,7 @@ def test_nobody_waits_into_an_outage() -> None:
         1000,
     )
     economy.step()
-    queries, node = economy.play.queries, economy.play.assigned.node
+    queries, node = economy.rounds.queries, economy.rounds.assigned.node
     begin = queries.arrival + queries.wait
     for each in range(4):
         mine = np.sort(begin[node == each])
@@ -277,7 +277,7 @@ def test_the_task_mix_drifts_in_a_line() -> None:
     shares = []
     while not economy.finished:
         economy.step()
-        shares.append((economy.play.assigned.task == 0).mean())
+        shares.append((economy.rounds.assigned.task == 0).mean())
     assert shares[0] == 1.0
     sd = np.sqrt(0.25 / 4000)
     assert (np.abs(np.array(shares) - np.linspace(1.0, 0.2, 5)) < 4.0 * sd).all()
@@ -293,8 +293,8 @@ def test_realised_costs_are_charged_only_where_asked() -> None:
             section, 20_000, profile=small_profile(scores=5.0), mechanism__beta_inference=0.5
         )
         economy.step()
-        slow = economy.play.assigned.node >= 2
-        rewards[charged] = economy.play.trace.inference_reward[slow]
+        slow = economy.rounds.assigned.node >= 2
+        rewards[charged] = economy.rounds.trace.inference_reward[slow]
     assert np.ptp(rewards["mean"]) == 0.0
     assert rewards["mean"][0] == 0.0  # 0.5 - 0.5
     error = 0.5 / math.sqrt(rewards["realised"].size)

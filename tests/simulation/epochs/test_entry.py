@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from economy_support import account, groups, held, opened, played, small_profile
 
-from poq_abm.simulation.epochs.double_entry import Holding
+from poq_abm.simulation.epochs.accounts import Holding
 
 FLAT = small_profile((1000.0, 50.0), models=1, scores=7.0)
 POOL = 60.0
@@ -80,7 +80,7 @@ def test_chances_are_the_rate_times_the_relative_gap() -> None:
             seed=seed,
         )
         economy.step()
-        left.append(1.0 - economy.roster.active[:2000].mean())
+        left.append(1.0 - economy.population.active[:2000].mean())
     assert abs(np.mean(left) - 0.25) < 4.0 * np.sqrt(0.1875 / 6000)
 
 
@@ -108,8 +108,8 @@ def test_a_network_with_fewer_evaluators_than_seats_halts() -> None:
         rounds=400,
     )
     assert economy.halted == 1
-    assert economy.roster.active[:4].all()
-    assert not economy.roster.active[4:].any()
+    assert economy.population.active[:4].all()
+    assert not economy.population.active[4:].any()
     kept = played(
         {
             "epochs": 4,
@@ -148,9 +148,9 @@ def test_whoever_comes_has_a_bond_and_no_history() -> None:
         population__evaluators=people,
         mechanism__trust={"update": "multiplicative", "rate": 1.0},
     )
-    first = economy.roster.inference
+    first = economy.population.inference
     economy.step()
-    gone = np.zeros(economy.roster.size, np.bool_)
+    gone = np.zeros(economy.population.size, np.bool_)
     gone[first] = True
     assert economy.memory.trust[0, 0] != 1.0
     economy.leave(gone)

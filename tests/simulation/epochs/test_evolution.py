@@ -18,7 +18,6 @@ from economy_support import opened
 from poq_abm.random import Purpose
 from poq_abm.rules.adaptation.behaviours import Imitation
 from poq_abm.rules.adaptation.choosing import choose, fermi, imitate
-from poq_abm.simulation.epochs.epoch_draws import node_uniforms
 
 NODES, EPOCHS, RATE, TEMPERATURE, ADVANTAGE = 100_000, 40, 0.2, 0.5, 0.4
 SEEDS = (1, 2, 3, 4)
@@ -45,7 +44,7 @@ def shares(start: float, seed: int, rate: float = RATE, **values: float) -> np.n
         {"role": "evaluator", "rate": rate, "temperature": TEMPERATURE, "mutation": 0.0, **values}
     )
     doing = (np.arange(NODES) < start * NODES).astype(np.int64)
-    economy.roster.size = NODES
+    economy.population.size = NODES
     path = [doing.mean()]
     for epoch in range(EPOCHS):
         economy.epoch = epoch
@@ -56,11 +55,11 @@ def shares(start: float, seed: int, rate: float = RATE, **values: float) -> np.n
         end: Any = SimpleNamespace(
             profit=doing * ADVANTAGE,
             was=doing.copy(),
-            roster=SimpleNamespace(options=lambda role: np.array([0, 1])),
+            population=SimpleNamespace(options=lambda role: np.array([0, 1])),
             staying=lambda role: np.arange(NODES),
             adopt=adopt,
         )
-        rule.revise(end, node_uniforms(economy, Purpose.ADAPTATION, 0, rule.draws))
+        rule.revise(end, economy.draw(Purpose.ADAPTATION, 0, rule.draws))
         path.append(doing.mean())
     return np.array(path)
 

@@ -15,7 +15,7 @@ import pytest
 from economy_support import groups, opened
 
 from poq_abm.simulation.epochs.epoch_rounds import play_epoch
-from poq_abm.simulation.epochs.epoch_settlement import close_epoch
+from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 
 LIAR = {"name": "misreport_cost", "factor": 0.5}
 BEST = {"name": "best_response", "role": "inference", "revisions": 100, "temperature": 1e-6}
@@ -35,9 +35,9 @@ def section(rate: float, slash: float, forfeit: bool, epochs: int = 1) -> dict[s
 def threshold(slash: float, forfeit: bool, seed: int) -> np.ndarray:
     """p* = G / (S + F) of every inference node, from the payoffs without audits."""
     economy = opened(section(0.0, slash, forfeit), 400, seed=seed)
-    end = close_epoch(economy, play_epoch(economy))
-    honest, liar = economy.roster.options("inference")
-    nodes = range(economy.roster.inference)
+    end = settle_epoch(economy, play_epoch(economy))
+    honest, liar = economy.population.options("inference")
+    nodes = range(economy.population.inference)
     truthful = np.array([end.payoff_if(node, int(honest)) for node in nodes])
     lying = np.array([end.payoff_if(node, int(liar)) for node in nodes])
     reward = np.maximum(lying, 0.0) if forfeit else 0.0
@@ -47,7 +47,7 @@ def threshold(slash: float, forfeit: bool, seed: int) -> np.ndarray:
 def lies(rate: float, slash: float, forfeit: bool, seed: int) -> np.ndarray:
     economy = opened(section(rate, slash, forfeit), 400, seed=seed)
     economy.step()
-    return economy.roster.misreports
+    return economy.population.misreports
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -49,7 +49,7 @@ def waits(places: int, utilisation: float, seed: int, **latency: object) -> np.n
     batches = []
     while not economy.finished:
         economy.step()
-        wait = economy.play.queries.wait[: int(network(economy, "queries")[economy.epoch - 1])]
+        wait = economy.rounds.queries.wait[: int(network(economy, "queries")[economy.epoch - 1])]
         batches.append((wait.mean(), (wait > 0.0).mean()))
     assert network(economy, "dropped").sum() == 0.0
     busy = groups(economy, "busy")[1:, -1].mean()
@@ -101,7 +101,7 @@ def test_a_queue_is_carried_from_epoch_to_epoch() -> None:
     last = []
     while not economy.finished:
         economy.step()
-        last.append(economy.play.queries.wait[199])
+        last.append(economy.rounds.queries.wait[199])
     np.testing.assert_allclose(last, [99.5, 199.5, 299.5])
 
 
@@ -138,9 +138,9 @@ def test_an_epochs_percentiles_are_those_of_its_queries() -> None:
     while not economy.finished:
         economy.step()
         count = int(network(economy, "queries")[economy.epoch - 1])
-        queries = economy.play.queries
+        queries = economy.rounds.queries
         latency = (queries.wait + queries.service)[:count]
-        latency = latency[economy.play.assigned.node[:count] >= 0]
+        latency = latency[economy.rounds.assigned.node[:count] >= 0]
         seen.append(latency)
         for name, share in (("latency_p50", 0.5), ("latency_p95", 0.95)):
             exact = np.quantile(latency, share, method="inverted_cdf")

@@ -8,8 +8,8 @@ from economy_support import account, held, network, played, small_profile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poq_abm.scenario.schema.economy import Slashing
-from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.scenario.schema.stake import Slashing
+from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.slashing import TIERS, severity, slashed_share
 
@@ -89,8 +89,9 @@ def test_downtime_costs_inference_nodes_a_tenth_of_their_bond(goes_to: str) -> N
     np.testing.assert_allclose(account(economy, "slashed"), [lost] * 4 + [0.0] * 5)
     received = [0.0] * 4 + [4.0 * lost / 5.0 * (goes_to == "redistributed")] * 5
     np.testing.assert_allclose(account(economy, "received"), received)
-    assert economy.books.funds[Fund.BURNED] == pytest.approx(4.0 * lost * (goes_to == "burned"))
-    assert economy.books.funds[Fund.TREASURY] == pytest.approx(4.0 * lost * (goes_to == "treasury"))
+    funds = economy.accounts.funds
+    assert funds[Fund.BURNED] == pytest.approx(4.0 * lost * (goes_to == "burned"))
+    assert funds[Fund.TREASURY] == pytest.approx(4.0 * lost * (goes_to == "treasury"))
 
 
 def test_where_everybody_is_slashed_nothing_is_redistributed() -> None:

@@ -1,0 +1,132 @@
+"""Executing a plan: its blocks, stage by stage, until no more replications are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from poq_abm.experiment.blocks import Block, Span
+from poq_abm.experiment.executor import Workers, map_blocks
+from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.schemas import SCHEMAS, TRACES
+from poq_abm.experiment.stopping import next_counts
+from poq_abm.experiment.study import Engine, Failure, Options, Played, Progress
+
+__all__ = ["Holder", "columns_by_treatment", "execute", "in_order", "play_block"]
+
+
+def play_block(plan: Plan, block: Block, options: Options | None = None) -> Played:
+    """Play the replications of a block one after the other; make their rows all at once.
+
+    A replication that raises leaves rows in a trace alone; whoever keeps one takes them out.
+    """
+    options = (options or Options())._replace(twins=plan.twins)
+    parts: dict[str, list[Any]] = {name: [] for name in plan.tables if name not in TRACES}
+    failures: list[Failure] = []
+    for number, first, last in block.spans:
+        treatment, profile = plan.treatments[number], plan.profile(number)
+        played = plan.study(number).play(treatment.id, profile, first, last, options)
+        failures += [replace(failure, treatment=number) for failure in played.failures]
+        for name, table in played.tables.items():
+            parts[name].append(table)
+    tables = {
+        name: pa.concat_tables([SCHEMAS[name].empty_table(), *tables])
+        for name, tables in parts.items()
+    }
+    return Played(tables, tuple(failures))
+
+
+class Holder(Protocol):
+    """What keeps the outcomes of blocks, in memory or in a folder."""
+
+    plan: Plan
+
+    def lacks(self, block: Block) -> bool:
+        """Return whether a block is not held yet."""
+
+    def values(self, metric: str) -> dict[int, NDArray[np.float64]]:
+        """Return a measure of all replications held, by treatment; NaN where one raised."""
+
+    def record(self, outcome: Any) -> None:
+        """Take in the outcome of a block."""
+
+
+def execute(
+    holder: Holder,
+    work: Callable[[Plan, Block, Progress | None], Any],
+    workers: Workers,
+    *,
+    engine: Engine = "compiled",
+    earlier: Sequence[int] = (),
+    progress: Progress | None = None,
+    expect: Callable[[int], None] | None = None,
+) -> list[Block]:
+    """Play what a holder lacks and return all blocks of the run, stage by stage.
+
+    Stage and blocks follow from the plan and from the values of the stages before, so that a run
+    that was interrupted goes on, and stops, where it would have without. ``earlier`` holds the
+    numbers of replications at which shorter runs of the same folder ended: their blocks stay.
+    """
+    plan = holder.plan
+    metric = None if plan.target is None else plan.target.metric
+    counts = [0] * len(plan.treatments)
+    blocks: list[Block] = []
+    while True:
+        values: Mapping[int, NDArray[np.float64]] = holder.values(metric) if metric else {}
+        seen = {number: values[number][: counts[number]] for number in values}
+        more = next_counts(plan, counts, seen, earlier)
+        stage = plan.blocks(
+            Span(number, *ends)
+            for number, ends in enumerate(zip(counts, more, strict=True))
+            if ends[0] < ends[1]
+        )
+        if not stage:
+            return blocks
+        blocks += stage
+        missing = [block for block in stage if holder.lacks(block)]
+        if expect and missing:
+            expect(sum(plan.rounds_of(span) for block in missing for span in block.spans))
+        for outcome in map_blocks(plan, missing, work, workers, engine=engine, progress=progress):
+            holder.record(outcome)
+        counts = more
+
+
+def columns_by_treatment(
+    spans: Sequence[Span], failures: Sequence[Failure], values: NDArray[np.float64]
+) -> dict[int, NDArray[np.float64]]:
+    """Return the values of blocks by treatment and replication; NaN where one raised.
+
+    ``values`` has one entry for each replication of the spans that did not raise, in their order.
+
+    >>> columns_by_treatment([Span(0, 1, 3)], [], np.array([5.0, 6.0]))[0].tolist()
+    [nan, 5.0, 6.0]
+    """
+    raised = {(failure.treatment, failure.replication) for failure in failures}
+    last = {span.treatment: 0 for span in spans}
+    for span in spans:
+        last[span.treatment] = max(last[span.treatment], span.last)
+    columns = {number: np.full(size, np.nan) for number, size in last.items()}
+    at = 0
+    for number, first, end in spans:
+        here = [r for r in range(first, end) if (number, r) not in raised]
+        columns[number][here] = values[at : at + len(here)]
+        at += len(here)
+    return columns
+
+
+def in_order(table: Any, spans: Sequence[Span], treatments: Sequence[str]) -> Any:
+    """Return the rows of blocks in the order of treatment and replication.
+
+    They lie so already unless there were several stages.
+    """
+    if list(spans) == sorted(spans):
+        return table
+    place = {id_: number for number, id_ in enumerate(treatments)}
+    ids = table.column("treatment").cast(pa.string()).to_pylist()
+    keys = (table.column("replication").to_numpy(), [place[id_] for id_ in ids])
+    return table.take(pa.array(np.lexsort(keys)))  # which is stable
