@@ -33,6 +33,8 @@ __all__ = [
     "StageCounts",
     "Stamp",
     "Workspace",
+    "complete_log",
+    "current_rows",
     "digest",
     "naming",
     "read_stamp",
@@ -340,6 +342,42 @@ def sift(
         else:
             ignored += 1
     return found, ignored
+
+
+def current_rows(
+    log: Path, keys_of: Callable[[Stamp], Mapping[K, str]], name: Callable[[Row], K]
+) -> dict[K, Row]:
+    """Return the current row of each wanted name of a log that has one.
+
+    Current: with the key that ``keys_of`` gives under the log's stamp. A log without a stamp was
+    made by other means; there the last row of a name counts.
+    """
+    rows, _ = Log(log).read()
+    stamp = read_stamp(log)
+    if stamp is None:
+        wanted = keys_of(Stamp("", "", {}))
+        return {name(row): row for row in rows if name(row) in wanted}
+    return sift(rows, keys_of(stamp), name)[0]
+
+
+def complete_log(
+    log: Log,
+    stamp: Stamp,
+    keys: Mapping[K, str],
+    name: Callable[[Row], K],
+    make: Callable[[Mapping[K, Row], int], None],
+) -> StageCounts:
+    """Make the rows that a log lacks, and return what it holds then.
+
+    ``make`` takes the rows that are there and how many are missing; without any it is not called.
+    """
+    rows, dropped = log.read()
+    found, ignored = sift(rows, keys, name)
+    write_stamp(log.path, stamp)
+    missing = len(keys) - len(found)
+    if missing:
+        make(found, missing)
+    return StageCounts(len(keys), len(found), missing, ignored, dropped)
 
 
 def write_stamp(log: Path, stamp: Stamp) -> None:

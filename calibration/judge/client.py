@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from calibration.judge.questions import SCHEMA, SYSTEM_PROMPT
+from calibration.judge.verdicts import SCHEMA, SYSTEM_PROMPT
 from calibration.libraries import require
 from calibration.stage_settings import JudgeSettings
 from poq_abm.errors import InputError, PoqError

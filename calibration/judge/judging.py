@@ -24,7 +24,7 @@ from calibration.judge.client import (
     Secret,
     read_secret,
 )
-from calibration.judge.questions import Question, UnusableError, make_question, parse_verdict
+from calibration.judge.verdicts import Question, UnusableError, make_question, parse_verdict
 from calibration.libraries import require
 from calibration.models.generation import outputs
 from calibration.stage_settings import JudgeSettings

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.ledger import Column
-from poq_abm.simulation.replication_state import Counter
+from poq_abm.simulation.replication import Counter
 
 __all__ = ["adversary_measures", "majority_probability", "total"]
 

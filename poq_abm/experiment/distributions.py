@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
-from poq_abm.simulation.replication_state import Memory
+from poq_abm.simulation.replication import Memory
 
 __all__ = ["REWARD_QUANTILES", "distribution_measures"]
 

@@ -55,7 +55,7 @@ from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import Column
-from poq_abm.simulation.replication_state import open_memory
+from poq_abm.simulation.replication import open_memory
 from poq_abm.simulation.settlement import Settled, settled_by_round
 
 __all__ = ["Failure", "Harvest", "Progress", "play_chunk", "played_of"]

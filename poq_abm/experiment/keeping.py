@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.simulation.ledger import Ledger
-from poq_abm.simulation.replication_state import Memory
+from poq_abm.simulation.replication import Memory
 
 __all__ = ["Kept"]
 

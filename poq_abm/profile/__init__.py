@@ -5,7 +5,7 @@ far each number can be trusted; ``scores.parquet`` has one row per record and in
 ``costs.parquet`` has one row per node key and hardware. Everything is pinned by hash.
 """
 
-from poq_abm.profile.latencies import Latency, latency_of
+from poq_abm.profile.latencies import MeanLatency, latency_of
 from poq_abm.profile.profile import Profile
 from poq_abm.profile.profile_files import (
     ProfileDescription,
@@ -16,7 +16,7 @@ from poq_abm.profile.profile_files import (
 )
 
 __all__ = [
-    "Latency",
+    "MeanLatency",
     "Profile",
     "ProfileDescription",
     "latency_of",

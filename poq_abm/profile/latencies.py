@@ -37,7 +37,7 @@ __all__ = [
     "INFERENCE_WORK",
     "RESERVED_GB",
     "Efficiency",
-    "Latency",
+    "MeanLatency",
     "ModelShape",
     "Workload",
     "decode_seconds",
@@ -212,7 +212,7 @@ def _phase(moved: float, operations: float, machine: Hardware) -> float:
 Source = Literal["measured", "estimated"]
 
 
-class Latency(NamedTuple):
+class MeanLatency(NamedTuple):
     """The mean latency of one job, and where the number comes from."""
 
     ms: float
@@ -228,7 +228,7 @@ class Efficiency(NamedTuple):
     pairs: int  #: measured pairs of model and machine that both tables know
 
 
-def latency_of(profile: Profile, model: str, machine: str) -> Latency:
+def latency_of(profile: Profile, model: str, machine: str) -> MeanLatency:
     """Return the mean latency of ``model`` on ``machine``: measured where that was done.
 
     Raises :class:`~poq_abm.errors.InputError` when it was not and cannot be estimated: neither
@@ -238,19 +238,19 @@ def latency_of(profile: Profile, model: str, machine: str) -> Latency:
     >>> from poq_abm.profile import load_profile
     >>> profile = load_profile("published")
     >>> latency_of(profile, "llama_3_2_3b", "rtx_4090")
-    Latency(ms=1077.7, source='measured')
+    MeanLatency(ms=1077.7, source='measured')
     >>> latency_of(profile, "llama_3_2_3b", "rtx_3090").source
     'estimated'
     """
     measured = profile.hardware_of(model)
     if machine in measured:
-        return Latency(profile.latency_ms(model, machine), "measured")
+        return MeanLatency(profile.latency_ms(model, machine), "measured")
     if machine not in catalogue():
         raise InputError(
             f"{model!r} was not measured on {machine!r}, and the hardware catalogue has none of "
             f"that name; {nearest(machine, {*catalogue(), *measured})}"
         )
-    return Latency(_estimated(profile, model, hardware(machine)), "estimated")
+    return MeanLatency(_estimated(profile, model, hardware(machine)), "estimated")
 
 
 def hardware_fault(profile: Profile, model: str, machine: str) -> str | None:

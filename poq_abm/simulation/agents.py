@@ -19,11 +19,11 @@ from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_report
 from poq_abm.simulation.ledger import Column, credit, observe
-from poq_abm.simulation.replication_state import Counter, State
+from poq_abm.simulation.population import find_active
+from poq_abm.simulation.replication import Counter, State
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     Seat,

@@ -12,10 +12,9 @@ from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, Round, Scheduler
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
-from poq_abm.simulation.replication_state import Memory, Replication, open_replication
+from poq_abm.simulation.replication import Memory, Replication, Trace, open_replication
 from poq_abm.simulation.rounds import check_reports, play_rounds
 from poq_abm.simulation.settlement import node_columns, settled_by_round
-from poq_abm.simulation.trace import Trace, write_round
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +171,7 @@ class PoQModel(mesa.Model):
             if self.rounds_played == played:
                 raise InputError(f"round {played}: this model no longer steps; make a new one")
             if trace is not None and self.last_round is not None:
-                write_round(trace, self.last_round.round - first, self.last_round)
+                _note(trace, self.last_round.round - first, self.last_round)
 
     def _check_end(self, until: int) -> None:
         """Refuse to play on: what a replication remembers has room for the scenario's rounds."""
@@ -210,6 +209,12 @@ class PoQModel(mesa.Model):
             "latency_source": said["latency_source"],
         }
         return pd.DataFrame(columns)
+
+
+def _note(trace: Trace, row: int, played: Round) -> None:
+    """Write one round, as the agents played it, into a row of the trace."""
+    for column in Trace._fields:
+        getattr(trace, column)[row] = getattr(played, column)
 
 
 def _prepare(scenario: Scenario, profile: Profile | None) -> Game:

@@ -18,7 +18,7 @@ from poq_abm.compilation import compiled, compiled_or_python
 from poq_abm.random import Purpose, normal, uniform
 from poq_abm.rules.aggregation import Aggregation, aggregate, weighs_by_trust
 from poq_abm.rules.aggregation.order_statistics import median
-from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, attacked, in_scale
+from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, Recipe, attacked, in_scale
 from poq_abm.rules.payment.reference import Reference, reference_score
 from poq_abm.rules.payment.rewards import closeness, evaluator_reward, family_reward
 from poq_abm.rules.trust.updates import (
@@ -36,7 +36,7 @@ from poq_abm.simulation.arrays import (
     Rules,
 )
 from poq_abm.simulation.buffers import Committee, ReplicationKey
-from poq_abm.simulation.replication_state import Counter, Memory, Replication, State
+from poq_abm.simulation.replication import Counter, Memory, Replication, State
 
 __all__ = [
     "Plugin",
@@ -128,7 +128,7 @@ def member_report(
     """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
 
     ``traits`` and ``state`` are its rows, by :class:`~poq_abm.simulation.arrays.EvaluatorColumn`
-    and :class:`~poq_abm.simulation.replication_state.State`. Nothing is decided by branches that
+    and :class:`~poq_abm.simulation.replication.State`. Nothing is decided by branches that
     differ from member to member: a processor would guess wrong which members deviate.
     """
     if plugin is not None and int(traits[EvaluatorColumn.ATTACK]) == Attack.PLUGIN:
@@ -149,19 +149,15 @@ def member_report(
         on = on & (favoured | (traits[EvaluatorColumn.AGREED] > 0.0))  # a ring attacks everybody
     if active.pauses:
         on = on & (seat.chance < traits[EvaluatorColumn.PROBABILITY])
-    reported = attacked(
+    made = Recipe(
         traits[EvaluatorColumn.OWN],
         traits[EvaluatorColumn.SEEN],
         traits[EvaluatorColumn.AGREED],
         traits[EvaluatorColumn.SHIFT],
         traits[EvaluatorColumn.SPREAD],
         traits[EvaluatorColumn.FAVOUR],
-        measured,
-        remembered,
-        seat.agreed,
-        seat.z,
-        favoured,
     )
+    reported = attacked(made, measured, remembered, seat.agreed, seat.z, favoured)
     state[State.ACTED] += traits[EvaluatorColumn.MALICIOUS] * int(on)
     return reported if on else measured
 

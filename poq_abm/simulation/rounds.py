@@ -41,7 +41,7 @@ from poq_abm.simulation.histograms import (
     measure_histograms,
 )
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, clear, credit, fold, observe
-from poq_abm.simulation.replication_state import Counter, Memory, Replication
+from poq_abm.simulation.replication import Counter, Memory, Replication, Trace
 from poq_abm.simulation.round_steps import (
     Plugin,
     RoundDraw,
@@ -53,7 +53,6 @@ from poq_abm.simulation.round_steps import (
     look_up_scores,
     report_scores,
 )
-from poq_abm.simulation.trace import Trace
 
 __all__ = ["ReplicationSums", "check_reports", "count_rounds", "play_replications", "play_rounds"]
 

@@ -22,7 +22,7 @@ from poq_abm.simulation.epochs.economy import Economy, settings_of
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.playable import check_playable
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import Trace, open_trace
 
 __all__ = ["MOST_ROUNDS", "PlayedVariant", "VariantRunner", "activation_rate", "trace_of"]
 

@@ -25,9 +25,9 @@ __all__ = [
     "Adversaries",
     "CachedAnswer",
     "Collusion",
+    "EnclaveVendor",
     "HackedAnswer",
     "SwappedModel",
-    "Vendor",
 ]
 
 Action = Literal["downgrade", "cached", "judge_hack"]
@@ -89,10 +89,10 @@ class Collusion(Strict):
     )
 
 
-class Vendor(Strict):
+class EnclaveVendor(Strict):
     """A vendor of enclaves: intact or, from a discovery until its patch, broken for all at once.
 
-    >>> Vendor(share=1.0).patch_days
+    >>> EnclaveVendor(share=1.0).patch_days
     30.0
     """
 
@@ -173,7 +173,7 @@ def _some(actions: tuple[Action, ...]) -> tuple[Action, ...]:
     return actions
 
 
-def _shares(vendors: dict[str, Vendor]) -> dict[str, Vendor]:
+def _shares(vendors: dict[str, EnclaveVendor]) -> dict[str, EnclaveVendor]:
     total = math.fsum(vendor.share for vendor in vendors.values())
     if not 1 <= len(vendors) <= MAX_VENDORS:
         raise complaint(f"1 to {MAX_VENDORS} vendors are needed, got {len(vendors)}")
@@ -227,8 +227,8 @@ class Adversaries(Strict):
         "assumed",
         "vendors' state at the start; `intact` and `broken` never change",
     )
-    vendors: Annotated[dict[str, Vendor], AfterValidator(_shares)] = Field(
-        default={"vendor_a": Vendor(share=0.6), "vendor_b": Vendor(share=0.4)},
+    vendors: Annotated[dict[str, EnclaveVendor], AfterValidator(_shares)] = Field(
+        default={"vendor_a": EnclaveVendor(share=0.6), "vendor_b": EnclaveVendor(share=0.4)},
         description="vendors of enclaves [mapping; assumed]",
         json_schema_extra={"unit": "mapping", "source": "assumed", "meaning": "vendors by name"},
     )

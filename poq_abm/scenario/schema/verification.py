@@ -17,8 +17,8 @@ from poq_abm.scenario.schema.acting import When, above, given
 from poq_abm.scenario.schema.adversaries import Adversaries
 from poq_abm.scenario.schema.strict import Strict, complaint
 from poq_abm.scenario.schema.verification_conditions import (
-    Demand,
     Economics,
+    QueryDemand,
     Watchers,
     figure,
     with_trait,
@@ -130,7 +130,7 @@ class Verification(Strict):
     protocol: Annotated[str, AfterValidator(_known)] = Field(
         default="poq", description="how an answer is trusted"
     )
-    demand: Demand = Demand()
+    demand: QueryDemand = QueryDemand()
     economics: Economics = Economics()
     watchers: Watchers = Watchers()
     adversaries: Adversaries = Adversaries()

@@ -17,8 +17,8 @@ __all__ = [
     "AT_LEAST_ZERO",
     "POSITIVE",
     "PROBABILITY",
-    "Demand",
     "Economics",
+    "QueryDemand",
     "Watchers",
     "figure",
     "with_trait",
@@ -58,10 +58,10 @@ _STAKED: Final = with_trait("bonded") & above("verification.economics.stake_usd"
 _WATCHED: Final = above("verification.watchers.count")
 
 
-class Demand(Strict):
+class QueryDemand(Strict):
     """How many queries arrive, and how long they take; their number is the scenario's `rounds`.
 
-    >>> Demand().load
+    >>> QueryDemand().load
     0.7
     """
 

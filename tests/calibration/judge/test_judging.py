@@ -19,7 +19,7 @@ from calibration.configuration import Calibration
 from calibration.corpus.records import Record, write_corpus
 from calibration.demo import grade
 from calibration.judge.judging import Summary, check_judge, judge, read_judgements
-from calibration.judge.questions import SCHEMA, SYSTEM_PROMPT
+from calibration.judge.verdicts import SCHEMA, SYSTEM_PROMPT
 from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 

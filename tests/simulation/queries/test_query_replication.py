@@ -24,7 +24,7 @@ from poq_abm.rules.protocol.terms import Found
 from poq_abm.rules.registry import shipped
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification
-from poq_abm.simulation.latency_cells import RELATIVE_ERROR
+from poq_abm.simulation.histograms import RELATIVE_ERROR
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.queries import query_replication
 from poq_abm.simulation.queries.market import open_market

@@ -1,4 +1,4 @@
-"""A replication as it is played: its key, its accounts, and what nodes remember."""
+"""A replication as it is played: its key and accounts, what nodes remember, and its trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from poq_abm.simulation.buffers import Buffers, ReplicationKey, open_buffers
 from poq_abm.simulation.histograms import Histograms, open_histograms
 from poq_abm.simulation.ledger import Ledger, open_ledger
 
-__all__ = ["Counter", "Memory", "Replication", "State", "open_memory", "open_replication"]
+__all__ = [
+    "Counter",
+    "Memory",
+    "Replication",
+    "State",
+    "Trace",
+    "open_memory",
+    "open_replication",
+    "open_trace",
+]
 
 
 class State(IntEnum):
@@ -91,4 +100,38 @@ def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
         counters=np.array([0, saturated, -1, -1, -1]),
         trust_log=np.empty((entries, evaluators, columns)),
         histograms=open_histograms(ranges),
+    )
+
+
+class Trace(NamedTuple):
+    """Columns of a stretch of rounds; lists of length K are rows of two-dimensional columns."""
+
+    record: NDArray[np.int32]
+    task: NDArray[np.int32]
+    node: NDArray[np.int32]
+    committee: NDArray[np.int32]  #: (rounds, K) node ids
+    scores: NDArray[np.float64]  #: (rounds, K) as reported
+    consensus: NDArray[np.float64]
+    truth: NDArray[np.float64]
+    inference_reward: NDArray[np.float64]
+    evaluator_rewards: NDArray[np.float64]  #: (rounds, K)
+
+
+def open_trace(rounds: int, committee_size: int) -> Trace:
+    """Return empty columns for ``rounds`` rounds.
+
+    >>> open_trace(10, 3).scores.shape
+    (10, 3)
+    """
+    lists = (rounds, committee_size)
+    return Trace(
+        record=np.empty(rounds, np.int32),
+        task=np.empty(rounds, np.int32),
+        node=np.empty(rounds, np.int32),
+        committee=np.empty(lists, np.int32),
+        scores=np.empty(lists),
+        consensus=np.empty(rounds),
+        truth=np.empty(rounds),
+        inference_reward=np.empty(rounds),
+        evaluator_rewards=np.empty(lists),
     )

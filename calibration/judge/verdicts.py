@@ -134,7 +134,7 @@ def parse_verdict(text: str) -> Verdict:
     Verdict(score=9.0, justification='')
     >>> parse_verdict('{"score": 42, "justification": "Marvellous."}')
     Traceback (most recent call last):
-    calibration.judge.questions.UnusableError: the score 42 is not between 0 and 10
+    calibration.judge.verdicts.UnusableError: the score 42 is not between 0 and 10
     """
     reply = text.strip().removeprefix("\ufeff").strip()
     found = _whole(reply)

@@ -14,7 +14,7 @@ from calibration.corpus.record_samples import sample_records
 from calibration.corpus.records import Record
 from calibration.judge.client import HIDDEN, OFFICIAL, Secret, read_secret
 from calibration.judge.judging import Budget
-from calibration.judge.questions import (
+from calibration.judge.verdicts import (
     SCHEMA,
     SYSTEM_PROMPT,
     UnusableError,
@@ -62,7 +62,7 @@ def test_the_key_covers_what_is_asked_of_whom_and_how(monkeypatch: pytest.Monkey
         make_question("gpt", RECORD, "tiny", "Boston").key,
     }
     assert len(keys) == 5
-    monkeypatch.setattr("calibration.judge.questions.SYSTEM_PROMPT", SYSTEM_PROMPT + " Be kind.")
+    monkeypatch.setattr("calibration.judge.verdicts.SYSTEM_PROMPT", SYSTEM_PROMPT + " Be kind.")
     assert make_question("gpt", RECORD, "tiny", "Denver").key not in keys
 
 
