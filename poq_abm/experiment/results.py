@@ -16,7 +16,6 @@ from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
 from poq_abm.experiment.files import recoded
 from poq_abm.experiment.harvest import Failure
 from poq_abm.experiment.manifest import Entry, read_manifest
-from poq_abm.experiment.paired import compare
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.receipts import PieceLabel, fault_of
 from poq_abm.experiment.store import COMPLETE, FAILED, Store
@@ -169,6 +168,8 @@ class Results:
         InputError
             If there is no such treatment or no such measure.
         """
+        from poq_abm.experiment.paired import compare  # noqa: PLC0415  (lies to the right)
+
         for treatment in (a, b):
             if treatment not in set(self.treatments["treatment"]):
                 known = nearest(treatment, list(self.treatments["treatment"]))
