@@ -10,7 +10,7 @@ from scipy.special import gammaln
 
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import Game
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.replication import Counter
 
 __all__ = ["adversary_measures", "majority_probability", "total"]
@@ -80,7 +80,7 @@ def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pay(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the reward per job of the nodes together, one value for each replication."""
-    jobs = total(rows[..., Column.JOBS])
+    jobs = total(rows[..., NodeSum.JOBS])
     pay: NDArray[np.float64] = np.full_like(jobs, np.nan)
-    np.divide(total(rows[..., Column.REWARD]), jobs, out=pay, where=jobs > 0)
+    np.divide(total(rows[..., NodeSum.REWARD]), jobs, out=pay, where=jobs > 0)
     return pay

@@ -54,7 +54,7 @@ from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.replication import open_memory
 from poq_abm.simulation.settlement import Settled, settled_by_round
 
@@ -127,7 +127,7 @@ def _play_span(
     """Play a span and return its rows, table by table, and the replications that raised."""
     scenario = plan.treatments[span.treatment].scenario
     if scenario.verification is not None:
-        return _play_queries(plan, span, sink, progress)
+        return _play_queries(plan, span, engine, sink, progress)
     game = plan.game(span.treatment)
     if scenario.economy is not None:
         kept, failures = _play_economies(plan, span, game, progress)
@@ -137,10 +137,10 @@ def _play_span(
 
 
 def _play_queries(
-    plan: Plan, span: Span, sink: TraceSink | None, progress: Progress | None
+    plan: Plan, span: Span, engine: Engine, sink: TraceSink | None, progress: Progress | None
 ) -> tuple[dict[str, Any], list[Failure]]:
     treatment = plan.treatments[span.treatment]
-    player = QueryPlayer(treatment, plan.profile(span.treatment))
+    player = QueryPlayer(treatment, plan.profile(span.treatment), engine)
     failures = []
     for replication in range(span.first, span.last):
         try:
@@ -228,7 +228,7 @@ def _play_plain(scenario: Scenario, game: Game, span: Span, progress: Progress |
     """Play a span of a plain game in which nobody deviates; each replication is its own twin."""
     sums, network, measures = play_plain(scenario, game, span.first, span.last, progress)
     memory = open_memory(game.arrays, ReplicationKey(scenario.seed, 0), scenario.rounds)
-    paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
+    paid = sums[..., NodeSum.REWARD].sum(axis=1) > 0.0
     kept = Kept(span.last - span.first)
     kept.columns = {
         "replication": np.arange(span.first, span.last, dtype=np.int32),
@@ -256,7 +256,7 @@ def _rows(plan: Plan, treatment: int, game: Game, kept: Kept) -> dict[str, Any]:
     else:
         settled = settled_by_round(game, sums)
     paid = sums.copy()
-    paid[..., Column.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
+    paid[..., NodeSum.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
     rounds = kept["served"] if economies else np.full(len(replications), scenario.rounds)
     measures = {
         **adversary_measures(game, paid, kept["counters"], kept.weights, rounds),

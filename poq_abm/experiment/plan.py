@@ -27,8 +27,7 @@ from poq_abm.simulation.epochs.economy_playable import adaptation_findings
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of
-from poq_abm.simulation.queries.market import open_market
-from poq_abm.simulation.queries.query_playable import market_findings
+from poq_abm.simulation.queries.market import market_findings, open_market
 from poq_abm.simulation.queries.query_tables import QUERIES
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from poq_abm.experiment.adversaries import total
 from poq_abm.experiment.columns import KEYS, WORD, coded, column, keys, table, words
 from poq_abm.experiment.economies import ACCOUNTS, ECONOMY_MEASURES, EPOCHS
 from poq_abm.simulation.game import Game
-from poq_abm.simulation.histograms import QUANTILES, Kind
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
+from poq_abm.simulation.histograms import QUANTILES, RewardKind
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, NodeSum
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 from poq_abm.simulation.settlement import Settled, node_columns
 
@@ -94,7 +94,7 @@ REPLICATIONS = pa.schema(
                 f"{q:.0%} quantile of single rewards, to a cell of 1/1024 of their range; missing "
                 "where a point is not a token",
             )
-            for kind in Kind
+            for kind in RewardKind
             for label, q in QUANTILES.items()
         ),
         column("saturated_share", pa.float64(), "0-1", "weights that end at w_max"),
@@ -190,7 +190,7 @@ def replication_table(
     columns that come from elsewhere, one value for each replication.
     """
     inference = game.population.role_is("inference")
-    jobs = sums[..., Column.JOBS]
+    jobs = sums[..., NodeSum.JOBS]
     charged = jobs * np.where(jobs > 0, settled.cost, 0.0)
     m = sums[:, ~inference]
     f_jobs, m_jobs = total(jobs[:, inference]), total(jobs[:, ~inference])
@@ -201,7 +201,7 @@ def replication_table(
         "evaluator_reward_mean": total(settled.reward[:, ~inference]) / m_jobs,
         "inference_cost_mean": total(charged[:, inference]) / f_jobs,
         "evaluator_cost_mean": total(charged[:, ~inference]) / m_jobs,
-        "closeness_mean": total(m[..., Column.CLOSENESS]) / m_jobs,
+        "closeness_mean": total(m[..., NodeSum.CLOSENESS]) / m_jobs,
         **_agreement(network, rounds),
         **measures,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -67,9 +67,20 @@ class QueryPlayer:
     1
     """
 
-    def __init__(self, treatment: Treatment, profile: Profile) -> None:
+    def __init__(
+        self,
+        treatment: Treatment,
+        profile: Profile,
+        engine: Literal["compiled", "agents"] = "compiled",
+    ) -> None:
         self._treatment = treatment
         self._market = open_market(treatment.scenario, profile)
+        self._play = play_queries
+        if engine == "agents" or self._market.game.needs_agents:
+            # Mesa takes over a second to import and the compiled engine does without it.
+            from poq_abm.simulation.queries.verification_model import play_agents  # noqa: PLC0415
+
+            self._play = play_agents
         self._played: dict[int, dict[str, float]] = {}
 
     def play(
@@ -80,7 +91,7 @@ class QueryPlayer:
     ) -> None:
         """Play one replication; ``sink`` takes its trace."""
         trace = open_query_trace(self._market.queries) if sink else None
-        self._played[replication] = play_queries(
+        self._played[replication] = self._play(
             self._market, replication, trace=trace, progress=progress
         )
         if sink and trace is not None:

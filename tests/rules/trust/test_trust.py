@@ -12,26 +12,22 @@ from numpy.typing import NDArray
 
 import poq_abm
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
-from poq_abm.rules.trust.updates import (
-    TrustReference,
-    TrustUpdate,
-    clip,
-    deviation,
-    ema,
-    exponential,
-    hedge,
-    multiplicative,
-    relative,
-    typical_deviation,
-    update_weight,
-)
+from poq_abm.rules.compiled import number_of, typical_deviation, update_weight
+from poq_abm.rules.registry import shipped
+from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE, TrustUpdate, Typical
+from poq_abm.rules.trust.ema import Ema
+from poq_abm.rules.trust.hedge import Hedge, exponential
+from poq_abm.rules.trust.multiplicative import Multiplicative
+from poq_abm.rules.trust.relative import Relative
+from poq_abm.rules.trust.update import clip, deviation
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.replication import Counter, Trace, open_trace
 
 property_test = settings(deadline=None, derandomize=True, max_examples=200)
-updates = st.sampled_from([update for update in TrustUpdate if update != TrustUpdate.NONE])
+UPDATES = shipped(TRUST_UPDATE)
+updates = st.sampled_from([update for update in UPDATES.values() if update.learns])
 shares = st.floats(0.0, 1.0)
 rates = st.floats(0.0, 1.0, exclude_min=True)
 bounds = st.tuples(st.floats(0.01, 6.0), st.floats(0.01, 6.0)).map(sorted)
@@ -39,7 +35,7 @@ members = st.lists(st.tuples(shares, shares), min_size=1, max_size=20)
 
 
 def updated(
-    update: int,
+    update: type[TrustUpdate],
     weights: list[float],
     deviations: list[float],
     rate: float = 0.5,
@@ -47,11 +43,10 @@ def updated(
     high: float = 5.0,
 ) -> list[float]:
     """The weights after one round; the scratch starts as NaN."""
-    count = len(weights)
-    scratch, total = np.full(count, np.nan), sum(deviations)
-    typical = typical_deviation(update, total, np.array(deviations), count, scratch)
-    pairs = zip(weights, deviations, strict=True)
-    return [update_weight(update, w, rate, d, typical, low, high) for w, d in pairs]
+    scratch, total = np.full(len(weights), np.nan), sum(deviations)
+    typical = typical_deviation(update.typical, total, np.array(deviations), scratch)
+    given = (number_of(update), np.array([rate, low, high]), None)
+    return [update_weight(*given, w, d, typical) for w, d in zip(weights, deviations, strict=True)]
 
 
 # ------------------------------------------------------------------------------------- by hand
@@ -78,28 +73,26 @@ def test_clip() -> None:
     ("d", "expected"),
     [(0.0, 2.5), (0.25, 2.25), (0.5, 2.0), (0.75, 1.75), (1.0, 1.5)],
 )
-@pytest.mark.parametrize("update", [TrustUpdate.MULTIPLICATIVE, TrustUpdate.GOLD])
-def test_the_published_update_gains_below_one_half(
-    update: TrustUpdate, d: float, expected: float
-) -> None:
+@pytest.mark.parametrize("update", ["multiplicative", "gold"])
+def test_the_published_update_gains_below_one_half(update: str, d: float, expected: float) -> None:
     """2 (1 + 0.5 (0.5 - d))."""
-    assert multiplicative(2.0, 0.5, d, 0.1, 5.0) == expected
-    assert updated(update, [2.0], [d]) == [expected]
+    assert Multiplicative.kernel(2.0, d, 0.0, 0.5, 0.1, 5.0) == expected
+    assert updated(UPDATES[update], [2.0], [d]) == [expected]
 
 
 def test_relative_trust_turns_about_the_median_deviation() -> None:
     """Median 0.25: 2 (1 + 0.5 (0.25 - d)); with four members, the mean of the middle two."""
-    assert relative(2.0, 0.5, 0.75, 0.25, 0.1, 5.0) == 1.5
-    found = updated(TrustUpdate.RELATIVE, [2.0, 2.0, 2.0], [0.75, 0.25, 0.0])
+    assert Relative.kernel(2.0, 0.75, 0.25, 0.5, 0.1, 5.0) == 1.5
+    found = updated(Relative, [2.0, 2.0, 2.0], [0.75, 0.25, 0.0])
     assert found == [1.5, 2.0, 2.25]
-    even = updated(TrustUpdate.RELATIVE, [1.0] * 4, [0.0, 0.25, 0.75, 1.0])
+    even = updated(Relative, [1.0] * 4, [0.0, 0.25, 0.75, 1.0])
     assert even == [1.25, 1.125, 0.875, 0.75]
 
 
 def test_hedge_turns_about_the_mean_deviation() -> None:
     """Mean 0.5: w exp(0.5 (0.5 - d))."""
-    assert hedge(2.0, 0.5, 0.5, 0.5, 0.1, 5.0) == 2.0
-    found = updated(TrustUpdate.HEDGE, [2.0, 1.0, 3.0, 1.0], [0.0, 0.25, 0.75, 1.0])
+    assert Hedge.kernel(2.0, 0.5, 0.5, 0.5, 0.1, 5.0) == 2.0
+    found = updated(Hedge, [2.0, 1.0, 3.0, 1.0], [0.0, 0.25, 0.75, 1.0])
     expected = [2.0 * math.exp(0.25), math.exp(0.125), 3.0 * math.exp(-0.125), math.exp(-0.25)]
     assert found == pytest.approx(expected, rel=1e-15)  # one rounding of exp, one of the product
 
@@ -107,26 +100,26 @@ def test_hedge_turns_about_the_mean_deviation() -> None:
 def test_hedge_keeps_the_product_of_equally_many_weights() -> None:
     """The exponents sum to 0, as long as no bound cuts in."""
     weights, deviations = [1.0, 1.5, 0.8], [0.1, 0.4, 0.7]
-    found = updated(TrustUpdate.HEDGE, weights, deviations)
+    found = updated(Hedge, weights, deviations)
     assert math.prod(found) == pytest.approx(math.prod(weights), rel=1e-14)
 
 
 def test_the_moving_average_goes_to_a_level_set_by_closeness() -> None:
     """0.75 x 2 + 0.25 (1 + 4 (1 - d)) with bounds 1 and 5."""
-    assert ema(2.0, 0.25, 0.5, 1.0, 5.0) == 2.25
-    found = updated(TrustUpdate.EMA, [2.0] * 3, [0.0, 0.5, 1.0], 0.25, 1.0, 5.0)
+    assert Ema.kernel(2.0, 0.5, 0.0, 0.25, 1.0, 5.0) == 2.25
+    found = updated(Ema, [2.0] * 3, [0.0, 0.5, 1.0], 0.25, 1.0, 5.0)
     assert found == [2.75, 2.25, 1.75]
     weight = 5.0
     for _ in range(200):
-        weight = ema(weight, 0.25, 0.25, 1.0, 5.0)
+        weight = Ema.kernel(weight, 0.25, 0.0, 0.25, 1.0, 5.0)
     assert weight == pytest.approx(4.0, rel=1e-14)  # 1 + 4 x 0.75; 0.75^200 is 1e-25
 
 
 def test_only_the_committee_says_what_is_typical() -> None:
-    deviations = np.array([0.0, 0.5, 1.0])
-    for update in (TrustUpdate.RELATIVE, TrustUpdate.HEDGE):
-        assert typical_deviation(update, 0.5, deviations, 2, np.empty(3)) == 0.25
-    assert typical_deviation(TrustUpdate.EMA, 0.5, deviations, 2, np.empty(3)) == 0.0
+    deviations = np.array([0.0, 0.5])
+    for typical in (Typical.MEDIAN, Typical.MEAN):
+        assert typical_deviation(typical, 0.5, deviations, np.empty(2)) == 0.25
+    assert typical_deviation(Typical.NOTHING, 0.5, deviations, np.empty(2)) == 0.0
 
 
 # ---------------------------------------------------------------------------------- properties
@@ -135,7 +128,7 @@ def test_only_the_committee_says_what_is_typical() -> None:
 @property_test
 @given(updates, members, rates, bounds)
 def test_weights_stay_within_their_bounds(
-    update: TrustUpdate, rows: list[tuple[float, float]], rate: float, ends: list[float]
+    update: type[TrustUpdate], rows: list[tuple[float, float]], rate: float, ends: list[float]
 ) -> None:
     low, high = ends
     weights = [low + share * (high - low) for share, _ in rows]
@@ -147,7 +140,7 @@ def test_weights_stay_within_their_bounds(
 @property_test
 @given(updates, st.floats(0.1, 5.0), shares, shares, rates)
 def test_of_two_equals_the_closer_one_ends_up_no_lower(
-    update: TrustUpdate, weight: float, one: float, other: float, rate: float
+    update: type[TrustUpdate], weight: float, one: float, other: float, rate: float
 ) -> None:
     near, far = sorted((one, other))
     found = updated(update, [weight, weight], [near, far], rate)
@@ -157,7 +150,7 @@ def test_of_two_equals_the_closer_one_ends_up_no_lower(
 @property_test
 @given(updates, members, rates, st.randoms(use_true_random=False))
 def test_seats_do_not_matter(
-    update: TrustUpdate, rows: list[tuple[float, float]], rate: float, chance: object
+    update: type[TrustUpdate], rows: list[tuple[float, float]], rate: float, chance: object
 ) -> None:
     seats = list(range(len(rows)))
     chance.shuffle(seats)  # type: ignore[attr-defined]
@@ -291,7 +284,7 @@ def test_against_the_median_deviation_the_mild_do_not_saturate() -> None:
     ],
 )
 def test_the_first_round_under_each_reference(reference: str, near: float, far: float) -> None:
-    assert reference in [kind.name.lower() for kind in TrustReference]
+    assert reference in shipped(TRUST_REFERENCE)
     spec = {"name": "boost", "b": 5.0}
     model, _ = level_network(2.0, spec, rounds=1, reference=reference)
     liars, log = malicious(model), model.memory.trust_log[0, :, 0]

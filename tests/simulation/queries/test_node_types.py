@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from poq_abm.scenario.schema.adversaries import Adversaries, EnclaveVendor
-from poq_abm.simulation.queries.vulnerability import advance, broken_share, open_vendors
+from poq_abm.simulation.queries.node_types import advance, broken_share, open_vendors
 
 DAY = 86_400.0
 

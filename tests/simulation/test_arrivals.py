@@ -11,7 +11,7 @@ from economy_support import network, played
 from numpy.typing import NDArray
 
 from poq_abm.scenario.schema.economy import MOST_DEMAND, Demand
-from poq_abm.simulation.epochs.arrivals import (
+from poq_abm.simulation.arrivals import (
     BINS,
     Clock,
     Stretches,

@@ -1,4 +1,4 @@
-"""When queries arrive: a rate that varies over the day, in bursts, in a surge, with the fee."""
+"""When queries arrive: one after the other, by day, in bursts, in a surge, and with the fee."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled_loop
+from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, uniform
 from poq_abm.scenario.schema.economy import MOST_DEMAND, Demand
 
-__all__ = ["BINS", "Clock", "Stretches", "arrive_at_random", "arrive_evenly", "most_queries"]
+__all__ = [
+    "BINS",
+    "Clock",
+    "Stretches",
+    "arrive_at_random",
+    "arrive_evenly",
+    "gap",
+    "most_queries",
+]
 
 Array = NDArray[np.float64]
 
@@ -131,6 +139,18 @@ def most_queries(expected: Array) -> int:
     return math.ceil(mean + _SPARE * math.sqrt(mean) + _SPARE)
 
 
+@compiled
+def gap(u: float, rate: float) -> float:
+    """Return the exponential time between two arrivals of a Poisson process, for a uniform ``u``.
+
+    -ln(u) / rate, in seconds for a rate per second.
+
+    >>> round(gap(0.5, 1.0), 4)
+    0.6931
+    """
+    return -math.log(u) / rate
+
+
 @compiled_loop
 def _draw_lengths(
     lengths: Array, first: float, second: float, seed: int, replication: int, number: int
@@ -138,7 +158,7 @@ def _draw_lengths(
     """Fill ``lengths`` from the given number on; their means take turns."""
     for i in range(lengths.size):
         u = uniform(seed, replication, Purpose.BURST, 0, 1 + number + i)
-        lengths[i] = -math.log(u) * (first if i % 2 == 0 else second)
+        lengths[i] = gap(u, 1.0) * (first if i % 2 == 0 else second)
 
 
 @compiled_loop
@@ -181,7 +201,7 @@ def arrive_at_random(
     stretch, passed, at, queries = 0, 0.0, 0.0, 0
     while queries < times.size:
         u = uniform(seed, replication, Purpose.ARRIVAL, first_round + queries, 0)
-        at -= math.log(u)
+        at += gap(u, 1.0)
         while stretch < stretches and at >= passed + expected[stretch]:
             passed += expected[stretch]
             stretch += 1

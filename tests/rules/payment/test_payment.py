@@ -6,15 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from poq_abm.rules.payment.rewards import (
-    RewardFamily,
+from poq_abm.rules.committee import open_committee
+from poq_abm.rules.compiled import number_of, pay_evaluator, pay_inference
+from poq_abm.rules.payment import INFERENCE_PAYMENT, InferencePayment
+from poq_abm.rules.payment.closeness import Closeness
+from poq_abm.rules.payment.formulas import (
     closeness,
     evaluator_reward,
-    family_reward,
     inference_reward,
     min_max_cost,
     quality,
 )
+from poq_abm.rules.registry import shipped
 
 property_test = settings(deadline=None, derandomize=True, max_examples=200)
 scores = st.floats(0.0, 10.0)
@@ -124,27 +127,29 @@ def test_equal_latencies_have_equal_costs_and_nobody_is_changed(latency: np.ndar
 
 # ------------------------------------------------------------------------------------ the families
 
-LINEAR, CONVEX, RATIO = RewardFamily.LINEAR, RewardFamily.CONVEX_COST, RewardFamily.RATIO
-THRESHOLD, WEIGHTED = RewardFamily.THRESHOLD, RewardFamily.TASK_WEIGHTED
+FAMILIES = shipped(INFERENCE_PAYMENT)
+
+
+def paid_by(family: str, consensus: float, cost: float, alpha: float, beta: float, *given: float):
+    """What the compiled choice of the engines pays."""
+    number = number_of(FAMILIES[family])
+    return pay_inference(number, np.array(given), None, consensus, cost, alpha, beta)
 
 
 @pytest.mark.parametrize(
-    ("family", "parameter", "weight", "paid"),
+    ("family", "given", "paid"),
     [
-        (LINEAR, 9.0, 9.0, 2.0 * 0.6 - 0.5 * 0.5),
-        (CONVEX, 2.0, 9.0, 2.0 * 0.6 - 0.5 * 0.25),
-        (RATIO, 9.0, 9.0, 2.0 * 0.6 / 1.25),
-        (THRESHOLD, 0.6, 9.0, 2.0 - 0.25),
-        (THRESHOLD, 0.61, 9.0, -0.25),
-        (WEIGHTED, 9.0, 1.5, 3.0 * 0.6 - 0.25),
+        ("linear", [], 2.0 * 0.6 - 0.5 * 0.5),
+        ("convex_cost", [2.0], 2.0 * 0.6 - 0.5 * 0.25),
+        ("ratio", [], 2.0 * 0.6 / 1.25),
+        ("threshold", [0.6], 2.0 - 0.25),
+        ("threshold", [0.61], -0.25),
+        ("task_weighted", [1.5], 3.0 * 0.6 - 0.25),
     ],
 )
-def test_families_by_hand(
-    family: RewardFamily, parameter: float, weight: float, paid: float
-) -> None:
-    """alpha = 2, beta = 1/2, Q = 0.6, C = 1/2; 9 stands for what a family ignores."""
-    reward = family_reward(family, parameter, weight, 2.0, 0.5, 6.0, 0.5)
-    assert reward == pytest.approx(paid, rel=1e-15)
+def test_families_by_hand(family: str, given: list[float], paid: float) -> None:
+    """alpha = 2, beta = 1/2, Q = 0.6, C = 1/2."""
+    assert paid_by(family, 6.0, 0.5, 2.0, 0.5, *given) == pytest.approx(paid, rel=1e-15)
 
 
 @property_test
@@ -153,16 +158,33 @@ def test_linear_is_published_to_the_last_bit_and_others_meet_it_at_their_neutral
     alpha: float, beta: float, consensus: float, cost: float
 ) -> None:
     published = inference_reward(alpha, beta, consensus, cost)
-    values = (alpha, beta, consensus, cost)
-    assert family_reward(LINEAR, 0.0, 1.0, *values) == published
-    assert family_reward(CONVEX, 1.0, 1.0, *values) == published
-    assert family_reward(WEIGHTED, 0.0, 1.0, *values) == published
-    assert family_reward(RATIO, 0.0, 1.0, alpha, 0.0, consensus, cost) == alpha * quality(consensus)
+    values = (consensus, cost, alpha, beta)
+    assert paid_by("linear", *values) == published
+    assert paid_by("convex_cost", *values, 1.0) == published
+    assert paid_by("task_weighted", *values, 1.0) == published
+    assert paid_by("ratio", consensus, cost, alpha, 0.0) == alpha * quality(consensus)
 
 
 @property_test
+@given(coefficients, coefficients, scores, scores, shares)
+def test_closeness_is_paid_as_published_to_the_last_bit(
+    alpha: float, beta: float, score: float, other: float, cost: float
+) -> None:
+    committee = open_committee([score, other])
+    committee.nearness[:] = closeness(score, other)
+    paid = pay_evaluator(number_of(Closeness), np.empty(0), None, committee, 1, cost, alpha, beta)
+    assert paid == evaluator_reward(alpha, beta, closeness(score, other), cost)
+
+
+def test_a_parameter_by_task_has_a_row_for_each_task_and_one_for_others() -> None:
+    family = FAMILIES["task_weighted"]
+    table = family.by_task({"task_weights": {"qa": 2.0}}, ["summarization", "qa"])
+    assert table.tolist() == [[1.0], [2.0], [1.0]]
+
+
+@pytest.mark.parametrize("family", list(FAMILIES.values()), ids=lambda rule: rule.name)
+@property_test
 @given(
-    st.sampled_from([LINEAR, CONVEX, RATIO, THRESHOLD, WEIGHTED]),
     shares,
     coefficients,
     coefficients,
@@ -172,8 +194,8 @@ def test_linear_is_published_to_the_last_bit_and_others_meet_it_at_their_neutral
     shares,
 )
 def test_no_family_pays_less_for_quality_or_more_for_cost(
-    family: RewardFamily,
-    parameter: float,
+    family: type[InferencePayment],
+    share: float,
     alpha: float,
     beta: float,
     one: float,
@@ -182,9 +204,12 @@ def test_no_family_pays_less_for_quality_or_more_for_cost(
     dear: float,
 ) -> None:
     (low, high), (cheap, dear) = sorted((one, other)), sorted((cheap, dear))
-    parameter = 1.0 + 9.0 * parameter if family == CONVEX else parameter
-    worse = family_reward(family, parameter, 1.0, alpha, beta, low, dear)
-    better = family_reward(family, parameter, 1.0, alpha, beta, high, cheap)
+    given = [
+        parameter.low + share * (min(parameter.high, 1.0 + parameter.low) - parameter.low)
+        for parameter in family.parameters.values()
+    ]
+    worse = paid_by(family.name, low, dear, alpha, beta, *given)
+    better = paid_by(family.name, high, cheap, alpha, beta, *given)
     assert worse <= better
     assert -beta <= worse
     assert better <= alpha
