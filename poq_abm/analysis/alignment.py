@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from poq_abm.analysis.questions import Request, TableKind
+from poq_abm.analysis.questions import AnalysisRequest, TableKind
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.schemas import RANGES
@@ -147,7 +147,7 @@ def evaluator_accuracy(rounds: pd.DataFrame) -> pd.DataFrame:
     return table.groupby([*keys, "node"], observed=True)["accuracy"].mean().reset_index()
 
 
-def _table(request: Request) -> pd.DataFrame:
+def _table(request: AnalysisRequest) -> pd.DataFrame:
     results = request.run.results
     trace = results.rounds if "rounds" in results.tables else None
     role: Role = request.role or "inference"  # type: ignore[assignment]  # checked, with the nearest

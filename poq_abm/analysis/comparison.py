@@ -11,7 +11,7 @@ import pandas as pd
 
 from poq_abm.analysis.charts import MOST_ROWS, forest
 from poq_abm.analysis.figure_style import caption, count_of, need
-from poq_abm.analysis.questions import FigureKind, Request, told
+from poq_abm.analysis.questions import AnalysisRequest, FigureKind, told
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import shown
@@ -208,7 +208,7 @@ def difference_forest(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _forest_of_run(request: Request) -> Figure:
+def _forest_of_run(request: AnalysisRequest) -> Figure:
     run = request.run
     known = [str(name) for name in run.results.treatments["treatment"]]
     if len(known) < 2:
@@ -220,7 +220,7 @@ def _forest_of_run(request: Request) -> Figure:
 
 
 def _few_along_one_axis(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if run.is_swept and not run.has_queries and len(run.moving_axes) == 1 and run.few_curves:
+    if run.is_swept and run.has("nodes") and len(run.moving_axes) == 1 and run.few_curves:
         yield {}
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours
 from poq_abm.analysis.questions import (
+    AnalysisRequest,
     FigureKind,
-    Request,
     Section,
     told,
     with_occurrence,
@@ -84,20 +84,20 @@ def epoch_bands(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _drawn(request: Request) -> Figure:
+def _drawn(request: AnalysisRequest) -> Figure:
     run = request.run
     table = over_epochs(run.results.epochs, request.metric or "profit", request.treatment)
     return epoch_bands(told(table, run))
 
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    for metric in ("nodes", "profit") if run.has_economy else ():
+    for metric in ("nodes", "profit") if run.has("epochs") else ():
         if run.results.epochs.groupby("group", observed=True)[metric].nunique().max() > 1:
             yield {"metric": metric}
 
 
 def _section(run: StoredRun) -> Iterator[Section]:
-    if not run.has_economy:
+    if not run.has("epochs"):
         return
     summary = run.results.economy_summary()
     if run.is_swept:

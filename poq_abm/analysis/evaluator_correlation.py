@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from poq_abm.analysis.charts import grouped_bars
 from poq_abm.analysis.figure_style import canvas, caption, need, records_of
-from poq_abm.analysis.questions import FigureKind, Request, drawn_from_a_profile, of_profile
+from poq_abm.analysis.questions import AnalysisRequest, FigureKind, drawn_from_a_profile, of_profile
 from poq_abm.analysis.resampling import CONFIDENCE, RESAMPLES, record_intervals
 from poq_abm.profile import Profile
 
@@ -161,7 +161,7 @@ def evaluator_correlation_bars(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _figure4(request: Request) -> Figure:
+def _figure4(request: AnalysisRequest) -> Figure:
     profile = request.profile
     return evaluator_correlation_bars(of_profile(evaluator_correlations(profile), profile))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.questions import Request, TableKind
+from poq_abm.analysis.questions import AnalysisRequest, TableKind
 from poq_abm.analysis.stored_run import select
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
@@ -307,10 +307,10 @@ def explain_profit(accounts: pd.DataFrame, scenarios: Mapping[str, Scenario]) ->
     return split(accounts, scenarios, PROFIT_COMPONENTS, _PROFIT)
 
 
-def _ledger(request: Request, treatments: Collection[str] | None = None) -> pd.DataFrame:
+def _ledger(request: AnalysisRequest, treatments: Collection[str] | None = None) -> pd.DataFrame:
     """Return the ledger of rewards, or of profits where the run has an economy's accounts."""
     run = request.run
-    explained, table = (explain_profit, "accounts") if run.has_economy else (explain, "nodes")
+    explained, table = (explain_profit, "accounts") if run.has("epochs") else (explain, "nodes")
     if treatments is None:
         return explained(request.rows(table), run.scenarios)
     request.need_rounds()
@@ -318,7 +318,7 @@ def _ledger(request: Request, treatments: Collection[str] | None = None) -> pd.D
     return explained(rows[rows["treatment"].astype(str).isin(treatments)], run.scenarios)
 
 
-def _difference(request: Request) -> pd.DataFrame:
+def _difference(request: AnalysisRequest) -> pd.DataFrame:
     a, b = request.treatment, request.against
     request.need_rounds()
     if a is None or b is None:

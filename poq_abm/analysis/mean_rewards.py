@@ -16,8 +16,8 @@ import pandas as pd
 from poq_abm.analysis.charts import point
 from poq_abm.analysis.figure_style import MARKERS, canvas, caption, colours, count_of, need
 from poq_abm.analysis.questions import (
+    AnalysisRequest,
     FigureKind,
-    Request,
     Section,
     first_treatments,
     of_one_treatment,
@@ -87,7 +87,7 @@ def reward_against_cost(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _summary(request: Request) -> pd.DataFrame:
+def _summary(request: AnalysisRequest) -> pd.DataFrame:
     """Return who earned what in one treatment of a run, or in one that is played of a profile."""
     if not request.is_run:
         return _played(request)
@@ -100,7 +100,7 @@ def _summary(request: Request) -> pd.DataFrame:
     return found
 
 
-def _played(request: Request) -> pd.DataFrame:
+def _played(request: AnalysisRequest) -> pd.DataFrame:
     """Return the rewards of one node per model and evaluator of a profile, default mechanism."""
     profile = request.profile
     people = {
@@ -116,13 +116,13 @@ def _played(request: Request) -> pd.DataFrame:
 
 
 def _by_group(run: StoredRun) -> Iterator[Section]:
-    if run.has_queries:
+    if not run.has("nodes"):
         return
     nodes, notes = first_treatments(run, run.results.nodes)
     summary = summarise(nodes)
     counts = [int(n) if n.is_integer() else n for n in summary["nodes"]]
     summary["nodes"] = pd.Series(counts, summary.index, dtype=object)
-    if run.has_economy:
+    if run.has("epochs"):
         notes.append("Nodes: how many of the group were there at a time, on average.")
     if (summary["latency_source"] == "estimated").any():
         notes.append("Some latencies are estimated: nobody measured them on this hardware.")

@@ -22,8 +22,8 @@ from poq_abm.analysis.figure_style import (
     records_of,
 )
 from poq_abm.analysis.questions import (
+    AnalysisRequest,
     FigureKind,
-    Request,
     TableKind,
     drawn_from_a_profile,
     of_one_treatment,
@@ -185,7 +185,7 @@ def quality_cost_figure(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _table(request: Request) -> pd.DataFrame:
+def _table(request: AnalysisRequest) -> pd.DataFrame:
     rows = request.rows()
     treatments = rows["treatment"].astype(str).unique()
     if len(treatments) > 1:
@@ -193,13 +193,13 @@ def _table(request: Request) -> pd.DataFrame:
     return quality_against_cost(rows)
 
 
-def _of_groups(request: Request) -> Figure:
+def _of_groups(request: AnalysisRequest) -> Figure:
     run = request.run
     nodes = select(run.results.nodes, treatment=run.one_treatment(request.treatment))
     return quality_cost_figure(told(quality_against_cost(nodes), run))
 
 
-def _of_models(request: Request) -> Figure:
+def _of_models(request: AnalysisRequest) -> Figure:
     profile = request.profile
     return quality_latency_points(of_profile(quality_against_latency(profile), profile))
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODULES",
+    "AnalysisRequest",
     "FigureKind",
-    "Request",
     "Section",
     "TableKind",
     "draw",
@@ -65,7 +65,7 @@ MOST_TREATMENTS = 12  #: tables of every group stop here; those of whole network
 
 
 @dataclass(frozen=True)
-class Request:
+class AnalysisRequest:
     """What is asked of: a results folder or a profile, and which part of it."""
 
     source: str
@@ -112,7 +112,7 @@ class Request:
 
     def need_rounds(self) -> None:
         """Refuse a run of verification protocols."""
-        if self.run.has_queries:
+        if not self.run.has("nodes"):
             raise InputError(
                 f"{self.source} holds a run of verification protocols: nobody in it is paid for "
                 "rounds; `poq analyse queries`, `poq compare` and `poq plot` take such a folder"
@@ -124,8 +124,8 @@ class TableKind(NamedTuple):
 
     name: str
     says: str
-    make: Callable[[Request], pd.DataFrame]
-    takes: tuple[str, ...] = ()  #: fields of :class:`Request` besides the source
+    make: Callable[[AnalysisRequest], pd.DataFrame]
+    takes: tuple[str, ...] = ()  #: fields of :class:`AnalysisRequest` besides the source
 
 
 def _never(_: StoredRun) -> Iterable[dict[str, Any]]:
@@ -137,8 +137,8 @@ class FigureKind(NamedTuple):
 
     name: str
     shows: str
-    draw: Callable[[Request], Figure]
-    takes: tuple[str, ...] = ()  #: fields of :class:`Request` besides the source
+    draw: Callable[[AnalysisRequest], Figure]
+    takes: tuple[str, ...] = ()  #: fields of :class:`AnalysisRequest` besides the source
     #: what a report asks of it, once for each figure that fits the run
     fits: Callable[[StoredRun], Iterable[dict[str, Any]]] = _never
 
@@ -157,13 +157,13 @@ class Section(NamedTuple):
 
 def of_one_treatment(run: StoredRun) -> Iterator[dict[str, Any]]:
     """Yield what a report asks of a figure of one treatment's nodes: where there are no others."""
-    if not run.is_swept and not run.has_queries:
+    if not run.is_swept and run.has("nodes"):
         yield {}
 
 
 def drawn_from_a_profile(run: StoredRun) -> Iterator[dict[str, Any]]:
     """Yield what a report asks of a figure of the profile: where it is known as it was."""
-    if not run.has_queries and run.values("profile") != [SYNTHETIC] and not run.profiles[1]:
+    if run.has("nodes") and run.values("profile") != [SYNTHETIC] and not run.profiles[1]:
         yield {}
 
 
@@ -190,7 +190,7 @@ def _declared(what: str) -> Iterator[Any]:
         yield from getattr(import_module(f"poq_abm.analysis.{name}"), what, ())
 
 
-def draw(name: str, request: Request) -> Figure:
+def draw(name: str, request: AnalysisRequest) -> Figure:
     """Return the figure of a kind.
 
     Raises

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, need
 from poq_abm.analysis.questions import (
+    AnalysisRequest,
     FigureKind,
-    Request,
     Section,
     TableKind,
     first_treatments,
@@ -443,32 +443,32 @@ def _nodes(frame: pd.DataFrame) -> str:
     return f"n = {len(frame):,} nodes that took part, in {one}"
 
 
-def _rows(request: Request) -> pd.DataFrame:
+def _rows(request: AnalysisRequest) -> pd.DataFrame:
     """Return who is asked about: nodes, or accounts where the amount or its holder needs them."""
     paid = request.amount in ("reward", "profit") or request.over == "operators"
     return request.rows("accounts" if paid else "nodes")
 
 
-def _asked(request: Request) -> dict[str, Any]:
+def _asked(request: AnalysisRequest) -> dict[str, Any]:
     by = request.by or ["role"]
     return {"by": by, "amount": request.amount, "over": request.over}
 
 
-def _class(request: Request, default: str) -> str:
+def _class(request: AnalysisRequest, default: str) -> str:
     by = next(iter(request.by), default)
     if by not in CELLS:
         raise InputError(f"nodes cannot be told apart by {by!r}; {nearest(by, CELLS)}")
     return by
 
 
-def _drawn(request: Request) -> pd.DataFrame:
+def _drawn(request: AnalysisRequest) -> pd.DataFrame:
     """Return the nodes of one treatment, and of one role where that is asked for."""
     run = request.run
     chosen = run.one_treatment(request.treatment)
     return told(select(run.results.nodes, treatment=chosen, role=request.role).copy(), run)
 
 
-def _lorenz(request: Request) -> Figure:
+def _lorenz(request: AnalysisRequest) -> Figure:
     run = request.run
     nodes = select(run.results.nodes, treatment=request.treatment, role=request.role)
     curves = lorenz_curves(nodes, by=[_class(request, "role")])
@@ -478,17 +478,17 @@ def _lorenz(request: Request) -> Figure:
 
 
 def _lorenz_fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if not run.has_queries and run.few_curves:
+    if run.has("nodes") and run.few_curves:
         yield {"role": "inference"}
 
 
 def _inequality(run: StoredRun) -> Iterator[Section]:
-    if run.has_queries:
+    if not run.has("nodes"):
         return
     nodes, notes = first_treatments(run, run.results.nodes)
     if not taking_part(nodes).any():
         return
-    if run.has_economy:
+    if run.has("epochs"):
         notes.append("Of nodes that took part, each by the share of the run in which it did.")
     frame = reward_distribution(nodes, by=["role"])
     wanted = {"gini": "Gini", "theil": "Theil", "hhi": "HHI", "nakamoto": "Nakamoto"}

@@ -79,15 +79,9 @@ class StoredRun:
         """Whether there is more than one treatment."""
         return len(self.treatments) > 1
 
-    @property
-    def has_queries(self) -> bool:
-        """Whether verification protocols were played, query by query, instead of rounds."""
-        return "queries" in self.results.tables
-
-    @property
-    def has_economy(self) -> bool:
-        """Whether any treatment was played as an economy."""
-        return "epochs" in self.results.tables
+    def has(self, table: str) -> bool:
+        """Return whether the run left a table: ``nodes`` of rounds, ``epochs``, ``queries`` ..."""
+        return table in self.results.tables
 
     @cached_property
     def replications(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from poq_abm.analysis.charts import MOST_LINES, cells_of, legend, paint_cells, write_cells
 from poq_abm.analysis.figure_style import DASHES, MARKERS, canvas, caption, colours, count_of, need
-from poq_abm.analysis.questions import FigureKind, Request, Section, told
+from poq_abm.analysis.questions import AnalysisRequest, FigureKind, Section, told
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
@@ -253,7 +253,7 @@ def other_axis(run: StoredRun, wanted: str | None, option: str, but: Sequence[st
     return wanted or axes[0]
 
 
-def _two_axes(request: Request, run: StoredRun) -> tuple[str, str]:
+def _two_axes(request: AnalysisRequest, run: StoredRun) -> tuple[str, str]:
     axes = run.axes
     free = [axis for axis in axes if axis not in (request.x, request.y)]
     if request.x and request.y:
@@ -265,7 +265,9 @@ def _two_axes(request: Request, run: StoredRun) -> tuple[str, str]:
     return request.x or free[0], request.y or [a for a in free if a != request.x][-1]
 
 
-def _measure(request: Request, run: StoredRun, axes: Sequence[str]) -> tuple[pd.DataFrame, str]:
+def _measure(
+    request: AnalysisRequest, run: StoredRun, axes: Sequence[str]
+) -> tuple[pd.DataFrame, str]:
     """Return the measure asked for, or the usual one, over axes of a run, and its label."""
     units = units_of(run.results.main)
     usual = "dishonest_stands" if "dishonest_stands" in units else "evaluator_reward_mean"
@@ -274,14 +276,14 @@ def _measure(request: Request, run: StoredRun, axes: Sequence[str]) -> tuple[pd.
     return told(frame, run, *fixed_axes(request.where)), f"{metric} ({units[metric]})"
 
 
-def _heat(request: Request) -> Figure:
+def _heat(request: AnalysisRequest) -> Figure:
     run = request.run
     x, y = (axis_named(run.results.treatments, axis) for axis in _two_axes(request, run))
     frame, label = _measure(request, run, [x, y])
     return heat_map(frame, x, y, label=label)
 
 
-def _lines(request: Request) -> Figure:
+def _lines(request: AnalysisRequest) -> Figure:
     run, treatments = request.run, request.run.results.treatments
     x = axis_named(treatments, other_axis(run, request.x, "name an axis with --x"))
     y = axis_named(treatments, request.y) if request.y else None
@@ -320,7 +322,7 @@ def _telling(run: StoredRun) -> list[str]:
 
 
 def _lines_fit(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if not run.is_swept or run.has_queries:
+    if not run.is_swept or not run.has("replications"):
         return
     if len(run.moving_axes) == 1:
         for metric in _telling(run):
@@ -332,14 +334,14 @@ def _lines_fit(run: StoredRun) -> Iterator[dict[str, Any]]:
 
 
 def _heat_fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if run.is_swept and not run.has_queries and len(run.moving_axes) > 1:
+    if run.is_swept and run.has("replications") and len(run.moving_axes) > 1:
         x, y, where = axes_to_show(run)
         for metric in _telling(run):
             yield {"x": x, "y": y, "metric": metric, "where": where}
 
 
 def _network(run: StoredRun) -> Iterator[Section]:
-    if run.has_queries:
+    if not run.has("replications"):
         return
     played = run.results.replications
     names = [str(n) for n in played.select_dtypes("float").columns if played[n].notna().any()]
@@ -363,7 +365,7 @@ def _network_by_treatment(run: StoredRun, played: pd.DataFrame, names: list[str]
     """One row per treatment, for the telling measures that the sweep moves."""
     groups = played.groupby(played["treatment"].astype(str), sort=False)
     varies = [name for name in names if float(np.ptp(groups[name].mean().dropna())) > _DUST]
-    economy = [name for name in varies if name not in _FIRST and run.has_economy]
+    economy = [name for name in varies if name not in _FIRST and run.has("epochs")]
     chosen = [name for name in _FIRST if name in varies][:_MOST_MEASURES] + economy[:2]
     units = units_of(played)
     parts = {str(name): part for name, part in groups}

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.analysis.questions import (
+    AnalysisRequest,
     FigureKind,
-    Request,
     Section,
     TableKind,
     with_occurrence,
@@ -291,18 +291,18 @@ def _throughput(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_title("Throughput\n(provers and watchers apart)", fontsize=9.5, loc="left")
 
 
-def _drawn(request: Request) -> Figure:
+def _drawn(request: AnalysisRequest) -> Figure:
     run = request.run
     return trilemma(trilemma_of_run(run.results, run.name, request.where))
 
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if run.has_queries:
+    if run.has("queries"):
         yield {}
 
 
 def _section(run: StoredRun) -> Iterator[Section]:
-    if not run.has_queries:
+    if not run.has("queries"):
         return
     summary = run.results.query_summary()
     summary = with_occurrence(summary[summary["mean"].notna()])

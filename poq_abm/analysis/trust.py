@@ -9,7 +9,7 @@ import pandas as pd
 
 from poq_abm.analysis.charts import MOST_LINES, legend
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, count_of, need
-from poq_abm.analysis.questions import FigureKind, Request, told
+from poq_abm.analysis.questions import AnalysisRequest, FigureKind, told
 from poq_abm.analysis.rewards import taking_part
 from poq_abm.analysis.stored_run import StoredRun, select
 from poq_abm.errors import InputError, nearest
@@ -90,7 +90,7 @@ def trust_figure(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _drawn(request: Request) -> Figure:
+def _drawn(request: AnalysisRequest) -> Figure:
     run = request.run
     log = select(run.results.trust, treatment=request.treatment)
     bands = trust_bands(log, run.results.nodes, by=next(iter(request.by), "behaviour"))
@@ -98,7 +98,7 @@ def _drawn(request: Request) -> Figure:
 
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if "trust" in run.results.tables:
+    if run.has("trust"):
         yield {} if run.few_curves else {"treatment": run.treatments[0]}
 
 

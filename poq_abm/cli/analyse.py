@@ -45,7 +45,7 @@ def analyse(
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
 ) -> None:
     """Say what a stored run means: distributions, alignment, and what rewards were paid for."""
-    from poq_abm.analysis.questions import Request, tables  # noqa: PLC0415
+    from poq_abm.analysis.questions import AnalysisRequest, tables  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     known = tables()
@@ -59,7 +59,7 @@ def analyse(
     if not folder:
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
-    request = Request(
+    request = AnalysisRequest(
         folder,
         treatment=treatment,
         against=against,

@@ -51,7 +51,7 @@ def plot(
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
     from poq_abm.analysis.figure_style import write  # noqa: PLC0415
-    from poq_abm.analysis.questions import Request, draw, figures  # noqa: PLC0415
+    from poq_abm.analysis.questions import AnalysisRequest, draw, figures  # noqa: PLC0415
 
     known = figures()
     if kind == "list":
@@ -63,7 +63,7 @@ def plot(
     if kind not in known:
         raise InputError(f"no kind of figure {kind!r}; {nearest(kind, known)}")
     refuse_idle(context, kind, {name: one.takes for name, one in known.items()})
-    request = Request(
+    request = AnalysisRequest(
         source,
         treatment=treatment,
         against=against,

@@ -142,7 +142,7 @@ def _behaviours(run: StoredRun) -> Iterator[Assumption]:
 
 def _protocols(run: StoredRun) -> Iterator[Assumption]:
     """Say where each protocol comes from; its source tells published from assumed figures."""
-    if not run.has_queries:
+    if not run.has("queries"):
         return
     for name in run.values("verification.protocol"):
         kind = find(PROTOCOLS, str(name))
@@ -154,7 +154,7 @@ def _protocols(run: StoredRun) -> Iterator[Assumption]:
 
 
 def _economy(run: StoredRun) -> Iterator[Assumption]:
-    if not run.has_economy:
+    if not run.has("epochs"):
         return
     known = rules(ADAPTATIONS)
     for settings in run.values("economy.adaptation"):

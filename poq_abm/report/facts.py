@@ -120,5 +120,5 @@ def charged_costs(run: StoredRun) -> str:
         if economy is not None and economy.latency.charged == "realised":
             text += ", times the realised over the mean time of the job"
         found[text] = None
-    over = "the nodes that are there, in each epoch anew" if run.has_economy else "all nodes"
+    over = "the nodes that are there, in each epoch anew" if run.has("epochs") else "all nodes"
     return f"{' or '.join(found)}, min-max normalised inside each node class over {over}"

@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import poq_abm
 from poq_abm.analysis.figure_style import write
-from poq_abm.analysis.questions import Request, figures
+from poq_abm.analysis.questions import AnalysisRequest, figures
 from poq_abm.analysis.stored_run import StoredRun, open_results
 from poq_abm.errors import InputError
 from poq_abm.experiment.files import write_text
 from poq_abm.report.assumptions import assumptions
 from poq_abm.report.facts import FILTERS, facts
 from poq_abm.report.provenance import provenance, reproduction
-from poq_abm.report.tables import Cell, Column, Table, comparisons, result_tables
+from poq_abm.report.tables import Heading, Table, TableCell, comparisons, result_tables
 from poq_abm.scenario.checks.idle import idle_settings
 
 __all__ = ["report_page", "write_report"]
@@ -76,7 +76,7 @@ def report_page(folder: str | os.PathLike[str]) -> str:
         failures=run.results.failures,
         provenance=provenance(run),
         again=reproduction(run),
-        version=poq_abm.__version__,
+        version=version("poq-abm"),
     )
 
 
@@ -87,8 +87,8 @@ def _idle(run: StoredRun) -> list[str]:
 
 
 def _register(run: StoredRun) -> Table:
-    columns = [Column("status"), Column("about"), Column("statement"), Column("source")]
-    rows = [[Cell(text, text) for text in line] for line in assumptions(run)]
+    columns = [Heading("status"), Heading("about"), Heading("statement"), Heading("source")]
+    rows = [[TableCell(text, text) for text in line] for line in assumptions(run)]
     return Table("Assumption register", columns, rows, [])
 
 
@@ -108,7 +108,7 @@ def _pictures(run: StoredRun) -> list[_Picture]:
     with tempfile.TemporaryDirectory() as folder:
         for kind, settings in asked:
             try:
-                figure = kind.draw(Request(str(run.folder), **settings))
+                figure = kind.draw(AnalysisRequest(str(run.folder), **settings))
             except InputError:
                 continue
             stem = Path(folder) / str(len(found))

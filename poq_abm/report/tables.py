@@ -20,9 +20,9 @@ from poq_abm.experiment.query_study import SHOWN
 
 __all__ = [
     "MOST_ROWS",
-    "Cell",
-    "Column",
+    "Heading",
     "Table",
+    "TableCell",
     "estimate",
     "number",
     "result_tables",
@@ -40,7 +40,7 @@ _MEASURES = (
 _NO_INTERVAL = "none: one replication"
 
 
-class Column(NamedTuple):
+class Heading(NamedTuple):
     """A heading, with its unit where it has one."""
 
     title: str
@@ -48,7 +48,7 @@ class Column(NamedTuple):
     is_number: bool = False
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """What is read, and what is sorted by."""
 
     text: str
@@ -59,12 +59,12 @@ class Table(NamedTuple):
     """A table with what a reader must know beside it."""
 
     title: str
-    columns: list[Column]
-    rows: list[list[Cell]]
+    columns: list[Heading]
+    rows: list[list[TableCell]]
     notes: list[str]
 
 
-def number(value: Any, digits: int = 4) -> Cell:
+def number(value: Any, digits: int = 4) -> TableCell:
     """Return a number with a number of significant digits; a dash where it is missing.
 
     >>> number(1234.5678).text, number(0.012345).text, number(3).text, number(float("nan")).text
@@ -72,14 +72,14 @@ def number(value: Any, digits: int = 4) -> Cell:
     """
     figure = math.nan if value is None else float(value)
     if not math.isfinite(figure):
-        return Cell("-" if math.isnan(figure) else "infinite", figure)
+        return TableCell("-" if math.isnan(figure) else "infinite", figure)
     if isinstance(value, int) or figure == 0.0:
-        return Cell(f"{figure:,.0f}", figure)
+        return TableCell(f"{figure:,.0f}", figure)
     decimals = digits - 1 - math.floor(math.log10(abs(figure)))
-    return Cell(f"{figure:,.{min(max(decimals, 0), 12)}f}", figure)
+    return TableCell(f"{figure:,.{min(max(decimals, 0), 12)}f}", figure)
 
 
-def estimate(mean: Any, low: Any, high: Any, replications: Any = 2) -> list[Cell]:
+def estimate(mean: Any, low: Any, high: Any, replications: Any = 2) -> list[TableCell]:
     """Return the two cells of an estimate: its value and its 95% interval.
 
     Where one replication gives no interval, it says so.
@@ -93,20 +93,20 @@ def estimate(mean: Any, low: Any, high: Any, replications: Any = 2) -> list[Cell
     text, interval = shown(*ends)
     if interval == "-" and int(replications) == 1:
         interval = _NO_INTERVAL
-    return [Cell(text, ends[0]), Cell(interval, ends[1])]
+    return [TableCell(text, ends[0]), TableCell(interval, ends[1])]
 
 
 def table_of(section: Section) -> Table:
     """Return a section as a table of cells."""
     frame = section.frame
-    columns = [Column(word) for word in section.words]
+    columns = [Heading(word) for word in section.words]
     for *_, heading, unit in section.estimates:
-        columns += [Column(heading, unit, True), Column("95% interval", unit, True)]
-    columns += [Column(heading, unit, True) for _, heading, unit in section.numbers]
+        columns += [Heading(heading, unit, True), Heading("95% interval", unit, True)]
+    columns += [Heading(heading, unit, True) for _, heading, unit in section.numbers]
     records: list[dict[str, Any]] = frame.head(MOST_ROWS).to_dict("records")  # type: ignore[assignment]
     rows = []
     for record in records:
-        row = [Cell(str(record[word]), str(record[word])) for word in section.words]
+        row = [TableCell(str(record[word]), str(record[word])) for word in section.words]
         for mean, low, high, *_ in section.estimates:
             row += estimate(record[mean], record[low], record[high], record.get("replications", 2))
         row += [number(record[name]) for name, *_ in section.numbers]

@@ -21,7 +21,7 @@ from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.gains import gain_forest
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.analysis.figure_style import FORMATS, canvas, write
-from poq_abm.analysis.questions import Request, draw, figures
+from poq_abm.analysis.questions import AnalysisRequest, draw, figures
 from poq_abm.errors import InputError
 from poq_abm.scenario import load
 from tests.conftest import interrupt
@@ -88,7 +88,7 @@ def test_every_kind_is_tried_here() -> None:
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -> None:
     folder, arguments = REQUESTS[kind]
-    figure = draw(kind, Request(runs[folder], **arguments))
+    figure = draw(kind, AnalysisRequest(runs[folder], **arguments))
     said = words(figure)
     name = json.loads((Path(runs[folder]) / "manifest.json").read_text())["name"]
     assert (name if kind not in ("figure4", "figure5") else "profile published") in said
@@ -98,11 +98,11 @@ def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -
     assert "(" in labels or kind in ("heatmap", "trust", "trilemma"), labels
 
 
-class Watched(Request):
+class Watched(AnalysisRequest):
     """A request that remembers which of its fields were asked for."""
 
     def __getattribute__(self, name: str) -> object:
-        if name in Request.__dataclass_fields__ and name != "source":
+        if name in AnalysisRequest.__dataclass_fields__ and name != "source":
             self.__dict__.setdefault("asked", set()).add(name)
         return super().__getattribute__(name)
 
@@ -117,7 +117,7 @@ def test_every_kind_declares_what_it_heeds(runs, kind: str) -> None:
 
 def test_the_points_of_figure_5_are_quality_by_latency() -> None:
     """Left truth, right judge, one point a model: Llama and Gemma near 1.1 s, 5.3, 9.0 and 8.7."""
-    left, right = draw("figure5", Request("published")).axes
+    left, right = draw("figure5", AnalysisRequest("published")).axes
     assert "truth" in left.get_ylabel()
     assert "judge" in right.get_ylabel()
     for axes, llama, gemma in ((left, 5.35, 5.33), (right, 9.0, 8.7)):
@@ -130,7 +130,7 @@ def test_the_points_of_figure_5_are_quality_by_latency() -> None:
 
 def test_the_bars_of_figure_6_are_mean_rewards() -> None:
     """Table 4: inference nodes left, evaluators right, the best first."""
-    left, right = draw("figure6", Request("published")).axes
+    left, right = draw("figure6", AnalysisRequest("published")).axes
     for axes, printed in (
         (left, [0.623, 0.598, 0.426, 0.157, 0.126]),
         (right, [0.856, 0.834, 0.544]),
@@ -143,24 +143,24 @@ def test_the_bars_of_figure_6_are_mean_rewards() -> None:
 @pytest.mark.parametrize("kind", ["figure4", "figure5", "figure6", "costs"])
 def test_figures_of_the_reconstruction_say_that_it_is_one(runs, kind: str) -> None:
     for source in ("published", runs["base"]):
-        said = " ".join(words(draw(kind, Request(source))).split())
+        said = " ".join(words(draw(kind, AnalysisRequest(source))).split())
         assert "a reconstruction fitted to published aggregates" in said
-    assert "reconstruction" not in words(draw(kind, Request("extractive_baselines")))
+    assert "reconstruction" not in words(draw(kind, AnalysisRequest("extractive_baselines")))
 
 
 @pytest.mark.parametrize("kind", ["figure4", "figure5", "figure6", "costs"])
 def test_the_papers_figures_come_from_a_profile_too(kind: str) -> None:
-    assert "profile published" in words(draw(kind, Request("published")))
+    assert "profile published" in words(draw(kind, AnalysisRequest("published")))
 
 
 def test_the_bars_of_figure_4_are_the_correlations() -> None:
-    figure = draw("figure4", Request("published"))
+    figure = draw("figure4", AnalysisRequest("published"))
     heights = [patch.get_height() for patch in figure.axes[0].patches]
     assert sorted(round(h, 1) for h in heights) == [-0.2, -0.2, -0.0, 0.0, 0.3, 0.7]
 
 
 def test_a_heat_map_writes_its_cells(runs) -> None:
-    figure = draw("heatmap", Request(runs["swept"], **REQUESTS["heatmap"][1]))
+    figure = draw("heatmap", AnalysisRequest(runs["swept"], **REQUESTS["heatmap"][1]))
     image = figure.axes[0].images[0].get_array()
     written = [float(text.get_text()) for text in figure.axes[0].texts]
     assert np.allclose(written, np.asarray(image).reshape(-1), atol=0.006)
@@ -172,13 +172,15 @@ def test_a_partial_run_is_drawn_and_said_to_be_partial(runs, tmp_path: Path) -> 
 
     run_to_folder(Plan.of(load("cost_aware_poq", ["rounds=50", "replications=4"])), tmp_path)
     interrupt(tmp_path)
-    assert "partial: 4 of 4" in " ".join(words(draw("ecdf", Request(str(tmp_path)))).split())
+    assert "partial: 4 of 4" in " ".join(
+        words(draw("ecdf", AnalysisRequest(str(tmp_path)))).split()
+    )
 
 
 def test_one_replication_is_drawn_and_said_to_have_no_interval(tmp_path: Path) -> None:
     scenario = load("cost_aware_poq", ["rounds=50", "replications=1"])
     folder = poq_abm.run(scenario).save(tmp_path / "one")
-    said = words(draw("figure6", Request(str(folder))))
+    said = words(draw("figure6", AnalysisRequest(str(folder))))
     assert "one replication: no interval can be given" in said
 
 
@@ -199,7 +201,7 @@ def test_one_replication_is_drawn_and_said_to_have_no_interval(tmp_path: Path) -
 )
 def test_what_cannot_be_drawn_is_explained(runs, kind, folder, arguments, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        draw(kind, Request(runs[folder], **arguments))
+        draw(kind, AnalysisRequest(runs[folder], **arguments))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from poq_abm.analysis.audit.gains import earned_by, places
 from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.analysis.charts import cells_of, paint_cells, write_cells
 from poq_abm.analysis.figure_style import MARKERS, canvas, caption, colours, count_of, need
-from poq_abm.analysis.questions import FigureKind, Request, told
+from poq_abm.analysis.questions import AnalysisRequest, FigureKind, told
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.analysis.sweeps import (
     SHARE,
@@ -286,7 +286,7 @@ def attack_frontier_figure(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _phases(request: Request) -> Figure:
+def _phases(request: AnalysisRequest) -> Figure:
     run = request.run
     y = other_axis(run, request.y, "name the other axis with --y", [SHARE])
     table = attack_phases_of(run.results, y, where=request.where)
@@ -295,7 +295,7 @@ def _phases(request: Request) -> Figure:
 
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if not run.has_queries and len(run.moving_axes) > 1 and SHARE in run.moving_axes:
+    if run.has("nodes") and len(run.moving_axes) > 1 and SHARE in run.moving_axes:
         _, y, where = axes_to_show(run)
         yield {"y": y, "where": where}
 

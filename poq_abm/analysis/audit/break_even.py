@@ -21,7 +21,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.paths import fault, split, value_at
 from poq_abm.simulation.population import build_population
 
-__all__ = ["FIELDS", "BreakEven", "Range", "break_even", "usual_ranges"]
+__all__ = ["FIELDS", "BreakEven", "FieldRange", "break_even", "usual_ranges"]
 
 _TOLERANCE = 1e-4  # of the range: far below what replications tell apart
 _TOLERANCE_OF_STEPS = 1e-3  # where gains have steps, no root is quicker than by halving
@@ -29,7 +29,7 @@ _ROUNDING = 1e-9  # relative; means that differ by less differ by the order of a
 MOST_BOND = 1000.0  #: tokens; where an economy has no bond to take ten times of
 
 
-class Range(NamedTuple):
+class FieldRange(NamedTuple):
     """A field and the values between which its break-even is looked for."""
 
     field: str
@@ -37,7 +37,7 @@ class Range(NamedTuple):
     high: float
 
 
-def _bond(scenario: Scenario, role: Role) -> Range | None:
+def _bond(scenario: Scenario, role: Role) -> FieldRange | None:
     """Return a range of bonds, where somebody can lose one or they cost capital."""
     economy = scenario.economy
     if economy is None:
@@ -45,16 +45,16 @@ def _bond(scenario: Scenario, role: Role) -> Range | None:
     fined = role == "inference" and economy.audits.rate > 0.0 and economy.audits.slash > 0.0
     if not (fined or _slashes(scenario, role) or economy.stake.capital_rate > 0.0):
         return None
-    return Range("economy.stake.bond", 0.0, 10.0 * economy.stake.bond or MOST_BOND)
+    return FieldRange("economy.stake.bond", 0.0, 10.0 * economy.stake.bond or MOST_BOND)
 
 
-def _slash_rate(scenario: Scenario, role: Role) -> Range | None:
+def _slash_rate(scenario: Scenario, role: Role) -> FieldRange | None:
     """Return a range of rates, where there is a bond and a limit; tiers have their own."""
     economy = scenario.economy
     if economy is None or economy.stake.bond == 0.0 or not _slashes(scenario, role):
         return None
     tiered = economy.stake.slashing.form == "tiered"
-    return None if tiered else Range("economy.stake.slashing.rate", 0.0, 1.0)
+    return None if tiered else FieldRange("economy.stake.slashing.rate", 0.0, 1.0)
 
 
 def _slashes(scenario: Scenario, role: Role) -> bool:
@@ -64,23 +64,23 @@ def _slashes(scenario: Scenario, role: Role) -> bool:
     return any(limit is not None for limit in limits)
 
 
-def _audit_rate(scenario: Scenario, role: Role) -> Range | None:
+def _audit_rate(scenario: Scenario, role: Role) -> FieldRange | None:
     """Return a range of chances, for inference nodes, where an audit takes bond or reward."""
     economy = scenario.economy
     if economy is None or role == "evaluator":
         return None
     fines = economy.audits.slash > 0.0 and economy.stake.bond > 0.0
-    return Range("economy.audits.rate", 0.0, 1.0) if fines or economy.audits.forfeit else None
+    return FieldRange("economy.audits.rate", 0.0, 1.0) if fines or economy.audits.forfeit else None
 
 
 #: what can be asked to break even without naming a path, and where that applies; another rule of
 #: payment adds its own, and any number of a scenario can be named by its path
-FIELDS: dict[str, Callable[[Scenario, Role], Range | None]] = {
-    "beta": lambda _, role: Range(f"mechanism.beta_{role}", 0.0, 2.0),
+FIELDS: dict[str, Callable[[Scenario, Role], FieldRange | None]] = {
+    "beta": lambda _, role: FieldRange(f"mechanism.beta_{role}", 0.0, 2.0),
     "trust rate": lambda scenario, _: (
         None
         if scenario.mechanism.trust.update == "none"
-        else Range("mechanism.trust.rate", 0.001, 1.0)
+        else FieldRange("mechanism.trust.rate", 0.001, 1.0)
     ),
     "bond": _bond,
     "slash": _slash_rate,
@@ -103,12 +103,12 @@ class BreakEven(NamedTuple):
     said: str
 
 
-def usual_ranges(scenario: Scenario, role: Role) -> list[Range]:
+def usual_ranges(scenario: Scenario, role: Role) -> list[FieldRange]:
     """Return the ranges of :data:`FIELDS` that apply to a scenario.
 
     >>> from poq_abm.scenario import load
     >>> usual_ranges(load("cost_aware_poq"), "evaluator")
-    [Range(field='mechanism.beta_evaluator', low=0.0, high=2.0)]
+    [FieldRange(field='mechanism.beta_evaluator', low=0.0, high=2.0)]
     """
     ranges = (applies(scenario, role) for applies in FIELDS.values())
     return [found for found in ranges if found is not None]

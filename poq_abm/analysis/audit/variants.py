@@ -142,7 +142,7 @@ class VariantRunner:
             raise InputError(f"a replication raised: {tables.failures[0]['error']}")
         network = tables.tables["replications"]
         both = [network.column(name).to_numpy() for name in ("consensus_mean", "bias")]
-        if self.scenario.economy is None:
+        if "accounts" not in tables.tables:
             nodes = tables.tables["nodes"]
             paid = [nodes.column(name).to_numpy() for name in ("reward_total", "jobs")]
             lengths = [variant.rounds for variant in variants.values()]
