@@ -52,9 +52,7 @@ def mechanisms(draw: st.DrawFn) -> dict[str, Any]:
         "mechanism.committee_size": draw(st.integers(1, 5)),
         "mechanism.aggregation": draw(st.sampled_from(list(shipped(AGGREGATION)))),
         "mechanism.reference": draw(st.sampled_from(["inclusive", "leave_one_out"])),
-        "mechanism.trust.update": draw(
-            st.sampled_from(list(shipped(TRUST_UPDATE)))
-        ),
+        "mechanism.trust.update": draw(st.sampled_from(list(shipped(TRUST_UPDATE)))),
         "mechanism.reward.family": draw(
             st.sampled_from(["linear", "convex_cost", "ratio", "threshold", "task_weighted"])
         ),
