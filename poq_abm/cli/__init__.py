@@ -30,9 +30,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        import poq_abm
+        from importlib.metadata import version
 
-        typer.echo(f"poq_abm {poq_abm.__version__}")
+        typer.echo(f"poq_abm {version('poq-abm')}")
         raise typer.Exit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,11 +17,23 @@ from poq_abm.cli.options import (
     Seed,
     Settings,
 )
+from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from poq_abm.experiment.plan import Plan
+    from poq_abm.experiment.study import Engine
 
-__all__ = ["estimated_lines", "gap_lines", "plan", "warn"]
+__all__ = [
+    "default_folder",
+    "engine_of",
+    "estimated_lines",
+    "gap_lines",
+    "plan",
+    "planned",
+    "warn",
+]
+
+ENGINES: tuple[Engine, ...] = ("compiled", "agents")
 
 _MOST_TREATMENTS = 20
 
@@ -39,7 +52,6 @@ def plan(
 ) -> None:
     """List the treatments of a scenario and estimate time, memory and disk; nothing is stored."""
     from poq_abm.cli.progress import announce_compilation, duration  # noqa: PLC0415
-    from poq_abm.cli.run import default_folder, engine_of, planned  # noqa: PLC0415
     from poq_abm.experiment.estimating import estimate  # noqa: PLC0415
 
     player = engine_of(engine)
@@ -60,6 +72,36 @@ def plan(
         f"memory   about {_size(needs.memory)} (workers that are processes need as much each)"
     )
     typer.echo(f"disk     about {_size(needs.disk)}")
+
+
+def planned(
+    scenario: str,
+    settings: list[str] | None,
+    numbers: dict[str, int | None],
+    plugins: list[str] | None,
+    *,
+    trace: bool = False,
+) -> Plan:
+    """Return the plan of a scenario with what the command line sets in it."""
+    from poq_abm.experiment.plan import Plan  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
+
+    load_plugins(plugins)
+    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    return Plan.load(scenario, [*(settings or []), *overrides], trace=trace)
+
+
+def default_folder(plan: Plan) -> Path:
+    """Return the folder of a plan's results where none is named."""
+    return Path("results") / f"{plan.scenario.name}-{plan.hash()[:10]}"
+
+
+def engine_of(name: str) -> Engine:
+    """Return the engine of this name, or raise."""
+    for engine in ENGINES:
+        if engine == name:
+            return engine
+    raise InputError(f"--engine {name}: unknown engine; {nearest(name, ENGINES)}")
 
 
 def _contents(plan: Plan, most: int) -> list[str]:

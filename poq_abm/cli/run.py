@@ -17,16 +17,13 @@ from poq_abm.cli.options import (
     Seed,
     Settings,
 )
-from poq_abm.errors import InputError, nearest
+from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.results import Results
-    from poq_abm.experiment.study import Engine
 
-__all__ = ["default_folder", "engine_of", "planned", "run"]
-
-ENGINES: tuple[Engine, ...] = ("compiled", "agents")
+__all__ = ["run"]
 
 
 def run(
@@ -57,7 +54,7 @@ def run(
     ] = None,
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
-    from poq_abm.cli.plan import warn  # noqa: PLC0415
+    from poq_abm.cli.plan import default_folder, engine_of, planned, warn  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
@@ -88,28 +85,6 @@ def run(
         typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
         raise typer.Exit(130) from None
     _report(plan, results, folder)
-
-
-def planned(
-    scenario: str,
-    settings: list[str] | None,
-    numbers: dict[str, int | None],
-    plugins: list[str] | None,
-    *,
-    trace: bool = False,
-) -> Plan:
-    """Return the plan of a scenario with what the command line sets in it."""
-    from poq_abm.experiment.plan import Plan  # noqa: PLC0415
-    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
-
-    load_plugins(plugins)
-    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
-    return Plan.load(scenario, [*(settings or []), *overrides], trace=trace)
-
-
-def default_folder(plan: Plan) -> Path:
-    """Return the folder of a plan's results where none is named."""
-    return Path("results") / f"{plan.scenario.name}-{plan.hash()[:10]}"
 
 
 def _report(plan: Plan, results: Results, folder: Path) -> None:
@@ -166,14 +141,6 @@ def _report_queries(plan: Plan, results: Results) -> None:
     print_queries(results.query_summary(), title)
     for line in gap_lines(plan):
         typer.echo(line)
-
-
-def engine_of(name: str) -> Engine:
-    """Return the engine of this name, or raise."""
-    for engine in ENGINES:
-        if engine == name:
-            return engine
-    raise InputError(f"--engine {name}: unknown engine; {nearest(name, ENGINES)}")
 
 
 def _rounds(plan: Plan) -> str:

@@ -13,16 +13,12 @@ long the model's answers are, which a profile does not tell.
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,7 +26,9 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.profile.hardware import Hardware, catalogue, hardware
 
 if TYPE_CHECKING:
-    from poq_abm.profile.profile import Profile
+    from collections.abc import Mapping
+
+    import pandas as pd
 
 __all__ = [
     "EVALUATOR_WORK",
@@ -212,6 +210,28 @@ def _phase(moved: float, operations: float, machine: Hardware) -> float:
 Source = Literal["measured", "estimated"]
 
 
+class MeasuredCosts(Protocol):
+    """What a profile knows of latencies: who was timed, on what, and how long a job took."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The inference models."""
+
+    @property
+    def evaluators(self) -> tuple[str, ...]:
+        """The evaluator models."""
+
+    @property
+    def costs(self) -> pd.DataFrame:
+        """One row per node key and hardware."""
+
+    def hardware_of(self, node: str) -> tuple[str, ...]:
+        """Return the machines on which a node key was timed."""
+
+    def latency_ms(self, node: str, hardware: str) -> float:
+        """Return the mean latency of a job, in milliseconds."""
+
+
 class MeanLatency(NamedTuple):
     """The mean latency of one job, and where the number comes from."""
 
@@ -228,7 +248,7 @@ class Efficiency(NamedTuple):
     pairs: int  #: measured pairs of model and machine that both tables know
 
 
-def latency_of(profile: Profile, model: str, machine: str) -> MeanLatency:
+def latency_of(profile: MeasuredCosts, model: str, machine: str) -> MeanLatency:
     """Return the mean latency of ``model`` on ``machine``: measured where that was done.
 
     Raises :class:`~poq_abm.errors.InputError` when it was not and cannot be estimated: neither
@@ -253,7 +273,7 @@ def latency_of(profile: Profile, model: str, machine: str) -> MeanLatency:
     return MeanLatency(_estimated(profile, model, hardware(machine)), "estimated")
 
 
-def hardware_fault(profile: Profile, model: str, machine: str) -> str | None:
+def hardware_fault(profile: MeasuredCosts, model: str, machine: str) -> str | None:
     """Return why there is no latency of ``model`` on ``machine``, or ``None`` where there is one.
 
     >>> from poq_abm.profile import load_profile
@@ -267,7 +287,7 @@ def hardware_fault(profile: Profile, model: str, machine: str) -> str | None:
     return None
 
 
-def efficiency_of(profile: Profile, role: Literal["inference", "evaluator"]) -> Efficiency:
+def efficiency_of(profile: MeasuredCosts, role: Literal["inference", "evaluator"]) -> Efficiency:
     """Return the one efficiency that fits all measured pairs of a role best.
 
     exp(mean of log(ideal / measured)). Its interval says how far the models of a profile differ,
@@ -297,13 +317,13 @@ def efficiency_of(profile: Profile, role: Literal["inference", "evaluator"]) -> 
     return Efficiency(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(logs))
 
 
-def _anchors(profile: Profile, model: str) -> list[tuple[str, float]]:
+def _anchors(profile: MeasuredCosts, model: str) -> list[tuple[str, float]]:
     """Return the machines of the catalogue on which a model was measured, with the latencies."""
     machines = [name for name in profile.hardware_of(model) if name in catalogue()]
     return [(name, profile.latency_ms(model, name)) for name in machines]
 
 
-def _estimated(profile: Profile, model: str, machine: Hardware) -> float:
+def _estimated(profile: MeasuredCosts, model: str, machine: Hardware) -> float:
     """Return the geometric mean of what each measurement of the model implies for ``machine``."""
     anchors = _anchors(profile, model)
     if not anchors:
@@ -331,7 +351,7 @@ def _time(model: str, machine: Hardware) -> float:
     return 1.0 / machine.bandwidth_gb_s if shape is None else ideal_seconds(shape, machine)
 
 
-def _needed_gb(profile: Profile, model: str) -> float:
+def _needed_gb(profile: MeasuredCosts, model: str) -> float:
     """Return the memory a model needs, or raise where neither shape nor measurement tells."""
     shape = model_shapes().get(model)
     if shape is not None:
@@ -347,7 +367,7 @@ def _needed_gb(profile: Profile, model: str) -> float:
     return peak_mb / 1000.0
 
 
-def _measured_peak_mb(profile: Profile, model: str) -> float | None:
+def _measured_peak_mb(profile: MeasuredCosts, model: str) -> float | None:
     """Return the most memory that any measurement of a model took, or ``None`` if not known."""
     if "peak_memory_mb" not in profile.costs.columns:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import mesa
 import numpy as np
@@ -38,8 +38,12 @@ from poq_abm.simulation.round_steps import (
 from poq_abm.simulation.rounds import count_rounds
 
 if TYPE_CHECKING:
-    from poq_abm.simulation.model import PoQModel
+    from collections.abc import Sequence
+
+    from poq_abm.simulation.game import Game
+    from poq_abm.simulation.ledger import Ledger
     from poq_abm.simulation.population import NodePopulation
+    from poq_abm.simulation.replication import Memory, Replication
 
 __all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler", "write_round"]
 
@@ -74,12 +78,37 @@ def write_round(trace: Trace, row: int, played: Round) -> None:
         getattr(trace, column)[row] = getattr(played, column)
 
 
+class Network(Protocol):
+    """What an agent sees of the model it belongs to."""
+
+    game: Game
+    kept: Replication
+    rounds_played: int
+    scheduler: Scheduler
+
+    @property
+    def inference_nodes(self) -> Sequence[InferenceNode]:
+        """All inference nodes, in the order of their index."""
+
+    @property
+    def evaluator_nodes(self) -> Sequence[EvaluatorNode]:
+        """All evaluator nodes, in the order of their number."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The accounts of the replication."""
+
+    @property
+    def memory(self) -> Memory:
+        """What the replication remembers between rounds."""
+
+
 class Node(mesa.Agent):
     """A row of the model's columns; ``index`` is the node id, unique across roles."""
 
-    model: PoQModel
+    model: Network
 
-    def __init__(self, model: PoQModel, index: int) -> None:
+    def __init__(self, model: Network, index: int) -> None:
         super().__init__(model)
         self.index = index
 
@@ -112,7 +141,7 @@ class InferenceNode(Node):
     once the committee has a consensus. A node never fails a round.
     """
 
-    def __init__(self, model: PoQModel, index: int) -> None:
+    def __init__(self, model: Network, index: int) -> None:
         super().__init__(model, index)
         self.refresh()
 
@@ -148,7 +177,7 @@ class EvaluatorNode(Node):
     settled.
     """
 
-    def __init__(self, model: PoQModel, index: int) -> None:
+    def __init__(self, model: Network, index: int) -> None:
         super().__init__(model, index)
         number = index - model.game.population.inference_count
         self.number = number
@@ -226,9 +255,9 @@ class Scheduler(mesa.Agent):
     rounds are handed over by :meth:`assign`.
     """
 
-    model: PoQModel
+    model: Network
 
-    def __init__(self, model: PoQModel) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__(model)
         self.active = find_active(model.game.conduct)
         self._drawn = range(0)  # the rounds whose draws lie in the buffers

@@ -5,12 +5,9 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from poq_abm.errors import InputError
-
-if TYPE_CHECKING:
-    from poq_abm.scenario.scenario import Scenario
 
 __all__ = [
     "MAX_PROBLEMS",
@@ -89,9 +86,9 @@ class ScenarioError(InputError):
     a.yaml:1: the file is empty
     """
 
-    def __init__(self, problems: Iterable[Problem], salvaged: Scenario | None = None) -> None:
+    def __init__(self, problems: Iterable[Problem], salvaged: Any = None) -> None:
         self.problems: list[Problem] = list(problems)
-        #: the scenario without what is wrong, where enough is left to be checked further
+        #: the ``Scenario`` without what is wrong, where enough is left to be checked further
         self.salvaged = salvaged
         super().__init__(self.problems)
 
