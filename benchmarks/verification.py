@@ -19,7 +19,9 @@ from benchmarks.machine import describe, on_one_core
 from benchmarks.measuring import spread
 from benchmarks.values import command_line, measurement, show
 from poq_abm.profile import load_profile
-from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import shipped
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.attestation import (
     Delivery,
     Enclave,
@@ -51,7 +53,10 @@ def markets(queries: int) -> dict[str, Market]:
         }
     )
     profile = load_profile(scenario.profile)
-    return {name: open_market(scenario, profile, Verification(protocol=name)) for name in PROTOCOLS}
+    return {
+        name: open_market(scenario, profile, Verification(protocol=name))
+        for name in shipped(PROTOCOLS)
+    }
 
 
 def measure_all(repeats: int, *, quick: bool = False) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic import BeforeValidator as Before
 
-from calibration.files import NAME
 from calibration.models.architectures import evaluator_names, model_names
-from calibration.settings import (
+from calibration.stage_settings import (
     AsTuple,
     CorpusSource,
     EfficiencySettings,
@@ -28,9 +27,10 @@ from calibration.settings import (
     registered_model,
     somebody,
 )
+from calibration.workspace import NAME
 from poq_abm.errors import InputError, nearest
 from poq_abm.limits import MAX_SEED
-from poq_abm.profile.layout import SCORE_COLUMNS
+from poq_abm.profile.validity import SCORE_COLUMNS
 from poq_abm.scenario.checks.explaining import findings
 from poq_abm.scenario.checks.problems import Finding, KeyPath, Origins, ScenarioError
 from poq_abm.scenario.schema.strict import Strict, complaint

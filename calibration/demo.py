@@ -18,15 +18,15 @@ from threading import Thread
 import yaml
 
 from calibration.configuration import Calibration, load_configuration
-from calibration.corpus.sampling import build_corpus
-from calibration.files import to_line, write_whole
+from calibration.corpus.record_samples import build_corpus
 from calibration.judge.judging import judge
-from calibration.latency.efficiency import measure
+from calibration.latency.measurement import measure
 from calibration.libraries import library, require
 from calibration.models.generation import generate
 from calibration.models.scoring import score
 from calibration.models.tiny import TinyModels, build_tiny
 from calibration.profile.building import build
+from calibration.workspace import to_line, write_whole
 from poq_abm.errors import InputError
 
 __all__ = ["CAVEAT", "demo", "demo_records", "grade"]

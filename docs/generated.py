@@ -1,7 +1,8 @@
 """What the pages take from the code: rules, the schema's keys, the verbs, the public modules.
 
-``python docs/generated.py`` writes the tables of rules into the pages that have them, between
-``<!-- rules: KIND -->`` and ``<!-- end -->``; the reference is filled as it is built.
+``python docs/generated.py`` writes a page for each protocol, and the tables of rules into the pages
+that have them, between ``<!-- rules: KIND -->`` and ``<!-- end -->``; the reference is filled as it
+is built.
 """
 
 from __future__ import annotations
@@ -14,15 +15,30 @@ from typing import Any, Final
 
 import typer
 
+from poq_abm.analysis.questions import figures, tables
 from poq_abm.cli import app
 from poq_abm.rules.adaptation.base import ADAPTATIONS
 from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.protocol.protocol import PROTOCOLS, VerificationProtocol
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Kind, Parameter
 from poq_abm.scenario.schema.key_reference import keys_below, markdown
 from poq_abm.scenario.schema.settings import Settings
+from poq_abm.scenario.schema.verification import Verification, protocol_of
 
-__all__ = ["cli", "fill", "modules", "rule_table", "scenario", "with_rules", "write_rules"]
+__all__ = [
+    "cli",
+    "figure_rows",
+    "fill",
+    "modules",
+    "page_of",
+    "protocol_page",
+    "protocols",
+    "rule_table",
+    "scenario",
+    "with_rules",
+    "write_rules",
+]
 
 DOCS: Final = Path(__file__).parent
 #: the kinds of rule whose tables stand in pages, by how a page asks for them
@@ -57,7 +73,7 @@ MODULES = (
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
     "poq_abm.analysis.audit.auditing",
-    "poq_abm.analysis.audit.bench",
+    "poq_abm.analysis.audit.variants",
     "poq_abm.analysis.audit.attacks",
     "poq_abm.analysis.sensitivity",
     "poq_abm.analysis.figure_style",
@@ -108,8 +124,112 @@ def with_rules(page: str) -> str:
     )
 
 
+def page_of(name: str) -> Path:
+    """Return the file of a protocol's page.
+
+    >>> page_of("poq+otr").name
+    'poq_otr.md'
+    """
+    return DOCS / "verification" / f"{name.replace('+', '_')}.md"
+
+
+def protocol_page(rule: type[VerificationProtocol]) -> str:
+    """Return the page of a protocol: what it does, formula, parameters, sources and limits."""
+    protocol = protocol_of(Verification(), rule)
+    parts = [
+        f"# `{rule.name}`",
+        " ".join(str(rule.__doc__).split()),
+        "## Formula",
+        rule.formula,
+        f"{_detected(protocol)} {_bond(rule)}",
+        "## Parameters",
+        "\n".join(_figures(rule)),
+        "## Sources",
+        f"{rule.source.status.capitalize()}: {rule.source.reference}.",
+        "## Limits",
+        rule.limits,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def protocols() -> str:
+    """Return a row for each protocol: its page, what stands behind an answer, and its formula."""
+    rows = ["| protocol | what stands behind an answer | formula |", "|---|---|---|"]
+    for name, rule in shipped(PROTOCOLS).items():
+        gloss = rule.gloss.replace("\n", " ")
+        rows.append(f"| [`{name}`]({page_of(name).name}) | {gloss} | {rule.formula} |")
+    return "\n".join(rows)
+
+
+def _detected(protocol: VerificationProtocol) -> str:
+    if protocol.trusted:
+        return "Nobody cheats by assumption, so nothing is there to be found."
+    broken, intact = (protocol.detection(broken=state) for state in (True, False))
+    if protocol.attested:
+        return (
+            f"At the defaults a cheat is found with chance {intact:.4g} while the enclave is "
+            f"intact and {broken:.4g} while it is broken."
+        )
+    return f"At the defaults a cheat is found with chance {broken:.4g}."
+
+
+def _bond(rule: type[VerificationProtocol]) -> str:
+    if rule.bonded:
+        return (
+            "A node that is convicted loses S = stake_usd x slash_share of its bond and its fee F, "
+            "each once; with keeps_gain_when_caught: false what cheating saved as well, and G in "
+            "the condition becomes (1 - p) G."
+        )
+    return "There is no bond, S = 0: who is found out loses the fee F and no more."
+
+
+def _figures(rule: type[VerificationProtocol]) -> Iterator[str]:
+    """Yield the figures that a protocol reads, of its own section and of others."""
+    read = [rule.name] if rule.parameters else []
+    read += [each.section for each in rule.reads] + ["watchers"] * rule.watched
+    if not read:
+        yield (
+            "None of its own; those of [demand, economics and adversaries](README.md) hold for all."
+        )
+        return
+    yield "| key | default | unit | source | meaning |"
+    yield "|---|---|---|---|---|"
+    for section in read:
+        yield from figure_rows(getattr(Verification(), section), f"verification.{section}")
+
+
+def figure_rows(section: Any, prefix: str) -> Iterator[str]:
+    """Yield a table's row for every figure of a section, and of the sections inside it."""
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if hasattr(value, "model_fields_set"):
+            yield from figure_rows(value, f"{prefix}.{key}")
+            continue
+        told = dict(field.json_schema_extra)
+        yield (
+            f"| `{prefix}.{key}` | {_shown(value)} | {told['unit']} | {told['source']} "
+            f"| {told['meaning']} |"
+        )
+        if isinstance(value, dict):
+            yield from figure_rows(next(iter(value.values())), f"{prefix}.{key}.NAME")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | dict):
+        return ", ".join(f"`{item}`" for item in value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"`{value}`" if isinstance(value, str) else f"{value:,g}"
+
+
 def write_rules() -> None:
-    """Bring the tables of rules in all pages up to date."""
+    """Bring the pages of protocols and the tables of rules in all pages up to date."""
+    for name, rule in shipped(PROTOCOLS).items():
+        page_of(name).write_text(protocol_page(rule), encoding="utf-8")
     for path in DOCS.rglob("*.md"):
         page = path.read_text(encoding="utf-8")
         if with_rules(page) != page:
@@ -118,7 +238,13 @@ def write_rules() -> None:
 
 def fill(_app: Any, _page: str, source: list[str]) -> None:
     """Replace ``<!-- generated: NAME -->`` in a page by what NAME stands for."""
-    made = {"scenario": scenario, "cli": cli, "modules": modules}
+    made = {
+        "scenario": scenario,
+        "cli": cli,
+        "modules": modules,
+        "protocols": protocols,
+        "questions": questions,
+    }
     source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda m: made[m[1]](), source[0])
 
 
@@ -150,6 +276,22 @@ def _verbs(command: Any, name: str) -> Iterator[str]:
     rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
     if rows:
         yield "| takes | meaning |\n|---|---|\n" + "\n".join(rows)
+
+
+def questions() -> str:
+    """Return what can be asked of a run: the tables of ``poq analyse``, the figures of ``plot``."""
+    parts = []
+    for title, kinds in (("poq analyse", tables()), ("poq plot", figures())):
+        rows = [
+            f"| `{kind.name}` | {kind[1]} | {', '.join(f'`--{name}`' for name in kind.takes)} |"
+            for kind in kinds.values()
+        ]
+        parts.append(
+            "\n".join(
+                [f"## `{title}`, by kind", "", "| kind | what | heeds |", "|---|---|---|", *rows]
+            )
+        )
+    return "\n\n".join(parts)
 
 
 def _row(parameter: Any) -> str:

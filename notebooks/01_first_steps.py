@@ -18,7 +18,7 @@ import pandas as pd
 
 import poq_abm
 from poq_abm.analysis.mean_rewards import reward_against_cost
-from poq_abm.analysis.reproduction import cost_aware_checks
+from poq_abm.analysis.reproduce.cost_aware import cost_aware_checks
 
 scenario = poq_abm.load("cost_aware_poq")
 print(scenario.question)

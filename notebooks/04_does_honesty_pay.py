@@ -17,8 +17,8 @@
 import poq_abm
 from poq_abm.analysis.audit.attacks import attack_frontier, attack_frontier_figure
 from poq_abm.analysis.audit.auditing import audit
-from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.gains import gain_forest
+from poq_abm.analysis.audit.variants import VariantRunner
 
 scenario = poq_abm.load("cost_aware_poq").replace({
     "name": "ten_evaluators",
@@ -44,9 +44,9 @@ gain_forest(gains)
 # would it cost a coalition to move the consensus?
 
 # %%
-bench = Bench.of(scenario)
+runner = VariantRunner.of(scenario)
 attacks = [{"name": "boost", "b": 3.0}, {"name": "sabotage"}]
-frontier = attack_frontier(bench, attacks, shares=[0.2, 0.4, 0.6], replications=10)
+frontier = attack_frontier(runner, attacks, shares=[0.2, 0.4, 0.6], replications=10)
 frontier.attrs["scenario"] = scenario.name
 attack_frontier_figure(frontier)
 

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 import poq_abm
-from calibration.profile.importing import import_table
+from calibration.profile.importing import ImportSettings, import_table
 from poq_abm.analysis.evaluator_correlation import (
     evaluator_correlation_bars,
     evaluator_correlations,
@@ -50,11 +50,11 @@ pd.DataFrame(costs).to_csv(folder / "costs.csv", index=False)
 # scale, such as a number of words, is mapped by its minimum and maximum. Each mapping is printed and kept in the profile.
 
 # %%
-path = import_table(
-    folder / "log.csv", record="prompt", model="system", truth="expert",
-    evaluators=["cosine", "likes_length"], scales={"cosine": "0:1"},
-    costs=folder / "costs.csv", out=folder / "mine", report=print,
+settings = ImportSettings(
+    record="prompt", model="system", truth="expert", evaluators=["cosine", "likes_length"],
+    scales={"cosine": "0:1"}, costs=folder / "costs.csv",
 )  # fmt: skip
+path = import_table(folder / "log.csv", folder / "mine", settings, report=print)
 profile = poq_abm.load_profile(str(path))
 profile
 

@@ -13,11 +13,13 @@ from poq_abm.experiment.running import run
 from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.profile.synthetic import SyntheticSettings
 from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import rules, shipped
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
 from poq_abm.scenario.schema.key_reference import keys_below, markdown
 from poq_abm.scenario.schema.settings import Malicious, Reward, Settings, Trust
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 from tests.conftest import Poq
 
@@ -143,6 +145,38 @@ def test_the_tables_of_rules_are_those_that_the_code_writes(page: Path) -> None:
     assert generated.with_rules(text) == text, "python docs/generated.py"
 
 
+@pytest.mark.parametrize("name", shipped(PROTOCOLS))
+def test_every_protocol_has_the_page_that_its_class_writes(name: str) -> None:
+    page = generated.page_of(name)
+    written = page.read_text()
+    assert written == generated.protocol_page(shipped(PROTOCOLS)[name]), "python docs/generated.py"
+    assert {"Formula", "Parameters", "Sources", "Limits"} <= set(
+        re.findall(r"^## (.*)$", written, re.MULTILINE)
+    )
+    assert f"[`{name}`]({page.name})" in generated.protocols()
+
+
+VERIFICATION = (ROOT / "docs" / "verification" / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("shipped_rules")
+def test_every_figure_of_a_verification_is_on_some_page() -> None:
+    pages = (generated.page_of(name).read_text() for name in shipped(PROTOCOLS))
+    told, verification = VERIFICATION + "".join(pages), Verification()
+    for name in type(verification).model_fields:
+        if name != "protocol":
+            for row in generated.figure_rows(getattr(verification, name), f"verification.{name}"):
+                assert row in told, row
+
+
+@pytest.mark.usefixtures("shipped_rules")
+def test_the_examples_of_verification_run() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", VERIFICATION, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(block, {})
+
+
 def test_every_rule_that_is_a_class_is_documented() -> None:
     for kind in generated.KINDS.values():
         table = generated.rule_table(kind)
@@ -220,7 +254,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_the_experiments_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "experiments.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "experiments.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, object] = {}
     exec(block, names)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from calibration.corpus.records import Record, join_question
-from calibration.corpus.rows import Row, described, read_json, read_rows
-from calibration.files import NAME
-from calibration.settings import CorpusSource
+from calibration.corpus.rows import TableRow, described, read_json, read_rows
+from calibration.stage_settings import CorpusSource
+from calibration.workspace import NAME
 from poq_abm.errors import InputError, nearest
 from poq_abm.scenario.checks.problems import shown
 
@@ -88,7 +88,9 @@ class _Columns:
     references: tuple[str, ...]
 
 
-def _rows_of(source: CorpusSource, report: Callable[[str], None]) -> tuple[list[Row], _Columns]:
+def _rows_of(
+    source: CorpusSource, report: Callable[[str], None]
+) -> tuple[list[TableRow], _Columns]:
     """Return the rows of a file in one form, whatever its format, and the columns they have."""
     if source.format == "squad":
         found = squad_rows(source.path)
@@ -104,7 +106,7 @@ def _rows_of(source: CorpusSource, report: Callable[[str], None]) -> tuple[list[
     return rows if unpack is None else [unpack(row, columns) for row in rows], columns
 
 
-def _with_ids(rows: Sequence[Row], text: str) -> list[Row]:
+def _with_ids(rows: Sequence[TableRow], text: str) -> list[TableRow]:
     """Return the rows with an id made of each text; the same text again gets a number."""
     seen: Counter[str] = Counter()
     named = []
@@ -113,33 +115,33 @@ def _with_ids(rows: Sequence[Row], text: str) -> list[Row]:
         name = digest.hexdigest()[:16]
         seen[name] += 1
         own = name if seen[name] == 1 else f"{name}_{seen[name]}"
-        named.append(Row(row.place, {**row.cells, "id": own}))
+        named.append(TableRow(row.place, {**row.cells, "id": own}))
     return named
 
 
-def _final_answer(row: Row, columns: _Columns) -> Row:
+def _final_answer(row: TableRow, columns: _Columns) -> TableRow:
     """Return a row of GSM8K whose references are what follows the last ``####``."""
     cells = dict(row.cells)
     for column in columns.references:
         _, mark, answer = str(cells.get(column)).rpartition("####")
         cells[column] = answer.strip() if mark else None
-    return Row(row.place, cells)
+    return TableRow(row.place, cells)
 
 
-def _first_turn(row: Row, columns: _Columns) -> Row:
+def _first_turn(row: TableRow, columns: _Columns) -> TableRow:
     """Return a row of MT-Bench with its first turn and the reference of that, if it has one."""
     firsts = {
         column: next(iter(row.cells[column]), None)
         for column in (columns.input, *columns.references)
         if isinstance(row.cells.get(column), list)
     }
-    return Row(row.place, {**row.cells, **firsts})
+    return TableRow(row.place, {**row.cells, **firsts})
 
 
 _UNPACKED = {"gsm8k": _final_answer, "mt_bench": _first_turn}
 
 
-def _check_columns(source: CorpusSource, rows: Sequence[Row]) -> tuple[str, ...]:
+def _check_columns(source: CorpusSource, rows: Sequence[TableRow]) -> tuple[str, ...]:
     """Return the columns of references after finding every column that is asked for."""
     found = dict.fromkeys(str(column) for row in rows for column in row.cells)
     references = source.reference or tuple(name for name in _EITHER if name in found)[:1]
@@ -175,7 +177,9 @@ def _other_format(source: CorpusSource, found: set[str]) -> str:
     return ""
 
 
-def _record(row: Row, source: CorpusSource, columns: _Columns, faults: _Faults) -> Record | None:
+def _record(
+    row: TableRow, source: CorpusSource, columns: _Columns, faults: _Faults
+) -> Record | None:
     cells = row.cells
     name = _identifier(cells.get(columns.id))
     if name is None:
@@ -203,21 +207,21 @@ def _identifier(cell: Any) -> str | None:
     return cell.strip() if isinstance(cell, str) and cell.strip() else None
 
 
-def _answers(row: Row, columns: _Columns) -> tuple[str, ...]:
+def _answers(row: TableRow, columns: _Columns) -> tuple[str, ...]:
     """Return the distinct references that are not empty; a cell is one of them or a list."""
     cells = [row.cells.get(column) for column in columns.references]
     texts = [text for cell in cells for text in (cell if isinstance(cell, list) else [cell])]
     return tuple(dict.fromkeys(t for t in texts if isinstance(t, str) and t.strip()))
 
 
-def _called(row: Row, name: str | None) -> str:
+def _called(row: TableRow, name: str | None) -> str:
     return row.place if name is None else f"{shown(name)} ({row.place})"
 
 
 _TABLE = {"context", "question", "answers"}
 
 
-def squad_rows(path: Path) -> list[Row]:
+def squad_rows(path: Path) -> list[TableRow]:
     """Return the questions of a SQuAD file as rows with ``id``, ``input`` and ``references``.
 
     The original is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
@@ -241,7 +245,7 @@ def squad_rows(path: Path) -> list[Row]:
     return list(_questions(path, found))
 
 
-def _of_table(row: Row) -> Row:
+def _of_table(row: TableRow) -> TableRow:
     if missing := _TABLE - set(row.cells):
         raise InputError(
             f"{row.place} needs {', '.join(map(repr, sorted(missing)))}, found "
@@ -255,7 +259,7 @@ def _of_table(row: Row) -> Row:
     return _question_row(row.place, row.cells, row.cells["context"], answers["text"] or None)
 
 
-def _questions(path: Path, found: Any) -> Iterator[Row]:
+def _questions(path: Path, found: Any) -> Iterator[TableRow]:
     for article, at in _each(path, found, "data", ""):
         for paragraph, inside in _each(path, article, "paragraphs", at):
             context = _needed(path, paragraph, "context", inside)
@@ -263,7 +267,7 @@ def _questions(path: Path, found: Any) -> Iterator[Row]:
                 yield _original_row(path, question, context, place)
 
 
-def _original_row(path: Path, question: Any, context: Any, at: str) -> Row:
+def _original_row(path: Path, question: Any, context: Any, at: str) -> TableRow:
     _needed(path, question, "question", at)
     answers = [
         _needed(path, answer, "text", where)
@@ -273,7 +277,7 @@ def _original_row(path: Path, question: Any, context: Any, at: str) -> Row:
     return _question_row(f"{path}: {at}", question, context, None if is_impossible else answers)
 
 
-def _question_row(place: str, question: Any, context: Any, answers: list[Any] | None) -> Row:
+def _question_row(place: str, question: Any, context: Any, answers: list[Any] | None) -> TableRow:
     asked = question["question"]
     whole = all(isinstance(text, str) and text.strip() for text in (asked, context))
     cells = {
@@ -281,7 +285,7 @@ def _question_row(place: str, question: Any, context: Any, answers: list[Any] | 
         "input": join_question(asked, context) if whole else None,
         "references": answers,
     }
-    return Row(place, cells)
+    return TableRow(place, cells)
 
 
 def _each(path: Path, parent: Any, key: str, at: str) -> Iterator[tuple[Any, str]]:

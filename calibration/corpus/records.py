@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from calibration.files import Log, to_line, write_whole
+from calibration.workspace import Log, to_line, write_whole
 from poq_abm.errors import InputError
 
 __all__ = [

@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from calibration.files import naming
+from calibration.workspace import naming
 from poq_abm.errors import InputError
 
 __all__ = [
     "ANY_ENCODING",
     "READERS",
-    "Row",
-    "Table",
+    "TableFile",
+    "TableRow",
     "described",
     "read_json",
     "read_rows",
@@ -40,7 +40,7 @@ _UTF_8 = ("utf-8-sig",)
 ANY_ENCODING = (*_UTF_8, "cp1252")
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One row: where it stands, for messages, and its cells by column."""
 
     place: str
@@ -48,10 +48,10 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Table:
+class TableFile:
     """The rows of a file, how it was read where that was a choice, and its decimal sign."""
 
-    rows: list[Row]
+    rows: list[TableRow]
     notes: tuple[str, ...] = ()
     decimal: str = "."
 
@@ -67,12 +67,12 @@ class _File:
     decimal: str = "."
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[TableRow]:
     """Return the rows of a file of UTF-8, as :func:`read_table` reads it."""
     return read_table(path).rows
 
 
-def read_table(path: Path, encodings: Sequence[str] = _UTF_8) -> Table:
+def read_table(path: Path, encodings: Sequence[str] = _UTF_8) -> TableFile:
     """Return the rows of a file, read by its ending, one of :data:`READERS` with or without .gz.
 
     Cells of CSV are text as it stands, those of other files what they are. The separator of CSV
@@ -88,7 +88,7 @@ def read_table(path: Path, encodings: Sequence[str] = _UTF_8) -> Table:
         raise InputError(f"{path}: a table ends in {', '.join(READERS)}, not in {path.suffix!r}")
     file = _File(path, content, encodings)
     rows = [_trimmed(row) for row in reader(file)]
-    return Table(rows, tuple(file.notes), file.decimal)
+    return TableFile(rows, tuple(file.notes), file.decimal)
 
 
 def _content(path: Path) -> tuple[bytes, str]:
@@ -104,13 +104,13 @@ def _content(path: Path) -> tuple[bytes, str]:
         raise InputError(f"{path} is not readable gzip: {error}") from error
 
 
-def _trimmed(row: Row) -> Row:
+def _trimmed(row: TableRow) -> TableRow:
     if all(name == name.strip() for name in row.cells):
         return row
     cells = {name.strip(): cell for name, cell in row.cells.items()}
     if len(cells) < len(row.cells):
         raise InputError(f"{row.place}: two columns have the same name but for blanks")
-    return Row(row.place, cells)
+    return TableRow(row.place, cells)
 
 
 def read_json(path: Path) -> Any:
@@ -165,7 +165,7 @@ def _first_fault(content: bytes) -> int:
     return 0
 
 
-def _csv(file: _File) -> Iterable[Row]:
+def _csv(file: _File) -> Iterable[TableRow]:
     text = _text(file)
     separator = _separator(text)
     if separator in ";\t":
@@ -190,8 +190,8 @@ def _separator(text: str) -> str:
     return _SEPARATORS[columns.index(max(columns))]
 
 
-def _csv_rows(path: Path, reader: Any) -> list[Row]:
-    rows: list[Row] = []
+def _csv_rows(path: Path, reader: Any) -> list[TableRow]:
+    rows: list[TableRow] = []
     start = 1
     try:
         header: list[str] = next(reader, [])
@@ -204,15 +204,15 @@ def _csv_rows(path: Path, reader: Any) -> list[Row]:
                 raise InputError(f"{path}:{start}: {cells_found}")
             if cells:
                 place = f"{path}: line {start}"
-                rows.append(Row(place, dict(zip(header, cells, strict=True))))
+                rows.append(TableRow(place, dict(zip(header, cells, strict=True))))
             start = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path}:{start}: this is not CSV: {error}") from error
     return rows
 
 
-def _jsonl(file: _File) -> list[Row]:
-    path, rows = file.path, list[Row]()
+def _jsonl(file: _File) -> list[TableRow]:
+    path, rows = file.path, list[TableRow]()
     lines = _text(file).rstrip().split("\n")  # other breaks may stand inside a text
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -227,11 +227,11 @@ def _jsonl(file: _File) -> list[Row]:
         if not isinstance(cells, dict):
             found = described(cells)
             raise InputError(f"{path}:{number}: a line must be a JSON object, found {found}")
-        rows.append(Row(f"{path}: row {len(rows) + 1}", cells))
+        rows.append(TableRow(f"{path}: row {len(rows) + 1}", cells))
     return rows
 
 
-def _json(file: _File) -> list[Row]:
+def _json(file: _File) -> list[TableRow]:
     path, text = file.path, _text(file)
     if _is_lines(text):  # what pandas and the hub's tools call JSON is often JSONL
         return _jsonl(file)
@@ -244,8 +244,8 @@ def _json(file: _File) -> list[Row]:
     return _numbered(path, found)
 
 
-def _numbered(path: Path, found: Iterable[dict[str, Any]]) -> list[Row]:
-    return [Row(f"{path}: row {number}", cells) for number, cells in enumerate(found, start=1)]
+def _numbered(path: Path, found: Iterable[dict[str, Any]]) -> list[TableRow]:
+    return [TableRow(f"{path}: row {number}", cells) for number, cells in enumerate(found, start=1)]
 
 
 def _is_lines(text: str) -> bool:
@@ -255,7 +255,7 @@ def _is_lines(text: str) -> bool:
         return False
 
 
-def _parquet(file: _File) -> list[Row]:
+def _parquet(file: _File) -> list[TableRow]:
     try:
         found = pq.read_table(io.BytesIO(file.content)).to_pylist()
     except (pa.ArrowException, OSError) as error:
@@ -263,7 +263,7 @@ def _parquet(file: _File) -> list[Row]:
     return _numbered(file.path, found)
 
 
-def _sheet(file: _File) -> list[Row]:
+def _sheet(file: _File) -> list[TableRow]:
     """Return the rows of the first sheet of a workbook."""
     try:
         openpyxl = import_module("openpyxl")
@@ -286,7 +286,7 @@ def _sheet(file: _File) -> list[Row]:
 
 
 #: Reader of each ending.
-READERS: dict[str, Callable[[_File], Iterable[Row]]] = {
+READERS: dict[str, Callable[[_File], Iterable[TableRow]]] = {
     ".csv": _csv,
     ".tsv": _csv,
     ".jsonl": _jsonl,

@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from calibration.judge.questions import SCHEMA, SYSTEM_PROMPT
+from calibration.judge.verdicts import SCHEMA, SYSTEM_PROMPT
 from calibration.libraries import require
-from calibration.settings import JudgeSettings
+from calibration.stage_settings import JudgeSettings
 from poq_abm.errors import InputError, PoqError
 
 __all__ = [

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from calibration.configuration import Calibration
+from calibration.corpus.record_samples import sample_records
 from calibration.corpus.records import read_corpus
-from calibration.corpus.sampling import sample_records
-from calibration.files import Log, Workspace
 from calibration.judge.client import (
     OFFICIAL,
     JudgeClient,
@@ -25,10 +24,11 @@ from calibration.judge.client import (
     Secret,
     read_secret,
 )
-from calibration.judge.questions import Question, UnusableError, make_question, parse_verdict
+from calibration.judge.verdicts import Question, UnusableError, make_question, parse_verdict
 from calibration.libraries import require
 from calibration.models.generation import outputs
-from calibration.settings import JudgeSettings
+from calibration.stage_settings import JudgeSettings
+from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 
 __all__ = ["Budget", "Session", "Summary", "check_judge", "judge", "read_judgements"]

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, instruction, read_corpus
-from calibration.files import Workspace
 from calibration.latency.timing import (
     Timed,
     time_call,
@@ -33,7 +32,7 @@ from calibration.latency.timing import (
 from calibration.libraries import library
 from calibration.models.architectures import architecture, architectures, build_random
 from calibration.models.checkpoints import ModelSource, locate
-from calibration.models.evaluators import Evaluator, load_evaluator
+from calibration.models.encoders import Evaluator, load_evaluator
 from calibration.models.generation import outputs
 from calibration.models.language_models import (
     LanguageModel,
@@ -41,7 +40,8 @@ from calibration.models.language_models import (
     fit_prompt,
     load_language_model,
 )
-from calibration.settings import EvaluatorSpec, GenerationSettings, ModelSpec
+from calibration.stage_settings import EvaluatorSpec, GenerationSettings, ModelSpec
+from calibration.workspace import Workspace
 from poq_abm.errors import InputError
 
 __all__ = [
@@ -51,7 +51,7 @@ __all__ = [
     "RandomModel",
     "RealEvaluator",
     "RealModel",
-    "Subject",
+    "TimedSubject",
     "random_evaluator",
     "random_model",
     "real_evaluator",
@@ -63,7 +63,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class Subject(Protocol):
+class TimedSubject(Protocol):
     """A node to be timed; ``load`` comes before the first batch, ``release`` after the last."""
 
     @property

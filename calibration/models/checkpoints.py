@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from calibration.configuration import Calibration
-from calibration.files import naming
 from calibration.libraries import library, quiet
 from calibration.models.devices import chosen_device, is_out_of_memory
-from calibration.settings import EvaluatorSpec, ModelSpec
+from calibration.stage_settings import EvaluatorSpec, ModelSpec
+from calibration.workspace import naming
 from poq_abm.errors import InputError
 
 __all__ = ["ModelSource", "check_models", "folder_digest", "loading", "locate", "locate_all"]

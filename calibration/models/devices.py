@@ -9,7 +9,7 @@ from typing import TypeVar
 from calibration.libraries import library
 from poq_abm.errors import InputError
 
-__all__ = ["Batches", "chosen_device", "is_out_of_memory", "kind_of_device", "release"]
+__all__ = ["Batches", "chosen_device", "chunks", "is_out_of_memory", "kind_of_device", "release"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +30,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     is_short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return is_short or (isinstance(error, RuntimeError) and any(p in text for p in _PHRASES))
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Return the items in their order, ``size`` at a time.
+
+    >>> list(chunks("abcde", 2))
+    ['ab', 'cd', 'e']
+    """
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 class Batches:

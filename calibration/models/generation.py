@@ -11,42 +11,41 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, instruction, read_corpus
-from calibration.files import (
-    Log,
-    StageCounts,
-    Stamp,
-    Workspace,
-    digest,
-    read_stamp,
-    sift,
-    versions,
-    write_stamp,
-)
 from calibration.models.checkpoints import ModelSource, locate_all
-from calibration.models.devices import Batches, chosen_device, kind_of_device, release
+from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
 from calibration.models.language_models import (
-    Answer,
     LanguageModel,
+    ModelAnswer,
     Prompt,
     fit_prompt,
     load_language_model,
     sample,
     seed_of,
 )
-from calibration.settings import ModelSpec
+from calibration.stage_settings import ModelSpec
+from calibration.workspace import (
+    Log,
+    StageCounts,
+    Stamp,
+    Workspace,
+    complete_log,
+    current_rows,
+    digest,
+    versions,
+)
 from poq_abm.errors import InputError
 
 __all__ = ["generate", "outputs", "without_trace"]
 
 Report = Callable[[str], None]
 Row = dict[str, Any]
-Batch = tuple[list[Prompt], list[Answer], float]
+Batch = tuple[list[Prompt], list[ModelAnswer], float]
 
 
 def generate(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
@@ -61,7 +60,7 @@ def generate(calibration: Calibration, report: Report) -> dict[str, StageCounts]
     sources = locate_all(calibration.models)
     counts = {}
     for spec in calibration.models:
-        stage = _Stage(calibration, spec, records, device, report)
+        stage = _Generation(calibration, spec, records, device, report)
         counts[spec.name] = stage.run(sources[spec.name])
         release(device)
         report(f"{spec.name}: {counts[spec.name]}")
@@ -84,15 +83,10 @@ def outputs(calibration: Calibration, spec: ModelSpec, records: Sequence[Record]
 
 def _logged(calibration: Calibration, spec: ModelSpec, records: Sequence[Record]) -> dict[str, Row]:
     log = Workspace(calibration.out).generations(spec.name)
-    rows, _ = Log(log).read()
-    stamp = read_stamp(log)
-    if stamp is None:
-        wanted = {record.id for record in records}
-        return {row["record"]: row for row in rows if row.get("record") in wanted}
-    return sift(rows, _keys(calibration, spec, records, stamp), _record_of)[0]
+    return current_rows(log, lambda stamp: _keys(calibration, spec, records, stamp), _record_of)
 
 
-class _Stage:
+class _Generation:
     """The answers of one model, in the order of the corpus."""
 
     def __init__(
@@ -115,14 +109,12 @@ class _Stage:
         libraries = versions("torch", "transformers", "tokenizers")
         stamp = Stamp(source.revision, kind_of_device(self.device), libraries)
         keys = _keys(self.calibration, self.spec, self.records, stamp)
-        rows, dropped = self.log.read()
-        found, ignored = sift(rows, keys, _record_of)
-        write_stamp(self.log.path, stamp)
-        missing = len(keys) - len(found)
-        if missing:
+
+        def make(found: Mapping[str, Row], missing: int) -> None:
             self.report(f"{self.spec.name}: {missing} outputs to make on {self.device}")
             self._make(load_language_model(self.spec, source, self.device), keys, found)
-        return StageCounts(len(keys), len(found), missing, ignored, dropped)
+
+        return complete_log(self.log, stamp, keys, _record_of, make)
 
     def _make(
         self, language_model: LanguageModel, keys: Mapping[str, str], found: Mapping[str, Row]
@@ -131,7 +123,7 @@ class _Stage:
         if self.spec.prompt == "chat" and not language_model.tokenizer.chat_template:
             self.report(f"{self.spec.name}: no chat template; the instruction is given as it is")
         cut = 0
-        for chunk in _chunks(self.records, self.spec.batch_size):
+        for chunk in chunks(self.records, self.spec.batch_size):
             if all(record.id in found for record in chunk):
                 continue
             for part, (prompts, answers, seconds) in self.batches.run(
@@ -171,7 +163,7 @@ class _Stage:
         except InputError as error:
             raise InputError(f"{self.spec.name}: {error}") from error
 
-    def _row(self, record: Record, prompt: Prompt, answer: Answer, key: str) -> Row:
+    def _row(self, record: Record, prompt: Prompt, answer: ModelAnswer, key: str) -> Row:
         return {
             "record": record.id,
             "model": self.spec.name,
@@ -183,10 +175,6 @@ class _Stage:
             "output_tokens": answer.tokens,
             "stop": answer.stop,
         }
-
-
-def _chunks(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
-    return (records[start : start + size] for start in range(0, len(records), size))
 
 
 def _record_of(row: Row) -> str:

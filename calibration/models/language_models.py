@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from calibration.corpus.records import Record
-from calibration.files import digest
 from calibration.libraries import library
 from calibration.models.checkpoints import (
     ModelSource,
     loading,
 )
-from calibration.settings import GenerationSettings, ModelSpec
+from calibration.stage_settings import GenerationSettings, ModelSpec
+from calibration.workspace import digest
 from poq_abm.errors import InputError
 
 __all__ = [
-    "Answer",
     "LanguageModel",
+    "ModelAnswer",
     "Prompt",
     "decoding",
     "fit_prompt",
@@ -177,7 +177,7 @@ def _without_middle(tokenizer: Any, pieces: list[int], kept: int) -> str:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelAnswer:
     """What a model wrote. ``tokens`` counts the token that ends it; ``stop`` is eos or length."""
 
     text: str
@@ -199,7 +199,7 @@ def sample(
     prompts: Sequence[Prompt],
     settings: GenerationSettings,
     seed: int,
-) -> list[Answer]:
+) -> list[ModelAnswer]:
     """Return a model's answers to a batch of prompts.
 
     Nucleus sampling at the temperature of the settings (greedy at 0) and nothing else: the sampling
@@ -260,9 +260,9 @@ def decoding(
     )
 
 
-def _answer(language_model: LanguageModel, tokens: Sequence[int]) -> Answer:
+def _answer(language_model: LanguageModel, tokens: Sequence[int]) -> ModelAnswer:
     end = next((i for i, token in enumerate(tokens) if token in language_model.ends), None)
     written = tokens if end is None else tokens[:end]
     text = language_model.tokenizer.decode(written, skip_special_tokens=True).strip()
     count = len(tokens) if end is None else end + 1
-    return Answer(text, count, "length" if end is None else "eos")
+    return ModelAnswer(text, count, "length" if end is None else "eos")

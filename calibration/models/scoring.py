@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, read_corpus
-from calibration.files import (
+from calibration.models.checkpoints import ModelSource, locate_all
+from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
+from calibration.models.encoders import Evaluator, Pair, load_evaluator
+from calibration.models.generation import outputs
+from calibration.stage_settings import EvaluatorSpec
+from calibration.workspace import (
     Log,
     StageCounts,
     Stamp,
     Workspace,
+    complete_log,
+    current_rows,
     digest,
-    read_stamp,
-    sift,
     versions,
-    write_stamp,
 )
-from calibration.models.checkpoints import ModelSource, locate_all
-from calibration.models.devices import Batches, chosen_device, kind_of_device, release
-from calibration.models.evaluators import Evaluator, Pair, load_evaluator
-from calibration.models.generation import outputs
-from calibration.settings import EvaluatorSpec
 from poq_abm.errors import InputError
 
 __all__ = ["pairs_of", "score", "scores"]
@@ -69,7 +68,7 @@ def score(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
     sources = locate_all(calibration.evaluators)
     counts = {}
     for spec in calibration.evaluators:
-        stage = _Stage(calibration, spec, items, device, report)
+        stage = _Scoring(calibration, spec, items, device, report)
         counts[spec.name] = stage.run(sources[spec.name])
         release(device)
         report(f"{spec.name}: {counts[spec.name]}")
@@ -83,17 +82,12 @@ def scores(calibration: Calibration, spec: EvaluatorSpec) -> dict[Name, Row]:
     Needs neither evaluator nor libraries. Of a log without a stamp, made by other means, the last
     row of an output counts.
     """
-    log = Workspace(calibration.out).scores(spec.name)
-    rows, _ = Log(log).read()
-    stamp = read_stamp(log)
     items = _items(calibration, lambda _: None)
-    if stamp is None:
-        wanted = {(item.record, item.model) for item in items}
-        return {_name_of(row): row for row in rows if _name_of(row) in wanted}
-    return sift(rows, _keys(calibration, spec, items, stamp), _name_of)[0]
+    log = Workspace(calibration.out).scores(spec.name)
+    return current_rows(log, lambda stamp: _keys(calibration, spec, items, stamp), _name_of)
 
 
-class _Stage:
+class _Scoring:
     """The scores of one evaluator, model by model in the order of the corpus."""
 
     def __init__(
@@ -116,20 +110,18 @@ class _Stage:
         libraries = versions("torch", "transformers", "tokenizers", "sentence-transformers")
         stamp = Stamp(source.revision, kind_of_device(self.device), libraries)
         keys = _keys(self.calibration, self.spec, self.items, stamp)
-        rows, dropped = self.log.read()
-        found, ignored = sift(rows, keys, _name_of)
-        write_stamp(self.log.path, stamp)
-        missing = len(keys) - len(found)
-        if missing:
+
+        def make(found: Mapping[Name, Row], missing: int) -> None:
             self.report(f"{self.spec.name}: {missing} outputs to score on {self.device}")
             self._make(load_evaluator(self.spec, source, self.device), keys, found)
-        return StageCounts(len(keys), len(found), missing, ignored, dropped)
+
+        return complete_log(self.log, stamp, keys, _name_of, make)
 
     def _make(
         self, evaluator: Evaluator, keys: Mapping[Name, str], found: Mapping[Name, Row]
     ) -> None:
         """Score every chunk that lacks a row, as a whole, so that batches stay what they were."""
-        for chunk in _chunks(self.items, self.spec.batch_size):
+        for chunk in chunks(self.items, self.spec.batch_size):
             if all((item.record, item.model) in found for item in chunk):
                 continue
             pairs = [pair for item in chunk for pair in item.pairs]
@@ -182,10 +174,6 @@ def _items(calibration: Calibration, report: Report) -> list[_Item]:
             "make them with `poq calibrate generate`"
         )
     return items
-
-
-def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _name_of(row: Row) -> Name:

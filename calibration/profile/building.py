@@ -14,7 +14,6 @@ import pandas as pd
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import SLOT, Record, instruction, read_corpus
-from calibration.files import Workspace, digest, read_stamp
 from calibration.judge.judging import read_judgements
 from calibration.models.generation import outputs
 from calibration.models.scoring import scores
@@ -22,9 +21,10 @@ from calibration.profile.costs import Costs, measured_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import described_ranges, fit_ranges, points_of
 from calibration.profile.truth import truth_score
-from calibration.settings import EvaluatorSpec, ModelSpec
+from calibration.stage_settings import EvaluatorSpec, ModelSpec
+from calibration.workspace import Workspace, digest, read_stamp
 from poq_abm.errors import InputError
-from poq_abm.profile import read_profile
+from poq_abm.profile import ProfileDescription, read_profile
 
 __all__ = ["build", "describe_evaluator", "describe_model", "provenance_of"]
 
@@ -60,21 +60,24 @@ def build(calibration: Calibration, report: Report, *, caveats: Sequence[str] = 
     costs = measured_costs(calibration, made, report)
     for line in described_ranges(transform):
         report(line)
-    parts = {
-        "name": calibration.name,
-        "scores_table": joint,
-        "costs_table": costs.table,
-        "tasks": list(dict.fromkeys(record.task for record in records)),
-        "models": {spec.name: describe_model(workspace, spec) for spec in calibration.models},
-        "evaluators": {
+    told = [*calibration.caveats, *caveats]
+    description = ProfileDescription(
+        name=calibration.name,
+        tasks=list(dict.fromkeys(record.task for record in records)),
+        models={spec.name: describe_model(workspace, spec) for spec in calibration.models},
+        evaluators={
             spec.name: describe_evaluator(workspace, spec) for spec in calibration.evaluators
         },
-        "normalisation": transform,
-        "hardware": costs.hardware,
-    }
-    told = [*calibration.caveats, *caveats]
-    provenance = provenance_of(calibration, records, judged, costs, transform, told)
-    return _publish(workspace, provenance, parts, report)
+        normalisation=transform,
+        hardware=costs.hardware,
+        provenance=provenance_of(calibration, records, judged, costs, transform, told),
+    )
+    return _publish(
+        workspace,
+        lambda folder: write_with_findings(folder, description, joint, costs.table),
+        len(joint),
+        report,
+    )
 
 
 def _require_all(missing: Sequence[str], wanted: int, whose: str, stage: str) -> None:
@@ -125,7 +128,7 @@ def _judge(calibration: Calibration, joint: pd.DataFrame, report: Report) -> dic
 
 
 def _publish(
-    workspace: Workspace, provenance: Mapping[str, Any], parts: Mapping[str, Any], report: Report
+    workspace: Workspace, write: Callable[[Path], Path], rows: int, report: Report
 ) -> Path:
     """Write the profile, moving one that says something else out of the way first."""
     folder = workspace.profile
@@ -134,7 +137,7 @@ def _publish(
     except OSError as error:
         raise InputError(f"cannot write {workspace.out}: {error.strerror or error}") from error
     with room as place:
-        new = write_with_findings(Path(place) / folder.name, provenance, **parts)
+        new = write(Path(place) / folder.name)
         if folder.exists():
             before, now = read_profile(folder).content_hash, read_profile(new).content_hash
             if before == now:
@@ -146,7 +149,7 @@ def _publish(
             folder.rename(kept)
             report(f"the profile that was there is kept as {kept.name}")
         new.rename(folder)
-    report(f"{folder}: {len(parts['scores_table']):,} rows")
+    report(f"{folder}: {rows:,} rows")
     return folder
 
 

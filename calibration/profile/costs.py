@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from calibration.configuration import Calibration
-from calibration.files import Workspace, read_stamp
-from calibration.latency.efficiency import read_measurement
+from calibration.latency.measurement import read_measurement
 from calibration.profile.score_logs import read_logs
+from calibration.workspace import Workspace, read_stamp
 from poq_abm.errors import InputError, nearest
-from poq_abm.profile.layout import COST_COLUMNS, COST_KEYS
+from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS
 
 __all__ = [
     "EVALUATOR_LATENCY_MS",

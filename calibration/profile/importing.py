@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.files import NAME, naming
 from calibration.profile.costs import imported_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import (
@@ -28,10 +27,12 @@ from calibration.profile.scales import (
     read_scales,
 )
 from calibration.profile.score_logs import ScoreLog, read_logs
+from calibration.workspace import NAME, naming
 from poq_abm.errors import InputError, nearest
-from poq_abm.profile.layout import SCORE_COLUMNS
+from poq_abm.profile import ProfileDescription
+from poq_abm.profile.validity import SCORE_COLUMNS
 
-__all__ = ["INCOMPLETE", "NORMALISE", "import_table", "simple_name"]
+__all__ = ["INCOMPLETE", "NORMALISE", "ImportSettings", "import_table", "simple_name"]
 
 #: ``auto`` maps what fits no scale by minimum and maximum per task, the others all evaluators.
 NORMALISE = ("auto", *SCOPES)
@@ -42,7 +43,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Columns:
+class _ColumnRoles:
     """Which column of the file is what; a record may take several columns to name."""
 
     record: tuple[str, ...]
@@ -69,90 +70,109 @@ class _Import:
     """What is known of a table on its way into a profile, and what has to be said of it."""
 
     log: ScoreLog
-    columns: Columns
+    columns: _ColumnRoles
     notes: list[str] = field(default_factory=list)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def import_table(
-    path: str | Path | Sequence[str | Path],
-    *,
-    record: str | None = None,
-    model: str | None = None,
-    task: str | None = None,
-    truth: str | None = None,
-    evaluators: Sequence[str] = (),
-    judge: str | None = None,
-    out: str | Path,
-    name: str | None = None,
-    scales: Iterable[str] | Mapping[str, str] = (),
-    normalise: str = "auto",
-    missing: Sequence[str] = (),
-    incomplete: str = "refuse",
-    long: str | None = None,
-    costs: str | Path | None = None,
-    report: Callable[[str], None] = lambda _: None,
-) -> Path:
-    """Write the profile that a table of scores makes, and return its folder.
+@dataclass(frozen=True)
+class ImportSettings:
+    """Which column of a table of scores is what, and how its numbers become points of 10.
 
-    ``path`` is a file that :func:`calibration.corpus.rows.read_table` reads, or several of them,
-    with one row per record and model; the other arguments name its columns, and ``record`` may name
-    several (``question_id,turn``). One column may be truth, evaluator and judge at once. A log of a
-    common tool (:data:`calibration.profile.score_logs.LAYOUTS`) has columns by default. ``long``
-    names the columns ``annotator,score`` of a table with one row per annotator.
+    ``record`` may name several columns (``question_id,turn``). One column may be truth, evaluator
+    and judge at once. A log of a common tool (:data:`calibration.profile.score_logs.LAYOUTS`) has
+    columns by default. ``long`` names the columns ``annotator,score`` of a table with one row per
+    annotator.
 
     Every column of numbers is mapped to points of 10. Its scale is the one in ``scales``
     (``{"cosine": "0:1", "likert": "1:5"}``), else that of marks like ``8/10``, else inferred from
     its values by the rule of :mod:`calibration.profile.scales`; where the values may be on several,
     it has to be stated. An evaluator that fits no scale, that ``scales`` gives ``per_task`` or
     ``whole_set``, or every one under another ``normalise`` than ``auto``, is mapped by minimum and
-    maximum (:mod:`calibration.profile.scales`). Each mapping is reported, and kept in the profile.
+    maximum. Each mapping is reported, and kept in the profile.
 
     ``missing`` are marks of missing scores beside the usual ones. A record that lacks a number or a
-    model's row is an error, or left out and reported with ``incomplete="drop"``. Names become those
-    a profile allows (``M8`` is ``m8``) and keep the label they had. ``costs`` is a table with the
-    columns ``node`` and ``latency_ms`` or ``latency_s`` (and any other cost column); without it all
-    latencies are equal and assumed.
+    model's row is an error, or left out and reported with ``incomplete="drop"``. ``costs`` is a
+    table with the columns ``node`` and ``latency_ms`` or ``latency_s`` (and any other cost column);
+    without it all latencies are equal and assumed.
+    """
+
+    record: str | None = None
+    model: str | None = None
+    task: str | None = None
+    truth: str | None = None
+    evaluators: Sequence[str] = ()
+    judge: str | None = None
+    scales: Iterable[str] | Mapping[str, str] = ()
+    normalise: str = "auto"
+    missing: Sequence[str] = ()
+    incomplete: str = "refuse"
+    long: str | None = None
+    costs: str | Path | None = None
+
+
+def import_table(
+    path: str | Path | Sequence[str | Path],
+    out: str | Path,
+    settings: ImportSettings | None = None,
+    *,
+    name: str | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Write the profile that a table of scores makes, and return its folder.
+
+    ``path`` is a file that :func:`calibration.corpus.rows.read_table` reads, or several of them,
+    with one row per record and model. Names become those a profile allows (``M8`` is ``m8``) and
+    keep the label they had.
 
     Raises :class:`~poq_abm.errors.InputError` for whatever is wrong with file, columns or rows, and
     when ``out`` exists. Nothing is written then.
     """
+    settings = settings or ImportSettings()
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
     out = Path(out)
-    if out.exists():
-        raise InputError(f"{str(out)!r} exists; a profile is never overwritten")
-    _known(normalise, NORMALISE, "no way to normalise")
-    _known(incomplete, INCOMPLETE, "no treatment of incomplete records")
-    for one in paths:
-        if not one.is_file():
-            raise InputError(f"there is no file {str(one)!r}")
-    log = read_logs(paths, long)
-    columns = _columns(log, record, model, task, truth, tuple(evaluators), judge)
-    work = _Import(log, columns, list(log.notes))
-    stated = read_scales(scales)
-    _check_columns(work, stated)
-    joint, marked = _joint(work, (*missing, *(log.layout.missing if log.layout else ())))
-    joint = _complete(work, joint, incomplete)
-    _check(work, joint)
-    stated = {**(read_scales(log.layout.scales) if log.layout else {}), **stated}
-    transform = _map(work, joint, {**marked, **stated}, normalise)
-    table, cost_notes = imported_costs(costs, work.labels["models"], work.labels["evaluators"])
-    provenance = _provenance(paths, joint, work, transform, cost_notes)
-    made = write_with_findings(
-        out,
-        provenance,
+    _check_places(paths, out, settings)
+    log = read_logs(paths, settings.long)
+    work = _Import(log, _columns(log, settings), list(log.notes))
+    joint, transform = _points(work, settings)
+    costs, cost_notes = imported_costs(
+        settings.costs, work.labels["models"], work.labels["evaluators"]
+    )
+    description = ProfileDescription(
         name=simple_name(name or out.name, "profile"),
-        scores_table=joint,
-        costs_table=table,
         tasks=_labelled(work, "tasks"),
         models=_labelled(work, "models"),
         evaluators=_labelled(work, "evaluators"),
         normalisation=transform,
-        hardware=list(dict.fromkeys(table["hardware"])),
+        hardware=list(dict.fromkeys(costs["hardware"])),
+        provenance=_provenance(paths, joint, work, transform, cost_notes),
     )
+    made = write_with_findings(out, description, joint, costs)
     for line in (*work.notes, *_mappings(transform), *cost_notes["measured"]):
         report(line)
     return made
+
+
+def _check_places(paths: Sequence[Path], out: Path, settings: ImportSettings) -> None:
+    if out.exists():
+        raise InputError(f"{str(out)!r} exists; a profile is never overwritten")
+    _known(settings.normalise, NORMALISE, "no way to normalise")
+    _known(settings.incomplete, INCOMPLETE, "no treatment of incomplete records")
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"there is no file {str(path)!r}")
+
+
+def _points(work: _Import, settings: ImportSettings) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the joint table with every number in points of 10, and the transform that made it."""
+    layout = work.log.layout
+    stated = read_scales(settings.scales)
+    _check_columns(work, stated)
+    joint, marked = _joint(work, (*settings.missing, *(layout.missing if layout else ())))
+    joint = _complete(work, joint, settings.incomplete)
+    _check(work, joint)
+    usual = read_scales(layout.scales) if layout else {}
+    return joint, _map(work, joint, {**marked, **usual, **stated}, settings.normalise)
 
 
 def simple_name(label: str, kind: str) -> str:
@@ -178,16 +198,10 @@ def _known(said: str, known: Sequence[str], what: str) -> None:
         raise InputError(f"{what} is called {said!r}; {nearest(said, known)}")
 
 
-def _columns(
-    log: ScoreLog,
-    record: str | None,
-    model: str | None,
-    task: str | None,
-    truth: str | None,
-    evaluators: tuple[str, ...],
-    judge: str | None,
-) -> Columns:
+def _columns(log: ScoreLog, settings: ImportSettings) -> _ColumnRoles:
     """Return the columns that are named or, in a layout that is recognised, usual."""
+    record, model, truth = settings.record, settings.model, settings.truth
+    evaluators = tuple(settings.evaluators)
     if log.layout is not None:
         score = log.layout.score
         record, model = record or log.layout.record, model or log.layout.model
@@ -201,7 +215,7 @@ def _columns(
         )
     is_one = record in log.frame.columns
     parts = (record,) if is_one else tuple(part.strip() for part in record.split(","))
-    return Columns(parts, model, task, truth, evaluators, judge)
+    return _ColumnRoles(parts, model, settings.task, truth, evaluators, settings.judge)
 
 
 def _check_columns(work: _Import, stated: Mapping[str, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from poq_abm.analysis.quality_latency import quality_against_latency
 from poq_abm.analysis.resampling import CONFIDENCE, RESAMPLES
 from poq_abm.analysis.variance import variance_shares
 from poq_abm.errors import InputError
-from poq_abm.profile import Profile, read_profile, write_profile
+from poq_abm.profile import Profile, ProfileDescription, read_profile, write_profile
 
 __all__ = [
     "check_joint",
@@ -94,20 +95,22 @@ def _more(count: int) -> str:
     return f" (and {count - 1:,} more)" if count > 1 else ""
 
 
-def write_with_findings(folder: str | Path, provenance: Mapping[str, Any], **parts: Any) -> Path:
+def write_with_findings(
+    folder: str | Path, description: ProfileDescription, scores: pd.DataFrame, costs: pd.DataFrame
+) -> Path:
     """Write a profile whose provenance carries what it says of its evaluators and models.
 
-    ``parts`` are the other arguments of :func:`poq_abm.profile.write_profile`. The findings stand
-    under ``findings`` (:func:`calibration.profile.joint.findings`). Raises
-    :class:`~poq_abm.errors.InputError` where ``write_profile`` does, before anything is written.
+    It stands under ``findings`` (:func:`findings`). Raises :class:`~poq_abm.errors.InputError`
+    where :func:`poq_abm.profile.write_profile` does, before anything is written.
     """
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{str(folder)!r} exists; a profile is never overwritten")
     with tempfile.TemporaryDirectory() as room:
-        draft = write_profile(Path(room) / "draft", provenance=provenance, **parts)
+        draft = write_profile(Path(room) / "draft", description, scores, costs)
         found = findings(read_profile(draft))
-    return write_profile(folder, provenance={**provenance, "findings": found}, **parts)
+    told = {**description.provenance, "findings": found}
+    return write_profile(folder, replace(description, provenance=told), scores, costs)
 
 
 _DIGITS = 6

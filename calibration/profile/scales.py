@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.profile.layout import TOP
+from poq_abm.profile.validity import TOP
 
 __all__ = [
     "SCOPES",

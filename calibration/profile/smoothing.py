@@ -20,7 +20,7 @@ from calibration.profile.copula import Copula, fit_copula, kolmogorov_smirnov, s
 from calibration.profile.joint import write_with_findings
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_SEED
-from poq_abm.profile import Profile, load_profile
+from poq_abm.profile import Profile, ProfileDescription, load_profile
 
 __all__ = ["TOLERANCE", "Fit", "fit_task", "smooth"]
 
@@ -78,20 +78,17 @@ def smooth(
         raise InputError(
             "\n".join([f"the smoothed fit of {source.name!r} does not hold:", *faults])
         )
-    return write_with_findings(
-        out,
-        _provenance(source, fits, records, seed),
+    description = ProfileDescription(
         name=f"{source.name}_smoothed",
-        scores_table=pd.concat(
-            [_long(source, task, fit, records) for task, fit in fits.items()], ignore_index=True
-        ),
-        costs_table=source.costs,
         tasks=source.tasks,
         models=source.models,
         evaluators=source.evaluators,
         normalisation={"method": "as_measured", "profile": source.content_hash},
         hardware=list(dict.fromkeys(source.costs["hardware"])),
+        provenance=_provenance(source, fits, records, seed),
     )
+    tables = [_long(source, task, fit, records) for task, fit in fits.items()]
+    return write_with_findings(out, description, pd.concat(tables, ignore_index=True), source.costs)
 
 
 def fit_task(profile: Profile, number: int, *, seed: int = 1, tolerance: float = TOLERANCE) -> Fit:

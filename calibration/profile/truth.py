@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.profile.layout import TOP
+from poq_abm.profile.validity import TOP
 
 __all__ = [
     "METRICS",

@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.files import Workspace
-from calibration.latency.efficiency import TimingJob, measure_all
+from calibration.latency.measurement import TimingJob, measure_all
 from calibration.latency.subjects import PAIR_TOKENS, PROMPT_TOKENS, RandomEvaluator, RandomModel
 from calibration.models.architectures import (
     architecture,
@@ -24,58 +22,51 @@ from calibration.models.architectures import (
     model_names,
 )
 from calibration.models.devices import chosen_device
-from calibration.settings import GenerationSettings
+from calibration.stage_settings import EfficiencySettings, GenerationSettings
+from calibration.workspace import Workspace
 from poq_abm.errors import InputError, nearest
 
-__all__ = ["CostPlan", "jobs_of", "main", "measure_architectures"]
+__all__ = ["PUBLISHED", "QUICK", "jobs_of", "main", "measure_architectures"]
 
 DTYPE = "bfloat16"
 
 
-@dataclass(frozen=True)
-class CostPlan:
-    """What to measure: batch sizes, timed prompts, new tokens, and a depth to cut models to."""
-
-    batch_sizes: tuple[int, ...] = (1, 8, 32)
-    prompts: int = 100
-    warm_up: int = 3
-    new_tokens: int = 128
-    layers: int | None = None
-
-
-QUICK = CostPlan(batch_sizes=(1, 8), prompts=5, warm_up=1, new_tokens=16)
+PUBLISHED = EfficiencySettings(weights="random", batch_sizes=(1, 8, 32))
+QUICK = EfficiencySettings(
+    weights="random", batch_sizes=(1, 8), prompts=5, warm_up=1, new_tokens=16
+)
 
 
 def measure_architectures(
-    folder: str | Path, plan: CostPlan, device: str, names: Sequence[str] = ()
+    folder: str | Path, settings: EfficiencySettings, device: str, names: Sequence[str] = ()
 ) -> list[Path]:
     """Measure the architectures called ``names``, by default all, and return the files.
 
     Raises :class:`~poq_abm.errors.InputError` for a name that is not registered.
     """
     return measure_all(
-        jobs_of(plan, device, names),
+        jobs_of(settings, device, names),
         Workspace(Path(folder)),
-        prompts=plan.prompts,
-        warm_up=plan.warm_up,
-        new_tokens=plan.new_tokens,
-        report=lambda line: print(line, file=sys.stderr),  # noqa: T201
+        settings,
+        lambda line: print(line, file=sys.stderr),  # noqa: T201
     )
 
 
-def jobs_of(plan: CostPlan, device: str, names: Sequence[str] = ()) -> list[TimingJob]:
-    """Return the tasks of a plan, evaluators first: they take seconds.
+def jobs_of(
+    settings: EfficiencySettings, device: str, names: Sequence[str] = ()
+) -> list[TimingJob]:
+    """Return what is timed, evaluators first: they take seconds.
 
-    Evaluators are timed at the plan's batch sizes and at their own, the published one.
+    Evaluators are timed at these batch sizes and at their own, the published one.
     """
     known = (*evaluator_names(), *model_names())
     for name in names:
         if name not in known:
             raise InputError(f"no architecture {name!r} ships; {nearest(name, known)}")
-    wanted = [name for name in known if name in (names or known)]
     return [
-        _evaluator(name, plan, device) if name in evaluator_names() else _model(name, plan, device)
-        for name in wanted
+        (_evaluator if name in evaluator_names() else _model)(name, settings, device)
+        for name in known
+        if name in (names or known)
     ]
 
 
@@ -90,11 +81,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these alone")
     parser.add_argument("--prompts", type=int, help="timed prompts per batch size")
     given = parser.parse_args(arguments)
-    plan = QUICK if given.quick else CostPlan()
+    settings = QUICK if given.quick else PUBLISHED
     if given.prompts is not None:
-        plan = CostPlan(plan.batch_sizes, max(1, given.prompts), plan.warm_up, plan.new_tokens)
+        settings = settings.model_copy(update={"prompts": max(1, given.prompts)})
     try:
-        files = measure_architectures(given.folder, plan, chosen_device(given.device), given.only)
+        device = chosen_device(given.device)
+        files = measure_architectures(given.folder, settings, device, given.only)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -105,21 +97,20 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _model(name: str, plan: CostPlan, device: str) -> TimingJob:
+def _model(name: str, settings: EfficiencySettings, device: str) -> TimingJob:
     subject = RandomModel(
         node=name,
         configuration=architecture(name)["config"],
         dtype=DTYPE,
         device=device,
         prompt_tokens=PROMPT_TOKENS,
-        new_tokens=plan.new_tokens,
+        new_tokens=settings.new_tokens,
         settings=GenerationSettings(),
-        layers=plan.layers,
     )
-    return TimingJob(subject, plan.batch_sizes)
+    return TimingJob(subject, settings.batch_sizes)
 
 
-def _evaluator(name: str, plan: CostPlan, device: str) -> TimingJob:
+def _evaluator(name: str, settings: EfficiencySettings, device: str) -> TimingJob:
     entry = evaluator_entry(name)
     subject = RandomEvaluator(
         node=name,
@@ -128,9 +119,8 @@ def _evaluator(name: str, plan: CostPlan, device: str) -> TimingJob:
         dtype=DTYPE,
         device=device,
         pair_tokens=PAIR_TOKENS,
-        layers=plan.layers,
     )
-    return TimingJob(subject, tuple(sorted({*plan.batch_sizes, entry["batch_size"]})))
+    return TimingJob(subject, tuple(sorted({*settings.batch_sizes, entry["batch_size"]})))
 
 
 if __name__ == "__main__":

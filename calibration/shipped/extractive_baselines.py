@@ -17,11 +17,9 @@ from typing import Any
 import pandas as pd
 
 from calibration.corpus.formats import read_source
-from calibration.files import naming
-from calibration.latency.hardware import hardware_stamp
+from calibration.latency.machine import hardware_stamp
 from calibration.latency.timing import quantiles
 from calibration.profile.joint import check_joint, write_with_findings
-from calibration.settings import CorpusSource
 from calibration.shipped.extractive_measures import (
     BATCH,
     BATCH_REPEATS,
@@ -39,9 +37,11 @@ from calibration.shipped.extractive_measures import (
     raw_table,
 )
 from calibration.shipped.extractive_systems import SYSTEMS
+from calibration.stage_settings import CorpusSource
+from calibration.workspace import naming
 from poq_abm.errors import InputError
-from poq_abm.profile import read_profile
-from poq_abm.profile.layout import HEADER_FILE, SCORES_FILE
+from poq_abm.profile import ProfileDescription, read_profile
+from poq_abm.profile.validity import HEADER_FILE, SCORES_FILE
 
 __all__ = ["NAME", "build_profile", "main", "provenance"]
 
@@ -150,17 +150,8 @@ def build_profile(
         check_joint(raw, list(EVALUATORS), str(corpus))
         table, transform = normalised(raw)
     stamp = hardware_stamp("cpu")
-    return write_with_findings(
-        folder,
-        provenance(
-            made_of,
-            stamp=stamp,
-            load_average=load,
-            latencies=_described(latencies),
-        ),
+    description = ProfileDescription(
         name=NAME,
-        scores_table=table,
-        costs_table=cost_table(latencies, stamp["hardware"], memory),
         tasks={TASK: {"source": "questions on one paragraph each; the answer is a piece of it"}},
         models={
             name: {"description": str(system.__doc__).splitlines()[0]}
@@ -169,7 +160,12 @@ def build_profile(
         evaluators=EVALUATORS,
         normalisation=transform,
         hardware={stamp["hardware"]: {"cpu": stamp["cpu"], "system": stamp["system"]}},
+        provenance=provenance(
+            made_of, stamp=stamp, load_average=load, latencies=_described(latencies)
+        ),
     )
+    costs = cost_table(latencies, stamp["hardware"], memory)
+    return write_with_findings(folder, description, table, costs)
 
 
 def _kept(folder: Path, made_of: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -21,13 +21,13 @@ from calibration.corpus.records import Record, split_question
 from calibration.latency.timing import peak_memory_mb, quantiles, reset_peak_memory, time_call
 from calibration.libraries import library
 from calibration.models.checkpoints import ModelSource, locate
-from calibration.models.evaluators import Evaluator, Pair, load_evaluator
+from calibration.models.encoders import Evaluator, Pair, load_evaluator
 from calibration.profile.costs import cost_frame
 from calibration.profile.scales import fit_ranges, points_of
 from calibration.profile.truth import truth_score
-from calibration.settings import EvaluatorSpec
 from calibration.shipped.extractive_systems import SYSTEMS, ContextQuestion, answer
 from calibration.shipped.extractive_text import words
+from calibration.stage_settings import EvaluatorSpec
 from poq_abm.errors import InputError
 
 __all__ = [

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from calibration.shipped.published_fit import JointTable, Targets, fit_table
 from poq_abm.errors import InputError
+from poq_abm.profile import ProfileDescription, write_profile
 from poq_abm.profile import published_figures as figures
-from poq_abm.profile import write_profile
-from poq_abm.profile.layout import COST_COLUMNS
 from poq_abm.profile.published_figures import SOURCE, FittingCoefficients, coefficient_family
+from poq_abm.profile.validity import COST_COLUMNS
 
 __all__ = ["PROVENANCE", "cost_table", "main", "score_table", "targets", "write_published"]
 
@@ -31,11 +31,8 @@ NAME = "published"
 
 def write_published(folder: str | Path) -> Path:
     """Rebuild the profile ``published`` and write it to ``folder``, which must not exist."""
-    return write_profile(
-        folder,
+    description = ProfileDescription(
         name=NAME,
-        scores_table=score_table(),
-        costs_table=cost_table(),
         tasks={name: {"source": source} for name, source in figures.TASKS.items()},
         models={name: {"checkpoint": row.checkpoint} for name, row in figures.INFERENCE.items()},
         evaluators={
@@ -45,6 +42,7 @@ def write_published(folder: str | Path) -> Path:
         hardware=figures.HARDWARE,
         provenance=PROVENANCE,
     )
+    return write_profile(folder, description, score_table(), cost_table())
 
 
 def score_table() -> pd.DataFrame:

@@ -19,13 +19,7 @@ from poq_abm.experiment.estimates import shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FIGURES",
-    "describe",
-    "difference_forest",
-    "factor",
-    "is_equal",
-]
+__all__ = ["FIGURES", "describe", "difference_forest", "factor", "is_equal"]
 
 FEW = 4  # more metrics in one sentence are listed by name; their numbers stand in the table
 MANY = 8  # of a longer list the first so many are named and the others counted

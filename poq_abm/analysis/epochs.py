@@ -24,12 +24,7 @@ from poq_abm.experiment.schemas import EPOCHS, NETWORK, range_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FIGURES",
-    "SECTIONS",
-    "epoch_bands",
-    "over_epochs",
-]
+__all__ = ["FIGURES", "SECTIONS", "epoch_bands", "over_epochs"]
 
 _COLOURS = 10  # that colour-blind readers tell apart; then dashes do
 _KEYS = ("treatment", "replication", "epoch", "role", "group")

@@ -27,7 +27,6 @@ __all__ = [
     "correlation_table",
     "evaluator_correlation_bars",
     "evaluator_correlations",
-    "pearson",
 ]
 
 Array = NDArray[np.float64]
@@ -121,26 +120,6 @@ def _mean_correlation(totals: Array) -> Array:
         defined = (spread_x > _LEAST_VARIANCE) & (spread_y > _LEAST_VARIANCE)
         correlation = (xy / rows - x * y / rows**2) / np.sqrt(spread_x * spread_y)
     return np.asarray(np.where(defined, correlation, np.nan).mean(axis=1))
-
-
-def pearson(scores: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the Pearson correlation of each evaluator's scores with another column.
-
-    All record x model rows count once. ``scores`` has shape (records, models, evaluators),
-    ``other`` (records, models); the result (evaluators,). Rows where ``other`` is missing are left
-    out.
-
-    >>> scores = np.array([[[1.0], [2.0]], [[3.0], [4.0]]])
-    >>> pearson(scores, np.array([[2.0, 4.0], [6.0, 8.0]])).tolist()
-    [1.0]
-    """
-    known = ~np.isnan(other)
-    rows, column = scores[known], other[known]
-    rows = rows - rows.mean(axis=0)
-    column = column - column.mean()
-    norm = np.sqrt((rows**2).sum(axis=0) * (column**2).sum())
-    result: NDArray[np.float64] = (column[:, None] * rows).sum(axis=0) / norm
-    return result
 
 
 def evaluator_correlations(

@@ -35,12 +35,7 @@ from poq_abm.scenario.scenario import build
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FIGURES",
-    "SECTIONS",
-    "mean_reward_bars",
-    "reward_against_cost",
-]
+__all__ = ["FIGURES", "SECTIONS", "mean_reward_bars", "reward_against_cost"]
 
 
 def mean_reward_bars(frame: pd.DataFrame) -> Figure:

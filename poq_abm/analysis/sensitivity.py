@@ -68,7 +68,6 @@ def sensitivity(
     *,
     method: Method = "morris",
     samples: int | None = None,
-    replications: int | None = None,
     confidence: float = CONFIDENCE,
     n_jobs: int = 1,
     progress: Progress | None = None,
@@ -96,7 +95,7 @@ def sensitivity(
         choices of any kind, equally likely (then an order has no meaning, and ``mu`` neither).
     metric
         A column of floats of ``replications``, or of ``queries``.
-    replications, n_jobs, progress
+    n_jobs, progress
         As in :func:`poq_abm.run`.
 
     Raises
@@ -118,7 +117,7 @@ def sensitivity(
          enumerate(fields.items())}
         for row in units
     ]  # fmt: skip
-    outcome, points = _play(scenario, settings, metric, replications, n_jobs, progress)
+    outcome, points = _play(scenario, settings, metric, n_jobs, progress)
     indices = _indices(library, problem, method, units, outcome, seed, confidence)
     return Sensitivity(metric, method, indices, _noise(outcome, points), points)
 
@@ -191,7 +190,6 @@ def _play(
     scenario: Scenario,
     settings: list[dict[str, Any]],
     metric: str,
-    replications: int | None,
     n_jobs: int,
     progress: Progress | None,
 ) -> tuple[Array, pd.DataFrame]:
@@ -201,7 +199,7 @@ def _play(
     ids = {text: f"p{number}" for number, text in enumerate(distinct)}
     listed = [{**row, "id": ids[text]} for text, row in distinct.items()]
     swept = scenario.replace({"sweep": {"list": listed}})
-    results = run(swept, replications=replications, n_jobs=n_jobs, progress=progress)
+    results = run(swept, n_jobs=n_jobs, progress=progress)
     wide = _outcomes(results, metric)
     outcome = wide[[ids[text] for text in texts]].to_numpy(dtype=np.float64)
     points = pd.DataFrame(list(distinct.values()))

@@ -21,8 +21,10 @@ from poq_abm.analysis.stored_run import StoredRun, select
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import POSITIVE, mean_interval
 from poq_abm.experiment.query_study import query_interval
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import rules
 from poq_abm.scenario.overlay import put
-from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
+from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.query_replication import play_queries
 from poq_abm.simulation.queries.query_tables import COSTS, QUERIES
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINE",
     "FIGURES",
-    "GLOSSES",
     "MEASURES",
     "SECTIONS",
     "TABLES",
@@ -62,19 +63,6 @@ MEASURES = (
     "truth_mean",
     "capital_locked_usd",
 )
-#: one line per protocol, for a reader who has never heard of it
-GLOSSES: Final = {
-    "centralised": "one trusted operator",
-    "none": "pay strangers unseen",
-    "poq": "evaluators score, pay follows",
-    "redundancy": "several answer, compare",
-    "proof_of_sampling": "recompute a random share",
-    "opml": "7 days in which to dispute",
-    "zkml": "a proof for every answer",
-    "tee": "signed by secure hardware",
-    "otr": "secure hardware + disputes\n+ random proofs",
-    "poq+otr": "otr, and pay by score",
-}
 _INK, _MUTED, _SECOND = "#1b4f72", "0.55", "#d55e00"
 _TICKS: Final = {1.0: "1 s", 60.0: "1 min", 3600.0: "1 h", 86_400.0: "1 day", 604_800.0: "7 days"}
 _LEAST_USD: Final = 3e-5
@@ -96,16 +84,18 @@ def play_protocols(
     scenario: Scenario,
     profile: Profile,
     verification: Verification,
-    protocols: Sequence[str] = PROTOCOLS,
+    protocols: Sequence[str] | None = None,
     replications: int = 20,
 ) -> pd.DataFrame:
     """Return a row per protocol and replication, on the same luck, with every measure.
 
     ``verification`` holds all that the protocols share; its own ``protocol`` is not looked at. The
-    first two columns are ``protocol`` and ``replication``.
+    first two columns are ``protocol`` and ``replication``. Without names all protocols are played,
+    the baseline first.
     """
     rows = []
-    for name in protocols:
+    known = sorted(rules(PROTOCOLS), key=lambda name: name != BASELINE)
+    for name in protocols or known:
         market = open_market(scenario, profile, changed(verification, {"protocol": name}))
         for replication in range(replications):
             keys = {"protocol": name, "replication": replication}
@@ -210,7 +200,8 @@ def trilemma(table: pd.DataFrame) -> Figure:
 
 
 def _label(name: str) -> str:
-    gloss = GLOSSES.get(name, "")
+    known = rules(PROTOCOLS)
+    gloss = known[name].gloss if name in known else ""
     return f"{name}\n{gloss}" if gloss else name
 
 

@@ -19,11 +19,7 @@ from poq_abm.experiment.schemas import RANGES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FIGURES",
-    "trust_bands",
-    "trust_figure",
-]
+__all__ = ["FIGURES", "trust_bands", "trust_figure"]
 
 
 def trust_bands(

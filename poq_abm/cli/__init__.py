@@ -58,7 +58,7 @@ def _register() -> None:
     from poq_abm.cli.profile import profile
     from poq_abm.cli.report import report
     from poq_abm.cli.reproduce import reproduce
-    from poq_abm.cli.rules import adaptations, behaviours, rules
+    from poq_abm.cli.rules import adaptations, behaviours, protocols, rules
     from poq_abm.cli.run import run
     from poq_abm.cli.scenarios import scenarios
     from poq_abm.cli.sensitivity import sensitivity
@@ -67,7 +67,7 @@ def _register() -> None:
 
     experiments = (plan, run, status, verify, compare)
     files = (scenarios, show, validate, new)
-    reference = (rules, behaviours, adaptations, reproduce)
+    reference = (rules, behaviours, adaptations, protocols, reproduce)
     analysis = (analyse, audit, sensitivity, plot, report, explore)
     for group in (calibrate, profile):
         app.add_typer(group)

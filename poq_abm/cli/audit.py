@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from poq_abm.analysis.audit.auditing import Audit
-    from poq_abm.analysis.audit.bench import Bench
-    from poq_abm.analysis.audit.breaking_even import BreakEven
+    from poq_abm.analysis.audit.break_even import BreakEven
+    from poq_abm.analysis.audit.variants import VariantRunner
     from poq_abm.scenario import Scenario
 
 __all__ = ["audit"]
@@ -90,9 +90,8 @@ def audit(
 ) -> None:
     """Try every declared deviation against a scenario: what it gains, and how surely."""
     from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415
-    from poq_abm.analysis.audit.bench import Bench  # noqa: PLC0415
-    from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
-    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     _refuse_dropped(
@@ -106,31 +105,33 @@ def audit(
     roles: tuple[Any, ...] = (_role(role),) if role else _ROLES
     announce_compilation()
     with progress_bar(chosen.name) as bar:
+        runner = VariantRunner.of(chosen, n_jobs=jobs, progress=bar.played)
         found = audited(
-            chosen,
+            runner,
             share=share,
             behaviours=[_spec(text) for text in behaviour] if behaviour else None,
             roles=roles,
             half_width=half_width,
             epsilon=epsilon,
-            n_jobs=jobs,
-            progress=bar.played,
         )
-        bench = Bench.of(chosen, n_jobs=jobs, progress=bar.played)
-        tables, lines = _more(bench, found, ranges, frontier=frontier, breakdown=breakdown)
+        tables, lines = _more(runner, found, ranges, frontier=frontier, breakdown=breakdown)
     tables = {"gains": found.gains, **tables}
     if out is not None:
-        from poq_abm.experiment.files import write_text  # noqa: PLC0415
-
-        out.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            write_text(out / f"{name}.csv", table.to_csv(index=False))
+        _write(tables, out)
     if csv:
         typer.echo(found.gains.to_csv(index=False), nl=False)
         return
     _print(found, tables)
     for line in [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]:
         typer.echo(line)
+
+
+def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
+    from poq_abm.experiment.files import write_text  # noqa: PLC0415
+
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        write_text(out / f"{name}.csv", table.to_csv(index=False))
 
 
 def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
@@ -141,12 +142,14 @@ def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
 
 
 def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenario:
-    from poq_abm.analysis.audit.bench import Bench  # noqa: PLC0415
+    from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
     plan = Plan.load(source, overrides)
     if "nodes" not in plan.tables:
-        Bench.of(plan.treatments[0].scenario.model_copy(update={"sweep": {}}))  # says why not
+        VariantRunner.of(
+            plan.treatments[0].scenario.model_copy(update={"sweep": {}})
+        )  # says why not
     known = {treatment.id: treatment.scenario for treatment in plan.treatments}
     if wanted is None and len(known) > 1:
         raise InputError(
@@ -188,26 +191,26 @@ def _range(text: str) -> tuple[str, float, float]:
 
 
 def _break_evens(
-    bench: Bench, found: Audit, ranges: list[tuple[str, float, float]]
+    runner: VariantRunner, found: Audit, ranges: list[tuple[str, float, float]]
 ) -> list[BreakEven]:
     """Return where the deviations that gain stop gaining.
 
     In the ranges asked for, all of them; without any, the cheapest of each role in the usual ones.
     """
-    from poq_abm.analysis.audit.breaking_even import break_even, usual_ranges  # noqa: PLC0415
+    from poq_abm.analysis.audit.break_even import break_even, usual_ranges  # noqa: PLC0415
 
     if ranges:
-        return [break_even(bench, paying, *span) for paying in found.profitable for span in ranges]
+        return [break_even(runner, paying, *span) for paying in found.profitable for span in ranges]
     cheapest = {deviation.role: deviation for deviation in reversed(found.profitable)}
     return [
-        break_even(bench, deviation, *span)
+        break_even(runner, deviation, *span)
         for role, deviation in cheapest.items()
-        for span in usual_ranges(bench.scenario, role)
+        for span in usual_ranges(runner.scenario, role)
     ]
 
 
 def _more(
-    bench: Bench,
+    runner: VariantRunner,
     found: Audit,
     ranges: list[tuple[str, float, float]],
     *,
@@ -221,7 +224,7 @@ def _more(
     from poq_abm.analysis.audit.attacks import attack_frontier  # noqa: PLC0415
 
     tables: dict[str, pd.DataFrame] = {}
-    roots = _break_evens(bench, found, ranges)
+    roots = _break_evens(runner, found, ranges)
     lines = [f"{root.said}." for root in roots]
     if roots:
         tables["break_even"] = pd.DataFrame(roots)
@@ -229,9 +232,9 @@ def _more(
         lines.append("No deviation is shown to gain: there is nothing to break even.")
     if frontier:
         specs = {str(d.behaviour): d.behaviour for d in found.deviations if d.role == "evaluator"}
-        tables["frontier"] = attack_frontier(bench, specs.values())
+        tables["frontier"] = attack_frontier(runner, specs.values())
     if breakdown:
-        tables["breakdown"] = breakdown_shares(bench.scenario.mechanism)
+        tables["breakdown"] = breakdown_shares(runner.scenario.mechanism)
     return tables, lines
 
 

@@ -27,11 +27,11 @@ Stage = Callable[[Any, Callable[[str], None]], Any]
 
 #: verb, module and function of every stage, in their order
 STAGES = {
-    "corpus": ("calibration.corpus.sampling", "build_corpus"),
+    "corpus": ("calibration.corpus.record_samples", "build_corpus"),
     "generate": ("calibration.models.generation", "generate"),
     "score": ("calibration.models.scoring", "score"),
     "judge": ("calibration.judge.judging", "judge"),
-    "efficiency": ("calibration.latency.efficiency", "measure"),
+    "efficiency": ("calibration.latency.measurement", "measure"),
     "build": ("calibration.profile.building", "build"),
 }
 
@@ -60,7 +60,7 @@ def _working_in(out: Path) -> Iterator[None]:
     """
     import filelock  # noqa: PLC0415
 
-    from calibration.files import naming  # noqa: PLC0415
+    from calibration.workspace import naming  # noqa: PLC0415
 
     with naming(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -198,25 +198,23 @@ def import_(
     ] = None,
 ) -> None:
     """Make a profile of scores somebody already has."""
-    from calibration.profile.importing import import_table  # noqa: PLC0415
+    from calibration.profile.importing import ImportSettings, import_table  # noqa: PLC0415
 
-    made = import_table(
-        scores,
+    settings = ImportSettings(
         record=record,
         model=model,
         task=task,
         truth=truth,
         evaluators=[name.strip() for name in (evaluators or "").split(",") if name.strip()],
         judge=judge,
-        out=out,
         scales=scale or [],
         normalise=normalise,
         missing=missing or [],
         incomplete=incomplete,
         long=long,
         costs=costs,
-        report=typer.echo,
     )
+    made = import_table(scores, out, settings, report=typer.echo)
     typer.echo(f"Profile: {made}")
 
 

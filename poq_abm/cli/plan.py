@@ -38,8 +38,7 @@ def plan(
     every: Annotated[bool, typer.Option("--all", help="List every treatment.")] = False,
 ) -> None:
     """List the treatments of a scenario and estimate time, memory and disk; nothing is stored."""
-    from poq_abm.cli.bars import duration  # noqa: PLC0415
-    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation, duration  # noqa: PLC0415
     from poq_abm.cli.run import default_folder, engine_of, planned  # noqa: PLC0415
     from poq_abm.experiment.estimating import estimate  # noqa: PLC0415
 

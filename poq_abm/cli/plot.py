@@ -12,6 +12,20 @@ from poq_abm.errors import InputError, nearest
 
 __all__ = ["plot"]
 
+Against = Annotated[str | None, typer.Option(metavar="ID", help="forest: the other treatment.")]
+By = Annotated[str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METRIC",
+        help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="AXIS=VALUE", help="Fix another axis; may be repeated."),
+]
+
 
 def plot(
     context: typer.Context,
@@ -27,26 +41,13 @@ def plot(
         typer.Option("--format", metavar="svg|pdf|png", help="May be repeated; default: svg, png."),
     ] = None,
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
-    against: Annotated[
-        str | None, typer.Option(metavar="ID", help="forest: the other treatment.")
-    ] = None,
+    against: Against = None,
     role: Annotated[str | None, typer.Option(metavar="ROLE", help="Nodes of one role.")] = None,
-    by: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRIC",
-            help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
-        ),
-    ] = None,
+    by: By = None,
+    metric: Metric = None,
     x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--where", metavar="AXIS=VALUE", help="Fix another axis; may be repeated."),
-    ] = None,
+    where: Where = None,
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
     from poq_abm.analysis.figure_style import write  # noqa: PLC0415

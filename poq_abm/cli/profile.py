@@ -73,7 +73,7 @@ def compare(first: Which, second: Which) -> None:
 
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
     from poq_abm.profile import load_profile  # noqa: PLC0415
-    from poq_abm.profile.comparing import differences  # noqa: PLC0415
+    from poq_abm.profile.differences import differences  # noqa: PLC0415
 
     found = differences(load_profile(first), load_profile(second))
     if not found:
@@ -94,8 +94,8 @@ def validate(
     ],
 ) -> None:
     """Check profile folders; report every fault."""
-    from poq_abm.profile.library import folder_of  # noqa: PLC0415
-    from poq_abm.profile.validating import profile_faults  # noqa: PLC0415
+    from poq_abm.profile.profile_files import folder_of  # noqa: PLC0415
+    from poq_abm.profile.validity import profile_faults  # noqa: PLC0415
 
     wrong = 0
     for name in folders:

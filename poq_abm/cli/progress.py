@@ -1,14 +1,23 @@
-"""What takes long before anything is played, told on the error stream."""
+"""How far a run has come, and what takes long before it, on the error stream.
+
+A bar on a terminal, lines in a log file.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 from numba.core import event, types
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["announce_compilation"]
+__all__ = ["Bar", "LineBar", "LiveBar", "announce_compilation", "duration", "progress_bar"]
 
+LINE_EVERY_S = 10.0
 _ROUNDS = "poq_abm.simulation"  # the room whose code plays rounds, with either engine
 
 
@@ -50,3 +59,103 @@ def announce_compilation() -> None:
     first played; Numba itself tells which it is about to compile, in this process.
     """
     _announcer.ask()
+
+
+class Bar(Protocol):
+    """Is told what is to be played and what was."""
+
+    def expect(self, rounds: int) -> None:
+        """Add rounds to what is to be played."""
+
+    def played(self, rounds: int) -> None:
+        """Count rounds as played."""
+
+
+class LiveBar:
+    """A bar that moves, for a terminal."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar, self._task = bar, task
+        self._expected = self._done = 0
+        self._begun = time.perf_counter()
+
+    def expect(self, rounds: int) -> None:
+        """Add rounds to what is to be played."""
+        self._expected += rounds
+        self._bar.update(self._task, total=self._expected)
+
+    def played(self, rounds: int) -> None:
+        """Count rounds as played."""
+        self._done += rounds
+        rate = self._done / max(time.perf_counter() - self._begun, 1e-9)
+        self._bar.update(self._task, advance=rounds, rate=_rate(rate))
+
+
+class LineBar:
+    """A line now and then, for a log file; nothing at all for a run of a few seconds."""
+
+    def __init__(
+        self,
+        label: str,
+        write: Callable[[str], None],
+        every: float = LINE_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._label, self._write, self._every, self._clock = label, write, every, clock
+        self._expected = self._done = 0
+        self._begun = self._last = clock()
+
+    def expect(self, rounds: int) -> None:
+        """Add rounds to what is to be played."""
+        self._expected += rounds
+
+    def played(self, rounds: int) -> None:
+        """Count rounds as played, and write a line if the last is long ago."""
+        self._done += rounds
+        now = self._clock()
+        if now - self._last < self._every:
+            return
+        self._last = now
+        rate = self._done / max(now - self._begun, 1e-9)
+        left = max(self._expected - self._done, 0) / rate
+        share = self._done / max(self._expected, self._done)
+        self._write(f"{self._label}: {share:.0%}, {_rate(rate)}, {duration(left)} left")
+
+
+@contextlib.contextmanager
+def progress_bar(label: str) -> Iterator[Bar]:
+    """Yield what is to be told of rounds as they are played."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield LineBar(label, lambda line: console.print(line, highlight=False, soft_wrap=True))
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        yield LiveBar(bar, bar.add_task(label, total=None, rate=""))
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people read it.
+
+    >>> duration(0.4), duration(75), duration(7300)
+    ('0 s', '1 min 15 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _rate(per_second: float) -> str:
+    if per_second < 1e6:
+        return f"{per_second / 1e3:,.0f} k rounds/s"
+    return f"{per_second / 1e6:,.1f} M rounds/s"

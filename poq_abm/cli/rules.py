@@ -1,4 +1,4 @@
-"""``poq rules``, ``poq behaviours``, ``poq adaptations``: what a scenario can name, and why."""
+"""``poq rules|behaviours|adaptations|protocols``: what a scenario can name, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poq_abm.cli.options import Plugins
 if TYPE_CHECKING:
     from poq_abm.rules.rule import Kind, Rule
 
-__all__ = ["adaptations", "behaviours", "rules"]
+__all__ = ["adaptations", "behaviours", "list_rules", "protocols", "rules"]
 
 
 def rules() -> None:
@@ -59,6 +59,13 @@ def behaviours(plugin: Plugins = None) -> None:
     from poq_abm.rules.behaviour.base import BEHAVIOURS  # noqa: PLC0415
 
     list_rules(plugin, *BEHAVIOURS.values())
+
+
+def protocols(plugin: Plugins = None) -> None:
+    """List the verification protocols with traits, parameters, formula and source."""
+    from poq_abm.rules.protocol.protocol import PROTOCOLS  # noqa: PLC0415
+
+    list_rules(plugin, PROTOCOLS)
 
 
 def list_rules(plugin: list[str] | None, *kinds: Kind[Any]) -> None:

@@ -57,9 +57,8 @@ def run(
     ] = None,
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
-    from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
     from poq_abm.cli.plan import warn  # noqa: PLC0415
-    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 

@@ -46,8 +46,7 @@ def sensitivity(
 ) -> None:
     """Say how strongly an outcome depends on fields, replication noise set apart (extra)."""
     from poq_abm.analysis.sensitivity import sensitivity as analysed  # noqa: PLC0415
-    from poq_abm.cli.bars import progress_bar  # noqa: PLC0415
-    from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 

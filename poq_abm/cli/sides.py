@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from poq_abm.cli.bars import progress_bar
-from poq_abm.cli.progress import announce_compilation
+from poq_abm.cli.progress import announce_compilation, progress_bar
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.plan import Plan

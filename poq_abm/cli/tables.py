@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from poq_abm.analysis.reproduction import Check
+from poq_abm.analysis.reproduce.checks import Check
 from poq_abm.experiment.estimates import shown
 from poq_abm.scenario.schema.precision import Precision
 

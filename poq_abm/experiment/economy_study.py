@@ -28,7 +28,7 @@ from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import Column
-from poq_abm.simulation.node_table import Settled, spread_of_points
+from poq_abm.simulation.settlement import Settled, spread_of_points
 from poq_abm.simulation.table_columns import keys, table, words
 
 __all__ = ["EconomyStudy", "economy_measures", "play_economy"]
@@ -159,7 +159,7 @@ def _kept_of(economy: Economy) -> dict[str, Any]:
 
 
 def _settled(economy: Economy) -> NDArray[np.float64]:
-    """Return the fields of :class:`~poq_abm.simulation.node_table.Settled`, shape (5, N)."""
+    """Return the fields of :class:`~poq_abm.simulation.settlement.Settled`, shape (5, N)."""
     pay, presence = economy.record.pay, economy.record.sums[0] / economy.settings.epochs
     reward, spread = pay.reward, pay.spread
     if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,6 @@ from poq_abm.simulation.queries.query_tables import QUERIES
 
 __all__ = [
     "REWARD_OF",
-    "Moved",
     "Pairs",
     "compare",
     "group_rewards",
@@ -44,7 +43,6 @@ __all__ = [
 _DUST = 1e-12
 _FLOOR = 1e-14  # the same for figures near zero that are differences of scores
 REWARD_OF = "reward of "  #: begins the metrics of population groups: `reward of evaluator ce_bert`
-Moved = Literal["up", "down", "no evidence"]
 
 
 class Pairs(NamedTuple):

@@ -13,7 +13,7 @@ from poq_abm.experiment.study import Options, Played, Study
 from poq_abm.profile import Profile
 from poq_abm.scenario import Treatment
 from poq_abm.scenario.checks.problems import Finding
-from poq_abm.scenario.schema.verification import security_failures
+from poq_abm.scenario.schema.verification import protocol_of
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.query_playable import market_findings
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
@@ -170,6 +170,6 @@ def gaps_of(treatments: Iterable[Treatment]) -> dict[str, int]:
     gaps: dict[str, int] = {}
     for treatment in treatments:
         section = treatment.scenario.verification
-        for said in security_failures(section) if section else ():
+        for said in protocol_of(section).weaknesses() if section else ():
             gaps[said] = gaps.get(said, 0) + 1
     return gaps

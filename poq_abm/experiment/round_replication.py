@@ -12,14 +12,13 @@ from poq_abm.experiment.round_tables import rounds_table
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger
-from poq_abm.simulation.replication_state import Memory, open_replication
+from poq_abm.simulation.replication import Memory, Trace, open_replication, open_trace
 from poq_abm.simulation.rounds import (
     ReplicationSums,
     check_reports,
     play_replications,
     play_rounds,
 )
-from poq_abm.simulation.trace import Trace, open_trace
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario

@@ -12,6 +12,7 @@ from poq_abm.experiment.round_replication import many_at_once, play_plain, play_
 from poq_abm.experiment.round_tables import (
     adversary_measures,
     distribution_measures,
+    node_table,
     replication_table,
     trust_table,
 )
@@ -24,8 +25,8 @@ from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import Column, Ledger
-from poq_abm.simulation.node_table import Settled, node_table, settled_by_round
-from poq_abm.simulation.replication_state import Memory, open_memory
+from poq_abm.simulation.replication import Memory, open_memory
+from poq_abm.simulation.settlement import Settled, settled_by_round
 
 __all__ = ["ReplicationArrays", "RoundStudy"]
 

@@ -1,4 +1,4 @@
-"""The rows that rounds leave besides those of nodes: of replications, trust and a trace."""
+"""The rows that rounds leave: of nodes, replications, trust and a trace."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from poq_abm.experiment.schemas import REPLICATIONS, ROUNDS, TRUST
+from poq_abm.experiment.schemas import NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
-from poq_abm.simulation.node_table import Settled
-from poq_abm.simulation.replication_state import Counter, Memory
-from poq_abm.simulation.table_columns import coded, keys, table
-from poq_abm.simulation.trace import Trace
+from poq_abm.simulation.replication import Counter, Memory, Trace
+from poq_abm.simulation.settlement import Settled, node_columns
+from poq_abm.simulation.table_columns import coded, keys, table, words
 
 __all__ = [
     "REWARD_QUANTILES",
     "adversary_measures",
     "distribution_measures",
     "majority_probability",
+    "node_table",
     "replication_table",
     "rounds_table",
     "trust_table",
@@ -32,6 +32,31 @@ __all__ = [
 
 #: the measures that are quantiles of rewards
 REWARD_QUANTILES = tuple(name for name in MEASURES if "_reward_" in name)
+
+
+def node_table(
+    game: Game,
+    sums: NDArray[np.float64],
+    settled: Settled,
+    treatment: str,
+    replications: NDArray[np.int32],
+) -> Any:
+    """Return the rows of :data:`NODES` for replications of one treatment.
+
+    ``sums`` has the shape (replications, nodes, 8) and holds what the ledgers do. A replication's
+    rows are the same bits whatever others stand beside it.
+    """
+    population, times = game.population, len(replications)
+    columns = {
+        **keys(population.size, treatment, replications),
+        "node": np.tile(np.arange(population.size, dtype=np.int32), times),
+        **{
+            name: words(values, np.tile(index, times))
+            for name, (values, index) in population.words.items()
+        },
+        **node_columns(game, sums, settled),
+    }
+    return table(NODES, columns)
 
 
 def replication_table(

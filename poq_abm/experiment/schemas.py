@@ -7,7 +7,6 @@ import pyarrow as pa
 from poq_abm.experiment.estimates import COUNT, POSITIVE, UNBOUNDED, Range
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.histograms import QUANTILES, Kind
-from poq_abm.simulation.node_table import NODES
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 from poq_abm.simulation.table_columns import KEYS, WORD, column
 
@@ -101,6 +100,33 @@ def range_of(name: str, unit: str) -> Range:
     """
     return RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
 
+
+#: one row per treatment x replication x node
+NODES = pa.schema(
+    [
+        *KEYS,
+        column("node", pa.int32(), "", "node id, unique across roles"),
+        column("role", WORD, "", "inference or evaluator"),
+        column("group", WORD, "", "label of the population group"),
+        column("model", WORD, "", "model the node is paid for, at first"),
+        column("hardware", WORD, "", "hardware it runs on, at first"),
+        column("behaviour", WORD, "", "what the node does, at first"),
+        column("presence", pa.float64(), "0-1", "share of the run in which the node took part"),
+        column("jobs", pa.int64(), "rounds", "rounds the node took part in"),
+        column("reward_total", pa.float64(), "tokens", "paid, less what audits took back"),
+        column("reward_mean", pa.float64(), "tokens per job", "paid; missing without a job"),
+        column("reward_sd", pa.float64(), "tokens per job", "s.d. over jobs; missing below two"),
+        column("points_total", pa.float64(), "points", "what the reward formula gave"),
+        column("points_mean", pa.float64(), "points per job", "missing without a job"),
+        column("points_sd", pa.float64(), "points per job", "s.d. over jobs; missing below two"),
+        column("consensus_mean", pa.float64(), "score 0-10", "mean consensus of its rounds"),
+        column("truth_mean", pa.float64(), "score 0-10", "mean truth of its rounds"),
+        column("closeness_mean", pa.float64(), "0-1", "evaluators: mean closeness"),
+        column("cost", pa.float64(), "C", "cost that was charged, per job; missing without a job"),
+        column("latency_ms", pa.float64(), "ms", "mean latency of what it was paid for; as `cost`"),
+        column("latency_source", WORD, "", "measured, or estimated from other hardware; at first"),
+    ]
+)
 
 #: columns of replications.parquet that an economy fills: name, unit, meaning
 ECONOMY_MEASURES = (

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.rules.behaviour.base import Role, spell
-from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import check_playable
-from poq_abm.simulation.replication_state import Memory, open_replication
+from poq_abm.simulation.population import find_active
+from poq_abm.simulation.replication import Memory, Trace, open_replication, open_trace
 from poq_abm.simulation.rounds import check_reports, play_rounds
-from poq_abm.simulation.trace import Trace, open_trace
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile

@@ -5,14 +5,20 @@ far each number can be trusted; ``scores.parquet`` has one row per record and in
 ``costs.parquet`` has one row per node key and hardware. Everything is pinned by hash.
 """
 
-from poq_abm.profile.latencies import Latency, latency_of
-from poq_abm.profile.library import load_profile, profile_names
+from poq_abm.profile.latencies import MeanLatency, latency_of
 from poq_abm.profile.profile import Profile
-from poq_abm.profile.store import read_profile, write_profile
+from poq_abm.profile.profile_files import (
+    ProfileDescription,
+    load_profile,
+    profile_names,
+    read_profile,
+    write_profile,
+)
 
 __all__ = [
-    "Latency",
+    "MeanLatency",
     "Profile",
+    "ProfileDescription",
     "latency_of",
     "load_profile",
     "profile_names",

@@ -36,9 +36,8 @@ from numpy.typing import NDArray
 from poq_abm.compilation import compiled_loop
 from poq_abm.errors import InputError, nearest
 from poq_abm.limits import MAX_SEED
-from poq_abm.profile.layout import COST_COLUMNS, COST_KEYS, TOP
 from poq_abm.profile.profile import Profile
-from poq_abm.profile.store import content_hash
+from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS, TOP, content_hash
 from poq_abm.random import Purpose, normal
 
 __all__ = ["MAX_SCORES", "SyntheticSettings", "synthetic_profile"]

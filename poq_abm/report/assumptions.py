@@ -12,8 +12,8 @@ from poq_abm.report.facts import set_by_hand, spoken
 from poq_abm.report.sources import COST_AWARE, Status
 from poq_abm.rules.adaptation.base import ADAPTATIONS
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
-from poq_abm.rules.protocol.registry import find_protocol
-from poq_abm.rules.registry import rules
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import find, rules
 from poq_abm.rules.rule import Source
 
 __all__ = ["Assumption", "assumptions"]
@@ -136,9 +136,9 @@ def _protocols(run: StoredRun) -> Iterator[Assumption]:
     if not run.has_queries:
         return
     for name in run.values("verification.protocol"):
-        kind = find_protocol(str(name))
-        status: Status = "published" if kind.source.startswith("published") else "assumed"
-        yield Assumption(status, "protocol", f"{name}: {kind.formula}", kind.source)
+        kind = find(PROTOCOLS, str(name))
+        said, (status, reference) = f"{name}: {kind.formula}", kind.source
+        yield Assumption(status, "protocol", said, reference)
         yield Assumption("assumed", "protocol", f"{name} leaves out: {kind.limits}", "ours")
     said = "Figures of a protocol that its source does not name are the defaults of the schema."
     yield Assumption("assumed", "protocol", said, "ours")

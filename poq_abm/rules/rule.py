@@ -49,13 +49,14 @@ class Kind(Generic[Declared]):
 class Parameter:
     """A parameter of a rule: its meaning, symbol, unit, default and range.
 
-    ``kind`` is ``number``, ``text`` (a name in the scenario) or ``behaviour`` (another behaviour).
+    ``kind`` is ``number``, ``count`` (a whole number), ``switch`` (yes or no), ``text`` (a name in
+    the scenario) or ``behaviour`` (another behaviour).
     The range is closed at an end unless ``open_low`` or ``open_high`` opens it.
     """
 
     meaning: str
     default: Any = None
-    kind: Literal["number", "text", "behaviour"] = "number"
+    kind: Literal["number", "count", "switch", "text", "behaviour"] = "number"
     low: float = -math.inf
     high: float = math.inf
     required: bool = False  #: must be given: there is no default
@@ -64,6 +65,8 @@ class Parameter:
     open_low: bool = False  #: the lower end is no value of its own
     open_high: bool = False
     options: tuple[str, ...] = ()  #: the texts it can be; any, where there are none
+    status: Status = "assumed"  #: how far somebody else answers for the default
+    only_with: str = ""  #: the parameter beside it that must be above 0 for this one to act
 
     def fault(self, value: Any) -> str | None:
         """Return what is wrong with ``value``, or nothing.
@@ -77,6 +80,13 @@ class Parameter:
             return None
         if self.kind == "text":
             return self._fault_of_text(value)
+        if self.kind == "switch":
+            return None if isinstance(value, bool) else f"must be true or false, got {value!r}"
+        return self._fault_of_number(value)
+
+    def _fault_of_number(self, value: Any) -> str | None:
+        if self.kind == "count" and not isinstance(value, int):
+            return f"must be a whole number, got {value!r}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return f"must be a number, got {value!r}"
         if not abs(value) <= sys.float_info.max:  # NaN fails this too

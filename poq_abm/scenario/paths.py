@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
-
-from pydantic import BaseModel
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from poq_abm.errors import nearest
+from poq_abm.rules.registry import own_rules
 from poq_abm.scenario.checks.problems import KeyPath, dotted, shown
 from poq_abm.scenario.schema.settings import Settings
+from poq_abm.scenario.schema.strict import Strict
 from poq_abm.scenario.sweep.designs import DESIGNS, Range
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _NAMED = "{}"
-_DESIGNED: dict[KeyPath, type[BaseModel]] = {
+_DESIGNED: dict[KeyPath, type[Strict]] = {
     **{("sweep", name): design for name, design in DESIGNS.items()},
     **{("sweep", name, "ranges", "*"): Range for name in DESIGNS},
 }
@@ -54,35 +55,59 @@ def _kinds(annotation: Any) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+    return isinstance(kind, type) and issubclass(kind, Strict)
 
 
-def _fields(model: type[BaseModel], at: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+def _fields(model: type[Strict], at: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Yield every place of the schema below ``model``, with what it may hold."""
-    for name, field in model.model_fields.items():
+    for name, field in model.known().items():
         for below, kind in _kinds(field.annotation):
             yield (*at, name, *below), kind
             if _is_section(kind):
                 yield from _fields(kind, (*at, name, *below))
 
 
-_PLACES = tuple(_fields(Settings))
-_MODELS: dict[KeyPath, type[BaseModel]] = {
-    (): Settings,
-    **{path: kind for path, kind in _PLACES if _is_section(kind)},
-    **_DESIGNED,
-}
-#: mappings whose keys the author chooses; besides, what is malicious may have parameters
-_OPEN = {path for path, kind in _PLACES if kind is dict and path != ("sweep",)} | {("malicious",)}
-_LISTS = {path[: path.index("*")] for path, _ in _PLACES if "*" in path}
-_MAPPINGS = {path[: path.index(_NAMED)] for path, _ in _PLACES if _NAMED in path}
+class _Places(NamedTuple):
+    """What may stand where in a scenario, by path."""
+
+    models: dict[KeyPath, type[Strict]]
+    keys: dict[KeyPath, tuple[str, ...]]
+    open: set[KeyPath]  #: mappings whose keys the author chooses
+    lists: set[KeyPath]
+    mappings: set[KeyPath]  #: of sections by names of the author's own
+
+
+def _places() -> _Places:
+    return _places_with(tuple(own_rules()))
+
+
+@lru_cache(maxsize=8)
+def _places_with(_own: tuple[object, ...]) -> _Places:
+    """Return what may stand where; rules of one's own may have sections."""
+    places = tuple(_fields(Settings))
+    models: dict[KeyPath, type[Strict]] = {
+        (): Settings,
+        **{path: kind for path, kind in places if _is_section(kind)},
+        **_DESIGNED,
+    }
+    keys = {path: tuple(model.known()) for path, model in models.items()}
+    keys[()] += ("extends",)
+    # Besides mappings of the author's own, what is malicious may have parameters.
+    is_open = {path for path, kind in places if kind is dict and path != ("sweep",)}
+    return _Places(
+        models,
+        keys,
+        is_open | {("malicious",)},
+        {path[: path.index("*")] for path, _ in places if "*" in path},
+        {path[: path.index(_NAMED)] for path, _ in places if _NAMED in path},
+    )
+
+
 _PREFIXES: tuple[tuple[str, ...], ...] = (
     *(("sweep", name, "ranges") for name in DESIGNS),
     *(("sweep", name) for name in (*DESIGNS, "zip")),
     ("sweep",),
 )
-_KEYS = {path: tuple(model.model_fields) for path, model in _MODELS.items()}
-_KEYS[()] += ("extends",)
 
 
 def keys_at(path: KeyPath) -> tuple[str, ...] | None:
@@ -91,7 +116,7 @@ def keys_at(path: KeyPath) -> tuple[str, ...] | None:
     >>> keys_at(("population", "inference", 3))
     ('model', 'count', 'hardware', 'region', 'active', 'stake', 'behaviour', 'weight', 'name')
     """
-    return _KEYS.get(_pattern(path))
+    return _places().keys.get(_pattern(path))
 
 
 def _pattern(path: KeyPath) -> KeyPath:
@@ -99,20 +124,21 @@ def _pattern(path: KeyPath) -> KeyPath:
     if path[:1] == ("sweep",) and path[2:3] == ("ranges",) and len(path) == 4:
         return (*path[:3], "*")
     made: list[str | int] = []
+    mappings = _places().mappings
     for part in path:
-        named = tuple(made) in _MAPPINGS
+        named = tuple(made) in mappings
         made.append(_NAMED if named else "*" if isinstance(part, int) else part)
     return tuple(made)
 
 
-def field_at(path: KeyPath) -> tuple[type[BaseModel], str] | None:
+def field_at(path: KeyPath) -> tuple[type[Strict], str] | None:
     """Return the part of the schema that has the field at ``path``, and its key there.
 
     >>> field_at(("mechanism", "committee_size"))[0].__name__
     'Mechanism'
     """
-    model, key = _MODELS.get(_pattern(path[:-1])), str(path[-1])
-    return None if model is None or key not in model.model_fields else (model, key)
+    model, key = _places().models.get(_pattern(path[:-1])), str(path[-1])
+    return None if model is None or key not in model.known() else (model, key)
 
 
 def split(text: str) -> KeyPath:
@@ -129,7 +155,7 @@ def split(text: str) -> KeyPath:
             return (*prefix, text.removeprefix(start))
     parts: list[str | int] = []
     for part in text.split("."):
-        is_index = tuple(parts) in _LISTS and _INDEX.fullmatch(part)
+        is_index = tuple(parts) in _places().lists and _INDEX.fullmatch(part)
         parts.append(int(part) if is_index else part)
     return tuple(parts)
 
@@ -147,7 +173,11 @@ def fault(path: KeyPath, data: Mapping[str, Any]) -> str | None:
         parent = path[:depth]
         if parent and parent[0] == "sweep":
             break
-        wrong = _no_list(parent, here, part) if parent in _LISTS else _no_key(parent, here, part)
+        wrong = (
+            _no_list(parent, here, part)
+            if parent in _places().lists
+            else _no_key(parent, here, part)
+        )
         if wrong is not None:
             return wrong
         here = _inside(here, part)
@@ -174,7 +204,7 @@ def is_open(path: KeyPath) -> bool:
     (True, False)
     """
     whole = _pattern(path)
-    return any(whole[:length] in _OPEN for length in range(1, len(whole) + 1))
+    return any(whole[:length] in _places().open for length in range(1, len(whole) + 1))
 
 
 def is_share(path: KeyPath) -> bool:

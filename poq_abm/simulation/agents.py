@@ -19,11 +19,11 @@ from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_report
 from poq_abm.simulation.ledger import Column, credit, observe
-from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.population import find_active
+from poq_abm.simulation.replication import Counter, State
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     Seat,
@@ -174,6 +174,8 @@ class EvaluatorNode(Node):
         model, game, scheduler = self.model, self.model.game, self.model.scheduler
         if game.plain:
             return measured
+        if not scheduler.active.deviates:
+            return measured
         if self.plugin is not None and not self.plugin.is_compiled():
             return float(self.plugin.report(measured, self, answer))
         own = None if self.plugin is None else self.plugin.report
@@ -289,15 +291,17 @@ class Scheduler(mesa.Agent):
 
     def _count(self, paid: float, rewards: list[float], consensus: float, truth: float) -> None:
         """Count the round: consensus and truth, rewards, and a malicious majority."""
-        kept, t = self.model.kept, self.drawn_at
-        buffers = kept.buffers
-        buffers.seated[t], buffers.rewards[t] = buffers.committee.members, rewards
-        buffers.consensus[t], buffers.truth[t], buffers.paid[t] = consensus, truth, paid
-        count_rounds(t, t + 1, self.model.game.conduct, buffers, kept.memory)
+        buffers, memory, t = self.model.kept.buffers, self.model.kept.memory, self.drawn_at
+        nodes, played = buffers.draws[Slot.NODE], buffers.played
+        played.seated[t], played.rewards[t] = buffers.committee.members, rewards
+        played.consensus[t], played.truth[t], played.paid[t] = consensus, truth, paid
+        conduct, histograms = self.model.game.conduct, memory.histograms
+        majorities = count_rounds(t, t + 1, conduct, nodes, played, histograms)
+        memory.counters[Counter.MAJORITY] += majorities
 
     def _close(self, task: int, answer: Answer, consensus: float) -> None:
         """Let the members remember the round and update their trust."""
-        model, kept = self.model, self.model.kept
+        model, game = self.model, self.model.game
         drawn = RoundDraw(
             model.rounds_played,
             self.drawn_at,
@@ -308,7 +312,8 @@ class Scheduler(mesa.Agent):
             self.column,
             answer.truth,
         )
-        learn(drawn, consensus, model.game.arrays, kept.buffers.committee, kept.memory)
+        committee, memory = model.kept.buffers.committee, model.kept.memory
+        learn(drawn, consensus, game.arrays, committee, memory)
 
     def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
         """Return a reported score, or stop at this round if it is none."""

@@ -23,6 +23,7 @@ __all__ = [
     "BATCH_ROUNDS",
     "Buffers",
     "Committee",
+    "PlayedRounds",
     "ReplicationKey",
     "draw_ahead",
     "draw_behaviour_luck",
@@ -53,6 +54,17 @@ class Committee(NamedTuple):
     their_weights: NDArray[np.float64]  #: scratch of the leave-one-out reference
 
 
+class PlayedRounds(NamedTuple):
+    """What the rounds of a batch came to, until it is counted."""
+
+    seated: NDArray[np.int64]  #: (BATCH_ROUNDS, K) committees
+    rewards: NDArray[np.float64]  #: (BATCH_ROUNDS, K) what their members were paid
+    all_rewards: NDArray[np.float64]  #: (BATCH_ROUNDS K,) the same, one after the other
+    paid: NDArray[np.float64]  #: (BATCH_ROUNDS,) what their inference nodes were paid
+    consensus: NDArray[np.float64]  #: (BATCH_ROUNDS,)
+    truth: NDArray[np.float64]  #: (BATCH_ROUNDS,)
+
+
 class Buffers(NamedTuple):
     """Arrays an engine writes over in every round; one set belongs to one replication."""
 
@@ -65,13 +77,8 @@ class Buffers(NamedTuple):
     uniforms: NDArray[np.float64]  #: (K, BATCH_ROUNDS) scratch of the noise
     chances: NDArray[np.float64]  #: (K, BATCH_ROUNDS) what decides who deviates, by seat
     shocks: NDArray[np.float64]  #: (K, BATCH_ROUNDS) standard normal noise, by seat
-    seated: NDArray[np.int64]  #: (BATCH_ROUNDS, K) committees of the rounds played
-    rewards: NDArray[np.float64]  #: (BATCH_ROUNDS, K) what their members were paid
-    all_rewards: NDArray[np.float64]  #: (BATCH_ROUNDS K,) the same, one after the other
     cells: NDArray[np.uint32]  #: (BATCH_ROUNDS K,) scratch of the histograms
-    paid: NDArray[np.float64]  #: (BATCH_ROUNDS,) what their inference nodes were paid
-    consensus: NDArray[np.float64]  #: (BATCH_ROUNDS,) their consensus
-    truth: NDArray[np.float64]  #: (BATCH_ROUNDS,) their truth
+    played: PlayedRounds  #: of the batch so far
 
 
 def open_committee(size: int) -> Committee:
@@ -95,13 +102,15 @@ def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
         uniforms=np.empty((size, BATCH_ROUNDS)),
         chances=np.empty((size, BATCH_ROUNDS)),
         shocks=np.zeros((size, BATCH_ROUNDS)),
-        seated=np.empty((BATCH_ROUNDS, size), np.int64),
-        rewards=rewards,
-        all_rewards=rewards.reshape(-1),
         cells=np.empty(BATCH_ROUNDS * size, np.uint32),
-        paid=np.empty(BATCH_ROUNDS),
-        consensus=np.empty(BATCH_ROUNDS),
-        truth=np.empty(BATCH_ROUNDS),
+        played=PlayedRounds(
+            seated=np.empty((BATCH_ROUNDS, size), np.int64),
+            rewards=rewards,
+            all_rewards=rewards.reshape(-1),
+            paid=np.empty(BATCH_ROUNDS),
+            consensus=np.empty(BATCH_ROUNDS),
+            truth=np.empty(BATCH_ROUNDS),
+        ),
     )
 
 

@@ -19,16 +19,17 @@ from poq_abm.rules.payment.rewards import RewardFamily, evaluator_reward, infere
 from poq_abm.rules.schedule.drawing import Schedule, thresholds
 from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, GameArrays, Nodes, Rules, Tables
-from poq_abm.simulation.behaviour_columns import (
+from poq_abm.simulation.ledger import MID_SCALE
+from poq_abm.simulation.population import (
+    Population,
     build_conduct,
+    build_population,
     find_active,
     is_plain,
     model_really_run,
     plugins,
     reported_cost,
 )
-from poq_abm.simulation.ledger import MID_SCALE
-from poq_abm.simulation.population import Population, build_population
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile

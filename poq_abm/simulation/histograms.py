@@ -3,6 +3,12 @@
 Rewards are counted in equal cells over the range that costs in [0, 1] allow. What is paid outside
 of it (a realised cost has no upper end) is counted in tails, whose cells grow with the distance:
 128 to every doubling of it, each counted from a width of the range beyond the range's end.
+
+Latencies are counted in cells, 128 to a decade between 1 ms and 10^7 s, each with the sum of its
+values. The p-percentile of n values is the smallest of them that p n or more do not exceed, the one
+of rank ceil(p n); from cells it is the mean of the cell that holds it. That errs by less than a
+cell is wide, :data:`RELATIVE_ERROR`, and not at all where a cell's values are all the same. What
+lies outside the range goes to the cell at its end, whose mean may err by more.
 """
 
 from __future__ import annotations
@@ -10,7 +16,7 @@ from __future__ import annotations
 import math
 import sys
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +26,26 @@ from poq_abm.rules.payment.rewards import SCORE_SCALE
 
 __all__ = [
     "GRID_CELLS",
+    "LATENCY_CELLS",
     "MEASURES",
     "QUANTILES",
+    "RELATIVE_ERROR",
     "REWARD_CELLS",
     "TAIL_CELLS",
     "Histograms",
     "Kind",
+    "LatencyCells",
+    "cell_of",
+    "cell_percentile",
     "clear_histograms",
+    "count_latency",
     "count_pair",
     "count_reward",
     "find_cells",
     "measure_histograms",
+    "open_cells",
     "open_histograms",
+    "percentiles",
     "reward_quantile",
     "reward_scale",
     "spearman_of_grid",
@@ -41,6 +55,11 @@ GRID_CELLS = 128  # per axis: a cell is 0.08 points wide
 REWARD_CELLS = 1024  # over the range of rewards
 CELLS_PER_OCTAVE = 128  # of a tail: the first are 1/128 of the range wide
 TAIL_CELLS = 16 * CELLS_PER_OCTAVE  # on either side, up to 2^16 ranges away
+LOWEST_S: Final = 1e-3
+DECADES: Final = 10
+PER_DECADE: Final = 128
+LATENCY_CELLS: Final = DECADES * PER_DECADE
+RELATIVE_ERROR: Final = 10.0 ** (1.0 / PER_DECADE) - 1.0  #: 1.82%, of a percentile in the range
 _ROUNDING = 1e-6  # cells by which a reward may lie outside for its rounding alone
 
 QUANTILES = {"q05": 0.05, "q95": 0.95}
@@ -311,3 +330,73 @@ def clear_histograms(histograms: Histograms) -> None:
         for side in range(2):
             for cell in range(histograms.tails.shape[2]):
                 histograms.tails[kind, side, cell] = 0
+
+
+class LatencyCells(NamedTuple):
+    """Latencies by row, counted and added up in cells."""
+
+    counts: NDArray[np.int64]  #: (rows, LATENCY_CELLS)
+    sums: NDArray[np.float64]  #: (rows, LATENCY_CELLS), in s
+
+
+def open_cells(rows: int) -> LatencyCells:
+    """Return empty cells.
+
+    >>> open_cells(2).counts.shape == (2, LATENCY_CELLS)
+    True
+    """
+    return LatencyCells(np.zeros((rows, LATENCY_CELLS), np.int64), np.zeros((rows, LATENCY_CELLS)))
+
+
+@compiled
+def cell_of(seconds: float) -> int:
+    """Return the cell of a latency.
+
+    >>> cell_of(1e-3), cell_of(0.0), cell_of(1e12) == cell_of(math.inf) == LATENCY_CELLS - 1
+    (0, 0, True)
+    """
+    if not seconds > LOWEST_S:
+        return 0
+    return int(min(math.log10(seconds / LOWEST_S) * PER_DECADE, LATENCY_CELLS - 1.0))
+
+
+@compiled
+def count_latency(cells: LatencyCells, row: int, seconds: float) -> None:
+    """Count a latency in its cell, and add it to the cell's sum."""
+    cell = cell_of(seconds)
+    cells.counts[row, cell] += 1
+    cells.sums[row, cell] += seconds
+
+
+def cell_percentile(cells: LatencyCells, row: int, share: float) -> float:
+    """Return a percentile in seconds of what was counted in a row; NaN where nothing was.
+
+    >>> cells = open_cells(1)
+    >>> for _ in range(5):
+    ...     count_latency(cells, 0, 1.0777)
+    >>> round(cell_percentile(cells, 0, 0.5), 10)
+    1.0777
+    """
+    below = np.cumsum(cells.counts[row])
+    if below[-1] == 0:
+        return math.nan
+    cell = int(np.searchsorted(below, _rank(share, int(below[-1]))))
+    return float(cells.sums[row, cell] / cells.counts[row, cell])
+
+
+def percentiles(values: NDArray[np.float64], shares: tuple[float, ...]) -> list[float]:
+    """Return exact percentiles of finite values; NaN where there are none.
+
+    >>> percentiles(np.array([3.0, 1.0, 2.0, 4.0]), (0.5, 0.95))
+    [2.0, 4.0]
+    """
+    if values.size == 0:
+        return [math.nan] * len(shares)
+    places = [_rank(share, values.size) - 1 for share in shares]
+    ordered = np.partition(values, places)
+    return [float(ordered[place]) for place in places]
+
+
+def _rank(share: float, count: int) -> int:
+    """Return ceil(p n), at least 1; a product that rounding lifted over a whole number is it."""
+    return max(1, math.ceil(share * count * (1.0 - 1e-15)))

@@ -12,10 +12,9 @@ from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, Round, Scheduler
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
-from poq_abm.simulation.node_table import node_table, settled_by_round
-from poq_abm.simulation.replication_state import Memory, Replication, open_replication
+from poq_abm.simulation.replication import Memory, Replication, Trace, open_replication
 from poq_abm.simulation.rounds import check_reports, play_rounds
-from poq_abm.simulation.trace import Trace, write_round
+from poq_abm.simulation.settlement import node_columns, settled_by_round
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +171,7 @@ class PoQModel(mesa.Model):
             if self.rounds_played == played:
                 raise InputError(f"round {played}: this model no longer steps; make a new one")
             if trace is not None and self.last_round is not None:
-                write_round(trace, self.last_round.round - first, self.last_round)
+                _note(trace, self.last_round.round - first, self.last_round)
 
     def _check_end(self, until: int) -> None:
         """Refuse to play on: what a replication remembers has room for the scenario's rounds."""
@@ -191,11 +190,31 @@ class PoQModel(mesa.Model):
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""
-        replication = np.array([self.replication], np.int32)
-        sums = self.ledger.nodes()[None]
+        import pandas as pd  # noqa: PLC0415  (a model can be played without)
+
+        sums, size = self.ledger.nodes()[None], self.game.population.size
+        said = {}
+        for name, (words, index) in self.game.population.words.items():
+            known = sorted(set(words))
+            codes = np.array([known.index(word) for word in words])[index]
+            said[name] = pd.Categorical.from_codes(codes, pd.Index(known))
         settled = settled_by_round(self.game, sums)
-        frame: pd.DataFrame = node_table(self.game, sums, settled, "base", replication).to_pandas()
-        return frame
+        done = node_columns(self.game, sums, settled)
+        columns = {
+            "treatment": pd.Categorical(["base"] * size),
+            "replication": np.full(size, self.replication, np.int32),
+            "node": np.arange(size, dtype=np.int32),
+            **{name: said[name] for name in ("role", "group", "model", "hardware", "behaviour")},
+            **{name: values[0] for name, values in done.items()},
+            "latency_source": said["latency_source"],
+        }
+        return pd.DataFrame(columns)
+
+
+def _note(trace: Trace, row: int, played: Round) -> None:
+    """Write one round, as the agents played it, into a row of the trace."""
+    for column in Trace._fields:
+        getattr(trace, column)[row] = getattr(played, column)
 
 
 def _prepare(scenario: Scenario, profile: Profile | None) -> Game:

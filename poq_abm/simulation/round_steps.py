@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled, compiled_or_python
 from poq_abm.random import Purpose, normal, uniform
 from poq_abm.rules.aggregation import Aggregation, aggregate, weighs_by_trust
 from poq_abm.rules.aggregation.order_statistics import median
-from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, attacked, in_scale
+from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, Recipe, attacked, in_scale
 from poq_abm.rules.payment.reference import Reference, reference_score
 from poq_abm.rules.payment.rewards import closeness, evaluator_reward, family_reward
 from poq_abm.rules.trust.updates import (
@@ -36,7 +36,7 @@ from poq_abm.simulation.arrays import (
     Rules,
 )
 from poq_abm.simulation.buffers import Committee, ReplicationKey
-from poq_abm.simulation.replication_state import Counter, Memory, Replication, State
+from poq_abm.simulation.replication import Counter, Memory, Replication, State
 
 __all__ = [
     "Plugin",
@@ -128,7 +128,7 @@ def member_report(
     """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
 
     ``traits`` and ``state`` are its rows, by :class:`~poq_abm.simulation.arrays.EvaluatorColumn`
-    and :class:`~poq_abm.simulation.replication_state.State`. Nothing is decided by branches that
+    and :class:`~poq_abm.simulation.replication.State`. Nothing is decided by branches that
     differ from member to member: a processor would guess wrong which members deviate.
     """
     if plugin is not None and int(traits[EvaluatorColumn.ATTACK]) == Attack.PLUGIN:
@@ -149,19 +149,15 @@ def member_report(
         on = on & (favoured | (traits[EvaluatorColumn.AGREED] > 0.0))  # a ring attacks everybody
     if active.pauses:
         on = on & (seat.chance < traits[EvaluatorColumn.PROBABILITY])
-    reported = attacked(
+    made = Recipe(
         traits[EvaluatorColumn.OWN],
         traits[EvaluatorColumn.SEEN],
         traits[EvaluatorColumn.AGREED],
         traits[EvaluatorColumn.SHIFT],
         traits[EvaluatorColumn.SPREAD],
         traits[EvaluatorColumn.FAVOUR],
-        measured,
-        remembered,
-        seat.agreed,
-        seat.z,
-        favoured,
     )
+    reported = attacked(made, measured, remembered, seat.agreed, seat.z, favoured)
     state[State.ACTED] += traits[EvaluatorColumn.MALICIOUS] * int(on)
     return reported if on else measured
 
@@ -204,7 +200,7 @@ def report_scores(
             memory.counters[Counter.FAULT_MEMBER] = committee.members[k]
 
 
-@compiled
+@compiled_or_python
 def agree(
     rules: Rules, stake: Table, trust: Table | None, column: int, committee: Committee
 ) -> float:
@@ -231,7 +227,7 @@ def agree(
     )
 
 
-@compiled
+@compiled_or_python
 def _compared_with(
     reference: int, member: int, consensus: float, rules: Rules, committee: Committee
 ) -> float:
@@ -252,7 +248,7 @@ def _compared_with(
     )
 
 
-@compiled
+@compiled_or_python
 def compare(consensus: float, rules: Rules, committee: Committee) -> None:
     """Put each member's closeness to what it is compared with into the committee."""
     for k in range(rules.committee_size):
@@ -260,7 +256,7 @@ def compare(consensus: float, rules: Rules, committee: Committee) -> None:
         committee.nearness[k] = closeness(committee.scores[k], against)
 
 
-@compiled
+@compiled_or_python
 def inference_points(rules: Rules, task_weight: float, consensus: float, cost: float) -> float:
     """Return what an answer earns its node, in points, by the mechanism's reward family.
 
@@ -278,7 +274,7 @@ def inference_points(rules: Rules, task_weight: float, consensus: float, cost: f
     )
 
 
-@compiled
+@compiled_or_python
 def evaluator_points(rules: Rules, near: float, cost: float) -> float:
     """Return what a score earns its evaluator, in points, at closeness ``near`` and cost C."""
     return evaluator_reward(rules.alpha_evaluator, rules.beta_evaluator, near, cost)
@@ -321,10 +317,15 @@ def _find_deviations(consensus: float, truth: float, rules: Rules, committee: Co
 
 @compiled
 def _update_trust(
-    drawn: RoundDraw, total: float, game: GameArrays, committee: Committee, memory: Memory
+    drawn: RoundDraw,
+    total: float,
+    rules: Rules,
+    evaluators: Table,
+    committee: Committee,
+    memory: Memory,
 ) -> None:
     """Update the members' trust, let those who lost it come back as somebody new."""
-    rules, column = game.rules, drawn.column
+    column = drawn.column
     count, update, high = rules.committee_size, rules.trust_update, rules.trust_maximum
     typical = typical_deviation(update, total, committee.deviations, count, committee.ordered)
     full = 0
@@ -333,7 +334,7 @@ def _update_trust(
         old = memory.trust[member, column]
         low, rate = rules.trust_minimum, rules.trust_rate
         weight = update_weight(update, old, rate, d, typical, low, high)
-        if weight < game.conduct.evaluators[member, EvaluatorColumn.RESET_TRUST]:
+        if weight < evaluators[member, EvaluatorColumn.RESET_TRUST]:
             weight = rules.trust_start
             memory.state[member, State.IDENTITIES] += 1.0
         full += int(weight >= high) - int(old >= high)
@@ -365,10 +366,9 @@ def learn(
     Under ``gold`` only rounds on planted records, whose truth the operator knows, change trust.
     """
     _remember(consensus, committee, memory)
-    update = game.rules.trust_update
-    if update != TrustUpdate.NONE and (
-        update != TrustUpdate.GOLD or game.tables.gold[drawn.record]
-    ):
-        total = _find_deviations(consensus, drawn.truth, game.rules, committee)
-        _update_trust(drawn, total, game, committee, memory)
-    _log_trust(drawn.number, game.rules.trust_interval, memory)
+    rules, evaluators = game.rules, game.conduct.evaluators
+    update, gold = rules.trust_update, game.tables.gold[drawn.record]
+    if update != TrustUpdate.NONE and (update != TrustUpdate.GOLD or gold):
+        total = _find_deviations(consensus, drawn.truth, rules, committee)
+        _update_trust(drawn, total, rules, evaluators, committee, memory)
+    _log_trust(drawn.number, rules.trust_interval, memory)

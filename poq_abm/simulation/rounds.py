@@ -19,8 +19,15 @@ from poq_abm.simulation.arrays import (
     EvaluatorColumn,
     GameArrays,
     InferenceColumn,
+    Tables,
 )
-from poq_abm.simulation.buffers import Buffers, ReplicationKey, draw_ahead, draw_behaviour_luck
+from poq_abm.simulation.buffers import (
+    Buffers,
+    PlayedRounds,
+    ReplicationKey,
+    draw_ahead,
+    draw_behaviour_luck,
+)
 from poq_abm.simulation.game import Game, refuse_report
 from poq_abm.simulation.histograms import (
     GRID_CELLS,
@@ -33,8 +40,8 @@ from poq_abm.simulation.histograms import (
     find_cells,
     measure_histograms,
 )
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, clear, credit, fold, observe
-from poq_abm.simulation.replication_state import Counter, Memory, Replication
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, clear, credit, fold, observe
+from poq_abm.simulation.replication import Counter, Memory, Replication, Trace
 from poq_abm.simulation.round_steps import (
     Plugin,
     RoundDraw,
@@ -46,7 +53,6 @@ from poq_abm.simulation.round_steps import (
     look_up_scores,
     report_scores,
 )
-from poq_abm.simulation.trace import Trace
 
 __all__ = ["ReplicationSums", "check_reports", "count_rounds", "play_replications", "play_rounds"]
 
@@ -63,16 +69,20 @@ class ReplicationSums(NamedTuple):
 
 @compiled
 def _draw_of(
-    number: int, place: int, game: GameArrays, buffers: Buffers, active: ActiveBehaviours | None
+    number: int,
+    place: int,
+    draws: NDArray[np.uint32],
+    tables: Tables,
+    models: NDArray[np.int64],
+    inference: Table | None,
 ) -> RoundDraw:
-    """Return the round whose draws stand in a column of the buffers."""
-    tables, draws = game.tables, buffers.draws
+    """Return the round whose draws stand in a column; ``inference`` says who freeloads, if any."""
     task = int(draws[Slot.TASK, place])
     record, node = int(draws[Slot.RECORD, place]), int(draws[Slot.NODE, place])
-    model = game.nodes.model[node]
+    model = models[node]
     truth = tables.truth[record, model]
-    if active is not None:  # noqa: SIM102  (pruned where None)
-        if not math.isnan(game.conduct.inference[node, InferenceColumn.FIXED]):
+    if inference is not None:  # noqa: SIM102  (pruned where None)
+        if not math.isnan(inference[node, InferenceColumn.FIXED]):
             truth = 0.0
     return RoundDraw(number, place, task, record, node, model, tables.trust_task[task], truth)
 
@@ -88,57 +98,38 @@ def _seat(row: int, place: int, assigned: Assignments | None, buffers: Buffers) 
             members[k] = assigned.committee[row, k]
 
 
-@compiled_loop
-def _take_orders(first_row: int, rounds: int, assigned: Assignments, buffers: Buffers) -> None:
-    """Put what was drawn elsewhere where a round looks for its draws."""
-    for t in range(rounds):
-        row = first_row + t
-        buffers.draws[Slot.TASK, t] = assigned.task[row]
-        buffers.draws[Slot.RECORD, t] = assigned.record[row]
-        buffers.draws[Slot.NODE, t] = assigned.node[row]
-
-
 @compiled
-def _pay_node(
-    drawn: RoundDraw, consensus: float, cost: float, game: GameArrays, ledger: Ledger
-) -> float:
-    """Pay the inference node of a round; return its points."""
-    reward = inference_points(game.rules, game.tables.task_weight[drawn.task], consensus, cost)
-    anchor = game.nodes.inference_anchor[drawn.node]
-    credit(ledger.node_block, drawn.node, reward, anchor, consensus, drawn.truth, 0.0)
-    return reward
-
-
-@compiled
-def _pay_member(
-    k: int, drawn: RoundDraw, consensus: float, game: GameArrays, replication: Replication
-) -> float:
-    """Pay the member in seat ``k``; return its points."""
-    committee, nodes = replication.buffers.committee, game.nodes
-    member, near = committee.members[k], committee.nearness[k]
-    reward = evaluator_points(game.rules, near, nodes.evaluator_cost[member])
-    anchor, place = nodes.evaluator_anchor[member], nodes.model.size + member
-    block = replication.ledger.node_block
-    credit(block, place, reward, anchor, consensus, drawn.truth, near)
-    return reward
-
-
-@compiled
-def _note_round(
-    row: int, drawn: RoundDraw, consensus: float, buffers: Buffers, first: int, trace: Trace
+def _draw_batch(
+    start: int,
+    rows: range,
+    game: GameArrays,
+    replication: Replication,
+    active: ActiveBehaviours | None,
+    assigned: Assignments | None,
 ) -> None:
-    """Write a round into a row of the trace; evaluators' node ids begin at ``first``."""
-    committee = buffers.committee
+    """Put what the rounds from ``start`` on draw in the buffers, or what was drawn elsewhere."""
+    buffers = replication.buffers
+    if assigned is None:
+        draw_ahead(start, replication.key, game, buffers)
+    else:
+        for t in range(rows.stop - rows.start):
+            row = rows.start + t
+            buffers.draws[Slot.TASK, t] = assigned.task[row]
+            buffers.draws[Slot.RECORD, t] = assigned.record[row]
+            buffers.draws[Slot.NODE, t] = assigned.node[row]
+    if active is not None:
+        draw_behaviour_luck(start, replication.key, active, buffers)
+
+
+@compiled
+def _note_round(row: int, drawn: RoundDraw, consensus: float, paid: float, trace: Trace) -> None:
+    """Write into a row of the trace what is known of a round before its members are paid."""
     trace.task[row] = drawn.task
     trace.record[row] = drawn.record
     trace.node[row] = drawn.node
     trace.consensus[row] = consensus
     trace.truth[row] = drawn.truth
-    trace.inference_reward[row] = buffers.paid[drawn.place]
-    for k in range(committee.members.size):
-        trace.committee[row, k] = first + committee.members[k]
-        trace.scores[row, k] = committee.scores[k]
-        trace.evaluator_rewards[row, k] = buffers.rewards[drawn.place, k]
+    trace.inference_reward[row] = paid
 
 
 @compiled
@@ -154,7 +145,8 @@ def _play_round(
 ) -> None:
     """Play a round that was drawn, into ``row`` of the trace."""
     rules, nodes, buffers = game.rules, game.nodes, replication.buffers
-    committee, ledger, place = buffers.committee, replication.ledger, drawn.place
+    committee, played, block = buffers.committee, buffers.played, replication.ledger.node_block
+    place, node, truth = drawn.place, drawn.node, drawn.truth
     _seat(row, place, assigned, buffers)
     look_up_scores(drawn.record, drawn.model, game, committee)
     if active is None:
@@ -164,19 +156,27 @@ def _play_round(
         trust = replication.memory.trust
         consensus = agree(rules, nodes.stake, trust, drawn.column, committee)
     compare(consensus, rules, committee)
-    cost = nodes.inference_cost[drawn.node]
+    cost = nodes.inference_cost[node]
     if assigned is not None:
         cost = cost * assigned.cost_factor[row]
-    paid = _pay_node(drawn, consensus, cost, game, ledger)
-    observe(ledger.network_block, consensus, drawn.truth)
-    for k in range(rules.committee_size):
-        buffers.rewards[place, k] = _pay_member(k, drawn, consensus, game, replication)
-        if active is not None:
-            buffers.seated[place, k] = committee.members[k]
-    buffers.consensus[place], buffers.truth[place] = consensus, drawn.truth
-    buffers.paid[place] = paid
+    paid = inference_points(rules, game.tables.task_weight[drawn.task], consensus, cost)
+    credit(block, node, paid, nodes.inference_anchor[node], consensus, truth, 0.0)
+    observe(replication.ledger.network_block, consensus, truth)
+    played.consensus[place], played.truth[place], played.paid[place] = consensus, truth, paid
     if trace is not None:
-        _note_round(row, drawn, consensus, buffers, nodes.model.size, trace)
+        _note_round(row, drawn, consensus, paid, trace)
+    for k in range(rules.committee_size):
+        member, near = committee.members[k], committee.nearness[k]
+        points = evaluator_points(rules, near, nodes.evaluator_cost[member])
+        anchor, index = nodes.evaluator_anchor[member], nodes.model.size + member
+        credit(block, index, points, anchor, consensus, truth, near)
+        played.rewards[place, k] = points
+        if active is not None:
+            played.seated[place, k] = member
+        if trace is not None:
+            trace.committee[row, k] = index
+            trace.scores[row, k] = committee.scores[k]
+            trace.evaluator_rewards[row, k] = points
     if active is not None:
         learn(drawn, consensus, game, committee, replication.memory)
 
@@ -201,33 +201,33 @@ def play_rounds(
     drawn; a row without a node is a round that nobody plays.
     """
     buffers, ledger, memory = replication.buffers, replication.ledger, replication.memory
-    batch = buffers.draws.shape[1]
-    deviate = active is None and _any_deviates(game.conduct.inference)
+    tables, models, inference = game.tables, game.nodes.model, game.conduct.inference
+    draws, batch = buffers.draws, buffers.draws.shape[1]
+    deviate = active is None and _any_deviates(inference)
     start = first
     while start < last:
         stop = min(last, (start // batch + 1) * batch)
-        if assigned is None:
-            draw_ahead(start, replication.key, game, buffers)
-        else:
-            _take_orders(start - first, stop - start, assigned, buffers)
-        if active is not None:
-            draw_behaviour_luck(start, replication.key, active, buffers)
+        _draw_batch(start, range(start - first, stop - first), game, replication, active, assigned)
         for number in range(start, stop):
             row = number - first
             if assigned is not None and trace is not None:  # noqa: SIM102  (pruned where None)
                 if assigned.node[row] < 0:
                     trace.node[row] = -1
                     continue
-            drawn = _draw_of(number, number - start, game, buffers, active)
+            if active is None:
+                drawn = _draw_of(number, number - start, draws, tables, models, None)
+            else:
+                drawn = _draw_of(number, number - start, draws, tables, models, inference)
             _play_round(row, drawn, game, replication, active, trace, plugin, assigned)
             if plugin is not None and active is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
         if active is None:
-            inference = game.conduct.inference
             _count_plain_rounds(stop - start, inference, deviate, buffers, memory.histograms)
         else:
-            count_rounds(0, stop - start, game.conduct, buffers, memory, start - first, assigned)
+            parts = (game.conduct, draws[Slot.NODE], buffers.played, memory.histograms)
+            majorities = count_rounds(0, stop - start, *parts, start - first, assigned)
+            memory.counters[Counter.MAJORITY] += majorities
         if stop % BLOCK_ROUNDS == 0:
             fold(ledger)
         start = stop
@@ -287,19 +287,20 @@ def _count_plain_rounds(
         histograms.ranges[:, 0],
         histograms.scales,
     )
-    find_cells(cells, buffers.consensus, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
-    find_cells(buffers.bounds, buffers.truth, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    played = buffers.played
+    find_cells(cells, played.consensus, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    find_cells(buffers.bounds, played.truth, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
     for t in range(rounds):
         histograms.grid[np.uint64(cells[t]), np.uint64(buffers.bounds[t])] += 1
-    find_cells(cells, buffers.paid, rounds, low[0], scale[0], REWARD_CELLS)
+    find_cells(cells, played.paid, rounds, low[0], scale[0], REWARD_CELLS)
     kind = 0
     for t in range(rounds):
         if deviate:
             node = np.uint64(buffers.draws[Slot.NODE, t])
             kind = int(inference[node, InferenceColumn.DEVIATES])
         rewards[np.uint64(Kind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
-    paid = rounds * buffers.rewards.shape[1]
-    find_cells(cells, buffers.all_rewards, paid, low[1], scale[1], REWARD_CELLS)
+    paid = rounds * played.rewards.shape[1]
+    find_cells(cells, played.all_rewards, paid, low[1], scale[1], REWARD_CELLS)
     for i in range(paid):
         rewards[np.uint64(Kind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
 
@@ -309,35 +310,37 @@ def count_rounds(
     first: int,
     last: int,
     conduct: Conduct,
-    buffers: Buffers,
-    memory: Memory,
+    nodes: NDArray[np.uint32],
+    played: PlayedRounds,
+    histograms: Histograms,
     first_row: int = 0,
     assigned: Assignments | None = None,
-) -> None:
-    """Count consensus, truth, rewards and malicious majorities of the buffers' columns in a range.
+) -> int:
+    """Count consensus, truth and rewards of a range of a batch; return its malicious majorities.
 
-    Many rounds at a time: a loop that does nothing else keeps its few addresses in registers.
+    ``nodes`` are the inference nodes of the batch. Many rounds at a time: a loop that does nothing
+    else keeps its few addresses in registers.
     """
-    histograms, majorities, size = memory.histograms, 0, buffers.seated.shape[1]
+    majorities, size = 0, played.seated.shape[1]
     counts, tails, scales = histograms.rewards, histograms.tails, histograms.scales
     low_inference, low_evaluator = histograms.ranges[0, 0], histograms.ranges[1, 0]
     for t in range(first, last):
         if assigned is not None:  # noqa: SIM102  (pruned where None)
             if assigned.node[first_row + t] < 0:
                 continue
-        count_pair(histograms.grid, buffers.consensus[t], buffers.truth[t])
-        node = np.uint64(buffers.draws[Slot.NODE, t])
+        count_pair(histograms.grid, played.consensus[t], played.truth[t])
+        node = np.uint64(nodes[t])
         kind = Kind.HONEST_INFERENCE + int(conduct.inference[node, InferenceColumn.DEVIATES])
-        count_reward(counts, tails, kind, buffers.paid[t], low_inference, scales[0])
+        count_reward(counts, tails, kind, played.paid[t], low_inference, scales[0])
         malicious = 0
         for k in range(size):
-            member = np.uint64(buffers.seated[t, k])
+            member = np.uint64(played.seated[t, k])
             lies = int(conduct.evaluators[member, EvaluatorColumn.MALICIOUS])
             kind = Kind.HONEST_EVALUATOR + lies
-            count_reward(counts, tails, kind, buffers.rewards[t, k], low_evaluator, scales[1])
+            count_reward(counts, tails, kind, played.rewards[t, k], low_evaluator, scales[1])
             malicious += lies
         majorities += int(2 * malicious > size)
-    memory.counters[Counter.MAJORITY] += majorities
+    return majorities
 
 
 def check_reports(game: Game, memory: Memory, buffers: Buffers) -> None:

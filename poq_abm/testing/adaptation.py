@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-import poq_abm
+from poq_abm.profile import load_profile
 from poq_abm.rules.adaptation.base import Adaptation
+from poq_abm.scenario import load
 from poq_abm.simulation.epochs.double_entry import Holding
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS
@@ -123,10 +124,8 @@ class AdaptationContract(RuleContract):
 
     def _opened(self, seed: int, *, adapts: bool = True) -> Economy:
         section = {**_ECONOMY, "adaptation": [self.spec()] if adapts else []}
-        scenario = poq_abm.load("cost_aware_poq").replace(
-            {**_NETWORK, "seed": seed, "economy": section}
-        )
-        profile = poq_abm.load_profile("published")
+        scenario = load("cost_aware_poq").replace({**_NETWORK, "seed": seed, "economy": section})
+        profile = load_profile("published")
         return Economy(scenario, build_game(scenario, profile), profile)
 
     def _played(self, seed: int) -> Economy:

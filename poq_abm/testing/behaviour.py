@@ -16,16 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import poq_abm
 from poq_abm.profile import Profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Behaviour, Role, Traits, resolve, spell
 from poq_abm.rules.registry import RuleError, rules
 from poq_abm.rules.rule import Parameter
+from poq_abm.scenario import load
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.replication_state import State
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import State, Trace, open_trace
 from poq_abm.testing.rule import RuleContract
 
 __all__ = ["BehaviourContract"]
@@ -77,7 +76,7 @@ def _model(profile: Profile, deviating: Mapping[str, Spec], **changes: Any) -> P
         {**entry(*pair), "noise_sd": spread, "bias_sd": spread}
         for pair in zip(EVALUATORS, profile.evaluators, strict=True)
     ]
-    scenario = poq_abm.load("cost_aware_poq").replace(
+    scenario = load("cost_aware_poq").replace(
         {
             "rounds": ROUNDS,
             "tasks": None,

@@ -112,9 +112,13 @@ class RuleContract:
 
 def _wrong(parameter: Parameter) -> list[Any]:
     """Return values that a parameter cannot have."""
-    if parameter.kind != "number":
+    if parameter.kind == "switch":
+        return [1, "yes", ["a"]]
+    if parameter.kind not in ("number", "count"):
         return [3.5, True, ["a"]]
     wrong: list[Any] = [math.nan, "3", True, [1.0]]
+    if parameter.kind == "count":
+        wrong += [parameter.low + 0.5, parameter.low - 1.0]
     ends = (
         (parameter.low, -math.inf, parameter.open_low),
         (parameter.high, math.inf, parameter.open_high),

@@ -10,7 +10,6 @@ import pytest
 from poq_abm.analysis.evaluator_correlation import (
     correlation_table,
     evaluator_correlations,
-    pearson,
 )
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
@@ -85,20 +84,21 @@ def test_records_that_differ_widen_the_interval() -> None:
     assert widths[1] / widths[0] == pytest.approx(5**0.5, rel=0.25)
 
 
-def test_pearson_is_numpys() -> None:
-    random = np.random.default_rng(3)
-    scores, other = random.normal(size=(20, 4, 2)), random.normal(size=(20, 4))
-    expected = [np.corrcoef(scores[:, :, e].ravel(), other.ravel())[0, 1] for e in range(2)]
-    np.testing.assert_allclose(pearson(scores, other), expected, rtol=1e-12)
+def drawn() -> Profile:
+    return synthetic_profile(SyntheticSettings(records=40, models=4, evaluators=2, seed=3))
 
 
 def test_missing_judgements_are_left_out() -> None:
-    random = np.random.default_rng(3)
-    scores, other = random.normal(size=(20, 4, 2)), random.normal(size=(20, 4))
-    holes = other.copy()
+    profile = drawn()
+    holes = profile.truth.copy()
     holes[3:9] = np.nan
-    kept = np.delete(np.arange(20), np.arange(3, 9))
-    np.testing.assert_allclose(pearson(scores, holes), pearson(scores[kept], other[kept]))
+    kept = np.delete(np.arange(40), np.arange(3, 9))
+    columns = profile.scores[kept].reshape(-1, 2).T
+    expected = [np.corrcoef(column, holes[kept].ravel())[0, 1] for column in columns]
+    table = correlation_table(replace(profile, judge=holes), resamples=2)
+    judged = table.query("against == 'judge'")
+    np.testing.assert_allclose(judged["correlation"], expected, rtol=1e-9)
+    assert set(judged["rows"]) == {34 * 4}
 
 
 def test_intervals_are_those_of_resampled_records() -> None:

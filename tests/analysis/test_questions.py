@@ -18,8 +18,8 @@ from poq_abm.analysis.audit.attacks import (
     attack_phases,
 )
 from poq_abm.analysis.audit.auditing import audit
-from poq_abm.analysis.audit.bench import Bench
 from poq_abm.analysis.audit.gains import gain_forest
+from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.analysis.figure_style import FORMATS, canvas, write
 from poq_abm.analysis.questions import Request, draw, figures
 from poq_abm.errors import InputError
@@ -203,15 +203,15 @@ def test_what_cannot_be_drawn_is_explained(runs, kind, folder, arguments, messag
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
-    return Bench.of(load("cost_aware_poq", ["rounds=100", "replications=3"]))
+def runner() -> VariantRunner:
+    return VariantRunner.of(load("cost_aware_poq", ["rounds=100", "replications=3"]))
 
 
-def test_the_pictures_of_an_audit(bench: Bench) -> None:
-    gains = audit(bench.scenario, roles=["evaluator"]).gains
-    frontier = attack_frontier(bench, [{"name": "boost"}], shares=[0.4, 0.7], replications=3)
+def test_the_pictures_of_an_audit(runner: VariantRunner) -> None:
+    gains = audit(runner.scenario, roles=["evaluator"]).gains
+    frontier = attack_frontier(runner, [{"name": "boost"}], shares=[0.4, 0.7], replications=3)
     phases = attack_phases(
-        bench, {"name": "boost"}, "mechanism.aggregation", ["mean", "median"],
+        runner, {"name": "boost"}, "mechanism.aggregation", ["mean", "median"],
         shares=[0.4, 0.7], replications=3,
     )  # fmt: skip
     for table, figure in (
@@ -224,12 +224,14 @@ def test_the_pictures_of_an_audit(bench: Bench) -> None:
     assert len(attack_phase_diagram(phases).axes[0].texts) == 4
 
 
-def test_a_table_that_lacks_a_column_is_refused(bench: Bench) -> None:
+def test_a_table_that_lacks_a_column_is_refused(runner: VariantRunner) -> None:
     table = pd.DataFrame({"behavior": ["boost"], "members": [1], "drift": [0.1]})
     with pytest.raises(InputError, match="no column 'behaviour'; did you mean 'behavior'"):
         attack_frontier_figure(table)
     with pytest.raises(InputError, match="no rows"):
-        attack_frontier_figure(attack_frontier(bench, [{"name": "noise"}], replications=2).iloc[:0])
+        attack_frontier_figure(
+            attack_frontier(runner, [{"name": "noise"}], replications=2).iloc[:0]
+        )
 
 
 def test_a_figure_is_written_in_every_format_with_the_same_bytes(tmp_path: Path) -> None:

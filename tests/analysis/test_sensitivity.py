@@ -45,7 +45,9 @@ def test_morris_finds_the_slopes_of_a_linear_outcome(scenario: Scenario, slopes)
 def test_sobol_finds_the_shares_of_variance_of_a_linear_outcome(scenario, slopes) -> None:
     pytest.importorskip("SALib")
     fields = {ALPHA: (0.0, 1.0), BETA: (0.0, 1.0)}
-    found = sensitivity(scenario, fields, PAY, method="sobol", samples=256, replications=2)
+    found = sensitivity(
+        scenario.replace({"replications": 2}), fields, PAY, method="sobol", samples=256
+    )
     table = found.indices.set_index(["index", "field"])["estimate"]
     quality, cost = (slopes[:, :2] ** 2).mean(axis=1)
     for index in ("S1", "ST"):
@@ -93,7 +95,7 @@ def test_whole_numbers_are_equally_likely() -> None:
 def test_one_replication_has_no_interval(scenario: Scenario) -> None:
     pytest.importorskip("SALib")
     fields = {ALPHA: (0.0, 1.0), BETA: (0.0, 1.0)}
-    found = sensitivity(scenario, fields, PAY, samples=2, replications=1)
+    found = sensitivity(scenario.replace({"replications": 1}), fields, PAY, samples=2)
     assert found.indices[["low", "high"]].isna().all(axis=None)
     assert found.noise["noise_share"].isna().all()
 

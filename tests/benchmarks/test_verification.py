@@ -7,7 +7,8 @@ import json
 import pytest
 
 from benchmarks import verification
-from poq_abm.scenario.schema.verification import PROTOCOLS
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import shipped
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_every_protocol_and_the_attestations_are_measured(
 ) -> None:
     assert verification.main(["--quick", "--json", "--repeats", "1"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert set(document["queries_per_second"]) == set(PROTOCOLS)
+    assert set(document["queries_per_second"]) == set(shipped(PROTOCOLS))
     total, *rates, attested = document["measurements"]
     assert total["name"] == "10 protocols x 200 queries x 200 nodes, 2 threads"
     assert (total["goal"], total["met"]) == (None, None), "no verdict on a hundredth"
@@ -33,6 +34,6 @@ def test_every_protocol_and_the_attestations_are_measured(
 
 def test_the_markets_are_of_the_size_that_was_promised() -> None:
     markets = verification.markets(verification.QUERIES)
-    assert tuple(markets) == PROTOCOLS
+    assert tuple(markets) == tuple(shipped(PROTOCOLS))
     for market in markets.values():
         assert (market.queries, market.people.cost.size) == (1_000_000, 200)

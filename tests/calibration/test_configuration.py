@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calibration.configuration import Calibration, load_configuration
-from calibration.settings import ModelSpec
+from calibration.stage_settings import ModelSpec
 from poq_abm.errors import InputError
 
 SOUND = """\

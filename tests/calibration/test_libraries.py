@@ -25,8 +25,8 @@ def test_missing_libraries_are_named_with_the_command_that_installs_them(
 
 def test_the_foundation_imports_nothing_heavy() -> None:
     modules = (
-        "configuration, files, corpus.sampling, models.checkpoints, models.scoring, judge.judging, "
-        "latency.efficiency, profile.building, profile.importing, shipped.published"
+        "configuration, workspace, corpus.record_samples, models.checkpoints, models.scoring, "
+        "judge.judging, latency.measurement, profile.building, profile.importing, shipped.published"
     )
     code = (
         f"import sys; from importlib import import_module; [import_module('calibration.' + name) "

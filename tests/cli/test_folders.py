@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from poq_abm.cli.bars import LineBar
+from poq_abm.cli.progress import LineBar
 from poq_abm.experiment import block_files
 from tests.conftest import Poq
 

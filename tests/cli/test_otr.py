@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poq_abm.analysis import otr
+from poq_abm.analysis.reproduce import otr
 
 
 def test_reproduce_otr_counts_each_status_and_keeps_sources_apart(poq) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from poq_abm.profile import profile_names
-from poq_abm.profile.library import folder_of
+from poq_abm.profile.profile_files import folder_of
 from tests.conftest import Poq
 
 
@@ -51,11 +51,13 @@ def test_compare_with_itself(poq: Poq) -> None:
 
 
 def test_compare_names_what_differs(poq: Poq, tmp_path: Path) -> None:
-    from poq_abm.profile import load_profile, write_profile
+    from profile_support import write_parts
+
+    from poq_abm.profile import load_profile
 
     base = load_profile("published")
     scores = pd.read_parquet(folder_of("published") / "scores.parquet")
-    write_profile(
+    write_parts(
         tmp_path / "mine",
         name="mine",
         scores_table=scores,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from poq_abm.analysis import robust
+from poq_abm.analysis.reproduce import robust
 from poq_abm.cli import tables
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
 from poq_abm.rules.registry import rules as known

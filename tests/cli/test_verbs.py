@@ -132,10 +132,10 @@ def test_a_run_says_where_evaluators_cannot_disagree(poq) -> None:
 
 
 def test_reproduce_fails_when_a_figure_misses(poq, monkeypatch: pytest.MonkeyPatch) -> None:
-    from poq_abm.analysis import reproduction
+    from poq_abm.analysis.reproduce import cost_aware
 
-    wrong = {**reproduction.TRUTH_CORRELATION, "sts_stsb": 0.5}
-    monkeypatch.setattr(reproduction, "TRUTH_CORRELATION", wrong)
+    wrong = {**cost_aware.TRUTH_CORRELATION, "sts_stsb": 0.5}
+    monkeypatch.setattr(cost_aware, "TRUTH_CORRELATION", wrong)
     done = poq("reproduce", "cost-aware", "--replications", 2)
     assert done.code == 1
     assert "CONTRADICTED" in done.out

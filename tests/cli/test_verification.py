@@ -176,7 +176,7 @@ BAD = {
     ),
     "a window shorter than a bisection": (
         "{otr: {window_s: 5}}",
-        "verification: ", "otr.window_s = 5 s is shorter than one bisection",
+        "verification.otr: ", "otr.window_s = 5 s is shorter than one bisection",
     ),
     "a bond below the bounty": (
         "{economics: {stake_usd: 0.5}}", "economics: ", "the bond is below the bounty",

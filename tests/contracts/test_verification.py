@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from poq_abm.analysis.trilemma import changed
-from poq_abm.rules.protocol.protocol import VerificationProtocol
-from poq_abm.rules.protocol.registry import PROTOCOLS
+from poq_abm.rules.protocol.protocol import PROTOCOLS, VerificationProtocol
+from poq_abm.rules.registry import shipped
 from poq_abm.scenario.schema.verification import Verification
 from poq_abm.testing.verification import VerificationContract
 
@@ -28,25 +28,28 @@ BUSY = changed(
 )
 
 
-def contract(kind: type[VerificationProtocol], figures: Verification) -> type[VerificationContract]:
+SHIPPED = shipped(PROTOCOLS)
+
+
+def contract(rule: type[VerificationProtocol], figures: Verification) -> type[VerificationContract]:
     return type(
-        f"Test_{kind.__name__}", (VerificationContract,), {"kind": kind, "verification": figures}
+        f"Test_{rule.__name__}", (VerificationContract,), {"rule": rule, "verification": figures}
     )
 
 
-for _kind in PROTOCOLS.values():
-    globals()[f"Test{_kind.__name__}"] = contract(_kind, Verification())
-    globals()[f"Test{_kind.__name__}WithOtherFigures"] = contract(
-        _kind, changed(BUSY, {"poq.accept_score": 0.0})
+for _rule in SHIPPED.values():
+    globals()[f"Test{_rule.__name__}"] = contract(_rule, Verification())
+    globals()[f"Test{_rule.__name__}WithOtherFigures"] = contract(
+        _rule, changed(BUSY, {"poq.accept_score": 0.0})
     )
 
 
 class TestPoqThatRefuses(VerificationContract):
-    kind = PROTOCOLS["poq"]
+    rule = SHIPPED["poq"]
     verification = changed(BUSY, {"poq.accept_score": 4.0})
 
 
-class Leaky(PROTOCOLS["none"]):  # type: ignore[misc,name-defined]
+class Leaky(SHIPPED["none"]):  # type: ignore[misc,name-defined]
     """A protocol that says it finds what it does not."""
 
     def detection(self, *, broken: bool) -> float:

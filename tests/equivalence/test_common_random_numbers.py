@@ -20,7 +20,7 @@ from network_support import (
 
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.trace import Trace
+from poq_abm.simulation.replication import Trace
 
 property_test = settings(deadline=None, derandomize=True, max_examples=50)
 keys = st.tuples(

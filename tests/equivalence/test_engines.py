@@ -33,8 +33,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, open_ledger
-from poq_abm.simulation.replication_state import Counter, Memory, State
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import Counter, Memory, State, Trace, open_trace
 
 property_test = settings(deadline=None, derandomize=True, max_examples=120)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import poq_abm
-from poq_abm.analysis.reproduction import Check, cost_aware_checks
+from poq_abm.analysis.reproduce.checks import Check
+from poq_abm.analysis.reproduce.cost_aware import cost_aware_checks
 from poq_abm.profile import load_profile
 from poq_abm.scenario import load
 

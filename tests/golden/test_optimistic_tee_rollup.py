@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from poq_abm.analysis import otr
-from poq_abm.analysis.reproduction import Check, status_counts
+from poq_abm.analysis.reproduce import otr
+from poq_abm.analysis.reproduce.checks import Check, status_counts
 from poq_abm.scenario.schema.verification import Verification
 from poq_abm.simulation.queries.economics import queries_to_detect
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from poq_abm.analysis import robust
-from poq_abm.analysis.reproduction import Check
+from poq_abm.analysis.reproduce import robust
+from poq_abm.analysis.reproduce.checks import Check
 from poq_abm.experiment.round_tables import majority_probability
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.registry import shipped

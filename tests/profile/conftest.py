@@ -1,4 +1,4 @@
-"""A small valid profile, as the arguments of ``write_profile``, for tests to spoil."""
+"""A small valid profile, as the arguments of ``write_parts``, for tests to spoil."""
 
 from __future__ import annotations
 

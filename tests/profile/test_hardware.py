@@ -51,7 +51,7 @@ def test_an_unknown_region_gets_the_nearest_name() -> None:
 
 
 def test_the_page_on_hardware_holds_every_machine_and_price_and_its_example_runs() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "hardware.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "hardware.md").read_text()
     for row in ROWS:
         assert f"| `{row.key}` | {row.memory_gb:g} | {row.bandwidth_gb_s:,.0f} |" in text
     assert all(f"`{key}` {found.usd_per_mwh:.2f}" in text for key, found in regions().items())

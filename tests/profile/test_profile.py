@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import Profile, read_profile, write_profile
+from poq_abm.profile import Profile, read_profile
 
 
 @pytest.fixture
 def tiny(parts: dict[str, Any], tmp_path: Path) -> Profile:
-    return read_profile(write_profile(tmp_path / "tiny", **parts))
+    return read_profile(write_parts(tmp_path / "tiny", **parts))
 
 
 ARRAYS = ("task_of_record", "scores", "truth", "judge")

@@ -21,16 +21,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile import Profile, read_profile, write_profile
-from poq_abm.profile.layout import COST_COLUMNS
+from poq_abm.profile import Profile, read_profile
 from poq_abm.profile.synthetic import (
     MAX_SCORES,
     SyntheticSettings,
     _fill_normals,
     synthetic_profile,
 )
+from poq_abm.profile.validity import COST_COLUMNS
 from poq_abm.random import Purpose, normal
 from poq_abm.rules.payment.rewards import min_max_cost
 
@@ -463,7 +464,7 @@ def test_written_and_read_it_is_the_same_table(tmp_path: Path) -> None:
     table["truth"], table["judge"] = profile.truth.ravel(), profile.judge.ravel()
     for e, evaluator in enumerate(profile.evaluators):
         table[evaluator] = profile.scores[:, :, e].ravel()
-    folder = write_profile(
+    folder = write_parts(
         tmp_path / "mine",
         name=profile.name,
         scores_table=table.sample(frac=1.0, random_state=1),

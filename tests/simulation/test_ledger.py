@@ -25,7 +25,7 @@ from poq_abm.simulation.ledger import (
     open_ledger,
 )
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.trace import Trace
+from poq_abm.simulation.replication import Trace
 
 property_test = settings(deadline=None, derandomize=True, max_examples=100)
 scores = st.floats(0.0, 10.0)

@@ -10,7 +10,7 @@ import poq_abm
 from poq_abm.simulation.agents import Answer, EvaluatorNode, InferenceNode
 from poq_abm.simulation.ledger import Column
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import Trace, open_trace
 
 ROUNDS = 600
 SCENARIO = published(rounds=ROUNDS, mechanism__committee_size=2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,19 @@ from poq_abm.profile import latency_of, load_profile
 from poq_abm.random import Purpose, normal
 from poq_abm.rules.behaviour.attacks import Attack
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.arrays import ActiveBehaviours, EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.population import Population, build_population, malicious_nodes
-from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.population import (
+    Population,
+    build_population,
+    find_active,
+    malicious_nodes,
+)
+from poq_abm.simulation.replication import State
 
+NOTHING = ActiveBehaviours(False, False, False, False, False)
+BOOST = {"name": "boost"}
 PROFILE = small_profile(
     models=3, evaluators=3, latency_ms=(1000.0, 1500.0, 3000.0, 10.0, 20.0, 50.0)
 )
@@ -244,3 +252,31 @@ def test_unmeasured_hardware_is_estimated_and_says_so() -> None:
     first = groups[0]
     assert first.latency_ms == latency_of(profile, first.model, "rtx_3090").ms
     assert first.latency_ms > profile.latency_ms(first.model, "rtx_4090")
+
+
+def active_of(**settings: Any) -> ActiveBehaviours:
+    found = find_active(game_of(published(**settings)).conduct)
+    return ActiveBehaviours(*map(bool, found))
+
+
+def test_honest_nodes_do_nothing_else() -> None:
+    assert active_of() == NOTHING
+    assert active_of(malicious={"share": 0.0, "behaviour": BOOST}) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "also"),
+    [
+        (BOOST, set()),
+        ({"name": "noise"}, {"scatters"}),
+        ({"name": "noise", "sigma": 0.0}, set()),
+        ({"name": "intermittent"}, {"pauses"}),
+        ({"name": "sleeper"}, {"waits"}),
+        ({"name": "sleeper", "trust": 0.0, "jobs": 5}, {"waits"}),
+        ({"name": "whitewash"}, set()),
+        ({"name": "intermittent", "inner": {"name": "noise"}}, {"pauses", "scatters"}),
+    ],
+)
+def test_what_malicious_evaluators_do_is_active(behaviour: Any, also: set[str]) -> None:
+    expected = NOTHING._replace(deviates=True, **dict.fromkeys(also, True))
+    assert active_of(malicious={"share": 0.5, "behaviour": behaviour}) == expected

@@ -10,8 +10,7 @@ from network_support import Game, game_of, model_of, published, small_profile
 from numpy.typing import NDArray
 
 from poq_abm.profile import Profile
-from poq_abm.simulation.replication_state import Memory
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import Memory, Trace, open_trace
 
 Array = NDArray[np.float64]
 Spec = dict[str, Any]

@@ -11,14 +11,13 @@ import poq_abm
 from poq_abm.limits import MAX_ROUNDS
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.buffers import ReplicationKey, open_buffers
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import Ledger, open_ledger
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.replication_state import Memory, Replication, open_memory
+from poq_abm.simulation.population import find_active
+from poq_abm.simulation.replication import Memory, Replication, Trace, open_memory, open_trace
 from poq_abm.simulation.rounds import play_rounds
-from poq_abm.simulation.trace import Trace, open_trace
 
 
 def published(**settings: Any) -> Scenario:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.audit.bench import Bench, Played
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, members_of
 from poq_abm.analysis.audit.gains import earned_by, places
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.analysis.charts import cells_of, paint_cells, write_cells
 from poq_abm.analysis.figure_style import MARKERS, canvas, caption, colours, count_of, need
 from poq_abm.analysis.questions import FigureKind, Request, told
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COSTS",
     "FIGURES",
-    "PHASES",
     "SHARES",
     "attack_frontier",
     "attack_frontier_figure",
@@ -47,15 +46,13 @@ __all__ = [
 ]
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
-#: what an attack is to those who attack
-PHASES = ("pays", "undecided", "costs")
 #: columns of what an attack costs, by what gains are counted per
 COSTS = {"job": "cost_per_round", "epoch": "cost_per_epoch"}
 _SIGNS = {"pays": "+", "costs": "\N{MINUS SIGN}", "undecided": "?"}
 
 
 def attack_frontier(
-    bench: Bench,
+    runner: VariantRunner,
     behaviours: Iterable[Mapping[str, Any]],
     *,
     shares: Sequence[float] = SHARES,
@@ -89,14 +86,14 @@ def attack_frontier(
     attacks = [
         deviation
         for behaviour in behaviours
-        for deviation in _coalitions(bench.scenario, dict(behaviour), shares, role)
+        for deviation in _coalitions(runner.scenario, dict(behaviour), shares, role)
     ]
     if not attacks:
         raise InputError("no share in the list gives a coalition of even one node")
-    variants = {f"a{i}": deviating(bench.scenario, attack) for i, attack in enumerate(attacks)}
-    count = bench.replications if replications is None else replications
-    played = bench.play({"base": bench.scenario, **variants}, 0, count)
-    population = build_population(bench.scenario, bench.plan.profile(0))
+    variants = {f"a{i}": deviating(runner.scenario, attack) for i, attack in enumerate(attacks)}
+    count = runner.replications if replications is None else replications
+    played = runner.play({"base": runner.scenario, **variants}, 0, count)
+    population = build_population(runner.scenario, runner.plan.profile(0))
     base = played.pop("base")
     total = population.role_is(role).sum()
     rows = [
@@ -109,7 +106,7 @@ def attack_frontier(
 
 
 def attack_phases(
-    bench: Bench,
+    runner: VariantRunner,
     behaviour: Mapping[str, Any],
     field: str,
     values: Sequence[Any],
@@ -127,10 +124,10 @@ def attack_phases(
     """
     parts = []
     for value in values:
-        here = Bench.of(
-            bench.scenario.replace({field: value}),
-            n_jobs=bench.workers.count,
-            progress=bench.progress,
+        here = VariantRunner.of(
+            runner.scenario.replace({field: value}),
+            n_jobs=runner.workers.count,
+            progress=runner.progress,
         )
         table = attack_frontier(
             here,
@@ -163,7 +160,11 @@ def _coalitions(
 
 
 def _effect(
-    attack: Deviation, base: Played, played: Played, population: Population, confidence: float
+    attack: Deviation,
+    base: PlayedVariant,
+    played: PlayedVariant,
+    population: Population,
+    confidence: float,
 ) -> dict[str, Any]:
     nodes = places(population, attack)
     drift = paired(base.consensus, played.consensus, confidence)

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.audit.activation import activation_rate, trace_of
-from poq_abm.analysis.audit.bench import Bench, Played
 from poq_abm.analysis.audit.deviations import (
     ROLES,
     Deviation,
@@ -20,9 +18,9 @@ from poq_abm.analysis.audit.deviations import (
     name_switches,
 )
 from poq_abm.analysis.audit.gains import by_cost, gain_table, sentences
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner, activation_rate, trace_of
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
-from poq_abm.experiment.study import Progress
 from poq_abm.rules.behaviour.base import Role, is_lazy
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.unanimity import why_unanimous
@@ -93,7 +91,7 @@ class Audit:
 
 
 def audit(
-    scenario: Scenario,
+    scenario: Scenario | VariantRunner,
     *,
     share: float = 0.3,
     behaviours: Iterable[Mapping[str, Any]] | None = None,
@@ -102,8 +100,6 @@ def audit(
     half_width: float | None = None,
     epsilon: float | None = None,
     confidence: float = CONFIDENCE,
-    n_jobs: int = 1,
-    progress: Progress | None = None,
 ) -> Audit:
     """Return what every declared deviation gains against the scenario as a fixed background.
 
@@ -115,7 +111,7 @@ def audit(
     Parameters
     ----------
     scenario
-        What to audit, without a sweep.
+        What to audit, without a sweep; or its runner, which says with how many workers.
     share
         Share of a group, and of a role, that a coalition holds.
     behaviours
@@ -133,8 +129,6 @@ def audit(
         of what the same nodes get without deviating.
     confidence
         Level of the intervals and of the family-wise verdicts, in (0, 1).
-    n_jobs, progress
-        As in :func:`poq_abm.run`; the results do not depend on them.
 
     Raises
     ------
@@ -155,21 +149,21 @@ def audit(
         raise InputError(f"the half-width asked for must be above 0, got {half_width!r}")
     if epsilon is not None and not 0.0 < epsilon < math.inf:
         raise InputError(f"epsilon must be above 0 and finite, got {epsilon!r}")
-    bench = Bench.of(scenario, n_jobs=n_jobs, progress=progress)
-    tried, skipped = deviations(bench.scenario, share=share, chosen=behaviours, roles=roles)
-    tried = name_switches(tried, bench.scenario, bench.plan.profile(0))
+    runner = scenario if isinstance(scenario, VariantRunner) else VariantRunner.of(scenario)
+    tried, skipped = deviations(runner.scenario, share=share, chosen=behaviours, roles=roles)
+    tried = name_switches(tried, runner.scenario, runner.plan.profile(0))
     if not tried:
         raise InputError("nobody can deviate: no behaviour is left to try")
-    count = bench.replications if replications is None else replications
+    count = runner.replications if replications is None else replications
     names = [f"d{number}" for number in range(len(tried))]
     variants = {
-        name: deviating(bench.scenario, deviation)
+        name: deviating(runner.scenario, deviation)
         for name, deviation in zip(names, tried, strict=True)
     }
-    played = bench.play({"base": bench.scenario, **variants}, 0, count)
-    population = build_population(bench.scenario, bench.plan.profile(0))
-    acted = _activations(bench, tried, variants, population.inference_count)
-    bond = bench.scenario.economy.stake.bond if bench.scenario.economy else 0.0
+    played = runner.play({"base": runner.scenario, **variants}, 0, count)
+    population = build_population(runner.scenario, runner.plan.profile(0))
+    acted = _activations(runner, tried, variants, population.inference_count)
+    bond = runner.scenario.economy.stake.bond if runner.scenario.economy else 0.0
 
     def table() -> pd.DataFrame:
         everyone = [played[name] for name in names]
@@ -180,19 +174,19 @@ def audit(
 
     gains = table()
     if half_width is not None:
-        _refine(bench, variants, played, gains, half_width)
+        _refine(runner, variants, played, gains, half_width)
         gains = table()
     return Audit(
-        bench.scenario, tried, gains, skipped, confidence, half_width, epsilon, bench.left_out
+        runner.scenario, tried, gains, skipped, confidence, half_width, epsilon, runner.left_out
     )
 
 
 def _activations(
-    bench: Bench, tried: Sequence[Deviation], variants: Mapping[str, Scenario], first: int
+    runner: VariantRunner, tried: Sequence[Deviation], variants: Mapping[str, Scenario], first: int
 ) -> list[float]:
     """Return how often each deviation acted, in the first replication."""
-    profile = bench.plan.profile(0)
-    base = trace_of(bench.scenario, profile)
+    profile = runner.plan.profile(0)
+    base = trace_of(runner.scenario, profile)
     return [
         activation_rate(base, trace_of(variant, profile), deviation, first)
         for deviation, variant in zip(tried, variants.values(), strict=True)
@@ -200,9 +194,9 @@ def _activations(
 
 
 def _refine(
-    bench: Bench,
+    runner: VariantRunner,
     variants: Mapping[str, Scenario],
-    played: dict[str, Played],
+    played: dict[str, PlayedVariant],
     gains: pd.DataFrame,
     half_width: float,
 ) -> None:
@@ -218,6 +212,6 @@ def _refine(
     needed = math.ceil(first * _MARGIN * (most / half_width) ** 2)
     last = min(max(needed, first + 1), max(AT_MOST, first))
     if last > first:
-        again = {"base": bench.scenario, **{name: variants[name] for name in wide}}
-        for name, later in bench.play(again, first, last).items():
+        again = {"base": runner.scenario, **{name: variants[name] for name in wide}}
+        for name, later in runner.play(again, first, last).items():
             played[name] = played[name].joined(later)

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from poq_abm.analysis.audit.bench import Played
 from poq_abm.analysis.audit.deviations import Deviation
+from poq_abm.analysis.audit.variants import PlayedVariant
 from poq_abm.analysis.charts import MOST_ROWS, forest
 from poq_abm.analysis.figure_style import caption, count_of, need
 from poq_abm.experiment.estimates import CONFIDENCE, shown
@@ -58,7 +58,7 @@ def places(population: Population, deviation: Deviation) -> NDArray[np.int64]:
     return np.asarray(deviation.members, dtype=np.int64) + first
 
 
-def earned_by(played: Played, nodes: NDArray[np.int64]) -> Array:
+def earned_by(played: PlayedVariant, nodes: NDArray[np.int64]) -> Array:
     """Return what some nodes together had per job (in an economy, per epoch), by replication.
 
     NaN without a job.
@@ -71,8 +71,8 @@ def earned_by(played: Played, nodes: NDArray[np.int64]) -> Array:
 
 def gain_table(
     deviations: Sequence[Deviation],
-    base: Played,
-    played: Sequence[Played],
+    base: PlayedVariant,
+    played: Sequence[PlayedVariant],
     population: Population,
     confidence: float = CONFIDENCE,
     *,
@@ -198,8 +198,8 @@ def _stakes(population: Population, deviation: Deviation) -> float:
 
 def _row(
     deviation: Deviation,
-    base: Played,
-    played: Played,
+    base: PlayedVariant,
+    played: PlayedVariant,
     population: Population,
     confidence: float,
     family: int,

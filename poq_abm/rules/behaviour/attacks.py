@@ -72,12 +72,7 @@ def recipe(attack: int, amount: float) -> Recipe:
 
 @compiled
 def attacked(
-    own: float,
-    seen: float,
-    agreed: float,
-    shift: float,
-    spread: float,
-    favour: float,
+    made: Recipe,
     measured: float,
     remembered: float,
     mean: float,
@@ -92,8 +87,8 @@ def attacked(
     wrong which of a committee's members attacks, and how.
 
     >>> boost = recipe(Attack.BOOST, 3.0)
-    >>> attacked(*boost, 8.0, 5.0, 5.0, 0.0, True), attacked(*boost, 5.0, 5.0, 5.0, 0.0, True)
+    >>> attacked(boost, 8.0, 5.0, 5.0, 0.0, True), attacked(boost, 5.0, 5.0, 5.0, 0.0, True)
     (10.0, 8.0)
     """
-    points = shift + spread * normal + (favour if favoured else -favour)
-    return in_scale(own * measured + seen * remembered + agreed * mean + points)
+    points = made.shift + made.spread * normal + (made.favour if favoured else -made.favour)
+    return in_scale(made.own * measured + made.seen * remembered + made.agreed * mean + points)

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled, compiled_loop
+from poq_abm.compilation import compiled_loop, compiled_or_python
 from poq_abm.rules.aggregation import aggregate
 
 __all__ = ["Reference", "reference_score"]
@@ -47,7 +47,7 @@ def _leave_one_out(
     return aggregate(rule, parameter, others, their_weights, kept, ordered, carried)
 
 
-@compiled
+@compiled_or_python
 def reference_score(
     reference: int,
     rule: int,

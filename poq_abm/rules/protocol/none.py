@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
+from poq_abm.rules.rule import Source
 
 __all__ = ["Unchecked"]
 
 
 class Unchecked(VerificationProtocol):
-    """What happens without any protocol."""
+    """Strangers answer and are paid; nothing is checked."""
 
     name = "none"
-    summary = "Strangers answer and are paid; nothing is checked."
+    gloss = "pay strangers unseen"
+    catches = False
     formula = "p = 0; honest iff 0 >= G: every rational node cheats as soon as G > 0"
-    source = "ours; the lower bound of integrity"
+    source = Source("assumed", "ours; the lower bound of integrity")
     limits = "Reputation, repeated custom and the user's own eyes are left out."
+
+    def weaknesses(self) -> list[str]:
+        return ["nothing is checked: every dishonest answer stands"]

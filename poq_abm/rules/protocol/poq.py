@@ -5,32 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
+from poq_abm.rules.rule import Parameter, Source
 
-__all__ = ["Poq", "committee_terms"]
-
-
-def committee_terms(protocol: VerificationProtocol) -> dict[str, Any]:
-    """Return the terms of pay by consensus, alone or on top of another protocol."""
-    score = float(protocol.verification.poq.accept_score)
-    return {"committee": True, "accept_score": score}
+__all__ = ["Poq"]
 
 
 class Poq(VerificationProtocol):
-    """Proof of Quality: this project's mechanism."""
+    """K evaluators score the answer; their consensus, by the scenario's rule, sets the pay.
+
+    Which model ran is nobody's business.
+    """
 
     name = "poq"
-    summary = (
-        "K evaluators score the answer; their consensus, by the scenario's rule, sets the pay. "
-        "Which model ran is nobody's business."
-    )
+    gloss = "evaluators score, pay follows"
+    scored, catches = True, False
     formula = (
         "p = 0; honest iff H - D >= G, with H and D the mean pay of honest and of dishonest "
         "answers; paid = F max(0, alpha_F Q - beta_F C), Q = consensus / 10; refused if "
         "consensus < a"
     )
-    source = (
-        "mechanism: published (arXiv 2512.16317); the conversion of one token into F USD and the "
-        "accepted score a are ours"
+    source = Source(
+        "published",
+        "the mechanism (arXiv 2512.16317); the conversion of one token into F USD and the "
+        "accepted score a are ours",
     )
     limits = (
         "Evaluators are honest here, all weigh alike (stake_median reads stakes) and never queue: "
@@ -39,7 +36,12 @@ class Poq(VerificationProtocol):
         "a lazy one would save shows in the rounds only. The profile may not show what people "
         "would see in an answer."
     )
-    sections = ("poq",)
+    parameters = {
+        "accept_score": Parameter(
+            "consensus below which an answer is refused and not paid; 0 refuses nothing, as "
+            "published", 0.0, unit="score 0-10", low=0.0, high=10.0,
+        )
+    }  # fmt: skip
 
     def changes(self) -> dict[str, Any]:
-        return committee_terms(self)
+        return {"accept_score": float(self.values["accept_score"])}

@@ -18,9 +18,9 @@ def detection(terms: Terms, broken: bool, accomplices: float) -> float:
     chance d = 1 - a^(n - 1) that one of the n - 1 other providers is no accomplice, each being one
     with chance ``accomplices``. A committee's refusal is not in it: it depends on the record.
 
-    >>> from poq_abm.rules.protocol.registry import terms_of
-    >>> from poq_abm.scenario.schema.verification import Verification
-    >>> round(detection(terms_of(Verification(protocol="zkml")), True, 0.0), 3)
+    >>> from poq_abm.scenario.schema.verification import Verification, protocol_of
+    >>> terms = protocol_of(Verification(protocol="zkml")).terms
+    >>> round(detection(terms, True, 0.0), 3)
     1.0
     """
     if terms.attests and not broken:
@@ -38,9 +38,8 @@ def disputed(terms: Terms, broken: bool) -> float:
 
     0 where an intact enclave attests, else (1 - rho) phi: what is proved needs no dispute.
 
-    >>> from poq_abm.rules.protocol.registry import terms_of
-    >>> from poq_abm.scenario.schema.verification import Verification
-    >>> terms = terms_of(Verification(protocol="otr"))
+    >>> from poq_abm.scenario.schema.verification import Verification, protocol_of
+    >>> terms = protocol_of(Verification(protocol="otr")).terms
     >>> disputed(terms, False), round(disputed(terms, True), 4)
     (0.0, 0.0484)
     """

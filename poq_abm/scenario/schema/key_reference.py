@@ -11,11 +11,11 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from poq_abm.scenario.schema.settings import Settings
+from poq_abm.scenario.schema.strict import Strict
 
 __all__ = ["Key", "keys_below", "markdown"]
 
@@ -32,13 +32,13 @@ class Key(NamedTuple):
     meaning: str
 
 
-def keys_below(model: type[BaseModel], prefix: str = "") -> Iterator[Key]:
+def keys_below(model: type[Strict], prefix: str = "") -> Iterator[Key]:
     """Yield every key below a section, in the order of the schema.
 
     >>> next(keys_below(Settings)).path
     'name'
     """
-    for name, field in model.model_fields.items():
+    for name, field in model.known().items():
         path = f"{prefix}{name}"
         inner, is_list = _section_in(field.annotation)
         if inner is not None and not is_list:
@@ -67,7 +67,7 @@ def markdown(keys: Iterator[Key], prefix: str = "") -> str:
     return "\n".join(rows)
 
 
-def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+def _section_in(annotation: Any) -> tuple[type[Strict] | None, bool]:
     """Return the section that a field holds, if any, and whether it holds a list of them."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -77,7 +77,7 @@ def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     if origin in (Union, UnionType):
         found = [_section_in(argument) for argument in arguments]
         return next((pair for pair in found if pair[0] is not None), (None, False))
-    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    is_section = isinstance(annotation, type) and issubclass(annotation, Strict)
     return (annotation, False) if is_section else (None, False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag
 
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
 from poq_abm.scenario.schema.acting import When, holds, within
@@ -150,7 +150,7 @@ class Settings(Strict):
     economy: Economy | None = Field(
         default=None, description="epochs, money, demand, stake and nodes that adapt"
     )
-    verification: Verification | None = Field(
+    verification: SerializeAsAny[Verification] | None = Field(
         default=None, description="how answers are verified; queries are played, not rounds"
     )
     sweep: dict[str, Any] = Field(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from poq_abm.scenario.schema.acting import When
@@ -22,6 +23,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
+
+    @classmethod
+    def known(cls) -> dict[str, FieldInfo]:
+        """Return the fields that it has, those that come of rules of one's own among them."""
+        return cls.model_fields
 
 
 def complaint(message: str) -> PydanticCustomError:

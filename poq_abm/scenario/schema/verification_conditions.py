@@ -1,101 +1,67 @@
-"""Under which conditions answers are verified: demand, economics, watchers and adversaries."""
+"""Under which conditions answers are verified: demand, economics and watchers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from poq_abm.errors import nearest
-from poq_abm.scenario.schema.acting import When, above, given, holds, within
-from poq_abm.scenario.schema.fields import share_of
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import rules
+from poq_abm.rules.rule import Status
+from poq_abm.scenario.schema.acting import When, above, given
 from poq_abm.scenario.schema.strict import Strict, complaint
-from poq_abm.scenario.schema.verification_figures import (
-    AT_LEAST_ZERO,
-    POSITIVE,
-    PROBABILITY,
-    figure,
-)
 
 __all__ = [
-    "ACTIONS",
-    "OPTIMISTIC",
-    "UNTRUSTED",
-    "Adversaries",
-    "Cached",
-    "Collusion",
-    "Demand",
-    "Downgrade",
+    "AT_LEAST_ZERO",
+    "POSITIVE",
+    "PROBABILITY",
     "Economics",
-    "JudgeHack",
-    "Vendor",
+    "QueryDemand",
     "Watchers",
+    "figure",
+    "with_trait",
 ]
 
-BONDED: Final = ("redundancy", "proof_of_sampling", "opml", "otr", "poq+otr")
-Action = Literal["downgrade", "cached", "judge_hack"]
-ACTIONS: Final[tuple[str, ...]] = get_args(Action)
-SHARE_TOLERANCE: Final = 1e-6
-MAX_VENDORS: Final = 16
-OPTIMISTIC: Final = ("opml", "otr", "poq+otr")  #: protocols that rest on somebody who disputes
-#: protocols whose nodes may cheat: all but that of a trusted operator
-UNTRUSTED: Final = (
-    "none",
-    "poq",
-    "redundancy",
-    "proof_of_sampling",
-    "opml",
-    "zkml",
-    "tee",
-    "otr",
-    "poq+otr",
-)
-_OPTIMISTIC: Final = given("verification.protocol", *OPTIMISTIC)
-_BONDED: Final = given("verification.protocol", *BONDED)
-_STAKED: Final = _BONDED & above("verification.economics.stake_usd")
-_SCORED: Final = given("verification.protocol", "poq", "poq+otr")
-_ATTESTED: Final = given("verification.protocol", "tee", "otr", "poq+otr")
-_CHANGING: Final = given("verification.adversaries.enclaves", "stationary")
+PROBABILITY: Final[dict[str, float]] = {"ge": 0.0, "le": 1.0}
+POSITIVE: Final[dict[str, float]] = {"gt": 0.0}
+AT_LEAST_ZERO: Final[dict[str, float]] = {"ge": 0.0}
+
+
+def figure(default: Any, unit: str, source: Status, meaning: str, **bounds: Any) -> Any:
+    """Return a field with its unit, where its default comes from, and what it means.
+
+    ``published``: a source prints it; ``inferred``: it follows from what is printed; ``assumed``:
+    it is ours.
+
+    >>> figure(0.01, "share", "published", "proof rate").description
+    'proof rate [share; published]'
+    """
+    described = f"{meaning} [{unit}; {source}]"
+    extra: dict[str, Any] = {"unit": unit, "source": source, "meaning": meaning}
+    return Field(default=default, description=described, json_schema_extra=extra, **bounds)
+
+
+def with_trait(*traits: str, has: bool = True) -> When:
+    """Return the condition that the protocol has one of these traits, or has none of them."""
+
+    def fault(settings: Any, _section: Any) -> str | None:
+        known = rules(PROTOCOLS).items()
+        names = [n for n, rule in known if any(getattr(rule, each) for each in traits) == has]
+        return given("verification.protocol", *names).fault(settings, _section)
+
+    return When(fault, ("verification.protocol",))
+
+
+_STAKED: Final = with_trait("bonded") & above("verification.economics.stake_usd")
 _WATCHED: Final = above("verification.watchers.count")
 
 
-def _known_to_nodes(*actions: str) -> When:
-    """Return the condition that nodes know one of these ways to cheat."""
-    return holds(
-        lambda settings: not set(actions).isdisjoint(settings.verification.adversaries.actions),
-        f"acts only with {' or '.join(actions)} among verification.adversaries.actions",
-        "verification.adversaries.actions",
-    )
-
-
-def _some_nodes(key: str) -> When:
-    """Return the condition that a share of the nodes is at least one of them."""
-
-    def fault(settings: Any, section: Any) -> str | None:
-        share, nodes = getattr(section, key), settings.population.inference_nodes
-        if share == 0.0 or share_of(share, nodes):
-            return None
-        return (
-            f"{share:g} of {nodes} inference nodes is 0 nodes; the smallest share that acts is "
-            f"{1 / nodes:.4g}"
-        )
-
-    return within(fault, "population.inference")
-
-
-class Demand(Strict):
+class QueryDemand(Strict):
     """How many queries arrive, and how long they take; their number is the scenario's `rounds`.
 
-    >>> Demand().load
+    >>> QueryDemand().load
     0.7
     """
 
@@ -131,13 +97,11 @@ class Economics(Strict):
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "stake_usd": _BONDED,
+        "stake_usd": with_trait("bonded"),
         "slash_share": _STAKED,
-        "bounty_usd": given("verification.protocol", *OPTIMISTIC, "proof_of_sampling"),
-        "keeps_gain_when_caught": given(
-            "verification.protocol", *(n for n in UNTRUSTED if n not in ("none", "poq"))
-        )
-        | (given("verification.protocol", "poq") & above("verification.poq.accept_score")),
+        "bounty_usd": with_trait("watched", "validated"),
+        "keeps_gain_when_caught": with_trait("catches")
+        | (with_trait("scored") & above("verification.poq.accept_score")),
         "capital_rate_per_year": _STAKED,
     }
 
@@ -232,190 +196,3 @@ class Watchers(Strict):
     delay_s: float = figure(
         600.0, "s", "assumed", "mean time, exponential, after which a check is done", **POSITIVE
     )
-
-
-class Collusion(Strict):
-    """Watchers, validators and a sequencer that stand with the cheating nodes.
-
-    >>> Collusion().sequencer
-    False
-    """
-
-    acts: ClassVar[Mapping[str, When]] = {
-        "watcher_share": _OPTIMISTIC & _WATCHED,
-        "validator_share": given("verification.protocol", "proof_of_sampling"),
-        "sequencer": _OPTIMISTIC,
-        "censorship": _OPTIMISTIC & given("verification.adversaries.collusion.sequencer", True),
-    }
-
-    watcher_share: float = figure(
-        0.0, "share", "assumed", "watchers that never dispute the coalition", **PROBABILITY
-    )
-    validator_share: float = figure(
-        0.0, "share", "assumed", "r, validators of a sample that confirm a cheat", **PROBABILITY
-    )
-    sequencer: bool = figure(
-        False, "yes or no", "assumed", "whether the sequencer is one of the coalition"
-    )
-    censorship: float = figure(
-        0.9, "share", "assumed", "disputes that a colluding sequencer suppresses", **PROBABILITY
-    )
-
-
-class Vendor(Strict):
-    """A vendor of enclaves: intact or, from a discovery until its patch, broken for all at once.
-
-    >>> Vendor(share=1.0).patch_days
-    30.0
-    """
-
-    acts: ClassVar[Mapping[str, When]] = {
-        "vulnerability_per_year": _CHANGING,
-        "patch_days": _CHANGING,
-    }
-
-    share: float = figure(1.0, "share", "assumed", "nodes with its hardware", **PROBABILITY)
-    vulnerability_per_year: float = figure(
-        0.5, "per year", "assumed", "rate of discoveries while intact", ge=0.0, le=1e5
-    )
-    patch_days: float = figure(
-        30.0, "days", "assumed", "mean time until a patch, exponential", **AT_LEAST_ZERO
-    )
-
-
-class Downgrade(Strict):
-    """Running a cheaper model than the one named.
-
-    >>> Downgrade().gain_usd
-    0.05
-    """
-
-    acts: ClassVar[Mapping[str, When]] = {"gain_usd": _known_to_nodes("downgrade")}
-
-    model: str | None = figure(
-        None, "name", "assumed", "the model really run; default: the one of lowest mean truth"
-    )
-    latency_share: float | None = figure(
-        None,
-        "share",
-        "assumed",
-        "its service time over that of the model named; default: as the profile has both",
-        **POSITIVE,
-    )
-    gain_usd: float = figure(0.05, "USD per query", "assumed", "G, what it saves", **AT_LEAST_ZERO)
-
-
-class Cached(Strict):
-    """Returning a stored answer to another question; its truth is 0.
-
-    >>> Cached().score
-    3.0
-    """
-
-    acts: ClassVar[Mapping[str, When]] = {"score": _SCORED}
-
-    gain_usd: float = figure(0.04, "USD per query", "assumed", "G, what it saves", **AT_LEAST_ZERO)
-    score: float = figure(
-        3.0, "score 0-10", "assumed", "what every evaluator gives it", ge=0.0, le=10.0
-    )
-    latency_s: float = figure(0.05, "s", "assumed", "time to look it up", **POSITIVE)
-
-
-class JudgeHack(Strict):
-    """Running the cheaper model, with text that lifts every evaluator's score.
-
-    >>> JudgeHack().lift
-    2.0
-    """
-
-    acts: ClassVar[Mapping[str, When]] = {"lift": _SCORED}
-
-    gain_usd: float = figure(0.045, "USD per query", "assumed", "G, what it saves", **AT_LEAST_ZERO)
-    lift: float = figure(2.0, "score points", "assumed", "added to each score", ge=0.0, le=10.0)
-
-
-def _known_action(name: Any) -> Any:
-    if isinstance(name, str) and name not in ACTIONS:
-        raise complaint(f"unknown way to cheat {name[:80]!r}; {nearest(name[:80], ACTIONS)}")
-    return name
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _some(actions: tuple[Action, ...]) -> tuple[Action, ...]:
-    if not actions:
-        raise complaint(f"name at least one way to cheat; {nearest('', ACTIONS)}")
-    return actions
-
-
-def _shares(vendors: dict[str, Vendor]) -> dict[str, Vendor]:
-    total = math.fsum(vendor.share for vendor in vendors.values())
-    if not 1 <= len(vendors) <= MAX_VENDORS:
-        raise complaint(f"1 to {MAX_VENDORS} vendors are needed, got {len(vendors)}")
-    if abs(total - 1.0) > SHARE_TOLERANCE:
-        raise complaint(f"the vendors' shares sum to {total:.9g}, not to 1")
-    return vendors
-
-
-class Adversaries(Strict):
-    """Who cheats, how, and what helps them.
-
-    >>> Adversaries().rational_share
-    0.9
-    """
-
-    acts: ClassVar[Mapping[str, When]] = {
-        "rational_share": _some_nodes("rational_share"),
-        "byzantine_share": _some_nodes("byzantine_share"),
-        "downgrade": _known_to_nodes("downgrade", "judge_hack"),
-        "cached": _known_to_nodes("cached"),
-        "judge_hack": _known_to_nodes("judge_hack"),
-        "enclaves": _ATTESTED,
-        "vendors": _ATTESTED,
-    }
-
-    rational_share: float = figure(
-        0.9, "share", "assumed", "nodes that cheat when it pays by their beliefs", **PROBABILITY
-    )
-    byzantine_share: float = figure(
-        0.05, "share", "assumed", "nodes that cheat whatever it costs", **PROBABILITY
-    )
-    actions: Annotated[
-        tuple[Annotated[Action, BeforeValidator(_known_action)], ...],
-        BeforeValidator(_as_tuple),
-        AfterValidator(_some),
-    ] = Field(
-        default=("downgrade",),
-        description="ways to cheat that are known [names; assumed]",
-        json_schema_extra={
-            "unit": "names",
-            "source": "assumed",
-            "meaning": "ways to cheat that are known; Byzantine nodes take the first",
-        },
-    )
-    downgrade: Downgrade = Downgrade()
-    cached: Cached = Cached()
-    judge_hack: JudgeHack = JudgeHack()
-    enclaves: Literal["stationary", "intact", "broken"] = figure(
-        "stationary",
-        "state",
-        "assumed",
-        "vendors' state at the start; `intact` and `broken` never change",
-    )
-    vendors: Annotated[dict[str, Vendor], AfterValidator(_shares)] = Field(
-        default={"vendor_a": Vendor(share=0.6), "vendor_b": Vendor(share=0.4)},
-        description="vendors of enclaves [mapping; assumed]",
-        json_schema_extra={"unit": "mapping", "source": "assumed", "meaning": "vendors by name"},
-    )
-    collusion: Collusion = Collusion()
-
-    @model_validator(mode="after")
-    def _shares_fit(self) -> Adversaries:
-        if self.rational_share + self.byzantine_share > 1.0 + SHARE_TOLERANCE:
-            raise complaint(
-                f"rational_share + byzantine_share = "
-                f"{self.rational_share + self.byzantine_share:g} is more than all nodes"
-            )
-        return self

@@ -20,7 +20,7 @@ from poq_abm.simulation.epochs.record import Record
 from poq_abm.simulation.epochs.roster import Roster
 from poq_abm.simulation.histograms import REWARD_CELLS, reward_scale
 from poq_abm.simulation.ledger import open_ledger
-from poq_abm.simulation.replication_state import Counter, State, open_memory
+from poq_abm.simulation.replication import Counter, State, open_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from poq_abm.rules.schedule.committee import SeatWeights
 from poq_abm.simulation.arrays import Assignments
-from poq_abm.simulation.latency_cells import LatencyCells, open_cells
+from poq_abm.simulation.histograms import LatencyCells, open_cells
 
 __all__ = [
     "Floor",

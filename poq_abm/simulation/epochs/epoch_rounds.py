@@ -14,7 +14,6 @@ from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
 from poq_abm.rules.schedule.drawing import Schedule, thresholds
 from poq_abm.simulation.arrays import Assignments, Conduct, GameArrays, Nodes, Rules, Tables
-from poq_abm.simulation.behaviour_columns import find_active
 from poq_abm.simulation.buffers import Buffers, open_buffers
 from poq_abm.simulation.epochs.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.epochs.dispatch import dispatch
@@ -33,9 +32,9 @@ from poq_abm.simulation.epochs.epoch_sums import begin_epoch, settle
 from poq_abm.simulation.epochs.outcome import Outcome, outcome_of
 from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
-from poq_abm.simulation.replication_state import Memory, Replication, State
+from poq_abm.simulation.population import find_active
+from poq_abm.simulation.replication import Memory, Replication, State, Trace, open_trace
 from poq_abm.simulation.rounds import check_reports, play_rounds
-from poq_abm.simulation.trace import Trace, open_trace
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy

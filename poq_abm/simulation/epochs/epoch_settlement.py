@@ -22,7 +22,7 @@ from poq_abm.simulation.epochs.payment import (
 )
 from poq_abm.simulation.epochs.prices import Use
 from poq_abm.simulation.epochs.slashing import redistributed
-from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.replication import State
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy

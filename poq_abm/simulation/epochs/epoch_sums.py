@@ -6,8 +6,8 @@ from poq_abm.compilation import compiled_loop
 from poq_abm.rules.payment.rewards import SCORE_SCALE
 from poq_abm.simulation.arrays import Assignments, Tables
 from poq_abm.simulation.epochs.epoch_arrays import Queries, Takings
-from poq_abm.simulation.latency_cells import count_latency
-from poq_abm.simulation.trace import Trace
+from poq_abm.simulation.histograms import count_latency
+from poq_abm.simulation.replication import Trace
 
 __all__ = ["begin_epoch", "settle"]
 

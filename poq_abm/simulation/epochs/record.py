@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from poq_abm.simulation.epochs.accounting import PARTS, Pay
 from poq_abm.simulation.epochs.double_entry import Fund, Holding
+from poq_abm.simulation.histograms import RELATIVE_ERROR, cell_percentile, percentiles
 from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient
-from poq_abm.simulation.latency_cells import RELATIVE_ERROR, cell_percentile, percentiles
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy

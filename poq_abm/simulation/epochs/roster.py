@@ -15,13 +15,13 @@ from poq_abm.profile.latencies import latency_of
 from poq_abm.rules.behaviour.base import Role, is_lazy
 from poq_abm.rules.payment.rewards import min_max_cost
 from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn, Nodes
-from poq_abm.simulation.behaviour_columns import (
+from poq_abm.simulation.epochs.prices import Prices, Use
+from poq_abm.simulation.population import (
     cost_factor_of,
     evaluator_row,
     inference_row,
     model_run_by,
 )
-from poq_abm.simulation.epochs.prices import Prices, Use
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile

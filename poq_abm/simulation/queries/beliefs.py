@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.settling import disputed, pay_by_score
-from poq_abm.scenario.schema.verification import Verification
 
 __all__ = ["Choice", "Conduct", "best_choice", "expected_advantage", "named_conduct"]
 
@@ -104,15 +103,13 @@ def best_choice(
     In the inspection game's equilibrium the node mixes with the chance x* that keeps watchers
     indifferent, wherever watchers are what stands against it.
     """
-    verification: Verification = protocol.verification
     if protocol.terms.trusted:
         return Choice(Conduct.HONEST, 0.0, 0.0)
     best = Choice(Conduct.HONEST, 0.0, 0.0)
-    for name in verification.adversaries.actions:
+    for name, gain in protocol.conditions.gains.items():
         conduct = named_conduct(name)
         if conduct != Conduct.CACHED and not can_downgrade:
             continue
-        gain = float(getattr(verification.adversaries, name).gain_usd)
         expected = expected_advantage(
             protocol,
             gain,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.rules.protocol.protocol import VerificationProtocol
-from poq_abm.rules.protocol.registry import protocol_of
-from poq_abm.scenario.schema.verification import Verification
+from poq_abm.scenario.schema.adversaries import Adversaries
+from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.population import Group
 from poq_abm.simulation.queries.beliefs import Choice, Conduct, best_choice, named_conduct
@@ -92,7 +92,7 @@ def open_market(
     protocol = protocol_of(chosen)
     _refuse_shortage(protocol, game)
     demand = chosen.demand
-    people = _people(game, protocol, profile)
+    people = _people(game, protocol, chosen.adversaries, profile)
     shares = np.diff(np.concatenate([[0.0], game.nodes.limits.astype(np.float64)])) / 2.0**32
     busiest = float((shares * people.service_s[:, Conduct.HONEST]).max())
     rate = demand.arrivals_per_s or demand.load / busiest
@@ -147,8 +147,10 @@ def _ways(verification: Verification) -> Ways:
     return ways
 
 
-def _people(game: Game, protocol: VerificationProtocol, profile: Profile) -> People:
-    population, adversaries = game.population, protocol.verification.adversaries
+def _people(
+    game: Game, protocol: VerificationProtocol, adversaries: Adversaries, profile: Profile
+) -> People:
+    population = game.population
     cheap = _cheap_model(profile, adversaries.downgrade.model)
     count = population.inference_count
     people = People(
@@ -169,7 +171,9 @@ def _people(game: Game, protocol: VerificationProtocol, profile: Profile) -> Peo
             people.service_s[members, conduct] = _cheap_s(
                 profile, cheap, group, adversaries.downgrade.latency_share
             )
-        choices = _choices(game, protocol, profile, group, cheap, float(people.cost[members[0]]))
+        choices = _choices(
+            game, protocol, adversaries, profile, group, cheap, float(people.cost[members[0]])
+        )
         for state, choice in enumerate(choices):
             people.choice[members, state] = choice.conduct
             people.chance[members, state] = choice.probability
@@ -179,13 +183,13 @@ def _people(game: Game, protocol: VerificationProtocol, profile: Profile) -> Peo
 def _choices(
     game: Game,
     protocol: VerificationProtocol,
+    adversaries: Adversaries,
     profile: Profile,
     group: Group,
     cheap: str,
     cost: float,
 ) -> list[Choice]:
     """Return what a rational node of a group does while its enclave is intact, and broken."""
-    adversaries = protocol.verification.adversaries
     honest = game.tables.agreed[:, profile.models.index(group.model)]
     cheaper = game.tables.agreed[:, profile.models.index(cheap)]
     cached = np.full_like(honest, adversaries.cached.score)

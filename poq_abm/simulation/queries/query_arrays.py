@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled
 from poq_abm.rules.protocol.terms import Query, Settlement, Terms
-from poq_abm.simulation.latency_cells import LatencyCells, count_latency
+from poq_abm.simulation.histograms import LatencyCells, count_latency
 
 __all__ = ["DRAWS", "Draw", "QueryTrace", "Setting", "State", "Sum", "add", "cost", "note"]
 

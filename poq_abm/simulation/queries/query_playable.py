@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from poq_abm.errors import nearest
-from poq_abm.rules.protocol.registry import protocol_of
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
+from poq_abm.scenario.schema.verification import protocol_of
 from poq_abm.simulation.queries.market import needed_nodes
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.simulation.buffers import BATCH_ROUNDS, open_buffers
-from poq_abm.simulation.latency_cells import (
+from poq_abm.simulation.histograms import (
     RELATIVE_ERROR,
     cell_percentile,
     open_cells,

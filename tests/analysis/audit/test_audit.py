@@ -8,7 +8,6 @@ import pytest
 from scipy.special import stdtrit
 
 from poq_abm.analysis.audit.auditing import audit
-from poq_abm.analysis.audit.bench import Bench, Played
 from poq_abm.analysis.audit.deviations import (
     ALL,
     Deviation,
@@ -24,6 +23,7 @@ from poq_abm.analysis.audit.gains import (
     replications_to_decide,
     sentences,
 )
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.errors import InputError
 from poq_abm.scenario import Scenario, load
 from poq_abm.simulation.population import build_population
@@ -66,23 +66,23 @@ def test_a_larger_coalition_contains_a_smaller_one(crowd: Scenario) -> None:
 
 def test_malicious_nodes_of_the_background_are_not_chosen(crowd: Scenario) -> None:
     contested = crowd.replace({"malicious": {"share": 0.5, "behaviour": {"name": "boost"}}})
-    bench = Bench.of(contested)
-    population = build_population(contested, bench.plan.profile(0))
+    runner = VariantRunner.of(contested)
+    population = build_population(contested, runner.plan.profile(0))
     bad = set(np.flatnonzero(population.behaviour == len(population.groups)) - 5)
     assert len(bad) == 4
     assert set(members_of(contested, "evaluator", ALL, 1.0)) == set(range(8)) - bad
 
 
 def test_a_deviation_leaves_all_other_nodes_and_draws_alone(crowd: Scenario) -> None:
-    bench = Bench.of(crowd)
+    runner = VariantRunner.of(crowd)
     members = (1, 5)
     changed = deviating(crowd, Deviation("evaluator", ALL, members, {"name": "boost"}))
-    before = build_population(crowd, bench.plan.profile(0))
-    after = build_population(changed, bench.plan.profile(0))
+    before = build_population(crowd, runner.plan.profile(0))
+    after = build_population(changed, runner.plan.profile(0))
     assert (before.cost == after.cost).all()
     doing = [str(after.behaviours[b][1]["name"]) for b in after.behaviour[5:]]
     assert [place for place, name in enumerate(doing) if name == "boost"] == list(members)
-    played = bench.play({"base": crowd, "changed": changed}, 0, 3)
+    played = runner.play({"base": crowd, "changed": changed}, 0, 3)
     assert (played["base"].jobs == played["changed"].jobs).all()
     assert not (played["base"].rewards == played["changed"].rewards).all()
 
@@ -134,7 +134,9 @@ def test_a_sleeper_that_never_wakes_was_not_tested() -> None:
 def test_workers_change_nothing(crowd: Scenario) -> None:
     specs = [{"name": "boost"}, {"name": "freeload"}]
     one = audit(crowd, behaviours=specs).gains
-    pd.testing.assert_frame_equal(one, audit(crowd, behaviours=specs, n_jobs=2).gains)
+    pd.testing.assert_frame_equal(
+        one, audit(VariantRunner.of(crowd, n_jobs=2), behaviours=specs).gains
+    )
 
 
 def test_more_replications_are_played_until_intervals_are_narrow_enough() -> None:
@@ -175,14 +177,16 @@ def test_departures_from_a_dishonest_background_include_honesty() -> None:
     assert rows.loc["honest", "gain"] > 0
 
 
-def fake(trial: np.random.Generator, gains: np.ndarray, count: int) -> tuple[Played, list[Played]]:
+def fake(
+    trial: np.random.Generator, gains: np.ndarray, count: int
+) -> tuple[PlayedVariant, list[PlayedVariant]]:
     """Return a background and deviations whose true gains are known, with shared luck."""
     luck = trial.normal(size=(count, gains.size + 1))
     jobs = np.full((count, gains.size + 1), 10.0)
     consensus = trial.normal(size=count)
 
-    def played(moved: np.ndarray) -> Played:
-        return Played(jobs * (luck + moved), jobs, consensus, consensus, 10)
+    def played(moved: np.ndarray) -> PlayedVariant:
+        return PlayedVariant(jobs * (luck + moved), jobs, consensus, consensus, 10)
 
     deviating_ = []
     for node, gain in enumerate(gains):
@@ -202,7 +206,7 @@ def test_intervals_cover_alone_and_together_at_their_nominal_rates() -> None:
     gains = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4, -0.4])
     people = build_population(
         load("cost_aware_poq", ["population.evaluators.0.count=6"]),
-        Bench.of(load("cost_aware_poq")).plan.profile(0),
+        VariantRunner.of(load("cost_aware_poq")).plan.profile(0),
     )
     # Node 0 is nobody's; the deviators are nodes 1 to 8, whatever their role.
     tried = [Deviation("inference", "x", (node + 1,), {"name": "honest"}) for node in range(8)]
@@ -296,7 +300,7 @@ def test_a_verdict_of_honesty_needs_an_upper_end_below_epsilon(crowd: Scenario) 
 def test_running_a_better_model_is_called_an_upgrade() -> None:
     """By published truth and latency: llama > gemma > tinylama > qwen2, phi3; and quicker so."""
     scenario = load("cost_aware_poq")
-    profile = Bench.of(scenario).plan.profile(0)
+    profile = VariantRunner.of(scenario).plan.profile(0)
     tried = [d for d in deviations(scenario, roles=["inference"])[0] if len(d.members) == 1]
     named = {
         (d.group, d.behaviour["model"]): d.doing
@@ -330,7 +334,7 @@ def test_a_cheaper_and_worse_model_is_a_downgrade() -> None:
             },
         }
     )
-    profile = Bench.of(scenario).plan.profile(0)
+    profile = VariantRunner.of(scenario).plan.profile(0)
     tried = [
         Deviation("inference", f"model_{a}", (a - 1,), {"name": "downgrade", "model": f"model_{b}"})
         for a, b in ((1, 2), (2, 1))

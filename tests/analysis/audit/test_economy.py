@@ -8,11 +8,11 @@ import pytest
 
 from poq_abm.analysis.audit.attacks import attack_frontier, attack_frontier_figure
 from poq_abm.analysis.audit.auditing import audit
-from poq_abm.analysis.audit.bench import Bench
-from poq_abm.analysis.audit.breaking_even import BreakEven, break_even, usual_ranges
+from poq_abm.analysis.audit.break_even import BreakEven, break_even, usual_ranges
 from poq_abm.analysis.audit.deviations import ALL, Deviation, deviating, deviations, members_of
+from poq_abm.analysis.audit.empirical_game import empirical_game
 from poq_abm.analysis.audit.gains import cheapest, sentences
-from poq_abm.analysis.audit.game import empirical_game
+from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.profile import load_profile
 from poq_abm.profile.hardware import hardware
 from poq_abm.profile.latencies import latency_of
@@ -86,7 +86,9 @@ def test_an_expected_slash_cancels_what_a_deviation_gains() -> None:
 )
 def test_bond_and_slash_break_even_where_their_product_is_the_gain(field, high, value) -> None:
     scenario = near_a_booster(bond=50.0, rate=0.2)
-    found = break_even(Bench.of(scenario), joins_in(scenario), field, 0.0, high, replications=2)
+    found = break_even(
+        VariantRunner.of(scenario), joins_in(scenario), field, 0.0, high, replications=2
+    )
     assert found.value == pytest.approx(value, rel=1e-3)
     assert found.low == pytest.approx(value, rel=1e-3)
     assert found.high == pytest.approx(value, rel=1e-3)
@@ -108,8 +110,8 @@ def misreporting(epochs: int) -> Scenario:
 def misreports(epochs: int, replications: int) -> BreakEven:
     scenario = misreporting(epochs)
     deviation = Deviation("inference", "model_2", (1,), {"name": "misreport_cost", "factor": 0.5})
-    bench = Bench.of(scenario)
-    return break_even(bench, deviation, "economy.audits.rate", 0.0, 1.0, replications=replications)
+    runner = VariantRunner.of(scenario)
+    return break_even(runner, deviation, "economy.audits.rate", 0.0, 1.0, replications=replications)
 
 
 def test_misreporting_breaks_even_where_p_times_s_plus_f_is_g() -> None:
@@ -141,10 +143,10 @@ def test_a_break_even_with_a_bond_that_lasts_is_that_of_theory_and_one_without_s
     scenario = misreporting(12).replace({"economy.stake.bond": 2.0})
     deviation = Deviation("inference", "model_2", (1,), {"name": "misreport_cost", "factor": 0.5})
     field = "economy.audits.rate"
-    spent = break_even(Bench.of(scenario), deviation, field, 0.0, 1.0, replications=6)
+    spent = break_even(VariantRunner.of(scenario), deviation, field, 0.0, 1.0, replications=6)
     assert "the bond ran out in up to 6 of 6 replications" in spent.said
     lasting = scenario.replace({"economy.stake.top_up": True})
-    found = break_even(Bench.of(lasting), deviation, field, 0.0, 1.0, replications=6)
+    found = break_even(VariantRunner.of(lasting), deviation, field, 0.0, 1.0, replications=6)
     assert found.value == misreports(epochs=12, replications=6).value
     assert "ran out" not in found.said
 
@@ -201,7 +203,7 @@ def test_who_is_driven_out_has_nothing_from_then_on() -> None:
     stake = {"bond": 10.0, "eject_below": 0.9, "slashing": slashing}
     scenario = alike({"epochs": 3, "stake": stake}, **{"population.evaluators.0.count": 3})
     deviation = Deviation("evaluator", ALL, (0,), {"name": "boost", "b": 5.0})
-    played = Bench.of(scenario).play({"one": deviating(scenario, deviation)}, 0, 2)["one"]
+    played = VariantRunner.of(scenario).play({"one": deviating(scenario, deviation)}, 0, 2)["one"]
     lost = 10.0 * (0.25 - 0.05) / 0.95
     assert (played.rewards[:, 2] < 0.75 * 100 - lost).all()
     assert (played.rewards[:, 2] > 0.75 * 30 - lost).all()
@@ -243,10 +245,10 @@ def test_nodes_of_a_mix_keep_their_machines() -> None:
     scenario = load("hardware_mix", ["rounds=400", "sweep={}"]).replace(
         {"population.inference.0.hardware": mix}
     )
-    bench = Bench.of(scenario)
-    changed = deviating(bench.scenario, Deviation("inference", ALL, (1, 2), {"name": "freeload"}))
+    runner = VariantRunner.of(scenario)
+    changed = deviating(runner.scenario, Deviation("inference", ALL, (1, 2), {"name": "freeload"}))
     before, after = (
-        build_population(one, bench.plan.profile(0)) for one in (bench.scenario, changed)
+        build_population(one, runner.plan.profile(0)) for one in (runner.scenario, changed)
     )
     machines = [[people.groups[g].hardware for g in people.group] for people in (before, after)]
     assert machines[0] == machines[1]
@@ -300,12 +302,12 @@ def test_the_usual_ranges_follow_what_can_be_lost() -> None:
 
 
 def test_frontier_and_game_count_in_profit_per_epoch() -> None:
-    bench = Bench.of(near_a_booster(200.0, 0.3))
-    table = attack_frontier(bench, [BOOST], shares=[1.0], replications=2)
+    runner = VariantRunner.of(near_a_booster(200.0, 0.3))
+    table = attack_frontier(runner, [BOOST], shares=[1.0], replications=2)
     assert table["cost_per_epoch"].tolist() == pytest.approx([30.0])
     assert "tokens per epoch" in attack_frontier_figure(table).axes[0].get_xlabel()
     stake = {"bond": 100.0, "capital_rate": 0.1}
-    game = empirical_game(Bench.of(alike({"epochs": 3, "stake": stake})),
+    game = empirical_game(VariantRunner.of(alike({"epochs": 3, "stake": stake})),
                           [{"name": "honest"}, BOOST], replications=2)  # fmt: skip
     # closeness 1 in 100 jobs an epoch less 10 tokens of capital; 1 point away in disagreement
     assert game.payoffs() == pytest.approx(np.array([[90.0, 80.0], [80.0, 90.0]]))
@@ -313,7 +315,7 @@ def test_frontier_and_game_count_in_profit_per_epoch() -> None:
 
 @pytest.mark.parametrize("name", ["cost_misreporting", "stake_and_slash", "hardware_mix"])
 def test_choices_that_rest_on_rules_left_out_do_not_stop_an_audit(name: str) -> None:
-    bench = Bench.of(load(name).treatments()[0].scenario)
-    assert bench.left_out
-    assert bench.scenario.economy is not None
-    assert not bench.scenario.economy.adaptation
+    runner = VariantRunner.of(load(name).treatments()[0].scenario)
+    assert runner.left_out
+    assert runner.scenario.economy is not None
+    assert not runner.scenario.economy.adaptation

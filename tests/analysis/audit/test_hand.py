@@ -8,9 +8,9 @@ import pytest
 from poq_abm.analysis.aggregation_robustness import breaking_members
 from poq_abm.analysis.audit.attacks import attack_frontier, attack_phases
 from poq_abm.analysis.audit.auditing import audit
-from poq_abm.analysis.audit.bench import Bench
-from poq_abm.analysis.audit.breaking_even import break_even
+from poq_abm.analysis.audit.break_even import break_even
 from poq_abm.analysis.audit.deviations import ALL, Deviation, members_of
+from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.rules.aggregation import Aggregation
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins
@@ -92,8 +92,8 @@ def test_bounded_pull_breaks_at_a_half() -> None:
 
 
 def test_simulated_the_median_gives_way_between_four_and_six_of_ten() -> None:
-    bench = Bench.of(alike(10, **{"mechanism.aggregation": "median"}))
-    table = attack_frontier(bench, [BOOST], shares=[0.4, 0.6], replications=3)
+    runner = VariantRunner.of(alike(10, **{"mechanism.aggregation": "median"}))
+    table = attack_frontier(runner, [BOOST], shares=[0.4, 0.6], replications=3)
     below, above = table["drift"]
     assert below < 0.2  # the error of one's own scores, 0.2 points
     assert above > 3.0 - 0.2
@@ -108,10 +108,10 @@ def test_a_deviation_breaks_even_half_way_to_what_the_others_do() -> None:
             "malicious": {"share": 0.5, "behaviour": {"name": "boost", "b": 3.0}},
         },
     )
-    bench = Bench.of(scenario)
-    members = members_of(bench.scenario, "evaluator", "evaluator_1", None)
+    runner = VariantRunner.of(scenario)
+    members = members_of(runner.scenario, "evaluator", "evaluator_1", None)
     deviation = Deviation("evaluator", "evaluator_1", members, {"name": "boost", "b": 2.0})
-    found = break_even(bench, deviation, "malicious.behaviour.b", 0.0, 4.0, replications=2)
+    found = break_even(runner, deviation, "malicious.behaviour.b", 0.0, 4.0, replications=2)
     assert found.value == pytest.approx(1.0, abs=1e-3)
     assert found.low == pytest.approx(found.value, abs=1e-3)
     assert found.high == pytest.approx(found.value, abs=1e-3)
@@ -126,10 +126,10 @@ def test_a_noisy_break_even_has_an_interval_around_it() -> None:
             "malicious": {"share": 0.5, "behaviour": {"name": "boost", "b": 3.0}},
         },
     )
-    bench = Bench.of(scenario)
-    members = members_of(bench.scenario, "evaluator", "evaluator_1", None)
+    runner = VariantRunner.of(scenario)
+    members = members_of(runner.scenario, "evaluator", "evaluator_1", None)
     deviation = Deviation("evaluator", "evaluator_1", members, {"name": "boost", "b": 2.0})
-    found = break_even(bench, deviation, "malicious.behaviour.b", 0.0, 4.0, replications=6)
+    found = break_even(runner, deviation, "malicious.behaviour.b", 0.0, 4.0, replications=6)
     assert found.low < found.value < found.high
     assert found.low < 1.0 < found.high
     assert "breaks even at malicious.behaviour.b" in found.said
@@ -137,8 +137,8 @@ def test_a_noisy_break_even_has_an_interval_around_it() -> None:
 
 def test_a_value_at_which_nothing_acts_is_no_break_even() -> None:
     """At beta = 0 a misreported cost is not charged at all; above, it gains."""
-    bench = Bench.of(alike(3))
-    slow = bench.scenario.replace(
+    runner = VariantRunner.of(alike(3))
+    slow = runner.scenario.replace(
         {
             "synthetic.models": 2,
             "synthetic.latency_ms": [1000.0, 2000.0],
@@ -146,7 +146,9 @@ def test_a_value_at_which_nothing_acts_is_no_break_even() -> None:
         }
     )
     lie = Deviation("inference", "model_2", (1,), {"name": "misreport_cost", "factor": 0.5})
-    found = break_even(Bench.of(slow), lie, "mechanism.beta_inference", 0.0, 1.0, replications=3)
+    found = break_even(
+        VariantRunner.of(slow), lie, "mechanism.beta_inference", 0.0, 1.0, replications=3
+    )
     assert np.isnan(found.value)
     assert found.said.endswith(
         "gains for every mechanism.beta_inference tried from 0 to 1 but 0, where it changes no pay"
@@ -154,9 +156,9 @@ def test_a_value_at_which_nothing_acts_is_no_break_even() -> None:
 
 
 def test_what_beta_does_not_touch_has_no_break_even_in_it() -> None:
-    bench = Bench.of(alike(3))
+    runner = VariantRunner.of(alike(3))
     deviation = Deviation("evaluator", ALL, (0,), BOOST)
-    found = break_even(bench, deviation, "mechanism.beta_evaluator", 0.0, 1.0, replications=3)
+    found = break_even(runner, deviation, "mechanism.beta_evaluator", 0.0, 1.0, replications=3)
     assert np.isnan(found.value)
     assert "mechanism.beta_evaluator changes nothing from 0 to 1" in found.said
     assert "loses the same, -" in found.said
@@ -165,14 +167,17 @@ def test_what_beta_does_not_touch_has_no_break_even_in_it() -> None:
 def test_the_frontier_marks_what_no_other_attack_beats() -> None:
     scenario = alike(10, **{"population.evaluators.0.noise_sd": 0.0})
     attacks = [BOOST, {"name": "sabotage", "b": 1.0}]
-    table = attack_frontier(Bench.of(scenario), attacks, shares=[0.1, 0.2], replications=2)
+    table = attack_frontier(VariantRunner.of(scenario), attacks, shares=[0.1, 0.2], replications=2)
     # By hand: m of 10 that add b drift m b / 10 and lose (10 - m) / 10 x b / 10 each.
     expected = [m * (10 - m) * b / 100 for b in (3.0, 1.0) for m in (1, 2)]
     assert table["cost_per_round"].to_numpy() == pytest.approx(np.array(expected))
     assert table["drift"].to_numpy() == pytest.approx(np.array([0.3, 0.6, -0.1, -0.2]))
     assert table["efficient"].tolist() == [True, True, True, True]
     worse = attack_frontier(
-        Bench.of(scenario), [BOOST, {"name": "noise", "sigma": 3.0}], shares=[0.1], replications=8
+        VariantRunner.of(scenario),
+        [BOOST, {"name": "noise", "sigma": 3.0}],
+        shares=[0.1],
+        replications=8,
     )
     assert worse["efficient"].tolist() == [True, bool(worse["cost_per_round"].idxmin() == 1)]
 
@@ -180,7 +185,7 @@ def test_the_frontier_marks_what_no_other_attack_beats() -> None:
 def test_phases_follow_the_sign_of_the_gain() -> None:
     scenario = alike(10, **{"population.evaluators.0.noise_sd": 0.0})
     table = attack_phases(
-        Bench.of(scenario),
+        VariantRunner.of(scenario),
         BOOST,
         "mechanism.aggregation",
         ["mean", "median"],

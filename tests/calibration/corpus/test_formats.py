@@ -12,7 +12,7 @@ import pytest
 
 from calibration.corpus.formats import read_source
 from calibration.corpus.records import Record, split_question
-from calibration.settings import CorpusSource
+from calibration.stage_settings import CorpusSource
 from poq_abm.errors import InputError
 
 XQUAD = Path(__file__).parents[4] / "shared" / "data" / "xquad_en.json"

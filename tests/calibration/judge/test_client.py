@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from calibration.corpus.records import Record
-from calibration.files import Log
 from calibration.judge.client import JudgeClient, Secret
 from calibration.judge.judging import Budget, Session
-from calibration.judge.questions import make_question
-from calibration.settings import JudgeSettings
+from calibration.judge.verdicts import make_question
+from calibration.stage_settings import JudgeSettings
+from calibration.workspace import Log
 from poq_abm.errors import InputError
 
 pytest.importorskip("openai")

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judge_server import JudgeServer, Mode
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, write_corpus
 from calibration.demo import grade
-from calibration.files import Log, Workspace
 from calibration.judge.judging import Summary, check_judge, judge, read_judgements
-from calibration.judge.questions import SCHEMA, SYSTEM_PROMPT
+from calibration.judge.verdicts import SCHEMA, SYSTEM_PROMPT
+from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
-from tests.support.judge_server import JudgeServer, Mode
 
 pytest.importorskip("openai")
 

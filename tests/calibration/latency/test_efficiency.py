@@ -15,9 +15,8 @@ pytest.importorskip("sentence_transformers")
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, join_question, write_corpus
-from calibration.files import Workspace
-from calibration.latency import efficiency
-from calibration.latency.efficiency import (
+from calibration.latency import measurement
+from calibration.latency.measurement import (
     TimingJob,
     jobs_of,
     measure,
@@ -27,6 +26,8 @@ from calibration.latency.efficiency import (
 from calibration.latency.subjects import RandomModel, RealEvaluator, RealModel
 from calibration.latency.timing import Timed
 from calibration.models.tiny import TinyModels, build_tiny
+from calibration.stage_settings import EfficiencySettings
+from calibration.workspace import Workspace
 from poq_abm.errors import InputError
 
 RECORDS = [
@@ -233,14 +234,8 @@ class Large:
 
 
 def run_large(subject: Large, out: Path, report: Callable[[str], None] = print) -> list[Path]:
-    return measure_all(
-        [TimingJob(subject, (1, 8))],
-        Workspace(out),
-        prompts=2,
-        warm_up=0,
-        new_tokens=1,
-        report=report,
-    )
+    settings = EfficiencySettings(prompts=2, warm_up=0, new_tokens=1)
+    return measure_all([TimingJob(subject, (1, 8))], Workspace(out), settings, report)
 
 
 def test_a_batch_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
@@ -270,8 +265,8 @@ def test_the_hardware_a_user_names_is_the_one_recorded(plan: Callable[..., Calib
     calibration = plan(weights="random", batch_sizes=[1])
     named = calibration.models[0].model_copy(update={"hardware": "rtx_4090"})
     tasks = jobs_of(calibration.model_copy(update={"models": (named,)}))
-    settings = {"prompts": 1, "warm_up": 0, "new_tokens": 4, "report": lambda _: None}
-    files = measure_all(tasks[:1], Workspace(calibration.out), **settings)
+    settings = EfficiencySettings(prompts=1, warm_up=0, new_tokens=4)
+    files = measure_all(tasks[:1], Workspace(calibration.out), settings, lambda _: None)
     assert read_measurement(files[0])["hardware"] == "rtx_4090"
 
 
@@ -286,4 +281,4 @@ def test_which_subjects_a_calibration_has(plan: Callable[..., Calibration]) -> N
     real, random = (jobs_of(plan(weights=weights))[0].subject for weights in ("real", "random"))
     assert isinstance(real, RealModel)
     assert isinstance(random, RandomModel)
-    assert efficiency.TimingJob(real, (1,)).hardware is None
+    assert measurement.TimingJob(real, (1,)).hardware is None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from calibration.latency.efficiency import (
+from calibration.latency.measurement import (
     is_measured,
     key_of,
     measure_batches,
@@ -19,6 +19,7 @@ from calibration.latency.efficiency import (
     write_measurement,
 )
 from calibration.latency.timing import Timed
+from calibration.stage_settings import EfficiencySettings
 from poq_abm.errors import InputError
 
 
@@ -55,7 +56,7 @@ class Clockwork:
 
 def measured(subject: Clockwork, batch_size: int = 2, **changes: int) -> dict[str, Any]:
     counts = {"prompts": 4, "warm_up": 1, **changes}
-    return measure_batches(subject, batch_size, new_tokens=4, **counts)
+    return measure_batches(subject, batch_size, EfficiencySettings(new_tokens=4, **counts))
 
 
 def test_warm_up_does_not_count() -> None:
@@ -114,10 +115,11 @@ def test_how_many_batches_are_timed(prompts: int, batch_size: int, calls: int) -
 def test_the_key_covers_what_times_depend_on(
     subject: Clockwork, batch_size: int, changes: dict[str, Any]
 ) -> None:
-    usual = {"prompts": 4, "warm_up": 1}
-    key = key_of(Clockwork(), 2, **usual)
-    assert key == key_of(Clockwork(), 2, **usual)
-    assert key != key_of(subject, batch_size, **{**usual, **changes})
+    usual = EfficiencySettings(prompts=4, warm_up=1)
+    key = key_of(Clockwork(), 2, usual)
+    assert key == key_of(Clockwork(), 2, usual)
+    hardware = changes.pop("hardware", None)
+    assert key != key_of(subject, batch_size, usual.model_copy(update=changes), hardware)
 
 
 def test_what_is_not_known_is_null_on_disk_and_nan_in_memory(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from calibration.latency.timing import Timed, quantiles, time_generation
 from calibration.libraries import library
 from calibration.models.architectures import build_random
 from calibration.models.language_models import decoding
-from calibration.settings import GenerationSettings
+from calibration.stage_settings import GenerationSettings
 
 
 @given(

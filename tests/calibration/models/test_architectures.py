@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from calibration.models import architectures
-from calibration.settings import EvaluatorSpec, ModelSpec
+from calibration.stage_settings import EvaluatorSpec, ModelSpec
 from poq_abm.errors import InputError
 from poq_abm.profile import load_profile
 from poq_abm.profile.published_figures import EVALUATORS, INFERENCE

@@ -11,13 +11,13 @@ import pytest
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, read_corpus, write_corpus
-from calibration.files import Log, StageCounts, Stamp, Workspace, read_stamp, write_stamp
 from calibration.models import generation, language_models
 from calibration.models.checkpoints import locate
 from calibration.models.generation import generate, outputs
 from calibration.models.language_models import Prompt, load_language_model, sample, seed_of
 from calibration.models.tiny import TinyModels, build_tiny
-from calibration.settings import CorpusSource, EvaluatorSpec, GenerationSettings, ModelSpec
+from calibration.stage_settings import CorpusSource, EvaluatorSpec, GenerationSettings, ModelSpec
+from calibration.workspace import Log, StageCounts, Stamp, Workspace, read_stamp, write_stamp
 from poq_abm.errors import InputError
 
 torch = pytest.importorskip("torch")

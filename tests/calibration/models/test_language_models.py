@@ -14,7 +14,7 @@ from calibration.models.checkpoints import check_models, locate, locate_all
 from calibration.models.devices import chosen_device
 from calibration.models.language_models import PINNED_DATE, fit_prompt, load_language_model, render
 from calibration.models.tiny import TinyModels, build_tiny
-from calibration.settings import CorpusSource, EvaluatorSpec, GenerationSettings, ModelSpec
+from calibration.stage_settings import CorpusSource, EvaluatorSpec, GenerationSettings, ModelSpec
 from poq_abm.errors import InputError
 
 torch = pytest.importorskip("torch")

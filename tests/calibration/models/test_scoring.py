@@ -13,13 +13,13 @@ import pytest
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, write_corpus
-from calibration.files import Log, StageCounts, Workspace
 from calibration.models import scoring
 from calibration.models.checkpoints import locate
-from calibration.models.evaluators import BiEncoder, Evaluator, Pair, activate, load_evaluator
+from calibration.models.encoders import BiEncoder, Evaluator, Pair, activate, load_evaluator
 from calibration.models.scoring import score, scores
 from calibration.models.tiny import TinyModels, build_tiny
-from calibration.settings import CorpusSource, EvaluatorSpec, ModelSpec, ScoringSettings
+from calibration.stage_settings import CorpusSource, EvaluatorSpec, ModelSpec, ScoringSettings
+from calibration.workspace import Log, StageCounts, Workspace
 from poq_abm.errors import InputError
 
 torch = pytest.importorskip("torch")

@@ -11,9 +11,9 @@ import pytest
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, write_corpus
-from calibration.files import Log, Workspace
-from calibration.judge.questions import make_question
+from calibration.judge.verdicts import make_question
 from calibration.profile.building import build
+from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 from poq_abm.profile import Profile, read_profile
 

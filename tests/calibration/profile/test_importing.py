@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from poq_abm.analysis.agreement import correlation_table
+from profile_support import import_parts
 
-from calibration.profile.importing import import_table, simple_name
+from calibration.profile.importing import simple_name
 from calibration.profile.scales import points_of
+from poq_abm.analysis.evaluator_correlation import correlation_table
 from poq_abm.errors import InputError
 from poq_abm.profile import read_profile
 
@@ -41,7 +42,7 @@ def table() -> pd.DataFrame:
 def imported(table: pd.DataFrame, folder: Path, **changes: Any) -> Path:
     path = folder / "scores.csv"
     table.to_csv(path, index=False)
-    return import_table(path, **{**COLUMNS, "out": folder / "mine", **changes})
+    return import_parts(path, **{**COLUMNS, "out": folder / "mine", **changes})
 
 
 def header(folder: Path) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def test_correlations_of_real_logs(tmp_path: Path) -> None:
     raw = pd.read_csv(SUMMEVAL)
     judges = ["sts_minilm_reference", "sts_minilm_source", "judge_gpt4", "judge_gpt35"]
     judges += ["judge_llama2_7b", "judge_llama2_13b", "judge_llama2_70b"]
-    folder = import_table(
+    folder = import_parts(
         SUMMEVAL,
         record="record",
         model="system",
@@ -175,7 +176,7 @@ def test_every_format_gives_the_same_profile(
         table.to_parquet(path)
     else:
         path.write_text(table.to_json(orient="records", lines=True), encoding="utf-8")
-    other = read_profile(import_table(path, **COLUMNS, out=tmp_path / "other"))
+    other = read_profile(import_parts(path, **COLUMNS, out=tmp_path / "other"))
     csv = read_profile(imported(table, tmp_path))
     assert other.records == csv.records == ("0", "1", "2", "3")
     assert np.array_equal(other.scores, csv.scores)
@@ -315,12 +316,12 @@ def test_an_existing_folder_is_left_alone(table: pd.DataFrame, tmp_path: Path) -
 def test_a_file_of_something_else(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        import_table(tmp_path / name, **COLUMNS, out=tmp_path / "mine")
+        import_parts(tmp_path / name, **COLUMNS, out=tmp_path / "mine")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
-        import_table(tmp_path / "nowhere.csv", **COLUMNS, out=tmp_path / "mine")
+        import_parts(tmp_path / "nowhere.csv", **COLUMNS, out=tmp_path / "mine")
 
 
 def by_hand(low: float, high: float, values: pd.Series) -> np.ndarray:

@@ -11,9 +11,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from poq_abm.analysis.agreement import correlation_table
 from scipy.stats import binom
 
+from poq_abm.analysis.evaluator_correlation import correlation_table
 from poq_abm.analysis.variance import variance_shares
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
 

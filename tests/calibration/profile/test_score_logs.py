@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from profile_support import import_parts
 
-from calibration.profile.importing import import_table
 from calibration.profile.score_logs import LAYOUTS, read_logs
 from poq_abm.errors import InputError
 from poq_abm.profile import Profile, read_profile
@@ -38,7 +38,7 @@ def table() -> pd.DataFrame:
 
 
 def profile_of(path: Path | list[Path], folder: Path, **changes: Any) -> Profile:
-    return read_profile(import_table(path, **{**COLUMNS, "out": folder / "mine", **changes}))
+    return read_profile(import_parts(path, **{**COLUMNS, "out": folder / "mine", **changes}))
 
 
 def lines(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -178,8 +178,8 @@ def mt_bench() -> list[dict[str, Any]]:
 def test_mt_bench_needs_no_column_named(tmp_path: Path) -> None:
     path, said = lines(tmp_path / "judgement.jsonl", mt_bench()), list[str]()
     with pytest.raises(InputError, match="2 of 8 records lack a number"):
-        import_table(path, out=tmp_path / "mine")
-    made = import_table(path, out=tmp_path / "mine", incomplete="drop", report=said.append)
+        import_parts(path, out=tmp_path / "mine")
+    made = import_parts(path, out=tmp_path / "mine", incomplete="drop", report=said.append)
     profile = read_profile(made)
     assert profile.records == ("82_1", "82_2", "83_1", "83_2", "84_1", "84_2")
     assert said[0] == "judgement.jsonl has the layout of MT-Bench single judgements."
@@ -194,7 +194,7 @@ def test_alpaca_eval_needs_no_column_named(tmp_path: Path) -> None:
         for i in range(4) for m, model in enumerate(MODELS)
     ]  # fmt: skip
     (tmp_path / "annotations.json").write_text(json.dumps(rows))
-    made = read_profile(import_table(tmp_path / "annotations.json", out=tmp_path / "mine"))
+    made = read_profile(import_parts(tmp_path / "annotations.json", out=tmp_path / "mine"))
     np.testing.assert_allclose(made.truth[0], [0.0, 1.0, 2.0])
 
 
@@ -209,11 +209,11 @@ def test_lm_eval_samples_are_a_file_per_model(tmp_path: Path) -> None:
         (tmp_path / model).mkdir()
         paths.append(lines(tmp_path / model / "samples_gsm8k.jsonl", rows))
     roles = {"truth": "exact_match", "evaluators": ["exact_match"], "model": "folder"}
-    made = read_profile(import_table(paths, out=tmp_path / "mine", **roles))
+    made = read_profile(import_parts(paths, out=tmp_path / "mine", **roles))
     assert made.models == ("llama", "qwen")
     assert made.truth.tolist() == [[0, 10], [10, 0], [0, 10], [10, 0]]
     with pytest.raises(InputError, match=r"say which column is what with --truth, --evaluators;"):
-        import_table(paths, out=tmp_path / "other")
+        import_parts(paths, out=tmp_path / "other")
 
 
 def test_helm_statistics_become_columns_and_perturbed_ones_do_not(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_helm_statistics_become_columns_and_perturbed_ones_do_not(tmp_path: Path
     (tmp_path / "per_instance_stats.json").write_text(json.dumps(rows))
     roles = {"truth": "f1_score", "evaluators": ["f1_score"]}
     path = tmp_path / "per_instance_stats.json"
-    made = read_profile(import_table(path, out=tmp_path / "mine", **roles))
+    made = read_profile(import_parts(path, out=tmp_path / "mine", **roles))
     assert made.truth.ravel().tolist() == [0, 2.5, 5, 7.5]
     assert made.models == (read_logs([path]).frame["folder"].iloc[0].replace("-", "_").lower(),)
 

@@ -10,16 +10,17 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from calibration.latency.efficiency import read_measurement
+from calibration.latency.measurement import read_measurement
 from calibration.models.architectures import architecture, evaluator_names, model_names
 from calibration.shipped import architecture_costs
 from calibration.shipped.architecture_costs import (
+    PUBLISHED,
     QUICK,
-    CostPlan,
     jobs_of,
     main,
     measure_architectures,
 )
+from calibration.stage_settings import EfficiencySettings
 
 SMALL = {
     "hidden_size": 64,
@@ -33,7 +34,7 @@ SMALL = {
     "eos_token_id": 1,
     "bos_token_id": 2,
 }
-TINY = CostPlan(batch_sizes=(1, 2), prompts=2, warm_up=1, new_tokens=3)
+TINY = EfficiencySettings(batch_sizes=(1, 2), prompts=2, warm_up=1, new_tokens=3)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,7 @@ def test_all_eight_architectures_at_their_batch_sizes(tmp_path: Path) -> None:
 
 
 def test_the_plan_of_the_published_study() -> None:
-    plan = CostPlan()
+    plan = PUBLISHED
     assert (plan.batch_sizes, plan.prompts, plan.warm_up, plan.new_tokens) == (
         (1, 8, 32),
         100,

@@ -18,7 +18,6 @@ from calibration.corpus.formats import read_source
 from calibration.corpus.records import Record
 from calibration.profile.scales import points_of
 from calibration.profile.truth import truth_score
-from calibration.settings import CorpusSource
 from calibration.shipped.extractive_measures import (
     EVALUATORS,
     length_ratio,
@@ -29,6 +28,7 @@ from calibration.shipped.extractive_measures import (
     raw_table,
 )
 from calibration.shipped.extractive_systems import SYSTEMS, answer
+from calibration.stage_settings import CorpusSource
 from poq_abm.profile import Profile, load_profile
 from poq_abm.scenario import load
 

@@ -32,7 +32,7 @@ def test_the_sum_is_the_formula_to_the_last_bit(
     attack: Attack, s: float, r: float, a: float, z: float, b: float, favoured: bool
 ) -> None:
     expected = FORMULAS[attack](s, r, a, z, b, favoured)
-    assert attacked(*recipe(attack, b), s, r, a, z, favoured) == expected
+    assert attacked(recipe(attack, b), s, r, a, z, favoured) == expected
 
 
 @given(st.floats(allow_nan=False))

@@ -11,7 +11,7 @@ from behaviour_support import SCORES, Played, play, seats, tiny
 
 from poq_abm.random import Purpose, normal, uniform
 from poq_abm.simulation.arrays import EvaluatorColumn
-from poq_abm.simulation.replication_state import Counter, State
+from poq_abm.simulation.replication import Counter, State
 
 SEED = 1  # of the published scenario
 LEARNING = {"update": "multiplicative", "rate": 0.5, "interval": 1}

@@ -37,7 +37,7 @@ from poq_abm.rules.behaviour.inference import InferenceBehaviour
 from poq_abm.rules.registry import RuleError, own_rules, register, rules, shipped
 from poq_abm.rules.rule import Parameter, Source
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.behaviour_columns import evaluator_row
+from poq_abm.simulation.population import evaluator_row
 from poq_abm.testing.behaviour import BehaviourContract
 
 

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poq_abm.analysis.trilemma import changed
-from poq_abm.rules.protocol.registry import find_protocol, protocol_of
+from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.protocol.settling import detection, found_by, settle
 from poq_abm.rules.protocol.terms import Found, Query
-from poq_abm.scenario.schema.verification import PROTOCOLS, Verification
+from poq_abm.rules.registry import find, shipped
+from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.testing.verification import _cheat, queries
 
 NEVER = 1.0 - 1e-12
@@ -133,7 +134,7 @@ def test_the_hybrid_asks_for_both() -> None:
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
-@given(queries(), st.sampled_from(PROTOCOLS))
+@given(queries(), st.sampled_from(list(shipped(PROTOCOLS))))
 def test_one_rule_finds_and_settles(query: Query, name: str) -> None:
     terms = protocol_of(Verification(protocol=name)).terms
     assert settle(terms, 1.0, 0.3, query).found == found_by(terms, query)
@@ -141,7 +142,7 @@ def test_one_rule_finds_and_settles(query: Query, name: str) -> None:
 
 def test_a_protocol_that_does_not_exist_is_refused_with_the_nearest() -> None:
     with pytest.raises(Exception, match="did you mean 'zkml'"):
-        find_protocol("zkmll")
+        find(PROTOCOLS, "zkmll")
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)

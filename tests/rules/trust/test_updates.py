@@ -28,8 +28,7 @@ from poq_abm.rules.trust.updates import (
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.model import PoQModel
-from poq_abm.simulation.replication_state import Counter
-from poq_abm.simulation.trace import Trace, open_trace
+from poq_abm.simulation.replication import Counter, Trace, open_trace
 
 property_test = settings(deadline=None, derandomize=True, max_examples=200)
 updates = st.sampled_from([update for update in TrustUpdate if update != TrustUpdate.NONE])

@@ -8,15 +8,10 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from poq_abm.rules.protocol.registry import PROTOCOLS as KINDS
+from poq_abm.rules.protocol.protocol import PROTOCOLS, rounds_of_bisection
+from poq_abm.rules.registry import shipped
 from poq_abm.scenario.checks.explaining import findings
-from poq_abm.scenario.schema.verification import (
-    PROTOCOLS,
-    Verification,
-    rounds_of_bisection,
-    security_failures,
-)
-from poq_abm.scenario.schema.verification_figures import SOURCES
+from poq_abm.scenario.schema.verification import Verification, protocol_of
 
 SHIPPED = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
 FILES = [path for path in SHIPPED if "\nverification:\n" in path.read_text()]
@@ -103,7 +98,8 @@ def test_more_adversaries_than_nodes_and_shares_that_do_not_sum_are_refused() ->
     "watchers", [{"count": 0}, {"count": 3, "lazy_share": 1.0}, {"count": 1, "lazy_share": 0.5}]
 )
 def test_no_honest_watcher_is_allowed_and_reported(name: str, watchers: dict[str, float]) -> None:
-    found = security_failures(Verification.model_validate({"protocol": name, "watchers": watchers}))
+    data = {"protocol": name, "watchers": watchers}
+    found = protocol_of(Verification.model_validate(data)).weaknesses()
     assert found[0].startswith(f"no honest watcher: {name} is unprotected")
 
 
@@ -113,18 +109,15 @@ def test_colluding_watchers_are_not_honest_ones() -> None:
 
 
 def test_what_is_protected_is_not_reported() -> None:
-    for name in PROTOCOLS:
-        assert bool(security_failures(Verification(protocol=name))) == (name == "none")
-
-
-def test_every_protocol_that_can_be_named_exists() -> None:
-    assert tuple(KINDS) == PROTOCOLS
+    for name in shipped(PROTOCOLS):
+        found = protocol_of(Verification(protocol=name)).weaknesses()
+        assert bool(found) == (name == "none")
 
 
 def test_every_figure_has_a_unit_a_meaning_and_one_of_three_sources() -> None:
     for name, information in figures(Verification()):
         extra = information.json_schema_extra  # type: ignore[attr-defined]
-        assert extra["source"] in SOURCES, name
+        assert extra["source"] in ("published", "inferred", "assumed"), name
         assert extra["unit"], name
         assert extra["meaning"], name
         assert f"; {extra['source']}]" in information.description, name  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from economy_support import account, groups, network, opened, played, small_profile
 
-from poq_abm.simulation.latency_cells import RELATIVE_ERROR
+from poq_abm.simulation.histograms import RELATIVE_ERROR
 
 TOLERANCE = 0.02
 SEEDS = (1, 2, 3, 4)

@@ -12,7 +12,7 @@ from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.prices import hourly_usd
 from poq_abm.simulation.epochs.roster import Roster
 from poq_abm.simulation.game import build_game
-from poq_abm.simulation.replication_state import State
+from poq_abm.simulation.replication import State
 
 PUBLISHED = poq_abm.load_profile("published")
 OPTIONS = {"options": {"inference": ["freeload", "misreport_cost"], "evaluator": ["noise"]}}

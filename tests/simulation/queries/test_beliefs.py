@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from verification_support import ALL_RATIONAL, BROKEN, INTACT, played
 
 from poq_abm.analysis.trilemma import changed
-from poq_abm.rules.protocol.registry import protocol_of
-from poq_abm.scenario.schema.verification import Verification
+from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.beliefs import Conduct, best_choice, expected_advantage
 from poq_abm.simulation.queries.economics import is_deterred
 

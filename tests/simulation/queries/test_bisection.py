@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poq_abm.errors import InputError
-from poq_abm.scenario.schema.verification import rounds_of_bisection
+from poq_abm.rules.protocol.protocol import rounds_of_bisection
 from poq_abm.simulation.queries.bisection import bisect
 from poq_abm.simulation.queries.execution import Execution, execute, measure
 

@@ -1,0 +1,300 @@
+"""The efficiency stage: what every model and evaluator costs on this machine.
+
+Each node is timed at each of its batch sizes, warm-up first, and each result is written whole as
+soon as it is there. A result whose key is still the right one is not measured again, so the stage
+can be stopped at any moment.
+
+``weights: real`` loads the checkpoints, reads the prompts of the corpus and lets every answer end
+where the model ends it, with at most ``new_tokens`` tokens. ``weights: random`` builds the
+architectures without their weights and makes every answer exactly ``new_tokens`` long: lengths are
+then the same for all models, and a latency holds for that length alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from calibration.configuration import Calibration
+from calibration.latency.machine import hardware_name, hardware_stamp
+from calibration.latency.subjects import (
+    TimedSubject,
+    random_evaluator,
+    random_model,
+    real_evaluator,
+    real_model,
+)
+from calibration.latency.timing import (
+    EnergyMeter,
+    Timed,
+    memory_kind,
+    peak_memory_mb,
+    quantiles,
+    reset_peak_memory,
+)
+from calibration.models.devices import chosen_device, is_out_of_memory, release
+from calibration.stage_settings import EfficiencySettings
+from calibration.workspace import Workspace, digest, naming, write_whole
+from poq_abm.errors import InputError
+
+__all__ = [
+    "FEWEST_CALLS",
+    "TimingJob",
+    "is_measured",
+    "jobs_of",
+    "key_of",
+    "measure",
+    "measure_all",
+    "measure_batches",
+    "read_measurement",
+    "summary",
+    "write_measurement",
+]
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TimingJob:
+    """A subject and the batch sizes to time it at."""
+
+    subject: TimedSubject
+    batch_sizes: tuple[int, ...]
+    hardware: str | None = None
+
+
+def measure(calibration: Calibration, report: Report) -> list[Path]:
+    """Time every model and evaluator of a calibration; return the files, in order.
+
+    Raises :class:`~poq_abm.errors.InputError` when a device, a model or a library is not there.
+    """
+    workspace = Workspace(calibration.out)
+    return measure_all(jobs_of(calibration), workspace, calibration.efficiency, report)
+
+
+def measure_all(
+    jobs: Iterable[TimingJob], workspace: Workspace, settings: EfficiencySettings, report: Report
+) -> list[Path]:
+    """Time every job and return the files; a batch that does not fit in memory has none.
+
+    A model is in memory only while it is timed, and is not loaded at all when nothing of it is
+    left to time.
+    """
+    written: list[Path] = []
+    for job in jobs:
+        subject, loaded = job.subject, False
+        try:
+            for batch_size in job.batch_sizes:
+                path = workspace.efficiency(subject.role, subject.node, batch_size)
+                if is_measured(path, key_of(subject, batch_size, settings, job.hardware)):
+                    report(f"{subject.node}, batch {batch_size}: already measured")
+                    written.append(path)
+                    continue
+                if not loaded:
+                    report(f"{subject.node}: loading on {subject.device}")
+                    subject.load()
+                    loaded = True
+                measured = _measured(job, batch_size, settings, report)
+                if measured is not None:
+                    write_measurement(path, measured)
+                    report(summary(measured))
+                    written.append(path)
+        finally:
+            subject.release()
+            if loaded:
+                release(subject.device)
+    return written
+
+
+def jobs_of(calibration: Calibration) -> list[TimingJob]:
+    """Return what a calibration times: its models, then its evaluators."""
+    settings = calibration.efficiency
+    models = [calibration.generation.device] * len(calibration.models)
+    evaluators = [calibration.scoring.device] * len(calibration.evaluators)
+    devices = {setting: chosen_device(setting) for setting in {*models, *evaluators}}
+    is_random = settings.weights == "random"
+    of_model = random_model if is_random else real_model
+    of_evaluator = random_evaluator if is_random else real_evaluator
+    on, scored_on = (devices[part.device] for part in (calibration.generation, calibration.scoring))
+    return [
+        *(
+            TimingJob(of_model(calibration, spec, on), settings.batch_sizes, spec.hardware)
+            for spec in calibration.models
+        ),
+        *(
+            TimingJob(of_evaluator(calibration, spec, scored_on), (spec.batch_size,))
+            for spec in calibration.evaluators
+        ),
+    ]
+
+
+def _measured(
+    job: TimingJob, batch_size: int, settings: EfficiencySettings, report: Report
+) -> dict[str, object] | None:
+    """Return one measurement, or ``None`` after saying that the batch does not fit."""
+    subject = job.subject
+    try:
+        return measure_batches(subject, batch_size, settings, job.hardware)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if batch_size == min(job.batch_sizes):
+            raise InputError(
+                f"{subject.node}: out of memory on {subject.device} at batch {batch_size}; "
+                "choose a smaller dtype, batch or device"
+            ) from error
+    report(f"{subject.node}, batch {batch_size}: out of memory; left out")
+    return None
+
+
+#: With large batches a few calls would cover the prompts; a distribution needs more.
+FEWEST_CALLS = 20
+_FORMAT = 1
+_NUMBERS = ("throughput_tokens_per_s", "peak_memory_mb", "energy_j")
+_LATENCY_OF = {
+    "inference": "an answer: until its whole batch is complete",
+    "evaluator": "a pair: its equal share of the batch",
+}
+
+
+def measure_batches(
+    subject: TimedSubject,
+    batch_size: int,
+    settings: EfficiencySettings,
+    hardware: str | None = None,
+) -> dict[str, Any]:
+    """Return the measurement of a loaded subject as plain JSON; unknown numbers are ``None``.
+
+    The warm-up batches come first and are not counted. The prompts are timed in whole batches, at
+    least :data:`FEWEST_CALLS` of them or as many as there are prompts. Latencies are
+    milliseconds, one per timed batch: of an inference model the time until the answers of the batch
+    are complete, of an evaluator the batch's time divided by its pairs.
+    """
+    calls, warm_up = timed_calls(settings.prompts, batch_size), settings.warm_up
+    batches = subject.batches(batch_size, warm_up + calls)
+    for batch in batches[:warm_up]:
+        subject.run(batch)
+    reset_peak_memory(subject.device)
+    meter = EnergyMeter(subject.device)
+    before = meter.joules()
+    timed = [subject.run(batch) for batch in batches[warm_up:]]
+    joules = (meter.joules() - before) / (calls * batch_size)
+    lengths = [subject.tokens_in(batch) for batch in batches[warm_up:]]
+    return {
+        "role": subject.role,
+        "node": subject.node,
+        "hardware": hardware or hardware_name(subject.device),
+        "batch_size": batch_size,
+        "new_tokens": settings.new_tokens if subject.role == "inference" else None,
+        "weights": subject.weights,
+        **_times(subject.role, batch_size, timed),
+        "input_tokens": None if None in lengths else lengths,
+        "peak_memory_mb": _known(peak_memory_mb(subject.device)),
+        "peak_memory_of": memory_kind(subject.device),
+        "energy_j": _known(joules),
+        "prompts": settings.prompts,
+        "warm_up": warm_up,
+        "key": key_of(subject, batch_size, settings, hardware),
+        "stamp": hardware_stamp(subject.device),
+    }
+
+
+def timed_calls(prompts: int, batch_size: int) -> int:
+    """Return the number of timed batches.
+
+    >>> timed_calls(100, 1), timed_calls(100, 32), timed_calls(5, 32)
+    (100, 20, 5)
+    """
+    return max(math.ceil(prompts / batch_size), min(prompts, FEWEST_CALLS))
+
+
+def key_of(
+    subject: TimedSubject,
+    batch_size: int,
+    settings: EfficiencySettings,
+    hardware: str | None = None,
+) -> str:
+    """Return the SHA-256 (hex) of all that the times of a subject depend on, hardware included."""
+    stamp = hardware_stamp(subject.device)
+    return digest(
+        {
+            "format": _FORMAT,
+            "role": subject.role,
+            "node": subject.node,
+            "weights": subject.weights,
+            "identity": subject.identity(),
+            "batch_size": batch_size,
+            "prompts": settings.prompts,
+            "warm_up": settings.warm_up,
+            "hardware": hardware or stamp["hardware"],
+            "versions": stamp["versions"],
+        }
+    )
+
+
+def is_measured(path: Path, key: str) -> bool:
+    """Say whether ``path`` holds the measurement with this key; a damaged file does not."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["key"] == key)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def write_measurement(path: Path, measurement: dict[str, Any]) -> None:
+    """Write a measurement, whole or not at all."""
+    write_whole(path, json.dumps(measurement, indent=1, allow_nan=False) + "\n")
+
+
+def read_measurement(path: Path) -> dict[str, Any]:
+    """Return a measurement with NaN for numbers that are not known.
+
+    Raises :class:`~poq_abm.errors.InputError` when the file cannot be read or is something else.
+    """
+    with naming(path, "read"):
+        text = path.read_text(encoding="utf-8")
+    try:
+        found: dict[str, Any] = json.loads(text)
+        unknown = {name: math.nan for name in _NUMBERS if found[name] is None}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no measurement; delete it and measure again") from error
+    return {**found, **unknown}
+
+
+def summary(measurement: dict[str, Any]) -> str:
+    """Return a measurement in one line.
+
+    >>> summary({"node": "m", "batch_size": 1, "latencies_ms": [1.0, 3.0, 2.0],
+    ...          "decode_ms_per_token": []})
+    'm, batch 1: median 2 ms'
+    """
+    line = f"{measurement['node']}, batch {measurement['batch_size']}: "
+    line += f"median {median(measurement['latencies_ms']):.4g} ms"
+    if measurement["decode_ms_per_token"]:
+        line += f", {median(measurement['decode_ms_per_token']):.4g} ms per token"
+    return line
+
+
+def _times(role: str, batch_size: int, timed: list[Timed]) -> dict[str, Any]:
+    share = batch_size if role == "evaluator" else 1
+    seconds = sum(each.latency_ms for each in timed) / 1000.0
+    tokens = sum(each.tokens for each in timed)
+    steps = [step for each in timed for step in each.decode_ms]
+    return {
+        "latencies_ms": [each.latency_ms / share for each in timed],
+        "latency_of": _LATENCY_OF[role],
+        "prefill_ms": [each.prefill_ms for each in timed if each.prefill_ms is not None],
+        "decode_ms_per_token": [median(each.decode_ms) for each in timed if each.decode_ms],
+        "decode_steps_ms": quantiles(steps),
+        "output_tokens": fmean(each.tokens for each in timed) / batch_size if tokens else None,
+        "throughput_tokens_per_s": tokens / seconds if tokens else None,
+        "throughput_items_per_s": batch_size * len(timed) / seconds,
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

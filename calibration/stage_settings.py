@@ -1,0 +1,360 @@
+"""The parts of a calibration's configuration: what each may say, and what it means by default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
+
+from calibration.corpus.records import template_fault
+from calibration.models.architectures import (
+    evaluator_entry,
+    evaluator_names,
+    model_entry,
+    model_names,
+)
+from calibration.workspace import NAME
+from poq_abm.errors import InputError
+from poq_abm.scenario.checks.problems import shown
+from poq_abm.scenario.schema.strict import Strict, complaint
+
+__all__ = [
+    "Address",
+    "AsTuple",
+    "Checkpoint",
+    "CorpusSource",
+    "Count",
+    "Counts",
+    "Device",
+    "Dollars",
+    "Dtype",
+    "EfficiencySettings",
+    "EvaluatorSpec",
+    "Folder",
+    "GenerationSettings",
+    "JudgeSettings",
+    "ModelSpec",
+    "Name",
+    "Names",
+    "ScoringSettings",
+    "Templates",
+    "Text",
+    "Variable",
+    "registered_evaluator",
+    "registered_model",
+    "somebody",
+]
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?|xpu(:\d{1,3})?")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else _as_tuple(value)
+
+
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise complaint(f"must be made of a-z, 0-9 and _, at most 80, got {shown(value)}")
+    return value
+
+
+def _device(value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        raise complaint(f"must be auto, cpu, cuda, cuda:0 or the like, got {shown(value)}")
+    return value
+
+
+def _variable(value: str) -> str:
+    # what stands here may be the key itself, put in the wrong place: it must not be repeated
+    if not _VARIABLE.fullmatch(value):
+        raise complaint(
+            "must be the name of an environment variable, A-Z, 0-9 and _; "
+            "the key itself never stands in a file"
+        )
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        secret = parts.username is not None or parts.password is not None
+    except ValueError as error:
+        raise complaint("is not the address of a server") from error
+    if secret:
+        raise complaint("must not hold a user name or password; the key comes from key_variable")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise complaint(
+            f"must be the address of a server, http://... or https://..., got {shown(value)}"
+        )
+    return value.rstrip("/")
+
+
+def _folder_of(info: ValidationInfo) -> Path:
+    return Path((info.context or {}).get("folder", ""))
+
+
+def _placed(value: Any, info: ValidationInfo) -> Any:
+    """Turn the text of a path into a path, relative to the folder of the file it stands in."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value:
+        raise complaint(f"must be the path of a file or folder, got {shown(value)}")
+    return _folder_of(info) / Path(value).expanduser()
+
+
+def _checkpoint(value: str, info: ValidationInfo) -> str:
+    """Return a folder's path if it is one or can be nothing else; otherwise the hub id."""
+    folder = _folder_of(info) / Path(value).expanduser()
+    is_path = value.startswith((".", "/", "~", "\\")) or Path(value).is_absolute()
+    return str(folder) if is_path or folder.is_dir() else value
+
+
+def _template(value: str) -> str:
+    if wrong := template_fault(value):
+        raise complaint(wrong)
+    return value
+
+
+def somebody(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the entries of a list that is not empty and names nothing twice."""
+    if not entries:
+        raise complaint("needs at least one entry")
+    names = [getattr(entry, "name", entry) for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise complaint(f"names {shown(name)} twice")
+    return entries
+
+
+def registered_model(value: Any) -> Any:
+    """Turn the name of a registered model into its settings; settings go before the registry's.
+
+    >>> registered_model({"name": "qwen2_1_5b", "batch_size": 4})["model"]
+    'Qwen/Qwen2-1.5B-Instruct'
+    """
+    return _registered(value, model_entry, model_names())
+
+
+def registered_evaluator(value: Any) -> Any:
+    """Turn the name of a registered evaluator into its settings, as :func:`registered_model`."""
+    return _registered(value, evaluator_entry, evaluator_names())
+
+
+def _registered(value: Any, entry: Callable[[str], dict[str, Any]], names: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        try:
+            return entry(value)
+        except InputError as error:
+            raise complaint(str(error)) from error
+    if not isinstance(value, dict) or "model" in value:
+        return value
+    name = value.get("name")
+    if isinstance(name, str) and name in names:
+        return {**entry(name), **value}
+    return value
+
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, AfterValidator(_name)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(_as_names), AfterValidator(somebody)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), AfterValidator(somebody)]
+Dollars = Annotated[float, Field(ge=0)]
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+Device = Annotated[str, AfterValidator(_device)]
+Variable = Annotated[str, AfterValidator(_variable)]
+Address = Annotated[str, AfterValidator(_address)]
+Folder = Annotated[Path, BeforeValidator(_placed)]
+Checkpoint = Annotated[Text, AfterValidator(_checkpoint)]
+Templates = dict[Text, Annotated[str, AfterValidator(_template)]]
+AsTuple = BeforeValidator(_as_tuple)
+#: The formats of a corpus: the one task of each, if it has one, and the columns it is read from.
+_FORMATS: dict[str, dict[str, Any]] = {
+    "squad": {"task": "qa"},
+    "cnn_dailymail": {
+        "task": "summarization", "id": "id", "input": "article", "reference": ("highlights",),
+    },
+    "gsm8k": {"task": "math", "id": "id", "input": "question", "reference": ("answer",)},
+    "mt_bench": {
+        "task_column": "category", "id": "question_id", "input": "turns",
+        "reference": ("reference",),
+    },
+    "table": {"task_column": "task", "id": "id", "input": "input"},
+}  # fmt: skip
+
+
+class CorpusSource(Strict):
+    """One file of records and how many of each task to take; ``sample`` null takes all.
+
+    ``id``, ``input`` and ``reference`` name columns; every format but ``squad`` has some by
+    default. A source has either one ``task`` or a ``task_column``; a table without ``reference``
+    has its column ``reference`` or ``references``, whichever there is. ``unreferenced: skip``
+    leaves out records without a reference.
+    """
+
+    format: Literal["squad", "cnn_dailymail", "gsm8k", "mt_bench", "table"]
+    path: Folder
+    task: Name | None = None
+    task_column: Text | None = None
+    sample: Count | None = None
+    id: Text | None = None
+    input: Text | None = None
+    reference: Names | None = None
+    unreferenced: Literal["refuse", "skip"] = "refuse"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_format(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("format") not in _FORMATS:
+            return data
+        usual = dict(_FORMATS[data["format"]])
+        if data.get("task") is not None:
+            usual.pop("task_column", None)
+        return {**usual, **data}
+
+    @model_validator(mode="after")
+    def _fits_the_format(self) -> CorpusSource:
+        if self.format == "squad":
+            for key in ("id", "input", "reference"):
+                if getattr(self, key) is not None:
+                    raise complaint(f"{key!r} names a column, and a squad file has no columns")
+        if "task_column" not in _FORMATS[self.format] and self.task_column is not None:
+            raise complaint("'task_column' is for tables; this format has one task")
+        if self.task is not None and self.task_column is not None:
+            raise complaint("give 'task' or 'task_column', not both")
+        return self
+
+
+class ModelSpec(Strict):
+    """One inference model and how it is loaded.
+
+    ``model`` is a hub id or the path of a folder. ``trust_remote_code`` lets the checkpoint run
+    Python of its own; it is false unless the user's file turns it on for this very model.
+    """
+
+    name: Name
+    model: Checkpoint
+    revision: Text | None = None
+    dtype: Dtype = "auto"
+    prompt: Literal["chat", "plain"] = "chat"
+    batch_size: Count = 1
+    trust_remote_code: bool = False
+    hardware: Name | None = None
+
+
+class EvaluatorSpec(Strict):
+    """One evaluator: a cross encoder that reads a pair of texts, or a bi encoder with its cosine.
+
+    ``activation`` turns raw logits into one number; ``entailment`` is the probability of the class
+    called ``label``, by default the one the checkpoint itself calls entailment. ``batch_size`` is
+    32 for a cross encoder and 64 for a bi encoder unless it is given.
+    """
+
+    name: Name
+    model: Checkpoint
+    kind: Literal["cross_encoder", "bi_encoder"]
+    activation: Literal["identity", "sigmoid", "entailment"] = "identity"
+    label: Text | None = None
+    batch_size: Count = 32
+    revision: Text | None = None
+    dtype: Dtype = "auto"
+    trust_remote_code: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_of_its_kind(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("kind") == "bi_encoder":
+            return {"batch_size": 64, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _activation_fits(self) -> EvaluatorSpec:
+        if self.kind == "bi_encoder" and self.activation != "identity":
+            raise complaint(
+                f"a bi encoder has a cosine and no logits: it takes no {self.activation}"
+            )
+        if self.label is not None and self.activation != "entailment":
+            raise complaint("'label' names the class of the activation entailment, of no other")
+        return self
+
+
+class GenerationSettings(Strict):
+    """How outputs are sampled: at most ``max_new_tokens``, from the nucleus of mass ``top_p``.
+
+    Published (arXiv:2512.16317, section 4) are the 128 tokens and "nucleus sampling with moderate
+    temperature"; the temperature of 0.7 and the mass of 0.9 are assumed. A temperature of 0 is
+    greedy decoding. ``traces: remove`` takes the thinking trace off an output before anybody reads
+    it (:func:`calibration.models.generation.without_trace`); the log keeps it.
+    """
+
+    max_new_tokens: Count = 128
+    temperature: float = Field(default=0.7, ge=0, le=100)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    traces: Literal["keep", "remove"] = "keep"
+    device: Device = "auto"
+
+
+class ScoringSettings(Strict):
+    """Which pair an evaluator reads, and over what the minimum and maximum are taken."""
+
+    pairs: Literal["reference_output", "input_output"] = "reference_output"
+    normalise: Literal["per_task", "whole_set"] = "per_task"
+    device: Device = "auto"
+
+
+class JudgeSettings(Strict):
+    """The judge and its budget; ``key_variable`` names an environment variable, never the key.
+
+    ``per_group`` is the number of judged outputs per task and model. A budget in dollars needs both
+    prices, in dollars per million tokens.
+    """
+
+    model: Text
+    base_url: Address | None = None
+    key_variable: Variable = "OPENAI_API_KEY"
+    api: Literal["auto", "responses", "chat"] = "auto"
+    per_group: Count = 30
+    max_calls: Count = 1000
+    max_usd: Dollars | None = None
+    usd_per_million_input: Dollars | None = None
+    usd_per_million_output: Dollars | None = None
+    retries: int = Field(default=5, ge=0, le=100)
+    timeout_s: float = Field(default=60.0, gt=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _dollars_need_prices(self) -> JudgeSettings:
+        prices = ("usd_per_million_input", "usd_per_million_output")
+        missing = [price for price in prices if getattr(self, price) is None]
+        if self.max_usd is not None and missing:
+            raise complaint(f"max_usd cannot be kept without {' and '.join(missing)}")
+        return self
+
+
+class EfficiencySettings(Strict):
+    """How cost is timed: ``prompts`` after ``warm_up``, of at most ``new_tokens`` tokens each.
+
+    With random weights an output has exactly so many. ``batch_sizes`` are those of inference
+    models; an evaluator is timed at its own.
+    """
+
+    prompts: Count = 100
+    warm_up: int = Field(default=3, ge=0, le=10_000)
+    weights: Literal["real", "random"] = "real"
+    new_tokens: Count = 128
+    batch_sizes: Counts = (1,)

@@ -1,0 +1,251 @@
+"""Variants of one scenario, played in memory under common random numbers, and what they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.analysis.audit.deviations import Deviation
+from poq_abm.errors import InputError
+from poq_abm.experiment.blocks import Span
+from poq_abm.experiment.executor import Workers, map_blocks
+from poq_abm.experiment.in_memory import BlockPlayer, BlocksInMemory
+from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.study import Progress
+from poq_abm.profile import Profile
+from poq_abm.scenario import Scenario, Treatment
+from poq_abm.simulation.epochs.economy import Economy, settings_of
+from poq_abm.simulation.game import Game, build_game
+from poq_abm.simulation.model import PoQModel
+from poq_abm.simulation.playable import check_playable
+from poq_abm.simulation.replication import Trace, open_trace
+
+__all__ = ["MOST_ROUNDS", "PlayedVariant", "VariantRunner", "activation_rate", "trace_of"]
+
+Array = NDArray[np.float64]
+MOST_ROUNDS = 200_000  #: of one replication, compared round by round; some 20 MB
+
+
+class PlayedVariant(NamedTuple):
+    """What one variant left: arrays over replications x nodes, inference nodes first.
+
+    Of an economy, what counts is profit, by epoch: over all epochs of the run, so that a node which
+    is driven out has nothing from then on.
+    """
+
+    rewards: Array  #: (R, F + M) tokens over the run: rewards, or an economy's profits
+    jobs: Array  #: (R, F + M) rounds the node was paid for, or an economy's epochs
+    consensus: Array  #: (R,) mean consensus, in [0, 10]
+    bias: Array  #: (R,) mean consensus less mean truth
+    rounds: int  #: of the run; of an economy, its epochs
+    per: str = "job"  #: or ``epoch``, what ``jobs`` counts
+    uncovered: Array | None = None  #: (R, F + M) of an economy, fines that bonds did not cover
+
+    def joined(self, later: PlayedVariant) -> PlayedVariant:
+        """Return these replications followed by later ones."""
+        return PlayedVariant(
+            np.concatenate([self.rewards, later.rewards]),
+            np.concatenate([self.jobs, later.jobs]),
+            np.concatenate([self.consensus, later.consensus]),
+            np.concatenate([self.bias, later.bias]),
+            self.rounds,
+            self.per,
+            _both(self.uncovered, later.uncovered),
+        )
+
+    def ran_out(self, nodes: NDArray[np.int64]) -> int:
+        """Return in how many replications a bond of some nodes could not pay what was due."""
+        if self.uncovered is None:
+            return 0
+        return int((self.uncovered[:, nodes] > 0.0).any(axis=1).sum())
+
+
+@dataclass(frozen=True)
+class VariantRunner:
+    """A scenario without a sweep, the profile it draws from, and workers to play it with.
+
+    Variants share the seed, so that replication r of one and of another saw the same luck. In an
+    economy nobody adapts: nodes that answered a deviation would change what it is compared with.
+    """
+
+    plan: Plan
+    workers: Workers
+    progress: Progress | None = None
+    left_out: tuple[str, ...] = ()  #: rules of adaptation that the scenario has
+
+    @classmethod
+    def of(
+        cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None
+    ) -> VariantRunner:
+        """Return the runner of a scenario, or raise if it has several treatments."""
+        plan = Plan.of(scenario)
+        if "nodes" not in plan.tables:
+            raise InputError(
+                f"{scenario.name} has a verification: whether it pays to cheat there is the column "
+                "cheating_share of its queries (`poq run`); an audit takes rounds"
+            )
+        if len(plan.treatments) > 1:
+            raise InputError(
+                f"{scenario.name} has {len(plan.treatments)} treatments; an audit takes one"
+            )
+        alone = plan.treatments[0].scenario.model_copy(update={"sweep": {}})
+        rules: tuple[str, ...] = ()
+        if alone.economy is not None:
+            rules = tuple(dict.fromkeys(str(rule["name"]) for rule in alone.economy.adaptation))
+            data = alone.resolved()
+            data["economy"]["adaptation"] = []
+            # Written out in full: nobody asked for what no longer acts without these rules.
+            alone = Scenario.model_validate(data)
+        return cls(Plan.of(alone, profile=plan.profile(0)), Workers(n_jobs), progress, rules)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that variants are of."""
+        return self.plan.scenario
+
+    @property
+    def replications(self) -> int:
+        """The scenario's replications; of a precision target, the least it asks for."""
+        written = self.scenario.replications
+        return written if isinstance(written, int) else written.at_least
+
+    def play(
+        self, variants: Mapping[str, Scenario], first: int, last: int
+    ) -> dict[str, PlayedVariant]:
+        """Play replications ``first`` to ``last - 1`` of every variant.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to play, a variant cannot be played, or a replication raises.
+        """
+        if last <= first:
+            raise InputError(f"at least one replication is needed, got {last - first}")
+        profile = self.plan.profile(0)
+        for variant in variants.values():
+            check_playable(variant, profile)
+        treatments = tuple(Treatment(name, {}, variant) for name, variant in variants.items())
+        # The profile stands under the key of the scenario's source, which variants share.
+        plan = Plan(self.scenario, treatments, self.plan.profiles, twins=self.plan.twins)
+        blocks = BlocksInMemory(plan)
+        spans = [Span(number, first, last) for number in range(len(treatments))]
+        cut = plan.blocks(spans)
+        for outcome in map_blocks(plan, cut, BlockPlayer(), self.workers, progress=self.progress):
+            blocks.record(outcome)
+        tables = blocks.results()
+        if tables.failures:
+            raise InputError(f"a replication raised: {tables.failures[0]['error']}")
+        network = tables.tables["replications"]
+        both = [network.column(name).to_numpy() for name in ("consensus_mean", "bias")]
+        if self.scenario.economy is None:
+            nodes = tables.tables["nodes"]
+            paid = [nodes.column(name).to_numpy() for name in ("reward_total", "jobs")]
+            lengths = [variant.rounds for variant in variants.values()]
+            return _split(list(variants), last - first, paid, both, lengths, "job")
+        accounts = tables.tables["accounts"]
+        profit, uncovered = (accounts.column(n).to_numpy() for n in ("profit", "uncovered"))
+        lengths = [settings_of(variant).epochs for variant in variants.values()]
+        epochs = np.repeat(lengths, profit.size // len(lengths))
+        nodes_too = [profit, epochs, uncovered]
+        return _split(list(variants), last - first, nodes_too, both, lengths, "epoch")
+
+
+def _split(
+    names: Sequence[str],
+    count: int,
+    nodes: list[Array],
+    network: list[Array],
+    rounds: list[int],
+    per: str,
+) -> dict[str, PlayedVariant]:
+    """Cut columns, which run over variants, replications and nodes, by variant."""
+    size = nodes[0].size // (len(names) * count)
+    rewards, jobs, *rest = (
+        column.astype(np.float64).reshape(len(names), count, size) for column in nodes
+    )
+    consensus, bias = (column.reshape(len(names), count) for column in network)
+    return {
+        name: PlayedVariant(
+            rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per, *(part[i] for part in rest)
+        )
+        for i, name in enumerate(names)
+    }
+
+
+def _both(first: Array | None, later: Array | None) -> Array | None:
+    return None if first is None or later is None else np.concatenate([first, later])
+
+
+def trace_of(scenario: Scenario, profile: Profile, replication: int = 0) -> Trace:
+    """Return the rounds of a replication as they were played, the first :data:`MOST_ROUNDS`.
+
+    Rounds of an economy stand one after the other, epoch by epoch; a query that nobody answered has
+    node -1.
+    """
+    game = build_game(scenario, profile)
+    if scenario.economy is None:
+        model = PoQModel(scenario, replication=replication, game=game)
+        last = min(scenario.rounds, MOST_ROUNDS)
+        trace = open_trace(last, game.rules.committee_size)
+        model.run(last, trace)
+        return trace
+    return _joined(list(_epochs(scenario, game, profile, replication)))
+
+
+def activation_rate(base: Trace, deviating: Trace, deviation: Deviation, first: int) -> float:
+    """Return the share of the members' jobs in which the deviation changed anything, in [0, 1].
+
+    Compared are two traces of one replication, without and with the deviation: what a member
+    reports as an evaluator (whose node ids start at ``first``); the scores that an inference node's
+    answer gets, its truth, and what it is paid, in which its reported cost stands. In an economy
+    the two can come apart; only rounds in which the same node answers the same record before the
+    same committee are compared. NaN where there are none.
+    """
+    rounds = min(base.node.size, deviating.node.size)
+    committee = base.committee[:rounds]
+    alike = (
+        (base.node[:rounds] >= 0)
+        & (base.node[:rounds] == deviating.node[:rounds])
+        & (base.record[:rounds] == deviating.record[:rounds])
+    )
+    alike &= np.where(alike, (committee == deviating.committee[:rounds]).all(axis=1), False)
+    changed = base.scores[:rounds] != deviating.scores[:rounds]
+    members = np.asarray(deviation.members)
+    if deviation.role == "evaluator":
+        seats = np.isin(committee, members + first) & alike[:, None]
+        return _share(changed[seats])
+    jobs = np.isin(base.node[:rounds], members) & alike
+    acted = (
+        changed.any(axis=1)
+        | (base.truth[:rounds] != deviating.truth[:rounds])
+        | (base.inference_reward[:rounds] != deviating.inference_reward[:rounds])
+    )
+    return _share(acted[jobs])
+
+
+def _share(acted: NDArray[np.bool_]) -> float:
+    return float(acted.mean()) if acted.size else float("nan")
+
+
+def _epochs(scenario: Scenario, game: Game, profile: Profile, replication: int) -> Iterator[Trace]:
+    """Yield the rounds of an economy's epochs, until there are enough."""
+    economy = Economy(scenario, game, profile, replication)
+    kept = 0
+    while not economy.finished and kept < MOST_ROUNDS:
+        before = economy.rounds_played
+        economy.step()
+        count = economy.rounds_played - before
+        columns: Any = (column[:count].copy() for column in economy.play.trace)
+        yield Trace(*columns)
+        kept += count
+
+
+def _joined(parts: list[Trace]) -> Trace:
+    if not parts:
+        return open_trace(0, 1)
+    joined: Any = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Trace(*joined)

@@ -1,0 +1,1 @@
+"""Published figures beside what the simulation gives, one file per paper."""
