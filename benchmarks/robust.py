@@ -23,12 +23,12 @@ from benchmarks.networks import Network, scenario_of
 from benchmarks.tables import print_values
 from benchmarks.values import measurement
 from poq_abm.experiment.running import run
+from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Parameter
-from poq_abm.rules.trust.updates import TrustUpdate
+from poq_abm.rules.trust import TRUST_UPDATE
 from poq_abm.scenario import Scenario
-from poq_abm.scenario.schema.settings import AGGREGATIONS
 from poq_abm.simulation.model import PoQModel
 
 __all__ = ["BASELINE", "NETWORK", "SWEEP", "measure", "scenarios"]
@@ -52,14 +52,14 @@ def scenarios() -> dict[str, Scenario]:
     """Return what is timed, by name; the first is the baseline."""
     base = scenario_of(NETWORK)
     changes: dict[str, dict[str, Any]] = {BASELINE: {}}
-    for rule in AGGREGATIONS:
+    for rule in shipped(AGGREGATION):
         if rule != "mean":
             changes[f"rule {rule}"] = {"mechanism.aggregation": rule}
-    for update in TrustUpdate:
-        if update != TrustUpdate.NONE:
-            changes[f"trust {update.name.lower()}"] = {
+    for name, update in shipped(TRUST_UPDATE).items():
+        if update.learns:
+            changes[f"trust {name}"] = {
                 "mechanism.aggregation": "trust_weighted",
-                "mechanism.trust.update": update.name.lower(),
+                "mechanism.trust.update": name,
             }
     resolved = base.resolved()["population"]
     group = base.population.inference_labels[0]

@@ -51,7 +51,11 @@ MODULES = (
     "poq_abm.profile.synthetic",
     "poq_abm.simulation.model",
     "poq_abm.simulation.agents",
+    "poq_abm.rules.rule",
+    "poq_abm.rules.registry",
     "poq_abm.rules.behaviour.base",
+    "poq_abm.rules.adaptation.base",
+    "poq_abm.rules.protocol.protocol",
     "poq_abm.experiment.plan",
     "poq_abm.experiment.running",
     "poq_abm.experiment.results",
@@ -81,7 +85,10 @@ MODULES = (
     "poq_abm.report.page",
     "poq_abm.errors",
     "poq_abm.testing.aggregation",
+    "poq_abm.testing.rule",
     "poq_abm.testing.behaviour",
+    "poq_abm.testing.adaptation",
+    "poq_abm.testing.verification",
 )
 
 

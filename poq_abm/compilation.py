@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final, TypeVar, cast
 
 from filelock import FileLock
@@ -28,7 +29,14 @@ from numba import njit
 from numba.core import event
 from numba.extending import register_jitable
 
-__all__ = ["compiled", "compiled_loop", "compiled_or_python", "sources_digest"]
+__all__ = [
+    "compiled",
+    "compiled_anew",
+    "compiled_loop",
+    "compiled_or_python",
+    "compiled_tree",
+    "sources_digest",
+]
 
 config: Any = numba_config  # its attributes are made when it is imported
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -72,6 +80,48 @@ def compiled(function: Function) -> Function:
 def compiled_loop(function: Function) -> Function:
     """Compile ``function`` likewise, but as a unit of its own: for loops over rounds."""
     return _compile(function, forceinline=False)
+
+
+@cache
+def compiled_tree(function: Any, *, absorbed: bool = False) -> Any:
+    """Return a function compiled, with the functions of its module that it calls.
+
+    What is compiled already is returned as it is. With ``absorbed``, what ships stays plain where
+    Python calls it, as by :func:`compiled_or_python`.
+
+    >>> def half(x):
+    ...     return 0.5 * x
+    >>> def quarter(x):
+    ...     return half(half(x))
+    >>> compiled_tree(quarter)(6.0)
+    1.5
+    """
+    if not isinstance(function, FunctionType):
+        return function
+    known = function.__globals__
+    called = {
+        name: compiled_tree(known[name], absorbed=absorbed)
+        for name in function.__code__.co_names
+        if isinstance(known.get(name), FunctionType) and known[name] is not function
+    }
+    copy = FunctionType(
+        function.__code__,
+        {**known, **called},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__qualname__, copy.__module__ = function.__qualname__, function.__module__
+    copy.__doc__, copy.__annotations__ = function.__doc__, function.__annotations__
+    ships = str(function.__module__).startswith("poq_abm.")
+    if not ships:
+        return compiled_anew(copy)
+    return compiled_or_python(copy) if absorbed else compiled(copy)
+
+
+def compiled_anew(function: Any) -> Any:
+    """Return a function compiled in this process alone; one's own may make arrays, ours do not."""
+    return njit(error_model="numpy", nogil=True)(function)
 
 
 def compiled_or_python(function: Function) -> Function:

@@ -312,8 +312,9 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
 
     rule = package / "rules" / "aggregation" / "mean.py"
     source = rule.read_text()
-    assert source.count("return total / count\n") == 1
-    rule.write_text(source.replace("return total / count\n", "return total / count + 1.0\n"))
+    returned = "return total / committee.scores.size"
+    assert source.count(f"{returned}\n") == 1
+    rule.write_text(source.replace(f"{returned}\n", f"{returned} + 1.0\n"))
 
     edited = play_in_a_new_process(tmp_path)
     assert edited["digest"] != first["digest"]

@@ -15,7 +15,7 @@ from poq_abm.profile.synthetic import SyntheticSettings
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import rules, shipped
-from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
+from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Mechanism, Precision, Until, load
 from poq_abm.scenario.schema.key_reference import keys_below, markdown
 from poq_abm.scenario.schema.settings import Malicious, Reward, Settings, Trust
@@ -188,14 +188,14 @@ def test_every_rule_that_is_a_class_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("enumeration", "title"),
+    ("kind", "title"),
     [
-        (TrustUpdate, "Updates: `mechanism.trust.update`"),
-        (TrustReference, "References: `mechanism.trust.reference`"),
+        (TRUST_UPDATE, "Updates: `mechanism.trust.update`"),
+        (TRUST_REFERENCE, "References: `mechanism.trust.reference`"),
     ],
 )
-def test_every_trust_update_and_reference_is_documented(enumeration, title: str) -> None:
-    assert set(rows("reference/trust.md", title)) == {member.name.lower() for member in enumeration}
+def test_every_trust_update_and_reference_is_documented(kind, title: str) -> None:
+    assert set(rows("reference/trust.md", title)) == set(shipped(kind))
 
 
 @pytest.mark.parametrize(

@@ -4,56 +4,18 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 import poq_abm
-from poq_abm.rules.aggregation import Aggregation
-from poq_abm.rules.payment.reference import Reference
-from poq_abm.rules.payment.rewards import RewardFamily
-from poq_abm.rules.schedule.drawing import Schedule
-from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
-from poq_abm.scenario.schema.settings import (
-    AGGREGATIONS,
-    PLAIN_SCHEDULES,
-    Mechanism,
-    Reward,
-    Settings,
-    Trust,
-)
+from poq_abm.rules.registry import shipped
+from poq_abm.rules.schedule.schedules import SCHEDULE
 from poq_abm.simulation.epochs.epoch_rounds import ROUTINGS, WEIGHTED
 
 
 def test_every_schedule_has_a_rule() -> None:
-    named = get_args(Settings.model_fields["schedule"].annotation)
-    assert {schedule.name.lower() for schedule in Schedule} == set(PLAIN_SCHEDULES)
-    assert {*ROUTINGS, *WEIGHTED} == set(named) - set(PLAIN_SCHEDULES)
-
-
-def test_every_reward_family_has_a_rule() -> None:
-    named = get_args(Reward.model_fields["family"].annotation)
-    assert {family.name.lower() for family in RewardFamily} == set(named)
-
-
-def test_every_reference_has_a_rule() -> None:
-    named = get_args(Mechanism.model_fields["reference"].annotation)
-    assert {reference.name.lower() for reference in Reference} == set(named)
-
-
-def test_every_aggregation_has_a_rule() -> None:
-    assert {rule.name.lower() for rule in Aggregation} == set(AGGREGATIONS)
-    assert len(AGGREGATIONS) == len(Aggregation)
-
-
-def test_every_trust_update_has_a_rule() -> None:
-    named = get_args(Trust.model_fields["update"].annotation)
-    assert {update.name.lower() for update in TrustUpdate} == set(named)
-
-
-def test_every_trust_reference_has_a_rule() -> None:
-    named = get_args(Trust.model_fields["reference"].annotation)
-    assert {reference.name.lower() for reference in TrustReference} == set(named)
+    in_economies = {name for name, rule in shipped(SCHEDULE).items() if rule.in_economies}
+    assert {*ROUTINGS, *WEIGHTED} == in_economies
 
 
 @pytest.mark.parametrize("name", poq_abm.__all__)

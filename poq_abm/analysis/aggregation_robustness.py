@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import Purpose, normal
-from poq_abm.rules.aggregation import Aggregation, aggregate
+from poq_abm.rules.aggregation import AGGREGATION, Aggregation
+from poq_abm.rules.committee import Committee, open_committee
+from poq_abm.rules.compiled import Kernels, aggregate, number_of, own_kernel
+from poq_abm.rules.registry import rules as known_rules
 from poq_abm.scenario import Mechanism
-from poq_abm.scenario.schema.settings import MAX_ROBUST_COMMITTEE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "DEFAULTS",
-    "PARAMETERS",
     "SHARES",
     "bias_by_share",
     "breakdown_shares",
@@ -36,28 +36,12 @@ __all__ = [
     "simulated_bias",
 ]
 
-#: the parameter of each rule that has one, at its default
-DEFAULTS: dict[Aggregation, float] = {
-    Aggregation.TRIMMED_MEAN: 0.2,
-    Aggregation.WINSORIZED_MEAN: 0.2,
-    Aggregation.HUBER: 1.345,
-    Aggregation.MAD_FILTER: 3.0,
-    Aggregation.STAKE_MEDIAN: 0.5,
-}
 SHARES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 _TOP = 10.0
 _NORMAL_95 = 1.959963984540054
 _MARKERS = "osD^vP*X<>"
 _DASHES = ("-", "--", "-.", ":")  # lines that coincide stay visible under each other
 _GREY = "0.75"
-#: what the rules with a parameter call it in a scenario
-PARAMETERS = {
-    Aggregation.TRIMMED_MEAN: "tau",
-    Aggregation.WINSORIZED_MEAN: "tau",
-    Aggregation.HUBER: "huber_bend",
-    Aggregation.MAD_FILTER: "mad_cutoff",
-    Aggregation.STAKE_MEDIAN: "kappa",
-}
 # Honest scores that all but agree stand for any honest scores, because the rules scale with them.
 # An attack of five points is as good as unbounded beside their spread: one member of two million
 # moves the mean by 2,500 spreads, and a rule that bounds its members' pull stays within a few.
@@ -69,26 +53,21 @@ _FAR = 100.0 * _SPREAD
 def _errors(
     errors: NDArray[np.float64],
     rule: int,
-    parameter: float,
+    parameters: NDArray[np.float64],
+    own: Kernels | None,
     honest: NDArray[np.float64],
-    scratch: NDArray[np.float64],
-    boosters: int,
-    boost: float,
+    lift: NDArray[np.float64],
+    committee: Committee,
     truth: float,
 ) -> None:
-    """Fill ``errors`` with consensus minus truth, one per committee; all members weigh alike.
+    """Fill ``errors`` with consensus minus truth, one for each committee of honest scores.
 
-    ``scratch`` has shape (4, K).
+    ``lift`` is what each seat adds to its score.
     """
-    count = honest.shape[1]
-    scores, weights, ordered, carried = scratch[0], scratch[1], scratch[2], scratch[3]
-    weights[:] = 1.0
     for row in range(honest.shape[0]):
-        for k in range(count):
-            lift = boost if k < boosters else 0.0
-            scores[k] = min(_TOP, honest[row, k] + lift)
-        consensus = aggregate(rule, parameter, scores, weights, count, ordered, carried)
-        errors[row] = consensus - truth
+        for k in range(honest.shape[1]):
+            committee.scores[k] = min(_TOP, honest[row, k] + lift[k])
+        errors[row] = aggregate(rule, parameters, own, committee) - truth
 
 
 @compiled_loop
@@ -122,17 +101,18 @@ def simulated_bias(
     [3.0]
     """
     honest, errors = np.empty((rounds, committee_size)), np.empty(rounds)
-    scratch = np.empty((4, committee_size))
+    committee = open_committee(np.ones(committee_size))
     _fill_honest(honest, truth, sd, seed)
     rows: list[tuple[str, float, float, float, float]] = []
-    for rule in Aggregation:
+    for name, rule in known_rules(AGGREGATION).items():
+        own = Kernels(aggregation=own_kernel(rule)) if number_of(rule) < 0 else None
         for share in shares:
-            boosters = floor(share * committee_size + 1e-9)
-            parameter = DEFAULTS.get(rule, 0.0)
-            _errors(errors, int(rule), parameter, honest, scratch, boosters, boost, truth)
+            lift = np.zeros(committee_size)
+            lift[: floor(share * committee_size + 1e-9)] = boost
+            _errors(errors, number_of(rule), rule.array({}), own, honest, lift, committee, truth)
             bias = float(errors.mean())
             half = _NORMAL_95 * float(errors.std(ddof=1)) / float(np.sqrt(rounds))
-            rows.append((rule.name.lower(), share, bias, bias - half, bias + half))
+            rows.append((name, share, bias, bias - half, bias + half))
     table = pd.DataFrame(rows, columns=["rule", "share", "bias", "low", "high"])
     table.attrs["caption"] = (
         f"K = {committee_size}, honest s.d. {sd:g}, truth {truth:g}, boost {boost:g}; "
@@ -225,7 +205,7 @@ if __name__ == "__main__":
     _main()
 
 
-def breaking_members(rule: Aggregation, parameter: float, committee_size: int) -> int:
+def breaking_members(rule: type[Aggregation], committee_size: int, **given: float) -> int:
     """Return the fewest members of a committee that break a rule.
 
     Broken is a rule whose consensus is dragged as far as one likes in units of the honest scores'
@@ -233,20 +213,16 @@ def breaking_members(rule: Aggregation, parameter: float, committee_size: int) -
     spread evenly over 5 -+ 1e-9, others that report 10, and a consensus 100 spreads away. All
     members weigh alike.
 
-    >>> [breaking_members(rule, 0.2, 10) for rule in Aggregation][:3]
+    >>> known = known_rules(AGGREGATION)
+    >>> [breaking_members(known[name], 10) for name in ("mean", "median", "trimmed_mean")]
     [1, 5, 3]
     """
-    weights = np.ones(committee_size)
-    ordered, carried = np.empty(committee_size), np.empty(committee_size)
     for attackers in range(1, committee_size):
         honest = _CENTRE + _SPREAD * np.linspace(-1.0, 1.0, committee_size - attackers)
         if honest.size == 1:
             honest[0] = _CENTRE
         scores = np.concatenate([honest, np.full(attackers, _ATTACK)])
-        consensus = aggregate(
-            int(rule), parameter, scores, weights, committee_size, ordered, carried
-        )
-        if consensus > _CENTRE + _FAR:
+        if rule.consensus(scores, None, **given) > _CENTRE + _FAR:
             return attackers
     return committee_size
 
@@ -266,12 +242,10 @@ def breakdown_shares(
     """
     rows = []
     for size in committee_sizes or [mechanism.committee_size]:
-        for rule in Aggregation:
-            if rule is not Aggregation.MEAN and size > MAX_ROBUST_COMMITTEE:
+        for name, rule in known_rules(AGGREGATION).items():
+            if rule.largest_committee is not None and size > rule.largest_committee:
                 continue
-            name = PARAMETERS.get(rule)
-            parameter = float(getattr(mechanism, name)) if name else 0.0
-            members = breaking_members(rule, parameter, size)
-            rows.append((rule.name.lower(), parameter if name else np.nan, size, members,
-                         members / size))  # fmt: skip
+            given = mechanism.values_of("aggregation", rule)
+            members = breaking_members(rule, size, **given)
+            rows.append((name, next(iter(given.values()), np.nan), size, members, members / size))
     return pd.DataFrame(rows, columns=["rule", "parameter", "committee_size", "members", "share"])

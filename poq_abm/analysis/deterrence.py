@@ -22,7 +22,7 @@ from poq_abm.rules.protocol.settling import disputed
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.economics import deterrence_threshold
-from poq_abm.simulation.queries.vulnerability import broken_share
+from poq_abm.simulation.queries.node_types import broken_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,38 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["adaptations", "behaviours", "list_rules", "protocols", "rules"]
 
 
-def rules() -> None:
-    """List the aggregation rules and trust updates, with formula and source."""
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+def rules(plugin: Plugins = None) -> None:
+    """List the rules of a round, from consensus to schedule, with formula and source."""
+    from poq_abm.scenario.schema.mechanism import KINDS  # noqa: PLC0415
 
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
-    from poq_abm.rules import aggregation  # noqa: PLC0415
-    from poq_abm.rules.trust import updates as trust  # noqa: PLC0415
-
-    weighted = {"trust_weighted": "weighted_mean", "trust_weighted_median": "weighted_median"}
-    names = [rule.name.lower() for rule in aggregation.Aggregation]
-    functions = {name: getattr(aggregation, weighted.get(name, name)) for name in names}
-    updates = {
-        update.name.lower(): getattr(trust, update.name.lower(), None)
-        for update in trust.TrustUpdate
-        if update.name != "NONE"
-    }
-    table = Table(show_lines=True)
-    for heading in ("kind", "name", "what it is"):
-        table.add_column(heading)
-    for kind, named in (("aggregation", functions), ("trust update", updates)):
-        for name, function in named.items():
-            table.add_row(kind, name, escape(_said(function)))
-    output_console().print(table)
-
-
-def _said(function: object) -> str:
-    """Return the sentence and the formula of a rule's docstring."""
-    if function is None:
-        return "multiplicative against the truth, on planted records only; ours"
-    text = str(function.__doc__).split(">>>")[0]
-    return " ".join(text.split())
+    list_rules(plugin, *KINDS)
 
 
 def adaptations(plugin: Plugins = None) -> None:

@@ -27,7 +27,7 @@ from poq_abm.simulation.epochs.economy_playable import adaptation_findings
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.settlement import Settled, spread_of_points
 from poq_abm.simulation.table_columns import keys, table, words
 
@@ -164,7 +164,7 @@ def _settled(economy: Economy) -> NDArray[np.float64]:
     reward, spread = pay.reward, pay.spread
     if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
         sums = economy.ledger.nodes()
-        reward, spread = sums[:, Column.REWARD], spread_of_points(economy.game, sums)
+        reward, spread = sums[:, NodeSum.REWARD], spread_of_points(economy.game, sums)
     return np.array([reward, spread, pay.cost, pay.latency_ms, presence])
 
 
@@ -204,7 +204,7 @@ def _pay_by_honesty(economy: Economy) -> dict[str, float]:
     """Return tokens per job of evaluators in epochs in which they were honest, and deviated."""
     first, pay = economy.roster.inference, economy.record.pay
     sums, reward = economy.ledger.nodes()[first:], _settled(economy)[0, first:]
-    jobs, bad_jobs = sums[:, Column.JOBS], pay.deviating_jobs[first:]
+    jobs, bad_jobs = sums[:, NodeSum.JOBS], pay.deviating_jobs[first:]
     deviates = np.where(jobs > 0, bad_jobs > 0, economy.roster.deviates[first:])
     measures = {}
     for name, mine, part in (

@@ -14,8 +14,7 @@ from poq_abm.profile import Profile
 from poq_abm.scenario import Treatment
 from poq_abm.scenario.checks.problems import Finding
 from poq_abm.scenario.schema.verification import protocol_of
-from poq_abm.simulation.queries.market import open_market
-from poq_abm.simulation.queries.query_playable import market_findings
+from poq_abm.simulation.queries.market import market_findings, open_market
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 from poq_abm.simulation.queries.query_tables import QUERIES, queries_table, query_trace_table
 
@@ -86,11 +85,17 @@ class QueryStudy(Study):
         2
         """
         market, sink = open_market(self.scenario, profile), options.sink
+        play_one = play_queries
+        if options.engine == "agents" or market.game.needs_agents:
+            # Mesa takes over a second to import and the compiled engine does without it.
+            from poq_abm.simulation.queries.verification_model import play_agents  # noqa: PLC0415
+
+            play_one = play_agents
         measured: dict[int, dict[str, float]] = {}
 
         def play(replication: int) -> None:
             trace = open_query_trace(market.queries) if sink else None
-            measured[replication] = play_queries(
+            measured[replication] = play_one(
                 market, replication, trace=trace, progress=options.progress
             )
             if sink and trace is not None:

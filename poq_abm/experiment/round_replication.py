@@ -117,7 +117,7 @@ def _engine(
     kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds)
 
     def play(first: int, last: int, trace: Trace | None) -> None:
-        play_rounds(first, last, game.arrays, kept, game.active, trace, game.compiled_plugin)
+        play_rounds(first, last, game.arrays, kept, game.active, trace, game.kernels)
         check_reports(game, kept.memory, kept.buffers)
 
     return kept.ledger, kept.memory, play

@@ -24,7 +24,7 @@ from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
-from poq_abm.simulation.ledger import Column, Ledger
+from poq_abm.simulation.ledger import Ledger, NodeSum
 from poq_abm.simulation.replication import Memory, open_memory
 from poq_abm.simulation.settlement import Settled, settled_by_round
 
@@ -83,7 +83,7 @@ class ReplicationArrays:
     ) -> ReplicationArrays:
         """Return those of :func:`play_plain`, in which nobody deviates; each is its own twin."""
         made = cls(len(sums))
-        paid = sums[..., Column.REWARD].sum(axis=1) > 0.0
+        paid = sums[..., NodeSum.REWARD].sum(axis=1) > 0.0
         made._arrays = {
             "replication": np.arange(first, first + len(sums), dtype=np.int32),
             "sums": sums,
@@ -165,7 +165,7 @@ class RoundStudy(Study):
         replications, sums = arrays["replication"], arrays["sums"]
         settled, rounds = self._settled(game, arrays), self._rounds(arrays)
         paid = sums.copy()
-        paid[..., Column.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
+        paid[..., NodeSum.REWARD] = settled.reward  # whatever is said of rewards is said of tokens
         measures = {
             **adversary_measures(game, paid, arrays["counters"], arrays.weights, rounds),
             **{name: values[: arrays.count] for name, values in arrays.measures.items()},

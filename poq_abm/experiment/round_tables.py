@@ -14,7 +14,7 @@ from poq_abm.experiment.schemas import NODES, REPLICATIONS, ROUNDS, TRUST
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, Column
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, NodeSum
 from poq_abm.simulation.replication import Counter, Memory, Trace
 from poq_abm.simulation.settlement import Settled, node_columns
 from poq_abm.simulation.table_columns import coded, keys, table, words
@@ -75,7 +75,7 @@ def replication_table(
     columns that come from elsewhere, one value for each replication.
     """
     inference = game.population.role_is("inference")
-    jobs = sums[..., Column.JOBS]
+    jobs = sums[..., NodeSum.JOBS]
     charged = jobs * np.where(jobs > 0, settled.cost, 0.0)
     m = sums[:, ~inference]
     f_jobs, m_jobs = total(jobs[:, inference]), total(jobs[:, ~inference])
@@ -86,7 +86,7 @@ def replication_table(
         "evaluator_reward_mean": total(settled.reward[:, ~inference]) / m_jobs,
         "inference_cost_mean": total(charged[:, inference]) / f_jobs,
         "evaluator_cost_mean": total(charged[:, ~inference]) / m_jobs,
-        "closeness_mean": total(m[..., Column.CLOSENESS]) / m_jobs,
+        "closeness_mean": total(m[..., NodeSum.CLOSENESS]) / m_jobs,
         **_agreement(network, rounds),
         **measures,
     }
@@ -233,9 +233,9 @@ def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pay(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the reward per job of the nodes together, one value for each replication."""
-    jobs = total(rows[..., Column.JOBS])
+    jobs = total(rows[..., NodeSum.JOBS])
     pay: NDArray[np.float64] = np.full_like(jobs, np.nan)
-    np.divide(total(rows[..., Column.REWARD]), jobs, out=pay, where=jobs > 0)
+    np.divide(total(rows[..., NodeSum.REWARD]), jobs, out=pay, where=jobs > 0)
     return pay
 
 

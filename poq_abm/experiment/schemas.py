@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from poq_abm.experiment.estimates import COUNT, POSITIVE, UNBOUNDED, Range
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
-from poq_abm.simulation.histograms import QUANTILES, Kind
+from poq_abm.simulation.histograms import QUANTILES, RewardKind
 from poq_abm.simulation.queries.query_tables import QUERIES, QUERY_TRACE
 from poq_abm.simulation.table_columns import KEYS, WORD, column
 
@@ -175,7 +175,7 @@ REPLICATIONS = pa.schema(
                 f"{q:.0%} quantile of single rewards, to a cell of 1/1024 of their range; missing "
                 "where a point is not a token",
             )
-            for kind in Kind
+            for kind in RewardKind
             for label, q in QUANTILES.items()
         ),
         column("saturated_share", pa.float64(), "0-1", "weights that end at w_max"),

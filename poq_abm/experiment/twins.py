@@ -20,7 +20,7 @@ from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.ledger import MID_SCALE, Agreement, Column, Ledger
+from poq_abm.simulation.ledger import MID_SCALE, Agreement, Ledger, NodeSum
 
 __all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins", "honest_twin", "is_honest"]
 
@@ -37,8 +37,8 @@ class Outcome(NamedTuple):
         """Return the outcome that stands in a ledger, whose first rows are inference nodes."""
         consensus = float(ledger.network()[Agreement.CONSENSUS]) / rounds + MID_SCALE
         nodes = ledger.nodes()
-        evaluators = nodes[inference:, [Column.JOBS, Column.REWARD]]
-        return cls(consensus, float(nodes[:, Column.REWARD].sum()), evaluators)
+        evaluators = nodes[inference:, [NodeSum.JOBS, NodeSum.REWARD]]
+        return cls(consensus, float(nodes[:, NodeSum.REWARD].sum()), evaluators)
 
     def against(self, twin: Outcome, malicious: NDArray[np.bool_]) -> dict[str, float]:
         """Return how far the consensus drifted, the payout was inflated and honesty would pay.

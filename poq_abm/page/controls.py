@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from poq_abm.rules.aggregation import AGGREGATION, Aggregation
 from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.payment import REFERENCE
 from poq_abm.rules.registry import rules
 from poq_abm.rules.rule import Parameter
-from poq_abm.scenario.schema.settings import AGGREGATIONS, MAX_ROBUST_COMMITTEE, Trust
+from poq_abm.rules.trust import TRUST_UPDATE
+from poq_abm.scenario.schema.settings import Trust
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
@@ -155,12 +158,6 @@ COEFFICIENTS = {
 }
 
 
-_UPDATES = ("none", "multiplicative", "relative", "hedge", "ema", "gold")
-
-
-_REFERENCES = ("inclusive", "leave_one_out")
-
-
 @dataclass(frozen=True)
 class Control:
     """One thing that moves: its name in a link, its label, and what it may be.
@@ -200,7 +197,8 @@ def controls_of(scenario: Scenario) -> dict[str, Control]:
     """
     mechanism = scenario.mechanism
     evaluators = scenario.population.evaluator_nodes
-    most = max(mechanism.committee_size, min(evaluators, MAX_ROBUST_COMMITTEE))
+    largest = min(evaluators, Aggregation.largest_committee or evaluators)
+    most = max(mechanism.committee_size, largest)
     found = []
     for key, (path, label) in COEFFICIENTS.items():
         value = getattr(mechanism, path.partition(".")[2])
@@ -208,10 +206,11 @@ def controls_of(scenario: Scenario) -> dict[str, Control]:
     found += [
         Control("K", "K, evaluators per committee", "count", "mechanism.committee_size", 1, most),
         Control("rule", "Aggregation rule", "choice", "mechanism.aggregation",
-                choices=AGGREGATIONS),
+                choices=tuple(rules(AGGREGATION))),
         Control("reference", "Compared with a consensus", "choice", "mechanism.reference",
-                choices=_REFERENCES),
-        Control("trust", "Trust update", "choice", "mechanism.trust.update", choices=_UPDATES),
+                choices=tuple(rules(REFERENCE))),
+        Control("trust", "Trust update", "choice", "mechanism.trust.update",
+                choices=tuple(rules(TRUST_UPDATE))),
         Control("lambda", "λ, rate of the trust update", "number", "mechanism.trust.rate",
                 0.01, 1.0, 0.01),
         Control("share", "Malicious share of evaluators", "number", "", 0.0, 1.0, 0.01),
@@ -239,9 +238,9 @@ def start_of(scenario: Scenario, controls: Mapping[str, Control]) -> dict[str, V
     }
     values |= {
         "K": mechanism.committee_size,
-        "rule": mechanism.aggregation,
-        "reference": mechanism.reference,
-        "trust": trust.update,
+        "rule": mechanism.rule("aggregation")[0].name,
+        "reference": mechanism.rule("reference")[0].name,
+        "trust": trust.rule("update")[0].name,
         "lambda": trust.rate,
         "share": 0.0 if malicious is None else malicious.share,
         "attack": next(iter(attacks_of(scenario))),

@@ -19,7 +19,7 @@ from poq_abm.simulation.rounds import check_reports, play_rounds
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
-    from poq_abm.simulation.population import Population
+    from poq_abm.simulation.population import NodePopulation
 
 __all__ = [
     "MOST_CLASSES",
@@ -46,7 +46,7 @@ class NodeClass:
     name: str  #: the label without the parameters of what they do, which a slider may move
 
 
-def classes_of(population: Population) -> tuple[tuple[NodeClass, ...], NDArray[np.int64]]:
+def classes_of(population: NodePopulation) -> tuple[tuple[NodeClass, ...], NDArray[np.int64]]:
     """Return the classes, inference first, and the class of every node, shape (F + M,).
 
     Nodes are told apart by group and behaviour; where a role would have more than
@@ -71,11 +71,11 @@ def classes_of(population: Population) -> tuple[tuple[NodeClass, ...], NDArray[n
     return tuple(classes), owner
 
 
-def _spec(population: Population, node: int) -> str:
+def _spec(population: NodePopulation, node: int) -> str:
     return spell(population.behaviours[population.behaviour[node]][1])
 
 
-def _label(population: Population, node: int) -> str:
+def _label(population: NodePopulation, node: int) -> str:
     said = _spec(population, node)
     group = population.groups[population.group[node]].label
     return group if said == "honest" else f"{group}, {said}"
@@ -195,7 +195,7 @@ def _play(scenario: Scenario, game: Game, replication: int, rounds: int, trace: 
         return model.memory
     kept = open_replication(game.arrays, scenario.seed, replication, rounds)
     active = find_active(game.conduct)  # trust is noted, so the quick loop will not do
-    play_rounds(0, rounds, game.arrays, kept, active, trace, game.compiled_plugin)
+    play_rounds(0, rounds, game.arrays, kept, active, trace, game.kernels)
     check_reports(game, kept.memory, kept.buffers)
     return kept.memory
 

@@ -7,24 +7,26 @@ from typing import Any, NamedTuple
 
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.profile import Profile
-from poq_abm.report import sources
 from poq_abm.report.facts import set_by_hand, spoken
-from poq_abm.report.sources import COST_AWARE, Status
 from poq_abm.rules.adaptation.base import ADAPTATIONS
+from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import find, rules
-from poq_abm.rules.rule import Source
+from poq_abm.rules.rule import COST_AWARE, Kind, Source, Status
+from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
 
 __all__ = ["Assumption", "assumptions"]
 
 #: the rules whose source is cited, by their field
-_CITED = {
-    "mechanism.reward.family": "reward",
-    "mechanism.aggregation": "consensus",
-    "mechanism.reference": "evaluator reward",
-    "mechanism.trust.update": "trust",
-    "mechanism.trust.reference": "trust",
+_CITED: dict[Kind[Any], str] = {
+    INFERENCE_PAYMENT: "reward",
+    AGGREGATION: "consensus",
+    EVALUATOR_PAYMENT: "evaluator reward",
+    REFERENCE: "evaluator reward",
+    TRUST_UPDATE: "trust",
+    TRUST_REFERENCE: "trust",
 }
 
 
@@ -76,10 +78,9 @@ def _of_profile(profile: Profile) -> Iterator[Assumption]:
 
 def _rules(run: StoredRun) -> Iterator[Assumption]:
     trusts = run.values("mechanism.trust.update") != ["none"]
-    for path, about in _CITED.items():
-        for value in run.values(path) if trusts or about != "trust" else ():
-            if (origin := sources.origin_of(path, value)) is not None:
-                yield Assumption(origin.status, about, f"{path}: {value}", origin.source)
+    for kind, about in _CITED.items():
+        if trusts or about != "trust":
+            yield from _named(run, kind, about)
     if trusts:
         for name in ("rate", "start", "minimum", "maximum"):
             yield _set(run, f"mechanism.trust.{name}", "trust", "the paper's is not known to us")
@@ -89,6 +90,14 @@ def _rules(run: StoredRun) -> Iterator[Assumption]:
             yield _coefficient(run, f"mechanism.{symbol}_{role}", fitted)
     if run.values("malicious") != [None]:
         yield _set(run, "malicious.share", "attack")
+
+
+def _named(run: StoredRun, kind: Kind[Any], about: str) -> Iterator[Assumption]:
+    """Say where the rules of a kind come from that are in play, by what they declare."""
+    known = rules(kind)
+    for value in run.values(kind.key):
+        rule = known[value if isinstance(value, str) else value["name"]]
+        yield Assumption(rule.source.status, about, f"{kind.key}: {value}", rule.source.reference)
 
 
 def _set(run: StoredRun, path: str, about: str, why: str = "") -> Assumption:

@@ -41,11 +41,15 @@ class RuleError(InputError):
 def shipped(kind: Kind[Declared]) -> Mapping[str, type[Declared]]:
     """Return the rules of a kind that ship, by name, in the order of their modules and lines.
 
-    A rule ships by being declared in a module of the kind's package; nothing else lists it.
+    Of those with a kernel, published ones come first.
+
+    A rule ships by being declared in a module of the kind's package (or in the module that stands
+    for one); nothing else lists it.
     """
     package = importlib.import_module(kind.package)
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    modules = [importlib.import_module(f"{kind.package}.{name}") for name in names]
+    inside = pkgutil.iter_modules(getattr(package, "__path__", ()))
+    names = sorted(module.name for module in inside)
+    modules = [package, *(importlib.import_module(f"{kind.package}.{name}") for name in names)]
     declared: Iterable[Any] = (
         value
         for module in modules
@@ -56,6 +60,8 @@ def shipped(kind: Kind[Declared]) -> Mapping[str, type[Declared]]:
         and getattr(value, "kind", None) == kind
         and "name" in vars(value)
     )
+    if kind.field:  # of modules by name, the published rule is the one to begin with
+        declared = sorted(declared, key=lambda rule: rule.source.status != "published")
     return {rule.name: rule for rule in declared}
 
 

@@ -6,17 +6,20 @@ import hashlib
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeVar
 
 from poq_abm.errors import InputError
 
-__all__ = ["Kind", "Parameter", "Rule", "Source", "Status", "code_digest"]
+__all__ = ["COST_AWARE", "ROBUST", "Kind", "Parameter", "Rule", "Source", "Status", "code_digest"]
 
 Status = Literal["published", "inferred", "assumed"]
 Declared = TypeVar("Declared", bound="Rule")
+
+COST_AWARE: Final = "arXiv 2512.16317"
+ROBUST: Final = "arXiv 2601.21189"
 
 
 class Source(NamedTuple):
@@ -43,20 +46,23 @@ class Kind(Generic[Declared]):
     name: str  #: in messages and tables, e.g. ``aggregation rule``
     key: str  #: dotted path in a scenario, e.g. ``mechanism.aggregation``
     package: str  #: whose modules declare those that ship
+    arguments: tuple[str, ...] = ()  #: what a kernel is handed before its rule's parameters
+    field: str = ""  #: of :class:`~poq_abm.rules.kernels.Kernels`, where there are kernels
 
 
 @dataclass(frozen=True)
 class Parameter:
     """A parameter of a rule: its meaning, symbol, unit, default and range.
 
-    ``kind`` is ``number``, ``count`` (a whole number), ``switch`` (yes or no), ``text`` (a name in
-    the scenario) or ``behaviour`` (another behaviour).
+    ``kind`` is ``number``, ``count`` (a whole number), ``by task`` (a number for each task that is
+    named, the default for others), ``switch`` (yes or no), ``text`` (a name in the scenario) or
+    ``behaviour`` (another behaviour).
     The range is closed at an end unless ``open_low`` or ``open_high`` opens it.
     """
 
     meaning: str
     default: Any = None
-    kind: Literal["number", "count", "switch", "text", "behaviour"] = "number"
+    kind: Literal["number", "count", "by task", "switch", "text", "behaviour"] = "number"
     low: float = -math.inf
     high: float = math.inf
     required: bool = False  #: must be given: there is no default
@@ -80,6 +86,9 @@ class Parameter:
             return None
         if self.kind == "text":
             return self._fault_of_text(value)
+        if self.kind == "by task" and isinstance(value, Mapping):
+            faults = ((task, replace(self, kind="number").fault(v)) for task, v in value.items())
+            return next((f"of {task} {fault}" for task, fault in faults if fault), None)
         if self.kind == "switch":
             return None if isinstance(value, bool) else f"must be true or false, got {value!r}"
         return self._fault_of_number(value)
@@ -99,6 +108,18 @@ class Parameter:
         if self.options and value not in self.options:
             return f"must be {' or '.join(map(repr, self.options))}, got {value!r}"
         return None if isinstance(value, str) else f"must be text, got {value!r}"
+
+    def example(self) -> float:
+        """Return a number in the range: the default, where there is one.
+
+        >>> Parameter("a share", low=0.25, high=0.75).example()
+        0.5
+        """
+        if isinstance(self.default, int | float):
+            return float(self.default)
+        low = self.low if math.isfinite(self.low) else min(0.0, self.high - 1.0)
+        high = self.high if math.isfinite(self.high) else low + 1.0
+        return 0.5 * (low + high)
 
     def range(self) -> str:
         """Return the range in words; empty where every number will do.

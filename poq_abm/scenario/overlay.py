@@ -20,7 +20,7 @@ from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.registry import rules
 from poq_abm.rules.rule import Kind
 from poq_abm.scenario.checks.problems import KeyPath, shown
-from poq_abm.scenario.paths import is_open, is_share, keys_at, rule_at, split
+from poq_abm.scenario.paths import is_open, is_share, keys_at, kind_at, rule_at, split
 from poq_abm.scenario.schema.fields import named
 from poq_abm.scenario.schema.settings import gathered
 from poq_abm.scenario.sweep.designs import DESIGNS
@@ -53,6 +53,10 @@ def laid_over(below: Any, above: Any, path: KeyPath = ()) -> Any:
         return above
     if not isinstance(below, Mapping):
         below = {}
+    kind = kind_at(path)
+    if kind is not None and below.get("name") != above.get("name", below.get("name")):
+        other = rules(kind).get(str(above["name"]))  # keeps what it has as well
+        below = {key: below[key] for key in below if other and key in other.parameters}
     merged = dict(below)
     for key, value in above.items():
         if _is_removal(value) and _is_known((*path, key)):

@@ -10,7 +10,9 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from poq_abm.errors import nearest
 from poq_abm.rules.registry import own_rules
+from poq_abm.rules.rule import Kind
 from poq_abm.scenario.checks.problems import KeyPath, dotted, shown
+from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
 from poq_abm.scenario.schema.strict import Strict
 from poq_abm.scenario.sweep.designs import DESIGNS, Range
@@ -21,6 +23,7 @@ __all__ = [
     "is_open",
     "is_share",
     "keys_at",
+    "kind_at",
     "rule_at",
     "split",
     "value_at",
@@ -61,6 +64,10 @@ def _is_section(kind: Any) -> bool:
 def _fields(model: type[Strict], at: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Yield every place of the schema below ``model``, with what it may hold."""
     for name, field in model.known().items():
+        for named in field.metadata:
+            if isinstance(named, NamedRule):  # one of one's own may have parameters
+                yield (*at, name), named.kind
+                yield (*at, name), dict
         for below, kind in _kinds(field.annotation):
             yield (*at, name, *below), kind
             if _is_section(kind):
@@ -75,6 +82,7 @@ class _Places(NamedTuple):
     open: set[KeyPath]  #: mappings whose keys the author chooses
     lists: set[KeyPath]
     mappings: set[KeyPath]  #: of sections by names of the author's own
+    kinds: dict[KeyPath, Kind[Any]]  #: of the rules that fields name
 
 
 def _places() -> _Places:
@@ -100,6 +108,7 @@ def _places_with(_own: tuple[object, ...]) -> _Places:
         is_open | {("malicious",)},
         {path[: path.index("*")] for path, _ in places if "*" in path},
         {path[: path.index(_NAMED)] for path, _ in places if _NAMED in path},
+        {path: kind for path, kind in places if isinstance(kind, Kind)},
     )
 
 
@@ -232,6 +241,15 @@ def rule_at(path: KeyPath) -> str | None:
         case ("economy", "adaptation", int()):
             return "adaptation"
     return None
+
+
+def kind_at(path: KeyPath) -> Kind[Any] | None:
+    """Return the kind of rule that the field at ``path`` names, or nothing.
+
+    >>> kind_at(("mechanism", "aggregation")).name
+    'aggregation rule'
+    """
+    return _places().kinds.get(path)
 
 
 def _no_key(parent: KeyPath, here: Any, part: str | int) -> str | None:

@@ -15,13 +15,13 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
-from poq_abm.simulation.game import refuse_report
-from poq_abm.simulation.ledger import Column, credit, observe
+from poq_abm.simulation.game import refuse_consensus, refuse_report
+from poq_abm.simulation.ledger import NodeSum, credit, observe
 from poq_abm.simulation.population import find_active
 from poq_abm.simulation.replication import Counter, State
 from poq_abm.simulation.round_steps import (
@@ -39,7 +39,7 @@ from poq_abm.simulation.rounds import count_rounds
 
 if TYPE_CHECKING:
     from poq_abm.simulation.model import PoQModel
-    from poq_abm.simulation.population import Population
+    from poq_abm.simulation.population import NodePopulation
 
 __all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler"]
 
@@ -77,24 +77,24 @@ class Node(mesa.Agent):
         super().__init__(model)
         self.index = index
 
-    def _sum(self, column: Column) -> float:
+    def _sum(self, column: NodeSum) -> float:
         ledger = self.model.ledger
         return float(ledger.node_total[self.index, column] + ledger.node_block[self.index, column])
 
     @property
     def jobs(self) -> int:
         """Number of rounds the node took part in."""
-        return int(self._sum(Column.JOBS))
+        return int(self._sum(NodeSum.JOBS))
 
     @property
     def reward_total(self) -> float:
         """Sum of all rewards paid to the node, in token units."""
-        return self._sum(Column.REWARD)
+        return self._sum(NodeSum.REWARD)
 
     @property
     def group(self) -> str:
         """Label of the population group the node belongs to."""
-        population: Population = self.model.game.population
+        population: NodePopulation = self.model.game.population
         label: str = population.groups[population.group[self.index]].label
         return label
 
@@ -121,8 +121,8 @@ class InferenceNode(Node):
     def receive(self, consensus: float, truth: float) -> float:
         """Take the reward for an answer into the node's account and return it."""
         game = self.model.game
-        weight = game.tables.task_weight[self.model.scheduler.task]
-        reward = inference_points(game.rules, weight, consensus, self.cost)
+        task = self.model.scheduler.task
+        reward = inference_points(game.rules, task, consensus, self.cost, game.kernels)
         anchor = game.nodes.inference_anchor[self.index]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, 0.0)
@@ -178,7 +178,7 @@ class EvaluatorNode(Node):
             return measured
         if self.plugin is not None and not self.plugin.is_compiled():
             return float(self.plugin.report(measured, self, answer))
-        own = None if self.plugin is None else self.plugin.report
+        own = game.in_play.kernels(None if self.plugin is None else self.plugin.report)
         buffers, place = model.kept.buffers, scheduler.drawn_at
         seat = Seat(
             self.seat,
@@ -194,7 +194,8 @@ class EvaluatorNode(Node):
 
     def receive(self, near: float, consensus: float, truth: float) -> float:
         """Take the reward for a score into the node's account and return it."""
-        reward = evaluator_points(self.model.game.rules, near, self.cost)
+        game, committee = self.model.game, self.model.kept.buffers.committee
+        reward = evaluator_points(game.rules, self.seat, self.cost, committee, game.kernels)
         anchor = self.model.game.nodes.evaluator_anchor[self.number]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, near)
@@ -280,12 +281,16 @@ class Scheduler(mesa.Agent):
         """Return the consensus of the scores in the buffers."""
         game, kept = self.model.game, self.model.kept
         trust = None if game.plain else kept.memory.trust
-        return agree(game.rules, game.nodes.stake, trust, self.column, kept.buffers.committee)
+        column, committee, own = self.column, kept.buffers.committee, game.kernels
+        consensus = agree(game.rules, game.nodes.stake, trust, column, committee, own)
+        if own is not None:
+            refuse_consensus(game, self.model.rounds_played, consensus)
+        return consensus
 
     def _nearness(self, consensus: float) -> list[float]:
         """Return how close each member is to what it is compared with."""
         committee = self.model.kept.buffers.committee
-        compare(consensus, self.model.game.rules, committee)
+        compare(consensus, self.model.game.rules, committee, self.model.game.kernels)
         nearness: list[float] = committee.nearness.tolist()
         return nearness
 
@@ -313,7 +318,7 @@ class Scheduler(mesa.Agent):
             answer.truth,
         )
         committee, memory = model.kept.buffers.committee, model.kept.memory
-        learn(drawn, consensus, game.arrays, committee, memory)
+        learn(drawn, consensus, game.arrays, committee, memory, game.kernels)
 
     def _checked(self, evaluator: EvaluatorNode, score: float) -> float:
         """Return a reported score, or stop at this round if it is none."""

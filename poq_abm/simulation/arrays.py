@@ -22,25 +22,33 @@ __all__ = [
 
 
 class Rules(NamedTuple):
-    """The mechanism as scalars; enumerations by their number."""
+    """The mechanism: numbers of rules, what they ask for, and their parameters as declared."""
 
-    schedule: int
+    drawn_by: int  #: how nodes are drawn, as :class:`poq_abm.rules.schedule.schedules.DrawnBy`
     committee_size: int
     aggregation: int
-    aggregation_parameter: float  #: tau, huber_bend, mad_cutoff or kappa, as the rule has it
-    reference: int
-    reward_family: int
-    reward_parameter: float  #: exponent or threshold, as the family has it
+    aggregation_parameters: NDArray[np.float64]  #: in the order in which the rule declares them
+    weighs_by: int  #: what the rule weighs by, as :class:`poq_abm.rules.aggregation.WeighsBy`
+    reference: int  #: as :class:`poq_abm.rules.payment.MeasuredFrom`
+    inference_payment: int
+    inference_parameters: NDArray[np.float64]  #: a row for each task in play, then one for others
+    charges_shortfall: bool  #: whether what a reward is short of alpha Q is the charge for cost
+    evaluator_payment: int
+    evaluator_parameters: NDArray[np.float64]
+    pays_closeness: bool  #: whether evaluators are paid alpha times closeness, less cost
     alpha_inference: float
     beta_inference: float
     alpha_evaluator: float
     beta_evaluator: float
+    pay_ranges: NDArray[np.float64]  #: (2, 2) least and most for an answer, and for a score
     trust_update: int
-    trust_rate: float
+    trust_parameters: NDArray[np.float64]
+    trust_learns: bool  #: whether weights change at all
+    trust_on_planted: bool  #: only in rounds on records whose truth the operator knows
+    trust_typical: int  #: as :class:`poq_abm.rules.trust.Typical`
+    trust_reference: int  #: as :class:`poq_abm.rules.payment.MeasuredFrom`
     trust_start: float
-    trust_minimum: float
-    trust_maximum: float
-    trust_reference: int
+    trust_maximum: float  #: from which on a weight counts as saturated
     trust_interval: int  #: rounds between two entries of the trust log; 0 keeps none
 
 
@@ -55,7 +63,6 @@ class Tables(NamedTuple):
     agreed: NDArray[np.float64]  #: (records, models) mean of all evaluator models' scores
     gold: NDArray[np.bool_]  #: (records,) planted benchmarks, whose truth the operator knows
     trust_task: NDArray[np.int64]  #: column of the trust table that each task in play uses
-    task_weight: NDArray[np.float64]  #: factor on alpha by task in play (reward task_weighted)
 
 
 class EvaluatorColumn(IntEnum):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import WORDS_PER_BLOCK, Purpose, fill_normals, fill_uniforms, fill_words
+from poq_abm.rules.committee import Committee, open_committee
 from poq_abm.rules.schedule.committee import draw_steps
 from poq_abm.rules.schedule.drawing import (
     Slot,
@@ -22,9 +23,8 @@ from poq_abm.simulation.arrays import ActiveBehaviours, GameArrays, Nodes, Rules
 __all__ = [
     "BATCH_ROUNDS",
     "Buffers",
-    "Committee",
-    "PlayedRounds",
     "ReplicationKey",
+    "RoundBatch",
     "draw_ahead",
     "draw_behaviour_luck",
     "open_buffers",
@@ -40,21 +40,7 @@ class ReplicationKey(NamedTuple):
     replication: int
 
 
-class Committee(NamedTuple):
-    """The committee that sits: who, what they report, what they weigh; arrays of shape (K,)."""
-
-    members: NDArray[np.int64]  #: evaluator indices in [0, M)
-    scores: NDArray[np.float64]  #: looked up, then as reported; in [0, 10]
-    weights: NDArray[np.float64]  #: trust or stake, where the aggregation rule asks for it
-    nearness: NDArray[np.float64]  #: closeness to what each member is compared with, in [0, 1]
-    deviations: NDArray[np.float64]  #: from what trust is measured against, in [0, 1]
-    ordered: NDArray[np.float64]  #: scratch of the rules
-    carried: NDArray[np.float64]  #: scratch of the rules
-    others: NDArray[np.float64]  #: scratch of the leave-one-out reference
-    their_weights: NDArray[np.float64]  #: scratch of the leave-one-out reference
-
-
-class PlayedRounds(NamedTuple):
+class RoundBatch(NamedTuple):
     """What the rounds of a batch came to, until it is counted."""
 
     seated: NDArray[np.int64]  #: (BATCH_ROUNDS, K) committees
@@ -78,13 +64,7 @@ class Buffers(NamedTuple):
     chances: NDArray[np.float64]  #: (K, BATCH_ROUNDS) what decides who deviates, by seat
     shocks: NDArray[np.float64]  #: (K, BATCH_ROUNDS) standard normal noise, by seat
     cells: NDArray[np.uint32]  #: (BATCH_ROUNDS K,) scratch of the histograms
-    played: PlayedRounds  #: of the batch so far
-
-
-def open_committee(size: int) -> Committee:
-    """Return scratch space for a committee of ``size`` members, who all weigh alike."""
-    scores, near, deviations, *scratch = (np.empty(size) for _ in range(7))
-    return Committee(np.empty(size, np.int64), scores, np.ones(size), near, deviations, *scratch)
+    played: RoundBatch  #: of the batch so far
 
 
 def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
@@ -95,7 +75,7 @@ def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
     return Buffers(
         draws=np.empty((words_per_round(size), BATCH_ROUNDS), np.uint32),
         bounds=np.empty(BATCH_ROUNDS, np.uint32),
-        committee=open_committee(size),
+        committee=open_committee(np.empty(size)),
         order=np.arange(nodes.evaluator.size, dtype=np.int64),
         swapped=np.empty(size, np.int64),
         words=np.empty((doubles, BATCH_ROUNDS), np.uint32),
@@ -103,7 +83,7 @@ def open_buffers(rules: Rules, nodes: Nodes) -> Buffers:
         chances=np.empty((size, BATCH_ROUNDS)),
         shocks=np.zeros((size, BATCH_ROUNDS)),
         cells=np.empty(BATCH_ROUNDS * size, np.uint32),
-        played=PlayedRounds(
+        played=RoundBatch(
             seated=np.empty((BATCH_ROUNDS, size), np.int64),
             rewards=rewards,
             all_rewards=rewards.reshape(-1),
@@ -124,7 +104,7 @@ def draw_ahead(first_round: int, key: ReplicationKey, game: GameArrays, buffers:
     tasks = draws[Slot.TASK]
     draw_tasks(tasks, tables.task_limits)
     draw_records(draws[Slot.RECORD], tasks, tables.task_first, tables.task_size, bounds, *start)
-    draw_nodes(rules.schedule, draws[Slot.NODE], nodes.limits, bounds, *start)
+    draw_nodes(rules.drawn_by, draws[Slot.NODE], nodes.limits, bounds, *start)
     draw_steps(draws, rules.committee_size, nodes.evaluator.size, bounds, *start)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from poq_abm.errors import InputError
 from poq_abm.random import Purpose, uniform
-from poq_abm.rules.aggregation import Aggregation, weighs_by_trust
+from poq_abm.rules.aggregation import WeighsBy
 from poq_abm.rules.behaviour.base import Behaviour
-from poq_abm.rules.payment.reference import Reference
-from poq_abm.rules.payment.rewards import RewardFamily, evaluator_reward, inference_reward
-from poq_abm.rules.schedule.drawing import Schedule, thresholds
-from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
+from poq_abm.rules.compiled import Kernels, RulesInPlay, number_of
+from poq_abm.rules.payment import MeasuredFrom
+from poq_abm.rules.payment.formulas import SCORE_SCALE, evaluator_reward, inference_reward
+from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, GameArrays, Nodes, Rules, Tables
 from poq_abm.simulation.ledger import MID_SCALE
 from poq_abm.simulation.population import (
-    Population,
+    NodePopulation,
     build_conduct,
     build_population,
     find_active,
@@ -34,22 +34,8 @@ from poq_abm.simulation.population import (
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
-    from poq_abm.scenario.schema.mechanism import Reward
 
-__all__ = ["Game", "build_game", "refuse_report"]
-
-#: what the rules that take a parameter call it in a scenario
-_PARAMETERS = {
-    Aggregation.TRIMMED_MEAN: "tau",
-    Aggregation.WINSORIZED_MEAN: "tau",
-    Aggregation.HUBER: "huber_bend",
-    Aggregation.MAD_FILTER: "mad_cutoff",
-    Aggregation.STAKE_MEDIAN: "kappa",
-}
-_FAMILY_PARAMETERS = {
-    RewardFamily.CONVEX_COST: "exponent",
-    RewardFamily.THRESHOLD: "threshold",
-}
+__all__ = ["Game", "build_game", "refuse_consensus", "refuse_report"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +46,8 @@ class Game:
     tables: Tables
     nodes: Nodes
     conduct: Conduct
-    population: Population
+    population: NodePopulation
+    in_play: RulesInPlay
     tasks: tuple[str, ...]  #: the tasks in play
     records: tuple[str, ...]  #: all records of the profile
     #: whether everybody is honest and deterministic and nobody's weight matters: the quick loop
@@ -84,11 +71,35 @@ class Game:
         own = [plugin for plugin in self.plugins if plugin is not None]
         return len(own) > 1 or any(not plugin.is_compiled() for plugin in own)
 
-    @property
-    def compiled_plugin(self) -> Callable[..., float] | None:
-        """The one compiled function that the compiled engine is to call, if any."""
+    @cached_property
+    def kernels(self) -> Kernels | None:
+        """The kernels that the compiled engine is to call, if anything in play is one's own."""
         own = [plugin for plugin in self.plugins if plugin is not None]
-        return own[0].report if own and not self.needs_agents else None
+        return self.in_play.kernels(own[0].report if own and not self.needs_agents else None)
+
+    def pay_range(self, role: str, alpha: float, beta: float) -> tuple[float, float]:
+        """Return the least and the most that an answer or a score is paid at these coefficients."""
+        return pay_range(self.in_play, self.rules.inference_parameters, role, alpha, beta)
+
+
+def pay_range(
+    in_play: RulesInPlay, parameters: NDArray[np.float64], role: str, alpha: float, beta: float
+) -> tuple[float, float]:
+    """Return the least and the most that a role is paid for a job, in points.
+
+    ``parameters`` are those of inference payment, a row a task. A rule that pays an evaluator for
+    anything but closeness may pay more or less.
+    """
+    if role == "evaluator":
+        return -beta, alpha
+    kernel = in_play.inference_payment.compiled()
+    at_ends = [
+        kernel(consensus, cost, alpha, beta, *row)
+        for row in parameters[:-1]
+        for consensus in (0.0, SCORE_SCALE)
+        for cost in (0.0, 1.0)
+    ]
+    return min(-beta, *at_ends), max(at_ends)
 
 
 def refuse_report(game: Game, round_: int, member: int, score: float, made: str = "") -> None:
@@ -105,6 +116,15 @@ def refuse_report(game: Game, round_: int, member: int, score: float, made: str 
     )
 
 
+def refuse_consensus(game: Game, round_: int, consensus: float) -> None:
+    """Raise the error of an aggregation rule of somebody's own that gave what is no score."""
+    if not 0.0 <= consensus <= SCORE_SCALE:  # NaN fails this too
+        raise InputError(
+            f"round {round_}: the aggregation rule {game.in_play.aggregation.name} gave a "
+            f"consensus of {consensus}; a consensus lies in [0, 10]"
+        )
+
+
 def build_game(scenario: Scenario, profile: Profile) -> Game:
     """Return the game that ``scenario`` describes on ``profile``.
 
@@ -114,9 +134,10 @@ def build_game(scenario: Scenario, profile: Profile) -> Game:
     shares = scenario.tasks or dict.fromkeys(profile.tasks, 1.0)
     codes = np.array([profile.tasks.index(task) for task in shares], dtype=np.int64)
     conduct = build_conduct(population)
-    rules = _rules(scenario)
-    learns = rules.trust_update != TrustUpdate.NONE or rules.trust_interval > 0
+    in_play, rules = _rules(scenario, tuple(shares))
+    learns = rules.trust_learns or rules.trust_interval > 0
     contested = scenario.malicious is not None  # also at share 0, so that treatments compare
+    quick = in_play.all_ship and rules.weighs_by != WeighsBy.TRUST
     return Game(
         rules=rules,
         tables=_tables(scenario, profile, codes, np.array(list(shares.values()))),
@@ -126,35 +147,54 @@ def build_game(scenario: Scenario, profile: Profile) -> Game:
         tasks=tuple(shares),
         records=profile.records,
         plugins=plugins(population),
-        plain=is_plain(conduct) and not (learns or contested or weighs_by_trust(rules.aggregation)),
+        plain=is_plain(conduct) and quick and not (learns or contested),
+        in_play=in_play,
     )
 
 
-def _rules(scenario: Scenario) -> Rules:
-    mechanism = scenario.mechanism
-    aggregation = Aggregation[mechanism.aggregation.upper()]
-    parameter = _PARAMETERS.get(aggregation)
-    trust = mechanism.trust
-    family = RewardFamily[mechanism.reward.family.upper()]
-    return Rules(
-        # Schedules beyond these look at queues, prices or stakes: the economy's scheduler has them.
-        schedule=int(Schedule.__members__.get(scenario.schedule.upper(), Schedule.UNIFORM)),
+def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules]:
+    """Return the rules of the mechanism, and what compiled code reads of them."""
+    mechanism, trust = scenario.mechanism, scenario.mechanism.trust
+    aggregation, aggregation_values = mechanism.rule("aggregation")
+    inference, inference_values = mechanism.reward.rule("family")
+    evaluator, evaluator_values = mechanism.rule("evaluator_reward")
+    update, update_values = trust.rule("update")
+    measured_from = trust.rule("reference")[0].measured_from
+    in_play = RulesInPlay(aggregation, inference, evaluator, update)
+    parameters = inference.by_task(inference_values, tasks)
+    coefficients = {
+        name: float(getattr(mechanism, name))
+        for name in ("alpha_inference", "beta_inference", "alpha_evaluator", "beta_evaluator")
+    }
+    ranges = [
+        pay_range(
+            in_play, parameters, role, coefficients[f"alpha_{role}"], coefficients[f"beta_{role}"]
+        )
+        for role in ("inference", "evaluator")
+    ]
+    return in_play, Rules(
+        drawn_by=int(scenario.rule("schedule")[0].drawn_by),
         committee_size=mechanism.committee_size,
-        aggregation=int(aggregation),
-        aggregation_parameter=float(getattr(mechanism, parameter)) if parameter else 0.0,
-        reference=int(Reference[mechanism.reference.upper()]),
-        reward_family=int(family),
-        reward_parameter=float(getattr(mechanism.reward, _FAMILY_PARAMETERS.get(family, ""), 0.0)),
-        alpha_inference=float(mechanism.alpha_inference),
-        beta_inference=float(mechanism.beta_inference),
-        alpha_evaluator=float(mechanism.alpha_evaluator),
-        beta_evaluator=float(mechanism.beta_evaluator),
-        trust_update=int(TrustUpdate[trust.update.upper()]),
-        trust_rate=float(trust.rate),
+        aggregation=number_of(aggregation),
+        aggregation_parameters=aggregation.array(aggregation_values),
+        weighs_by=int(aggregation.weighs_by),
+        reference=int(mechanism.rule("reference")[0].measured_from),
+        inference_payment=number_of(inference),
+        inference_parameters=parameters,
+        charges_shortfall=inference.charges_shortfall,
+        evaluator_payment=number_of(evaluator),
+        evaluator_parameters=evaluator.array(evaluator_values),
+        pays_closeness=evaluator.pays_closeness,
+        **coefficients,
+        pay_ranges=np.array(ranges),
+        trust_update=number_of(update),
+        trust_parameters=update.array(update_values),
+        trust_learns=update.learns,
+        trust_on_planted=update.against_truth,
+        trust_typical=int(update.typical),
+        trust_reference=int(MeasuredFrom.TRUTH if update.against_truth else measured_from),
         trust_start=float(trust.start),
-        trust_minimum=float(trust.minimum),
-        trust_maximum=float(trust.maximum),
-        trust_reference=int(TrustReference[trust.reference.upper()]),
+        trust_maximum=float(trust.maximum if number_of(update) >= 0 else np.inf),
         trust_interval=trust.interval,
     )
 
@@ -174,20 +214,14 @@ def _tables(
         agreed=profile.scores.mean(axis=2),
         gold=_gold(len(profile.records), trust.gold_share, scenario.seed, _plants(scenario)),
         trust_task=np.arange(codes.size) if trust.per_task else np.zeros(codes.size, np.int64),
-        task_weight=_task_weights(scenario.mechanism.reward, [profile.tasks[c] for c in codes]),
     )
-
-
-def _task_weights(reward: Reward, tasks: list[str]) -> NDArray[np.float64]:
-    weighted = reward.family == "task_weighted"
-    return np.array([reward.task_weights.get(task, 1.0) if weighted else 1.0 for task in tasks])
 
 
 def _plants(scenario: Scenario) -> bool:
     """Return whether anything looks at planted benchmarks."""
     economy = scenario.economy
     slashes = economy is not None and economy.stake.slashing.gold is not None
-    return slashes or scenario.mechanism.trust.update == "gold"
+    return slashes or scenario.mechanism.trust.rule("update")[0].against_truth
 
 
 def _gold(records: int, share: float, seed: int, planted: bool) -> NDArray[np.bool_]:
@@ -198,7 +232,7 @@ def _gold(records: int, share: float, seed: int, planted: bool) -> NDArray[np.bo
     return np.array(draws) < share
 
 
-def _nodes(population: Population, profile: Profile, rules: Rules) -> Nodes:
+def _nodes(population: NodePopulation, profile: Profile, rules: Rules) -> Nodes:
     inference = population.role_is("inference")
     evaluators = population.role_is("evaluator")
     scorers = {model: i for i, model in enumerate(profile.evaluators)}

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 
 __all__ = [
     "GRID_CELLS",
@@ -33,8 +33,8 @@ __all__ = [
     "REWARD_CELLS",
     "TAIL_CELLS",
     "Histograms",
-    "Kind",
     "LatencyCells",
+    "RewardKind",
     "cell_of",
     "cell_percentile",
     "clear_histograms",
@@ -67,7 +67,7 @@ QUANTILES = {"q05": 0.05, "q95": 0.95}
 Counts = NDArray[np.int64]
 
 
-class Kind(IntEnum):
+class RewardKind(IntEnum):
     """Whose rewards a row of the reward histogram counts."""
 
     HONEST_INFERENCE = 0
@@ -79,13 +79,13 @@ class Kind(IntEnum):
 #: what :func:`measure_histograms` measures, in this order
 MEASURES = (
     "spearman",
-    *(f"{kind.name.lower()}_reward_{label}" for kind in Kind for label in QUANTILES),
+    *(f"{kind.name.lower()}_reward_{label}" for kind in RewardKind for label in QUANTILES),
 )
 _SHARES = tuple(QUANTILES.values())
 
 
 class Histograms(NamedTuple):
-    """The counts of one replication; rows of rewards by :class:`Kind`."""
+    """The counts of one replication; rows of rewards by :class:`RewardKind`."""
 
     grid: Counts  #: (cells, cells) rounds by consensus and truth
     rewards: Counts  #: (4, cells) rewards inside their range
@@ -99,8 +99,8 @@ def open_histograms(ranges: NDArray[np.float64]) -> Histograms:
     """Return empty histograms for rewards in these ranges, shape (2, 2): inference, evaluators."""
     return Histograms(
         grid=np.zeros((GRID_CELLS, GRID_CELLS), np.int64),
-        rewards=np.zeros((len(Kind), REWARD_CELLS), np.int64),
-        tails=np.zeros((len(Kind), 2, TAIL_CELLS), np.int64),
+        rewards=np.zeros((len(RewardKind), REWARD_CELLS), np.int64),
+        tails=np.zeros((len(RewardKind), 2, TAIL_CELLS), np.int64),
         ranges=ranges,
         scales=np.array([reward_scale(REWARD_CELLS, low, high) for low, high in ranges.tolist()]),
         ranks=np.zeros((2, GRID_CELLS), np.int64),

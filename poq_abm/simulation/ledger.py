@@ -24,8 +24,8 @@ __all__ = [
     "MID_SCALE",
     "ROW",
     "Agreement",
-    "Column",
     "Ledger",
+    "NodeSum",
     "clear",
     "credit",
     "fold",
@@ -37,7 +37,7 @@ BLOCK_ROUNDS = 2**16
 MID_SCALE = 5.0  #: the anchor of consensus and truth: the middle of [0, 10]
 
 
-class Column(IntEnum):
+class NodeSum(IntEnum):
     """What a node's row holds, as sums over its rounds."""
 
     JOBS = 0
@@ -101,12 +101,12 @@ def credit(
     """Add one round to a node's row, its second moment taken about ``anchor``."""
     distance = reward - anchor
     row = block[node]
-    row[Column.JOBS] += 1.0
-    row[Column.REWARD] += reward
-    row[Column.SPREAD] += distance * distance
-    row[Column.CONSENSUS] += consensus
-    row[Column.TRUTH] += truth
-    row[Column.CLOSENESS] += near
+    row[NodeSum.JOBS] += 1.0
+    row[NodeSum.REWARD] += reward
+    row[NodeSum.SPREAD] += distance * distance
+    row[NodeSum.CONSENSUS] += consensus
+    row[NodeSum.TRUTH] += truth
+    row[NodeSum.CLOSENESS] += near
 
 
 @compiled

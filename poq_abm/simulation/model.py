@@ -185,7 +185,7 @@ class PoQModel(mesa.Model):
         first, self.rounds_played = self.rounds_played, max(self.rounds_played, until)
         self.last_round = None
         self.scheduler.forget_draws()
-        play_rounds(first, until, game.arrays, self.kept, game.active, trace, game.compiled_plugin)
+        play_rounds(first, until, game.arrays, self.kept, game.active, trace, game.kernels)
         check_reports(game, self.memory, self.kept.buffers)
 
     def node_table(self) -> pd.DataFrame:

@@ -12,10 +12,10 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
 from poq_abm.rules.behaviour.base import Role, resolve
+from poq_abm.rules.compiled import number_of
 from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
 from poq_abm.scenario.checks.problems import Finding, KeyPath
-from poq_abm.scenario.schema.settings import MAX_ROBUST_COMMITTEE
 from poq_abm.simulation.population import malicious_nodes
 
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
@@ -80,18 +80,22 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
 
 def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     population, mechanism = scenario.population, scenario.mechanism
-    if mechanism.aggregation != "mean" and mechanism.committee_size > MAX_ROBUST_COMMITTEE:
-        yield (
-            ("mechanism", "committee_size"),
-            f"{mechanism.aggregation} takes committees of at most {MAX_ROBUST_COMMITTEE}",
-        )
+    path: KeyPath
+    rule, _ = mechanism.rule("aggregation")
+    if scenario.verification is not None and number_of(rule) < 0:
+        said = f"{rule.name} is a rule of one's own: it plays rounds and economies, no verification"
+        yield ("mechanism", "aggregation"), said
+    most = rule.largest_committee
+    if most is not None and mechanism.committee_size > most:
+        path = ("mechanism", "committee_size")
+        yield path, f"{rule.name} takes committees of at most {most}"
     classes: tuple[tuple[str, Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
         ("inference", population.inference),
         ("evaluators", population.evaluators),
     )
     for role, groups in classes:
         for index, group in enumerate(groups):
-            path: KeyPath = ("population", role, index, "behaviour")
+            path = ("population", role, index, "behaviour")
             yield from behaviour_findings(path, group.behaviour, scenario, profile)
     if scenario.malicious is not None:
         path = ("malicious", "behaviour")

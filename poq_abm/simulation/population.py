@@ -15,7 +15,7 @@ from poq_abm.profile.latencies import latency_of
 from poq_abm.random import Purpose, below
 from poq_abm.rules.behaviour.attacks import Attack, recipe
 from poq_abm.rules.behaviour.base import Behaviour, Role, resolve
-from poq_abm.rules.payment.rewards import min_max_cost
+from poq_abm.rules.payment.formulas import min_max_cost
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, EvaluatorColumn, InferenceColumn
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 
 __all__ = [
-    "Group",
-    "Population",
+    "NodeGroup",
+    "NodePopulation",
     "Spec",
     "build_conduct",
     "build_population",
@@ -71,7 +71,7 @@ _HONEST_INFERENCE = {
 
 
 @dataclass(frozen=True)
-class Group:
+class NodeGroup:
     """Nodes that are alike: an entry of the scenario's population, or one machine of its mix."""
 
     role: Role
@@ -92,10 +92,10 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Population:
+class NodePopulation:
     """All nodes of a treatment; node ids run over inference nodes first, then evaluators."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[NodeGroup, ...]
     group: NDArray[np.int64]  #: (F + M,) index into ``groups``
     cost: NDArray[np.float64]  #: (F + M,) normalised cost in [0, 1]
     latency_ms: NDArray[np.float64]  #: (F + M,) mean latency
@@ -132,7 +132,7 @@ class Population:
         return np.array([group.role == role for group in self.groups])[self.group]
 
 
-def build_population(scenario: Scenario, profile: Profile) -> Population:
+def build_population(scenario: Scenario, profile: Profile) -> NodePopulation:
     """Return the population of ``scenario``, with latencies from ``profile``.
 
     A latency that was not measured is estimated by
@@ -158,7 +158,7 @@ def build_population(scenario: Scenario, profile: Profile) -> Population:
         chosen = malicious_nodes(evaluators.size, scenario.malicious.share, scenario.seed)
         behaviour[evaluators[chosen]] = len(behaviours)
         behaviours.append(("evaluator", scenario.malicious.behaviour))
-    return Population(groups, index, cost, latency, weight, tuple(behaviours), behaviour)
+    return NodePopulation(groups, index, cost, latency, weight, tuple(behaviours), behaviour)
 
 
 def malicious_nodes(evaluators: int, share: float, seed: int) -> NDArray[np.int64]:
@@ -178,7 +178,7 @@ def malicious_nodes(evaluators: int, share: float, seed: int) -> NDArray[np.int6
     return order[:count]
 
 
-def _groups(scenario: Scenario, profile: Profile) -> Iterator[Group]:
+def _groups(scenario: Scenario, profile: Profile) -> Iterator[NodeGroup]:
     """Yield the groups that have nodes, inference first; hardware defaults to what was measured."""
     people = scenario.population
     classes: tuple[tuple[Role, tuple[str, ...], Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
@@ -199,10 +199,10 @@ def _group(
     machine: str | None,
     count: int,
     profile: Profile,
-) -> Group:
+) -> NodeGroup:
     hardware = machine or profile.hardware_of(entry.model)[0]
     latency = latency_of(profile, entry.model, hardware)
-    return Group(
+    return NodeGroup(
         role=role,
         label=f"{label} on {hardware}" if isinstance(entry.hardware, dict) else label,
         entry=label,
@@ -221,7 +221,7 @@ def _group(
     )
 
 
-def build_conduct(population: Population) -> Conduct:
+def build_conduct(population: NodePopulation) -> Conduct:
     """Return what every node does, from the behaviours of the population."""
     entries = [group.entry for group in population.groups if group.role == "inference"]
     labels = list(dict.fromkeys(entries))
@@ -244,7 +244,7 @@ def build_conduct(population: Population) -> Conduct:
     return Conduct(evaluators, inference)
 
 
-def plugins(population: Population) -> tuple[Behaviour | None, ...]:
+def plugins(population: NodePopulation) -> tuple[Behaviour | None, ...]:
     """Return the users' own behaviours in play, in the places of ``population.behaviours``."""
     return tuple(
         resolve(role, spec).get("plugin") if role == "evaluator" else None
@@ -282,7 +282,7 @@ def is_plain(conduct: Conduct) -> bool:
     )
 
 
-def model_really_run(population: Population, models: Sequence[str]) -> NDArray[np.int64]:
+def model_really_run(population: NodePopulation, models: Sequence[str]) -> NDArray[np.int64]:
     """Return the index of the model that every inference node answers with, shape (F,)."""
     index = {model: i for i, model in enumerate(models)}
     run = [
@@ -295,7 +295,7 @@ def model_really_run(population: Population, models: Sequence[str]) -> NDArray[n
     return np.array([index[model] for model in chosen], dtype=np.int64)
 
 
-def reported_cost(population: Population) -> NDArray[np.float64]:
+def reported_cost(population: NodePopulation) -> NDArray[np.float64]:
     """Return the cost that enters every inference node's reward, shape (F,)."""
     factor = [
         cost_factor_of(spec) if role == "inference" else 1.0 for role, spec in population.behaviours

@@ -88,18 +88,12 @@ def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
         if spread > 0.0:
             z = normal(key.seed, key.replication, Purpose.NODE_BIAS, 0, node)
             state[node, State.BIAS] = spread * z
-    ranges = np.array(
-        [
-            [-rules.beta_inference, rules.alpha_inference * tables.task_weight.max()],
-            [-rules.beta_evaluator, rules.alpha_evaluator],
-        ]
-    )
     return Memory(
         trust=np.full((evaluators, columns), rules.trust_start),
         state=state,
         counters=np.array([0, saturated, -1, -1, -1]),
         trust_log=np.empty((entries, evaluators, columns)),
-        histograms=open_histograms(ranges),
+        histograms=open_histograms(rules.pay_ranges.copy()),
     )
 
 

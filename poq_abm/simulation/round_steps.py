@@ -1,6 +1,6 @@
 """The steps of a round, one compiled function each: measure, report, agree, compare, pay, learn.
 
-A committee's scores lie in its :class:`~poq_abm.simulation.buffers.Committee`; every step reads
+A committee's scores lie in its :class:`~poq_abm.rules.committee.Committee`; every step reads
 there what the one before it left. The compiled loop, the agents and the verification of queries
 call these and no others.
 """
@@ -8,26 +8,29 @@ call these and no others.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_or_python
 from poq_abm.random import Purpose, normal, uniform
-from poq_abm.rules.aggregation import Aggregation, aggregate, weighs_by_trust
-from poq_abm.rules.aggregation.order_statistics import median
+from poq_abm.rules.aggregation import WeighsBy
 from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, Recipe, attacked, in_scale
-from poq_abm.rules.payment.reference import Reference, reference_score
-from poq_abm.rules.payment.rewards import closeness, evaluator_reward, family_reward
-from poq_abm.rules.trust.updates import (
-    TrustReference,
-    TrustUpdate,
+from poq_abm.rules.committee import Committee
+from poq_abm.rules.compiled import (
+    Kernels,
+    aggregate,
+    closeness,
     deviation,
+    median_of,
+    pay_evaluator,
+    pay_inference,
+    reference_score,
     typical_deviation,
     update_weight,
 )
+from poq_abm.rules.payment import MeasuredFrom
 from poq_abm.simulation.arrays import (
     ActiveBehaviours,
     EvaluatorColumn,
@@ -35,11 +38,11 @@ from poq_abm.simulation.arrays import (
     InferenceColumn,
     Rules,
 )
-from poq_abm.simulation.buffers import Committee, ReplicationKey
+from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.replication import Counter, Memory, Replication, State
 
 __all__ = [
-    "Plugin",
+    "NO_TASK",
     "RoundDraw",
     "Seat",
     "agree",
@@ -54,7 +57,7 @@ __all__ = [
 ]
 
 Table = NDArray[np.float64]
-Plugin = Callable[[float, float, float, float], float]  #: a user's own compiled report
+NO_TASK: Final = -1  #: the last row of a table by task
 
 
 class RoundDraw(NamedTuple):
@@ -123,7 +126,7 @@ def member_report(
     traits: Table,
     state: Table,
     active: ActiveBehaviours,
-    plugin: Plugin | None,
+    own: Kernels | None,
 ) -> float:
     """Return what a member reports of what it measured, as its behaviour has it; count if it acts.
 
@@ -131,12 +134,12 @@ def member_report(
     and :class:`~poq_abm.simulation.replication.State`. Nothing is decided by branches that
     differ from member to member: a processor would guess wrong which members deviate.
     """
-    if plugin is not None and int(traits[EvaluatorColumn.ATTACK]) == Attack.PLUGIN:
+    if own is not None and int(traits[EvaluatorColumn.ATTACK]) == Attack.PLUGIN:
         draw = (key.seed, key.replication)
         chance = uniform(*draw, Purpose.GATE, seat.round, seat.number)
         z = normal(*draw, Purpose.ATTACK, seat.round, seat.number)
         state[State.ACTED] += 1.0
-        return plugin(measured, traits[EvaluatorColumn.AMOUNT], chance, z)
+        return own.report(measured, traits[EvaluatorColumn.AMOUNT], chance, z)
     jobs = state[State.JOBS]
     remembered = state[State.SEEN] / jobs if jobs > 0.0 else measured
     on, favoured = True, True
@@ -168,7 +171,7 @@ def report_scores(
     game: GameArrays,
     replication: Replication,
     active: ActiveBehaviours,
-    plugin: Plugin | None,
+    own: Kernels | None,
 ) -> None:
     """Turn the scores that were looked up into what the members of the committee report."""
     evaluators, inference = game.conduct
@@ -192,92 +195,102 @@ def report_scores(
                 buffers.shocks[k, drawn.place],
             )
             traits, state = evaluators[member], memory.state[member]
-            score = member_report(score, seat, key, traits, state, active, plugin)
+            score = member_report(score, seat, key, traits, state, active, own)
         committee.scores[k] = score
         # Only a user's own function can report what is no score; NaN fails the comparison too.
-        if plugin is not None and not LOWEST <= score <= HIGHEST:
+        if own is not None and not LOWEST <= score <= HIGHEST:
             memory.counters[Counter.FAULT_ROUND] = drawn.number
             memory.counters[Counter.FAULT_MEMBER] = committee.members[k]
 
 
 @compiled_or_python
 def agree(
-    rules: Rules, stake: Table, trust: Table | None, column: int, committee: Committee
+    rules: Rules,
+    stake: Table,
+    trust: Table | None,
+    column: int,
+    committee: Committee,
+    own: Kernels | None,
 ) -> float:
     """Return the consensus of the scores in the committee, in [0, 10], as the rule weighs them.
 
     ``stake`` is that of all evaluators, shape (M,), and ``trust`` their weights, (M, columns);
     without any everybody weighs what the committee's weights say.
     """
-    if rules.aggregation == Aggregation.STAKE_MEDIAN:
+    if rules.weighs_by == WeighsBy.STAKE:
         for k in range(rules.committee_size):
             committee.weights[k] = stake[committee.members[k]]
     elif trust is not None:  # noqa: SIM102  (pruned where None)
-        if weighs_by_trust(rules.aggregation):
+        if rules.weighs_by == WeighsBy.TRUST:
             for k in range(rules.committee_size):
                 committee.weights[k] = trust[committee.members[k], column]
-    return aggregate(
-        rules.aggregation,
-        rules.aggregation_parameter,
-        committee.scores,
-        committee.weights,
-        rules.committee_size,
-        committee.ordered,
-        committee.carried,
-    )
+    return aggregate(rules.aggregation, rules.aggregation_parameters, own, committee)
 
 
 @compiled_or_python
 def _compared_with(
-    reference: int, member: int, consensus: float, rules: Rules, committee: Committee
+    measured_from: int,
+    seat: int,
+    consensus: float,
+    rules: Rules,
+    committee: Committee,
+    own: Kernels | None,
 ) -> float:
     """Return the score that a member is compared with, in [0, 10]."""
     return reference_score(
-        reference,
+        measured_from,
         rules.aggregation,
-        rules.aggregation_parameter,
-        committee.scores,
-        committee.weights,
-        rules.committee_size,
-        member,
+        rules.aggregation_parameters,
+        own,
+        committee,
+        seat,
         consensus,
-        committee.others,
-        committee.their_weights,
-        committee.ordered,
-        committee.carried,
     )
 
 
 @compiled_or_python
-def compare(consensus: float, rules: Rules, committee: Committee) -> None:
+def compare(consensus: float, rules: Rules, committee: Committee, own: Kernels | None) -> None:
     """Put each member's closeness to what it is compared with into the committee."""
     for k in range(rules.committee_size):
-        against = _compared_with(rules.reference, k, consensus, rules, committee)
+        against = _compared_with(rules.reference, k, consensus, rules, committee, own)
         committee.nearness[k] = closeness(committee.scores[k], against)
 
 
 @compiled_or_python
-def inference_points(rules: Rules, task_weight: float, consensus: float, cost: float) -> float:
+def inference_points(
+    rules: Rules, task: int, consensus: float, cost: float, own: Kernels | None
+) -> float:
     """Return what an answer earns its node, in points, by the mechanism's reward family.
 
-    ``cost`` is the cost C that is charged, in [0, 1] unless it was realised; ``task_weight`` is the
-    factor of the family that weighs tasks.
+    ``cost`` is the cost C that is charged, in [0, 1] unless it was realised; ``task`` is the
+    answer's among those in play, or ``NO_TASK`` for none of them.
     """
-    return family_reward(
-        rules.reward_family,
-        rules.reward_parameter,
-        task_weight,
-        rules.alpha_inference,
-        rules.beta_inference,
+    return pay_inference(
+        rules.inference_payment,
+        rules.inference_parameters[task],
+        own,
         consensus,
         cost,
+        rules.alpha_inference,
+        rules.beta_inference,
     )
 
 
 @compiled_or_python
-def evaluator_points(rules: Rules, near: float, cost: float) -> float:
-    """Return what a score earns its evaluator, in points, at closeness ``near`` and cost C."""
-    return evaluator_reward(rules.alpha_evaluator, rules.beta_evaluator, near, cost)
+def evaluator_points(
+    rules: Rules, seat: int, cost: float, committee: Committee, own: Kernels | None
+) -> float:
+    """Return what a score earns the evaluator in a seat, in points, at cost C."""
+    return pay_evaluator(
+        rules.evaluator_payment,
+        rules.evaluator_parameters,
+        own,
+        committee,
+        seat,
+        cost,
+        rules.alpha_evaluator,
+        rules.beta_evaluator,
+    )
 
 
 @compiled
@@ -290,7 +303,9 @@ def _remember(consensus: float, committee: Committee, memory: Memory) -> None:
 
 
 @compiled
-def _find_deviations(consensus: float, truth: float, rules: Rules, committee: Committee) -> float:
+def _find_deviations(
+    consensus: float, truth: float, rules: Rules, committee: Committee, own: Kernels | None
+) -> float:
     """Put each member's deviation from what trust is measured against into the committee.
 
     Returns their sum, which also keeps the compiler from reading scores four at a time that have
@@ -298,17 +313,17 @@ def _find_deviations(consensus: float, truth: float, rules: Rules, committee: Co
     """
     count = rules.committee_size
     centre, apart = consensus, False
-    if rules.trust_update == TrustUpdate.GOLD:
+    if rules.trust_reference == MeasuredFrom.TRUTH:
         centre = truth
-    elif rules.trust_reference == TrustReference.MEDIAN:
-        centre = median(committee.scores, count, committee.ordered)
+    elif rules.trust_reference == MeasuredFrom.MEDIAN:
+        centre = median_of(committee.scores, count, committee.ordered)
     else:
-        apart = rules.trust_reference == TrustReference.LEAVE_ONE_OUT
+        apart = rules.trust_reference == MeasuredFrom.OTHERS
     total = 0.0
     for k in range(count):
         against = centre
         if apart:
-            against = _compared_with(Reference.LEAVE_ONE_OUT, k, consensus, rules, committee)
+            against = _compared_with(MeasuredFrom.OTHERS, k, consensus, rules, committee, own)
         d = deviation(committee.scores[k], against)
         committee.deviations[k] = d
         total += d
@@ -323,17 +338,17 @@ def _update_trust(
     evaluators: Table,
     committee: Committee,
     memory: Memory,
+    own: Kernels | None,
 ) -> None:
     """Update the members' trust, let those who lost it come back as somebody new."""
     column = drawn.column
-    count, update, high = rules.committee_size, rules.trust_update, rules.trust_maximum
-    typical = typical_deviation(update, total, committee.deviations, count, committee.ordered)
+    count, high = rules.committee_size, rules.trust_maximum
+    typical = typical_deviation(rules.trust_typical, total, committee.deviations, committee.ordered)
     full = 0
     for k in range(count):
         member, d = np.uint64(committee.members[k]), committee.deviations[k]
         old = memory.trust[member, column]
-        low, rate = rules.trust_minimum, rules.trust_rate
-        weight = update_weight(update, old, rate, d, typical, low, high)
+        weight = update_weight(rules.trust_update, rules.trust_parameters, own, old, d, typical)
         if weight < evaluators[member, EvaluatorColumn.RESET_TRUST]:
             weight = rules.trust_start
             memory.state[member, State.IDENTITIES] += 1.0
@@ -359,7 +374,12 @@ def _log_trust(number: int, interval: int, memory: Memory) -> None:
 
 @compiled
 def learn(
-    drawn: RoundDraw, consensus: float, game: GameArrays, committee: Committee, memory: Memory
+    drawn: RoundDraw,
+    consensus: float,
+    game: GameArrays,
+    committee: Committee,
+    memory: Memory,
+    own: Kernels | None,
 ) -> None:
     """Let the committee remember the round and update its trust; write the trust log when due.
 
@@ -367,8 +387,8 @@ def learn(
     """
     _remember(consensus, committee, memory)
     rules, evaluators = game.rules, game.conduct.evaluators
-    update, gold = rules.trust_update, game.tables.gold[drawn.record]
-    if update != TrustUpdate.NONE and (update != TrustUpdate.GOLD or gold):
-        total = _find_deviations(consensus, drawn.truth, rules, committee)
-        _update_trust(drawn, total, rules, evaluators, committee, memory)
+    gold = game.tables.gold[drawn.record]
+    if rules.trust_learns and (gold or not rules.trust_on_planted):
+        total = _find_deviations(consensus, drawn.truth, rules, committee, own)
+        _update_trust(drawn, total, rules, evaluators, committee, memory, own)
     _log_trust(drawn.number, rules.trust_interval, memory)

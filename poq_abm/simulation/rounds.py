@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.compiled import Kernels
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import (
@@ -23,17 +24,17 @@ from poq_abm.simulation.arrays import (
 )
 from poq_abm.simulation.buffers import (
     Buffers,
-    PlayedRounds,
     ReplicationKey,
+    RoundBatch,
     draw_ahead,
     draw_behaviour_luck,
 )
-from poq_abm.simulation.game import Game, refuse_report
+from poq_abm.simulation.game import Game, refuse_consensus, refuse_report
 from poq_abm.simulation.histograms import (
     GRID_CELLS,
     REWARD_CELLS,
     Histograms,
-    Kind,
+    RewardKind,
     clear_histograms,
     count_pair,
     count_reward,
@@ -43,7 +44,6 @@ from poq_abm.simulation.histograms import (
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, clear, credit, fold, observe
 from poq_abm.simulation.replication import Counter, Memory, Replication, Trace
 from poq_abm.simulation.round_steps import (
-    Plugin,
     RoundDraw,
     agree,
     compare,
@@ -62,7 +62,7 @@ Table = NDArray[np.float64]
 class ReplicationSums(NamedTuple):
     """What replications that are played in one call leave; a row for each."""
 
-    nodes: Table  #: (replications, nodes, 8) by :class:`poq_abm.simulation.ledger.Column`
+    nodes: Table  #: (replications, nodes, 8) by :class:`poq_abm.simulation.ledger.NodeSum`
     network: Table  #: (replications, 8) by :class:`poq_abm.simulation.ledger.Agreement`
     measures: Table  #: (replications, measures) by :data:`poq_abm.simulation.histograms.MEASURES`
 
@@ -140,7 +140,7 @@ def _play_round(
     replication: Replication,
     active: ActiveBehaviours | None,
     trace: Trace | None,
-    plugin: Plugin | None,
+    own: Kernels | None,
     assigned: Assignments | None,
 ) -> None:
     """Play a round that was drawn, into ``row`` of the trace."""
@@ -150,16 +150,19 @@ def _play_round(
     _seat(row, place, assigned, buffers)
     look_up_scores(drawn.record, drawn.model, game, committee)
     if active is None:
-        consensus = agree(rules, nodes.stake, None, 0, committee)
+        consensus = agree(rules, nodes.stake, None, 0, committee, own)
     else:
-        report_scores(drawn, game, replication, active, plugin)
+        report_scores(drawn, game, replication, active, own)
         trust = replication.memory.trust
-        consensus = agree(rules, nodes.stake, trust, drawn.column, committee)
-    compare(consensus, rules, committee)
+        consensus = agree(rules, nodes.stake, trust, drawn.column, committee, own)
+    if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
+        if not 0.0 <= consensus <= SCORE_SCALE:
+            replication.memory.counters[Counter.FAULT_ROUND] = drawn.number
+    compare(consensus, rules, committee, own)
     cost = nodes.inference_cost[node]
     if assigned is not None:
         cost = cost * assigned.cost_factor[row]
-    paid = inference_points(rules, game.tables.task_weight[drawn.task], consensus, cost)
+    paid = inference_points(rules, drawn.task, consensus, cost, own)
     credit(block, node, paid, nodes.inference_anchor[node], consensus, truth, 0.0)
     observe(replication.ledger.network_block, consensus, truth)
     played.consensus[place], played.truth[place], played.paid[place] = consensus, truth, paid
@@ -167,7 +170,7 @@ def _play_round(
         _note_round(row, drawn, consensus, paid, trace)
     for k in range(rules.committee_size):
         member, near = committee.members[k], committee.nearness[k]
-        points = evaluator_points(rules, near, nodes.evaluator_cost[member])
+        points = evaluator_points(rules, k, nodes.evaluator_cost[member], committee, own)
         anchor, index = nodes.evaluator_anchor[member], nodes.model.size + member
         credit(block, index, points, anchor, consensus, truth, near)
         played.rewards[place, k] = points
@@ -178,7 +181,7 @@ def _play_round(
             trace.scores[row, k] = committee.scores[k]
             trace.evaluator_rewards[row, k] = points
     if active is not None:
-        learn(drawn, consensus, game, committee, replication.memory)
+        learn(drawn, consensus, game, committee, replication.memory, own)
 
 
 @compiled_loop
@@ -189,7 +192,7 @@ def play_rounds(
     replication: Replication,
     active: ActiveBehaviours | None = None,
     trace: Trace | None = None,
-    plugin: Plugin | None = None,
+    own: Kernels | None = None,
     assigned: Assignments | None = None,
 ) -> None:
     """Play rounds ``first`` to ``last - 1`` of a replication, and into the trace if any.
@@ -218,8 +221,8 @@ def play_rounds(
                 drawn = _draw_of(number, number - start, draws, tables, models, None)
             else:
                 drawn = _draw_of(number, number - start, draws, tables, models, inference)
-            _play_round(row, drawn, game, replication, active, trace, plugin, assigned)
-            if plugin is not None and active is not None:  # noqa: SIM102  (pruned where None)
+            _play_round(row, drawn, game, replication, active, trace, own, assigned)
+            if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
         if active is None:
@@ -298,11 +301,11 @@ def _count_plain_rounds(
         if deviate:
             node = np.uint64(buffers.draws[Slot.NODE, t])
             kind = int(inference[node, InferenceColumn.DEVIATES])
-        rewards[np.uint64(Kind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
+        rewards[np.uint64(RewardKind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
     paid = rounds * played.rewards.shape[1]
     find_cells(cells, played.all_rewards, paid, low[1], scale[1], REWARD_CELLS)
     for i in range(paid):
-        rewards[np.uint64(Kind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
+        rewards[np.uint64(RewardKind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
 
 
 @compiled_loop
@@ -311,7 +314,7 @@ def count_rounds(
     last: int,
     conduct: Conduct,
     nodes: NDArray[np.uint32],
-    played: PlayedRounds,
+    played: RoundBatch,
     histograms: Histograms,
     first_row: int = 0,
     assigned: Assignments | None = None,
@@ -330,13 +333,13 @@ def count_rounds(
                 continue
         count_pair(histograms.grid, played.consensus[t], played.truth[t])
         node = np.uint64(nodes[t])
-        kind = Kind.HONEST_INFERENCE + int(conduct.inference[node, InferenceColumn.DEVIATES])
+        kind = RewardKind.HONEST_INFERENCE + int(conduct.inference[node, InferenceColumn.DEVIATES])
         count_reward(counts, tails, kind, played.paid[t], low_inference, scales[0])
         malicious = 0
         for k in range(size):
             member = np.uint64(played.seated[t, k])
             lies = int(conduct.evaluators[member, EvaluatorColumn.MALICIOUS])
-            kind = Kind.HONEST_EVALUATOR + lies
+            kind = RewardKind.HONEST_EVALUATOR + lies
             count_reward(counts, tails, kind, played.rewards[t, k], low_evaluator, scales[1])
             malicious += lies
         majorities += int(2 * malicious > size)
@@ -344,9 +347,12 @@ def count_rounds(
 
 
 def check_reports(game: Game, memory: Memory, buffers: Buffers) -> None:
-    """Raise the error that made the compiled loop stop: a user's behaviour that gave no score."""
+    """Raise the error that made the compiled loop stop: a rule of one's own that gave no score."""
     member = int(memory.counters[Counter.FAULT_MEMBER])
+    round_ = int(memory.counters[Counter.FAULT_ROUND])
     if member >= 0:
         seat = int(np.flatnonzero(buffers.committee.members == member)[0])
-        round_ = int(memory.counters[Counter.FAULT_ROUND])
         refuse_report(game, round_, member, float(buffers.committee.scores[seat]))
+    elif round_ >= 0:
+        place = round_ % buffers.played.consensus.size
+        refuse_consensus(game, round_, float(buffers.played.consensus[place]))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.simulation.game import Game
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 
 __all__ = ["Settled", "node_columns", "settled_by_round", "spread_of_points"]
 
@@ -34,7 +34,7 @@ def settled_by_round(game: Game, sums: Array) -> Settled:
     nodes = game.nodes
     one = np.ones(sums.shape[:-1])
     return Settled(
-        reward=sums[..., Column.REWARD],
+        reward=sums[..., NodeSum.REWARD],
         spread=spread_of_points(game, sums),
         cost=one * np.concatenate([nodes.inference_cost, nodes.evaluator_cost]),
         latency_ms=one * game.population.latency_ms,
@@ -44,12 +44,12 @@ def settled_by_round(game: Game, sums: Array) -> Settled:
 
 def spread_of_points(game: Game, sums: Array) -> Array:
     """Return each node's sum over jobs of (points - their mean)^2, from what its ledger holds."""
-    jobs, points = sums[..., Column.JOBS], sums[..., Column.REWARD]
+    jobs, points = sums[..., NodeSum.JOBS], sums[..., NodeSum.REWARD]
     # The constant about which the ledger takes each node's second moment.
     anchor = np.concatenate([game.nodes.inference_anchor, game.nodes.evaluator_anchor])
     mean = np.divide(points, jobs, out=np.full_like(points, np.nan), where=jobs > 0)
     distance = mean - anchor
-    spread: Array = sums[..., Column.SPREAD] - jobs * distance**2
+    spread: Array = sums[..., NodeSum.SPREAD] - jobs * distance**2
     return spread
 
 
@@ -59,7 +59,7 @@ def node_columns(game: Game, sums: Array, settled: Settled) -> dict[str, NDArray
     ``sums`` is what the ledgers hold, of shape (replications, nodes, 8); the columns have the shape
     (replications, nodes). A replication's values are the same bits whatever others stand beside it.
     """
-    jobs = sums[..., Column.JOBS]
+    jobs = sums[..., NodeSum.JOBS]
     means = _over(sums, jobs[..., None])
     inference = game.population.role_is("inference")
     return {
@@ -68,12 +68,12 @@ def node_columns(game: Game, sums: Array, settled: Settled) -> dict[str, NDArray
         "reward_total": settled.reward,
         "reward_mean": _over(settled.reward, jobs),
         "reward_sd": _sd(settled.spread, jobs),
-        "points_total": sums[..., Column.REWARD],
-        "points_mean": means[..., Column.REWARD],
+        "points_total": sums[..., NodeSum.REWARD],
+        "points_mean": means[..., NodeSum.REWARD],
         "points_sd": _sd(spread_of_points(game, sums), jobs),
-        "consensus_mean": means[..., Column.CONSENSUS],
-        "truth_mean": means[..., Column.TRUTH],
-        "closeness_mean": np.where(inference, np.nan, means[..., Column.CLOSENESS]),
+        "consensus_mean": means[..., NodeSum.CONSENSUS],
+        "truth_mean": means[..., NodeSum.TRUTH],
+        "closeness_mean": np.where(inference, np.nan, means[..., NodeSum.CLOSENESS]),
         "cost": np.where(jobs > 0, settled.cost, np.nan),
         "latency_ms": np.where(jobs > 0, settled.latency_ms, np.nan),
     }

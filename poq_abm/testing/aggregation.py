@@ -6,13 +6,17 @@ with the mean where all agree, and it bears the share of planted scores that it 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from poq_abm.rules.aggregation import Aggregation, WeighsBy
+from poq_abm.rules.committee import open_committee
+from poq_abm.rules.registry import complete
 
 __all__ = ["LARGEST_COMMITTEE", "AggregationContract"]
 
@@ -53,62 +57,56 @@ def _planted(honest: Scores, count: int, at: float, generator: np.random.Generat
 
 
 class AggregationContract:
-    """Tests that an aggregation rule passes; inherit, set :meth:`rule` and the claims.
+    """Tests that an aggregation rule passes; inherit and say which, or leave it at all that ship.
 
-    The claims say what holds for the rule and choose the tests: a test of something not claimed is
-    skipped. Scores lie in [0, 10], weights in (0, 5]; committees have 1 to 64 members.
+    What a rule claims of itself (:class:`~poq_abm.rules.aggregation.Aggregation`) chooses the
+    tests: a test of something not claimed is skipped. Scores lie in [0, 10], weights in (0, 5];
+    committees have 1 to 64 members.
 
     Attributes
     ----------
-    weighted
-        Whether weights matter. If so, members without weight are as good as absent; if not, weights
-        change no bit.
-    translation_equivariant, scale_equivariant
-        Whether adding a constant to all scores, or doubling them, does the same to the consensus.
-    monotone
-        Whether raising one score never lowers the consensus.
-    sharp_breakdown
-        Whether one planted score more than :meth:`breakdown` allows moves a committee whose honest
-        members all agree, upwards or downwards.
+    rule
+        The rule.
+    values
+        Values for its parameters, where they are not to have their defaults.
 
     Examples
     --------
-    >>> class TestMidrange(AggregationContract):
-    ...     @staticmethod
-    ...     def rule(scores, weights):
-    ...         return 0.5 * (scores.min() + scores.max())
-    >>> TestMidrange().immovable(10)
-    0
+    >>> from poq_abm.rules.aggregation.trimmed_mean import TrimmedMean
+    >>> class TestTrimmedMean(AggregationContract):
+    ...     rule, values = TrimmedMean, {"tau": 0.3}
+    >>> TestTrimmedMean().immovable(10)
+    3
     """
 
-    weighted: bool = False
-    translation_equivariant: bool = True
-    scale_equivariant: bool = True
-    monotone: bool = True
-    sharp_breakdown: bool = True
+    rule: type[Aggregation]
+    values: Mapping[str, float] = {}
 
-    @staticmethod
-    def rule(scores: Scores, weights: Scores) -> float:
+    def consensus(self, scores: Scores, weights: Scores) -> float:
         """Return the consensus of ``scores``, shape (K,), with ``weights`` of the same shape."""
-        raise NotImplementedError
+        if not hasattr(self, "_kernel"):
+            self._kernel, self._given = self.rule.compiled(), self.rule.array(self.values)
+        return float(self._kernel(open_committee(scores, weights), *self._given))
 
     def breakdown(self, count: int) -> float:
-        """Return the largest share of equal members that cannot leave the honest range.
-
-        ``count`` is K; 0 unless overridden.
-        """
-        return 0.0 * count
+        """Return the largest share of equal members that cannot leave the honest range."""
+        return self.rule.breakdown(count, **complete(self.rule, self.values))
 
     def immovable(self, count: int) -> int:
         """Return that share in members: floor(breakdown x K)."""
         return int(self.breakdown(count) * count + 1e-9)
+
+    def test_its_declaration_can_be_played(self) -> None:
+        """Name, formula, source, and a kernel that takes what is declared."""
+        self.rule.check()
+        assert self.rule.summary()
 
     @_examples
     @given(_committees())
     def test_it_lies_between_the_extremes(self, committee: tuple[Scores, Scores]) -> None:
         """Lowest score <= consensus <= highest score, and never a bit above 10."""
         scores, weights = committee
-        consensus = self.rule(scores, weights)
+        consensus = self.consensus(scores, weights)
         assert scores.min() - _SLACK <= consensus <= scores.max() + _SLACK
         assert 0.0 <= consensus <= TOP
 
@@ -118,24 +116,24 @@ class AggregationContract:
         """Permuting the members, with their weights, leaves the consensus, but for rounding."""
         scores, weights = committee
         seats = np.random.default_rng(seed).permutation(scores.size)
-        moved = self.rule(scores[seats], weights[seats])
-        assert moved == pytest.approx(self.rule(scores, weights), abs=_ROUNDING)
+        moved = self.consensus(scores[seats], weights[seats])
+        assert moved == pytest.approx(self.consensus(scores, weights), abs=_ROUNDING)
 
     @_examples
     @given(_committees())
-    def test_it_leaves_scores_and_weights_alone(self, committee: tuple[Scores, Scores]) -> None:
+    def test_it_leaves_scores_and_weights_alone(self, drawn: tuple[Scores, Scores]) -> None:
         """The arrays it is given belong to the caller."""
-        scores, weights = committee
-        before = scores.copy(), weights.copy()
-        self.rule(scores, weights)
-        assert (scores == before[0]).all()
-        assert (weights == before[1]).all()
+        scores, weights = drawn
+        committee = open_committee(scores, weights)
+        self.rule.compiled()(committee, *self.rule.array(self.values))
+        assert (committee.scores == scores).all()
+        assert (committee.weights == weights).all()
 
     @_examples
     @given(_score, st.lists(_weight, min_size=1, max_size=LARGEST_COMMITTEE))
     def test_one_voice_is_the_consensus(self, score: float, weights: list[float]) -> None:
         """Where all scores are equal, the consensus is that score, as under the mean."""
-        consensus = self.rule(np.full(len(weights), score), np.array(weights))
+        consensus = self.consensus(np.full(len(weights), score), np.array(weights))
         assert consensus == pytest.approx(score, abs=_SLACK)
 
     @_examples
@@ -144,8 +142,8 @@ class AggregationContract:
         """c(s + a) = c(s) + a."""
         self._claims("translation_equivariant")
         scores, weights = committee
-        shifted = self.rule(scores + shift, weights)
-        assert shifted == pytest.approx(self.rule(scores, weights) + shift, abs=_ROUNDING)
+        shifted = self.consensus(scores + shift, weights)
+        assert shifted == pytest.approx(self.consensus(scores, weights) + shift, abs=_ROUNDING)
 
     @_examples
     @given(_committees(_dyadic), st.sampled_from([0.125, 0.5, 2.0]))
@@ -155,8 +153,8 @@ class AggregationContract:
         """c(a s) = a c(s) for a > 0."""
         self._claims("scale_equivariant")
         scores, weights = committee
-        stretched = self.rule(factor * scores, weights)
-        assert stretched == pytest.approx(factor * self.rule(scores, weights), abs=_ROUNDING)
+        stretched = self.consensus(factor * scores, weights)
+        assert stretched == pytest.approx(factor * self.consensus(scores, weights), abs=_ROUNDING)
 
     @_examples
     @given(_committees(), st.integers(0, LARGEST_COMMITTEE - 1), _score)
@@ -168,7 +166,7 @@ class AggregationContract:
         scores, weights = committee
         raised = scores.copy()
         raised[seat % scores.size] = max(score, raised[seat % scores.size])
-        assert self.rule(raised, weights) >= self.rule(scores, weights) - _ROUNDING
+        assert self.consensus(raised, weights) >= self.consensus(scores, weights) - _ROUNDING
 
     @pytest.mark.parametrize("at", [0.0, TOP])
     def test_it_bears_the_share_it_claims(self, at: float) -> None:
@@ -180,7 +178,7 @@ class AggregationContract:
                 low, high = np.sort(generator.uniform(0.0, TOP, 2))
                 honest = generator.uniform(low, high, count - planted)
                 scores = _planted(honest, planted, at, generator)
-                consensus = self.rule(scores, np.ones(count))
+                consensus = self.consensus(scores, np.ones(count))
                 assert honest.min() - _SLACK <= consensus <= honest.max() + _SLACK, scores
 
     def test_it_bears_no_more(self) -> None:
@@ -191,7 +189,7 @@ class AggregationContract:
             planted = self.immovable(count) + 1
             honest = np.full(count - planted, 5.0)
             moved = [
-                self.rule(_planted(honest, planted, at, generator), np.ones(count)) - 5.0
+                self.consensus(_planted(honest, planted, at, generator), np.ones(count)) - 5.0
                 for at in (0.0, TOP)
             ]
             assert max(map(abs, moved)) > _ROUNDING, (count, planted)
@@ -202,7 +200,8 @@ class AggregationContract:
         self, committee: tuple[Scores, Scores], seed: int
     ) -> None:
         """Where weights matter, the claimed share is a share of weight."""
-        self._claims("weighted")
+        if self.rule.weighs_by == WeighsBy.NOTHING:
+            pytest.skip("weighs nobody")
         scores, weights = committee
         seats = np.random.default_rng(seed).permutation(scores.size)
         shares = np.cumsum(weights[seats]) / weights.sum()
@@ -210,7 +209,7 @@ class AggregationContract:
         honest = np.delete(scores, planted)
         for at in (0.0, TOP):
             scores[planted] = at
-            consensus = self.rule(scores, weights)
+            consensus = self.consensus(scores, weights)
             assert honest.min() - _SLACK <= consensus <= honest.max() + _SLACK
 
     @_examples
@@ -218,12 +217,12 @@ class AggregationContract:
     def test_weights_matter_as_claimed(self, committee: tuple[Scores, Scores], seed: int) -> None:
         """A common factor changes nothing; where weights do not matter, nothing does."""
         scores, weights = committee
-        consensus = self.rule(scores, weights)
-        if self.weighted:
-            assert self.rule(scores, 0.1 * weights) == pytest.approx(consensus, abs=_ROUNDING)
+        consensus = self.consensus(scores, weights)
+        if self.rule.weighs_by != WeighsBy.NOTHING:
+            assert self.consensus(scores, 0.1 * weights) == pytest.approx(consensus, abs=_ROUNDING)
         else:
             others = np.random.default_rng(seed).uniform(0.0, 5.0, scores.size)
-            assert self.rule(scores, others) == consensus
+            assert self.consensus(scores, others) == consensus
 
     @_examples
     @given(_committees(), st.integers(0, LARGEST_COMMITTEE - 1), _score)
@@ -231,16 +230,16 @@ class AggregationContract:
         self, committee: tuple[Scores, Scores], seat: int, score: float
     ) -> None:
         """A member of weight 0 does not move it; where all have weight 0, all weigh alike."""
-        self._claims("weighted")
+        if self.rule.weighs_by == WeighsBy.NOTHING:
+            pytest.skip("weighs nobody")
         scores, weights = committee
         seat = seat % (scores.size + 1)
-        joined = self.rule(np.insert(scores, seat, score), np.insert(weights, seat, 0.0))
-        assert joined == pytest.approx(self.rule(scores, weights), abs=_ROUNDING)
-        alike = self.rule(scores, np.ones(scores.size))
-        assert self.rule(scores, np.zeros(scores.size)) == pytest.approx(alike, abs=_ROUNDING)
+        joined = self.consensus(np.insert(scores, seat, score), np.insert(weights, seat, 0.0))
+        assert joined == pytest.approx(self.consensus(scores, weights), abs=_ROUNDING)
+        alike = self.consensus(scores, np.ones(scores.size))
+        assert self.consensus(scores, np.zeros(scores.size)) == pytest.approx(alike, abs=_ROUNDING)
 
     def _claims(self, claim: str) -> None:
         """Skip the test that calls this unless the rule makes the claim."""
-        held: Any = getattr(self, claim)
-        if not held:
+        if not getattr(self.rule, claim):
             pytest.skip(f"not claimed: {claim}")

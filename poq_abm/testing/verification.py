@@ -29,6 +29,7 @@ _examples = settings(
 _draw = st.floats(1e-9, 1.0 - 1e-9)
 _seconds = st.floats(1e-3, 1e4)
 _score = st.floats(0.0, 10.0)
+_points = st.floats(-2.0, 1.0)  # alpha = 1
 
 
 @st.composite
@@ -49,7 +50,8 @@ def queries(draw: st.DrawFn) -> Query:
         scoring_s=0.03,
         consensus=draw(_score),
         honest_consensus=draw(_score),
-        cost=draw(st.floats(0.0, 1.0)),
+        points=draw(_points),
+        honest_points=draw(_points),
         gain=draw(st.floats(0.0, 1.0)) if dishonest else 0.0,
         proof_draw=draw(_draw),
         sample_draw=draw(_draw),
@@ -218,7 +220,8 @@ def _cheat(broken: bool) -> Query:
         scoring_s=0.0,
         consensus=5.0,
         honest_consensus=5.0,
-        cost=0.0,
+        points=0.5,
+        honest_points=0.5,
         gain=0.05,
         proof_draw=never,
         sample_draw=never,

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.networks import NETWORKS, Network, model_of
 from benchmarks.plain_mesa import PlainModel, TunedModel
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 
 ROUNDS = 4_000
 
@@ -28,7 +28,7 @@ def test_mean_pay_is_that_of_the_engines(network, kind):
     sums = model.ledger.nodes()
     for nodes, rows in ((plain.inference_nodes, sums[:first]), (plain.evaluators, sums[first:])):
         jobs = sum(node.jobs for node in nodes)
-        assert jobs == rows[:, Column.JOBS].sum()
+        assert jobs == rows[:, NodeSum.JOBS].sum()
         paid = sum(node.reward_total for node in nodes) / jobs
         error = 5 * np.sqrt(0.1 / ROUNDS)  # rewards vary by well under 0.3
-        assert paid == pytest.approx(rows[:, Column.REWARD].sum() / jobs, abs=error)
+        assert paid == pytest.approx(rows[:, NodeSum.REWARD].sum() / jobs, abs=error)

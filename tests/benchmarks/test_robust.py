@@ -7,10 +7,10 @@ import json
 import pytest
 
 from benchmarks import robust
+from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.registry import shipped
-from poq_abm.rules.trust.updates import TrustUpdate
-from poq_abm.scenario.schema.settings import AGGREGATIONS
+from poq_abm.rules.trust import TRUST_UPDATE
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.model import PoQModel
 
@@ -19,8 +19,8 @@ SPREAD = {"min", "lower_quartile", "median", "upper_quartile", "max"}
 
 def expected() -> set[str]:
     return (
-        {f"rule {rule}" for rule in AGGREGATIONS if rule != "mean"}
-        | {f"trust {update.name.lower()}" for update in TrustUpdate if update}
+        {f"rule {rule}" for rule in shipped(AGGREGATION) if rule != "mean"}
+        | {f"trust {name}" for name in shipped(TRUST_UPDATE) if name != "none"}
         | {f"evaluator {kind.name}" for kind in shipped(BEHAVIOURS["evaluator"]).values()}
         | {f"inference {kind.name}" for kind in shipped(BEHAVIOURS["inference"]).values()}
     )

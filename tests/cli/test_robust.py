@@ -9,8 +9,8 @@ from poq_abm.analysis.reproduce import robust
 from poq_abm.cli import tables
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
 from poq_abm.rules.registry import rules as known
-from poq_abm.rules.trust.updates import TrustUpdate
-from poq_abm.scenario.schema.settings import AGGREGATIONS
+from poq_abm.rules.registry import shipped
+from poq_abm.scenario.schema.mechanism import KINDS
 
 
 @pytest.fixture
@@ -34,26 +34,28 @@ def listed(printed: str) -> dict[tuple[str, str], str]:
 
 
 @pytest.mark.usefixtures("wide")
-def test_rules_lists_every_rule_and_update_with_its_source(poq) -> None:
+def test_rules_lists_what_every_rule_declares(poq) -> None:
     done = poq("rules")
     rows = listed(done.out)
-    updates = [update.name.lower() for update in TrustUpdate if update.name != "NONE"]
-    wanted = {("aggregation", name) for name in AGGREGATIONS}
-    wanted |= {("trust update", name) for name in updates}
     assert done.code == 0
-    assert set(rows) == wanted
-    for name, row in rows.items():
-        assert any(word in row.lower() for word in ("published", "named by", "ours", "yuma")), name
+    assert set(rows) == {(kind.name, name) for kind in KINDS for name in shipped(kind)}
+    for kind in KINDS:
+        for name, rule in shipped(kind).items():
+            row = rows[kind.name, name]
+            assert rule.formula in row
+            assert str(rule.source) in row
+            assert all(key in row for key in rule.parameters)
 
 
 @pytest.mark.usefixtures("wide")
 def test_rules_prints_formulas_as_they_are_written(poq) -> None:
     rows = listed(poq("rules").out)
     for name, formula in {
-        ("aggregation", "mean"): "c = (1 / K) sum_k s_k",
-        ("aggregation", "trimmed_mean"): "floor(tau K)",
-        ("aggregation", "trust_weighted"): "sum_k w_k s_k / sum_k w_k",
-        ("aggregation", "stake_median"): "sum_k S_k [s_k >= s] >= kappa sum_k S_k",
+        ("aggregation rule", "mean"): "c = (1 / K) sum_k s_k",
+        ("aggregation rule", "trimmed_mean"): "floor(tau K)",
+        ("aggregation rule", "trust_weighted"): "sum_k w_k s_k / sum_k w_k",
+        ("aggregation rule", "stake_median"): "sum_k S_k [s_k >= s] >= kappa sum_k S_k",
+        ("reward family", "linear"): "alpha Q - beta C",
         ("trust update", "multiplicative"): "w (1 + lambda (0.5 - d))",
     }.items():
         assert formula in rows[name]

@@ -48,6 +48,17 @@ def test_a_narrow_terminal_cuts_no_figure(poq: Poq, monkeypatch: pytest.MonkeyPa
     assert "A wider terminal shows more columns." in done.out
 
 
+def test_agents_who_sign_and_dispute_write_the_same_table(poq: Poq, tmp_path: Path) -> None:
+    few = ("--rounds", 40, "--replications", 2, "--trace")
+    for engine in ("compiled", "agents"):
+        done = poq("run", "hybrid_poq_otr", *few, "--engine", engine, "--out", engine)
+        assert done.code == 0, done.err
+    for table in ("queries", "query_trace"):
+        one, other = (pd.read_parquet(tmp_path / e / f"{table}.parquet")
+                      for e in ("compiled", "agents"))  # fmt: skip
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
 def test_plan_counts_queries(poq: Poq) -> None:
     done = poq("plan", "verification_trilemma")
     assert done.code == 0
@@ -229,7 +240,6 @@ def test_a_bad_verification_is_explained_where_it_stands(
         ("verification.adversaries.vendors.vendor_a.shar=0.6", "did you mean 'share'?"),
         ("verification.protocol.otr=1", "single value"),
         ("sweep.verification.protocol=[otr, orr]", "did you mean 'otr'?"),
-        ("malicious={share: 0.5, behaviour: boost}", "verification.adversaries"),
         ("population.inference.0.behaviour=freeload", "verification.adversaries"),
     ],
 )

@@ -65,7 +65,7 @@ def test_the_contract_sees_a_protocol_that_claims_too_much() -> None:
 def test_the_package_does_not_import_its_own_tests_or_cryptography() -> None:
     code = (
         "import sys, poq_abm.simulation.queries.query_replication\n"
-        "import poq_abm.simulation.queries.query_agents\n"
+        "import poq_abm.simulation.queries.verification_model\n"
         "wrong = ('pytest', 'hypothesis', 'cryptography', 'matplotlib', 'seaborn')\n"
         "sys.exit(any(m.split('.')[0] in wrong for m in sys.modules))"
     )

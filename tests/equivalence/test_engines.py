@@ -25,10 +25,10 @@ from network_support import (
 import poq_abm
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
 from poq_abm.profile import Profile
-from poq_abm.rules.aggregation import Aggregation
+from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.registry import shipped
-from poq_abm.rules.trust.updates import TrustReference, TrustUpdate
+from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.histograms import Histograms
@@ -37,9 +37,9 @@ from poq_abm.simulation.replication import Counter, Memory, State, Trace, open_t
 
 property_test = settings(deadline=None, derandomize=True, max_examples=120)
 
-RULES = [rule.name.lower() for rule in Aggregation]
-UPDATES = [update.name.lower() for update in TrustUpdate]
-REFERENCES = [reference.name.lower() for reference in TrustReference]
+RULES = list(shipped(AGGREGATION))
+UPDATES = list(shipped(TRUST_UPDATE))
+REFERENCES = list(shipped(TRUST_REFERENCE))
 
 
 class Play(NamedTuple):
@@ -350,7 +350,8 @@ def test_every_play_is_within_its_bounds(play: Play) -> None:
     fixed = ~np.isnan(game.conduct.inference[:, InferenceColumn.FIXED])
     truth = play.profile.truth[trace.record, game.nodes.model[trace.node]]
     assert np.array_equal(trace.truth, np.where(fixed[trace.node], 0.0, truth))
-    assert np.all((memory.trust >= rules.trust_minimum) & (memory.trust <= rules.trust_maximum))
+    trust = play.scenario.mechanism.trust
+    assert np.all((memory.trust >= trust.minimum) & (memory.trust <= trust.maximum))
     if game.plain:
         return
     jobs = ledger.nodes()[first:, 0]
@@ -370,7 +371,7 @@ def test_every_play_is_within_its_bounds(play: Play) -> None:
         written = [r // rules.trust_interval - 1 for r in due if r % rules.trust_interval == 0]
         assert not np.isnan(memory.trust_log[written]).any()
         assert np.isnan(np.delete(memory.trust_log, written, axis=0)).all()
-    if rules.trust_update == TrustUpdate.NONE:
+    if not rules.trust_learns:
         assert np.all(memory.trust == rules.trust_start)
 
 

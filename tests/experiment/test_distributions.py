@@ -14,7 +14,7 @@ import poq_abm
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.histograms import (
     TAIL_CELLS,
-    Kind,
+    RewardKind,
     count_reward,
     open_histograms,
     reward_quantile,
@@ -72,7 +72,7 @@ def test_a_quantile_outside_the_range_is_as_good_as_its_distance(scale: float) -
     histograms = open_histograms(np.array([[-1.0, 1.0], [-1.0, 1.0]]))
     values = np.random.default_rng(5).standard_cauchy(5000) * scale
     for value in values:
-        kind, row = Kind.HONEST_INFERENCE, 0
+        kind, row = RewardKind.HONEST_INFERENCE, 0
         count_reward(
             histograms.rewards, histograms.tails, kind, value, -1.0, histograms.scales[row]
         )

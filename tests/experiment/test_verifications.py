@@ -233,7 +233,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an economy besides": ({"economy": {"epochs": 2}}, "economy: .* not both"),
     "malicious evaluators": (
         {"malicious": {"share": 0.5, "behaviour": "boost"}},
-        "malicious: .*verification.adversaries",
+        "malicious: does nothing here: without a committee",
     ),
     "nodes that deviate": (
         {"population.inference.1.behaviour": "freeload"},

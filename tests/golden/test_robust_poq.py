@@ -13,7 +13,7 @@ from poq_abm.analysis.reproduce.checks import Check
 from poq_abm.experiment.round_tables import majority_probability
 from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.registry import shipped
-from poq_abm.rules.trust.updates import multiplicative
+from poq_abm.rules.trust.multiplicative import Multiplicative
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.settings import Mechanism, Trust
 
@@ -94,7 +94,7 @@ def test_a_booster_gains_weight_below_the_computed_shift(share: float) -> None:
     """Its deviation under the mean is (1 - r) b / 10, below one half while b < 5 / (1 - r)."""
     limit = 5.0 / (1.0 - share)
     for shift, gains in ((0.99 * limit, True), (1.01 * limit, False)):
-        weight = multiplicative(1.0, 0.1, (1.0 - share) * shift / 10.0, 0.1, 5.0)
+        weight = Multiplicative.kernel(1.0, (1.0 - share) * shift / 10.0, 0.0, 0.1, 0.1, 5.0)
         assert (weight > 1.0) is gains
 
 

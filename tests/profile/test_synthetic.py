@@ -33,7 +33,7 @@ from poq_abm.profile.synthetic import (
 )
 from poq_abm.profile.validity import COST_COLUMNS
 from poq_abm.random import Purpose, normal
-from poq_abm.rules.payment.rewards import min_max_cost
+from poq_abm.rules.payment.formulas import min_max_cost
 
 ALARM = 5.0
 RECORDS = 40_000

@@ -21,8 +21,8 @@ from poq_abm.simulation.histograms import (
     RELATIVE_ERROR,
     REWARD_CELLS,
     TAIL_CELLS,
-    Kind,
     LatencyCells,
+    RewardKind,
     cell_of,
     cell_percentile,
     count_latency,
@@ -49,7 +49,7 @@ def test_every_reward_is_counted_once(alpha: float, beta: float, reward: float) 
     counts, tails = np.zeros((3, 4, REWARD_CELLS), int), np.zeros((3, 4, 2, TAIL_CELLS), int)
     scale = reward_scale(REWARD_CELLS, -beta, alpha)
     assert np.isfinite(scale)
-    count_reward(counts[1], tails[1], Kind.HONEST_INFERENCE, reward, -beta, scale)
+    count_reward(counts[1], tails[1], RewardKind.HONEST_INFERENCE, reward, -beta, scale)
     assert counts[1, 0].sum() + tails[1, 0].sum() == 1
     assert counts.sum() + tails.sum() == 1
 

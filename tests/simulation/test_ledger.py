@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_support import game_of, play_compiled, published, small_profile
 
-from poq_abm.rules.payment.rewards import inference_reward
+from poq_abm.rules.payment.formulas import inference_reward
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.buffers import BATCH_ROUNDS
 from poq_abm.simulation.game import Game
@@ -17,8 +17,8 @@ from poq_abm.simulation.ledger import (
     MID_SCALE,
     ROW,
     Agreement,
-    Column,
     Ledger,
+    NodeSum,
     credit,
     fold,
     observe,
@@ -60,7 +60,7 @@ def test_a_credit_by_hand() -> None:
     assert not block[0].any()
     expected = {"JOBS": 2.0, "REWARD": 1.5, "SPREAD": 0.0625 + 0.5625, "CONSENSUS": 14.0}
     expected |= {"TRUTH": 6.0, "CLOSENESS": 1.0}
-    assert {column.name: block[1, column] for column in Column} == expected
+    assert {column.name: block[1, column] for column in NodeSum} == expected
 
 
 def test_an_observation_by_hand() -> None:
@@ -109,14 +109,14 @@ def test_node_sums_across_blocks_are_the_sums_of_the_trace(
         if node < first:
             at = trace.node == node
             rewards = trace.inference_reward[at]
-            assert sums[node, Column.CLOSENESS] == 0.0
+            assert sums[node, NodeSum.CLOSENESS] == 0.0
         else:
             seats = trace.committee == node
             at, rewards = seats.any(axis=1), trace.evaluator_rewards[seats]
-        assert sums[node, Column.JOBS] == rewards.size
-        assert_sums(sums[node, Column.REWARD], rewards)
-        assert_sums(sums[node, Column.CONSENSUS], trace.consensus[at])
-        assert_sums(sums[node, Column.TRUTH], trace.truth[at])
+        assert sums[node, NodeSum.JOBS] == rewards.size
+        assert_sums(sums[node, NodeSum.REWARD], rewards)
+        assert_sums(sums[node, NodeSum.CONSENSUS], trace.consensus[at])
+        assert_sums(sums[node, NodeSum.TRUTH], trace.truth[at])
 
 
 def test_evaluators_closeness_is_the_sum_of_the_trace(
@@ -127,7 +127,7 @@ def test_evaluators_closeness_is_the_sum_of_the_trace(
     near = 1.0 - np.abs(trace.scores[:, 0] - trace.scores[:, 1]) / 10.0
     for node in range(game.population.inference_count, game.population.size):
         at = (trace.committee == node).any(axis=1)
-        assert_sums(ledger.nodes()[node, Column.CLOSENESS], near[at])
+        assert_sums(ledger.nodes()[node, NodeSum.CLOSENESS], near[at])
 
 
 def test_network_sums_across_blocks_are_the_sums_of_the_trace(
@@ -152,8 +152,8 @@ def test_only_the_rest_of_the_last_block_is_not_folded(
 ) -> None:
     _, game, ledger, _ = long_run
     first = game.population.inference_count
-    assert ledger.node_block[:first, Column.JOBS].sum() == LONG % BLOCK_ROUNDS
-    assert ledger.node_total[:first, Column.JOBS].sum() == LONG - LONG % BLOCK_ROUNDS
+    assert ledger.node_block[:first, NodeSum.JOBS].sum() == LONG % BLOCK_ROUNDS
+    assert ledger.node_total[:first, NodeSum.JOBS].sum() == LONG - LONG % BLOCK_ROUNDS
 
 
 def test_two_levels_round_less_than_a_running_sum() -> None:
@@ -168,7 +168,7 @@ def test_two_levels_round_less_than_a_running_sum() -> None:
     rounds = 32 * BLOCK_ROUNDS
     ledger, _ = play_compiled(game, scenario, 0, rounds)
     exact = math.fsum([reward] * rounds)
-    error = abs(ledger.nodes()[0, Column.REWARD] - exact)
+    error = abs(ledger.nodes()[0, NodeSum.REWARD] - exact)
     running = abs(float(np.cumsum(np.full(rounds, reward))[-1]) - exact)
     # The bound of the module's docstring, in units of 2**-53 of the sum.
     assert error <= (BLOCK_ROUNDS + rounds / BLOCK_ROUNDS) * 2.0**-53 * exact

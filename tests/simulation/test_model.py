@@ -8,7 +8,7 @@ from network_support import assert_same_bits, game_of, play_compiled, published,
 
 import poq_abm
 from poq_abm.simulation.agents import Answer, EvaluatorNode, InferenceNode
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.replication import Trace, open_trace
 
@@ -119,8 +119,8 @@ def test_agents_show_the_columns_of_the_ledger() -> None:
     model.step()
     sums = model.ledger.nodes()
     nodes = [*model.inference_nodes, *model.evaluator_nodes]
-    assert [node.jobs for node in nodes] == sums[:, Column.JOBS].tolist()
-    assert [node.reward_total for node in nodes] == sums[:, Column.REWARD].tolist()
+    assert [node.jobs for node in nodes] == sums[:, NodeSum.JOBS].tolist()
+    assert [node.reward_total for node in nodes] == sums[:, NodeSum.REWARD].tolist()
     assert all(isinstance(node.jobs, int) for node in nodes)
 
 

@@ -15,7 +15,7 @@ from poq_abm.simulation.arrays import ActiveBehaviours, EvaluatorColumn, Inferen
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.population import (
-    Population,
+    NodePopulation,
     build_population,
     find_active,
     malicious_nodes,
@@ -39,7 +39,7 @@ def with_counts(inference: tuple[int, ...], evaluators: tuple[int, ...]) -> Scen
     )
 
 
-def population(inference: tuple[int, ...], evaluators: tuple[int, ...]) -> Population:
+def population(inference: tuple[int, ...], evaluators: tuple[int, ...]) -> NodePopulation:
     return build_population(with_counts(inference, evaluators), PROFILE)
 
 

@@ -90,7 +90,7 @@ def play_compiled(
     key = ReplicationKey(scenario.seed, replication)
     kept = Replication(key, open_buffers(game.rules, game.nodes), ledger, memory)
     active = None if plain else find_active(game.conduct)
-    play_rounds(first, last, game.arrays, kept, active, trace, game.compiled_plugin)
+    play_rounds(first, last, game.arrays, kept, active, trace, game.kernels)
     return ledger, trace
 
 

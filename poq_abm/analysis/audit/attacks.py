@@ -29,7 +29,7 @@ from poq_abm.experiment.paired import paired
 from poq_abm.experiment.results import Results
 from poq_abm.rules.behaviour.base import Role, spell
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.population import Population, build_population
+from poq_abm.simulation.population import NodePopulation, build_population
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,7 +163,7 @@ def _effect(
     attack: Deviation,
     base: PlayedVariant,
     played: PlayedVariant,
-    population: Population,
+    population: NodePopulation,
     confidence: float,
 ) -> dict[str, Any]:
     nodes = places(population, attack)

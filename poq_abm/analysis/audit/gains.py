@@ -17,7 +17,7 @@ from poq_abm.analysis.charts import MOST_ROWS, forest
 from poq_abm.analysis.figure_style import caption, count_of, need
 from poq_abm.experiment.estimates import CONFIDENCE, shown
 from poq_abm.experiment.paired import holm, paired
-from poq_abm.simulation.population import Population
+from poq_abm.simulation.population import NodePopulation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ _MOST_REPLICATIONS: Final = 10**9  # beyond this a number says no more than "too
 Row = Mapping[Hashable, Any]
 
 
-def places(population: Population, deviation: Deviation) -> NDArray[np.int64]:
+def places(population: NodePopulation, deviation: Deviation) -> NDArray[np.int64]:
     """Return the node ids of the members of a deviation."""
     first = 0 if deviation.role == "inference" else population.inference_count
     return np.asarray(deviation.members, dtype=np.int64) + first
@@ -73,7 +73,7 @@ def gain_table(
     deviations: Sequence[Deviation],
     base: PlayedVariant,
     played: Sequence[PlayedVariant],
-    population: Population,
+    population: NodePopulation,
     confidence: float = CONFIDENCE,
     *,
     bond: float = 0.0,
@@ -190,7 +190,7 @@ def together_name(per: str) -> str:
     return "gain_per_round" if per == "job" else "gain_per_epoch"
 
 
-def _stakes(population: Population, deviation: Deviation) -> float:
+def _stakes(population: NodePopulation, deviation: Deviation) -> float:
     """Return the sum of the members' stakes, which bonds are multiples of."""
     stakes = np.array([group.stake for group in population.groups])
     return float(stakes[population.group[places(population, deviation)]].sum())
@@ -200,7 +200,7 @@ def _row(
     deviation: Deviation,
     base: PlayedVariant,
     played: PlayedVariant,
-    population: Population,
+    population: NodePopulation,
     confidence: float,
     family: int,
 ) -> dict[str, Any]:

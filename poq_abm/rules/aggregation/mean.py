@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from poq_abm.rules.aggregation.aggregation import Aggregation
+from poq_abm.rules.committee import Committee
+from poq_abm.rules.rule import COST_AWARE, Source
 
-from poq_abm.compilation import compiled
-
-__all__ = ["mean"]
+__all__ = ["Mean"]
 
 
-@compiled
-def mean(scores: NDArray[np.float64], count: int) -> float:
-    """Return the arithmetic mean of the first ``count`` scores.
+class Mean(Aggregation):
+    """The arithmetic mean of the scores, summed in the order of the seats.
 
-    c = (1 / K) sum_k s_k, published: equation (1) of arXiv 2512.16317 is Q = c / 10, with e_m for
-    the scores. The sum runs in the committee's order; scores and result lie in [0, 10]. Breakdown
-    point 0: one score can move it anywhere.
+    Equation (1) of arXiv 2512.16317 is Q = c / 10, with e_m for the scores. Breakdown point 0: one
+    score can move it anywhere.
 
-    >>> import numpy as np
-    >>> mean(np.array([2.0, 4.0, 9.0]), 3)
+    >>> Mean.consensus([2.0, 4.0, 9.0])
     5.0
     """
-    total = 0.0
-    for k in range(count):
-        total += scores[k]
-    return total / count
+
+    name = "mean"
+    formula = "c = (1 / K) sum_k s_k"
+    source = Source("published", f"{COST_AWARE}, Eq. 1")
+    largest_committee = None
+
+    @staticmethod
+    def kernel(committee: Committee) -> float:
+        """Return the mean."""
+        total = 0.0
+        for k in range(committee.scores.size):
+            total += committee.scores[k]
+        return total / committee.scores.size

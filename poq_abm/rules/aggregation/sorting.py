@@ -1,17 +1,34 @@
-"""Sorting a committee's scores, with their weights, into scratch space."""
+"""Sorted scores, with their weights: medians, deviations from them, and shares of weight."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
-from poq_abm.compilation import compiled
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["sort_into", "sort_pairs_into"]
+    Array = NDArray[np.float64]
+
+__all__ = [
+    "NORMAL_MAD",
+    "SHARE_ROUNDING",
+    "median_and_mad",
+    "median_of",
+    "middle",
+    "sort_by_score",
+    "sort_into",
+    "sort_pairs_into",
+]
+
+#: a normal distribution's s.d. over its median absolute deviation, 1 / quantile(3 / 4)
+NORMAL_MAD = 1.482602218505602
+#: three weights of 0.1 sum to more than half of what six sum to: a share of the weight that misses
+#: its threshold by rounding alone counts as on it
+SHARE_ROUNDING = 1e-12
 
 
-@compiled
-def sort_into(ordered: NDArray[np.float64], scores: NDArray[np.float64], count: int) -> None:
+def sort_into(ordered: Array, scores: Array, count: int) -> None:
     """Fill ``ordered`` with the first ``count`` scores, ascending.
 
     By insertion: a committee is small. The places are exchanged by minimum and maximum, because a
@@ -32,12 +49,11 @@ def sort_into(ordered: NDArray[np.float64], scores: NDArray[np.float64], count: 
         ordered[k] = high
 
 
-@compiled
 def sort_pairs_into(
-    ordered: NDArray[np.float64],
-    carried: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    weights: NDArray[np.float64],
+    ordered: Array,
+    carried: Array,
+    scores: Array,
+    weights: Array,
     count: int,
 ) -> None:
     """Fill ``ordered`` with the scores, ascending, and ``carried`` with their weights.
@@ -59,3 +75,66 @@ def sort_pairs_into(
             weight = its if above else weight
         ordered[k] = high
         carried[k] = weight
+
+
+def middle(ordered: Array, count: int) -> float:
+    """Return the median of sorted scores: the middle one, or the mean of the middle two.
+
+    >>> import numpy as np
+    >>> middle(np.array([2.0, 4.0, 9.0, 10.0]), 4)
+    6.5
+    """
+    half = count // 2
+    if count % 2 == 1:
+        return float(ordered[half])
+    return 0.5 * float(ordered[half - 1] + ordered[half])
+
+
+def median_of(scores: Array, count: int, ordered: Array) -> float:
+    """Return the median of the first ``count`` numbers; ``ordered`` is scratch.
+
+    >>> import numpy as np
+    >>> median_of(np.array([9.0, 2.0, 4.0]), 3, np.empty(3))
+    4.0
+    """
+    sort_into(ordered, scores, count)
+    return middle(ordered, count)
+
+
+def median_and_mad(
+    scores: Array,
+    count: int,
+    ordered: Array,
+    distances: Array,
+) -> tuple[float, float]:
+    """Return the median and the median absolute deviation from it; both arrays are scratch.
+
+    >>> import numpy as np
+    >>> median_and_mad(np.array([1.0, 2.0, 4.0]), 3, np.empty(3), np.empty(3))
+    (2.0, 1.0)
+    """
+    sort_into(ordered, scores, count)
+    centre = middle(ordered, count)
+    for k in range(count):
+        distances[k] = abs(scores[k] - centre)
+    sort_into(ordered, distances, count)
+    return centre, middle(ordered, count)
+
+
+def sort_by_score(
+    ordered: Array,
+    carried: Array,
+    scores: Array,
+    weights: Array,
+    count: int,
+) -> float:
+    """Sort scores with their weights and return the weights' sum; all weigh 1 where it is 0."""
+    sort_pairs_into(ordered, carried, scores, weights, count)
+    whole = 0.0
+    for k in range(count):
+        whole += weights[k]
+    if whole > 0.0:
+        return whole
+    for k in range(count):
+        carried[k] = 1.0
+    return float(count)

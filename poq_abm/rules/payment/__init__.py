@@ -1,1 +1,19 @@
-"""What a round pays: inference nodes for quality, evaluators for closeness."""
+"""What is paid for an answer and for a score: one small class a rule."""
+
+from poq_abm.rules.payment.payment import (
+    EVALUATOR_PAYMENT,
+    INFERENCE_PAYMENT,
+    EvaluatorPayment,
+    InferencePayment,
+)
+from poq_abm.rules.payment.reference import REFERENCE, MeasuredFrom, Reference
+
+__all__ = [
+    "EVALUATOR_PAYMENT",
+    "INFERENCE_PAYMENT",
+    "REFERENCE",
+    "EvaluatorPayment",
+    "InferencePayment",
+    "MeasuredFrom",
+    "Reference",
+]

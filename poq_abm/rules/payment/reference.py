@@ -8,73 +8,56 @@ its own score out takes that pull away.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from poq_abm.errors import InputError
+from poq_abm.rules.rule import COST_AWARE, Kind, Rule, Source
 
-from poq_abm.compilation import compiled_loop, compiled_or_python
-from poq_abm.rules.aggregation import aggregate
+__all__ = ["REFERENCE", "Inclusive", "LeaveOneOut", "MeasuredFrom", "Reference"]
 
-__all__ = ["Reference", "reference_score"]
-
-
-class Reference(IntEnum):
-    """The scores an evaluator is compared with."""
-
-    INCLUSIVE = 0  #: the consensus itself (published: equation (3))
-    LEAVE_ONE_OUT = 1  #: the same rule over the other members
+REFERENCE: Kind[Reference] = Kind("reference", "mechanism.reference", "poq_abm.rules.payment")
 
 
-@compiled_loop
-def _leave_one_out(
-    rule: int,
-    parameter: float,
-    scores: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    count: int,
-    member: int,
-    others: NDArray[np.float64],
-    their_weights: NDArray[np.float64],
-    ordered: NDArray[np.float64],
-    carried: NDArray[np.float64],
-) -> float:
-    kept = 0
-    for k in range(count):
-        if k != member:
-            others[kept] = scores[k]
-            their_weights[kept] = weights[k]
-            kept += 1
-    return aggregate(rule, parameter, others, their_weights, kept, ordered, carried)
+class MeasuredFrom(IntEnum):
+    """The score from which the distance of a member's score is taken."""
+
+    CONSENSUS = 0
+    OTHERS = 1  #: the consensus of the other members, by the same rule
+    MEDIAN = 2  #: of the committee
+    TRUTH = 3
 
 
-@compiled_or_python
-def reference_score(
-    reference: int,
-    rule: int,
-    parameter: float,
-    scores: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    count: int,
-    member: int,
-    consensus: float,
-    others: NDArray[np.float64],
-    their_weights: NDArray[np.float64],
-    ordered: NDArray[np.float64],
-    carried: NDArray[np.float64],
-) -> float:
-    """Return the score that ``member`` of a committee is compared with, in [0, 10].
+class Reference(Rule):
+    """Base class of references: what a member's score is compared with to pay it.
 
-    ``inclusive``: the consensus. ``leave_one_out``: the aggregate of the other ``count - 1``
-    members; a committee of one has no others and falls back to the consensus. The last four
-    arguments are scratch of at least ``count`` places.
-
-    >>> import numpy as np
-    >>> scores, scratch = np.array([2.0, 4.0, 9.0]), [np.empty(3) for _ in range(4)]
-    >>> reference_score(Reference.LEAVE_ONE_OUT, 0, 0.0, scores, np.ones(3), 3, 2, 5.0, *scratch)
-    3.0
+    A committee of one has no others; its member is compared with the consensus.
     """
-    if reference == Reference.INCLUSIVE or count == 1:
-        return consensus
-    return _leave_one_out(
-        rule, parameter, scores, weights, count, member, others, their_weights, ordered, carried
-    )
+
+    kind = REFERENCE
+
+    measured_from: ClassVar[MeasuredFrom]
+
+    @classmethod
+    def check(cls) -> None:
+        """Raise :class:`~poq_abm.errors.InputError` unless it says what is measured from."""
+        super().check()
+        if not isinstance(getattr(cls, "measured_from", None), MeasuredFrom):
+            raise InputError(f"{cls.name}: a {cls.kind.name} declares what it is measured_from")
+
+
+class Inclusive(Reference):
+    """The consensus, which contains the member's own score."""
+
+    name = "inclusive"
+    formula = "c of all members"
+    source = Source("published", f"{COST_AWARE}, Eq. 3")
+    measured_from = MeasuredFrom.CONSENSUS
+
+
+class LeaveOneOut(Reference):
+    """The consensus of the other members, by the same aggregation rule."""
+
+    name = "leave_one_out"
+    formula = "c of the other K - 1 members"
+    source = Source("assumed", "ours")
+    measured_from = MeasuredFrom.OTHERS

@@ -13,7 +13,7 @@ __all__ = ["Poq"]
 class Poq(VerificationProtocol):
     """K evaluators score the answer; their consensus, by the scenario's rule, sets the pay.
 
-    Which model ran is nobody's business.
+    They are paid, trusted and may deviate as in the rounds. Which model ran is nobody's business.
     """
 
     name = "poq"
@@ -21,8 +21,8 @@ class Poq(VerificationProtocol):
     scored, catches = True, False
     formula = (
         "p = 0; honest iff H - D >= G, with H and D the mean pay of honest and of dishonest "
-        "answers; paid = F max(0, alpha_F Q - beta_F C), Q = consensus / 10; refused if "
-        "consensus < a"
+        "answers; paid = F max(0, alpha_F Q - beta_F C), Q = consensus / 10, or by another "
+        "mechanism.reward; refused if consensus < a"
     )
     source = Source(
         "published",
@@ -30,11 +30,10 @@ class Poq(VerificationProtocol):
         "accepted score a are ours",
     )
     limits = (
-        "Evaluators are honest here, all weigh alike (stake_median reads stakes) and never queue: "
-        "deviating evaluators are the business of the rounds, not of the queries. Evaluators are "
-        "not paid out of F: evaluation_usd is what their machines cost, whoever bears it, so what "
-        "a lazy one would save shows in the rounds only. The profile may not show what people "
-        "would see in an answer."
+        "Evaluators never queue. What they are paid, points x F, is a transfer beside the user's "
+        "fee: evaluation_usd is what their machines cost, evaluator_pay_usd what they receive. "
+        "Rational nodes expect honest scores, whoever sits in the committee. The profile may not "
+        "show what people would see in an answer."
     )
     parameters = {
         "accept_score": Parameter(

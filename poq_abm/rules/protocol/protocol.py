@@ -118,9 +118,9 @@ class VerificationProtocol(Rule):
         """Return the chance that a cheat is found; see :func:`~.settling.detection`."""
         return detection(self.terms, broken, self.conditions.accomplices)
 
-    def settle(self, query: Query, alpha: float = 1.0, beta: float = 0.3) -> Settlement:
+    def settle(self, query: Query) -> Settlement:
         """Return what comes of one query; times from its arrival."""
-        return settle(self.terms, alpha, beta, query)
+        return settle(self.terms, query)
 
     def weaknesses(self) -> list[str]:
         """Return what leaves it without the check it rests on, a sentence each.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from poq_abm.compilation import compiled
-from poq_abm.rules.payment.rewards import inference_reward
 from poq_abm.rules.protocol.terms import Found, Query, Settlement, Terms
 
 __all__ = ["detection", "disputed", "found_by", "pay_by_score", "settle"]
@@ -70,17 +69,17 @@ def found_by(terms: Terms, query: Query) -> int:  # noqa: PLR0911  (one per chec
 
 
 @compiled
-def pay_by_score(terms: Terms, alpha: float, beta: float, consensus: float, cost: float) -> float:
-    """Return what an accepted answer is paid: F, or F max(0, alpha Q - beta C) with a committee.
+def pay_by_score(terms: Terms, consensus: float, points: float) -> float:
+    """Return what an accepted answer is paid: F, or F max(0, points) with a committee.
 
-    Q = consensus / 10 and C the node's cost as in ``poq_abm.rules.payment.rewards``; one token of
-    that reward is worth F. A consensus below the accepted score is paid nothing.
+    Points are those of the mechanism's reward, alpha Q - beta C if it is linear; one of them is
+    worth F. A consensus below the accepted score is paid nothing.
     """
     if not terms.committee:
         return terms.fee
     if consensus < terms.accept_score:
         return 0.0
-    return terms.fee * max(0.0, inference_reward(alpha, beta, consensus, cost))
+    return terms.fee * max(0.0, points)
 
 
 @compiled
@@ -104,24 +103,19 @@ def _finality(
 
 
 @compiled
-def _advantage(
-    terms: Terms, alpha: float, beta: float, query: Query, found: int, paid: float, penalty: float
-) -> float:
+def _advantage(terms: Terms, query: Query, found: int, paid: float, penalty: float) -> float:
     """Return what cheating brought over the honest answer to the same query, in USD."""
     if not query.dishonest:
         return 0.0
-    honest = pay_by_score(terms, alpha, beta, query.honest_consensus, query.cost)
+    honest = pay_by_score(terms, query.honest_consensus, query.honest_points)
     kept = query.gain if found == Found.NOTHING or terms.keeps_gain else 0.0
     back = terms.refund if found == Found.WATCHER else 0.0
     return kept + paid + back - penalty - honest
 
 
 @compiled
-def settle(terms: Terms, alpha: float, beta: float, query: Query) -> Settlement:
-    """Return what comes of one query under a protocol.
-
-    ``alpha`` and ``beta`` are the coefficients of the mechanism's inference reward.
-    """
+def settle(terms: Terms, query: Query) -> Settlement:
+    """Return what comes of one query under a protocol."""
     found = found_by(terms, query)
     proved = query.proof_draw < terms.proof_rate
     sampled = query.sample_draw < terms.sample_rate
@@ -133,9 +127,9 @@ def settle(terms: Terms, alpha: float, beta: float, query: Query) -> Settlement:
 
     convicted = query.dishonest and found != Found.NOTHING and found != Found.COMMITTEE  # noqa: PLR1714
     accepted = found == Found.NOTHING
-    fee = pay_by_score(terms, alpha, beta, query.consensus, query.cost) if accepted else 0.0
+    fee = pay_by_score(terms, query.consensus, query.points) if accepted else 0.0
     slash = terms.slash if convicted else 0.0
-    advantage = _advantage(terms, alpha, beta, query, found, fee, slash)
+    advantage = _advantage(terms, query, found, fee, slash)
     # Where answers differ whoever lied is found; where they agree all share what becomes of one.
     penalty = terms.slash * query.liars if convicted or query.diverges else 0.0
     paid = fee * (terms.providers - (query.liars if query.diverges else 0))

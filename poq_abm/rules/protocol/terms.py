@@ -71,7 +71,8 @@ class Query(NamedTuple):
     scoring_s: float  #: all evaluators' time
     consensus: float
     honest_consensus: float  #: of the honest answer to the same record
-    cost: float  #: the node's normalised cost, for pay by score
+    points: float  #: what the answer earned by the mechanism's reward; read with a committee only
+    honest_points: float  #: what the honest answer to the same record would have
     gain: float  #: G, what cheating saved
     proof_draw: float  #: uniform draws of the checks
     sample_draw: float

@@ -134,7 +134,7 @@ def _heavy(tree: NDArray[np.float64], target: float) -> int:
 
 
 @compiled
-def _standing(committee: NDArray[np.int64], seated: int, number: int) -> int:
+def _unseated(committee: NDArray[np.int64], seated: int, number: int) -> int:
     """Return the member of a number, from 0, among those without a seat."""
     place = -1
     while number >= 0:
@@ -170,7 +170,7 @@ def seat_by_weight(
             member = _heavy(tree, u * tree[1])
             _weigh(tree, member, 0.0)
         else:
-            member = _standing(committee, k, int(u * (weights.size - k)))
+            member = _unseated(committee, k, int(u * (weights.size - k)))
         committee[k] = member
     for k in range(committee.size):
         _weigh(tree, committee[k], weights[committee[k]])

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled
 from poq_abm.random import WORDS_PER_BLOCK, Purpose, below_in_place
+from poq_abm.rules.schedule.schedules import DrawnBy
 
 __all__ = [
-    "Schedule",
     "Slot",
     "draw_nodes",
     "draw_records",
@@ -36,14 +36,6 @@ class Slot(IntEnum):
     RECORD = 1
     NODE = 2
     COMMITTEE = 3  #: the first of K slots
-
-
-class Schedule(IntEnum):
-    """How inference nodes take turns."""
-
-    UNIFORM = 0  #: every node equally likely
-    ROUND_ROBIN = 1  #: node ``round mod F``
-    WEIGHTED = 2  #: in proportion to the nodes' weights
 
 
 def words_per_round(committee_size: int) -> int:
@@ -127,7 +119,7 @@ def draw_records(
 
 @compiled
 def draw_nodes(
-    schedule: int,
+    drawn_by: int,
     nodes: NDArray[np.uint32],
     limits: NDArray[np.uint64],
     bounds: NDArray[np.uint32],
@@ -135,17 +127,17 @@ def draw_nodes(
     replication: int,
     first_round: int,
 ) -> None:
-    """Turn the words of the node slot into the inference nodes that answer, as the schedule has it.
+    """Turn the words of the node slot into the inference nodes that answer, by :class:`DrawnBy`.
 
     >>> words, bounds = np.zeros(2, np.uint32), np.empty(2, np.uint32)
-    >>> draw_nodes(Schedule.ROUND_ROBIN, words, thresholds([1, 1, 1]), bounds, 1, 0, 7)
+    >>> draw_nodes(DrawnBy.ROUND_ROBIN, words, thresholds([1, 1, 1]), bounds, 1, 0, 7)
     >>> words.tolist()
     [1, 2]
     """
-    if schedule == Schedule.UNIFORM:
+    if drawn_by == DrawnBy.UNIFORM:
         bounds[:] = limits.size
         below_in_place(nodes, bounds, seed, replication, Purpose.ROUND, first_round, Slot.NODE)
-    elif schedule == Schedule.ROUND_ROBIN:
+    elif drawn_by == DrawnBy.ROUND_ROBIN:
         for t in range(nodes.size):
             nodes[t] = (first_round + t) % limits.size
     else:

@@ -8,7 +8,6 @@ from poq_abm.errors import nearest
 from poq_abm.scenario.checks.problems import Finding
 from poq_abm.scenario.scenario import Scenario
 from poq_abm.scenario.schema.economy import MOST_BURSTS, Economy
-from poq_abm.scenario.schema.settings import PLAIN_SCHEDULES
 
 __all__ = ["economy_findings"]
 
@@ -60,7 +59,7 @@ def _too_many_bursts(economy: Economy) -> Iterator[Finding]:
 
 def _needing(scenario: Scenario) -> Iterator[Finding]:
     """Yield what has a meaning in an economy only."""
-    if scenario.schedule not in PLAIN_SCHEDULES:
+    if scenario.rule("schedule")[0].in_economies:
         yield ("schedule",), f"{scenario.schedule} needs the section economy"
     people = scenario.population
     for role, groups in (("inference", people.inference), ("evaluators", people.evaluators)):

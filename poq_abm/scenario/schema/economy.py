@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from poq_abm.rules.schedule.schedules import SEATING
 from poq_abm.scenario.schema.acting import When, above, given, holds, present, within
 from poq_abm.scenario.schema.fields import (
     LARGEST,
@@ -22,6 +23,7 @@ from poq_abm.scenario.schema.fields import (
     countable,
     named,
 )
+from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.strict import Strict, complaint
 
 __all__ = [
@@ -433,7 +435,7 @@ class Stake(Strict):
         description="whether nodes that stay put up anew, at the end of an epoch, what their bond "
         "lost; if not, a bond can run out, and fines go uncovered",
     )
-    sampling: Literal["uniform", "stake", "trust"] = Field(
+    sampling: Annotated[Any, NamedRule(SEATING)] = Field(
         default="uniform", description="the chance of a seat in a committee"
     )
     slashing: Slashing = Field(default=Slashing(), description="what costs part of a bond")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from poq_abm.errors import nearest
 from poq_abm.scenario.checks.problems import shown
 from poq_abm.scenario.schema.strict import complaint
 
@@ -23,7 +21,6 @@ __all__ = [
     "Source",
     "as_tuple",
     "countable",
-    "known",
     "named",
     "share_of",
     "sum_to_one",
@@ -32,15 +29,6 @@ __all__ = [
 SHARE_TOLERANCE: Final = 1e-6
 #: of coefficients and amounts: fourth powers of sums over 2**48 rounds are finite, in doubles
 LARGEST: Final = 1e30
-
-
-def known(value: str, kind: str, names: Iterable[str]) -> str:
-    """Return a name that is one of ``names``, or complain with the nearest of them."""
-    names = tuple(names)
-    if value not in names:
-        message = f"unknown {kind} {shown(value)}; {nearest(value[:80], names)}"
-        raise complaint(message)
-    return value
 
 
 def _printable(value: str) -> str:

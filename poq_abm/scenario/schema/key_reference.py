@@ -14,6 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from poq_abm.rules.registry import shipped
+from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
 from poq_abm.scenario.schema.strict import Strict
 
@@ -82,7 +84,9 @@ def _section_in(annotation: Any) -> tuple[type[Strict] | None, bool]:
 
 
 def _takes(field: FieldInfo) -> str:
-    said = _kind(field.annotation)
+    named = [item.kind for item in field.metadata if isinstance(item, NamedRule)]
+    said = ", ".join(f"`{name}`" for kind in named for name in shipped(kind))
+    said = said or _kind(field.annotation)
     bounds = [
         f"{_SIGNS[type(bound)][0]} {getattr(bound, _SIGNS[type(bound)][1]):g}"
         for bound in [*_bounds(field.annotation), *field.metadata]

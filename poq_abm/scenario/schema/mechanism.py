@@ -6,57 +6,54 @@ Symbols follow the linear reward of arXiv:2512.16317, which pays quality and cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from poq_abm.scenario.schema.acting import When, given, holds, lacking
-from poq_abm.scenario.schema.fields import Coefficient, Label, Share, known
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.rules.aggregation import AGGREGATION
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE
+from poq_abm.rules.schedule.schedules import SCHEDULE, SEATING
+from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
+from poq_abm.scenario.schema.acting import When, holds, lacking
+from poq_abm.scenario.schema.fields import Coefficient, Share
+from poq_abm.scenario.schema.rule_keys import (
+    NamedRule,
+    WithRules,
+    acts_of,
+    keys_of,
+    with_rule,
+)
+from poq_abm.scenario.schema.strict import complaint
 
 __all__ = [
-    "AGGREGATIONS",
+    "KINDS",
     "MAX_NODES_IN_ALL",
-    "MAX_ROBUST_COMMITTEE",
     "SCORED",
     "Mechanism",
     "Reward",
     "Trust",
 ]
 
+#: the kinds of rules that a round is made of
+KINDS: Final = (AGGREGATION, INFERENCE_PAYMENT, EVALUATOR_PAYMENT, REFERENCE, TRUST_UPDATE,
+                TRUST_REFERENCE, SCHEDULE, SEATING)  # fmt: skip
 MAX_NODES_IN_ALL: Final = 2_000_000
-AGGREGATIONS: tuple[str, ...] = (
-    "mean",
-    "median",
-    "trimmed_mean",
-    "winsorized_mean",
-    "huber",
-    "mad_filter",
-    "trust_weighted",
-    "trust_weighted_median",
-    "stake_median",
-)
-_LEARNING: Final = ("multiplicative", "relative", "hedge", "ema", "gold")
-_LEARNS: Final = given("mechanism.trust.update", *_LEARNING)
-_IN_ROUNDS: Final = lacking(
-    "verification",
-    "with a verification, queries are paid by the protocol, evaluators are not paid and all weigh "
-    "alike",
-)
-MAX_ROBUST_COMMITTEE: Final = 64  # rules other than the mean sort the committee by insertion
+_LEARNS: Final = with_rule(TRUST_UPDATE, lambda rule: rule.learns)
+_COMPARES: Final = with_rule(TRUST_UPDATE, lambda rule: rule.learns and not rule.against_truth)
 
 
 def _weighs(settings: Any) -> bool:
     """Return whether anything looks at the weight that a newcomer has."""
     trust, malicious = settings.mechanism.trust, settings.malicious
     deviate = [group.behaviour["name"] != "honest" for group in settings.population.evaluators]
-    return trust.update != "none" or trust.interval > 0 or malicious is not None or any(deviate)
+    learns = trust.rule("update")[0].learns
+    return learns or trust.interval > 0 or malicious is not None or any(deviate)
 
 
 def _plants(settings: Any) -> bool:
     economy = settings.economy
     slashes = economy is not None and economy.stake.slashing.gold is not None
-    return slashes or settings.mechanism.trust.update == "gold"
+    return slashes or settings.mechanism.trust.rule("update")[0].against_truth
 
 
 def _several_tasks(settings: Any) -> bool:
@@ -75,18 +72,33 @@ SCORED: Final = holds(
 )
 
 
-class Trust(Strict):
-    """How evaluators earn and lose weight; formulas in ``poq_abm.rules.trust.updates``.
+if TYPE_CHECKING:  # what the declarations of rules make of a section
+
+    class _TrustKeys(WithRules):
+        rate: float = 0.0
+        minimum: float = 0.0
+        maximum: float = 0.0
+
+    class _RewardKeys(WithRules): ...
+
+    class _AggregationKeys(WithRules): ...
+
+else:
+    _TrustKeys = keys_of(TRUST_UPDATE, "update")
+    _RewardKeys = keys_of(INFERENCE_PAYMENT, "family")
+    _AggregationKeys = keys_of(AGGREGATION, "committee_size", "aggregation")
+
+
+class Trust(_TrustKeys):
+    """How evaluators earn and lose weight, by the rules of ``poq_abm.rules.trust``.
 
     >>> Trust().maximum
     5.0
     """
 
     acts: ClassVar[Mapping[str, When]] = {
-        "rate": _LEARNS,
-        "minimum": _LEARNS,
-        "maximum": _LEARNS,
-        "reference": given("mechanism.trust.update", *(n for n in _LEARNING if n != "gold")),
+        **acts_of(TRUST_UPDATE),
+        "reference": _COMPARES,
         "per_task": _LEARNS
         & holds(_several_tasks, "does nothing here: there is one task", "tasks"),
         "start": holds(
@@ -96,6 +108,7 @@ class Trust(Strict):
             "mechanism.trust.update",
             "malicious",
         ),
+        "interval": lacking("verification", "with a verification, no log of trust is kept"),
         "gold_share": holds(
             _plants,
             "acts only with mechanism.trust.update: gold or economy.stake.slashing.gold",
@@ -104,14 +117,11 @@ class Trust(Strict):
         ),
     }
 
-    update: Literal["none", "multiplicative", "relative", "hedge", "ema", "gold"] = Field(
+    update: Annotated[Any, NamedRule(TRUST_UPDATE)] = Field(
         default="none", description="how a round changes the weights of its committee"
     )
-    rate: float = Field(default=0.1, gt=0, le=1, description="lambda of the update")
     start: float = Field(default=1.0, gt=0, description="w0, the weight of a newcomer")
-    minimum: float = Field(default=0.1, gt=0, description="w_min")
-    maximum: float = Field(default=5.0, gt=0, description="w_max")
-    reference: Literal["inclusive", "leave_one_out", "median"] = Field(
+    reference: Annotated[Any, NamedRule(TRUST_REFERENCE)] = Field(
         default="inclusive", description="what a member's deviation is measured from"
     )
     per_task: bool = Field(default=False, description="whether each task has weights of its own")
@@ -132,32 +142,21 @@ class Trust(Strict):
         return self
 
 
-class Reward(Strict):
-    """How quality and cost become an inference node's reward; ``poq_abm.rules.payment.rewards``.
+class Reward(_RewardKeys):
+    """How quality and cost become an inference node's reward, by ``poq_abm.rules.payment``.
 
     >>> Reward().family
     'linear'
     """
 
-    acts: ClassVar[Mapping[str, When]] = {
-        "exponent": given("mechanism.reward.family", "convex_cost"),
-        "threshold": given("mechanism.reward.family", "threshold"),
-        "task_weights": given("mechanism.reward.family", "task_weighted"),
-    }
+    acts: ClassVar[Mapping[str, When]] = acts_of(INFERENCE_PAYMENT)
 
-    family: Literal["linear", "convex_cost", "ratio", "threshold", "task_weighted"] = Field(
+    family: Annotated[Any, NamedRule(INFERENCE_PAYMENT)] = Field(
         default="linear", description="the published linear reward, or another"
     )
-    exponent: float = Field(default=2.0, ge=1, le=10, description="of the cost (convex_cost)")
-    threshold: Share = Field(
-        default=0.5, description="quality Q from which alpha is paid in full (threshold)"
-    )
-    task_weights: dict[Label, Coefficient] = Field(
-        default_factory=dict, description="factor on alpha by task, else 1 (task_weighted)"
-    )
 
 
-class Mechanism(Strict):
+class Mechanism(_AggregationKeys):
     """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
 
     Equations are those of arXiv 2512.16317.
@@ -169,44 +168,31 @@ class Mechanism(Strict):
     acts: ClassVar[Mapping[str, When]] = {
         "committee_size": SCORED,
         "aggregation": SCORED,
-        "tau": SCORED & given("mechanism.aggregation", "trimmed_mean", "winsorized_mean"),
-        "huber_bend": SCORED & given("mechanism.aggregation", "huber"),
-        "mad_cutoff": SCORED & given("mechanism.aggregation", "mad_filter"),
-        "kappa": SCORED & given("mechanism.aggregation", "stake_median"),
-        "trust": _IN_ROUNDS,
-        "reference": _IN_ROUNDS,
-        "reward": _IN_ROUNDS,
+        **{key: SCORED & acts for key, acts in acts_of(AGGREGATION).items()},
+        "trust": SCORED,
+        "reference": SCORED,
+        "evaluator_reward": SCORED,
+        "reward": SCORED,
         "alpha_inference": SCORED,
         "beta_inference": SCORED,
-        "alpha_evaluator": _IN_ROUNDS,
-        "beta_evaluator": _IN_ROUNDS,
+        "alpha_evaluator": SCORED,
+        "beta_evaluator": SCORED,
     }
 
     committee_size: int = Field(
         default=3, ge=1, le=MAX_NODES_IN_ALL, description="K, the evaluators sampled for a round"
     )
-    aggregation: Annotated[str, AfterValidator(lambda v: known(v, "rule", AGGREGATIONS))] = Field(
+    aggregation: Annotated[Any, NamedRule(AGGREGATION)] = Field(
         default="mean", description="how the committee's scores become the consensus"
     )
-    tau: float = Field(
-        default=0.2,
-        ge=0,
-        lt=0.5,
-        description="share cut or pulled in at each end (trimmed_mean, winsorized_mean)",
-    )
-    huber_bend: float = Field(
-        default=1.345, gt=0, description="normalised MADs beyond which a score loses weight (huber)"
-    )
-    mad_cutoff: float = Field(
-        default=3.0, gt=0, description="normalised MADs beyond which a score is left out"
-    )
-    kappa: float = Field(
-        default=0.5, gt=0, le=1, description="share of stake that supports the consensus"
-    )
     trust: Trust = Field(default=Trust(), description="how evaluators earn and lose weight")
-    reference: Literal["inclusive", "leave_one_out"] = Field(
+    reference: Annotated[Any, NamedRule(REFERENCE)] = Field(
         default="inclusive",
         description="whether the consensus an evaluator is compared with contains its own score",
+    )
+    evaluator_reward: Annotated[Any, NamedRule(EVALUATOR_PAYMENT)] = Field(
+        default="closeness",
+        description="the published pay for closeness, or a rule of one's own",
     )
     reward: Reward = Field(
         default=Reward(), description="how quality and cost become an inference node's reward"

@@ -14,9 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-from poq_abm.scenario.schema.acting import When, above, as_axis, given, lacking
+from poq_abm.rules.aggregation import AGGREGATION, WeighsBy
+from poq_abm.scenario.schema.acting import When, above, as_axis, given
 from poq_abm.scenario.schema.fields import SHARE_TOLERANCE, Behaviour, Label, Shares, as_tuple
 from poq_abm.scenario.schema.mechanism import MAX_NODES_IN_ALL, SCORED
+from poq_abm.scenario.schema.rule_keys import with_rule
 from poq_abm.scenario.schema.strict import Strict, complaint
 
 if TYPE_CHECKING:
@@ -36,11 +38,8 @@ Hardware = Annotated[
 ]
 
 
-_SCORES_ARE_MEASURED = lacking(
-    "verification", "with a verification, evaluators give the scores that were measured"
-)
 _BONDED = above("economy.stake.bond")
-_BY_STAKE = given("mechanism.aggregation", "stake_median")
+_BY_STAKE = with_rule(AGGREGATION, lambda rule: rule.weighs_by == WeighsBy.STAKE)
 
 
 class _Group(Strict):
@@ -119,8 +118,9 @@ class EvaluatorGroup(_Group):
         "count": as_axis(SCORED),
         "hardware": as_axis(SCORED),
         "stake": _BONDED | _BY_STAKE,
-        "bias_sd": _SCORES_ARE_MEASURED,
-        "noise_sd": _SCORES_ARE_MEASURED,
+        "behaviour": SCORED,
+        "bias_sd": SCORED,
+        "noise_sd": SCORED,
     }
 
     behaviour: Behaviour = Field(

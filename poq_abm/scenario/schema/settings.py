@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag
 
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
+from poq_abm.rules.schedule.schedules import SCHEDULE
 from poq_abm.scenario.schema.acting import When, holds, within
 from poq_abm.scenario.schema.economy import Economy
 from poq_abm.scenario.schema.fields import Behaviour, Share, Shares, Source, named, share_of
 from poq_abm.scenario.schema.mechanism import (
-    AGGREGATIONS,
     MAX_NODES_IN_ALL,
-    MAX_ROBUST_COMMITTEE,
+    SCORED,
     Mechanism,
     Reward,
     Trust,
 )
 from poq_abm.scenario.schema.population import MAX_COUNT, EvaluatorGroup, InferenceGroup, Population
 from poq_abm.scenario.schema.precision import Precision
+from poq_abm.scenario.schema.rule_keys import NamedRule, WithRules
 from poq_abm.scenario.schema.strict import Strict
 from poq_abm.scenario.schema.verification import Verification
 
 __all__ = [
-    "AGGREGATIONS",
     "MAX_COUNT",
     "MAX_NODES_IN_ALL",
     "MAX_REPLICATIONS",
-    "MAX_ROBUST_COMMITTEE",
     "MAX_ROUNDS",
     "MAX_SEED",
-    "PLAIN_SCHEDULES",
     "EvaluatorGroup",
     "InferenceGroup",
     "Malicious",
@@ -43,8 +41,6 @@ __all__ = [
     "Trust",
     "gathered",
 ]
-
-PLAIN_SCHEDULES: Final = ("uniform", "round_robin", "weighted")
 
 
 def gathered(value: Any) -> Any:
@@ -100,7 +96,7 @@ Replications = Annotated[
 ]
 
 
-class Settings(Strict):
+class Settings(WithRules):
     """Every key of a scenario file, apart from ``extends``."""
 
     acts: ClassVar[Mapping[str, When]] = {
@@ -109,6 +105,7 @@ class Settings(Strict):
             "does nothing here: there is one inference node",
             "population.inference",
         ),
+        "malicious": SCORED,
     }
 
     name: str = Field(
@@ -127,17 +124,10 @@ class Settings(Strict):
     tasks: Shares | None = Field(
         default=None, description="share of the rounds per task; default: all tasks, equal shares"
     )
-    schedule: Literal[
-        "uniform",
-        "round_robin",
-        "weighted",
-        "cheapest",
-        "trust_softmax",
-        "stake_weighted",
-        "power_of_two",
-    ] = Field(
+    schedule: Annotated[Any, NamedRule(SCHEDULE)] = Field(
         default="uniform",
-        description="which inference node gets the next job; from cheapest on with an economy only",
+        description="which inference node gets the next job; cheapest, trust_softmax, "
+        "stake_weighted and power_of_two with an economy only",
     )
     mechanism: Mechanism = Field(default=Mechanism(), description="the payment rule")
     population: Population = Field(description="who plays")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.rules.payment.rewards import RewardFamily
-
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy import Economy
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["PARTS", "Parts", "Pay", "earned_for"]
 
 Array = NDArray[np.float64]
-
-#: families in which the charge for cost is what the reward falls short of alpha Q
-_SHORTFALL = (RewardFamily.LINEAR, RewardFamily.CONVEX_COST, RewardFamily.RATIO)
 
 #: columns of the nodes' accounts, in the order of :class:`Parts`: name, unit, meaning
 PARTS = (
@@ -50,14 +45,18 @@ def earned_for(
 
     With J jobs at mean quality Q an inference node earned alpha_F J Q points, an evaluator alpha_M
     J times its mean closeness, at the coefficients of the epoch; what its points fall short of that
-    was charged for cost. Where quality counts by threshold or task, beta_F J C was, with C the mean
-    cost charged, and the rest was earned for quality. All arrays have the shape (N,).
+    was charged for cost. Where a rule pays for quality or for scores by anything else, beta J C was
+    charged, with C the mean cost, and the rest was earned. All arrays have the shape (N,).
     """
     outcome, rules = played.outcome, played.rules
     points, jobs, first = outcome.points, outcome.jobs, outcome.quality.size
     quality, closeness = np.zeros_like(points), np.zeros_like(points)
-    closeness[first:] = rules.alpha_evaluator * jobs[first:] * np.nan_to_num(1.0 - outcome.distance)
-    if rules.reward_family in _SHORTFALL:
+    if rules.pays_closeness:
+        near = np.nan_to_num(1.0 - outcome.distance)
+        closeness[first:] = rules.alpha_evaluator * jobs[first:] * near
+    else:
+        closeness[first:] = points[first:] + rules.beta_evaluator * _sums(jobs, played.cost)[first:]
+    if rules.charges_shortfall:
         quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(outcome.quality)
     else:
         quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, played.cost)[:first]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poq_abm.rules.payment.rewards import family_reward
 from poq_abm.simulation.epochs.epoch_arrays import open_takings
 from poq_abm.simulation.epochs.epoch_rounds import replay
 from poq_abm.simulation.epochs.outcome import Outcome, bond_share_lost
 from poq_abm.simulation.epochs.payment import entitlements
 from poq_abm.simulation.epochs.slashing import redistributed
+from poq_abm.simulation.round_steps import NO_TASK, inference_points
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
@@ -83,15 +83,7 @@ def worth_on(end: EpochEnd, node: int, machine: int) -> float:
     cost, running = end.roster.costs_on(end.economy, node, machine, float(jobs))
     if jobs == 0.0:
         return -running
-    reward = family_reward(
-        rules.reward_family,
-        rules.reward_parameter,
-        1.0,
-        rules.alpha_inference,
-        rules.beta_inference,
-        10.0 * float(quality),
-        cost,
-    )
+    reward = inference_points(rules, NO_TASK, 10.0 * float(quality), cost, end.economy.game.kernels)
     # A pool pays one price for all points of a role, but none to who has less than none.
     price = float(end.flows.point_price[: end.roster.inference].max())
     points = float(jobs * reward)

@@ -8,8 +8,8 @@ import numpy as np
 
 from poq_abm.random import Purpose
 from poq_abm.rules.adaptation.base import resolve_adaptation
+from poq_abm.simulation.arrivals import Clock
 from poq_abm.simulation.buffers import ReplicationKey
-from poq_abm.simulation.epochs.arrivals import Clock
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
 from poq_abm.simulation.epochs.double_entry import Books, Fund, Holding
 from poq_abm.simulation.epochs.epoch_arrays import open_takings
@@ -106,8 +106,7 @@ class Economy:
         for row, role in enumerate(("inference", "evaluator")):
             alpha, beta = f"alpha_{role}", f"beta_{role}"
             if highest(alpha) != getattr(rules, alpha) or highest(beta) != getattr(rules, beta):
-                weight = self.game.tables.task_weight.max() if row == 0 else 1.0
-                low, high = -highest(beta), highest(alpha) * weight
+                low, high = self.game.pay_range(role, highest(alpha), highest(beta))
                 histograms.ranges[row] = low, high
                 histograms.scales[row] = reward_scale(REWARD_CELLS, low, high)
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from poq_abm.rules.schedule.committee import SeatWeights
 from poq_abm.simulation.arrays import Assignments
 from poq_abm.simulation.histograms import LatencyCells, open_cells
+from poq_abm.simulation.queue import Queue
 
 __all__ = [
     "Floor",
-    "Noise",
     "Queries",
     "Routing",
     "Takings",
@@ -34,17 +34,6 @@ class Routing(IntEnum):
     POWER_OF_TWO = 2  #: of two nodes drawn, the one that is free earlier
 
 
-class Noise(NamedTuple):
-    """How the time of a job varies about its mean; as in the section ``latency``."""
-
-    distribution: int  #: 0 fixed, 1 log-normal, 2 exponential
-    sigma: float
-    tail_share: float
-    tail_index: float
-    mean: float  #: of the quantile function before it is scaled
-    charges_realised: bool  #: whether rewards charge what a job took
-
-
 class Floor(NamedTuple):
     """What the scheduler sees when a query arrives. Times are in seconds from the epoch's start."""
 
@@ -55,10 +44,9 @@ class Floor(NamedTuple):
     seats: SeatWeights  #: of ``members``
     by_cost: NDArray[np.int64]  #: ``active`` by reported cost, the cheapest first
     service_s: Array  #: (F,) mean service time
-    free_at: Array  #: (F, capacity) when each of a node's places is free
-    down_from: Array  #: (F,) when it goes down; infinite if it does not
-    down_until: Array  #: (F,)
+    queue: Queue
     patience_s: float
+    charges_realised: bool  #: whether rewards charge what a job took
 
 
 class Queries(NamedTuple):

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.profile.latency_noise import latency_mean
 from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
-from poq_abm.rules.schedule.drawing import Schedule, thresholds
+from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.simulation.arrays import Assignments, Conduct, GameArrays, Nodes, Rules, Tables
+from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.buffers import Buffers, open_buffers
-from poq_abm.simulation.epochs.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.epochs.dispatch import dispatch
 from poq_abm.simulation.epochs.double_entry import Holding
 from poq_abm.simulation.epochs.epoch_arrays import (
     Floor,
-    Noise,
     Queries,
     Routing,
     Takings,
@@ -33,6 +31,7 @@ from poq_abm.simulation.epochs.outcome import Outcome, outcome_of
 from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
 from poq_abm.simulation.population import find_active
+from poq_abm.simulation.queue import Queue, ServiceTime, heavy_tailed
 from poq_abm.simulation.replication import Memory, Replication, State, Trace, open_trace
 from poq_abm.simulation.rounds import check_reports, play_rounds
 
@@ -46,7 +45,6 @@ Array = NDArray[np.float64]
 Columns = TypeVar("Columns", Ledger, Memory, Histograms)
 
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
-_DISTRIBUTIONS = {"fixed": 0, "lognormal": 1, "exponential": 2}
 WEIGHTED = ("trust_softmax", "stake_weighted")  #: drawn by weights that change by epoch
 #: schedules that look at more than the node drawn
 ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
@@ -56,7 +54,7 @@ ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
 class Play:
     """Scratch space and settings of the rounds of an economy, used epoch after epoch."""
 
-    noise: Noise
+    law: ServiceTime  #: of the time that a job takes
     routing: Routing
     assigned: Assignments
     queries: Queries
@@ -87,13 +85,8 @@ def open_play(economy: Economy) -> Play:
     game, latency = economy.game, economy.settings.latency
     size = game.rules.committee_size
     return Play(
-        noise=Noise(
-            _DISTRIBUTIONS[latency.distribution],
-            float(latency.sigma),
-            float(latency.tail_share),
-            float(latency.tail_index),
-            latency_mean(latency.sigma, latency.tail_share, latency.tail_index),
-            latency.charged == "realised",
+        law=heavy_tailed(
+            latency.distribution, latency.sigma, latency.tail_share, latency.tail_index
         ),
         routing=ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN),
         assigned=open_orders(0, size),
@@ -110,7 +103,6 @@ def play_epoch(economy: Economy) -> Played:
     play, roster, game = economy.play, economy.roster, economy.game
     values = economy.coefficients.now(economy.epoch)
     rules = game.rules._replace(
-        schedule=int(_schedule(economy)),
         alpha_inference=values["alpha_inference"],
         beta_inference=values["beta_inference"],
         alpha_evaluator=values["alpha_evaluator"],
@@ -126,7 +118,7 @@ def play_epoch(economy: Economy) -> Played:
     begin_epoch(economy.takings)
     played_game = GameArrays(rules, tables, roster.nodes, roster.conduct)
     dispatch(
-        first, count, economy.key, play.noise, played_game._replace(nodes=present),
+        first, count, economy.key, play.law, played_game._replace(nodes=present),
         play.orders_desk, floor, play.assigned, play.queries,
     )  # fmt: skip
     keeps = any(rule.replays for rule in economy.rules)
@@ -169,10 +161,10 @@ def _copied(part: Columns) -> Columns:
 def _rounds(
     economy: Economy, first: int, count: int, game: GameArrays, ledger: Ledger, memory: Memory
 ) -> None:
-    play, plugin = economy.play, economy.game.compiled_plugin
+    play, own = economy.play, economy.game.kernels
     kept = Replication(economy.key, play.play_desk, ledger, memory)
     active = find_active(game.conduct)
-    play_rounds(first, first + count, game, kept, active, play.trace, plugin, play.assigned)
+    play_rounds(first, first + count, game, kept, active, play.trace, own, play.assigned)
 
 
 def _settle(economy: Economy, count: int, tables: Tables, takings: Takings) -> None:
@@ -196,7 +188,7 @@ def _cost(economy: Economy, count: int, jobs: Array) -> Array:
     """Return the mean of the costs that every node's jobs were charged, as it reported them."""
     nodes, assigned = economy.roster.nodes, economy.play.assigned
     cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
-    if not economy.play.noise.charges_realised:
+    if not _charges_realised(economy):
         return cost
     first = economy.roster.inference
     node, factor = assigned.node[:count], assigned.cost_factor[:count]
@@ -204,6 +196,10 @@ def _cost(economy: Economy, count: int, jobs: Array) -> Array:
     factors = np.bincount(node[served], factor[served], minlength=first)
     cost[:first] *= np.divide(factors, jobs[:first], out=np.ones(first), where=jobs[:first] > 0.0)
     return cost
+
+
+def _charges_realised(economy: Economy) -> bool:
+    return economy.settings.latency.charged == "realised"
 
 
 def _first_round(economy: Economy) -> int:
@@ -246,13 +242,6 @@ def _tables_now(economy: Economy) -> Tables:
     return tables._replace(task_limits=thresholds(shares))
 
 
-def _schedule(economy: Economy) -> Schedule:
-    name = economy.scenario.schedule
-    if name in WEIGHTED:
-        return Schedule.WEIGHTED
-    return Schedule.__members__.get(name.upper(), Schedule.UNIFORM)
-
-
 def _outages(economy: Economy) -> tuple[Array, Array, Array]:
     """Return each inference node's share of the epoch down, and from when until when."""
     latency, seconds = economy.settings.latency, 3600.0 * economy.hours
@@ -282,10 +271,9 @@ def _floor(economy: Economy, down_from: Array, down_until: Array) -> Floor:
         seats=seat_weights(_seats(economy, members)),
         by_cost=by_cost,
         service_s=roster.service_s[:first],
-        free_at=economy.free_at,
-        down_from=down_from,
-        down_until=down_until,
+        queue=Queue(economy.free_at, down_from, down_until),
         patience_s=math.inf if patience is None else float(patience),
+        charges_realised=_charges_realised(economy),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poq_abm.compilation import compiled_loop
-from poq_abm.rules.payment.rewards import SCORE_SCALE
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.simulation.arrays import Assignments, Tables
 from poq_abm.simulation.epochs.epoch_arrays import Queries, Takings
 from poq_abm.simulation.histograms import count_latency

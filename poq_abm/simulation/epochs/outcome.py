@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.simulation.epochs.slashing import severity, slashed_share
-from poq_abm.simulation.ledger import Column
+from poq_abm.simulation.ledger import NodeSum
 
 if TYPE_CHECKING:
     from poq_abm.scenario.schema.economy import Slashing
@@ -33,14 +33,14 @@ class Outcome(NamedTuple):
 
 def outcome_of(sums: Array, acted: Array, inference: int, takings: Takings) -> Outcome:
     """Return the outcome of an epoch from what the ledger took in, shape (N, 8), and who acted."""
-    jobs = sums[:, Column.JOBS]
+    jobs = sums[:, NodeSum.JOBS]
     with np.errstate(invalid="ignore", divide="ignore"):
         return Outcome(
             jobs=jobs,
-            points=sums[:, Column.REWARD],
-            spread=sums[:, Column.SPREAD],
-            quality=sums[:inference, Column.CONSENSUS] / jobs[:inference] / 10.0,
-            distance=1.0 - sums[inference:, Column.CLOSENESS] / jobs[inference:],
+            points=sums[:, NodeSum.REWARD],
+            spread=sums[:, NodeSum.SPREAD],
+            quality=sums[:inference, NodeSum.CONSENSUS] / jobs[:inference] / 10.0,
+            distance=1.0 - sums[inference:, NodeSum.CLOSENESS] / jobs[inference:],
             gold_failed=takings.gold_failed / takings.gold_seen,
             acted=acted,
         )

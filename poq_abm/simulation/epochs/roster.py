@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from poq_abm.profile.latencies import latency_of
 from poq_abm.rules.behaviour.base import Role, is_lazy
-from poq_abm.rules.payment.rewards import min_max_cost
+from poq_abm.rules.payment.formulas import min_max_cost
 from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn, Nodes
 from poq_abm.simulation.epochs.prices import Prices, Use
 from poq_abm.simulation.population import (

@@ -12,8 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from poq_abm.random import Purpose, word
-from poq_abm.simulation.queries.execution import Execution, measure
-from poq_abm.simulation.queries.merkle import root_from_opening, sha256
+from poq_abm.simulation.queries.execution import Execution, measure, root_from_opening, sha256
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

@@ -9,13 +9,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.settling import disputed, pay_by_score
+from poq_abm.rules.protocol.terms import Terms
 
-__all__ = ["Choice", "Conduct", "best_choice", "expected_advantage", "named_conduct"]
+__all__ = ["Action", "Choice", "best_choice", "expected_advantage", "named_action"]
 
 
-class Conduct(IntEnum):
+Floats = NDArray[np.float64]
+
+
+class Action(IntEnum):
     """What a node does with a query; scenarios write the names in small letters."""
 
     HONEST = 0
@@ -27,30 +32,28 @@ class Conduct(IntEnum):
 class Choice(NamedTuple):
     """What a rational node does, and what it expects to gain over honesty, in USD per query."""
 
-    conduct: Conduct
+    action: Action
     probability: float
     advantage: float
 
 
-def named_conduct(name: str) -> Conduct:
-    """Return the conduct that a scenario names.
+def named_action(name: str) -> Action:
+    """Return the action that a scenario names.
 
-    >>> named_conduct("judge_hack").value
+    >>> named_action("judge_hack").value
     3
     """
-    return Conduct[name.upper()]
+    return Action[name.upper()]
 
 
 def expected_advantage(
     protocol: VerificationProtocol,
     gain: float,
-    cheating: NDArray[np.float64],
-    honest: NDArray[np.float64],
+    cheating: Floats,
+    honest: Floats,
     *,
     broken: bool,
-    cost: float = 0.0,
-    alpha: float = 1.0,
-    beta: float = 0.3,
+    points: tuple[Floats, Floats] | None = None,
 ) -> float:
     """Return what a node expects cheating to bring over honesty, in USD per query.
 
@@ -66,15 +69,12 @@ def expected_advantage(
         Consensus that the cheat's and the honest answers would have, per record, in [0, 10].
     broken
         Whether the node's enclave can be made to sign anything.
+    points
+        What the two would earn by the mechanism's reward, per record; by default Q, consensus / 10.
     """
     terms = protocol.terms
-    pays = [
-        sum(
-            pay_by_score(terms, alpha, beta, score, cost) * (count / scores.size)
-            for score, count in zip(*np.unique(scores, return_counts=True), strict=True)
-        )
-        for scores in (cheating, honest)
-    ]
+    earned = (cheating / SCORE_SCALE, honest / SCORE_SCALE) if points is None else points
+    pays = [_mean_pay(terms, *each) for each in zip((cheating, honest), earned, strict=True)]
     refused = float((cheating < terms.accept_score).mean()) if terms.committee else 0.0
     caught = protocol.detection(broken=broken)
     kept = 1.0 if terms.keeps_gain else (1.0 - caught) * (1.0 - refused)
@@ -89,44 +89,52 @@ def expected_advantage(
 
 def best_choice(
     protocol: VerificationProtocol,
-    scores: NDArray[np.float64],
+    scores: Floats,
     *,
     broken: bool,
     can_downgrade: bool = True,
-    cost: float = 0.0,
-    alpha: float = 1.0,
-    beta: float = 0.3,
+    points: Floats | None = None,
 ) -> Choice:
     """Return the known way to cheat that promises most, if it promises anything.
 
-    ``scores`` has shape (4, records): the consensus expected for each :class:`Conduct`.
+    ``scores`` has shape (4, records): the consensus expected for each :class:`Action`, of
+    evaluators who are honest; ``points`` what it would earn, as in :func:`expected_advantage`.
     In the inspection game's equilibrium the node mixes with the chance x* that keeps watchers
     indifferent, wherever watchers are what stands against it.
     """
     if protocol.terms.trusted:
-        return Choice(Conduct.HONEST, 0.0, 0.0)
-    best = Choice(Conduct.HONEST, 0.0, 0.0)
+        return Choice(Action.HONEST, 0.0, 0.0)
+    best = Choice(Action.HONEST, 0.0, 0.0)
     for name, gain in protocol.conditions.gains.items():
-        conduct = named_conduct(name)
-        if conduct != Conduct.CACHED and not can_downgrade:
+        action = named_action(name)
+        if action != Action.CACHED and not can_downgrade:
             continue
         expected = expected_advantage(
             protocol,
             gain,
-            scores[conduct],
-            scores[Conduct.HONEST],
+            scores[action],
+            scores[Action.HONEST],
             broken=broken,
-            cost=cost,
-            alpha=alpha,
-            beta=beta,
+            points=None if points is None else (points[action], points[Action.HONEST]),
         )
         mixed = _mixing(protocol, broken=broken)
         if not math.isnan(mixed):
-            first = best.conduct == Conduct.HONEST or expected > best.advantage
-            best = Choice(conduct, mixed, expected) if first else best
+            first = best.action == Action.HONEST or expected > best.advantage
+            best = Choice(action, mixed, expected) if first else best
         elif expected > best.advantage:
-            best = Choice(conduct, 1.0, expected)
+            best = Choice(action, 1.0, expected)
     return best
+
+
+def _mean_pay(terms: Terms, scores: Floats, points: Floats) -> float:
+    """Return the mean pay over records; those with the same score and points are one term."""
+    pairs, counts = np.unique(np.stack([scores, points], axis=1), axis=0, return_counts=True)
+    return float(
+        sum(
+            pay_by_score(terms, score, earned) * (count / scores.size)
+            for (score, earned), count in zip(pairs, counts, strict=True)
+        )
+    )
 
 
 def _mixing(protocol: VerificationProtocol, *, broken: bool) -> float:

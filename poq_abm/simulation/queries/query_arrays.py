@@ -1,4 +1,4 @@
-"""What a replication of the queries writes over, adds up and, if asked, keeps of each query."""
+"""What a replication of the queries reads, writes over, adds up and, if asked, keeps of each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled
 from poq_abm.rules.protocol.terms import Query, Settlement, Terms
+from poq_abm.simulation.arrays import GameArrays
 from poq_abm.simulation.histograms import LatencyCells, count_latency
+from poq_abm.simulation.queries.market import People, Ways
+from poq_abm.simulation.queries.node_types import NodeTypes, Vendors
+from poq_abm.simulation.queue import Queue, ServiceTime
+from poq_abm.simulation.replication import Replication
 
-__all__ = ["DRAWS", "Draw", "QueryTrace", "Setting", "State", "Sum", "add", "cost", "note"]
+__all__ = ["DRAWS", "Draw", "QueryState", "QueryTrace", "Setting", "Sum", "add", "cost", "note"]
 
 Floats = NDArray[np.float64]
 
@@ -64,28 +69,38 @@ class Sum(IntEnum):
     MACHINE_S = 27
     BOUNTY = 28
     VALIDATOR_PROFIT = 29
+    EVALUATOR_PAY = 30  #: of all seats, in USD
+    HONEST_SEATS = 31  #: taken by evaluators who report what they measure
+    HONEST_PAY = 32
+    MALICIOUS_SEATS = 33
+    MALICIOUS_PAY = 34
+    MALICIOUS_MAJORITY = 35  #: committees
 
 
 class Setting(NamedTuple):
     """What does not change within a replication."""
 
-    seed: int
-    replication: int
     rate: float  #: arrivals per second
-    sigma: float  #: of the logarithm of service times
+    law: ServiceTime
     terms: Terms
+    game: GameArrays  #: its rows of inference nodes say what they do with the query at hand
+    people: People
+    ways: Ways
+    node_types: NodeTypes
 
 
-class State(NamedTuple):
+class QueryState(NamedTuple):
     """What a replication writes over and adds up."""
 
     clock: Floats  #: (2,) arrival of the last query; when the last answer was there
     sums: Floats  #: (Sum,)
-    kept: Floats  #: (2, queries) provisional and economic finality in s; (2, 0) if too many
-    cells: LatencyCells  #: two rows of the same, where they are not kept
+    latencies: Floats  #: (2, queries) provisional and economic finality in s; (2, 0) if too many
+    cells: LatencyCells  #: two rows of the same, where there are too many
     found: NDArray[np.int64]  #: (Found,) how often each check was the first to find a cheat
-    free: Floats  #: (F,) when each node will be free
-    busy: Floats  #: (F,) how long it has worked
+    queue: Queue
+    busy: Floats  #: (F,) how long each node has worked
+    vendors: Vendors
+    kept: Replication  #: key, buffers and memory, as rounds have them
     words: NDArray[np.uint32]  #: (16, BATCH_ROUNDS) scratch of the draws
     draws: Floats  #: (8, BATCH_ROUNDS) by :class:`Draw`
     steps: NDArray[np.int64]  #: scratch of the choice of other nodes
@@ -129,7 +144,7 @@ def cost(outcome: Settlement) -> float:
 
 @compiled
 def add(
-    state: State,
+    state: QueryState,
     q: int,
     query: Query,
     outcome: Settlement,
@@ -169,9 +184,9 @@ def add(
     sums[Sum.MACHINE_S] += outcome.machine_s
     sums[Sum.BOUNTY] += outcome.bounty
     sums[Sum.VALIDATOR_PROFIT] += outcome.validator_profit
-    if state.kept.shape[1] > 0:
-        state.kept[0, q] = outcome.provisional_s
-        state.kept[1, q] = outcome.economic_s
+    if state.latencies.shape[1] > 0:
+        state.latencies[0, q] = outcome.provisional_s
+        state.latencies[1, q] = outcome.economic_s
     else:
         count_latency(state.cells, 0, outcome.provisional_s)
         count_latency(state.cells, 1, outcome.economic_s)
@@ -185,7 +200,7 @@ def note(
     arrival: float,
     node: int,
     record: int,
-    conduct: int,
+    action: int,
     query: Query,
     outcome: Settlement,
 ) -> None:
@@ -193,7 +208,7 @@ def note(
     trace.arrival_s[row] = arrival
     trace.node[row] = node
     trace.record[row] = record
-    trace.conduct[row] = conduct
+    trace.conduct[row] = action
     trace.broken[row] = query.broken
     trace.provisional_s[row] = outcome.provisional_s
     trace.economic_s[row] = outcome.economic_s

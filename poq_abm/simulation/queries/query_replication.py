@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from poq_abm.rules.protocol.terms import Found
-from poq_abm.simulation.buffers import BATCH_ROUNDS, open_buffers
+from poq_abm.simulation.buffers import BATCH_ROUNDS
 from poq_abm.simulation.histograms import (
     RELATIVE_ERROR,
     cell_percentile,
@@ -17,13 +17,15 @@ from poq_abm.simulation.histograms import (
     percentiles,
 )
 from poq_abm.simulation.queries.market import Market
-from poq_abm.simulation.queries.node_types import draw_standing
-from poq_abm.simulation.queries.query_arrays import DRAWS, QueryTrace, Setting, State, Sum
+from poq_abm.simulation.queries.node_types import draw_node_types, open_vendors
+from poq_abm.simulation.queries.query_arrays import DRAWS, QueryState, QueryTrace, Setting, Sum
 from poq_abm.simulation.queries.query_loop import play
 from poq_abm.simulation.queries.query_tables import COSTS
-from poq_abm.simulation.queries.vulnerability import open_vendors
+from poq_abm.simulation.queue import open_queue
+from poq_abm.simulation.replication import State, open_replication
+from poq_abm.simulation.rounds import check_reports
 
-__all__ = ["open_query_trace", "play_queries"]
+__all__ = ["measures_of", "open_query_state", "open_query_trace", "play_queries"]
 
 STRETCH: Final = 256 * BATCH_ROUNDS  # queries between two signs of life
 #: most queries whose latencies are kept, 16 bytes each; those of more are counted in cells
@@ -55,20 +57,15 @@ def play_queries(
     0.0
     """
     game = market.game
-    key = (market.seed, replication)
-    setting = Setting(*key, market.arrivals_per_s, market.sigma, market.protocol.terms)
-    state = _open_state(market)
-    buffers = open_buffers(game.rules, game.nodes)
-    node_types = draw_standing(market, replication)
-    vendors = open_vendors(market.verification.adversaries, *key)
-    parts = (game.arrays, market.people, market.ways)
+    setting, state = open_query_state(market, replication)
     stretch = market.queries if trace is not None else STRETCH
     for first in range(0, market.queries, stretch):
         last = min(market.queries, first + stretch)
-        play(first, last, setting, *parts, node_types, vendors, buffers, state, trace)
+        play(first, last, setting, state, game.active, trace, game.kernels)
+        check_reports(game, state.kept.memory, state.kept.buffers)
         if progress:
             progress(last - first)
-    return _measures(market, state)
+    return measures_of(market, state)
 
 
 def open_query_trace(queries: int) -> QueryTrace:
@@ -81,17 +78,32 @@ def open_query_trace(queries: int) -> QueryTrace:
     )
 
 
-def _open_state(market: Market) -> State:
+def open_query_state(market: Market, replication: int) -> tuple[Setting, QueryState]:
+    """Return what a replication reads, and what it writes before its first query."""
+    game, seed = market.game, market.seed
+    conduct = game.conduct._replace(inference=game.conduct.inference.copy())
+    arrays = game.arrays._replace(conduct=conduct)
+    setting = Setting(
+        rate=market.arrivals_per_s,
+        law=market.law,
+        terms=market.protocol.terms,
+        game=arrays,
+        people=market.people,
+        ways=market.ways,
+        node_types=draw_node_types(market, replication),
+    )
     nodes = market.people.cost.size
     places = max(market.protocol.terms.providers, 2)
-    return State(
+    return setting, QueryState(
         clock=np.zeros(2),
         sums=np.zeros(len(Sum)),
-        kept=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
+        latencies=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
         cells=open_cells(2),
         found=np.zeros(len(Found), np.int64),
-        free=np.zeros(nodes),
+        queue=open_queue(nodes),
         busy=np.zeros(nodes),
+        vendors=open_vendors(market.verification.adversaries, seed, replication),
+        kept=open_replication(arrays, seed, replication, market.queries),
         words=np.empty((2 * DRAWS, BATCH_ROUNDS), np.uint32),
         draws=np.empty((DRAWS, BATCH_ROUNDS)),
         steps=np.zeros(places, np.int64),
@@ -99,7 +111,7 @@ def _open_state(market: Market) -> State:
     )
 
 
-def _measures(market: Market, state: State) -> dict[str, float]:
+def measures_of(market: Market, state: QueryState) -> dict[str, float]:
     """Return every measure by the name of its column."""
     queries, sums = market.queries, state.sums
     mean = sums / queries
@@ -145,10 +157,26 @@ def _measures(market: Market, state: State) -> dict[str, float]:
         "broken_share": float(mean[Sum.BROKEN]) if attests else math.nan,
         "capital_locked_usd": float(bonds * market.arrivals_per_s * mean[Sum.ECONOMIC_S]),
         "honest_watchers": float(market.verification.honest_watchers),
+        **_committees(market, state),
     }
 
 
-def _latencies(state: State, mean: np.ndarray) -> dict[str, float]:
+def _committees(market: Market, state: QueryState) -> dict[str, float]:
+    """Return what evaluators are paid, and how often deviating ones act and rule."""
+    sums, scored = state.sums, market.protocol.terms.committee
+    acted = float(state.kept.memory.state[:, State.ACTED].sum())
+    return {
+        "evaluator_pay_usd": float(sums[Sum.EVALUATOR_PAY] / market.queries),
+        "honest_evaluator_usd": _over(sums[Sum.HONEST_PAY], sums[Sum.HONEST_SEATS]),
+        "malicious_evaluator_usd": _over(sums[Sum.MALICIOUS_PAY], sums[Sum.MALICIOUS_SEATS]),
+        "malicious_acted": acted / market.queries if scored else math.nan,
+        "malicious_majority": (
+            float(sums[Sum.MALICIOUS_MAJORITY] / market.queries) if scored else math.nan
+        ),
+    }
+
+
+def _latencies(state: QueryState, mean: np.ndarray) -> dict[str, float]:
     values: dict[str, float] = {}
     means = (mean[Sum.PROVISIONAL_S], mean[Sum.ECONOMIC_S])
     for name, average, found in zip(
@@ -156,15 +184,15 @@ def _latencies(state: State, mean: np.ndarray) -> dict[str, float]:
     ):
         values[f"{name}_mean_s"] = float(average)
         values |= {f"{name}_{label}_s": at for label, at in zip(_PERCENTILES, found, strict=True)}
-    return {**values, "percentile_error": 0.0 if state.kept.size else RELATIVE_ERROR}
+    return {**values, "percentile_error": 0.0 if state.latencies.size else RELATIVE_ERROR}
 
 
-def _percentiles(state: State) -> list[list[float]]:
+def _percentiles(state: QueryState) -> list[list[float]]:
     """Return the percentiles of provisional and of economic finality, in seconds."""
     shares = tuple(_PERCENTILES.values())
-    if state.kept.size == 0:
+    if state.latencies.size == 0:
         return [[cell_percentile(state.cells, row, share) for share in shares] for row in (0, 1)]
-    provisional, economic = state.kept
+    provisional, economic = state.latencies
     found = percentiles(provisional, shares)
     # Most protocols are final at once; to see that is quicker than to rank as many again.
     same = np.array_equal(provisional, economic)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from poq_abm.rules.protocol.terms import Found
-from poq_abm.simulation.queries.beliefs import Conduct
+from poq_abm.simulation.queries.beliefs import Action
 from poq_abm.simulation.queries.query_arrays import QueryTrace
 from poq_abm.simulation.table_columns import KEYS, WORD, coded, column
 
@@ -105,6 +105,28 @@ QUERIES = pa.schema(
             "bonds in flight on average: bonds of all providers x rate x time",
         ),
         _number("honest_watchers", "watchers", "neither lazy nor colluding; 0 is a failure"),
+        _number(
+            "evaluator_pay_usd",
+            "USD per query",
+            "of all members, less what they are charged for their cost; a point is worth the fee",
+        ),
+        _number(
+            "honest_evaluator_usd", "USD per score", "pay of honest evaluators; missing without any"
+        ),
+        _number(
+            "malicious_evaluator_usd",
+            "USD per score",
+            "pay of deviating evaluators; missing without any",
+        ),
+        _number(
+            "malicious_acted",
+            "scores per query",
+            "given by evaluators that did as their behaviour has it; missing without a committee",
+        ),
+        _share(
+            "malicious_majority",
+            "queries whose committee they rule; missing without a committee",
+        ),
     ]
 )
 
@@ -154,7 +176,7 @@ def query_trace_table(
     words = {
         "treatment": coded(np.zeros(count, np.int32), [treatment]),
         "record": coded(trace.record, list(records)),
-        "conduct": coded(trace.conduct.astype(np.int32), [c.name.lower() for c in Conduct]),
+        "conduct": coded(trace.conduct.astype(np.int32), [c.name.lower() for c in Action]),
         "found": coded(trace.found.astype(np.int32), [f.name.lower() for f in Found]),
     }
     whole = {"replication": np.full(count, replication, np.int32), "query": np.arange(count)}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from poq_abm.errors import InputError
-from poq_abm.simulation.queries.merkle import sha256
+from poq_abm.simulation.queries.execution import sha256
 
 __all__ = ["Beacon", "WithheldError", "commitment", "is_drawn"]
 

@@ -11,7 +11,8 @@ from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.break_even import break_even
 from poq_abm.analysis.audit.deviations import ALL, Deviation, members_of
 from poq_abm.analysis.audit.variants import VariantRunner
-from poq_abm.rules.aggregation import Aggregation
+from poq_abm.rules.aggregation import AGGREGATION
+from poq_abm.rules.registry import shipped
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
@@ -67,28 +68,26 @@ def test_who_boosts_alone_loses_what_its_distance_costs() -> None:
     assert "honesty is the best response" in found.sentences[0]
 
 
+RULES = shipped(AGGREGATION)
+
+
 def test_the_median_breaks_at_one_half_and_the_mean_at_once() -> None:
     for size in (2, 3, 9, 10, 64):
-        assert breaking_members(Aggregation.MEDIAN, 0.0, size) == (size + 1) // 2
-        assert breaking_members(Aggregation.MEAN, 0.0, size) == 1
-        assert breaking_members(Aggregation.TRUST_WEIGHTED, 0.0, size) == 1
+        assert breaking_members(RULES["median"], size) == (size + 1) // 2
+        assert breaking_members(RULES["mean"], size) == 1
+        assert breaking_members(RULES["trust_weighted"], size) == 1
 
 
 def test_a_trimmed_mean_breaks_when_more_attack_than_are_cut() -> None:
     for tau in (0.1, 0.2, 0.3):
-        for rule in (Aggregation.TRIMMED_MEAN, Aggregation.WINSORIZED_MEAN):
-            assert breaking_members(rule, tau, 10) == round(10 * tau) + 1
+        for name in ("trimmed_mean", "winsorized_mean"):
+            assert breaking_members(RULES[name], 10, tau=tau) == round(10 * tau) + 1
 
 
 def test_bounded_pull_breaks_at_a_half() -> None:
-    for rule, parameter in (
-        (Aggregation.HUBER, 1.345),
-        (Aggregation.MAD_FILTER, 3.0),
-        (Aggregation.TRUST_WEIGHTED_MEDIAN, 0.0),
-        (Aggregation.STAKE_MEDIAN, 0.5),
-    ):
-        assert breaking_members(rule, parameter, 10) in (5, 6), rule.name
-        assert breaking_members(rule, parameter, 9) == 5, rule.name
+    for name in ("huber", "mad_filter", "trust_weighted_median", "stake_median"):
+        assert breaking_members(RULES[name], 10) in (5, 6), name
+        assert breaking_members(RULES[name], 9) == 5, name
 
 
 def test_simulated_the_median_gives_way_between_four_and_six_of_ten() -> None:

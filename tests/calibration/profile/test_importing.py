@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from profile_support import import_parts
+from importing_support import import_parts
 
 from calibration.profile.importing import simple_name
 from calibration.profile.scales import points_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from profile_support import import_parts
+from importing_support import import_parts
 
 from calibration.profile.score_logs import LAYOUTS, read_logs
 from poq_abm.errors import InputError

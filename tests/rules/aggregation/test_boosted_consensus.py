@@ -13,14 +13,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from poq_abm.rules.aggregation import Aggregation, aggregate
+from poq_abm.rules.aggregation import AGGREGATION
+from poq_abm.rules.registry import shipped
 
 TRUTH, SD, BOOST, COUNT, ROUNDS = 5.0, 1.5, 3.0, 10, 20_000
 
 PUBLISHED = {
-    (Aggregation.MEAN, 0.0): [0.29, 0.59, 0.88, 1.18],
-    (Aggregation.MEDIAN, 0.0): [0.19, 0.42, 0.71, 1.07],
-    (Aggregation.TRIMMED_MEAN, 0.2): [0.21, 0.47, 0.78, 1.14],
+    "mean": [0.29, 0.59, 0.88, 1.18],
+    "median": [0.19, 0.42, 0.71, 1.07],
+    "trimmed_mean": [0.21, 0.47, 0.78, 1.14],
 }
 
 
@@ -30,22 +31,20 @@ def honest() -> NDArray[np.float64]:
     return np.clip(scores, 0.0, 10.0)
 
 
-def consensus(rule: Aggregation, parameter: float, scores: NDArray[np.float64]):
-    weights, scratch = np.ones(COUNT), np.empty((2, COUNT))
-    return np.array(
-        [aggregate(rule, parameter, row, weights, COUNT, *scratch) for row in scores.copy()]
-    )
+def consensus(name: str, scores: NDArray[np.float64]):
+    rule = shipped(AGGREGATION)[name]
+    return np.array([rule.consensus(row) for row in scores])
 
 
-@pytest.mark.parametrize(("rule", "parameter"), PUBLISHED)
-def test_the_bias_under_boosting_is_the_published_one(rule, parameter, honest) -> None:
+@pytest.mark.parametrize("rule", PUBLISHED)
+def test_the_bias_under_boosting_is_the_published_one(rule, honest) -> None:
     """Measured against the honest consensus of the same round, whose own bias is 0 by symmetry."""
-    without = consensus(rule, parameter, honest)
+    without = consensus(rule, honest)
     assert without.mean() == pytest.approx(TRUTH, abs=4.0 * without.std() / np.sqrt(ROUNDS))
-    for boosters, published in enumerate(PUBLISHED[rule, parameter], start=1):
+    for boosters, published in enumerate(PUBLISHED[rule], start=1):
         scores = honest.copy()
         scores[:, :boosters] = np.minimum(10.0, scores[:, :boosters] + BOOST)
-        drift = consensus(rule, parameter, scores) - without
+        drift = consensus(rule, scores) - without
         standard_error = drift.std(ddof=1) / np.sqrt(ROUNDS)
         # Two printed digits; our sampling error; and that of the table, which must come from a
         # simulation too: no truth gives its 1.18 and 1.14 at once, where 5 gives 1.174 and 1.134.

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import median_abs_deviation, norm
 
-from poq_abm.rules.aggregation import huber, mad_filter, mean
-from poq_abm.rules.aggregation.m_estimators import NORMAL_MAD, median_and_mad
+from poq_abm.rules.aggregation.huber import Huber
+from poq_abm.rules.aggregation.mad_filter import MadFilter
+from poq_abm.rules.aggregation.mean import Mean
+from poq_abm.rules.aggregation.sorting import NORMAL_MAD, median_and_mad
 
 property_test = settings(deadline=None, derandomize=True, max_examples=300)
 committees = st.lists(
@@ -23,8 +25,7 @@ bends = st.sampled_from([0.01, 0.1, 0.5, 1.0, 1.345, 2.0, 5.0])
 
 
 def of(rule, parameter: float, scores: list[float]) -> float:
-    scratch = np.full((2, len(scores)), np.nan)
-    return rule(parameter, np.array(scores), len(scores), *scratch)
+    return rule.consensus(scores, **{next(iter(rule.parameters)): parameter})
 
 
 def test_the_constant_is_that_of_the_normal_distribution() -> None:
@@ -36,8 +37,8 @@ def test_huber_by_hand() -> None:
 
     Of 4 5 6 7 10: median 6, MAD 1; 4 and 10 are out of reach and cancel, 5 6 7 stay.
     """
-    assert of(huber, 1.0, [2.0, 4.0, 5.0, 6.0, 10.0]) == 5.0
-    assert of(huber, 1.0, [7.0, 4.0, 5.0, 6.0, 10.0]) == pytest.approx(6.0, abs=1e-14)
+    assert of(Huber, 1.0, [2.0, 4.0, 5.0, 6.0, 10.0]) == 5.0
+    assert of(Huber, 1.0, [7.0, 4.0, 5.0, 6.0, 10.0]) == pytest.approx(6.0, abs=1e-14)
 
 
 @property_test
@@ -46,7 +47,7 @@ def test_huber_by_hand() -> None:
 def test_huber_is_the_root_that_brentq_finds(scores: list[float], bend: float) -> None:
     array = np.array(scores)
     reach = bend * NORMAL_MAD * median_abs_deviation(array)
-    consensus = of(huber, bend, scores)
+    consensus = of(Huber, bend, scores)
     if reach == 0.0:
         assert consensus == np.median(array)
         return
@@ -68,7 +69,7 @@ def test_huber_is_the_root_that_brentq_finds(scores: list[float], bend: float) -
 def test_a_huge_bend_is_the_mean_unless_more_than_half_agree(scores: list[float]) -> None:
     array = np.array(scores)
     if median_abs_deviation(array) > 1e-6:
-        assert of(huber, 1e9, scores) == pytest.approx(mean(array, array.size), abs=1e-11)
+        assert of(Huber, 1e9, scores) == pytest.approx(Mean.consensus(array), abs=1e-11)
 
 
 @property_test
@@ -82,8 +83,8 @@ def test_median_and_mad_are_scipys(scores: list[float]) -> None:
 
 def test_mad_filter_by_hand() -> None:
     """Of 4 5 6 10: median 5.5, MAD 1, reach 4.4478 at cutoff 3, so 10 falls out and 9.9 stays."""
-    assert of(mad_filter, 3.0, [4.0, 5.0, 6.0, 10.0]) == 5.0
-    assert of(mad_filter, 3.0, [4.0, 5.0, 6.0, 9.9]) == pytest.approx(24.9 / 4, abs=1e-14)
+    assert of(MadFilter, 3.0, [4.0, 5.0, 6.0, 10.0]) == 5.0
+    assert of(MadFilter, 3.0, [4.0, 5.0, 6.0, 9.9]) == pytest.approx(24.9 / 4, abs=1e-14)
 
 
 @property_test
@@ -96,14 +97,14 @@ def test_mad_filter_is_the_mean_of_what_numpy_keeps(scores: list[float], cutoff:
         return  # on the edge: rounding decides
     kept = array[distance <= reach]
     assert 2 * kept.size >= array.size
-    assert of(mad_filter, cutoff, scores) == pytest.approx(kept.mean(), abs=1e-13)
+    assert of(MadFilter, cutoff, scores) == pytest.approx(kept.mean(), abs=1e-13)
 
 
 def test_a_filter_that_keeps_nothing_falls_back_to_the_median() -> None:
-    assert of(mad_filter, 0.5, [2.0, 8.0]) == 5.0
+    assert of(MadFilter, 0.5, [2.0, 8.0]) == 5.0
 
 
-@pytest.mark.parametrize(("rule", "parameter"), [(huber, 1.345), (mad_filter, 3.0)])
+@pytest.mark.parametrize(("rule", "parameter"), [(Huber, 1.345), (MadFilter, 3.0)])
 @pytest.mark.parametrize("at", [0.0, 10.0])
 def test_honest_members_who_agree_are_moved_by_nothing_below_half(rule, parameter, at) -> None:
     for count in range(1, 65):
@@ -119,12 +120,12 @@ def test_huber_bears_its_share_against_every_committee_on_a_grid(
     """planted / count is at most 1 / (2 + 2 x 1.4826 bend), or 1/4 where bend is small."""
     assert planted / count <= min(0.25, 1.0 / (2.0 + 2.0 * NORMAL_MAD * bend))
     for honest in combinations_with_replacement([0.0, 2.0, 3.0, 4.0, 4.5, 5.0], count - planted):
-        assert of(huber, bend, [*honest, *[10.0] * planted]) <= max(honest) + 1e-12
+        assert of(Huber, bend, [*honest, *[10.0] * planted]) <= max(honest) + 1e-12
 
 
 @pytest.mark.parametrize(
     ("rule", "parameter", "consensus"),
-    [(huber, 1.345, 4.5 + 0.5 * 1.345 * NORMAL_MAD), (mad_filter, 3.0, 18.4 / 3)],
+    [(Huber, 1.345, 4.5 + 0.5 * 1.345 * NORMAL_MAD), (MadFilter, 3.0, 18.4 / 3)],
 )
 def test_one_of_three_can_leave_the_honest_range(rule, parameter, consensus) -> None:
     """Honest 4 and 5, planted 9.4: median 5, MAD 1."""
@@ -137,19 +138,19 @@ def test_one_planted_score_moves_the_mad_filter_in_a_committee_of_any_size() -> 
     for half in range(1, 32):
         honest = [0.0] * (half - 1) + [4.0] + [5.0] * half
         reach = 3.0 * NORMAL_MAD * 1.0
-        assert of(mad_filter, 3.0, [*honest, 5.0 + reach - 1e-9]) > 5.0
+        assert of(MadFilter, 3.0, [*honest, 5.0 + reach - 1e-9]) > 5.0
 
 
 def test_neither_is_monotone() -> None:
     """Raising one score takes the MAD from 0 to 1, so that the low pair pulls; or it falls out."""
-    assert of(huber, 1.345, [0.0, 0.0, 3.0, 3.0, 3.0]) == 3.0
+    assert of(Huber, 1.345, [0.0, 0.0, 3.0, 3.0, 3.0]) == 3.0
     expected = (6.0 - 1.345 * NORMAL_MAD) / 2.0  # 3 and 3; the pull of 4 and of one 0 cancel
-    assert of(huber, 1.345, [0.0, 0.0, 3.0, 3.0, 4.0]) == pytest.approx(expected, abs=1e-14)
-    assert of(mad_filter, 3.0, [0.0, 2.0, 3.0, 9.0]) == 3.5
-    assert of(mad_filter, 3.0, [0.0, 2.0, 3.0, 10.0]) == pytest.approx(5 / 3, abs=1e-14)
+    assert of(Huber, 1.345, [0.0, 0.0, 3.0, 3.0, 4.0]) == pytest.approx(expected, abs=1e-14)
+    assert of(MadFilter, 3.0, [0.0, 2.0, 3.0, 9.0]) == 3.5
+    assert of(MadFilter, 3.0, [0.0, 2.0, 3.0, 10.0]) == pytest.approx(5 / 3, abs=1e-14)
 
 
 def test_the_result_stays_finite_at_the_smallest_spread() -> None:
     tiny = math.ulp(5.0)
-    assert of(huber, 1.345, [5.0, 5.0 + tiny, 5.0 + 2 * tiny, 10.0]) == pytest.approx(5.0)
-    assert of(huber, 1.345, [0.0, 5e-324, 1e-323, 10.0]) == pytest.approx(0.0, abs=1e-300)
+    assert of(Huber, 1.345, [5.0, 5.0 + tiny, 5.0 + 2 * tiny, 10.0]) == pytest.approx(5.0)
+    assert of(Huber, 1.345, [0.0, 5e-324, 1e-323, 10.0]) == pytest.approx(0.0, abs=1e-300)

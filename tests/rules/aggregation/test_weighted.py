@@ -5,13 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poq_abm.rules.aggregation import (
-    mean,
-    median,
-    stake_median,
-    weighted_mean,
-    weighted_median,
-)
+from poq_abm.rules.aggregation.mean import Mean
+from poq_abm.rules.aggregation.median import Median
+from poq_abm.rules.aggregation.stake_median import StakeMedian
+from poq_abm.rules.aggregation.trust_weighted import TrustWeighted
+from poq_abm.rules.aggregation.trust_weighted_median import TrustWeightedMedian
 
 property_test = settings(deadline=None, derandomize=True, max_examples=200)
 # Integers as weights: their sums carry no rounding, so that a definition can be applied literally.
@@ -21,21 +19,18 @@ members = st.lists(
 kappas = st.sampled_from([0.125, 0.25, 0.5, 0.75, 1.0])
 
 
-def of(rule, scores, weights, *parameter: float) -> float:
-    scores, weights = np.array(scores, float), np.array(weights, float)
-    if rule is weighted_mean:
-        return weighted_mean(scores, weights, scores.size)
-    return rule(*parameter, scores, weights, scores.size, *np.full((2, scores.size), np.nan))
+def of(rule, scores, weights, *kappa: float) -> float:
+    return rule.consensus(scores, weights, **dict(zip(rule.parameters, kappa, strict=True)))
 
 
 def test_by_hand() -> None:
     """Weights 1 1 4 on 2 5 8: mean (2 + 5 + 32) / 6, and more than half of the weight is on 8."""
     scores, weights = [8.0, 2.0, 5.0], [4.0, 1.0, 1.0]
-    assert of(weighted_mean, scores, weights) == 6.5
-    assert of(weighted_median, scores, weights) == 8.0
-    assert of(stake_median, scores, weights, 0.5) == 8.0
-    assert of(stake_median, scores, weights, 0.75) == 5.0  # 8 has 4/6, 5 and above 5/6
-    assert of(stake_median, scores, weights, 1.0) == 2.0
+    assert of(TrustWeighted, scores, weights) == 6.5
+    assert of(TrustWeightedMedian, scores, weights) == 8.0
+    assert of(StakeMedian, scores, weights, 0.5) == 8.0
+    assert of(StakeMedian, scores, weights, 0.75) == 5.0  # 8 has 4/6, 5 and above 5/6
+    assert of(StakeMedian, scores, weights, 1.0) == 2.0
 
 
 @property_test
@@ -43,14 +38,14 @@ def test_by_hand() -> None:
 def test_the_weighted_mean_is_numpys(rows: list[tuple[float, int]]) -> None:
     scores, weights = zip(*rows, strict=True)
     expected = np.average(scores, weights=weights)
-    assert of(weighted_mean, scores, weights) == pytest.approx(expected, abs=1e-13)
+    assert of(TrustWeighted, scores, weights) == pytest.approx(expected, abs=1e-13)
 
 
 @property_test
 @given(members)
 def test_the_weighted_median_is_the_median_of_repeated_scores(rows) -> None:
     scores, weights = zip(*rows, strict=True)
-    assert of(weighted_median, scores, weights) == np.median(np.repeat(scores, weights))
+    assert of(TrustWeightedMedian, scores, weights) == np.median(np.repeat(scores, weights))
 
 
 @property_test
@@ -61,7 +56,7 @@ def test_the_stake_median_is_its_definition(rows: list[tuple[float, int]], kappa
     supported = [
         s for s, _ in rows if sum(stake for score, stake in rows if score >= s) >= kappa * whole
     ]
-    assert of(stake_median, *zip(*rows, strict=True), kappa) == max(supported)
+    assert of(StakeMedian, *zip(*rows, strict=True), kappa) == max(supported)
 
 
 @pytest.mark.parametrize("weight", [0.1, 0.3, 0.7, 1.0, 1.1, 5.0, 1e-3])
@@ -70,9 +65,9 @@ def test_equal_weights_give_the_unweighted_rule_whatever_their_size(weight: floa
     generator = np.random.default_rng(3)
     for count in range(1, 65):
         scores, weights = generator.uniform(0.0, 10.0, count), np.full(count, weight)
-        assert of(weighted_median, scores, weights) == median(scores, count, np.empty(count))
-        expected = pytest.approx(mean(scores, count), abs=1e-13)
-        assert of(weighted_mean, scores, weights) == expected
+        assert of(TrustWeightedMedian, scores, weights) == Median.consensus(scores)
+        expected = pytest.approx(Mean.consensus(scores), abs=1e-13)
+        assert of(TrustWeighted, scores, weights) == expected
 
 
 @pytest.mark.parametrize("kappa", [k / 10 for k in range(1, 11)])
@@ -80,29 +75,29 @@ def test_equal_weights_give_the_unweighted_rule_whatever_their_size(weight: floa
 def test_a_share_that_is_exactly_kappa_supports_a_score(kappa: float, stake: float) -> None:
     """Of ten equal stakes, 10 kappa support the 10 kappa-th highest score, in spite of rounding."""
     scores = np.arange(10.0)
-    assert of(stake_median, scores, np.full(10, stake), kappa) == 10 - round(10 * kappa)
+    assert of(StakeMedian, scores, np.full(10, stake), kappa) == 10 - round(10 * kappa)
 
 
 def test_half_of_the_stake_supports_the_upper_middle_score() -> None:
-    assert of(stake_median, [1.0, 2.0, 7.0, 9.0], [1.0] * 4, 0.5) == 7.0
+    assert of(StakeMedian, [1.0, 2.0, 7.0, 9.0], [1.0] * 4, 0.5) == 7.0
 
 
 def test_where_nobody_has_weight_all_weigh_alike() -> None:
     scores, nothing = [1.0, 2.0, 4.0, 9.0], [0.0] * 4
-    assert of(weighted_mean, scores, nothing) == 4.0
-    assert of(weighted_median, scores, nothing) == 3.0
-    assert of(stake_median, scores, nothing, 0.5) == 4.0
+    assert of(TrustWeighted, scores, nothing) == 4.0
+    assert of(TrustWeightedMedian, scores, nothing) == 3.0
+    assert of(StakeMedian, scores, nothing, 0.5) == 4.0
 
 
 def test_a_member_without_weight_is_passed_over_at_a_tie() -> None:
-    assert of(weighted_median, [1.0, 2.0, 9.0], [1.0, 0.0, 1.0]) == 5.0
+    assert of(TrustWeightedMedian, [1.0, 2.0, 9.0], [1.0, 0.0, 1.0]) == 5.0
 
 
 def test_ten_is_never_exceeded_by_rounding() -> None:
     generator = np.random.default_rng(4)
     for count in range(1, 65):
         weights = generator.uniform(0.1, 5.0, count)
-        assert of(weighted_mean, np.full(count, 10.0), weights) <= 10.0
+        assert of(TrustWeighted, np.full(count, 10.0), weights) <= 10.0
 
 
 #: subtensor's epoch test: stakes of four validators and the raw weights that each sets
@@ -118,7 +113,7 @@ def test_the_stake_median_is_yumas_published_consensus(silent: int) -> None:
     for server, consensus in enumerate(CONSENSUS):
         set_by_each = np.full(4, shares[server])
         set_by_each[:silent] = 0.0  # these validators weigh only themselves, which is masked
-        assert of(stake_median, set_by_each, STAKES, 0.5) == pytest.approx(consensus, abs=2e-8)
+        assert of(StakeMedian, set_by_each, STAKES, 0.5) == pytest.approx(consensus, abs=2e-8)
 
 
 def test_yumas_published_ranks_follow_from_it() -> None:
@@ -127,5 +122,5 @@ def test_yumas_published_ranks_follow_from_it() -> None:
     shares = RAW_WEIGHTS / RAW_WEIGHTS.sum()
     for server, rank in enumerate(ranks):
         set_by_each = np.where(np.arange(4) < 2, 0.0, shares[server])
-        cut = np.minimum(set_by_each, of(stake_median, set_by_each, STAKES, 0.5))
-        assert of(weighted_mean, cut, STAKES) == pytest.approx(rank, abs=2e-8)
+        cut = np.minimum(set_by_each, of(StakeMedian, set_by_each, STAKES, 0.5))
+        assert of(TrustWeighted, cut, STAKES) == pytest.approx(rank, abs=2e-8)

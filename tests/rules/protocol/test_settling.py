@@ -121,8 +121,8 @@ def test_a_colluding_validator_confirms_a_cheat() -> None:
 
 def test_pay_follows_the_score_and_a_low_one_is_refused() -> None:
     protocol = protocol_of(changed(Verification(protocol="poq"), {"poq.accept_score": 4.0}))
-    good = protocol.settle(honest(consensus=8.0, honest_consensus=8.0, cost=0.5))
-    poor = protocol.settle(honest(consensus=3.9, honest_consensus=3.9))
+    good = protocol.settle(honest(consensus=8.0, points=0.8 - 0.3 * 0.5))
+    poor = protocol.settle(honest(consensus=3.9, points=0.39))
     assert good.paid == pytest.approx(0.10 * (0.8 - 0.3 * 0.5))
     assert (poor.found, poor.paid, poor.penalty) == (Found.COMMITTEE, 0.0, 0.0)
 
@@ -137,7 +137,7 @@ def test_the_hybrid_asks_for_both() -> None:
 @given(queries(), st.sampled_from(list(shipped(PROTOCOLS))))
 def test_one_rule_finds_and_settles(query: Query, name: str) -> None:
     terms = protocol_of(Verification(protocol=name)).terms
-    assert settle(terms, 1.0, 0.3, query).found == found_by(terms, query)
+    assert settle(terms, query).found == found_by(terms, query)
 
 
 def test_a_protocol_that_does_not_exist_is_refused_with_the_nearest() -> None:

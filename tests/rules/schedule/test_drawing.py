@@ -9,7 +9,6 @@ from scipy import stats
 
 from poq_abm.random import Purpose, below, fill_words
 from poq_abm.rules.schedule.drawing import (
-    Schedule,
     Slot,
     draw_nodes,
     draw_records,
@@ -18,6 +17,7 @@ from poq_abm.rules.schedule.drawing import (
     thresholds,
     words_per_round,
 )
+from poq_abm.rules.schedule.schedules import DrawnBy
 
 #: The probability that one statistical test here fails on perfect draws.
 ALARM = 1e-7
@@ -37,7 +37,7 @@ def drawn_words(seed: int, first: int, rounds: int, slots: int = 4) -> NDArray[n
 
 
 def drawn_nodes(
-    schedule: Schedule, weights: list[float], rounds: int, seed: int = 1, first: int = 0
+    schedule: DrawnBy, weights: list[float], rounds: int, seed: int = 1, first: int = 0
 ) -> NDArray[np.uint32]:
     nodes = drawn_words(seed, first, rounds)[Slot.NODE]
     scratch = np.empty(rounds, np.uint32)
@@ -187,7 +187,7 @@ def test_the_uniform_schedule_draws_below_the_number_of_nodes(
 ) -> None:
     """Weights are for another schedule."""
     weights = [float(i + 1) for i in range(count)]
-    nodes = drawn_nodes(Schedule.UNIFORM, weights, 10, seed, first)
+    nodes = drawn_nodes(DrawnBy.UNIFORM, weights, 10, seed, first)
     assert nodes.tolist() == [
         below(seed, 0, ROUND, first + t, int(Slot.NODE), count) for t in range(10)
     ]
@@ -196,7 +196,7 @@ def test_the_uniform_schedule_draws_below_the_number_of_nodes(
 @property_test
 @given(st.integers(1, 50), st.integers(0, 2**63 - 1), st.integers(0, 2**47))
 def test_round_robin_gives_everybody_a_turn(count: int, seed: int, first: int) -> None:
-    nodes = drawn_nodes(Schedule.ROUND_ROBIN, [1.0] * count, 2 * count, seed, first)
+    nodes = drawn_nodes(DrawnBy.ROUND_ROBIN, [1.0] * count, 2 * count, seed, first)
     assert nodes.tolist() == [(first + t) % count for t in range(2 * count)]
 
 
@@ -208,20 +208,20 @@ def test_round_robin_gives_everybody_a_turn(count: int, seed: int, first: int) -
 )
 def test_the_weighted_schedule_picks_by_weight(weights: list[float], seed: int, first: int) -> None:
     drawn = drawn_words(seed, first, 10)[Slot.NODE]
-    nodes = drawn_nodes(Schedule.WEIGHTED, weights, 10, seed, first)
+    nodes = drawn_nodes(DrawnBy.WEIGHTED, weights, 10, seed, first)
     assert nodes.tolist() == [pick(word, thresholds(weights)) for word in drawn.tolist()]
 
 
 @pytest.mark.parametrize(
     ("schedule", "weights", "shares"),
     [
-        (Schedule.UNIFORM, [1.0, 5.0, 2.0], [1.0, 1.0, 1.0]),
-        (Schedule.WEIGHTED, [1.0, 5.0, 2.0], [1.0, 5.0, 2.0]),
-        (Schedule.WEIGHTED, [0.1] * 30, [1.0] * 30),
+        (DrawnBy.UNIFORM, [1.0, 5.0, 2.0], [1.0, 1.0, 1.0]),
+        (DrawnBy.WEIGHTED, [1.0, 5.0, 2.0], [1.0, 5.0, 2.0]),
+        (DrawnBy.WEIGHTED, [0.1] * 30, [1.0] * 30),
     ],
 )
 def test_nodes_get_their_share_of_the_jobs(
-    schedule: Schedule, weights: list[float], shares: list[float]
+    schedule: DrawnBy, weights: list[float], shares: list[float]
 ) -> None:
     rounds = 50_000
     nodes = drawn_nodes(schedule, weights, rounds, seed=23)

@@ -9,15 +9,11 @@ import numpy as np
 import pytest
 from economy_support import account, groups, network, opened, played, small_profile
 
-from poq_abm.profile.latency_noise import latency_mean
-from poq_abm.simulation.epochs.dispatch import earliest_place, service_factor
 from poq_abm.simulation.epochs.double_entry import Fund, Holding
 from poq_abm.simulation.epochs.economy import Economy
-from poq_abm.simulation.epochs.epoch_arrays import Noise
 from poq_abm.simulation.epochs.epoch_rounds import _outages
 
 SEEDS = range(5)
-MIDDAYS = (np.arange(20_000) + 0.5) / 20_000
 
 
 def one_epoch(economy: dict[str, Any], rounds: int, **changes: Any) -> Economy:
@@ -29,33 +25,6 @@ def one_epoch(economy: dict[str, Any], rounds: int, **changes: Any) -> Economy:
 
 def jobs(economy: Economy) -> np.ndarray:
     return np.bincount(economy.play.assigned.node, minlength=economy.roster.inference)
-
-
-@pytest.mark.parametrize(
-    ("noise", "spread"),
-    [
-        (Noise(0, 0.2, 0.0, 2.5, 1.0, False), 0.0),
-        (Noise(1, 0.4, 0.0, 2.5, latency_mean(0.4, 0.0, 2.5), False), math.exp(0.16) - 1.0),
-        (Noise(2, 0.2, 0.0, 2.5, 1.0, False), 1.0),
-    ],
-    ids=["fixed", "lognormal", "exponential"],
-)
-def test_service_times_have_a_mean_of_one(noise: Noise, spread: float) -> None:
-    """Quadrature over 20,000 quantiles, which misses a little of the far tail."""
-    factors = np.array([service_factor(noise, u) for u in MIDDAYS])
-    assert factors.mean() == pytest.approx(1.0, rel=1e-3)
-    assert factors.var() == pytest.approx(spread, rel=1e-2)
-
-
-def test_a_heavy_tail_keeps_the_mean() -> None:
-    noise = Noise(1, 0.3, 0.1, 3.5, latency_mean(0.3, 0.1, 3.5), False)
-    factors = np.array([service_factor(noise, u) for u in MIDDAYS])
-    assert factors.mean() == pytest.approx(1.0, rel=5e-3)
-
-
-def test_the_place_that_is_free_first() -> None:
-    free_at = np.array([[3.0, 1.0, 2.0], [0.0, 0.0, 0.0]])
-    assert (earliest_place(free_at, 0), earliest_place(free_at, 1)) == (1, 0)
 
 
 # ------------------------------------------------------------------------------------------ routing

@@ -10,7 +10,7 @@ from verification_support import ALL_RATIONAL, BROKEN, INTACT, played
 
 from poq_abm.analysis.trilemma import changed
 from poq_abm.scenario.schema.verification import Verification, protocol_of
-from poq_abm.simulation.queries.beliefs import Conduct, best_choice, expected_advantage
+from poq_abm.simulation.queries.beliefs import Action, best_choice, expected_advantage
 from poq_abm.simulation.queries.economics import is_deterred
 
 FLAT = np.full((4, 3), 5.0)
@@ -36,7 +36,7 @@ def test_a_node_cheats_exactly_when_the_threshold_is_missed(
     )
     assume(abs(rate * (stake + fee) - gain) > 1e-9)
     choice = best_choice(protocol, FLAT, broken=True)
-    assert (choice.conduct == Conduct.HONEST) == is_deterred(rate, gain, stake, fee)
+    assert (choice.action == Action.HONEST) == is_deterred(rate, gain, stake, fee)
     expected = expected_advantage(protocol, gain, FLAT[1], FLAT[0], broken=True)
     assert expected == pytest.approx(gain - rate * (stake + fee), abs=1e-9)
 
@@ -47,22 +47,22 @@ def test_the_way_that_promises_most_is_taken() -> None:
         "adversaries.cached.gain_usd": 0.09,
     }
     unpaid = protocol_of(changed(Verification(protocol="none"), settings_))
-    assert best_choice(unpaid, FLAT, broken=False).conduct == Conduct.CACHED
+    assert best_choice(unpaid, FLAT, broken=False).action == Action.CACHED
     by_score = protocol_of(changed(Verification(protocol="poq"), settings_))
     scores = np.array([[6.0], [5.0], [0.5], [8.0]])
-    assert best_choice(by_score, scores, broken=False).conduct == Conduct.JUDGE_HACK
+    assert best_choice(by_score, scores, broken=False).action == Action.JUDGE_HACK
 
 
 def test_who_runs_the_cheapest_model_cannot_run_a_cheaper_one() -> None:
     protocol = protocol_of(Verification(protocol="none"))
-    assert best_choice(protocol, FLAT, broken=False, can_downgrade=False).conduct == Conduct.HONEST
+    assert best_choice(protocol, FLAT, broken=False, can_downgrade=False).action == Action.HONEST
 
 
 def test_pay_by_score_can_deter_by_itself() -> None:
     protocol = protocol_of(changed(Verification(protocol="poq"), {"economics.fee_usd": 1.0}))
     worse = np.array([[9.0], [2.0], [2.0], [2.0]])
-    assert best_choice(protocol, worse, broken=False).conduct == Conduct.HONEST
-    assert best_choice(protocol, FLAT, broken=False).conduct == Conduct.DOWNGRADE
+    assert best_choice(protocol, worse, broken=False).action == Action.HONEST
+    assert best_choice(protocol, FLAT, broken=False).action == Action.DOWNGRADE
 
 
 def test_a_watcher_of_the_coalition_softens_the_slash() -> None:

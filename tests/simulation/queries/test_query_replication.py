@@ -252,3 +252,58 @@ def test_in_the_equilibrium_nodes_mix_and_nobody_gains() -> None:
     spread = 5.1 * np.sqrt(p * (1 - p) / (x * n))
     assert measures["cheat_advantage_usd"] == pytest.approx(0.0, abs=4.5 * spread)
     assert measures["watcher_profit_usd"] == pytest.approx(0.0, abs=4.5 * 0.4 * np.sqrt(p * x / n))
+
+
+CONTESTED = {
+    "population.evaluators": [{"model": "sts_stsb", "count": 10}],
+    "malicious": {"share": 0.3, "behaviour": "boost"},
+}
+
+
+def test_evaluators_are_paid_by_closeness_less_cost_in_units_of_the_fee() -> None:
+    """Equal deterministic evaluators agree: closeness 1 and cost 0, so that each earns alpha F."""
+    paid = played("poq", mechanism={"population.evaluators": [{"model": "sts_stsb", "count": 4}]})
+    assert paid["evaluator_pay_usd"] == pytest.approx(3 * 0.10)
+    assert paid["honest_evaluator_usd"] == pytest.approx(0.10)
+    assert np.isnan(paid["malicious_evaluator_usd"])
+    assert paid["malicious_majority"] == paid["malicious_acted"] == 0.0
+
+
+def test_without_a_committee_nobody_is_paid_for_scores() -> None:
+    measures = played("otr", queries=50)
+    assert measures["evaluator_pay_usd"] == 0.0
+    assert np.isnan(measures["malicious_majority"])
+
+
+def test_malicious_evaluators_move_the_consensus_and_earn_less() -> None:
+    honest = played("poq", ALL_HONEST, mechanism={**CONTESTED, "malicious": None})
+    lied = played("poq", ALL_HONEST, mechanism=CONTESTED)
+    assert lied["consensus_mean"] > honest["consensus_mean"] + 0.3
+    assert lied["malicious_evaluator_usd"] < lied["honest_evaluator_usd"]
+    # 3 of 10 deviate, K = 3: (C(3,2) 7 + 1) / C(10,3) = 22 / 120
+    spread = 4.5 * np.sqrt(22 / 120 * 98 / 120 / 2_000)
+    assert lied["malicious_majority"] == pytest.approx(22 / 120, abs=spread)
+    assert lied["malicious_acted"] == pytest.approx(0.9, abs=0.1)
+
+
+def test_trust_takes_weight_from_those_who_lie() -> None:
+    weighs = {"mechanism.aggregation": "trust_weighted"}
+    learns = {**weighs, "mechanism.trust.update": "relative"}
+    blind = played("poq", ALL_HONEST, mechanism={**CONTESTED, **weighs})
+    taught = played("poq", ALL_HONEST, mechanism={**CONTESTED, **learns})
+    assert taught["consensus_mean"] < blind["consensus_mean"] - 0.1
+
+
+def test_the_reward_family_sets_the_pay() -> None:
+    """A threshold of 0 pays alpha for any quality."""
+    flat = {"mechanism.reward": {"family": "threshold", "threshold": 0.0}}
+    measures = played("poq", ALL_HONEST, mechanism={**flat, "mechanism.beta_inference": 0.0})
+    assert measures["paid_usd"] == pytest.approx(0.10)
+
+
+def test_the_honest_answer_that_was_not_given_is_remembered_by_nobody() -> None:
+    """Cheats are scored twice; what evaluators do and learn is counted once."""
+    calm = played("poq", ALL_HONEST, mechanism=CONTESTED)
+    wild = played("poq", ALL_CHEAT, mechanism=CONTESTED)
+    assert wild["malicious_acted"] == calm["malicious_acted"]
+    assert wild["malicious_majority"] == calm["malicious_majority"]

@@ -1,0 +1,68 @@
+"""What a payment rule is, for each of the two roles."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from poq_abm.rules.committee import open_committee
+from poq_abm.rules.kernels import KernelRule
+from poq_abm.rules.rule import Kind
+
+__all__ = ["EVALUATOR_PAYMENT", "INFERENCE_PAYMENT", "EvaluatorPayment", "InferencePayment"]
+
+_PACKAGE = "poq_abm.rules.payment"
+
+INFERENCE_PAYMENT: Kind[InferencePayment] = Kind(
+    name="reward family",
+    key="mechanism.reward.family",
+    package=_PACKAGE,
+    arguments=("consensus", "cost", "alpha", "beta"),
+    field="inference_payment",
+)
+EVALUATOR_PAYMENT: Kind[EvaluatorPayment] = Kind(
+    name="evaluator payment",
+    key="mechanism.evaluator_reward",
+    package=_PACKAGE,
+    arguments=("committee", "seat", "cost", "alpha", "beta"),
+    field="evaluator_payment",
+)
+
+
+class InferencePayment(KernelRule):
+    """Base class of the rules that pay an inference node for an answer, in points.
+
+    A kernel takes the consensus in [0, 10], the cost C that is charged, in [0, 1] unless it was
+    realised, and the coefficients alpha and beta, then the rule's parameters. More quality is paid
+    no less and more cost no more.
+    """
+
+    kind = INFERENCE_PAYMENT
+
+    #: whether all that a reward is short of alpha Q is the charge for cost; else that is beta C
+    charges_shortfall: ClassVar[bool] = False
+
+    @classmethod
+    def trial(cls) -> tuple[Any, ...]:
+        """Return a good answer at half the highest cost."""
+        return 6.0, 0.5, 1.0, 0.3
+
+
+class EvaluatorPayment(KernelRule):
+    """Base class of the rules that pay an evaluator for a score, in points.
+
+    A kernel takes the :class:`~poq_abm.rules.committee.Committee`, whose members' closeness to what
+    they are compared with (``mechanism.reference``) stands in ``nearness``, the evaluator's seat,
+    its cost C in [0, 1] and the coefficients alpha and beta, then the rule's parameters.
+    """
+
+    kind = EVALUATOR_PAYMENT
+
+    #: whether what is paid, before the charge for cost, is alpha times closeness
+    pays_closeness: ClassVar[bool] = False
+
+    @classmethod
+    def trial(cls) -> tuple[Any, ...]:
+        """Return the first of three members."""
+        committee = open_committee([2.0, 4.0, 9.0])
+        committee.nearness[:] = [0.7, 0.9, 0.6]
+        return committee, 0, 0.5, 1.0, 0.3
