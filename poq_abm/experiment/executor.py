@@ -167,7 +167,7 @@ class PackedPlan:
         for module in modules:
             cloudpickle.register_pickle_by_value(module)
         try:
-            content = cloudpickle.dumps((own, plan))
+            content = cloudpickle.dumps((own, cloudpickle.dumps(plan)))
         finally:
             for module in modules:
                 cloudpickle.unregister_pickle_by_value(module)
@@ -186,9 +186,10 @@ class PackedPlan:
 
 @functools.lru_cache(maxsize=2)
 def _open(packed: PackedPlan) -> Plan:
-    own, plan = cloudpickle.loads(packed.content)
+    own, content = cloudpickle.loads(packed.content)
     for rule in own:
         register(rule)
+    plan = cloudpickle.loads(content)  # its scenario may have sections of these rules
     if not isinstance(plan, Plan):
         raise TypeError("what was packed is no plan")
     return plan

@@ -24,7 +24,7 @@ from poq_abm.experiment.execute import in_order
 from poq_abm.experiment.files import recoded
 from poq_abm.experiment.manifest import COMPLETE, FAILED, read_manifest
 from poq_abm.experiment.plan import Plan, played_hash
-from poq_abm.experiment.schemas import SCHEMAS, TRACES
+from poq_abm.experiment.schemas import NODES, REPLICATIONS, SCHEMAS, TRACES
 from poq_abm.experiment.store import Store
 from poq_abm.experiment.study import Failure
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Results", "read_results", "treatment_frame"]
 
 _KEYS = ("treatment", "replication")
+_NODE_KEYS = ("treatment", "replication", "node")
+_NODE_PREFIX = "node_"
 
 
 @dataclass
@@ -162,9 +164,7 @@ class Results:
         InputError
             If the package ``xarray`` is missing.
         """
-        from poq_abm.experiment.labelled import dataset  # noqa: PLC0415  (an extra)
-
-        labelled: xarray.Dataset = dataset(self.treatments, self.replications, self.nodes)
+        labelled: xarray.Dataset = _dataset(self.treatments, self.replications, self.nodes)
         return labelled
 
     def compare(self, a: str, b: str, on: list[str] | None = None) -> pd.DataFrame:
@@ -286,3 +286,42 @@ def _reader(
 def treatment_frame(settings: list[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
     """Return one row per treatment: its id and what the axes set."""
     return pd.DataFrame([{"treatment": name, **values} for name, values in settings])
+
+
+def _dataset(treatments: pd.DataFrame, replications: pd.DataFrame, nodes: pd.DataFrame) -> Any:
+    """Return one ``xarray.Dataset`` over treatment, replication and node.
+
+    Measures of replications keep their names and have the dimensions (treatment, replication);
+    measures of nodes are called ``node_...`` and have (treatment, replication, node). What a
+    treatment lacks is missing. Swept fields are coordinates of treatment.
+
+    Raises
+    ------
+    InputError
+        If the package ``xarray`` is missing.
+    """
+    try:
+        import xarray  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise InputError('labelled arrays need an extra: pip install "poq-abm[xarray]"') from None
+    of_replications = _measures(replications, REPLICATIONS, ["treatment", "replication"], "")
+    of_nodes = _measures(nodes, NODES, list(_NODE_KEYS), _NODE_PREFIX)
+    made = xarray.merge([of_replications, of_nodes], join="outer", compat="no_conflicts")
+    made = made.reindex(treatment=treatments["treatment"].tolist())
+    settings = treatments.set_index("treatment")
+    swept = {name: ("treatment", settings[name].to_numpy()) for name in settings}
+    return made.assign_coords(swept)
+
+
+def _measures(frame: pd.DataFrame, schema: Any, keys: list[str], prefix: str) -> Any:
+    """Return the numbers of a table as a dataset over its keys, with their units."""
+    columns = [f.name for f in schema if f.name not in keys and str(f.type) in ("double", "int64")]
+    indexed = frame.astype({"treatment": str}).set_index(keys)[columns].astype(float)
+    arrays = indexed.to_xarray().rename({name: prefix + name for name in columns})
+    for name in columns:
+        metadata = schema.field(name).metadata
+        arrays[prefix + name].attrs = {
+            "units": metadata[b"unit"].decode(),
+            "long_name": metadata[b"meaning"].decode(),
+        }
+    return arrays

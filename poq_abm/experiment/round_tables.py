@@ -1,4 +1,4 @@
-"""The rows that rounds leave besides those of nodes: of replications, trust and a trace."""
+"""The rows that rounds leave: of nodes, replications, trust and a trace."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def replication_table(
 ) -> Any:
     """Return the rows of :data:`REPLICATIONS` for replications of one treatment.
 
-    ``sums`` as in :func:`node_table`, ``network`` of shape (replications, 8); ``measures`` are the
+    ``sums`` as in :func:`~poq_abm.simulation.node_table.node_table`, ``network`` of shape
+    (replications, 8); ``measures`` are the
     columns that come from elsewhere, one value for each replication.
     """
     inference = game.population.role_is("inference")

@@ -18,12 +18,15 @@ from scipy.special import ndtr
 
 from benchmarks.coverage import CASES, Cover, cover, main
 from poq_abm.errors import InputError
-from poq_abm.experiment.boundaries import (
+from poq_abm.experiment.precision import (
+    PrecisionTarget,
     constant_bound,
     critical_level,
+    judge,
+    looks,
+    next_look,
     simultaneous_probability,
 )
-from poq_abm.experiment.precision import PrecisionTarget, judge, looks, next_look
 from poq_abm.experiment.schemas import RANGES
 
 # Jennison and Turnbull (2000), Table 2.1: equal steps, by confidence and number of looks
