@@ -147,14 +147,31 @@ def judge(
         ask(calibration, _report, again=again)
 
 
+_Scores = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SCORES...", help="CSV, TSV, JSON, JSONL, Parquet or .xlsx, also with .gz."
+    ),
+]
+_Scale = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COL=LOW:HIGH",
+        help="Scale of a column, mapped to points of 10; or COL=per_task, COL=whole_set.",
+    ),
+]
+_Normalise = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|per_task|whole_set",
+        help="Evaluators to map by minimum and maximum: those without a scale, or all.",
+    ),
+]
+
+
 @calibrate.command("import")
 def import_(
-    scores: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SCORES...", help="CSV, TSV, JSON, JSONL, Parquet or .xlsx, also with .gz."
-        ),
-    ],
+    scores: _Scores,
     out: Annotated[Path, typer.Option(help="Folder of the profile.")],
     record: Annotated[
         str | None, typer.Option(metavar="COL[,COL]", help="Columns of the record's id.")
@@ -168,20 +185,8 @@ def import_(
     ] = None,
     task: Annotated[str | None, typer.Option(metavar="COL", help="Column of the task.")] = None,
     judge: Annotated[str | None, typer.Option(metavar="COL", help="Column of the judge.")] = None,
-    scale: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COL=LOW:HIGH",
-            help="Scale of a column, mapped to points of 10; or COL=per_task, COL=whole_set.",
-        ),
-    ] = None,
-    normalise: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|per_task|whole_set",
-            help="Evaluators to map by minimum and maximum: those without a scale, or all.",
-        ),
-    ] = "auto",
+    scale: _Scale = None,
+    normalise: _Normalise = "auto",
     missing: Annotated[
         list[str] | None,
         typer.Option(metavar="MARK", help="What marks a missing score, such as -1."),

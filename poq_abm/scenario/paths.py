@@ -15,7 +15,7 @@ from poq_abm.scenario.checks.problems import KeyPath, dotted, shown
 from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
 from poq_abm.scenario.schema.strict import Strict
-from poq_abm.scenario.sweep.designs import DESIGNS, Range
+from poq_abm.scenario.sweep.designs import DESIGNS, AxisRange
 
 __all__ = [
     "fault",
@@ -33,7 +33,7 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _NAMED = "{}"
 _DESIGNED: dict[KeyPath, type[Strict]] = {
     **{("sweep", name): design for name, design in DESIGNS.items()},
-    **{("sweep", name, "ranges", "*"): Range for name in DESIGNS},
+    **{("sweep", name, "ranges", "*"): AxisRange for name in DESIGNS},
 }
 
 

@@ -18,7 +18,7 @@ from poq_abm.scenario.schema.adversaries import Adversaries
 from poq_abm.scenario.schema.strict import Strict, complaint
 from poq_abm.scenario.schema.verification_conditions import (
     Economics,
-    QueryDemand,
+    NetworkLoad,
     Watchers,
     figure,
     with_trait,
@@ -130,7 +130,7 @@ class Verification(Strict):
     protocol: Annotated[str, AfterValidator(_known)] = Field(
         default="poq", description="how an answer is trusted"
     )
-    demand: QueryDemand = QueryDemand()
+    demand: NetworkLoad = NetworkLoad()
     economics: Economics = Economics()
     watchers: Watchers = Watchers()
     adversaries: Adversaries = Adversaries()

@@ -18,7 +18,7 @@ __all__ = [
     "POSITIVE",
     "PROBABILITY",
     "Economics",
-    "QueryDemand",
+    "NetworkLoad",
     "Watchers",
     "figure",
     "with_trait",
@@ -58,10 +58,10 @@ _STAKED: Final = with_trait("bonded") & above("verification.economics.stake_usd"
 _WATCHED: Final = above("verification.watchers.count")
 
 
-class QueryDemand(Strict):
+class NetworkLoad(Strict):
     """How many queries arrive, and how long they take; their number is the scenario's `rounds`.
 
-    >>> QueryDemand().load
+    >>> NetworkLoad().load
     0.7
     """
 

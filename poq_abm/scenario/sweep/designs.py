@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["DESIGNS", "Design", "LatinHypercube", "Range", "Sobol"]
+__all__ = ["DESIGNS", "AxisRange", "Design", "LatinHypercube", "Sobol"]
 
 MAX_RANGES = 1_000
 MAX_VALUES = 1_000_000  # samples x ranges
@@ -43,12 +43,12 @@ def _number(value: object) -> float:
 Number = Annotated[float, PlainValidator(_number)]
 
 
-class Range(Strict):
+class AxisRange(Strict):
     """The values a field may take: from ``low`` to ``high``, spread evenly on a scale.
 
-    >>> Range(low=1, high=9).whole([0.0, 0.49, 0.999])
+    >>> AxisRange(low=1, high=9).whole([0.0, 0.49, 0.999])
     [1, 5, 9]
-    >>> Range(low=0.001, high=1, scale="log").real([0.0, 0.5])
+    >>> AxisRange(low=0.001, high=1, scale="log").real([0.0, 0.5])
     [0.001, 0.0316228]
     """
 
@@ -59,7 +59,7 @@ class Range(Strict):
     )
 
     @model_validator(mode="after")
-    def _in_order(self) -> Range:
+    def _in_order(self) -> AxisRange:
         if self.low >= self.high:
             raise complaint(f"low must be below high, got {shown(self.low)} and {shown(self.high)}")
         if self.scale == "log" and self.low <= 0:
@@ -104,12 +104,12 @@ def _ends(value: object) -> object:
     """Return ``[low, high]`` as the mapping it is short for."""
     if isinstance(value, list) and len(value) == 2:
         return {"low": value[0], "high": value[1]}
-    if isinstance(value, dict | Range):
+    if isinstance(value, dict | AxisRange):
         return value
     raise complaint(f"write a range as [low, high] or {{low, high, scale}}, got {shown(value)}")
 
 
-def _countable(ranges: dict[str, Range]) -> dict[str, Range]:
+def _countable(ranges: dict[str, AxisRange]) -> dict[str, AxisRange]:
     if not 1 <= len(ranges) <= MAX_RANGES:
         raise complaint(f"1 to {MAX_RANGES:,} ranges are needed, got {len(ranges):,}")
     return ranges
@@ -121,7 +121,7 @@ class Design(Strict):
     samples: int = Field(ge=1, le=MAX_TREATMENTS, description="how many are drawn")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="key of the design's own draws")
     ranges: Annotated[
-        dict[str, Annotated[Range, BeforeValidator(_ends)]], AfterValidator(_countable)
+        dict[str, Annotated[AxisRange, BeforeValidator(_ends)]], AfterValidator(_countable)
     ] = Field(description="dotted path to the values it may take")
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from poq_abm.scenario.checks.explaining import findings as explained
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.scenario.paths import field_at, split, value_at
 from poq_abm.scenario.sweep.axes import Axis, Group
-from poq_abm.scenario.sweep.designs import DESIGNS, Range
+from poq_abm.scenario.sweep.designs import DESIGNS, AxisRange
 
 __all__ = ["sampled"]
 
@@ -56,7 +56,7 @@ def sampled(
     return [] if twice else [group], twice
 
 
-def _numbers(name: str, span: Range, data: Mapping[str, Any]) -> tuple[bool, list[str]]:
+def _numbers(name: str, span: AxisRange, data: Mapping[str, Any]) -> tuple[bool, list[str]]:
     """Return whether a range gives whole numbers, and what its field has against it.
 
     The schema tells for its own fields, the way the ends are written for the parameters of others.

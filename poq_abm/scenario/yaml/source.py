@@ -19,7 +19,14 @@ from poq_abm.scenario.checks.problems import KeyPath, Place, Problem, ScenarioEr
 from poq_abm.scenario.library import scenario_names
 from poq_abm.scenario.yaml.plain import plain
 from poq_abm.scenario.yaml.scalars import resolve
-from poq_abm.scenario.yaml.tree import MAX_DEPTH, MAX_NODES, TOO_DEEP, BadYamlError, Node, compose
+from poq_abm.scenario.yaml.tree import (
+    MAX_DEPTH,
+    MAX_NODES,
+    TOO_DEEP,
+    BadYamlError,
+    YamlNode,
+    compose,
+)
 
 __all__ = ["MAX_BYTES", "Document", "given", "question", "read", "read_text", "read_value"]
 
@@ -192,7 +199,7 @@ class _Walk:
         self.lines = lines
         self.visited = 0
 
-    def value(self, node: Node, path: KeyPath) -> Any:
+    def value(self, node: YamlNode, path: KeyPath) -> Any:
         """Return the data of a node and note the places of everything inside it."""
         self.visited += 1
         if self.visited > MAX_NODES:
@@ -213,7 +220,7 @@ class _Walk:
             items.append(self.value(child, inner))
         return items
 
-    def scalar(self, node: Node, path: KeyPath) -> Any:
+    def scalar(self, node: YamlNode, path: KeyPath) -> Any:
         if _SURROGATE.search(node.value):
             self.report(node, path, "half of a surrogate pair is not a character")
             return None
@@ -225,7 +232,7 @@ class _Walk:
             self.report(node, path, str(error))
             return None
 
-    def mapping(self, node: Node, path: KeyPath) -> dict[str, Any]:
+    def mapping(self, node: YamlNode, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, child in zip(node.children[::2], node.children[1::2], strict=True):
@@ -245,7 +252,7 @@ class _Walk:
             found[key] = self.value(child, inner)
         return {**merged, **found}
 
-    def merged(self, node: Node, path: KeyPath) -> dict[str, Any]:
+    def merged(self, node: YamlNode, path: KeyPath) -> dict[str, Any]:
         """Return the mapping that ``<<`` names, or the mappings, of which the first say more.
 
         Their keys have the places at which they were written, unless the mapping has its own.
@@ -261,7 +268,7 @@ class _Walk:
         self.document.places.update(own)
         return found
 
-    def key(self, node: Node, path: KeyPath) -> str | None:
+    def key(self, node: YamlNode, path: KeyPath) -> str | None:
         self.visited += 1
         if node.kind != "scalar":
             self.report(node, path, "a list or mapping cannot be a key; keys are text")
@@ -277,8 +284,8 @@ class _Walk:
             self.report(node, path, f"the key {shown(key)} is not text; write it in quotes")
         return None
 
-    def place(self, node: Node) -> Place:
+    def place(self, node: YamlNode) -> Place:
         return Place(self.document.file, node.line if self.lines else None)
 
-    def report(self, node: Node, path: KeyPath, message: str) -> None:
+    def report(self, node: YamlNode, path: KeyPath, message: str) -> None:
         self.document.problems.append(Problem(self.place(node), dotted(path), message))

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "TOO_DEEP", "BadYamlError", "Node", "compose"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "TOO_DEEP", "BadYamlError", "YamlNode", "compose"]
 
 MAX_DEPTH = 50
 MAX_NODES = 100_000
@@ -30,7 +30,7 @@ class BadYamlError(Exception):
 
 
 @dataclass(slots=True)
-class Node:
+class YamlNode:
     """A value of the document; the children of a mapping are its keys and values in turn."""
 
     kind: str  # "scalar", "list" or "map"
@@ -38,7 +38,7 @@ class Node:
     value: str = ""
     plain: bool = False
     tag: str | None = None
-    children: list[Node] = field(default_factory=list)
+    children: list[YamlNode] = field(default_factory=list)
     finished: bool = False
 
     @property
@@ -50,7 +50,7 @@ class Node:
         return tag if len(tag) <= 80 else tag[:77] + "..."
 
 
-def compose(text: str) -> Node | None:
+def compose(text: str) -> YamlNode | None:
     """Return the node tree of the only document in ``text``; aliases share the node they name.
 
     An empty text gives ``None``. Raises :class:`BadYamlError` for a second document, an unknown or
@@ -60,9 +60,9 @@ def compose(text: str) -> Node | None:
     >>> [node.value for node in compose("rounds: 10").children]
     ['rounds', '10']
     """
-    top = Node("list", 1)
+    top = YamlNode("list", 1)
     stack = [top]
-    anchors: dict[str, Node] = {}
+    anchors: dict[str, YamlNode] = {}
     documents = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         line = event.start_mark.line + 1 if event.start_mark else 1
@@ -88,15 +88,15 @@ def compose(text: str) -> Node | None:
     return top.children[0] if top.children else None
 
 
-def _node(event: yaml.NodeEvent, line: int) -> Node:
+def _node(event: yaml.NodeEvent, line: int) -> YamlNode:
     if isinstance(event, yaml.ScalarEvent):
         plain = bool(event.implicit[0])
-        return Node("scalar", line, event.value, plain, event.tag, finished=True)
+        return YamlNode("scalar", line, event.value, plain, event.tag, finished=True)
     kind = "list" if isinstance(event, yaml.SequenceStartEvent) else "map"
-    return Node(kind, line, tag=getattr(event, "tag", None))
+    return YamlNode(kind, line, tag=getattr(event, "tag", None))
 
 
-def _aliased(name: str | None, anchors: dict[str, Node], line: int) -> Node:
+def _aliased(name: str | None, anchors: dict[str, YamlNode], line: int) -> YamlNode:
     if name not in anchors:
         raise BadYamlError(line, f"*{name} names an anchor that was not set above")
     if not anchors[name].finished:

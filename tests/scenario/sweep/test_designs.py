@@ -11,7 +11,7 @@ from numpy.random import default_rng
 from pydantic import ValidationError
 
 from poq_abm.scenario.sweep import designs
-from poq_abm.scenario.sweep.designs import DESIGNS, LatinHypercube, Range, Sobol
+from poq_abm.scenario.sweep.designs import DESIGNS, AxisRange, LatinHypercube, Sobol
 
 seeds = st.integers(0, 2**63 - 1)
 quick = settings(max_examples=50, deadline=None, derandomize=True)
@@ -68,28 +68,28 @@ def test_a_seed_gives_the_same_points_again_and_another_one_others(kind: Any) ->
 def test_whole_numbers_have_equal_shares_and_both_ends() -> None:
     """Nine numbers, 9 x 20 strata: twenty of each, whatever the draws inside the strata are."""
     (points,) = LatinHypercube(samples=180, seed=3, ranges=ranges(1)).points()
-    assert Counter(Range(low=1, high=9).whole(points)) == dict.fromkeys(range(1, 10), 20)
+    assert Counter(AxisRange(low=1, high=9).whole(points)) == dict.fromkeys(range(1, 10), 20)
 
 
 def test_linear_ranges_by_hand() -> None:
-    assert Range(low=-1, high=3).real([0.0, 0.25, 0.5]) == [-1.0, 0.0, 1.0]
-    assert Range(low=1, high=4).whole([0.0, 0.24, 0.25, 0.5, 0.99]) == [1, 1, 2, 3, 4]
+    assert AxisRange(low=-1, high=3).real([0.0, 0.25, 0.5]) == [-1.0, 0.0, 1.0]
+    assert AxisRange(low=1, high=4).whole([0.0, 0.24, 0.25, 0.5, 0.99]) == [1, 1, 2, 3, 4]
 
 
 def test_log_ranges_by_hand() -> None:
-    span = Range(low=0.001, high=1, scale="log")
+    span = AxisRange(low=0.001, high=1, scale="log")
     assert span.real([0.0, 1 / 3, 2 / 3]) == [0.001, 0.01, 0.1]
-    doubling = Range(low=1, high=7, scale="log")  # [1, 8) holds three octaves
+    doubling = AxisRange(low=1, high=7, scale="log")  # [1, 8) holds three octaves
     assert doubling.whole([0.0, 0.32, 0.34, 0.65, 0.67, 0.99]) == [1, 1, 2, 3, 4, 7]
 
 
 def test_numbers_are_rounded_to_six_digits() -> None:
     third = [1 / 3]
-    assert Range(low=0, high=1).real(third) == [0.33333]
-    assert Range(low=0, high=0.5).real(third) == [0.166667]
-    assert Range(low=1_000_000, high=1_000_001).real(third) == [1_000_000.33333]
-    assert Range(low=1e-9, high=1, scale="log").real(third) == [1e-6]
-    assert Range(low=1, high=2, scale="log").real(third) == [1.25992]
+    assert AxisRange(low=0, high=1).real(third) == [0.33333]
+    assert AxisRange(low=0, high=0.5).real(third) == [0.166667]
+    assert AxisRange(low=1_000_000, high=1_000_001).real(third) == [1_000_000.33333]
+    assert AxisRange(low=1e-9, high=1, scale="log").real(third) == [1e-6]
+    assert AxisRange(low=1, high=2, scale="log").real(third) == [1.25992]
 
 
 points = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5)
@@ -102,7 +102,7 @@ def test_values_never_leave_their_range(low: Any, high: Any, scale: Any, at: lis
     low, high = min(low, high), max(low, high)
     if low == high or (scale == "log" and low <= 0):
         return
-    span = Range(low=low, high=high, scale=scale)
+    span = AxisRange(low=low, high=high, scale=scale)
     assert all(low <= value <= high for value in span.real(at))
     if span.is_whole:
         assert all(low <= value <= high and isinstance(value, int) for value in span.whole(at))
@@ -121,7 +121,7 @@ def test_values_never_leave_their_range(low: Any, high: Any, scale: Any, at: lis
 )
 def test_ranges_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Range(**wrong)
+        AxisRange(**wrong)
 
 
 def test_every_release_of_scipy_gets_its_generator_by_name() -> None:
