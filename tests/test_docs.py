@@ -259,3 +259,18 @@ def test_the_experiments_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, object] = {}
     exec(block, names)
     assert len(names["results"].replications) == 3 * 40
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every file and function that the architecture names stands where it says."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text.split("## Where each equation stands")[1].split("## ")[0]
+    paths = re.findall(r"`(poq_abm/[\w/.]*)`", text)
+    assert len(paths) > 30
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    for name, path in re.findall(r"`(\w+)` in `([\w/.]+)`", table):
+        assert re.search(rf"^def {name}\b", (ROOT / path).read_text(), re.MULTILINE), name
+    inside = re.findall(r"`((?:scenario|experiment|simulation|rules|cli|analysis)/[\w/.]*)`", text)
+    for path in inside:
+        assert (ROOT / "poq_abm" / path).exists(), path
