@@ -23,9 +23,8 @@ _ROUNDS = "poq_abm.simulation"  # the room whose code plays rounds, with either 
 
 def _calls_a_function(argument: types.Type) -> bool:
     """Return whether an argument is a compiled function or holds one, as the rules of a game do."""
-    if isinstance(argument, types.BaseTuple):
-        return any(_calls_a_function(inside) for inside in argument.types)
-    return isinstance(argument, types.Dispatcher)
+    inside = getattr(argument, "types", ())  # of a tuple
+    return isinstance(argument, types.Dispatcher) or any(map(_calls_a_function, inside))
 
 
 class _Announcer(event.Listener):  # type: ignore[misc, unused-ignore]
