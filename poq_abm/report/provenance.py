@@ -39,7 +39,11 @@ def provenance(run: StoredRun) -> list[tuple[str, str]]:
     ]  # fmt: skip
     lines += [(name, str(version)) for name, version in manifest.get("versions", {}).items()]
     for entry in manifest.get("files", {}).values():
-        lines.append((str(entry["file"]), f"SHA-256 {entry['sha256']}, {entry['rows']:,} rows"))
+        table = str(entry["file"])
+        lines.append((table, f"{entry['rows']:,} rows"))
+        for file in entry["blocks"]:
+            _, digest, _ = file.rsplit(".", 2)
+            lines.append((f"{table}/{file}", f"SHA-256 begins with {digest}"))
     for what, digest in manifest["configuration"].get("plugins", {}).items():
         lines.append((f"code of {what}", str(digest)))
     return lines

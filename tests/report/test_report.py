@@ -16,11 +16,12 @@ import pytest
 
 import poq_abm
 from poq_abm.analysis.stored_run import open_results
+from poq_abm.experiment.files import checksum
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.report import report_page
 from poq_abm.report.assumptions import assumptions
-from poq_abm.report.provenance import reproduction
+from poq_abm.report.provenance import provenance, reproduction
 from poq_abm.report.tables import comparisons
 from poq_abm.scenario import load, parse
 from tests.conftest import Poq, interrupt
@@ -88,6 +89,19 @@ def test_a_page_asks_the_scenarios_question_and_holds_its_file(pages, runs) -> N
     scenario = parse(base64.b64decode(encoded).decode())
     manifest = json.loads((runs["swept"] / "manifest.json").read_text())
     assert Plan.of(scenario).hash() == manifest["hash"]
+
+
+@pytest.mark.parametrize("name", ["base", "swept", "economy", "protocols"])
+def test_the_provenance_pins_every_file_by_its_checksum(runs, name: str) -> None:
+    told = dict(provenance(open_results(runs[name])))
+    files = list(runs[name].glob("*.parquet/*.parquet"))
+    assert files
+    for path in files:
+        said = told[f"{path.parent.name}/{path.name}"]
+        digest = said.removeprefix("SHA-256 begins with ")
+        assert len(digest) == 16
+        assert checksum(path).startswith(digest)
+        assert told[path.parent.name].endswith(" rows")
 
 
 @pytest.mark.parametrize("name", ["base", "one", "swept", "economy"])
