@@ -7,6 +7,7 @@ import html
 import json
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -101,7 +102,17 @@ def test_the_provenance_pins_every_file_by_its_checksum(runs, name: str) -> None
         digest = said.removeprefix("SHA-256 begins with ")
         assert len(digest) == 16
         assert checksum(path).startswith(digest)
-        assert told[path.parent.name].endswith(" rows")
+        count = len(list(path.parent.glob("*.parquet")))
+        assert told[path.parent.name].endswith(f" rows, files: {count}")
+
+
+def test_a_table_of_many_files_lists_the_first(runs) -> None:
+    run = open_results(runs["base"])
+    (first, *_) = run.manifest["files"].values()
+    many = {**first, "blocks": first["blocks"] * 300}
+    told = provenance(replace(run, manifest={**run.manifest, "files": {"rounds": many}}))
+    assert sum(line.startswith("SHA-256 begins with") for _, line in told) == 200
+    assert any(line.endswith("; the first 200 follow") for _, line in told)
 
 
 @pytest.mark.parametrize("name", ["base", "one", "swept", "economy"])
