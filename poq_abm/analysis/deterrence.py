@@ -18,7 +18,7 @@ import pandas as pd
 from poq_abm.analysis.figure_style import write_svg
 from poq_abm.analysis.trilemma import changed, play_protocols, trilemma, trilemma_table
 from poq_abm.profile import load_profile
-from poq_abm.rules.protocol.settling import disputed
+from poq_abm.rules.settling import disputed
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.economics import deterrence_threshold

@@ -115,13 +115,13 @@ class VerificationProtocol(Rule):
 
     def detection(self, *, broken: bool) -> float:
         """Return the chance that a cheat is found; see :func:`~.settling.detection`."""
-        from poq_abm.rules.protocol.settling import detection  # noqa: PLC0415  (compiled: heavy)
+        from poq_abm.rules.settling import detection  # noqa: PLC0415  (compiled: heavy)
 
         return detection(self.terms, broken, self.conditions.accomplices)
 
     def settle(self, query: Query) -> Settlement:
         """Return what comes of one query; times from its arrival."""
-        from poq_abm.rules.protocol.settling import settle  # noqa: PLC0415  (compiled: heavy)
+        from poq_abm.rules.settling import settle  # noqa: PLC0415  (compiled: heavy)
 
         return settle(self.terms, query)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.protocol.protocol import VerificationProtocol
-from poq_abm.rules.protocol.settling import disputed, pay_by_score
 from poq_abm.rules.protocol.terms import Terms
+from poq_abm.rules.settling import disputed, pay_by_score
 
 __all__ = ["Action", "Choice", "best_choice", "expected_advantage", "named_action"]
 

@@ -12,10 +12,10 @@ from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below, fill_uniforms, fill_words, uniform
 from poq_abm.rules.committee import Committee
 from poq_abm.rules.compiled import Kernels
-from poq_abm.rules.protocol.settling import settle
 from poq_abm.rules.protocol.terms import Query
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
+from poq_abm.rules.settling import settle
 from poq_abm.simulation.arrays import (
     ActiveBehaviours,
     EvaluatorColumn,

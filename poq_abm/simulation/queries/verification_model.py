@@ -18,8 +18,8 @@ from typing import NamedTuple
 import mesa
 
 from poq_abm.random import Purpose, uniform
-from poq_abm.rules.protocol.settling import found_by, settle
 from poq_abm.rules.protocol.terms import Found, Query, Settlement
+from poq_abm.rules.settling import found_by, settle
 from poq_abm.simulation.agents import Answer, EvaluatorNode, InferenceNode, Scheduler
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.arrivals import gap

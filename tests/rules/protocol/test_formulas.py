@@ -14,8 +14,8 @@ from verification_support import ALL_HONEST, ALL_RATIONAL, BROKEN, INTACT, marke
 from poq_abm.analysis.deterrence import watchers_by_window
 from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.protocol import PROTOCOLS
-from poq_abm.rules.protocol.settling import pay_by_score
 from poq_abm.rules.registry import shipped
+from poq_abm.rules.settling import pay_by_score
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.beliefs import expected_advantage
 from poq_abm.simulation.queries.economics import sampling_threshold

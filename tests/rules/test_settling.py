@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.protocol import PROTOCOLS
-from poq_abm.rules.protocol.settling import detection, found_by, settle
 from poq_abm.rules.protocol.terms import Found, Query
 from poq_abm.rules.registry import find, shipped
+from poq_abm.rules.settling import detection, found_by, settle
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.testing.verification import _cheat, queries
 
