@@ -46,6 +46,7 @@ _ROOMS_WITH_RULES = ("", "rules", "simulation", "profile")
 #: round passes around takes twenty times as long as the round (3.8 us, not 0.2).
 _OPTIONS: Final = {"error_model": "numpy", "nogil": True, "_nrt": False}
 _ROOM_NEEDED: Final = 64 * 2**20  # bytes: about twice what all compiled code takes
+_MOST_KEPT: Final = 512 * 2**20  # bytes: some hundred runs with compiled functions of one's own
 
 
 @cache
@@ -161,10 +162,24 @@ def _cache_folder() -> Path | None:
             continue
         if shutil.disk_usage(folder).free < _ROOM_NEEDED:
             continue  # what is half written when the disk is full stops the run that needs it
+        _empty_if_large(folder)
         register: Any = event.register  # it carries no types
         register("numba:compiler_lock", _OneAtATime(folder / "lock"))
         return folder
     return None
+
+
+def _empty_if_large(folder: Path, most: int = _MOST_KEPT) -> None:
+    """Delete what is kept where it has grown beyond ``most`` bytes.
+
+    Code compiled around a function of somebody's own is never found again, because Numba gives that
+    function another type in every process, and is kept all the same.
+    """
+    with FileLock(folder / "lock"):
+        kept = [path for path in folder.rglob("*.nb[ic]") if path.is_file()]
+        if sum(path.stat().st_size for path in kept) > most:
+            for path in kept:
+                path.unlink(missing_ok=True)
 
 
 def _usual_places() -> Iterator[Path]:

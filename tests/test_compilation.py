@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import poq_abm
 from poq_abm.compilation import (
     _ROOMS_WITH_RULES,
+    _empty_if_large,
     compiled,
     compiled_loop,
     sources_digest,
@@ -152,6 +153,17 @@ def test_on_a_full_disk_all_is_compiled_and_played(tmp_path: Path) -> None:
     """A disk without room for machine code is no fault of the replication that needs it."""
     (value, hits, place), _ = play_twice(tmp_path, writable=str(tmp_path / "cache"), full="yes")
     assert (value, hits, place) == ("3.0", "0", "None")
+
+
+def test_a_cache_that_has_grown_is_emptied(tmp_path: Path) -> None:
+    """Code around a user's function is kept in vain in every run; it must not fill the disk."""
+    (tmp_path / "rounds_1").mkdir()
+    for name in ("f.1.nbc", "f.nbi", "other"):
+        (tmp_path / "rounds_1" / name).write_bytes(bytes(600))
+    _empty_if_large(tmp_path, most=1200)
+    assert len(list((tmp_path / "rounds_1").iterdir())) == 3
+    _empty_if_large(tmp_path, most=1199)
+    assert [path.name for path in (tmp_path / "rounds_1").iterdir()] == ["other"]
 
 
 RACE = """

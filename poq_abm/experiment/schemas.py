@@ -38,7 +38,7 @@ RANGES = {
         COUNT,
     ),
     **dict.fromkeys(
-        ("ms", "queries per s", "nats", "ratio", "s", "s per query", "weight"),
+        ("ms", "queries per s", "nats", "ratio", "s", "s per query", "scores per query", "weight"),
         POSITIVE,
     ),
     "C": POSITIVE,  # mean costs lie in [0, 1]; what a job is charged for its realised time may not

@@ -9,6 +9,7 @@ from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError
 from poq_abm.experiment.manifest import differences
 from poq_abm.experiment.plan import Plan
+from poq_abm.report.tables import MOST_ROWS
 from poq_abm.scenario.library import scenario_names
 
 __all__ = ["Reproduction", "provenance", "reproduction"]
@@ -39,7 +40,12 @@ def provenance(run: StoredRun) -> list[tuple[str, str]]:
     ]  # fmt: skip
     lines += [(name, str(version)) for name, version in manifest.get("versions", {}).items()]
     for entry in manifest.get("files", {}).values():
-        lines.append((str(entry["file"]), f"SHA-256 {entry['sha256']}, {entry['rows']:,} rows"))
+        table, files = str(entry["file"]), entry["blocks"]
+        listed = f"; the first {MOST_ROWS} follow" if len(files) > MOST_ROWS else ""
+        lines.append((table, f"{entry['rows']:,} rows, files: {len(files):,}{listed}"))
+        for file in files[:MOST_ROWS]:
+            _, digest, _ = file.rsplit(".", 2)
+            lines.append((f"{table}/{file}", f"SHA-256 begins with {digest}"))
     for what, digest in manifest["configuration"].get("plugins", {}).items():
         lines.append((f"code of {what}", str(digest)))
     return lines

@@ -72,8 +72,9 @@ class AdaptationContract(RuleContract):
 
     Examples
     --------
-    >>>     >>> class TestImitation(AdaptationContract):
-    ...     rule = adaptations()["imitation"]
+    >>> from poq_abm.rules.adaptation.behaviours import Imitation
+    >>> class TestImitation(AdaptationContract):
+    ...     rule = Imitation
     ...     needed = {"role": "evaluator"}
     >>> TestImitation().spec()
     {'name': 'imitation', 'role': 'evaluator'}

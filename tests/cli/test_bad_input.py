@@ -374,4 +374,5 @@ def test_a_disk_that_fills_up(tmp_path: Path, trace: list[str]) -> None:
     assert done.returncode == 2, done.stderr
     assert re.search(r"cannot write results to \S*mine: ", done.stderr)
     assert "Traceback" not in done.stderr
-    assert not list((tmp_path / "mine").rglob("*.parquet*"))
+    left = {path.name for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+    assert left <= {".lock", "manifest.json"}  # tables are folders, and no block lies in them

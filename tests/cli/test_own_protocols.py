@@ -102,8 +102,15 @@ def test_worker_processes_play_it_to_the_same_bytes(poq, tmp_path: Path) -> None
     assert poq("run", "mine.yaml", *OWN, "--out", "one").code == 0
     done = poq("run", "mine.yaml", *OWN, "--out", "two", "--jobs", 2)
     assert done.code == 0, done.err
-    tables = [(tmp_path / folder / "queries.parquet").read_bytes() for folder in ("one", "two")]
-    assert tables[0] == tables[1]
+    one, two = (
+        {
+            block.name: block.read_bytes()
+            for block in (tmp_path / folder / "queries.parquet").iterdir()
+        }
+        for folder in ("one", "two")
+    )
+    assert one
+    assert one == two
 
 
 def test_its_code_belongs_to_what_names_the_results(poq, tmp_path: Path, monkeypatch) -> None:

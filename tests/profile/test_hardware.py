@@ -58,5 +58,5 @@ def test_the_page_on_hardware_holds_every_machine_and_price_and_its_example_runs
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, float] = {}
     exec(example, names)
-    # 450 W at 0.08458 USD/kWh and 1,800 USD over 17,532 busy hours, for 1.0777 s
-    assert names["cents"] == pytest.approx(100 * 1.0777 / 3600 * (0.45 * 0.08458 + 1800 / 17532))
+    # 450 W at 0.08458 USD/kWh and 1,800 USD over the 35,064 hours of 4 years, for 1.0777 s
+    assert names["cents"] == pytest.approx(100 * 1.0777 / 3600 * (0.45 * 0.08458 + 1800 / 35064))

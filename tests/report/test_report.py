@@ -7,6 +7,7 @@ import html
 import json
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import pytest
 
 import poq_abm
 from poq_abm.analysis.stored_run import open_results
+from poq_abm.experiment.files import checksum
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.running import run_to_folder
 from poq_abm.report import report_page
 from poq_abm.report.assumptions import assumptions
-from poq_abm.report.provenance import reproduction
+from poq_abm.report.provenance import provenance, reproduction
 from poq_abm.report.tables import comparisons
 from poq_abm.scenario import load, parse
 from tests.conftest import Poq, interrupt
@@ -88,6 +90,29 @@ def test_a_page_asks_the_scenarios_question_and_holds_its_file(pages, runs) -> N
     scenario = parse(base64.b64decode(encoded).decode())
     manifest = json.loads((runs["swept"] / "manifest.json").read_text())
     assert Plan.of(scenario).hash() == manifest["hash"]
+
+
+@pytest.mark.parametrize("name", ["base", "swept", "economy", "protocols"])
+def test_the_provenance_pins_every_file_by_its_checksum(runs, name: str) -> None:
+    told = dict(provenance(open_results(runs[name])))
+    files = list(runs[name].glob("*.parquet/*.parquet"))
+    assert files
+    for path in files:
+        said = told[f"{path.parent.name}/{path.name}"]
+        digest = said.removeprefix("SHA-256 begins with ")
+        assert len(digest) == 16
+        assert checksum(path).startswith(digest)
+        count = len(list(path.parent.glob("*.parquet")))
+        assert told[path.parent.name].endswith(f" rows, files: {count}")
+
+
+def test_a_table_of_many_files_lists_the_first(runs) -> None:
+    run = open_results(runs["base"])
+    (first, *_) = run.manifest["files"].values()
+    many = {**first, "blocks": first["blocks"] * 300}
+    told = provenance(replace(run, manifest={**run.manifest, "files": {"rounds": many}}))
+    assert sum(line.startswith("SHA-256 begins with") for _, line in told) == 200
+    assert any(line.endswith("; the first 200 follow") for _, line in told)
 
 
 @pytest.mark.parametrize("name", ["base", "one", "swept", "economy"])

@@ -20,7 +20,7 @@ from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.beliefs import expected_advantage
 from poq_abm.simulation.queries.economics import sampling_threshold
 from poq_abm.simulation.queries.market import Market
-from poq_abm.simulation.round_steps import inference_points
+from poq_abm.simulation.round_steps import NO_TASK, inference_points
 
 STAKE, SHARE, FEE, WATCHERS, CHECKING, DELAY = 0.4, 0.75, 0.1, 3, 0.2, 5000.0
 WINDOW, BISECTION = 3600.0, 40.0
@@ -73,15 +73,17 @@ def value(text: str, symbols: dict[str, float]) -> float:
 
 def mean_pays(chosen: Market) -> dict[str, float]:
     """Return H and D, the mean pay of honest answers and of those of the cheaper model."""
-    terms, people, tables = chosen.protocol.terms, chosen.people, chosen.game.tables
-    rules = chosen.game.rules
-    return {
-        name: float(np.mean([
-            pay_by_score(terms, consensus, inference_points(rules, 1.0, consensus, people.cost[0]))
-            for consensus in tables.agreed[:, people.model[0, conduct]]
-        ]))
-        for name, conduct in (("H", 0), ("D", 1))
-    }  # fmt: skip
+    terms, people, game = chosen.protocol.terms, chosen.people, chosen.game
+
+    def mean_pay(conduct: int) -> float:
+        agreed, cost = game.tables.agreed[:, people.model[0, conduct]], people.cost[0]
+        points = [
+            inference_points(game.rules, NO_TASK, score, cost, game.kernels) for score in agreed
+        ]
+        pays = [pay_by_score(terms, *each) for each in zip(agreed, points, strict=True)]
+        return float(np.mean(pays))
+
+    return {"H": mean_pay(0), "D": mean_pay(1)}
 
 
 @pytest.mark.parametrize(("name", "enclaves"), DETECTION)
