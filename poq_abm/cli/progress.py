@@ -21,6 +21,12 @@ LINE_EVERY_S = 10.0
 _ROUNDS = "poq_abm.simulation"  # the room whose code plays rounds, with either engine
 
 
+def _calls_a_function(argument: types.Type) -> bool:
+    """Return whether an argument is a compiled function or holds one, as the rules of a game do."""
+    inside = getattr(argument, "types", ())  # of a tuple
+    return isinstance(argument, types.Dispatcher) or any(map(_calls_a_function, inside))
+
+
 class _Announcer(event.Listener):  # type: ignore[misc, unused-ignore]
     """Says, once after it was asked to, that code which plays rounds is being compiled."""
 
@@ -39,7 +45,7 @@ class _Announcer(event.Listener):  # type: ignore[misc, unused-ignore]
             return
         self._asked = False
         # A user's function is a type of its own in each process, and no cache can know it.
-        own = any(isinstance(argument, types.Dispatcher) for argument in told.data["args"])
+        own = any(_calls_a_function(argument) for argument in told.data["args"])
         what = "your behaviour into the round loop" if own else "the code that plays such rounds"
         when = "in every run" if own else "once"
         # Written as text, which a bar that is being drawn lets through above itself.

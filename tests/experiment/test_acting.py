@@ -20,7 +20,12 @@ from pydantic.fields import FieldInfo
 
 import poq_abm
 from poq_abm.experiment.plan import Plan
+from poq_abm.rules import registry
+from poq_abm.rules.payment import EvaluatorPayment
+from poq_abm.rules.registry import register, rules
+from poq_abm.rules.rule import Source
 from poq_abm.scenario import Scenario, ScenarioError, load, parse
+from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
 
 #: fields that are not about results, each with the reason
@@ -300,6 +305,9 @@ def candidates(path: str, field: FieldInfo, now: Any) -> list[Any]:
             found += [True, False]
         elif kind in (int, float):
             found += _numbers(kind, bounds, now)
+    for bound in bounds:
+        if isinstance(bound, NamedRule):
+            found += rules(bound.kind)
     return [value for value in found if value != now]
 
 
@@ -390,7 +398,26 @@ def outcome(base: Scenario, path: str, value: Any) -> str:
 FIELDS = dict(leaves())
 
 
+class Half(EvaluatorPayment):
+    """Half the pay for closeness: one rule of its kind ships, so another is one's own."""
+
+    name = "half"
+    formula = "alpha closeness / 2 - beta C"
+    source = Source("assumed", "made up for this test")
+
+    @staticmethod
+    def kernel(committee, seat, cost, alpha, beta):  # type: ignore[no-untyped-def]
+        return alpha * committee.nearness[seat] / 2.0 - beta * cost
+
+
+@pytest.fixture
+def _another_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_own", {})
+    register(Half)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_another_pay")
 @pytest.mark.parametrize("path", [path for path in FIELDS if path not in APART])
 def test_every_field_changes_the_result_of_some_scenario(path: str) -> None:
     base = base_of(path)

@@ -181,7 +181,7 @@ def test_workers_play_it_too() -> None:
 
 
 def test_an_economy_plays_it_too() -> None:
-    scenario = poq_abm.load("closed_market").replace(
+    scenario = poq_abm.load("hardware_mix").replace(
         {"rounds": 200, "economy.epochs": 2, **IN_PLAY["bonus"], **IN_PLAY["quadratic"]}
     )
     results = poq_abm.run(scenario, replications=1)
