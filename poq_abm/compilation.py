@@ -46,6 +46,8 @@ _ROOMS_WITH_RULES = ("", "rules", "simulation", "profile")
 #: round passes around takes twenty times as long as the round (3.8 us, not 0.2).
 _OPTIONS: Final = {"error_model": "numpy", "nogil": True, "_nrt": False}
 _ROOM_NEEDED: Final = 64 * 2**20  # bytes: about twice what all compiled code takes
+_NUMBAS_LOCK: Final = "numba:compiler_lock"  # events of Numba
+_COMPILATION: Final = "numba:compile"
 _MOST_KEPT: Final = 512 * 2**20  # bytes: some hundred runs with compiled functions of one's own
 
 
@@ -164,7 +166,9 @@ def _cache_folder() -> Path | None:
             continue  # what is half written when the disk is full stops the run that needs it
         _empty_if_large(folder)
         register: Any = event.register  # it carries no types
-        register("numba:compiler_lock", _OneAtATime(folder / "lock"))
+        listener = _OneSavesAtATime(folder / "lock")
+        register(_NUMBAS_LOCK, listener)
+        register(_COMPILATION, listener)
         return folder
     return None
 
@@ -218,25 +222,31 @@ def _temporary_places() -> Iterator[Path]:
         yield folder
 
 
-class _OneAtATime(event.Listener):
-    """One process at a time looks for compiled code, compiles what is missing and saves it.
+class _OneSavesAtATime(event.Listener):
+    """One process at a time saves what it compiled.
 
-    Numba numbers the files of a function as it finds its index: two processes that compile at once
+    Numba numbers the files of a function as it finds its index: two processes that save at once
     could write two versions to one file, and leave an index that pairs types with the wrong machine
-    code. Whoever waits here finds what the other one saved. Numba takes its own lock, which this
-    listens to, around all three.
+    code. Numba saves after it has told that it compiled, and before it lets go of its own lock.
     """
 
     def __init__(self, path: Path) -> None:
-        self._threads = threading.RLock()
         self._processes = FileLock(path)
+        self._thread = threading.local()
 
-    def on_start(self, event: Any) -> None:  # noqa: ARG002
-        """Wait for other threads, then for other processes."""
-        self._threads.acquire()
-        self._processes.acquire()
+    def on_start(self, event: Any) -> None:
+        """Count how often the thread has taken Numba's lock."""
+        if event.kind == _NUMBAS_LOCK:
+            self._thread.depth = getattr(self._thread, "depth", 0) + 1
 
-    def on_end(self, event: Any) -> None:  # noqa: ARG002
-        """Let the next one in."""
-        self._processes.release()
-        self._threads.release()
+    def on_end(self, event: Any) -> None:
+        """Wait for other processes once something is compiled; let them in once it is saved."""
+        saving = vars(self._thread).setdefault("saving", [])
+        if event.kind == _COMPILATION:
+            self._processes.acquire()
+            saving.append(getattr(self._thread, "depth", 0))
+            return
+        self._thread.depth = getattr(self._thread, "depth", 0) - 1
+        if saving and self._thread.depth < saving[-1]:
+            saving.pop()
+            self._processes.release()
