@@ -83,16 +83,27 @@ def pick(word: int, limits: NDArray[np.uint64]) -> int:
 
 
 @compiled
-def draw_tasks(tasks: NDArray[np.uint32], limits: NDArray[np.uint64]) -> None:
+def draw_tasks(
+    tasks: NDArray[np.uint32], limits: NDArray[np.uint64], counts: NDArray[np.uint32]
+) -> None:
     """Turn the words of the task slot into tasks, in proportion to their shares.
 
+    What :func:`pick` finds is the number of limits that do not exceed the word; tasks are few, and
+    counting is done for many words at once. ``counts`` is scratch.
+
     >>> words = np.array([0, 2**31], np.uint32)
-    >>> draw_tasks(words, thresholds([0.5, 0.5]))
+    >>> draw_tasks(words, thresholds([0.5, 0.5]), np.empty(2, np.uint32))
     >>> words.tolist()
     [0, 1]
     """
     for t in range(tasks.size):
-        tasks[t] = pick(tasks[t], limits)
+        counts[t] = 0
+    for i in range(limits.size - 1):
+        limit = limits[i]
+        for t in range(tasks.size):
+            counts[t] += np.uint32(np.uint64(tasks[t]) >= limit)
+    for t in range(tasks.size):
+        tasks[t] = counts[t]
 
 
 @compiled
