@@ -354,7 +354,7 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
 
 
 def _equally_many(
-    cell: NDArray[np.int64],
+    cell: NDArray[np.integer[Any]],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the cells that have equally many rows, and the places of their rows, a cell a row.
 
