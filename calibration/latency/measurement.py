@@ -23,9 +23,10 @@ from typing import Any
 from calibration.configuration import Calibration
 from calibration.latency.machine import hardware_name, hardware_stamp
 from calibration.latency.subjects import (
+    LoadedSubject,
     TimedSubject,
-    random_evaluator,
-    random_model,
+    evaluator_like,
+    model_like,
     real_evaluator,
     real_model,
 )
@@ -87,7 +88,8 @@ def measure_all(
     """
     written: list[Path] = []
     for job in jobs:
-        subject, loaded = job.subject, False
+        subject = job.subject
+        loaded: LoadedSubject | None = None
         try:
             for batch_size in job.batch_sizes:
                 path = workspace.efficiency(subject.role, subject.node, batch_size)
@@ -95,18 +97,17 @@ def measure_all(
                     report(f"{subject.node}, batch {batch_size}: already measured")
                     written.append(path)
                     continue
-                if not loaded:
+                if loaded is None:
                     report(f"{subject.node}: loading on {subject.device}")
-                    subject.load()
-                    loaded = True
-                measured = _measured(job, batch_size, settings, report)
+                    loaded = subject.load()
+                measured = _measured(job, loaded, batch_size, settings, report)
                 if measured is not None:
                     write_measurement(path, measured)
                     report(summary(measured))
                     written.append(path)
         finally:
-            subject.release()
-            if loaded:
+            if loaded is not None:
+                loaded = None
                 release(subject.device)
     return written
 
@@ -118,8 +119,8 @@ def jobs_of(calibration: Calibration) -> list[TimingJob]:
     evaluators = [calibration.scoring.device] * len(calibration.evaluators)
     devices = {setting: chosen_device(setting) for setting in {*models, *evaluators}}
     is_random = settings.weights == "random"
-    of_model = random_model if is_random else real_model
-    of_evaluator = random_evaluator if is_random else real_evaluator
+    of_model = model_like if is_random else real_model
+    of_evaluator = evaluator_like if is_random else real_evaluator
     on, scored_on = (devices[part.device] for part in (calibration.generation, calibration.scoring))
     return [
         *(
@@ -134,12 +135,16 @@ def jobs_of(calibration: Calibration) -> list[TimingJob]:
 
 
 def _measured(
-    job: TimingJob, batch_size: int, settings: EfficiencySettings, report: Report
+    job: TimingJob,
+    loaded: LoadedSubject,
+    batch_size: int,
+    settings: EfficiencySettings,
+    report: Report,
 ) -> dict[str, object] | None:
     """Return one measurement, or ``None`` after saying that the batch does not fit."""
     subject = job.subject
     try:
-        return measure_batches(subject, batch_size, settings, job.hardware)
+        return measure_batches(subject, loaded, batch_size, settings, job.hardware)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -164,6 +169,7 @@ _LATENCY_OF = {
 
 def measure_batches(
     subject: TimedSubject,
+    loaded: LoadedSubject,
     batch_size: int,
     settings: EfficiencySettings,
     hardware: str | None = None,
@@ -176,15 +182,15 @@ def measure_batches(
     are complete, of an evaluator the batch's time divided by its pairs.
     """
     calls, warm_up = timed_calls(settings.prompts, batch_size), settings.warm_up
-    batches = subject.batches(batch_size, warm_up + calls)
+    batches = loaded.batches(batch_size, warm_up + calls)
     for batch in batches[:warm_up]:
-        subject.run(batch)
+        loaded.run(batch)
     reset_peak_memory(subject.device)
     meter = EnergyMeter(subject.device)
     before = meter.joules()
-    timed = [subject.run(batch) for batch in batches[warm_up:]]
+    timed = [loaded.run(batch) for batch in batches[warm_up:]]
     joules = (meter.joules() - before) / (calls * batch_size)
-    lengths = [subject.tokens_in(batch) for batch in batches[warm_up:]]
+    lengths = [loaded.tokens_in(batch) for batch in batches[warm_up:]]
     return {
         "role": subject.role,
         "node": subject.node,
@@ -227,7 +233,7 @@ def key_of(
             "role": subject.role,
             "node": subject.node,
             "weights": subject.weights,
-            "identity": subject.identity(),
+            "identity": dict(subject.identity),
             "batch_size": batch_size,
             "prompts": settings.prompts,
             "warm_up": settings.warm_up,
