@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -48,6 +48,7 @@ __all__ = [
     "Name",
     "Names",
     "ScoringSettings",
+    "ServerSettings",
     "Templates",
     "Text",
     "Variable",
@@ -241,6 +242,33 @@ class CorpusSource(Strict):
         return self
 
 
+class ServerSettings(Strict):
+    """A model behind a server that speaks OpenAI's protocol, and what asking it may cost.
+
+    ``key_variable`` names an environment variable, never the key. Prices are in dollars per million
+    tokens, and a budget in dollars needs both. ``concurrency`` requests are on their way at once.
+    """
+
+    model: Text
+    base_url: Address | None = None
+    key_variable: Variable = "OPENAI_API_KEY"
+    max_calls: Count | None = None
+    max_usd: Dollars | None = None
+    usd_per_million_input: Dollars | None = None
+    usd_per_million_output: Dollars | None = None
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 1
+    retries: int = Field(default=5, ge=0, le=100)
+    timeout_s: float = Field(default=60.0, gt=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _dollars_need_prices(self) -> Self:
+        prices = ("usd_per_million_input", "usd_per_million_output")
+        missing = [price for price in prices if getattr(self, price) is None]
+        if self.max_usd is not None and missing:
+            raise complaint(f"max_usd cannot be kept without {' and '.join(missing)}")
+        return self
+
+
 class ModelSpec(Strict):
     """One inference model and how it is loaded.
 
@@ -318,32 +346,15 @@ class ScoringSettings(Strict):
     device: Device = "auto"
 
 
-class JudgeSettings(Strict):
-    """The judge and its budget; ``key_variable`` names an environment variable, never the key.
+class JudgeSettings(ServerSettings):
+    """The judge and its budget.
 
-    ``per_group`` is the number of judged outputs per task and model. A budget in dollars needs both
-    prices, in dollars per million tokens.
+    ``per_group`` is the number of judged outputs per task and model.
     """
 
-    model: Text
-    base_url: Address | None = None
-    key_variable: Variable = "OPENAI_API_KEY"
     api: Literal["auto", "responses", "chat"] = "auto"
     per_group: Count = 30
-    max_calls: Count = 1000
-    max_usd: Dollars | None = None
-    usd_per_million_input: Dollars | None = None
-    usd_per_million_output: Dollars | None = None
-    retries: int = Field(default=5, ge=0, le=100)
-    timeout_s: float = Field(default=60.0, gt=0, le=86_400)
-
-    @model_validator(mode="after")
-    def _dollars_need_prices(self) -> JudgeSettings:
-        prices = ("usd_per_million_input", "usd_per_million_output")
-        missing = [price for price in prices if getattr(self, price) is None]
-        if self.max_usd is not None and missing:
-            raise complaint(f"max_usd cannot be kept without {' and '.join(missing)}")
-        return self
+    max_calls: Count | None = 1000
 
 
 class EfficiencySettings(Strict):
