@@ -33,6 +33,7 @@ __all__ = [
     "Address",
     "AsTuple",
     "Checkpoint",
+    "Concurrency",
     "CorpusSource",
     "Count",
     "Counts",
@@ -40,6 +41,7 @@ __all__ = [
     "Dollars",
     "Dtype",
     "EfficiencySettings",
+    "EndpointSpec",
     "EvaluatorSpec",
     "Folder",
     "GenerationSettings",
@@ -176,6 +178,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_as_names), AfterValidator(somebody)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), AfterValidator(somebody)]
+Concurrency = Annotated[int, Field(ge=1, le=1000)]
 Dollars = Annotated[float, Field(ge=0)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 Device = Annotated[str, AfterValidator(_device)]
@@ -256,7 +259,7 @@ class ServerSettings(Strict):
     max_usd: Dollars | None = None
     usd_per_million_input: Dollars | None = None
     usd_per_million_output: Dollars | None = None
-    concurrency: Annotated[int, Field(ge=1, le=1000)] = 1
+    concurrency: Concurrency = 1
     retries: int = Field(default=5, ge=0, le=100)
     timeout_s: float = Field(default=60.0, gt=0, le=86_400)
 
@@ -284,6 +287,19 @@ class ModelSpec(Strict):
     batch_size: Count = 1
     trust_remote_code: bool = False
     hardware: Name | None = None
+
+
+class EndpointSpec(ServerSettings):
+    """One inference model behind a server; ``model`` is the name it has there.
+
+    ``options`` go into the body of every request, such as the arguments of a chat template.
+    """
+
+    name: Name
+    base_url: Address
+    options: dict[str, Any] = Field(default_factory=dict)
+    hardware: Name | None = None
+    timeout_s: float = Field(default=600.0, gt=0, le=86_400)
 
 
 class EvaluatorSpec(Strict):
@@ -361,7 +377,7 @@ class EfficiencySettings(Strict):
     """How cost is timed: ``prompts`` after ``warm_up``, of at most ``new_tokens`` tokens each.
 
     With random weights an output has exactly so many. ``batch_sizes`` are those of inference
-    models; an evaluator is timed at its own.
+    models; an evaluator is timed at its own, an endpoint with ``concurrency`` requests at once.
     """
 
     prompts: Count = 100
@@ -369,3 +385,4 @@ class EfficiencySettings(Strict):
     weights: Literal["real", "random"] = "real"
     new_tokens: Count = 128
     batch_sizes: Counts = (1,)
+    concurrency: Concurrency = 1

@@ -232,27 +232,23 @@ class Session:
 
     def ask_all(self, questions: Iterable[Question], report: Callable[[int], None]) -> str | None:
         """Ask until all are answered or the budget is spent; return why some are left, if so."""
-        reason: str | None = None
 
-        def may_start(on_their_way: int) -> bool:
-            nonlocal reason
-            if on_their_way:
-                return self._has_been_read and self.budget.has_room()
-            reason = self.budget.exhausted()
-            return reason is None
+        def permit(on_their_way: int) -> int:
+            if on_their_way and not self._has_been_read:
+                return 0
+            return self.budget.permit(on_their_way, self.settings.retries + 1)
 
         def after() -> None:
             report(self.judged + self.refused + self.unanswered)
 
-        side_by_side(questions, self._ask, self._keep, self.settings.concurrency, may_start, after)
-        if reason is None and self.unanswered:
+        side_by_side(questions, self._ask, self._keep, self.settings.concurrency, permit, after)
+        if self.budget.stopped is None and self.unanswered:
             return "the server failed now and then; the next run asks again"
-        return reason
+        return self.budget.stopped
 
-    def _ask(self, question: Question) -> _Attempt:
+    def _ask(self, question: Question, left: int) -> _Attempt:
         """Return the verdict, or none once asking again is pointless or not allowed."""
         attempt = _Attempt()
-        left = self.budget.reserve(self.settings.retries + 1)
         try:
             while left > 0 and not (attempt.replies and self.budget.exhausted()):
                 before = self.client.calls

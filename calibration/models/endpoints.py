@@ -13,6 +13,7 @@ import re
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -251,7 +252,6 @@ class Endpoint:
             stream = patient.chat.completions.create(
                 model=self._settings.model,
                 stream=True,
-                stream_options={"include_usage": True},
                 **body,
             )
             with stream:
@@ -552,8 +552,8 @@ class Budget:
 
     ``rows`` are those already on the disk. A budget in dollars stops before the call that would
     pass it, if no call costs more than the dearest so far; requests that failed and report no
-    tokens count as calls and cost nothing that we could know of. What is :meth:`reserved
-    <reserve>` for questions on their way is not spent twice.
+    tokens count as calls and cost nothing that we could know of. What is held for questions on
+    their way is not spent twice.
 
     >>> settings = ServerSettings(model="m", max_calls=2)
     >>> Budget(settings, [{"attempts": 2}]).exhausted()
@@ -566,33 +566,39 @@ class Budget:
         self._dearest = 0.0
         self._is_blind = False
         self._reserved = 0
-        self._asking = 0
+        self.stopped: str | None = None
         self.calls = 0
         self.usd = 0.0
         for row in rows:
             self.calls += row.get("attempts") or 0
             self._spend(row.get("usd") or 0.0)
 
-    def reserve(self, calls: int) -> int:
-        """Return how many of so many requests one more question may send, and hold them for it."""
+    def permit(self, on_their_way: int, calls: int) -> int:
+        """Return how many of so many requests one more question may send, and hold them for it.
+
+        None fit if those ``on_their_way`` may yet use up what is left. Where no question is on its
+        way, ``stopped`` says why there is nothing left.
+        """
         with self._lock:
+            if not on_their_way:
+                self.stopped = self.exhausted()
+            if self.stopped or (on_their_way and not self._has_room(on_their_way)):
+                return 0
             most = self._settings.max_calls
             free = calls if most is None else min(calls, most - self.calls - self._reserved)
             self._reserved += free
-            self._asking += 1
             return free
 
     def give_back(self, calls: int) -> None:
         """Let go of the requests that a question did not send: it has its answer, or none."""
         with self._lock:
-            self._reserved -= calls
-            self._asking -= 1
+            self._reserved = max(0, self._reserved - max(0, calls))
 
     def count_calls(self, calls: int) -> None:
         """Count requests that were sent, whatever came of them."""
         with self._lock:
             self.calls += calls
-            self._reserved -= calls
+            self._reserved = max(0, self._reserved - calls)
 
     def charge(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
         """Return what these tokens cost in dollars and count it; ``None`` if it is not known."""
@@ -617,11 +623,13 @@ class Budget:
             return f"of the budget of {usd:g} dollars, {self.usd:.4g} are spent"
         return None
 
-    def has_room(self) -> bool:
-        """Return whether one more question fits beside those on their way."""
+    def _has_room(self, on_their_way: int) -> bool:
         calls, usd = self._settings.max_calls, self._settings.max_usd
         fits = calls is None or self.calls + self._reserved < calls
-        return fits and (usd is None or self.usd + (self._asking + 1) * self._dearest <= usd)
+        if usd is None or not fits:
+            return fits
+        is_priced = self._dearest > 0.0  # what a question costs, the first one tells
+        return is_priced and self.usd + (on_their_way + 1) * self._dearest <= usd
 
     def _spend(self, usd: float) -> None:
         self.usd += usd
@@ -630,37 +638,33 @@ class Budget:
 
 def side_by_side(
     items: Iterable[T],
-    ask: Callable[[T], R],
+    ask: Callable[[T, int], R],
     keep: Callable[[T, R], None],
     concurrency: int,
-    may_start: Callable[[int], bool] = lambda _: True,
+    permit: Callable[[int], int] = lambda _: 1,
     after: Callable[[], None] = lambda: None,
 ) -> None:
     """Ask for every item, at most ``concurrency`` at once, and keep each result as it comes.
 
-    ``ask`` runs in threads, ``keep`` here, before anything further is asked. ``may_start`` is told
-    how many are on their way; where it says no and none is, the rest is left. ``after`` each item
-    that is kept there may be something to tell. Whatever interrupts it, what was asked for is
-    waited for and kept, since it is being paid for; a second interrupt ends the waiting.
+    ``ask`` runs in threads, ``keep`` here, before anything further is asked. ``permit`` is told how
+    many items are on their way and says how many requests the next may send; where that is none
+    and nothing is on its way, the rest is left. ``after`` each item that is kept there may be
+    something to tell. Whatever interrupts it, what was asked for is waited for and kept, since it
+    is being paid for; a second interrupt ends the waiting.
 
     >>> squares = []
-    >>> side_by_side([3], lambda n: n * n, lambda n, square: squares.append((n, square)), 2)
+    >>> side_by_side([3], lambda n, _: n * n, lambda n, square: squares.append((n, square)), 2)
     >>> squares
     [(3, 9)]
     """
-    waiting = iter(items)
+    waiting = deque(items)
     running: dict[Future[R], T] = {}
     pool = ThreadPoolExecutor(concurrency)
     try:
-        is_more = True
-        while is_more or running:
-            while is_more and len(running) < concurrency and may_start(len(running)):
-                try:
-                    item = next(waiting)
-                except StopIteration:
-                    is_more = False
-                else:
-                    running[pool.submit(ask, item)] = item
+        while waiting or running:
+            while waiting and len(running) < concurrency and (allowed := permit(len(running))) > 0:
+                item = waiting.popleft()
+                running[pool.submit(ask, item, allowed)] = item
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
