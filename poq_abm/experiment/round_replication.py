@@ -12,9 +12,15 @@ from poq_abm.experiment.round_tables import rounds_table
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger
-from poq_abm.simulation.replication import Memory, Trace, open_replication, open_trace
-from poq_abm.simulation.rounds import ReplicationSums, play, play_replications
-from poq_abm.simulation.stages import open_stages
+from poq_abm.simulation.replication import (
+    Memory,
+    ReplicationSums,
+    Trace,
+    open_replication,
+    open_trace,
+)
+from poq_abm.simulation.rounds import play, play_replications
+from poq_abm.simulation.stages import open_stages, play_replications_in_stages
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
@@ -82,7 +88,11 @@ def play_plain(
         stop = min(last, start + step)
         rows = slice(start - first, stop - first)
         sums = ReplicationSums(node_sums[rows], network_sums[rows], measures[rows])
-        play_replications(start, stop, scenario.rounds, game.arrays, kept, sums, stages)
+        given = (start, stop, scenario.rounds, game.arrays, kept, sums)
+        if stages is None:
+            play_replications(*given)
+        else:
+            play_replications_in_stages(*given, stages)
         if progress:
             progress((stop - start) * scenario.rounds)
     return node_sums, network_sums, measures

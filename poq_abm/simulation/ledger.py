@@ -11,6 +11,7 @@ not lost in the difference of two large numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, SupportsIndex
 
@@ -95,7 +96,7 @@ def open_ledger(nodes: int) -> Ledger:
 
 
 types: Any = numba_types  # these carry no types of their own
-intrinsic: Any = numba_intrinsic
+intrinsic: Callable[[Any], Any] = numba_intrinsic
 _HALF_ROW: Final = ir.VectorType(ir.DoubleType(), ROW // 2)
 
 

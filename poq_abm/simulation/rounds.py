@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,6 @@ from poq_abm.simulation.arrays import (
 )
 from poq_abm.simulation.buffers import (
     Buffers,
-    ReplicationKey,
     RoundBatch,
     draw_ahead,
     draw_behaviour_luck,
@@ -34,16 +32,22 @@ from poq_abm.simulation.histograms import (
     REWARD_CELLS,
     Histograms,
     RewardKind,
-    clear_histograms,
     count_pair,
     count_pairs,
     count_reward,
     count_rewards,
     find_cells,
-    measure_histograms,
 )
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, clear, credit, fold, observe
-from poq_abm.simulation.replication import Counter, Memory, Replication, Trace
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, credit, fold, observe
+from poq_abm.simulation.replication import (
+    Counter,
+    Memory,
+    Replication,
+    ReplicationSums,
+    Trace,
+    begin_another,
+    sum_up,
+)
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     agree,
@@ -57,7 +61,6 @@ from poq_abm.simulation.round_steps import (
 from poq_abm.simulation.stages import Stages, play_in_stages
 
 __all__ = [
-    "ReplicationSums",
     "check_reports",
     "count_rounds",
     "play",
@@ -66,14 +69,6 @@ __all__ = [
 ]
 
 Table = NDArray[np.float64]
-
-
-class ReplicationSums(NamedTuple):
-    """What replications that are played in one call leave; a row for each."""
-
-    nodes: Table  #: (replications, nodes, 8) by :class:`poq_abm.simulation.ledger.NodeSum`
-    network: Table  #: (replications, 8) by :class:`poq_abm.simulation.ledger.Agreement`
-    measures: Table  #: (replications, measures) by :data:`poq_abm.simulation.histograms.MEASURES`
 
 
 @compiled
@@ -253,31 +248,17 @@ def play_replications(
     game: GameArrays,
     replication: Replication,
     sums: ReplicationSums,
-    stages: Stages | None,
 ) -> None:
     """Play replications ``first`` to ``last - 1`` of a plain game, one after the other.
 
     Row ``r - first`` of the sums holds what the ledger and the histograms tell after replication r;
-    ``replication`` lends its seed and its arrays; ``stages`` are those of the game, if any. Short
-    replications take less time than a call from Python does, and this is one call for all of them.
+    ``replication`` lends its seed and its arrays. Short replications take less time than a call
+    from Python does, and this is one call for all of them.
     """
-    buffers, ledger, memory = replication.buffers, replication.ledger, replication.memory
+    beginning = int(np.int64(0))  # a literal would be compiled for alone
     for number in range(first, last):
-        clear(ledger)
-        clear_histograms(memory.histograms)
-        key = ReplicationKey(replication.key.seed, number)
-        played = Replication(key, buffers, ledger, memory)
-        if stages is None:
-            play_rounds(0, rounds, game, played)
-        else:
-            play_in_stages(0, rounds, game, played, stages)
-        fold(ledger)
-        row = number - first
-        measure_histograms(memory.histograms, sums.measures[row])
-        for column in range(ROW):
-            sums.network[row, column] = ledger.network_total[column]
-            for node in range(sums.nodes.shape[1]):
-                sums.nodes[row, node, column] = ledger.node_total[node, column]
+        play_rounds(beginning, rounds, game, begin_another(number, replication))
+        sum_up(number - first, replication, sums)
 
 
 @compiled

@@ -32,9 +32,20 @@ from poq_abm.simulation.buffers import BATCH_ROUNDS, draw_ahead
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import Histograms, RewardKind, count_pairs, count_rewards
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Ledger, add_to_row, fold, observe
-from poq_abm.simulation.replication import Replication
+from poq_abm.simulation.replication import (
+    Replication,
+    ReplicationSums,
+    begin_another,
+    sum_up,
+)
 
-__all__ = ["LARGEST_COMMITTEE", "Stages", "open_stages", "play_in_stages"]
+__all__ = [
+    "LARGEST_COMMITTEE",
+    "Stages",
+    "open_stages",
+    "play_in_stages",
+    "play_replications_in_stages",
+]
 
 LARGEST_COMMITTEE = 16  # seating by comparisons takes time in proportion to its square
 
@@ -244,3 +255,23 @@ def play_in_stages(
         if stop % BLOCK_ROUNDS == 0:
             fold(ledger)
         start = stop
+
+
+@compiled_loop
+def play_replications_in_stages(
+    first: int,
+    last: int,
+    rounds: int,
+    game: GameArrays,
+    replication: Replication,
+    sums: ReplicationSums,
+    stages: Stages,
+) -> None:
+    """Play replications ``first`` to ``last - 1`` of a game, one after the other.
+
+    As :func:`poq_abm.simulation.rounds.play_replications` does.
+    """
+    beginning = int(np.int64(0))  # a literal would be compiled for alone
+    for number in range(first, last):
+        play_in_stages(beginning, rounds, game, begin_another(number, replication), stages)
+        sum_up(number - first, replication, sums)

@@ -14,9 +14,14 @@ from poq_abm.simulation.buffers import BATCH_ROUNDS
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW
-from poq_abm.simulation.replication import Replication, open_replication
-from poq_abm.simulation.rounds import ReplicationSums, play_replications, play_rounds
-from poq_abm.simulation.stages import LARGEST_COMMITTEE, open_stages, play_in_stages
+from poq_abm.simulation.replication import Replication, ReplicationSums, open_replication
+from poq_abm.simulation.rounds import play_rounds
+from poq_abm.simulation.stages import (
+    LARGEST_COMMITTEE,
+    open_stages,
+    play_in_stages,
+    play_replications_in_stages,
+)
 
 PROFILES = {tasks: small_profile(records=(3, 1, 7, 2)[:tasks]) for tasks in (1, 2, 4)}
 
@@ -95,10 +100,11 @@ def test_pay_with_other_coefficients_and_costs() -> None:
 def test_replications_in_one_call_are_those_of_calls_of_their_own() -> None:
     game, rounds = small_game(4, 6, 3), 300
     kept, stages = open_replication(game.arrays, 5, 0, rounds), open_stages(game)
+    assert stages is not None
     sums = ReplicationSums(
         np.empty((3, game.population.size, ROW)), np.empty((3, ROW)), np.empty((3, len(MEASURES)))
     )
-    play_replications(4, 7, rounds, game.arrays, kept, sums, stages)
+    play_replications_in_stages(4, 7, rounds, game.arrays, kept, sums, stages)
     for row in range(3):
         alone = open_replication(game.arrays, 5, 4 + row, rounds)
         play_rounds(0, rounds, game.arrays, alone)

@@ -123,7 +123,8 @@ def draw_records(
     """
     for t in range(records.size):
         bounds[t] = size[tasks[t]]
-    below_in_place(records, bounds, seed, replication, Purpose.ROUND, first_round, Slot.RECORD)
+    slot = int(np.int64(Slot.RECORD))  # as seats have it: compiled once
+    below_in_place(records, bounds, seed, replication, Purpose.ROUND, first_round, slot)
     for t in range(records.size):
         records[t] += first[tasks[t]]
 
@@ -147,7 +148,8 @@ def draw_nodes(
     """
     if drawn_by == DrawnBy.UNIFORM:
         bounds[:] = limits.size
-        below_in_place(nodes, bounds, seed, replication, Purpose.ROUND, first_round, Slot.NODE)
+        slot = int(np.int64(Slot.NODE))
+        below_in_place(nodes, bounds, seed, replication, Purpose.ROUND, first_round, slot)
     elif drawn_by == DrawnBy.ROUND_ROBIN:
         for t in range(nodes.size):
             nodes[t] = (first_round + t) % limits.size
