@@ -105,7 +105,7 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
         print_summary(results.summary(), title)
     _print_unanimity(plan)
     if "epochs" in results.tables and not results.main.empty:
-        from poq_abm.experiment.economy_summary import LAST_SHARE  # noqa: PLC0415
+        from poq_abm.experiment.economy_study import LAST_SHARE  # noqa: PLC0415
 
         halted = results.replications["halted_epoch"]
         print_economy(results.economy_summary(), halted, LAST_SHARE)

@@ -150,9 +150,9 @@ class Results:
     def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.
 
-        :func:`poq_abm.experiment.economy_summary.summarise_economy` describes the columns.
+        :func:`poq_abm.experiment.economy_study.summarise_economy` describes the columns.
         """
-        from poq_abm.experiment.economy_summary import summarise_economy  # noqa: PLC0415
+        from poq_abm.experiment.economy_study import summarise_economy  # noqa: PLC0415
 
         return summarise_economy(self.epochs, confidence)
 
