@@ -37,6 +37,7 @@ from calibration.models.language_models import (
     LanguageModel,
     ModelAnswer,
     Prompt,
+    PromptForm,
     fit_prompt,
     load_language_model,
     sample,
@@ -188,7 +189,8 @@ class _Generation:
             )
         instruct = partial(instruction, templates=self.calibration.prompts)
         try:
-            return fit_prompt(language_model.tokenizer, record, instruct, self.spec.prompt, limit)
+            form = PromptForm.of(self.spec, self.calibration.generation)
+            return fit_prompt(language_model.tokenizer, record, instruct, form, limit)
         except InputError as error:
             raise InputError(f"{self.spec.name}: {error}") from error
 
@@ -224,7 +226,8 @@ def _keys(
         "model": spec.name,
         "dtype": spec.dtype,
         "batch_size": spec.batch_size,
-        "decoding": calibration.generation.model_dump(exclude={"device", "traces"}),
+        **({"template": spec.template} if spec.template else {}),
+        "decoding": calibration.generation.determining("traces"),
         "seed": calibration.seed,
         "stamp": stamp.as_data(),
     }
@@ -277,7 +280,7 @@ class AskedEndpoint:
             "model": spec.name,
             "endpoint": spec.model,
             "options": spec.options,
-            "decoding": calibration.generation.model_dump(exclude={"device", "traces"}),
+            "decoding": calibration.generation.determining("traces"),
             "seed": calibration.seed,
         }
         self.keys = {
@@ -378,13 +381,14 @@ class AskedEndpoint:
         longest, seeded, counted = way
         settings = self.calibration.generation
         seed = seed_of(self.calibration.seed, self.spec.name, [record.id]) % 2**31
+        asked = instruction(record, self.calibration.prompts)
+        messages = [("system", settings.system), ("user", asked)]
         return {
-            "messages": [
-                {"role": "user", "content": instruction(record, self.calibration.prompts)}
-            ],
+            "messages": [{"role": role, "content": text} for role, text in messages if text],
             longest: settings.max_new_tokens,
             "temperature": settings.temperature,
             "top_p": settings.top_p,
+            **({"stop": list(settings.stop)} if settings.stop else {}),
             **({"seed": seed} if seeded else {}),
             **({"stream_options": {"include_usage": True}} if counted else {}),
             "extra_body": self.spec.options,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def _joint(
             "task": [record.task for record, _ in cells],
             "model": [model for _, model in cells],
             "truth": [
-                truth_score(made[m][r.id]["output"], r.references, calibration.truth)
+                truth_score(made[m][r.id]["output"], r.references, calibration.metric_of(r.task))
                 for r, m in cells
             ],
             "judge": np.nan,
@@ -207,7 +207,7 @@ def provenance_of(
     measured = [
         f"Outputs of {len(calibration.models)} models for {len(records):,} records ({told}), at "
         f"most {calibration.generation.max_new_tokens} new tokens.",
-        f"Truth: {calibration.truth} times 10, the maximum over the references.",
+        f"Truth: {_metrics(calibration, sizes)} times 10, the maximum over the references.",
         f"Scores of {len(calibration.evaluators)} evaluators, on pairs of "
         f"{calibration.scoring.pairs.replace('_', ' and ')}.",
     ]
@@ -247,6 +247,13 @@ def provenance_of(
         "seed": calibration.seed,
         "efficiency": [_without_nan(row) for row in costs.batches],
     }
+
+
+def _metrics(calibration: Calibration, tasks: Iterable[str]) -> str:
+    of_task = {task: calibration.metric_of(task) for task in tasks}
+    if len(set(of_task.values())) == 1:
+        return next(iter(of_task.values()))
+    return ", ".join(f"{metric} ({task})" for task, metric in of_task.items()) + ","
 
 
 def _decoding(calibration: Calibration) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from poq_abm.cli.options import Plugins
 from poq_abm.errors import InputError
 
 __all__ = ["calibrate"]
@@ -40,9 +41,12 @@ def _report(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _configuration(path: Path) -> Any:
+def _configuration(path: Path, plugin: list[str] | None) -> Any:
+    """Return a configuration, which may name metrics of one's own."""
     from calibration.configuration import load_configuration  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
+    load_plugins(plugin)
     return load_configuration(path)
 
 
@@ -79,9 +83,9 @@ def _working_in(out: Path) -> Iterator[None]:
 
 
 @calibrate.command()
-def run(configuration: Configuration) -> None:
+def run(configuration: Configuration, plugin: Plugins = None) -> None:
     """Do every stage that is not done yet, and write the profile."""
-    calibration = _configuration(configuration)
+    calibration = _configuration(configuration, plugin)
     _check(calibration)
     with _working_in(calibration.out):
         for stage in STAGES:
@@ -93,19 +97,21 @@ def run(configuration: Configuration) -> None:
 
 
 @calibrate.command()
-def check(configuration: Configuration) -> None:
+def check(configuration: Configuration, plugin: Plugins = None) -> None:
     """Read the configuration and look for every file and model it names; nothing is computed."""
-    calibration = _configuration(configuration)
+    calibration = _configuration(configuration, plugin)
     _check(calibration)
     typer.echo(f"{calibration.name}: everything it names is there")
 
 
 def _check(calibration: Any) -> None:
     from calibration.models.checkpoints import check_models  # noqa: PLC0415
+    from calibration.models.generation import check_endpoints  # noqa: PLC0415
 
     missing = [str(source.path) for source in calibration.corpus if not source.path.is_file()]
     if missing:
         raise InputError(f"no such corpus file: {', '.join(missing)}")
+    check_endpoints(calibration.endpoints)
     check_models(calibration)
     if calibration.judge is not None:
         from calibration.judge.judging import check_judge  # noqa: PLC0415
@@ -114,8 +120,8 @@ def _check(calibration: Any) -> None:
 
 
 def _stage(name: str, summary: str) -> None:
-    def verb(configuration: Configuration) -> None:
-        calibration = _configuration(configuration)
+    def verb(configuration: Configuration, plugin: Plugins = None) -> None:
+        calibration = _configuration(configuration, plugin)
         with _working_in(calibration.out):
             made = _play(name, calibration)
         if name == "build":
@@ -136,9 +142,10 @@ _stage("build", "Make the profile of what the other stages left.")
 def judge(
     configuration: Configuration,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was refused.")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Let the judge score a sample of the answers."""
-    calibration = _configuration(configuration)
+    calibration = _configuration(configuration, plugin)
     if calibration.judge is None:
         raise InputError(f"{configuration} names no judge")
     from calibration.judge.judging import judge as ask  # noqa: PLC0415
