@@ -1,20 +1,22 @@
-"""How long a user waits before anything is played: ``python -m benchmarks.startup``.
+"""How long a user waits for the first table, and for the next: ``python -m benchmarks.startup``.
 
-Every measurement is the wall time of a fresh process, the interpreter's own start included, with
-the compiled code cached by a first run that does not count. ``import poq_abm`` must load none of
-the heavy packages that only some users need.
+Every measurement is a fresh process, the interpreter's own start included: its wall time, and the
+CPU seconds of it and its children. A first run finds no compiled code; the next finds what the
+first left. ``import poq_abm`` must load none of the heavy packages that only some users need.
+``--quick`` plays sweeps of a few treatments; ``--large`` adds a report of ten million rows;
+``--tree`` measures another checkout.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.machine import describe
 from benchmarks.networks import SCENARIO
@@ -22,11 +24,41 @@ from benchmarks.values import command_line, measurement, show
 
 __all__ = ["HEAVY", "heavy_modules_loaded", "measure"]
 
-IMPORT_GOAL_S = 0.5
-RUN_GOAL_S = 3.0
 HEAVY = ("torch", "transformers", "seaborn", "solara", "matplotlib")
+ROOT = Path(__file__).parents[1]
 
 _ASK = "import json, sys, poq_abm; print(json.dumps(sorted(set({heavy}) & set(sys.modules))))"
+_CLI = ("-m", "poq_abm.cli")
+_MANY = """
+extends: cost_aware_poq
+rounds: 100
+replications: 1
+sweep:
+  mechanism.beta_inference: {{linspace: [0.0, 1.0, {side}]}}
+  mechanism.alpha_evaluator: {{linspace: [0.5, 1.5, {side}]}}
+"""
+_LARGE = {
+    "population.inference": "[{model: llama_3_2_3b, count: 997}]",
+    "replications": "10000",
+    "rounds": "100",
+}
+
+
+class Spent(NamedTuple):
+    """What a process took: seconds by the clock, CPU seconds, megabytes at its largest."""
+
+    wall: float
+    cpu: float
+    megabytes: float
+
+
+class _Wait(NamedTuple):
+    """A command that somebody waits for, and at most how long."""
+
+    name: str
+    arguments: tuple[str, ...]
+    most_wall: float | None = None
+    most_cpu: float | None = None
 
 
 def heavy_modules_loaded() -> list[str]:
@@ -38,8 +70,10 @@ def heavy_modules_loaded() -> list[str]:
     return loaded
 
 
-def measure(repeats: int) -> dict[str, Any]:
-    """Return the waiting times, ready for JSON.
+def measure(
+    repeats: int, *, tree: Path = ROOT, quick: bool = False, large: bool = False
+) -> dict[str, Any]:
+    """Return the waiting times in a checkout, ready for JSON.
 
     Raises
     ------
@@ -48,53 +82,90 @@ def measure(repeats: int) -> dict[str, Any]:
     """
     if loaded := heavy_modules_loaded():
         raise ImportError(f"import poq_abm loads {', '.join(loaded)}")
-    imports, runs = [], []
-    runnable = _has_command()
-    if runnable:
-        _time_run()  # compiles and caches
+    waits = _waits(quick, large)
+    turns: list[list[Spent]] = []
     for _ in range(repeats):
-        imports.append(_time([sys.executable, "-c", "import poq_abm"]))
-        if runnable:
-            runs.append(_time_run())
+        with TemporaryDirectory() as folder:
+            (Path(folder) / "many.yaml").write_text(_MANY.format(side=10 if quick else 100))
+            turns.append([_spend(wait, Path(folder), tree.resolve()) for wait in waits])
+    rows = []
+    for wait, spent in zip(waits, zip(*turns, strict=True), strict=True):
+        wall, cpu, megabytes = (list(values) for values in zip(*spent, strict=True))
+        rows.append(measurement(f"{wait.name}: wall", wall, "s", at_most=wait.most_wall))
+        rows.append(measurement(f"{wait.name}: CPU", cpu, "s", at_most=wait.most_cpu))
+        if wait.name == _REPORT_LARGE:
+            rows.append(measurement(f"{wait.name}: memory", megabytes, "MB", at_most=1000.0))
     return {
         "benchmark": "startup",
         "machine": describe(),
         "repeats": repeats,
+        "quick": quick,
         "heavy_modules_loaded": loaded,
-        "measurements": [
-            measurement("import poq_abm", imports, "s", at_most=IMPORT_GOAL_S),
-            measurement(f"poq run {SCENARIO}", runs, "s", at_most=RUN_GOAL_S),
-        ],
+        "measurements": rows,
     }
 
 
-def _has_command() -> bool:
-    try:
-        return find_spec("poq_abm.cli.__main__") is not None
-    except ModuleNotFoundError:
-        return False
+_REPORT_LARGE = "poq report, 10 million rows"
 
 
-def _time_run() -> float:
-    with TemporaryDirectory() as folder:
-        out = str(Path(folder) / "results")
-        return _time([sys.executable, "-m", "poq_abm.cli", "run", SCENARIO, "--out", out])
+def _waits(quick: bool, large: bool) -> list[_Wait]:
+    """Return what is waited for, in an order in which each finds what it reads."""
+    short = ("--rounds", "50", "--replications", "1") if quick else ()
+    sweep = (*_CLI, "run", "adversary_sweep", "--jobs", "2", *short)
+    economy = (*_CLI, "run", "entry_exit", *short[2:])
+    once = (*_CLI, "run", SCENARIO)
+    treatments = f"{100 if quick else 10_000:,} treatments of 100 rounds"
+    found = [
+        _Wait("import poq_abm", ("-c", "import poq_abm"), most_wall=0.5),
+        _Wait("poq --help", (*_CLI, "--help")),
+        _Wait(f"poq run {SCENARIO}, nothing compiled", (*once, "--out", "a"), most_cpu=8.0),
+        _Wait(f"poq run {SCENARIO}", (*once, "--out", "b"), most_wall=1.0),
+        _Wait("poq report", (*_CLI, "report", "b"), most_wall=2.0),
+        _Wait("adversary_sweep, 2 workers, compiles more", (*sweep, "--out", "c")),
+        _Wait("adversary_sweep, 2 workers", (*sweep, "--out", "d"),
+              most_wall=None if quick else 8.0),
+        _Wait("entry_exit, compiles more", (*economy, "--out", "e")),
+        _Wait("entry_exit", (*economy, "--out", "f")),
+        _Wait(treatments, (*_CLI, "run", "many.yaml", "--out", "g"),
+              most_wall=None if quick else 15.0),
+    ]  # fmt: skip
+    if large:
+        changes = [text for key, value in _LARGE.items() for text in ("--set", f"{key}={value}")]
+        found.append(_Wait("10 million rows", (*once, *changes, "--out", "h")))
+        found.append(_Wait(_REPORT_LARGE, (*_CLI, "report", "h"), most_wall=20.0))
+    return found
 
 
-def _time(command: list[str]) -> float:
+def _spend(wait: _Wait, folder: Path, tree: Path) -> Spent:
+    """Do what is waited for, in a process that finds compiled code in ``folder`` alone."""
+    places = {name: str(folder / "cache") for name in
+              ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "POQ_CACHE_DIR")}  # fmt: skip
     begun = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - begun
+    with (folder / "said").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, *wait.arguments],
+            cwd=folder,
+            env={**os.environ, **places, "PYTHONPATH": str(tree)},
+            stdout=said,
+            stderr=said,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{wait.name} in {tree}:\n{(folder / 'said').read_text()}")
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return Spent(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print, as a table or as JSON."""
-    parser = command_line("startup", __doc__)
-    parser.set_defaults(repeats=7)
+    parser = command_line("startup", __doc__, counted="turns", quick="sweeps of few treatments")
+    parser.add_argument("--large", action="store_true", help="report ten million rows, too")
+    parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout to measure")
     chosen = parser.parse_args(arguments)
-    if chosen.repeats < 1:
-        parser.error("--repeats must be at least 1")
-    show(measure(chosen.repeats), as_json=chosen.json)
+    found = measure(chosen.repeats, tree=chosen.tree, quick=chosen.quick, large=chosen.large)
+    show(found, as_json=chosen.json)
     return 0
 
 

@@ -7,20 +7,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_throughput", "print_values"]
+__all__ = ["console_of", "footing", "number", "print_throughput", "print_values"]
 
 
-def _console() -> Console:
+def console_of() -> Console:
+    """Return the terminal, or 120 columns where there is none."""
     console = Console()
     return console if console.is_terminal else Console(width=120)
 
 
 def print_throughput(document: dict[str, Any]) -> None:
     """Print the document of :mod:`benchmarks.throughput`."""
-    console = _console()
+    console = console_of()
     console.print(_rates(document))
     console.print(_ratios(document))
-    console.print(_footing(document["machine"]), soft_wrap=True, highlight=False)
+    console.print(footing(document["machine"]), soft_wrap=True, highlight=False)
 
 
 def print_values(document: dict[str, Any]) -> None:
@@ -32,9 +33,9 @@ def print_values(document: dict[str, Any]) -> None:
         goal = "" if row["goal"] is None else f"{row['goal']:,g} {row['unit']}"
         value = "not available" if row["value"] is None else f"{row['value']:,.4g} {row['unit']}"
         table.add_row(row["name"], value, goal, _said(row["met"]))
-    console = _console()
+    console = console_of()
     console.print(table)
-    console.print(_footing(document["machine"]), soft_wrap=True, highlight=False)
+    console.print(footing(document["machine"]), soft_wrap=True, highlight=False)
 
 
 def _rates(document: dict[str, Any]) -> Table:
@@ -68,11 +69,12 @@ def _label(network: dict[str, Any]) -> str:
 
 
 def _range(spread: dict[str, float], centre: float) -> str:
-    centre_text, low, high = (_number(value) for value in (centre, spread["min"], spread["max"]))
+    centre_text, low, high = (number(value) for value in (centre, spread["min"], spread["max"]))
     return f"{centre_text} ({low} to {high})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number in few digits, in thousands or millions."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.1f} {letter}"
@@ -83,6 +85,7 @@ def _said(met: bool | None) -> str:
     return "" if met is None else "yes" if met else "NO"
 
 
-def _footing(machine: dict[str, Any]) -> str:
+def footing(machine: dict[str, Any]) -> str:
+    """Return what a measurement was made on, in a line."""
     versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "numba", "mesa"))
     return f"{machine['cpu']}; {versions}; {machine['c_compiler'] or 'no C compiler'}"

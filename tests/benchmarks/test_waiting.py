@@ -21,13 +21,19 @@ def test_importing_loads_nothing_heavy():
     assert startup.heavy_modules_loaded() == []
 
 
-def test_startup_without_the_command_reports_null(capsys, monkeypatch):
-    monkeypatch.setattr(startup, "find_spec", lambda _: None)
-    assert startup.main(["--json", "--repeats", "1"]) == 0
-    imported, run = json.loads(capsys.readouterr().out)["measurements"]
-    assert imported["value"] > 0
-    assert run["value"] is None
-    assert run["met"] is None
+def test_waiting_is_told_by_the_clock_and_in_cpu_seconds(capsys, monkeypatch):
+    waits = startup._waits(quick=True, large=False)
+    monkeypatch.setattr(startup, "_waits", lambda *_: waits[:1])
+    assert startup.main(["--json", "--repeats", "1", "--quick"]) == 0
+    rows = json.loads(capsys.readouterr().out)["measurements"]
+    assert [row["name"] for row in rows] == ["import poq_abm: wall", "import poq_abm: CPU"]
+    assert all(row["value"] > 0 for row in rows)
+
+
+def test_a_command_that_fails_is_an_error_that_says_what_it_said(tmp_path):
+    wait = startup._Wait("nothing", ("-c", "raise SystemExit('no such thing')"))
+    with pytest.raises(RuntimeError, match="no such thing"):
+        startup._spend(wait, tmp_path, startup.ROOT)
 
 
 def test_a_heavy_import_is_an_error(monkeypatch):

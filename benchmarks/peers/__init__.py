@@ -1,0 +1,1 @@
+"""The published mechanism as a competent user would write it in the tools there are."""
