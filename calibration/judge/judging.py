@@ -9,7 +9,7 @@ questions are asked again by the next run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -35,13 +35,13 @@ from calibration.models.endpoints import (
     side_by_side,
 )
 from calibration.models.generation import outputs
+from calibration.progress import Advance, Report, progress
 from calibration.stage_settings import JudgeSettings
 from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 
 __all__ = ["Session", "Summary", "check_judge", "judge", "read_judgements"]
 
-EVERY = 10  # questions between two reports of progress
 FORMS = {"json_object": "a JSON object", "text": "text"}  # what is asked for in place of a schema
 FAILURES_IN_A_ROW = 3  # questions without an answer before we call the server broken
 REFUSED_FROM_THE_START = 3  # questions refused, and none judged, before we call the judge unfit
@@ -72,7 +72,7 @@ class Summary:
 
 def judge(
     calibration: Calibration,
-    report: Callable[[str], None],
+    report: Report,
     *,
     again: bool = False,
     environment: Mapping[str, str] | None = None,
@@ -109,7 +109,8 @@ def judge(
     with JudgeClient(settings, secret) as client:
         session = Session(settings, client, budget, secret, log, is_proven=is_proven)
         try:
-            stopped = session.ask_all(waiting, _progress(len(waiting), report))
+            with progress(report, settings.model, len(waiting)) as advance:
+                stopped = session.ask_all(waiting, advance)
         finally:
             left = len(waiting) - session.judged - session.refused
             if client.way is not None and client.way.form != "json_schema":
@@ -170,14 +171,6 @@ def _latest(rows: Iterable[Row]) -> dict[tuple[str, str, str], Row]:
     return {(row["record"], row["model"], row["key"]): row for row in rows}
 
 
-def _progress(questions: int, report: Callable[[str], None]) -> Callable[[int], None]:
-    def progress(number: int) -> None:
-        if number % EVERY == 0 and number < questions:
-            report(f"asked {number} of {questions}")
-
-    return progress
-
-
 def _account(session: Session, left: int, budget: Budget) -> str:
     paid = f" and {budget.usd:.4g} dollars" if budget.usd else ""
     return (
@@ -229,8 +222,9 @@ class Session:
     refused: int = 0
     unanswered: int = 0
     failures: int = 0  # in a row
+    last: str = ""  # what came of the last question
 
-    def ask_all(self, questions: Iterable[Question], report: Callable[[int], None]) -> str | None:
+    def ask_all(self, questions: Iterable[Question], advance: Advance) -> str | None:
         """Ask until all are answered or the budget is spent; return why some are left, if so."""
 
         def permit(on_their_way: int) -> int:
@@ -239,7 +233,7 @@ class Session:
             return self.budget.permit(on_their_way, self.settings.retries + 1)
 
         def after() -> None:
-            report(self.judged + self.refused + self.unanswered)
+            advance(self.last)
 
         side_by_side(questions, self._ask, self._keep, self.settings.concurrency, permit, after)
         if self.budget.stopped is None and self.unanswered:
@@ -274,6 +268,7 @@ class Session:
         verdict = attempt.verdict
         if verdict is None and attempt.replies:
             verdict = {"refused": self.secret.redact(attempt.complaint)}
+        self.last = attempt.failure if verdict is None else str(verdict)
         if verdict is not None:
             self.failures = 0
             self._write(question, verdict, attempt)

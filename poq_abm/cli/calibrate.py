@@ -24,6 +24,9 @@ calibrate = typer.Typer(
 Configuration = Annotated[
     Path, typer.Argument(metavar="CONFIGURATION", help="The YAML file of the calibration.")
 ]
+Show = Annotated[
+    bool, typer.Option("--show", help="Show each output, score or verdict as it comes.")
+]
 Stage = Callable[[Any, Callable[[str], None]], Any]
 
 #: verb, module and function of every stage, in their order
@@ -37,23 +40,40 @@ STAGES = {
 }
 
 
-def _report(line: str) -> None:
-    typer.echo(line, err=True)
+class _Report:
+    """Writes lines to the error stream, above a bar where one is drawn; ``shows`` outputs too."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415
+
+        self.console = Console(stderr=True)
+        self.shows = False
+
+    def __call__(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _reporting(show: bool) -> _Report:
+    report = _Report()
+    report.shows = show
+    return report
 
 
 def _configuration(path: Path, plugin: list[str] | None) -> Any:
     """Return a configuration, which may name metrics of one's own."""
     from calibration.configuration import load_configuration  # noqa: PLC0415
-    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    load_plugins(plugin)
+    if plugin:
+        from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
+
+        load_plugins(plugin)
     return load_configuration(path)
 
 
-def _play(stage: str, calibration: Any) -> Any:
+def _play(stage: str, calibration: Any, report: _Report) -> Any:
     module, function = STAGES[stage]
     work: Stage = getattr(import_module(module), function)
-    return work(calibration, _report)
+    return work(calibration, report)
 
 
 @contextlib.contextmanager
@@ -76,23 +96,24 @@ def _working_in(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _report("Interrupted; the same command goes on where it stopped.")
+        typer.echo("Interrupted; the same command goes on where it stopped.", err=True)
         raise typer.Exit(130) from None
     finally:
         lock.release()
 
 
 @calibrate.command()
-def run(configuration: Configuration, plugin: Plugins = None) -> None:
+def run(configuration: Configuration, show: Show = False, plugin: Plugins = None) -> None:
     """Do every stage that is not done yet, and write the profile."""
+    report = _reporting(show)
     calibration = _configuration(configuration, plugin)
     _check(calibration)
     with _working_in(calibration.out):
         for stage in STAGES:
             if stage == "judge" and calibration.judge is None:
                 continue
-            _report(f"== {stage}")
-            made = _play(stage, calibration)
+            report(f"== {stage}")
+            made = _play(stage, calibration, report)
     typer.echo(f"Profile: {made}")
 
 
@@ -119,21 +140,28 @@ def _check(calibration: Any) -> None:
         check_judge(calibration)
 
 
-def _stage(name: str, summary: str) -> None:
-    def verb(configuration: Configuration, plugin: Plugins = None) -> None:
+def _stage(name: str, summary: str, *, shows: bool = False) -> None:
+    def work(configuration: Path, plugin: list[str] | None, show: bool = False) -> None:
         calibration = _configuration(configuration, plugin)
         with _working_in(calibration.out):
-            made = _play(name, calibration)
+            made = _play(name, calibration, _reporting(show))
         if name == "build":
             typer.echo(f"Profile: {made}")
 
-    verb.__doc__ = summary
-    calibrate.command(name)(verb)
+    def verb(configuration: Configuration, plugin: Plugins = None) -> None:
+        work(configuration, plugin)
+
+    def showing(configuration: Configuration, show: Show = False, plugin: Plugins = None) -> None:
+        work(configuration, plugin, show)
+
+    chosen = showing if shows else verb
+    chosen.__doc__ = summary
+    calibrate.command(name)(chosen)
 
 
 _stage("corpus", "Draw the records and bring them into one form.")
-_stage("generate", "Let every inference model answer every record.")
-_stage("score", "Let every evaluator score every answer.")
+_stage("generate", "Let every inference model answer every record.", shows=True)
+_stage("score", "Let every evaluator score every answer.", shows=True)
 _stage("efficiency", "Measure latency, throughput, memory and energy of every model.")
 _stage("build", "Make the profile of what the other stages left.")
 
@@ -142,6 +170,7 @@ _stage("build", "Make the profile of what the other stages left.")
 def judge(
     configuration: Configuration,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was refused.")] = False,
+    show: Show = False,
     plugin: Plugins = None,
 ) -> None:
     """Let the judge score a sample of the answers."""
@@ -151,7 +180,7 @@ def judge(
     from calibration.judge.judging import judge as ask  # noqa: PLC0415
 
     with _working_in(calibration.out):
-        ask(calibration, _report, again=again)
+        ask(calibration, _reporting(show), again=again)
 
 
 _Scores = Annotated[
@@ -252,7 +281,7 @@ def demo(
     from poq_abm.profile import read_profile  # noqa: PLC0415
 
     with _working_in(out):
-        made = run_demo(out, _report)
+        made = run_demo(out, _Report())
     profile = read_profile(made)
     people = {"inference": profile.models, "evaluators": profile.evaluators}
     settings = [

@@ -188,14 +188,20 @@ def test_a_damaged_last_line_is_asked_again(study: Study) -> None:
 
 
 def test_an_interrupted_run_ends_in_the_same_bytes(study: Study, tmp_path: Path) -> None:
-    def interrupt(line: str) -> None:
-        if line.startswith("asked 10"):
-            raise KeyboardInterrupt
+    class Interrupt:
+        """Shows each verdict, and somebody presses Ctrl-C at the tenth."""
+
+        shows, verdicts = True, 0
+
+        def __call__(self, line: str) -> None:
+            self.verdicts += "score" in line
+            if self.verdicts == 10:
+                raise KeyboardInterrupt
 
     with JudgeServer() as server:
         calibration = study.calibration(server.base_url)
         with pytest.raises(KeyboardInterrupt):
-            judge(calibration, interrupt)
+            judge(calibration, Interrupt())
         assert len(study.rows) == 10
         assert study.run(server.base_url).judged == 6
         other = Study(tmp_path / "other")
