@@ -125,6 +125,25 @@ def check(configuration: Configuration, plugin: Plugins = None) -> None:
     typer.echo(f"{calibration.name}: everything it names is there")
 
 
+@calibrate.command()
+def doctor(
+    configuration: Annotated[
+        Path | None, typer.Argument(metavar="CONFIGURATION", help="A YAML file, or none.")
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Say what is installed, which servers answer, and what is left to pay and to wait for."""
+    from calibration.doctor import examine  # noqa: PLC0415
+
+    calibration = None if configuration is None else _configuration(configuration, plugin)
+    is_fine = True
+    for finding in examine(calibration):
+        is_fine = is_fine and finding.is_fine
+        typer.echo(f"{'   ' if finding.is_fine else '!! '}{finding.text}")
+    if not is_fine:
+        raise InputError("what is marked !! has to be mended first")
+
+
 def _check(calibration: Any) -> None:
     from calibration.models.checkpoints import check_models  # noqa: PLC0415
     from calibration.models.generation import check_endpoints  # noqa: PLC0415

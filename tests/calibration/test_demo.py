@@ -47,7 +47,7 @@ def test_the_verbs_of_calibration_are_listed(poq: Poq) -> None:
     shown = poq("calibrate", "--help").out
     for verb in ("run", "check", "corpus", "generate", "score", "judge", "efficiency", "build"):
         assert f" {verb} " in shown
-    for verb in ("import", "smooth", "demo"):
+    for verb in ("import", "smooth", "demo", "doctor"):
         assert f" {verb} " in shown
 
 
