@@ -123,6 +123,12 @@ class Calibration(Strict):
         return tuple(model for model in self.models if isinstance(model, EndpointSpec))
 
     @model_validator(mode="after")
+    def _pairs_have_two_models(self) -> Calibration:
+        if self.judge is not None and self.judge.mode == "pairs" and len(self.models) < 2:
+            raise complaint("a judge of pairs needs two models or more")
+        return self
+
+    @model_validator(mode="after")
     def _columns_are_told_apart(self) -> Calibration:
         taken = {*SCORE_COLUMNS, *(model.name for model in self.models)}
         for evaluator in self.evaluators:

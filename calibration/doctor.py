@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from calibration.configuration import Calibration
 from calibration.corpus.record_samples import draw_records, sample_records
 from calibration.corpus.records import Record, instruction, read_corpus
-from calibration.judge.judging import read_judgements
+from calibration.judge.judging import read_verdicts
 from calibration.latency.machine import hardware_stamp
 from calibration.libraries import COMMAND
 from calibration.models.checkpoints import locate
@@ -199,10 +199,13 @@ def _judged(
 ) -> tuple[int, float | None]:
     """Return how many questions the judge has not answered yet, and about what they cost."""
     sample = sample_records(list(records), calibration.seed, settings.per_group)
-    done = read_judgements(calibration) if Workspace(calibration.out).corpus.exists() else []
-    left = len(sample) * len(calibration.models) - len(done)
+    done = read_verdicts(calibration) if Workspace(calibration.out).corpus.exists() else []
+    models = len(calibration.models)
+    each = models - 1 if settings.mode == "pairs" else 1 + settings.second_order
+    left = len(sample) * models * each - len(done)
     texts = sum(_tokens(r.input + " ".join(r.references)) for r in sample) / max(1, len(sample))
-    longest = texts + calibration.generation.max_new_tokens + PROMPT_TOKENS
+    outputs_read = 2 if settings.mode == "pairs" else 1
+    longest = texts + outputs_read * calibration.generation.max_new_tokens + PROMPT_TOKENS
     return left, money(settings, math.ceil(left * longest), left * VERDICT_TOKENS)
 
 

@@ -384,12 +384,22 @@ class ScoringSettings(Strict):
 class JudgeSettings(ServerSettings):
     """The judge and its budget.
 
-    ``per_group`` is the number of judged outputs per task and model.
+    ``per_group`` is the number of judged outputs per task and model. In the mode ``score`` each is
+    given a score, with ``second_order`` twice, the answer once before and once after the rest; in
+    the mode ``pairs`` it is compared with that of every other model, in both orders.
     """
 
+    mode: Literal["score", "pairs"] = "score"
+    second_order: bool = False
     api: Literal["auto", "responses", "chat"] = "auto"
     per_group: Count = 30
     max_calls: Count | None = 1000
+
+    @model_validator(mode="after")
+    def _pairs_have_both_orders(self) -> Self:
+        if self.mode == "pairs" and self.second_order:
+            raise complaint("second_order is for the mode score; pairs are judged in both orders")
+        return self
 
 
 class EfficiencySettings(Strict):

@@ -64,7 +64,7 @@ def failing(status: int, message: str = "broken", **headers: str) -> Reply:
 class ChatServer:
     """A chat server that listens on a free port of 127.0.0.1 while it is entered.
 
-    ``models`` are those it lists, ``bodies`` and ``keys`` are what it was asked with; ``busiest`` is
+    ``models`` are those it lists, ``bodies`` and ``keys`` what it was asked with; ``busiest`` is
     how many requests it had at once, if each waits for ``together`` of them.
     """
 
