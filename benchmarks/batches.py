@@ -22,11 +22,12 @@ from benchmarks.machine import describe
 from benchmarks.networks import SCENARIO
 from benchmarks.values import command_line, measurement, show
 
-__all__ = ["measure", "mesa_batch", "simulate", "store"]
+__all__ = ["measure", "mesa_batch", "simulate", "store", "sweep"]
 
 SMALL_ROUNDS = 5_000  # the scenario's own
 SMALL_REPLICATIONS = 10_000
 OVERHEAD_GOAL_S, SPEEDUP_GOAL, WARM_GOAL_S, MEMORY_GOAL_MB = 0.002, 1.8, 3.0, 500.0
+SWEEP_GOAL_S = 15.0
 MESA_REPLICATIONS, MESA_ROUNDS = 200, 500
 
 
@@ -49,6 +50,29 @@ def store(replications: int, rounds: int, workers: int) -> dict[str, float]:
         begun = time.perf_counter()
         run_to_folder(asked, Path(folder) / "run", workers=Workers(workers))
         seconds = time.perf_counter() - begun
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": seconds, "megabytes": kilobytes / 1024}
+
+
+def sweep(treatments: int, rounds: int, workers: int) -> dict[str, float]:
+    """Load, plan, play into a folder and summarise a sweep of one replication a treatment."""
+    from poq_abm.experiment.executor import Workers
+    from poq_abm.experiment.plan import Plan
+    from poq_abm.experiment.running import run_to_folder
+    from poq_abm.scenario import load
+
+    def play(folder: Path, treatments: int) -> float:
+        begun = time.perf_counter()
+        side = round(treatments**0.5)
+        values = [step / side for step in range(side)]
+        axes = {"mechanism.alpha_inference": values, "mechanism.beta_inference": values}
+        plain = {"extends": SCENARIO, "rounds": rounds, "replications": 1, "sweep": axes}
+        run_to_folder(Plan.of(load(plain)), folder, workers=Workers(workers)).summary()
+        return time.perf_counter() - begun
+
+    with TemporaryDirectory() as folder:
+        play(Path(folder) / "warm", 4)
+        seconds = play(Path(folder) / "run", treatments)
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"seconds": seconds, "megabytes": kilobytes / 1024}
 
@@ -116,69 +140,90 @@ def mesa_batch(replications: int, rounds: int) -> dict[str, float]:
 def measure(repeats: int, *, quick: bool = False) -> dict[str, Any]:
     """Return all measurements, ready for JSON."""
     count = SMALL_REPLICATIONS // 100 if quick else SMALL_REPLICATIONS
-    small = (count, SMALL_ROUNDS)
-    one, two, alone, both, batch, ours = [], [], [], [], [], []
-    for _ in range(repeats):
-        alone.append(_fresh("simulate", *small, 1)["seconds"])
-        both.append(_fresh("simulate", *small, 2)["seconds"])
-        one.append(_fresh("store", *small, 1)["seconds"])
-        two.append(_fresh("store", *small, 2)["seconds"])
-        batch.append(_fresh("mesa_batch", MESA_REPLICATIONS, MESA_ROUNDS)["seconds"])
-        ours.append(_fresh("store", MESA_REPLICATIONS, MESA_ROUNDS, 1)["seconds"])
     thousand = 10 if quick else 1000
-    warm = [_fresh("store", thousand, 5000, 2)["seconds"] for _ in range(repeats)]
-    many = [_fresh("store", 10 * count, 100, 2)["megabytes"] for _ in range(1)]
-    few = [_fresh("store", count, 100, 2)["megabytes"] for _ in range(1)]
-    overhead = [(w - s) / count for w, s in zip(one, alone, strict=True)]
-    speedup = [single / double for single, double in zip(one, two, strict=True)]
-    per_replication = [seconds / MESA_REPLICATIONS for seconds in batch]
+    seconds = _seconds(repeats, count, thousand)
     return {
         "benchmark": f"batches of {SCENARIO}",
         "machine": describe(),
         "repeats": repeats,
         "quick": quick,
-        "measurements": [
-            measurement(
-                f"overhead of a replication ({count:,} x {SMALL_ROUNDS:,} rounds, 1 worker)",
-                overhead, "s", at_most=OVERHEAD_GOAL_S,
-            ),
-            measurement(
-                "speed of two workers over one, the same batch", speedup, "times",
-                at_least=SPEEDUP_GOAL,
-            ),
-            measurement(
-                "the bare loop on two threads over one, for comparison",
-                [single / double for single, double in zip(alone, both, strict=True)], "times",
-            ),
-            measurement(
-                f"{thousand:,} x 5,000 rounds, 2 workers", warm, "s", at_most=WARM_GOAL_S
-            ),
-            measurement(
-                f"peak memory of the parent, {10 * count:,} replications x 8 nodes", many, "MB",
-                at_most=MEMORY_GOAL_MB,
-            ),
-            measurement(f"the same, {count:,} replications", few, "MB"),
-            measurement(
-                f"mesa.batch_run, a replication of {MESA_ROUNDS} rounds", per_replication, "s"
-            ),
-            measurement(
-                "poq_abm over mesa.batch_run, that batch",
-                [theirs / mine for theirs, mine in zip(batch, ours, strict=True)], "times",
-            ),
-            measurement(
-                "rounds a second over mesa.batch_run, a large batch",
-                [
-                    (b / (MESA_REPLICATIONS * MESA_ROUNDS)) / (w / (count * SMALL_ROUNDS))
-                    for b, w in zip(batch, one, strict=True)
-                ],
-                "times",
-            ),
-        ],
-        "medians_s": {
-            "simulate": median(alone), "one worker": median(one), "two workers": median(two),
-            "mesa.batch_run": median(batch), "the same batch": median(ours),
-        },
-    }  # fmt: skip
+        "measurements": [*_of_time(seconds, count, thousand), *_of_memory(count)],
+        "medians_s": {name: median(found) for name, found in seconds.items()},
+    }
+
+
+def _of_time(seconds: dict[str, list[float]], count: int, thousand: int) -> list[dict[str, Any]]:
+    """Return what the tasks' times come to."""
+    alone, one, batch = (seconds[name] for name in ("bare loop", "one worker", "mesa.batch_run"))
+    larger = count * SMALL_ROUNDS / (MESA_REPLICATIONS * MESA_ROUNDS)
+    return [
+        measurement(
+            f"overhead of a replication ({count:,} x {SMALL_ROUNDS:,} rounds, 1 worker)",
+            [(w - s) / count for w, s in zip(one, alone, strict=True)], "s",
+            at_most=OVERHEAD_GOAL_S,
+        ),
+        measurement(
+            "speed of two workers over one, the same batch",
+            _over(one, seconds["two workers"]), "times", at_least=SPEEDUP_GOAL,
+        ),
+        measurement(
+            "the bare loop on two threads over one, for comparison",
+            _over(alone, seconds["two threads"]), "times",
+        ),
+        measurement(
+            f"{thousand:,} x 5,000 rounds, 2 workers", seconds["warm"], "s", at_most=WARM_GOAL_S
+        ),
+        measurement(
+            f"{count:,} treatments of 100 rounds, from loading to the summary, 2 workers",
+            seconds["sweep"], "s", at_most=SWEEP_GOAL_S,
+        ),
+        measurement(
+            f"mesa.batch_run, a replication of {MESA_ROUNDS} rounds",
+            [each / MESA_REPLICATIONS for each in batch], "s",
+        ),
+        measurement(
+            "poq_abm over mesa.batch_run, that batch",
+            _over(batch, seconds["the same batch"]), "times",
+        ),
+        measurement(
+            "rounds a second over mesa.batch_run, a large batch",
+            [ratio * larger for ratio in _over(batch, one)], "times",
+        ),
+    ]  # fmt: skip
+
+
+def _of_memory(count: int) -> list[dict[str, Any]]:
+    """Return how much the parent holds at most, which does not grow with what it stores."""
+    many, few = ([_fresh("store", number, 100, 2)["megabytes"]] for number in (10 * count, count))
+    said = f"peak memory of the parent, {10 * count:,} replications x 8 nodes"
+    return [
+        measurement(said, many, "MB", at_most=MEMORY_GOAL_MB),
+        measurement(f"the same, {count:,} replications", few, "MB"),
+    ]
+
+
+def _seconds(repeats: int, count: int, thousand: int) -> dict[str, list[float]]:
+    """Return how long every task took, turn by turn."""
+    small = (count, SMALL_ROUNDS)
+    tasks: dict[str, tuple[str, tuple[int, ...]]] = {
+        "bare loop": ("simulate", (*small, 1)),
+        "two threads": ("simulate", (*small, 2)),
+        "one worker": ("store", (*small, 1)),
+        "two workers": ("store", (*small, 2)),
+        "mesa.batch_run": ("mesa_batch", (MESA_REPLICATIONS, MESA_ROUNDS)),
+        "the same batch": ("store", (MESA_REPLICATIONS, MESA_ROUNDS, 1)),
+        "warm": ("store", (thousand, 5000, 2)),
+        "sweep": ("sweep", (count, 100, 2)),
+    }
+    found: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(repeats):
+        for name, (task, numbers) in tasks.items():
+            found[name].append(_fresh(task, *numbers)["seconds"])
+    return found
+
+
+def _over(ones: list[float], others: list[float]) -> list[float]:
+    return [one / other for one, other in zip(ones, others, strict=True)]
 
 
 def _fresh(task: str, *numbers: int) -> dict[str, float]:

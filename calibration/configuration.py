@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 from pydantic import BeforeValidator as Before
 
 from calibration.models.architectures import evaluator_names, model_names
@@ -14,6 +22,7 @@ from calibration.stage_settings import (
     AsTuple,
     CorpusSource,
     EfficiencySettings,
+    EndpointSpec,
     EvaluatorSpec,
     Folder,
     GenerationSettings,
@@ -40,12 +49,28 @@ __all__ = [
     "Calibration",
     "CorpusSource",
     "EfficiencySettings",
+    "EndpointSpec",
     "EvaluatorSpec",
     "GenerationSettings",
     "JudgeSettings",
     "ModelSpec",
     "ScoringSettings",
     "load_configuration",
+]
+
+
+_KINDS = ("checkpoint", "endpoint")
+
+
+def _kind(model: Any) -> str:
+    has_address = "base_url" in model if isinstance(model, dict) else hasattr(model, "base_url")
+    return _KINDS[has_address]
+
+
+#: An inference model: a checkpoint that is loaded here, or an endpoint, which has a ``base_url``.
+Inference = Annotated[
+    Annotated[ModelSpec, Tag("checkpoint")] | Annotated[EndpointSpec, Tag("endpoint")],
+    Discriminator(_kind),
 ]
 
 
@@ -63,7 +88,7 @@ class Calibration(Strict):
     seed: int = Field(default=1, ge=0, le=MAX_SEED)
     corpus: Annotated[tuple[CorpusSource, ...], AsTuple, AfterValidator(somebody)]
     models: Annotated[
-        tuple[Annotated[ModelSpec, Before(registered_model)], ...],
+        tuple[Annotated[Inference, Before(registered_model)], ...],
         AsTuple,
         AfterValidator(somebody),
     ]
@@ -80,6 +105,16 @@ class Calibration(Strict):
     efficiency: EfficiencySettings = EfficiencySettings()
     caveats: Annotated[tuple[Text, ...], AsTuple] = ()
 
+    @property
+    def checkpoints(self) -> tuple[ModelSpec, ...]:
+        """The inference models that are loaded here."""
+        return tuple(model for model in self.models if isinstance(model, ModelSpec))
+
+    @property
+    def endpoints(self) -> tuple[EndpointSpec, ...]:
+        """The inference models that a server runs."""
+        return tuple(model for model in self.models if isinstance(model, EndpointSpec))
+
     @model_validator(mode="after")
     def _columns_are_told_apart(self) -> Calibration:
         taken = {*SCORE_COLUMNS, *(model.name for model in self.models)}
@@ -89,6 +124,7 @@ class Calibration(Strict):
         return self
 
 
+_TAGS = tuple((kind,) for kind in _KINDS)
 _NEEDED = ("out", "corpus", "models", "evaluators")
 _REGISTERED: dict[str | int, Callable[[], tuple[str, ...]]] = {
     "models": model_names,
@@ -97,7 +133,8 @@ _REGISTERED: dict[str | int, Callable[[], tuple[str, ...]]] = {
 _PARTS: dict[KeyPath, type[BaseModel]] = {
     (): Calibration,
     ("corpus", "*"): CorpusSource,
-    ("models", "*"): ModelSpec,
+    ("models", "*", "checkpoint"): ModelSpec,
+    ("models", "*", "endpoint"): EndpointSpec,
     ("evaluators", "*"): EvaluatorSpec,
     ("generation",): GenerationSettings,
     ("scoring",): ScoringSettings,
@@ -150,17 +187,22 @@ def _explained(error: ValidationError) -> list[Finding]:
     """Return every mistake in words, an unknown key with the nearest one of its own part."""
     details = error.errors(include_url=False)
     explained = []
-    for index, (path, message) in enumerate(findings(error)):
-        said = message
+    for index, (found, message) in enumerate(findings(error)):
+        path, said = _placed(found), message
         kind = details[index]["type"] if index < len(details) else ""
         if kind == "extra_forbidden":
-            said = f"unknown key; {nearest(str(path[-1])[:80], _keys(path[:-1]))}"
+            said = f"unknown key; {nearest(str(path[-1])[:80], _keys(found[:-1]))}"
         elif kind == "missing" and path[-1] == "model" and path[0] in _REGISTERED:
             names = _REGISTERED[path[0]]()
             name = str(details[index]["input"].get("name"))[:80]
             said = f"needs a hub id or a folder; {name!r} is not registered, {nearest(name, names)}"
         explained.append((path, said))
     return explained
+
+
+def _placed(path: KeyPath) -> KeyPath:
+    """Return a path as it stands in the file, which does not say of which kind a model is."""
+    return (*path[:2], *path[3:]) if path[:1] == ("models",) and path[2:3] in _TAGS else path
 
 
 def _keys(path: KeyPath) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -33,6 +33,7 @@ __all__ = [
     "Address",
     "AsTuple",
     "Checkpoint",
+    "Concurrency",
     "CorpusSource",
     "Count",
     "Counts",
@@ -40,6 +41,7 @@ __all__ = [
     "Dollars",
     "Dtype",
     "EfficiencySettings",
+    "EndpointSpec",
     "EvaluatorSpec",
     "Folder",
     "GenerationSettings",
@@ -48,6 +50,7 @@ __all__ = [
     "Name",
     "Names",
     "ScoringSettings",
+    "ServerSettings",
     "Templates",
     "Text",
     "Variable",
@@ -175,6 +178,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_as_names), AfterValidator(somebody)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), AfterValidator(somebody)]
+Concurrency = Annotated[int, Field(ge=1, le=1000)]
 Dollars = Annotated[float, Field(ge=0)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 Device = Annotated[str, AfterValidator(_device)]
@@ -241,6 +245,33 @@ class CorpusSource(Strict):
         return self
 
 
+class ServerSettings(Strict):
+    """A model behind a server that speaks OpenAI's protocol, and what asking it may cost.
+
+    ``key_variable`` names an environment variable, never the key. Prices are in dollars per million
+    tokens, and a budget in dollars needs both. ``concurrency`` requests are on their way at once.
+    """
+
+    model: Text
+    base_url: Address | None = None
+    key_variable: Variable = "OPENAI_API_KEY"
+    max_calls: Count | None = None
+    max_usd: Dollars | None = None
+    usd_per_million_input: Dollars | None = None
+    usd_per_million_output: Dollars | None = None
+    concurrency: Concurrency = 1
+    retries: int = Field(default=5, ge=0, le=100)
+    timeout_s: float = Field(default=60.0, gt=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _dollars_need_prices(self) -> Self:
+        prices = ("usd_per_million_input", "usd_per_million_output")
+        missing = [price for price in prices if getattr(self, price) is None]
+        if self.max_usd is not None and missing:
+            raise complaint(f"max_usd cannot be kept without {' and '.join(missing)}")
+        return self
+
+
 class ModelSpec(Strict):
     """One inference model and how it is loaded.
 
@@ -256,6 +287,19 @@ class ModelSpec(Strict):
     batch_size: Count = 1
     trust_remote_code: bool = False
     hardware: Name | None = None
+
+
+class EndpointSpec(ServerSettings):
+    """One inference model behind a server; ``model`` is the name it has there.
+
+    ``options`` go into the body of every request, such as the arguments of a chat template.
+    """
+
+    name: Name
+    base_url: Address
+    options: dict[str, Any] = Field(default_factory=dict)
+    hardware: Name | None = None
+    timeout_s: float = Field(default=600.0, gt=0, le=86_400)
 
 
 class EvaluatorSpec(Strict):
@@ -318,39 +362,22 @@ class ScoringSettings(Strict):
     device: Device = "auto"
 
 
-class JudgeSettings(Strict):
-    """The judge and its budget; ``key_variable`` names an environment variable, never the key.
+class JudgeSettings(ServerSettings):
+    """The judge and its budget.
 
-    ``per_group`` is the number of judged outputs per task and model. A budget in dollars needs both
-    prices, in dollars per million tokens.
+    ``per_group`` is the number of judged outputs per task and model.
     """
 
-    model: Text
-    base_url: Address | None = None
-    key_variable: Variable = "OPENAI_API_KEY"
     api: Literal["auto", "responses", "chat"] = "auto"
     per_group: Count = 30
-    max_calls: Count = 1000
-    max_usd: Dollars | None = None
-    usd_per_million_input: Dollars | None = None
-    usd_per_million_output: Dollars | None = None
-    retries: int = Field(default=5, ge=0, le=100)
-    timeout_s: float = Field(default=60.0, gt=0, le=86_400)
-
-    @model_validator(mode="after")
-    def _dollars_need_prices(self) -> JudgeSettings:
-        prices = ("usd_per_million_input", "usd_per_million_output")
-        missing = [price for price in prices if getattr(self, price) is None]
-        if self.max_usd is not None and missing:
-            raise complaint(f"max_usd cannot be kept without {' and '.join(missing)}")
-        return self
+    max_calls: Count | None = 1000
 
 
 class EfficiencySettings(Strict):
     """How cost is timed: ``prompts`` after ``warm_up``, of at most ``new_tokens`` tokens each.
 
     With random weights an output has exactly so many. ``batch_sizes`` are those of inference
-    models; an evaluator is timed at its own.
+    models; an evaluator is timed at its own, an endpoint with ``concurrency`` requests at once.
     """
 
     prompts: Count = 100
@@ -358,3 +385,4 @@ class EfficiencySettings(Strict):
     weights: Literal["real", "random"] = "real"
     new_tokens: Count = 128
     batch_sizes: Counts = (1,)
+    concurrency: Concurrency = 1

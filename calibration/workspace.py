@@ -121,6 +121,10 @@ class Workspace:
         """Return where the raw scores are of one evaluator."""
         return self.out / "scores" / f"{_safe(evaluator)}.jsonl"
 
+    def timed(self, model: str, concurrency: int) -> Path:
+        """Return where the answers are that an endpoint was timed by."""
+        return self.out / "efficiency" / f"{_safe(model)}.c{concurrency}.jsonl"
+
     def efficiency(self, role: str, node: str, batch_size: int) -> Path:
         """Return where the timings are of one node at one batch size.
 
@@ -329,6 +333,8 @@ def sift(
 ) -> tuple[dict[K, Row], int]:
     """Return the row of each wanted name that has the wanted key, and how many others there are.
 
+    A row of an ``error`` is none of them.
+
     >>> rows = [{"record": "a", "key": "1"}, {"record": "a", "key": "2"}]
     >>> sift(rows, {"a": "2"}, lambda row: row["record"])
     ({'a': {'record': 'a', 'key': '2'}}, 1)
@@ -339,7 +345,7 @@ def sift(
         who = name(row)
         if keys.get(who) is not None and keys[who] == row.get("key"):
             found[who] = row
-        else:
+        elif "error" not in row:
             ignored += 1
     return found, ignored
 
@@ -365,19 +371,19 @@ def complete_log(
     stamp: Stamp,
     keys: Mapping[K, str],
     name: Callable[[Row], K],
-    make: Callable[[Mapping[K, Row], int], None],
+    make: Callable[[Mapping[K, Row], int], int],
 ) -> StageCounts:
     """Make the rows that a log lacks, and return what it holds then.
 
-    ``make`` takes the rows that are there and how many are missing; without any it is not called.
+    ``make`` takes the rows that are there and how many are missing, and returns how many it made;
+    without any missing it is not called.
     """
     rows, dropped = log.read()
     found, ignored = sift(rows, keys, name)
     write_stamp(log.path, stamp)
     missing = len(keys) - len(found)
-    if missing:
-        make(found, missing)
-    return StageCounts(len(keys), len(found), missing, ignored, dropped)
+    made = make(found, missing) if missing else 0
+    return StageCounts(len(keys), len(found), made, ignored, dropped)
 
 
 def write_stamp(log: Path, stamp: Stamp) -> None:

@@ -16,22 +16,30 @@ from typing import Any, TypeVar
 from calibration.configuration import Calibration
 from calibration.corpus.record_samples import sample_records
 from calibration.corpus.records import read_corpus
-from calibration.judge.client import (
+from calibration.judge.client import JudgeClient, Reply
+from calibration.judge.verdicts import (
+    SCHEMA,
+    SYSTEM_PROMPT,
+    Question,
+    UnusableError,
+    make_question,
+    parse_verdict,
+)
+from calibration.libraries import require
+from calibration.models.endpoints import (
     OFFICIAL,
-    JudgeClient,
+    Budget,
     NoAnswerError,
-    Reply,
     Secret,
     read_secret,
+    side_by_side,
 )
-from calibration.judge.verdicts import Question, UnusableError, make_question, parse_verdict
-from calibration.libraries import require
 from calibration.models.generation import outputs
 from calibration.stage_settings import JudgeSettings
 from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 
-__all__ = ["Budget", "Session", "Summary", "check_judge", "judge", "read_judgements"]
+__all__ = ["Session", "Summary", "check_judge", "judge", "read_judgements"]
 
 EVERY = 10  # questions between two reports of progress
 FORMS = {"json_object": "a JSON object", "text": "text"}  # what is asked for in place of a schema
@@ -189,6 +197,8 @@ class _Attempt:
     complaint: str = ""  # about the last reply
     is_over: bool = False  # asking again would be pointless
     failure: str = ""  # of the server
+    verdict: dict[str, Any] | None = None
+    calls: int = 0
 
     def add(self, reply: Reply, usd: float | None) -> None:
         self.replies += 1
@@ -199,13 +209,14 @@ class _Attempt:
 
 @dataclass
 class Session:
-    """Asks questions one after the other and appends each outcome to the log.
+    """Asks questions, some at once, and appends each outcome to the log as it comes.
 
     A question ends in a score, in a refusal (the judge declined, or no reply was usable), or, when
     the server failed throughout, in nothing. Three of the last kind in a row end the session with
     an :class:`~poq_abm.errors.InputError`: the server is broken, not the question. So do refusals
     of the first three questions, unless the judge ``is_proven`` by earlier scores: a judge of whom
-    nothing can be read would refuse the rest too.
+    nothing can be read would refuse the rest too. Until one reply could be read, questions go one
+    by one.
     """
 
     settings: JudgeSettings
@@ -221,23 +232,51 @@ class Session:
 
     def ask_all(self, questions: Iterable[Question], report: Callable[[int], None]) -> str | None:
         """Ask until all are answered or the budget is spent; return why some are left, if so."""
-        for number, question in enumerate(questions, start=1):
-            if reason := self.budget.exhausted():
-                return reason
-            self._ask(question)
-            report(number)
-        if self.unanswered:
-            return "the server failed now and then; the next run asks again"
-        return None
 
-    def _ask(self, question: Question) -> None:
-        attempt, before = _Attempt(), self.client.calls
-        verdict = self._try(question, attempt)
+        def permit(on_their_way: int) -> int:
+            if on_their_way and not self._has_been_read:
+                return 0
+            return self.budget.permit(on_their_way, self.settings.retries + 1)
+
+        def after() -> None:
+            report(self.judged + self.refused + self.unanswered)
+
+        side_by_side(questions, self._ask, self._keep, self.settings.concurrency, permit, after)
+        if self.budget.stopped is None and self.unanswered:
+            return "the server failed now and then; the next run asks again"
+        return self.budget.stopped
+
+    def _ask(self, question: Question, left: int) -> _Attempt:
+        """Return the verdict, or none once asking again is pointless or not allowed."""
+        attempt = _Attempt()
+        try:
+            while left > 0 and not (attempt.replies and self.budget.exhausted()):
+                before = self.client.calls
+                try:
+                    reply = self.client.ask(SYSTEM_PROMPT, question.text, SCHEMA, left - 1)
+                except NoAnswerError as error:
+                    attempt.failure = str(error)
+                    break
+                finally:
+                    sent = self.client.calls - before
+                    self.budget.count_calls(sent)
+                    attempt.calls += sent
+                    left -= sent
+                attempt.add(reply, self.budget.charge(reply.input_tokens, reply.output_tokens))
+                attempt.verdict = self._read(reply, attempt)
+                if attempt.verdict is not None or attempt.is_over:
+                    break
+        finally:
+            self.budget.give_back(left)
+        return attempt
+
+    def _keep(self, question: Question, attempt: _Attempt) -> None:
+        verdict = attempt.verdict
         if verdict is None and attempt.replies:
             verdict = {"refused": self.secret.redact(attempt.complaint)}
         if verdict is not None:
             self.failures = 0
-            self._write(question, verdict, attempt, self.client.calls - before)
+            self._write(question, verdict, attempt)
             self._check_use(verdict)
             return
         self.unanswered += 1
@@ -259,26 +298,6 @@ class Session:
                 f"{verdict['refused']}; mend the judge and run `poq calibrate judge --again`"
             )
 
-    def _try(self, question: Question, attempt: _Attempt) -> dict[str, Any] | None:
-        """Return the verdict, or ``None`` once asking again is pointless or not allowed."""
-        left = self.settings.retries + 1
-        while left > 0 and not (attempt.replies and self.budget.exhausted()):
-            before = self.client.calls
-            try:
-                reply = self.client.ask(question.text, min(left, self.budget.calls_left) - 1)
-            except NoAnswerError as error:
-                attempt.failure = str(error)
-                return None
-            finally:
-                sent = self.client.calls - before
-                self.budget.count_calls(sent)
-            left -= sent
-            attempt.add(reply, self.budget.charge(reply.input_tokens, reply.output_tokens))
-            verdict = self._read(reply, attempt)
-            if verdict is not None or attempt.is_over:
-                return verdict
-        return None
-
     def _read(self, reply: Reply, attempt: _Attempt) -> dict[str, Any] | None:
         """Return the verdict of a reply, or note what is wrong with it and whether to go on."""
         if reply.declined or reply.is_cut:  # the same limit would cut the next one
@@ -295,9 +314,7 @@ class Session:
             return None
         return {"score": verdict.score, "justification": self.secret.redact(verdict.justification)}
 
-    def _write(
-        self, question: Question, verdict: dict[str, Any], attempt: _Attempt, calls: int
-    ) -> None:
+    def _write(self, question: Question, verdict: dict[str, Any], attempt: _Attempt) -> None:
         """Append the outcome; only then does it count."""
         self.log.append(
             {
@@ -306,7 +323,7 @@ class Session:
                 "judge": self.settings.model,
                 "key": question.key,
                 **verdict,
-                "attempts": calls,
+                "attempts": attempt.calls,
                 "input_tokens": attempt.input_tokens,
                 "output_tokens": attempt.output_tokens,
                 "usd": attempt.usd,
@@ -320,67 +337,3 @@ class Session:
 
 def _sum(so_far: Number | None, more: Number | None) -> Number | None:
     return so_far if more is None else more if so_far is None else so_far + more
-
-
-class Budget:
-    """Counts what was spent and says when it is enough.
-
-    ``rows`` are the judgements already on the disk. A budget in dollars stops before the call that
-    would pass it, if that call costs no more than the dearest so far; requests that failed and
-    report no tokens count as calls and cost nothing that we could know of.
-
-    >>> settings = JudgeSettings(model="m", max_calls=2)
-    >>> Budget(settings, [{"attempts": 2}]).exhausted()
-    'the budget of 2 calls is spent'
-    """
-
-    def __init__(self, settings: JudgeSettings, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._settings = settings
-        self._dearest = 0.0
-        self._is_blind = False
-        self.calls = 0
-        self.usd = 0.0
-        for row in rows:
-            self.calls += row.get("attempts") or 0
-            self._spend(row.get("usd") or 0.0)
-
-    @property
-    def calls_left(self) -> int:
-        """How many requests may still be sent."""
-        return self._settings.max_calls - self.calls
-
-    def count_calls(self, calls: int) -> None:
-        """Count requests that were sent, whatever came of them."""
-        self.calls += calls
-
-    def charge(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
-        """Return what these tokens cost in dollars and count it; ``None`` if it is not known.
-
-        ``usd = (input price x input tokens + output price x output tokens) / 10^6``
-        """
-        prices = (self._settings.usd_per_million_input, self._settings.usd_per_million_output)
-        if prices[0] is None or prices[1] is None:
-            return None
-        if input_tokens is None or output_tokens is None:
-            self._is_blind = True
-            return None
-        usd = (prices[0] * input_tokens + prices[1] * output_tokens) / 1e6
-        self._spend(usd)
-        return usd
-
-    def exhausted(self) -> str | None:
-        """Return why no further call may be made, or ``None`` if one may."""
-        calls, usd = self._settings.max_calls, self._settings.max_usd
-        if self.calls >= calls:
-            return f"the budget of {calls} calls is spent"
-        if usd is None:
-            return None
-        if self._is_blind:
-            return "the server reports no token counts, so a budget in dollars cannot be kept"
-        if self.usd >= usd or self.usd + self._dearest > usd:
-            return f"of the budget of {usd:g} dollars, {self.usd:.4g} are spent"
-        return None
-
-    def _spend(self, usd: float) -> None:
-        self.usd += usd
-        self._dearest = max(self._dearest, usd)

@@ -14,20 +14,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 from calibration.configuration import Calibration
-from calibration.latency.machine import hardware_name, hardware_stamp
+from calibration.corpus.records import read_corpus
+from calibration.latency.machine import hardware_name, hardware_stamp, slug
 from calibration.latency.subjects import (
+    LoadedSubject,
     TimedSubject,
-    random_evaluator,
-    random_model,
+    evaluator_like,
+    model_like,
     real_evaluator,
     real_model,
+    spread,
 )
 from calibration.latency.timing import (
     EnergyMeter,
@@ -38,8 +41,10 @@ from calibration.latency.timing import (
     reset_peak_memory,
 )
 from calibration.models.devices import chosen_device, is_out_of_memory, release
-from calibration.stage_settings import EfficiencySettings
-from calibration.workspace import Workspace, digest, naming, write_whole
+from calibration.models.endpoints import origin
+from calibration.models.generation import AskedEndpoint, outputs
+from calibration.stage_settings import EfficiencySettings, EndpointSpec
+from calibration.workspace import Log, Workspace, digest, naming, write_whole
 from poq_abm.errors import InputError
 
 __all__ = [
@@ -51,6 +56,7 @@ __all__ = [
     "measure",
     "measure_all",
     "measure_batches",
+    "measure_endpoint",
     "read_measurement",
     "summary",
     "write_measurement",
@@ -74,7 +80,73 @@ def measure(calibration: Calibration, report: Report) -> list[Path]:
     Raises :class:`~poq_abm.errors.InputError` when a device, a model or a library is not there.
     """
     workspace = Workspace(calibration.out)
-    return measure_all(jobs_of(calibration), workspace, calibration.efficiency, report)
+    jobs = jobs_of(calibration)
+    asked = [measure_endpoint(calibration, spec, report) for spec in calibration.endpoints]
+    return [*asked, *measure_all(jobs, workspace, calibration.efficiency, report)]
+
+
+def measure_endpoint(calibration: Calibration, spec: EndpointSpec, report: Report) -> Path:
+    """Time an endpoint with ``efficiency.concurrency`` requests at once, and return the file.
+
+    The outputs that were asked for in just that way are its timings: nothing is paid for twice.
+    Where there are none, ``prompts`` answers are asked for, each kept once it is there.
+    """
+    workspace, settings = Workspace(calibration.out), calibration.efficiency
+    records = read_corpus(workspace.corpus)
+    made = outputs(calibration, spec, records).values()
+    rows = [row for row in made if row["concurrency"] == settings.concurrency]
+    if not rows:
+        log = Log(workspace.timed(spec.name, settings.concurrency))
+        some = spread(records, settings.prompts)
+        asked = AskedEndpoint(calibration, spec, some, log, settings.concurrency)
+        asked.complete(report)
+        rows = asked.rows()
+    if not rows:
+        raise InputError(f"{spec.name}: no answer to time; run again when the server gives any")
+    path = workspace.efficiency("inference", spec.name, 1)
+    key = digest({"format": _FORMAT, "rows": [[row["key"], row["seconds"]] for row in rows]})
+    if is_measured(path, key):
+        report(f"{spec.name}: already measured")
+        return path
+    measured = _of_answers(calibration, spec, rows)
+    write_measurement(path, {**measured, "key": key})
+    report(summary(measured))
+    return path
+
+
+def _of_answers(
+    calibration: Calibration, spec: EndpointSpec, rows: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the measurement that the answers of an endpoint make."""
+    concurrency = rows[0]["concurrency"]
+    timed = [
+        Timed(
+            1000.0 * row["seconds"],
+            None if row["first_token_s"] is None else 1000.0 * row["first_token_s"],
+            () if row["token_s"] is None else (1000.0 * row["token_s"],),
+            row["output_tokens"] or 0,
+        )
+        for row in rows
+    ]
+    counted = [row["input_tokens"] for row in rows]
+    place = origin(spec.base_url)
+    return {
+        "role": "inference",
+        "node": spec.name,
+        "hardware": spec.hardware or slug(place.partition("://")[2]),
+        "batch_size": 1,
+        "concurrency": concurrency,
+        "new_tokens": calibration.generation.max_new_tokens,
+        "weights": "endpoint",
+        **_times("inference", 1, timed),
+        "input_tokens": None if None in counted else counted,
+        "peak_memory_mb": None,
+        "peak_memory_of": "the server's, which it does not tell",
+        "energy_j": None,
+        "prompts": len(rows),
+        "warm_up": 0,
+        "stamp": {"endpoint": place, "served": rows[0]["served"], "concurrency": concurrency},
+    }
 
 
 def measure_all(
@@ -87,7 +159,8 @@ def measure_all(
     """
     written: list[Path] = []
     for job in jobs:
-        subject, loaded = job.subject, False
+        subject = job.subject
+        loaded: LoadedSubject | None = None
         try:
             for batch_size in job.batch_sizes:
                 path = workspace.efficiency(subject.role, subject.node, batch_size)
@@ -95,18 +168,17 @@ def measure_all(
                     report(f"{subject.node}, batch {batch_size}: already measured")
                     written.append(path)
                     continue
-                if not loaded:
+                if loaded is None:
                     report(f"{subject.node}: loading on {subject.device}")
-                    subject.load()
-                    loaded = True
-                measured = _measured(job, batch_size, settings, report)
+                    loaded = subject.load()
+                measured = _measured(job, loaded, batch_size, settings, report)
                 if measured is not None:
                     write_measurement(path, measured)
                     report(summary(measured))
                     written.append(path)
         finally:
-            subject.release()
-            if loaded:
+            if loaded is not None:
+                loaded = None
                 release(subject.device)
     return written
 
@@ -114,32 +186,36 @@ def measure_all(
 def jobs_of(calibration: Calibration) -> list[TimingJob]:
     """Return what a calibration times: its models, then its evaluators."""
     settings = calibration.efficiency
-    models = [calibration.generation.device] * len(calibration.models)
+    models = [calibration.generation.device] * len(calibration.checkpoints)
     evaluators = [calibration.scoring.device] * len(calibration.evaluators)
     devices = {setting: chosen_device(setting) for setting in {*models, *evaluators}}
     is_random = settings.weights == "random"
-    of_model = random_model if is_random else real_model
-    of_evaluator = random_evaluator if is_random else real_evaluator
-    on, scored_on = (devices[part.device] for part in (calibration.generation, calibration.scoring))
+    of_model = model_like if is_random else real_model
+    of_evaluator = evaluator_like if is_random else real_evaluator
+    on, scored_on = calibration.generation.device, calibration.scoring.device
     return [
         *(
-            TimingJob(of_model(calibration, spec, on), settings.batch_sizes, spec.hardware)
-            for spec in calibration.models
+            TimingJob(of_model(calibration, spec, devices[on]), settings.batch_sizes, spec.hardware)
+            for spec in calibration.checkpoints
         ),
         *(
-            TimingJob(of_evaluator(calibration, spec, scored_on), (spec.batch_size,))
+            TimingJob(of_evaluator(calibration, spec, devices[scored_on]), (spec.batch_size,))
             for spec in calibration.evaluators
         ),
     ]
 
 
 def _measured(
-    job: TimingJob, batch_size: int, settings: EfficiencySettings, report: Report
+    job: TimingJob,
+    loaded: LoadedSubject,
+    batch_size: int,
+    settings: EfficiencySettings,
+    report: Report,
 ) -> dict[str, object] | None:
     """Return one measurement, or ``None`` after saying that the batch does not fit."""
     subject = job.subject
     try:
-        return measure_batches(subject, batch_size, settings, job.hardware)
+        return measure_batches(subject, loaded, batch_size, settings, job.hardware)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -164,6 +240,7 @@ _LATENCY_OF = {
 
 def measure_batches(
     subject: TimedSubject,
+    loaded: LoadedSubject,
     batch_size: int,
     settings: EfficiencySettings,
     hardware: str | None = None,
@@ -176,15 +253,15 @@ def measure_batches(
     are complete, of an evaluator the batch's time divided by its pairs.
     """
     calls, warm_up = timed_calls(settings.prompts, batch_size), settings.warm_up
-    batches = subject.batches(batch_size, warm_up + calls)
+    batches = loaded.batches(batch_size, warm_up + calls)
     for batch in batches[:warm_up]:
-        subject.run(batch)
+        loaded.run(batch)
     reset_peak_memory(subject.device)
     meter = EnergyMeter(subject.device)
     before = meter.joules()
-    timed = [subject.run(batch) for batch in batches[warm_up:]]
+    timed = [loaded.run(batch) for batch in batches[warm_up:]]
     joules = (meter.joules() - before) / (calls * batch_size)
-    lengths = [subject.tokens_in(batch) for batch in batches[warm_up:]]
+    lengths = [loaded.tokens_in(batch) for batch in batches[warm_up:]]
     return {
         "role": subject.role,
         "node": subject.node,
@@ -227,7 +304,7 @@ def key_of(
             "role": subject.role,
             "node": subject.node,
             "weights": subject.weights,
-            "identity": subject.identity(),
+            "identity": dict(subject.identity),
             "batch_size": batch_size,
             "prompts": settings.prompts,
             "warm_up": settings.warm_up,

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,21 +25,18 @@ from numpy.typing import NDArray
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, instruction, read_corpus
-from calibration.latency.timing import (
-    Timed,
-    time_call,
-    time_generation,
-)
+from calibration.latency.timing import Timed, time_call, time_generation
 from calibration.libraries import library
 from calibration.models.architectures import architecture, architectures, build_random
-from calibration.models.checkpoints import ModelSource, locate
-from calibration.models.encoders import Evaluator, load_evaluator
+from calibration.models.checkpoints import locate
+from calibration.models.encoders import Evaluator, Pair, load_evaluator
 from calibration.models.generation import outputs
 from calibration.models.language_models import (
     LanguageModel,
     decoding,
     fit_prompt,
     load_language_model,
+    padded,
 )
 from calibration.stage_settings import EvaluatorSpec, GenerationSettings, ModelSpec
 from calibration.workspace import Workspace
@@ -47,11 +45,10 @@ from poq_abm.errors import InputError
 __all__ = [
     "PAIR_TOKENS",
     "PROMPT_TOKENS",
-    "RandomEvaluator",
-    "RandomModel",
-    "RealEvaluator",
-    "RealModel",
+    "LoadedSubject",
     "TimedSubject",
+    "evaluator_like",
+    "model_like",
     "random_evaluator",
     "random_model",
     "real_evaluator",
@@ -63,30 +60,8 @@ __all__ = [
 T = TypeVar("T")
 
 
-class TimedSubject(Protocol):
-    """A node to be timed; ``load`` comes before the first batch, ``release`` after the last."""
-
-    @property
-    def role(self) -> str:
-        """``inference`` or ``evaluator``."""
-
-    @property
-    def node(self) -> str:
-        """Name of the model or evaluator."""
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-
-    @property
-    def weights(self) -> str:
-        """``real`` or ``random``."""
-
-    def identity(self) -> dict[str, Any]:
-        """Return, as plain JSON, everything of the subject that its times depend on."""
-
-    def load(self) -> None:
-        """Bring the model into memory."""
+class LoadedSubject(Protocol):
+    """A node in memory, ready to run batches; the memory is free once nobody holds it."""
 
     def batches(self, batch_size: int, calls: int) -> Sequence[Any]:
         """Return ``calls`` batches, as ``run`` takes them."""
@@ -97,8 +72,21 @@ class TimedSubject(Protocol):
     def tokens_in(self, batch: Any) -> int | None:
         """Return the tokens in a row of a batch, padding included, if they are known."""
 
-    def release(self) -> None:
-        """Give the memory back."""
+
+@dataclass(frozen=True)
+class TimedSubject:
+    """A node to be timed: ``load`` brings it into memory.
+
+    ``role`` is ``inference`` or ``evaluator``, ``weights`` ``real`` or ``random``; ``identity``
+    holds, as plain JSON, everything of the node that its times depend on.
+    """
+
+    role: str
+    node: str
+    device: str
+    weights: str
+    identity: Mapping[str, Any]
+    load: Callable[[], LoadedSubject]
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
@@ -112,118 +100,75 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     return [items[i * len(items) // count] for i in range(count)]
 
 
-@dataclass
-class RealModel:
-    """A checkpoint that answers prompts of the corpus."""
+@dataclass(frozen=True)
+class _RealModel:
+    """A checkpoint in memory that answers prompts, padded on the left."""
 
-    calibration: Calibration
-    spec: ModelSpec
-    source: ModelSource
-    records: Sequence[Record]
-    device: str
-    role: str = "inference"
-    weights: str = "real"
-    loaded: LanguageModel | None = field(default=None, repr=False)
-
-    @property
-    def node(self) -> str:
-        """Name of the model."""
-        return self.spec.name
-
-    def identity(self) -> dict[str, Any]:
-        """Return what the times depend on."""
-        return {
-            "revision": self.source.revision,
-            "dtype": self.spec.dtype,
-            "style": self.spec.prompt,
-            "prompts": [self._instruct(record) for record in self.records],
-            "new_tokens": self.calibration.efficiency.new_tokens,
-            "decoding": self.calibration.generation.model_dump(
-                exclude={"device", "max_new_tokens"}
-            ),
-        }
-
-    def load(self) -> None:
-        """Load model and tokenizer."""
-        self.loaded = load_language_model(self.spec, self.source, self.device)
+    model: LanguageModel
+    prompts: Sequence[Sequence[int]]
+    settings: Any
 
     def batches(self, batch_size: int, calls: int) -> Sequence[Any]:
-        """Return batches of prompts, padded on the left."""
-        model = self._model()
-        room = model.context
-        limit = None if room is None else room - self.calibration.efficiency.new_tokens
-        if limit is not None and limit < 1:
-            raise InputError(
-                f"{self.node} holds {room} tokens, prompt and output together; "
-                "efficiency.new_tokens leaves none for the prompt"
-            )
-        prompts = [
-            fit_prompt(model.tokenizer, record, self._instruct, self.spec.prompt, limit).tokens
-            for record in self.records[: batch_size * calls]
-        ]
+        count = len(self.prompts)
         return [
-            _padded(
-                [prompts[(call * batch_size + i) % len(prompts)] for i in range(batch_size)], model
+            padded(
+                self.model,
+                [self.prompts[(call * batch_size + i) % count] for i in range(batch_size)],
             )
             for call in range(calls)
         ]
 
     def run(self, batch: Any) -> Timed:
-        """Answer one batch."""
-        model = self._model()
-        settings = decoding(
-            self.calibration.generation,
-            self.calibration.efficiency.new_tokens,
-            ends=sorted(model.ends),
-            pad=model.pad,
+        return time_generation(
+            self.model.model, batch, device=self.model.device, settings=self.settings
         )
-        return time_generation(model.model, batch, device=self.device, settings=settings)
 
     def tokens_in(self, batch: Any) -> int | None:
-        """Return the length of the longest prompt of the batch."""
         return int(batch["input_ids"].shape[1])
 
-    def release(self) -> None:
-        """Forget the model."""
-        self.loaded = None
 
-    def _instruct(self, record: Record) -> str:
-        return instruction(record, self.calibration.prompts)
+def real_model(calibration: Calibration, spec: ModelSpec, device: str) -> TimedSubject:
+    """Return a checkpoint that answers prompts of the corpus, which must be there."""
+    new_tokens = calibration.efficiency.new_tokens
+    records = _some_records(calibration)
+    instruct = partial(instruction, templates=calibration.prompts)
+    source = locate(spec.model, spec.revision)
 
-    def _model(self) -> LanguageModel:
-        assert self.loaded is not None, "load() comes first"
-        return self.loaded
+    def load() -> LoadedSubject:
+        model = load_language_model(spec, source, device)
+        limit = None if model.context is None else model.context - new_tokens
+        if limit is not None and limit < 1:
+            raise InputError(
+                f"{spec.name} holds {model.context} tokens, prompt and output together; "
+                "efficiency.new_tokens leaves none for the prompt"
+            )
+        prompts = [
+            fit_prompt(model.tokenizer, record, instruct, spec.prompt, limit).tokens
+            for record in records
+        ]
+        settings = decoding(
+            calibration.generation, new_tokens, ends=sorted(model.ends), pad=model.pad
+        )
+        return _RealModel(model, prompts, settings)
+
+    identity = {
+        "revision": source.revision,
+        "dtype": spec.dtype,
+        "style": spec.prompt,
+        "prompts": [instruct(record) for record in records],
+        "new_tokens": new_tokens,
+        "decoding": _decoding_identity(calibration.generation),
+    }
+    return TimedSubject("inference", spec.name, device, "real", identity, load)
 
 
-@dataclass
-class RealEvaluator:
-    """A checkpoint that scores pairs of a reference, or an input, and an output."""
+@dataclass(frozen=True)
+class _RealEvaluator:
+    """An evaluator in memory that scores pairs of a reference, or an input, and an output."""
 
-    spec: EvaluatorSpec
-    source: ModelSource
-    pairs: Sequence[tuple[str, str]]
+    evaluator: Evaluator
+    pairs: Sequence[Pair]
     device: str
-    role: str = "evaluator"
-    weights: str = "real"
-    loaded: Evaluator | None = field(default=None, repr=False)
-
-    @property
-    def node(self) -> str:
-        """Name of the evaluator."""
-        return self.spec.name
-
-    def identity(self) -> dict[str, Any]:
-        """Return what the times depend on."""
-        return {
-            "revision": self.source.revision,
-            "dtype": self.spec.dtype,
-            "kind": self.spec.kind,
-            "pairs": [list(pair) for pair in self.pairs],
-        }
-
-    def load(self) -> None:
-        """Load the evaluator."""
-        self.loaded = load_evaluator(self.spec, self.source, self.device)
 
     def batches(self, batch_size: int, calls: int) -> Sequence[Any]:
         """Return batches of pairs, taken in a circle, no text twice in the same form.
@@ -231,36 +176,21 @@ class RealEvaluator:
         An evaluator may well embed equal texts of a batch once, which would make few pairs look
         cheaper than many.
         """
-        pairs = self.pairs
-        taken = [self._pair(*divmod(i, len(pairs))) for i in range(batch_size * calls)]
+        taken = [self._pair(*divmod(i, len(self.pairs))) for i in range(batch_size * calls)]
         return [taken[call * batch_size :][:batch_size] for call in range(calls)]
 
     def run(self, batch: Any) -> Timed:
-        """Score one batch."""
-        assert self.loaded is not None, "load() comes first"
-        evaluator = self.loaded
-        return Timed(time_call(lambda: evaluator.raw(batch), device=self.device))
+        return Timed(time_call(lambda: self.evaluator.raw(batch), device=self.device))
 
-    def tokens_in(self, batch: Any) -> int | None:  # noqa: ARG002
-        """Return ``None``: the evaluator's own tokenizer knows."""
+    def tokens_in(self, batch: Any) -> int | None:  # noqa: ARG002  (its own tokenizer knows)
         return None
 
-    def release(self) -> None:
-        """Forget the evaluator."""
-        self.loaded = None
-
-    def _pair(self, lap: int, place: int) -> tuple[str, str]:
+    def _pair(self, lap: int, place: int) -> Pair:
         first, second = self.pairs[place]
         return (f"{first} {lap}", f"{second} {lap}") if lap else (first, second)
 
 
-def real_model(calibration: Calibration, spec: ModelSpec, device: str) -> RealModel:
-    """Return an inference model of a calibration; its corpus must be there."""
-    records = _some_records(calibration)
-    return RealModel(calibration, spec, locate(spec.model, spec.revision), records, device)
-
-
-def real_evaluator(calibration: Calibration, spec: EvaluatorSpec, device: str) -> RealEvaluator:
+def real_evaluator(calibration: Calibration, spec: EvaluatorSpec, device: str) -> TimedSubject:
     """Return an evaluator of a calibration, to read outputs of its models in turn.
 
     Where there is no output yet, a record's own reference stands in.
@@ -273,22 +203,26 @@ def real_evaluator(calibration: Calibration, spec: EvaluatorSpec, device: str) -
         row = made[number % len(made)].get(record.id)
         output = record.references[0] if row is None else str(row["output"])
         pairs.append((record.references[0] if by_reference else record.input, output))
-    return RealEvaluator(spec, locate(spec.model, spec.revision), pairs, device)
+    source = locate(spec.model, spec.revision)
+    identity = {
+        "revision": source.revision,
+        "dtype": spec.dtype,
+        "kind": spec.kind,
+        "pairs": [list(pair) for pair in pairs],
+    }
+
+    def load() -> LoadedSubject:
+        return _RealEvaluator(load_evaluator(spec, source, device), pairs, device)
+
+    return TimedSubject("evaluator", spec.name, device, "real", identity, load)
 
 
 def _some_records(calibration: Calibration) -> list[Record]:
     return spread(read_corpus(Workspace(calibration.out).corpus), calibration.efficiency.prompts)
 
 
-def _padded(prompts: Sequence[Sequence[int]], model: LanguageModel) -> dict[str, Any]:
-    torch = library("torch")
-    width = max(map(len, prompts))
-    ids = [[model.pad] * (width - len(prompt)) + [*prompt] for prompt in prompts]
-    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return {
-        "input_ids": torch.tensor(ids, device=model.device),
-        "attention_mask": torch.tensor(mask, device=model.device),
-    }
+def _decoding_identity(settings: GenerationSettings) -> dict[str, Any]:
+    return settings.model_dump(exclude={"device", "max_new_tokens"})
 
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -301,115 +235,79 @@ _BERT_POSITIONS = 512
 _SPARE_POSITIONS = 4  # special tokens, and the offset by which RoBERTa numbers its positions
 
 
-@dataclass
-class RandomModel:
-    """An architecture with random weights that answers prompts of given lengths.
+@dataclass(frozen=True)
+class _RandomModel:
+    """An architecture in memory that answers made-up prompts, cut to leave room for the answer."""
 
-    ``prompt_tokens`` are the lengths, taken in a circle; each answer has exactly ``new_tokens``.
-    """
-
-    node: str
-    configuration: Mapping[str, Any]
-    dtype: str
-    device: str
+    model: Any
     prompt_tokens: Sequence[int]
-    new_tokens: int
-    settings: GenerationSettings
-    layers: int | None = None
-    role: str = "inference"
-    weights: str = "random"
-    model: Any = field(default=None, repr=False)
-
-    def identity(self) -> dict[str, Any]:
-        """Return what the times depend on."""
-        return {
-            "configuration": dict(self.configuration),
-            "dtype": self.dtype,
-            "prompt_tokens": list(self.prompt_tokens),
-            "new_tokens": self.new_tokens,
-            "decoding": self.settings.model_dump(exclude={"device", "max_new_tokens"}),
-            "layers": self.layers,
-        }
-
-    def load(self) -> None:
-        """Build the architecture."""
-        self.model = build_random(
-            self.configuration, dtype=self.dtype, device=self.device, layers=self.layers
-        )
+    settings: Any
+    device: str
 
     def batches(self, batch_size: int, calls: int) -> Sequence[Any]:
-        """Return made-up prompts, cut to leave room for the answer."""
-        longest = _positions(self.model.config) - self.new_tokens
+        longest = _positions(self.model.config) - self.settings.max_new_tokens
         lengths = [max(1, min(length, longest)) for length in self.prompt_tokens]
         vocabulary = self.model.config.vocab_size
         return token_batches(lengths, batch_size, calls, vocabulary=vocabulary)
 
     def run(self, batch: Any) -> Timed:
-        """Answer one batch."""
-        return time_generation(
-            self.model, _inputs(batch, self.device), device=self.device, settings=self._decoding()
-        )
+        inputs = _inputs(batch, self.device)
+        return time_generation(self.model, inputs, device=self.device, settings=self.settings)
 
     def tokens_in(self, batch: Any) -> int | None:
-        """Return the length of the prompts."""
         return int(batch.shape[1])
 
-    def release(self) -> None:
-        """Forget the model."""
-        self.model = None
 
-    def _decoding(self) -> Any:
-        ends = self.model.config.get_text_config().eos_token_id
-        return decoding(
-            self.settings,
-            self.new_tokens,
+def random_model(
+    node: str,
+    configuration: Mapping[str, Any],
+    dtype: str,
+    device: str,
+    prompt_tokens: Sequence[int],
+    new_tokens: int,
+    settings: GenerationSettings,
+) -> TimedSubject:
+    """Return an architecture with random weights that answers prompts of given lengths.
+
+    ``prompt_tokens`` are the lengths, taken in a circle; each answer has exactly ``new_tokens``.
+    """
+
+    def load() -> LoadedSubject:
+        model = build_random(configuration, dtype=dtype, device=device)
+        ends = model.config.get_text_config().eos_token_id
+        forced = decoding(
+            settings,
+            new_tokens,
             ends=ends if isinstance(ends, list) else [] if ends is None else [ends],
             pad=0,
             forced=True,
         )
+        return _RandomModel(model, prompt_tokens, forced, device)
+
+    identity = {
+        "configuration": dict(configuration),
+        "dtype": dtype,
+        "prompt_tokens": list(prompt_tokens),
+        "new_tokens": new_tokens,
+        "decoding": _decoding_identity(settings),
+    }
+    return TimedSubject("inference", node, device, "random", identity, load)
 
 
-@dataclass
-class RandomEvaluator:
-    """An evaluator's architecture with random weights that scores pairs of given lengths.
+@dataclass(frozen=True)
+class _RandomEvaluator:
+    """An evaluator's architecture in memory; a batch is one array, of a bi encoder two.
 
-    ``pair_tokens`` are the lengths of first and second text. A cross encoder reads both in one row;
-    a bi encoder reads each, takes the mean over its tokens, and the cosine of the two.
+    A cross encoder reads both texts in one row; a bi encoder reads each, takes the mean over its
+    tokens, and the cosine of the two.
     """
 
-    node: str
-    configuration: Mapping[str, Any]
+    model: Any
     kind: str
-    dtype: str
-    device: str
     pair_tokens: Sequence[tuple[int, int]]
-    layers: int | None = None
-    role: str = "evaluator"
-    weights: str = "random"
-    model: Any = field(default=None, repr=False)
-
-    def identity(self) -> dict[str, Any]:
-        """Return what the times depend on."""
-        return {
-            "configuration": dict(self.configuration),
-            "kind": self.kind,
-            "dtype": self.dtype,
-            "pair_tokens": [list(pair) for pair in self.pair_tokens],
-            "layers": self.layers,
-        }
-
-    def load(self) -> None:
-        """Build the architecture."""
-        self.model = build_random(
-            self.configuration,
-            kind=self.kind,
-            dtype=self.dtype,
-            device=self.device,
-            layers=self.layers,
-        )
+    device: str
 
     def batches(self, batch_size: int, calls: int) -> Sequence[Any]:
-        """Return one array per batch for a cross encoder, two for a bi encoder, in a tuple."""
         longest = _positions(self.model.config) - _SPARE_POSITIONS
         if self.kind == "cross_encoder":
             columns = [[first + second for first, second in self.pair_tokens]]
@@ -428,16 +326,10 @@ class RandomEvaluator:
         return list(zip(*made, strict=True))
 
     def run(self, batch: Any) -> Timed:
-        """Score one batch."""
         return Timed(time_call(lambda: self._score(batch), device=self.device))
 
     def tokens_in(self, batch: Any) -> int | None:
-        """Return the tokens of a pair."""
         return sum(int(side.shape[1]) for side in batch)
-
-    def release(self) -> None:
-        """Forget the model."""
-        self.model = None
 
     def _score(self, batch: Any) -> Any:
         torch = library("torch")
@@ -449,36 +341,62 @@ class RandomEvaluator:
             return torch.nn.functional.cosine_similarity(first, second).cpu()
 
 
-def random_model(calibration: Calibration, spec: ModelSpec, device: str) -> RandomModel:
-    """Return an inference model of a calibration, as long prompts as its corpus has."""
+def random_evaluator(
+    node: str,
+    configuration: Mapping[str, Any],
+    kind: str,
+    dtype: str,
+    device: str,
+    pair_tokens: Sequence[tuple[int, int]],
+) -> TimedSubject:
+    """Return an evaluator's architecture with random weights that scores pairs of given lengths.
+
+    ``pair_tokens`` are the lengths of first and second text, taken in a circle.
+    """
+
+    def load() -> LoadedSubject:
+        model = build_random(configuration, kind=kind, dtype=dtype, device=device)
+        return _RandomEvaluator(model, kind, pair_tokens, device)
+
+    identity = {
+        "configuration": dict(configuration),
+        "kind": kind,
+        "dtype": dtype,
+        "pair_tokens": [list(pair) for pair in pair_tokens],
+    }
+    return TimedSubject("evaluator", node, device, "random", identity, load)
+
+
+def model_like(calibration: Calibration, spec: ModelSpec, device: str) -> TimedSubject:
+    """Return a model of a calibration with random weights, and as long prompts as its corpus."""
     records = _records_if_any(calibration)
     prompts = [tokens_of(instruction(record, calibration.prompts)) for record in records]
-    return RandomModel(
-        node=spec.name,
-        configuration=configuration_of(spec),
-        dtype=DEFAULT_DTYPE if spec.dtype == "auto" else spec.dtype,
-        device=device,
-        prompt_tokens=prompts or PROMPT_TOKENS,
-        new_tokens=calibration.efficiency.new_tokens,
-        settings=calibration.generation,
+    return random_model(
+        spec.name,
+        configuration_of(spec),
+        DEFAULT_DTYPE if spec.dtype == "auto" else spec.dtype,
+        device,
+        prompts or PROMPT_TOKENS,
+        calibration.efficiency.new_tokens,
+        calibration.generation,
     )
 
 
-def random_evaluator(calibration: Calibration, spec: EvaluatorSpec, device: str) -> RandomEvaluator:
-    """Return an evaluator of a calibration; an output is taken to be as long as it may be."""
+def evaluator_like(calibration: Calibration, spec: EvaluatorSpec, device: str) -> TimedSubject:
+    """Return an evaluator of a calibration with random weights; outputs are as long as can be."""
     new_tokens = calibration.efficiency.new_tokens
     by_reference = calibration.scoring.pairs == "reference_output"
     pairs = [
         (tokens_of(record.references[0] if by_reference else record.input), new_tokens)
         for record in _records_if_any(calibration)
     ]
-    return RandomEvaluator(
-        node=spec.name,
-        configuration=configuration_of(spec),
-        kind=spec.kind,
-        dtype=DEFAULT_DTYPE if spec.dtype == "auto" else spec.dtype,
-        device=device,
-        pair_tokens=pairs or PAIR_TOKENS,
+    return random_evaluator(
+        spec.name,
+        configuration_of(spec),
+        spec.kind,
+        DEFAULT_DTYPE if spec.dtype == "auto" else spec.dtype,
+        device,
+        pairs or PAIR_TOKENS,
     )
 
 

@@ -136,14 +136,12 @@ def build_random(
     kind: str = "causal_lm",
     dtype: str = "bfloat16",
     device: str = "cpu",
-    layers: int | None = None,
 ) -> Any:
     """Return a model of the architecture in ``configuration`` (a ``config.json``), random weights.
 
     The model is laid out without memory, given memory on ``device``, initialised the way its
-    family is, and its buffers (rotary frequencies, positions) are rebuilt. ``layers`` cuts the
-    depth, for trying things out. Nothing is read from a hub and no code is taken from the
-    configuration.
+    family is, and its buffers (rotary frequencies, positions) are rebuilt. Nothing is read from a
+    hub and no code is taken from the configuration.
 
     Raises :class:`~poq_abm.errors.InputError` for a kind, a model type or a number format that
     does not exist, and when a buffer could not be rebuilt.
@@ -158,7 +156,7 @@ def build_random(
         torch.manual_seed(SEED)
         with torch.device("meta"):
             automatic = getattr(transformers, KINDS[kind])
-            model = automatic.from_config(_parsed(configuration, layers), dtype=number_format)
+            model = automatic.from_config(_parsed(configuration), dtype=number_format)
         model.to_empty(device=device)
         _poison_buffers(model)
         model.initialize_weights()
@@ -172,7 +170,7 @@ def count_parameters(model: Any) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _parsed(configuration: Mapping[str, Any], layers: int | None) -> Any:
+def _parsed(configuration: Mapping[str, Any]) -> Any:
     known = library("transformers").CONFIG_MAPPING
     kind = configuration.get("model_type")
     if kind not in known:
@@ -180,10 +178,6 @@ def _parsed(configuration: Mapping[str, Any], layers: int | None) -> Any:
         raise InputError(f"transformers knows no model type {kind!r}; {hint}")
     own_code = ("auto_map", "_name_or_path")  # where other code or a hub would come in
     plain = {key: value for key, value in configuration.items() if key not in own_code}
-    if layers is not None:
-        plain["num_hidden_layers"] = layers
-        if isinstance(plain.get("layer_types"), list):
-            plain["layer_types"] = plain["layer_types"][:layers]
     return known[kind].from_dict(plain)
 
 

@@ -176,7 +176,7 @@ def check_models(
     """
     wrong = [*_device_faults(calibration)]
     found: dict[str, ModelSource] = {}
-    specs: list[Spec] = [*calibration.models, *calibration.evaluators]
+    specs: list[Spec] = [*calibration.checkpoints, *calibration.evaluators]
     for spec in specs:
         try:
             found[spec.name] = locate(spec.model, spec.revision)

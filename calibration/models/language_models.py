@@ -8,10 +8,7 @@ from typing import Any
 
 from calibration.corpus.records import Record
 from calibration.libraries import library
-from calibration.models.checkpoints import (
-    ModelSource,
-    loading,
-)
+from calibration.models.checkpoints import ModelSource, loading
 from calibration.stage_settings import GenerationSettings, ModelSpec
 from calibration.workspace import digest
 from poq_abm.errors import InputError
@@ -23,6 +20,7 @@ __all__ = [
     "decoding",
     "fit_prompt",
     "load_language_model",
+    "padded",
     "render",
     "sample",
     "seed_of",
@@ -209,22 +207,14 @@ def sample(
     Raises :class:`~poq_abm.errors.InputError` when the model returns no numbers to sample from.
     """
     torch = library("torch")
-    width = max(len(prompt.tokens) for prompt in prompts)
-    gaps = [width - len(prompt.tokens) for prompt in prompts]
-    padded = [
-        [language_model.pad] * gap + [*p.tokens] for gap, p in zip(gaps, prompts, strict=True)
-    ]
-    masks = [[0] * gap + [1] * (width - gap) for gap in gaps]
+    inputs = padded(language_model, [prompt.tokens for prompt in prompts])
     language_model.model.generation_config = decoding(
         settings, settings.max_new_tokens, ends=language_model.ends, pad=language_model.pad
     )
     torch.manual_seed(seed)
     with torch.inference_mode():
         try:
-            made = language_model.model.generate(
-                torch.tensor(padded, device=language_model.device),
-                attention_mask=torch.tensor(masks, device=language_model.device),
-            )
+            made = language_model.model.generate(**inputs)
         except RuntimeError as error:
             if "probability tensor" not in str(error):
                 raise
@@ -232,7 +222,20 @@ def sample(
                 f"{language_model.name}: the model returns NaN or infinity instead of "
                 "probabilities; its dtype may be too narrow (bfloat16 and float32 are wide enough)"
             ) from error
-    return [_answer(language_model, tokens) for tokens in made[:, width:].tolist()]
+    written = made[:, inputs["input_ids"].shape[1] :].tolist()
+    return [_answer(language_model, tokens) for tokens in written]
+
+
+def padded(language_model: LanguageModel, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Return the tensors of a batch, ``input_ids`` and ``attention_mask``, padded on the left."""
+    torch, device = library("torch"), language_model.device
+    width = max(map(len, prompts))
+    ids = [[language_model.pad] * (width - len(prompt)) + [*prompt] for prompt in prompts]
+    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return {
+        "input_ids": torch.tensor(ids, device=device),
+        "attention_mask": torch.tensor(mask, device=device),
+    }
 
 
 def decoding(

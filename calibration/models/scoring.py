@@ -111,9 +111,10 @@ class _Scoring:
         stamp = Stamp(source.revision, kind_of_device(self.device), libraries)
         keys = _keys(self.calibration, self.spec, self.items, stamp)
 
-        def make(found: Mapping[Name, Row], missing: int) -> None:
+        def make(found: Mapping[Name, Row], missing: int) -> int:
             self.report(f"{self.spec.name}: {missing} outputs to score on {self.device}")
             self._make(load_evaluator(self.spec, source, self.device), keys, found)
+            return missing
 
         return complete_log(self.log, stamp, keys, _name_of, make)
 

@@ -15,14 +15,15 @@ import pandas as pd
 from calibration.configuration import Calibration
 from calibration.corpus.records import SLOT, Record, instruction, read_corpus
 from calibration.judge.judging import read_judgements
+from calibration.models.endpoints import origin
 from calibration.models.generation import outputs
 from calibration.models.scoring import scores
 from calibration.profile.costs import Costs, measured_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import described_ranges, fit_ranges, points_of
 from calibration.profile.truth import truth_score
-from calibration.stage_settings import EvaluatorSpec, ModelSpec
-from calibration.workspace import Workspace, digest, read_stamp
+from calibration.stage_settings import EndpointSpec, EvaluatorSpec, ModelSpec
+from calibration.workspace import Log, Workspace, digest, read_stamp
 from poq_abm.errors import InputError
 from poq_abm.profile import ProfileDescription, read_profile
 
@@ -153,8 +154,23 @@ def _publish(
     return folder
 
 
-def describe_model(workspace: Workspace, spec: ModelSpec) -> dict[str, Any]:
-    """Return what the profile says of an inference model beside its name."""
+def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict[str, Any]:
+    """Return what the profile says of an inference model beside its name.
+
+    Of an endpoint that is how many requests its answers took and how many questions had none.
+    """
+    if isinstance(spec, EndpointSpec):
+        rows, _ = Log(workspace.generations(spec.name)).read()
+        return {
+            "checkpoint": spec.model,
+            "endpoint": origin(spec.base_url),
+            "served": next((row["served"] for row in rows[::-1] if row.get("served")), None),
+            "options": spec.options,
+            "usd_per_million_input": spec.usd_per_million_input,
+            "usd_per_million_output": spec.usd_per_million_output,
+            "requests": sum(row.get("attempts") or 0 for row in rows),
+            "errors": sum((row.get("attempts") or 1) - ("error" not in row) for row in rows),
+        }
     return {
         "checkpoint": _checkpoint(spec.model),
         **_stamped(workspace.generations(spec.name)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,12 @@ import pandas as pd
 
 from calibration.configuration import Calibration
 from calibration.latency.measurement import read_measurement
+from calibration.models.endpoints import money
 from calibration.profile.score_logs import read_logs
+from calibration.stage_settings import EndpointSpec
 from calibration.workspace import Workspace, read_stamp
 from poq_abm.errors import InputError, nearest
-from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS
+from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS, MONEY_COLUMNS
 
 __all__ = [
     "EVALUATOR_LATENCY_MS",
@@ -49,10 +52,11 @@ def cost_frame(costs: pd.DataFrame) -> pd.DataFrame:
     """Return a cost table with all its columns, numbers as numbers and NaN where nothing is known.
 
     >>> cost_frame(pd.DataFrame({"role": ["inference"], "latency_ms": [1]})).shape
-    (1, 10)
+    (1, 11)
     """
-    numbers = dict.fromkeys(COST_COLUMNS[len(COST_KEYS) :], "float64")
-    return costs.reindex(columns=list(COST_COLUMNS)).astype(numbers)
+    columns = [*COST_COLUMNS, *MONEY_COLUMNS]
+    numbers = dict.fromkeys(columns[len(COST_KEYS) :], "float64")
+    return costs.reindex(columns=columns).astype(numbers)
 
 
 Report = Callable[[str], None]
@@ -103,7 +107,26 @@ def measured_costs(
             costs.hardware.setdefault(_NONE, {"description": "latencies were not measured"})
             costs.assumed.append("Latencies of the evaluators: not measured, set equal.")
     costs.table = pd.concat(tables, ignore_index=True)
+    for spec in calibration.endpoints:
+        _price(spec, list(made[spec.name].values()), costs)
     return costs
+
+
+def _price(spec: EndpointSpec, rows: list[Row], costs: Costs) -> None:
+    """Put the money of an answer into the cost table: mean tokens times the prices of today."""
+    usd = [money(spec, row.get("input_tokens"), row.get("output_tokens")) for row in rows]
+    known = [each for each in usd if each is not None]
+    if not known or len(known) < len(usd):
+        why = "no prices" if spec.usd_per_million_input is None else "the server counts no tokens"
+        costs.assumed.append(f"Money per answer of {spec.name}: not known, {why}.")
+        return
+    own = (costs.table["role"] == "inference") & (costs.table["node"] == spec.name)
+    costs.table.loc[own, "usd_per_answer"] = math.fsum(known) / len(known)
+    costs.measured.append(
+        f"Money per answer of {spec.name}: tokens as its server counts them, at "
+        f"{spec.usd_per_million_input:g} and {spec.usd_per_million_output:g} dollars per million "
+        f"of input and output."
+    )
 
 
 def _timed(role: str, found: list[Row], costs: Costs) -> pd.DataFrame:
@@ -126,6 +149,12 @@ def _timed(role: str, found: list[Row], costs: Costs) -> pd.DataFrame:
     sizes = sorted({int(row["batch_size"]) for row in best.values()})
     told = ", ".join(map(str, sizes))
     costs.measured.append(f"Latencies of the {role} nodes, at batch size {told}.")
+    served = sorted({row["node"] for row in best.values() if row["weights"] == "endpoint"})
+    if served:
+        costs.measured.append(
+            f"Latencies of {', '.join(served)}: until the server's answer was complete, the "
+            "network included."
+        )
     random = sorted({row["node"] for row in best.values() if row["weights"] == "random"})
     if random:
         costs.inferred.append(
@@ -168,11 +197,13 @@ def _from_logs(
                 "node": spec.name,
                 "hardware": spec.hardware or f"generation_{device}",
                 **_spread([1000.0 * row["seconds"] for row in timed]),
-                "throughput_tokens_per_s": sum(row["output_tokens"] for row in timed) / seconds,
+                "throughput_tokens_per_s": np.nan
+                if any(row["output_tokens"] is None for row in timed)
+                else sum(row["output_tokens"] for row in timed) / seconds,
             }
         )
     for row in rows:
-        costs.hardware.setdefault(row["hardware"], {"description": "timed while generating"})
+        costs.hardware.setdefault(str(row["hardware"]), {"description": "timed while generating"})
     costs.inferred.append(
         "Latencies of the inference nodes: seconds until the batch was answered, noted while "
         "generating, without warm-up."
@@ -257,14 +288,14 @@ def _cost_file(path: str | Path) -> pd.DataFrame:
             raise InputError(f"{path.name}: give latency_ms or latency_s, not both")
         table["latency_ms"] = log.numbers("latency_s")[0] * 1000.0
         table = table.drop(columns="latency_s")
-    known = [column for column in COST_COLUMNS if column != "role"]
+    known = [column for column in (*COST_COLUMNS, *MONEY_COLUMNS) if column != "role"]
     for column in table.columns:
         if column not in known:
             raise InputError(f"{path.name}: unknown column {column!r}; {nearest(column, known)}")
     for column in ("node", "latency_ms"):
         if column not in table.columns:
             raise InputError(f"{path.name}: there is no column {column!r}")
-    for column in (c for c in COST_COLUMNS[len(COST_KEYS) :] if c in log.frame.columns):
+    for column in (c for c in known[len(COST_KEYS) - 1 :] if c in log.frame.columns):
         table[column] = log.numbers(column)[0]
     table["node"] = log.texts(["node"])
     hardware = log.texts(["hardware"]) if "hardware" in table.columns else UNNAMED

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calibration.latency.measurement import TimingJob, measure_all
-from calibration.latency.subjects import PAIR_TOKENS, PROMPT_TOKENS, RandomEvaluator, RandomModel
+from calibration.latency.subjects import PAIR_TOKENS, PROMPT_TOKENS, random_evaluator, random_model
 from calibration.models.architectures import (
     architecture,
     evaluator_entry,
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _model(name: str, settings: EfficiencySettings, device: str) -> TimingJob:
-    subject = RandomModel(
+    subject = random_model(
         node=name,
         configuration=architecture(name)["config"],
         dtype=DTYPE,
@@ -112,7 +112,7 @@ def _model(name: str, settings: EfficiencySettings, device: str) -> TimingJob:
 
 def _evaluator(name: str, settings: EfficiencySettings, device: str) -> TimingJob:
     entry = evaluator_entry(name)
-    subject = RandomEvaluator(
+    subject = random_evaluator(
         node=name,
         configuration=architecture(name)["config"],
         kind=entry["kind"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,12 +57,14 @@ def plan(
 
     player = engine_of(engine)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    begun = time.perf_counter()
     made = planned(scenario, settings, numbers, plugin, trace=trace)
+    planning = time.perf_counter() - begun
     warn(made)
     for line in _contents(made, most=len(made.treatments) if every else _MOST_TREATMENTS):
         typer.echo(line)
     announce_compilation()
-    needs = estimate(made, engine=player, workers=jobs)
+    needs = estimate(made, engine=player, workers=jobs, planning=planning)
     typer.echo(f"results  {default_folder(made)}")
     typer.echo(
         f"time     about {duration(needs.seconds)} with {jobs} worker{'s' * (jobs > 1)} on this "

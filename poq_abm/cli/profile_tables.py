@@ -13,6 +13,7 @@ from rich.table import Table
 
 from poq_abm.cli.tables import output_console
 from poq_abm.profile import Profile
+from poq_abm.profile.validity import MONEY_COLUMNS
 
 __all__ = ["print_correlations", "print_costs", "print_head", "print_qualities", "print_shares"]
 
@@ -44,10 +45,12 @@ def print_head(loaded: Profile) -> None:
 def print_costs(loaded: Profile) -> None:
     """Print what each node costs on each hardware; columns that nobody filled are left out."""
     columns = ["latency_ms", "latency_p50_ms", "latency_p95_ms", "throughput_tokens_per_s"]
-    columns += ["peak_memory_mb", "energy_j"]
-    known = [column for column in columns if loaded.costs[column].notna().any()]
+    columns += ["peak_memory_mb", "energy_j", *MONEY_COLUMNS]
+    told = set(loaded.costs.columns[loaded.costs.notna().any()])
+    known = [column for column in columns if column in told]
+    digits = {column: 6 if column in MONEY_COLUMNS else 2 for column in known}
     rows = [
-        [row["role"], row["node"], row["hardware"], *(_number(row[c], 2) for c in known)]
+        [row["role"], row["node"], row["hardware"], *(_number(row[c], digits[c]) for c in known)]
         for row in loaded.costs.to_dict("records")
     ]
     _print("Costs", ["role", "node", "hardware"], known, rows)

@@ -15,7 +15,7 @@ from poq_abm.experiment.round_tables import (
     majority_probability,
     rounds_table,
 )
-from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NETWORK
+from poq_abm.experiment.schemas import NETWORK
 from poq_abm.experiment.study import Options, Played
 from poq_abm.experiment.twins import Outcome, Twins, is_honest
 from poq_abm.profile import Profile
@@ -27,7 +27,7 @@ from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NOD
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.settlement import Settled, spread_of_points
-from poq_abm.simulation.table_columns import keys, table, words
+from poq_abm.simulation.table_columns import Rows, keys, words
 
 __all__ = ["EconomyStudy", "economy_measures", "play_economy"]
 
@@ -69,7 +69,8 @@ class EconomyStudy(RoundStudy):
         self, treatment: str, profile: Profile, first: int, last: int, options: Options
     ) -> Played:
         """Play replications, epoch by epoch, beside their honest twins."""
-        scenario, game = self.scenario, build_game(self.scenario, profile)
+        scenario = self.scenario
+        game = build_game(scenario, profile, options.populations)
         honest = is_honest(scenario, game.conduct)
         twin = None if honest else (options.twins or Twins()).of(scenario, profile)
         arrays = ReplicationArrays(last - first)
@@ -94,8 +95,8 @@ class EconomyStudy(RoundStudy):
         if tables:
             key = (treatment, arrays["replication"])
             groups, network = arrays["epoch_groups"], arrays["epoch_network"]
-            tables["epochs"] = epoch_table(game, groups, network, *key)
-            tables["accounts"] = account_table(
+            tables["epochs"] = epoch_rows(game, groups, network, *key)
+            tables["accounts"] = account_rows(
                 game, arrays["accounts"], arrays["final"], names, *key
             )
         return Played(tables, failures)
@@ -236,13 +237,13 @@ def _majority_expected(economy: Economy) -> float:
     return float(np.average(by_epoch, weights=served[served > 0]))
 
 
-def epoch_table(
+def epoch_rows(
     game: Game,
     groups: NDArray[np.float64],
     network: NDArray[np.float64],
     treatment: str,
     replications: NDArray[np.int32],
-) -> Any:
+) -> Rows:
     """Return the rows of :data:`EPOCHS` for replications of one treatment.
 
     ``groups`` has the shape (replications, epochs, groups + 1, columns), ``network`` (replications,
@@ -256,7 +257,7 @@ def epoch_table(
     sources.append("estimated" if "estimated" in sources else "measured")
     wide = np.full((times, epochs, rows, network.shape[-1]), np.nan)
     wide[:, :, -1] = network
-    columns = {
+    return {
         **keys(epochs * rows, treatment, replications),
         "epoch": np.tile(np.repeat(np.arange(epochs, dtype=np.int32), rows), times),
         "role": words(roles, place),
@@ -265,17 +266,16 @@ def epoch_table(
         **{name: groups[..., number] for name, number in _GROUP.items()},
         **{name: wide[..., number] for name, number in _NETWORK.items()},
     }
-    return table(EPOCHS, columns)
 
 
-def account_table(
+def account_rows(
     game: Game,
     accounts: NDArray[np.float64],
     final: NDArray[np.int64],
     names: dict[str, list[str]],
     treatment: str,
     replications: NDArray[np.int32],
-) -> Any:
+) -> Rows:
     """Return the rows of :data:`ACCOUNTS` for replications of one treatment.
 
     ``accounts`` has the shape (replications, nodes, columns), ``final`` (replications, 5, nodes):
@@ -290,7 +290,7 @@ def account_table(
     model = model.copy()
     model[model < 0] = len(names["model"]) + evaluators
     models = [*names["model"], *(g.model for g in population.groups)]
-    columns = {
+    return {
         **keys(nodes, treatment, replications),
         "node": np.tile(np.arange(nodes, dtype=np.int32), times),
         "role": words([g.role for g in population.groups], group),
@@ -302,7 +302,6 @@ def account_table(
         "latency_source": words(["measured", "estimated"], estimated),
         **{name: accounts[..., number] for number, (name, _, _) in enumerate(NODE_COLUMNS)},
     }
-    return table(ACCOUNTS, columns)
 
 
 def _over(top: float, bottom: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,14 +105,23 @@ def mean_interval(
     [0.0, 0.0, 0.0, 0.0881]
     """
     sample = np.asarray(values, dtype=np.float64)
-    if sample.size == 0:
-        return (math.nan,) * 4
-    mean = float(sample.mean())
-    if sample.size < 2:
-        return mean, math.nan, math.nan, math.nan
-    sd = float(sample.std(ddof=1))
-    half = float(stdtrit(sample.size - 1, (1 + confidence) / 2)) * sd / math.sqrt(sample.size)
+    mean, sd, half = (float(found) for found in _student(sample, confidence))
     return mean, sd, *ends_within(within, mean, half, sample.size, confidence)
+
+
+def _student(
+    samples: NDArray[np.float64], confidence: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean, s.d. and half the width of Student's interval of samples along the last axis."""
+    size = samples.shape[-1]
+    missing = np.full(samples.shape[:-1], np.nan)
+    if size == 0:
+        return missing, missing, missing
+    mean = samples.mean(axis=-1)
+    if size < 2:
+        return mean, missing, missing
+    sd = samples.std(axis=-1, ddof=1)
+    return mean, sd, float(stdtrit(size - 1, (1 + confidence) / 2)) * sd / math.sqrt(size)
 
 
 def ends_within(
@@ -302,7 +312,7 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
     keys = ["treatment", "role", "group"]
     charged, waited = (nodes[name] * nodes["jobs"] for name in ("cost", "latency_ms"))
     table = nodes.assign(cost=charged, latency_ms=waited)
-    by_replication = table.groupby([*keys, "replication"], observed=True, sort=False).agg(
+    ours = table.groupby([*keys, "replication"], observed=True, sort=False).agg(
         model=("model", "first"),
         nodes=("presence", "sum"),
         jobs=("jobs", "sum"),
@@ -311,34 +321,57 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
         latency_ms=("latency_ms", "sum"),
         latency_source=("latency_source", "first"),
     )
-    jobs = by_replication["jobs"].to_numpy(dtype=np.float64)
-    reward = np.full(jobs.size, np.nan)
-    np.divide(by_replication["reward_total"].to_numpy(), jobs, out=reward, where=jobs > 0)
-    by_replication["reward"] = reward
-    rows = []
-    for key, group in by_replication.groupby(level=keys, observed=True, sort=False):
-        estimates = group["reward"].dropna()
-        mean, sd, low, high = mean_interval(estimates, confidence)
-        rows.append(
-            {
-                **dict(zip(keys, key, strict=True)),
-                "model": str(group["model"].iloc[0]),
-                "nodes": float(group["nodes"].mean()),
-                "replications": len(group),
-                "jobs_mean": float(group["jobs"].mean()),
-                "reward_mean": mean,
-                "reward_sd": sd,
-                "reward_low": low,
-                "reward_high": high,
-                "cost": _per_job(group, "cost"),
-                "latency_ms": _per_job(group, "latency_ms"),
-                "latency_source": str(group["latency_source"].iloc[0]),
-            }
-        )
-    return pd.DataFrame(rows)
+    cell = ours.groupby(level=keys, observed=True, sort=False).ngroup().to_numpy()
+    first = np.unique(cell, return_index=True)[1]
+    reward = _over(ours["reward_total"].to_numpy(), ours["jobs"].to_numpy())
+    known = np.flatnonzero(~np.isnan(reward))
+    mean, sd, half = np.full((3, first.size), np.nan)
+    for cells, places in _equally_many(cell[known]):
+        mean[cells], sd[cells], half[cells] = _student(reward[known][places], confidence)
+    names = ["nodes", "jobs", "cost", "latency_ms"]
+    totals, count = np.empty((len(names), first.size)), np.empty(first.size, np.int64)
+    for cells, places in _equally_many(cell):
+        count[cells] = places.shape[1]
+        for total, name in zip(totals, names, strict=True):
+            total[cells] = ours[name].to_numpy(np.float64)[places].sum(axis=1)
+    nodes_there, jobs, cost, latency = totals
+    return pd.DataFrame(
+        {
+            **{key: ours.index.get_level_values(key)[first].tolist() for key in keys},
+            "model": ours["model"].iloc[first].astype(str).tolist(),
+            "nodes": nodes_there / count,
+            "replications": count,
+            "jobs_mean": jobs / count,
+            "reward_mean": mean,
+            "reward_sd": sd,
+            "reward_low": mean - half,
+            "reward_high": mean + half,
+            "cost": _over(cost, jobs),
+            "latency_ms": _over(latency, jobs),
+            "latency_source": ours["latency_source"].iloc[first].astype(str).tolist(),
+        }
+    )
 
 
-def _per_job(group: pd.DataFrame, total: str) -> float:
-    """Return a total over the jobs of all replications; NaN where there was none."""
-    jobs = float(group["jobs"].sum())
-    return float(group[total].sum()) / jobs if jobs > 0.0 else math.nan
+def _equally_many(
+    cell: NDArray[np.integer[Any]],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the cells that have equally many rows, and the places of their rows, a cell a row.
+
+    So all of these are summed at once, each in the order of its own rows.
+
+    >>> [(cells.tolist(), places.tolist()) for cells, places in _equally_many(np.array([0, 1, 0]))]
+    [([1], [[1]]), ([0], [[0, 2]])]
+    """
+    order, counts = np.argsort(cell, kind="stable"), np.bincount(cell)
+    starts = np.cumsum(counts) - counts
+    for size in np.unique(counts[counts > 0]):
+        cells = np.flatnonzero(counts == size)
+        yield cells, order[starts[cells, None] + np.arange(size)]
+
+
+def _over(totals: NDArray[Any], jobs: NDArray[Any]) -> NDArray[np.float64]:
+    """Return totals over jobs; NaN where there was none."""
+    found = np.full(jobs.shape, np.nan)
+    np.divide(totals, jobs, out=found, where=jobs > 0)
+    return found

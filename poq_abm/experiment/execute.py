@@ -16,6 +16,7 @@ from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.schemas import SCHEMAS, TRACES
 from poq_abm.experiment.stopping import next_counts
 from poq_abm.experiment.study import Engine, Failure, Options, Played, Progress
+from poq_abm.simulation.table_columns import table
 
 __all__ = ["Holder", "columns_by_treatment", "execute", "in_order", "play_block"]
 
@@ -25,19 +26,16 @@ def play_block(plan: Plan, block: Block, options: Options | None = None) -> Play
 
     A replication that raises leaves rows in a trace alone; whoever keeps one takes them out.
     """
-    options = (options or Options())._replace(twins=plan.twins)
+    options = (options or Options())._replace(twins=plan.twins, populations=plan.populations)
     parts: dict[str, list[Any]] = {name: [] for name in plan.tables if name not in TRACES}
     failures: list[Failure] = []
     for number, first, last in block.spans:
         treatment, profile = plan.treatments[number], plan.profile(number)
         played = plan.study(number).play(treatment.id, profile, first, last, options)
         failures += [replace(failure, treatment=number) for failure in played.failures]
-        for name, table in played.tables.items():
-            parts[name].append(table)
-    tables = {
-        name: pa.concat_tables([SCHEMAS[name].empty_table(), *tables])
-        for name, tables in parts.items()
-    }
+        for name, rows in played.tables.items():
+            parts[name].append(rows)
+    tables = {name: table(SCHEMAS[name], rows) for name, rows in parts.items()}
     return Played(tables, tuple(failures))
 
 
@@ -119,14 +117,14 @@ def columns_by_treatment(
     return columns
 
 
-def in_order(table: Any, spans: Sequence[Span], treatments: Sequence[str]) -> Any:
+def in_order(rows: Any, spans: Sequence[Span], treatments: Sequence[str]) -> Any:
     """Return the rows of blocks in the order of treatment and replication.
 
     They lie so already unless there were several stages.
     """
     if list(spans) == sorted(spans):
-        return table
+        return rows
     place = {id_: number for number, id_ in enumerate(treatments)}
-    ids = table.column("treatment").cast(pa.string()).to_pylist()
-    keys = (table.column("replication").to_numpy(), [place[id_] for id_ in ids])
-    return table.take(pa.array(np.lexsort(keys)))  # which is stable
+    ids = rows.column("treatment").cast(pa.string()).to_pylist()
+    keys = (rows.column("replication").to_numpy(), [place[id_] for id_ in ids])
+    return rows.take(pa.array(np.lexsort(keys)))  # which is stable

@@ -26,6 +26,7 @@ from poq_abm.scenario.checks.salvage import further
 from poq_abm.scenario.sweep.treatments import is_drawn
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of
+from poq_abm.simulation.population import Populations
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,6 +56,7 @@ class Plan:
     #: settings that do nothing here, where that comes naturally
     warnings: tuple[Problem, ...] = field(default=(), compare=False, repr=False)
     twins: Twins = field(default_factory=Twins, compare=False, repr=False)
+    populations: Populations = field(default_factory=Populations, compare=False, repr=False)
 
     @classmethod
     def of(cls, scenario: Scenario, *, profile: Profile | None = None, trace: bool = False) -> Self:
@@ -104,7 +106,8 @@ class Plan:
 
     def game(self, treatment: int) -> Game:
         """Build the game of one treatment."""
-        return build_game(self.treatments[treatment].scenario, self.profile(treatment))
+        scenario = self.treatments[treatment].scenario
+        return build_game(scenario, self.profile(treatment), self.populations)
 
     def estimated(self) -> dict[tuple[str, str], float]:
         """Return the latencies in ms that nobody measured, by (model, hardware)."""

@@ -16,7 +16,7 @@ from poq_abm.scenario.checks.problems import Finding
 from poq_abm.scenario.schema.verification import protocol_of
 from poq_abm.simulation.queries.market import market_findings, open_market
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
-from poq_abm.simulation.queries.query_tables import QUERIES, queries_table, query_trace_table
+from poq_abm.simulation.queries.query_tables import QUERIES, query_rows, query_trace_table
 
 __all__ = [
     "MEASURES",
@@ -81,7 +81,7 @@ class QueryStudy(Study):
         >>> from poq_abm.scenario import load
         >>> scenario = load("cost_aware_poq", ["rounds=100", "verification.protocol=none"])
         >>> played = QueryStudy(scenario).play("base", load_profile("published"), 0, 2, Options())
-        >>> played.tables["queries"].num_rows
+        >>> len(played.tables["queries"]["replication"])
         2
         """
         market, sink = open_market(self.scenario, profile), options.sink
@@ -103,7 +103,7 @@ class QueryStudy(Study):
 
         failures = self._failures(first, last, play)
         replications = np.array(list(measured), np.int32)
-        rows = queries_table(list(measured.values()), treatment, replications)
+        rows = query_rows(list(measured.values()), treatment, replications)
         return Played({"queries": rows}, failures)
 
 

@@ -12,8 +12,8 @@ from poq_abm.experiment.round_replication import many_at_once, play_plain, play_
 from poq_abm.experiment.round_tables import (
     adversary_measures,
     distribution_measures,
-    replication_table,
-    trust_table,
+    replication_rows,
+    trust_rows,
 )
 from poq_abm.experiment.schemas import ECONOMY_MEASURES
 from poq_abm.experiment.study import Options, Played, Study
@@ -24,7 +24,7 @@ from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import Ledger, NodeSum
-from poq_abm.simulation.node_table import node_table
+from poq_abm.simulation.node_table import node_rows
 from poq_abm.simulation.replication import Memory, open_memory
 from poq_abm.simulation.settlement import Settled, settled_by_round
 
@@ -127,7 +127,8 @@ class RoundStudy(Study):
         self, treatment: str, profile: Profile, first: int, last: int, options: Options
     ) -> Played:
         """Play replications, plain ones many at a time and others beside their honest twins."""
-        scenario, game = self.scenario, build_game(self.scenario, profile)
+        scenario = self.scenario
+        game = build_game(scenario, profile, options.populations)
         honest = is_honest(scenario, game.conduct)
         if honest and many_at_once(scenario, game, options.engine, options.sink):
             found = play_plain(scenario, game, first, last, options.progress)
@@ -170,15 +171,15 @@ class RoundStudy(Study):
             **adversary_measures(game, paid, arrays["counters"], arrays.weights, rounds),
             **{name: values[: arrays.count] for name, values in arrays.measures.items()},
         }
-        network = replication_table(
+        network = replication_rows(
             game, sums, settled, arrays["network"], measures, rounds, treatment, replications
         )
         tables = {
-            "nodes": node_table(game, sums, settled, treatment, replications),
+            "nodes": node_rows(game, sums, settled, treatment, replications),
             "replications": network,
         }
         if game.rules.trust_interval:
-            tables["trust"] = trust_table(game, arrays["trust_log"], treatment, replications)
+            tables["trust"] = trust_rows(game, arrays["trust_log"], treatment, replications)
         return tables
 
     def _settled(self, game: Game, arrays: ReplicationArrays, /) -> Settled:

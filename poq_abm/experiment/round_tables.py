@@ -10,30 +10,30 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from poq_abm.experiment.schemas import REPLICATIONS, ROUNDS, TRUST
+from poq_abm.experiment.schemas import ROUNDS
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Agreement, NodeSum
 from poq_abm.simulation.replication import Counter, Memory, Trace
 from poq_abm.simulation.settlement import Settled
-from poq_abm.simulation.table_columns import coded, keys, table
+from poq_abm.simulation.table_columns import Rows, Words, keys
 
 __all__ = [
     "REWARD_QUANTILES",
     "adversary_measures",
     "distribution_measures",
     "majority_probability",
-    "replication_table",
+    "replication_rows",
     "rounds_table",
-    "trust_table",
+    "trust_rows",
 ]
 
 #: the measures that are quantiles of rewards
 REWARD_QUANTILES = tuple(name for name in MEASURES if "_reward_" in name)
 
 
-def replication_table(
+def replication_rows(
     game: Game,
     sums: NDArray[np.float64],
     settled: Settled,
@@ -42,10 +42,10 @@ def replication_table(
     rounds: NDArray[np.int64],
     treatment: str,
     replications: NDArray[np.int32],
-) -> Any:
+) -> Rows:
     """Return the rows of :data:`REPLICATIONS` for replications of one treatment.
 
-    ``sums`` as in :func:`~poq_abm.simulation.node_table.node_table`, ``network`` of shape
+    ``sums`` as in :func:`~poq_abm.simulation.node_table.node_rows`, ``network`` of shape
     (replications, 8); ``measures`` are the
     columns that come from elsewhere, one value for each replication.
     """
@@ -54,7 +54,7 @@ def replication_table(
     charged = jobs * np.where(jobs > 0, settled.cost, 0.0)
     m = sums[:, ~inference]
     f_jobs, m_jobs = total(jobs[:, inference]), total(jobs[:, ~inference])
-    columns = {
+    return {
         **keys(1, treatment, replications),
         "rounds": rounds,
         "inference_reward_mean": total(settled.reward[:, inference]) / f_jobs,
@@ -65,12 +65,11 @@ def replication_table(
         **_agreement(network, rounds),
         **measures,
     }
-    return table(REPLICATIONS, columns)
 
 
-def trust_table(
+def trust_rows(
     game: Game, logs: NDArray[np.float64], treatment: str, replications: NDArray[np.int32]
-) -> Any:
+) -> Rows:
     """Return the rows of :data:`TRUST` for replications of one treatment, entry by entry.
 
     ``logs`` has the shape (replications, entries, evaluator nodes, columns of trust).
@@ -81,14 +80,13 @@ def trust_table(
     first = game.population.inference_count
     node = np.tile(np.repeat(np.arange(first, first + nodes), columns), times * entries)
     task = np.tile(np.arange(columns, dtype=np.int32), times * entries * nodes)
-    values = {
+    return {
         **keys(entries * nodes * columns, treatment, replications),
         "round": np.tile(np.repeat(last, nodes * columns), times),
         "node": node.astype(np.int32),
-        "task": coded(task, tasks),
+        "task": Words(task, tasks),
         "trust": logs,
     }
-    return table(TRUST, values)
 
 
 def _agreement(

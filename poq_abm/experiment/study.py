@@ -19,6 +19,7 @@ from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Finding
+from poq_abm.simulation.population import Populations
 
 __all__ = ["Engine", "Failure", "Options", "Played", "Progress", "Study", "TraceSink"]
 
@@ -47,10 +48,15 @@ class Options(NamedTuple):
     sink: TraceSink | None = None  #: where a trace goes, if one is asked for
     progress: Progress | None = None
     twins: Twins | None = None  #: the honest twins that treatments of a plan share
+    populations: Populations | None = None  #: what else they share
 
 
 class Played(NamedTuple):
-    """Rows by table, but for a trace's, and the replications that raised and left none."""
+    """Rows by table, but for a trace's, and the replications that raised and left none.
+
+    What a study plays are columns (:data:`~poq_abm.simulation.table_columns.Rows`), of which a
+    block makes tables of Arrow.
+    """
 
     tables: dict[str, Any]
     failures: tuple[Failure, ...] = ()

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from poq_abm.profile.profile import Profile
-from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS
+from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS, MONEY_COLUMNS
 
 __all__ = ["Difference", "differences"]
 
@@ -128,8 +128,8 @@ def _of_costs(first: pd.DataFrame, second: pd.DataFrame) -> list[Difference]:
             told = ["measured" if own else "-" for own in has]
             found.append(Difference(f"costs of {node} on {hardware}", *told))
             continue
-        for column in COST_COLUMNS[len(COST_KEYS) :]:
-            told = [_told(costs.loc[key, column], 6) for costs in keyed]
+        for column in (*COST_COLUMNS[len(COST_KEYS) :], *MONEY_COLUMNS):
+            told = [_told(costs.loc[key].get(column), 6) for costs in keyed]
             found += _of_text(f"{column} of {node} on {hardware}", *told)
     return found
 

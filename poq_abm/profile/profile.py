@@ -126,6 +126,12 @@ class Profile:
         return latency
 
     @cached_property
+    def agreed(self) -> NDArray[np.float64]:
+        """Mean score of all evaluator models for each answer; shape (records, models)."""
+        mean: NDArray[np.float64] = self.scores.mean(axis=2)
+        return mean
+
+    @cached_property
     def _latencies(self) -> dict[tuple[str, str], float]:
         columns = (self.costs[name].tolist() for name in ("node", "hardware", "latency_ms"))
         return {(node, hardware): float(ms) for node, hardware, ms in zip(*columns, strict=True)}

@@ -27,6 +27,7 @@ from poq_abm.profile.validity import (
     COST_COLUMNS,
     COSTS_FILE,
     HEADER_FILE,
+    MONEY_COLUMNS,
     SCHEMA_VERSION,
     SCORE_COLUMNS,
     SCORES_FILE,
@@ -115,9 +116,10 @@ def write_profile(
     check_header(header)
     _check_tables(header, scores, costs)
     columns = (*SCORE_COLUMNS, *names_of(header, "evaluators"))
+    priced = [name for name in MONEY_COLUMNS if name in costs and costs[name].notna().any()]
     blobs = {
         SCORES_FILE: _parquet(scores[list(columns)]),
-        COSTS_FILE: _parquet(costs[list(COST_COLUMNS)]),
+        COSTS_FILE: _parquet(costs[[*COST_COLUMNS, *priced]]),
     }
     header["files"] = {file: hashlib.sha256(blob).hexdigest() for file, blob in blobs.items()}
     try:

@@ -22,6 +22,7 @@ __all__ = [
     "COST_KEYS",
     "HEADER_FIELDS",
     "HEADER_FILE",
+    "MONEY_COLUMNS",
     "ROLES",
     "SCHEMA_VERSION",
     "SCORES_FILE",
@@ -69,6 +70,8 @@ COST_COLUMNS = (
     "peak_memory_mb",
     "energy_j",
 )
+#: Columns that a cost table may have besides: dollars, where a server has a price.
+MONEY_COLUMNS = ("usd_per_answer",)
 ROLES = ("inference", "evaluator")
 #: Top of the scale of scores, truth and judge.
 TOP = 10.0
@@ -203,7 +206,7 @@ def cost_faults(
             for node in nodes:
                 if node not in priced:
                     yield f"{COSTS_FILE} has no row for {role} node {node!r}"
-    for column in COST_COLUMNS[len(COST_KEYS) :]:
+    for column in (*COST_COLUMNS[len(COST_KEYS) :], *MONEY_COLUMNS):
         yield from _bad_costs(table, column)
 
 

@@ -65,10 +65,10 @@ def shipped(kind: Kind[Declared]) -> Mapping[str, type[Declared]]:
     return {rule.name: rule for rule in declared}
 
 
-def rules(kind: Kind[Declared]) -> dict[str, type[Declared]]:
+def rules(kind: Kind[Declared]) -> Mapping[str, type[Declared]]:
     """Return the rules of a kind that a scenario can name, by name: shipped, then one's own."""
     own: dict[str, Any] = {name: rule for (of, name), rule in _own.items() if of == kind}
-    return {**shipped(kind), **own}
+    return {**shipped(kind), **own} if own else shipped(kind)
 
 
 def own_rules() -> list[type[Rule]]:

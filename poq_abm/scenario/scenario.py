@@ -94,12 +94,9 @@ class Scenario(Settings):
         groups, wrong = plan(self.sweep, data)
         if wrong:
             raise ScenarioError(self._origins.problem(finding) for finding in wrong)
-        treatments = []
-        for identity, settings, played in _cells(data, self, groups, self._origins):
-            if isinstance(played, list):
-                raise ScenarioError(played)
-            played._question = self._question
-            treatments.append(Treatment(identity, settings, played))
+        treatments, problems = _treatments(data, self, groups, self._origins)
+        if problems:
+            raise ScenarioError(problems)
         return treatments
 
     def replace(self, settings: Mapping[str, Any]) -> Scenario:
@@ -182,16 +179,20 @@ def build(
         if isinstance(base, list)
         else []
     )
-    written = data.get("sweep")
+    written, treatments = data.get("sweep"), list[Treatment]()
     if isinstance(written, dict) and written:
         groups, wrong = plan(written, data)
         problems += [origins.problem(finding) for finding in wrong]
         if not wrong:
-            problems += _in_treatments(data, base, groups, origins)
+            treatments, more = _treatments(data, base, groups, origins)
+            problems += more
     problems = list(dict.fromkeys([*known, *problems]))
     if problems or isinstance(base, list):
         raise ScenarioError(problems, _salvaged(data, origins))
     base._question = question
+    for treatment in treatments:
+        treatment.scenario._question = question
+    base._expanded = (dict(base.__dict__), treatments) if treatments else None
     return base
 
 
@@ -206,19 +207,22 @@ def _explained(problem: Problem, known: Sequence[Problem]) -> bool:
     return any(k.path and f"{problem.path}.".startswith(f"{k.path}.") for k in known)
 
 
-def _in_treatments(
+def _treatments(
     data: dict[str, Any], base: Scenario | list[Problem], groups: list[Group], origins: Origins
-) -> list[Problem]:
-    """Return the problems of the first treatments that have any."""
+) -> tuple[list[Treatment], list[Problem]]:
+    """Return the treatments, and the problems of the first that have any."""
+    treatments: list[Treatment] = []
     found: dict[Problem, None] = {}
     failures = 0
-    for _, _, played in _cells(data, base, groups, origins):
+    for identity, settings, played in _cells(data, base, groups, origins):
         if isinstance(played, list):
             found.update(dict.fromkeys(played))
             failures += 1
             if failures > MAX_PROBLEMS or len(found) > MAX_PROBLEMS:
                 break
-    return list(found)
+        else:
+            treatments.append(Treatment(identity, settings, played))
+    return treatments, list(found)
 
 
 def _cells(

@@ -22,13 +22,9 @@ from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, GameArrays, Nod
 from poq_abm.simulation.ledger import MID_SCALE
 from poq_abm.simulation.population import (
     NodePopulation,
-    build_conduct,
-    build_population,
+    Populations,
     find_active,
-    is_plain,
-    model_really_run,
     plugins,
-    reported_cost,
 )
 
 if TYPE_CHECKING:
@@ -125,15 +121,17 @@ def refuse_consensus(game: Game, round_: int, consensus: float) -> None:
         )
 
 
-def build_game(scenario: Scenario, profile: Profile) -> Game:
+def build_game(
+    scenario: Scenario, profile: Profile, populations: Populations | None = None
+) -> Game:
     """Return the game that ``scenario`` describes on ``profile``.
 
     The scenario must have no sweep and must have passed :func:`poq_abm.scenario.check`.
+    ``populations`` are those of other treatments, which are not built again.
     """
-    population = build_population(scenario, profile)
+    population = (populations or Populations()).of(scenario, profile)
     shares = scenario.tasks or dict.fromkeys(profile.tasks, 1.0)
     codes = np.array([profile.tasks.index(task) for task in shares], dtype=np.int64)
-    conduct = build_conduct(population)
     in_play, rules = _rules(scenario, tuple(shares))
     learns = rules.trust_learns or rules.trust_interval > 0
     contested = scenario.malicious is not None  # also at share 0, so that treatments compare
@@ -142,12 +140,12 @@ def build_game(scenario: Scenario, profile: Profile) -> Game:
         rules=rules,
         tables=_tables(scenario, profile, codes, np.array(list(shares.values()))),
         nodes=_nodes(population, profile, rules),
-        conduct=conduct,
+        conduct=population.conduct,
         population=population,
         tasks=tuple(shares),
         records=profile.records,
         plugins=plugins(population),
-        plain=is_plain(conduct) and quick and not (learns or contested),
+        plain=population.is_plain and quick and not (learns or contested),
         in_play=in_play,
     )
 
@@ -211,7 +209,7 @@ def _tables(
         task_first=first.astype(np.int64),
         task_size=(last - first).astype(np.int64),
         task_limits=thresholds(shares),
-        agreed=profile.scores.mean(axis=2),
+        agreed=profile.agreed,
         gold=_gold(len(profile.records), trust.gold_share, scenario.seed, _plants(scenario)),
         trust_task=np.arange(codes.size) if trust.per_task else np.zeros(codes.size, np.int64),
     )
@@ -236,13 +234,14 @@ def _nodes(population: NodePopulation, profile: Profile, rules: Rules) -> Nodes:
     inference = population.role_is("inference")
     evaluators = population.role_is("evaluator")
     scorers = {model: i for i, model in enumerate(profile.evaluators)}
+    models = {model: i for i, model in enumerate(profile.models)}
     evaluator = population.node_values([scorers.get(g.model, -1) for g in population.groups])
     stake = np.array([group.stake for group in population.groups])[population.group]
-    costs, evaluator_costs = reported_cost(population), population.cost[evaluators]
+    costs, evaluator_costs = population.reported_cost, population.cost[evaluators]
     alpha_f, beta_f = rules.alpha_inference, rules.beta_inference
     alpha_m, beta_m = rules.alpha_evaluator, rules.beta_evaluator
     return Nodes(
-        model=model_really_run(population, profile.models),
+        model=np.array([models[model] for model in population.answering], np.int64),
         evaluator=evaluator[evaluators],
         inference_cost=costs,
         evaluator_cost=evaluator_costs,

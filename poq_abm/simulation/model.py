@@ -12,10 +12,11 @@ from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS
 from poq_abm.simulation.agents import EvaluatorNode, InferenceNode, Round, Scheduler, write_round
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
-from poq_abm.simulation.node_table import node_table
+from poq_abm.simulation.node_table import NODES, node_rows
 from poq_abm.simulation.replication import Memory, Replication, Trace, open_replication
 from poq_abm.simulation.rounds import check_reports, play_rounds
 from poq_abm.simulation.settlement import settled_by_round
+from poq_abm.simulation.table_columns import table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,7 +195,8 @@ class PoQModel(mesa.Model):
         replication = np.array([self.replication], np.int32)
         sums = self.ledger.nodes()[None]
         settled = settled_by_round(self.game, sums)
-        frame: pd.DataFrame = node_table(self.game, sums, settled, "base", replication).to_pandas()
+        rows = node_rows(self.game, sums, settled, "base", replication)
+        frame: pd.DataFrame = table(NODES, [rows]).to_pandas()
         return frame
 
 

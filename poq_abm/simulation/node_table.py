@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.settlement import Settled, node_columns
-from poq_abm.simulation.table_columns import KEYS, WORD, column, keys, table, words
+from poq_abm.simulation.table_columns import KEYS, WORD, Rows, Words, column, keys
 
-__all__ = ["NODES", "node_table"]
+__all__ = ["NODES", "node_rows"]
 
 #: one row per treatment x replication x node
 NODES = pa.schema(
@@ -42,26 +40,25 @@ NODES = pa.schema(
 )
 
 
-def node_table(
+def node_rows(
     game: Game,
     sums: NDArray[np.float64],
     settled: Settled,
     treatment: str,
     replications: NDArray[np.int32],
-) -> Any:
+) -> Rows:
     """Return the rows of :data:`NODES` for replications of one treatment.
 
     ``sums`` has the shape (replications, nodes, 8) and holds what the ledgers do. A replication's
     rows are the same bits whatever others stand beside it.
     """
     population, times = game.population, len(replications)
-    columns = {
+    return {
         **keys(population.size, treatment, replications),
         "node": np.tile(np.arange(population.size, dtype=np.int32), times),
         **{
-            name: words(known, np.tile(index, times))
-            for name, (known, index) in population.words.items()
+            name: Words(np.tile(words.codes, times), words.known)
+            for name, words in population.words.items()
         },
         **node_columns(game, sums, settled),
     }
-    return table(NODES, columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from poq_abm.rules.behaviour.base import Role, resolve
 from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
+from poq_abm.scenario.checks.sections import problems_of
 from poq_abm.simulation.population import malicious_nodes
 
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
@@ -69,27 +71,31 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
         check(scenario, profile)
     except ScenarioError as error:
         problems.update(dict.fromkeys(error.problems))
-    seen: set[object] = set()
-    for treatment in scenario.treatments():
-        played = treatment.scenario
-        parts = (played.population, played.mechanism, played.malicious, played.economy)
-        key = tuple(map(id, parts))
-        if key not in seen:
-            seen.add(key)
-            found = [played.origins.problem(f) for f in _findings(played, profile)]
-            problems.update(dict.fromkeys(found))
+    found = problems_of(
+        scenario.treatments(),
+        {
+            _too_large: ("mechanism",),
+            partial(_findings, profile=profile): (
+                "population", "malicious", "economy", "synthetic", "profile",
+            ),
+        },
+    )  # fmt: skip
+    problems.update(dict.fromkeys(found))
     if problems:
         raise ScenarioError(problems)
 
 
-def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
-    population, mechanism = scenario.population, scenario.mechanism
-    path: KeyPath
-    rule, _ = mechanism.rule("aggregation")
+def _too_large(scenario: Scenario) -> Iterator[Finding]:
+    """Yield that a committee is too large for its rule of aggregation, if it is."""
+    rule, _ = scenario.mechanism.rule("aggregation")
     most = rule.largest_committee
-    if most is not None and mechanism.committee_size > most:
-        path = ("mechanism", "committee_size")
-        yield path, f"{rule.name} takes committees of at most {most}"
+    if most is not None and scenario.mechanism.committee_size > most:
+        yield ("mechanism", "committee_size"), f"{rule.name} takes committees of at most {most}"
+
+
+def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    population = scenario.population
+    path: KeyPath
     classes: tuple[tuple[str, Sequence[InferenceGroup | EvaluatorGroup]], ...] = (
         ("inference", population.inference),
         ("evaluators", population.evaluators),

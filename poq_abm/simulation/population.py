@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from poq_abm.rules.behaviour.attacks import Attack, recipe
 from poq_abm.rules.behaviour.base import Behaviour, Role, resolve
 from poq_abm.rules.payment.formulas import min_max_cost
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.table_columns import Words, words
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
@@ -25,20 +27,19 @@ if TYPE_CHECKING:
 __all__ = [
     "NodeGroup",
     "NodePopulation",
+    "Populations",
     "Spec",
-    "build_conduct",
     "build_population",
     "cost_factor_of",
     "evaluator_row",
     "find_active",
     "inference_row",
-    "is_plain",
     "malicious_nodes",
-    "model_really_run",
     "model_run_by",
     "plugins",
-    "reported_cost",
 ]
+
+_MOST_SHARED = 16  #: populations that are kept: an axis may give every treatment its own
 
 Spec = Mapping[str, Any]  # what a scenario says of a behaviour: its name and parameters
 
@@ -108,20 +109,78 @@ class NodePopulation:
         """Number of nodes of both roles."""
         return int(self.group.size)
 
-    @property
+    @cached_property
     def inference_count(self) -> int:
         """Number of inference nodes; also the id of the first evaluator node."""
         return sum(group.count for group in self.groups if group.role == "inference")
 
-    @property
-    def words(self) -> dict[str, tuple[list[str], NDArray[np.int64]]]:
-        """What is said of every node in words: by name the words, and which of them is whose."""
+    @cached_property
+    def words(self) -> dict[str, Words]:
+        """What is said of every node in words, by name."""
         said = {
-            name: ([str(getattr(group, field)) for group in self.groups], self.group)
+            name: words([str(getattr(group, field)) for group in self.groups], self.group)
             for name, field in _WORDS.items()
         }
         names = [str(spec["name"]) for _, spec in self.behaviours]
-        return {**said, "behaviour": (names, self.behaviour)}
+        return {**said, "behaviour": words(names, self.behaviour)}
+
+    @cached_property
+    def conduct(self) -> Conduct:
+        """What every node does, from the behaviours."""
+        entries = [group.entry for group in self.groups if group.role == "inference"]
+        labels = list(dict.fromkeys(entries))
+        evaluator_rows = [
+            evaluator_row(spec, labels) if role == "evaluator" else None
+            for role, spec in self.behaviours
+        ]
+        inference_rows = [
+            inference_row(spec) if role == "inference" else None for role, spec in self.behaviours
+        ]
+        first = self.inference_count
+        evaluators = np.array([evaluator_rows[b] for b in self.behaviour[first:]])
+        inference = np.array([inference_rows[b] for b in self.behaviour[:first]])
+        inference[:, InferenceColumn.GROUP] = [labels.index(entries[g]) for g in self.group[:first]]
+        groups = [self.groups[g] for g in self.group[first:]]
+        evaluators[:, EvaluatorColumn.NOISE_SD] = [group.noise_sd for group in groups]
+        evaluators[:, EvaluatorColumn.BIAS_SD] = [group.bias_sd for group in groups]
+        return Conduct(evaluators, inference)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether every node is honest and deterministic."""
+        evaluators, inference = self.conduct
+        return bool(
+            (evaluators[:, EvaluatorColumn.ATTACK] == Attack.HONEST).all()
+            and (evaluators[:, [EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD]] == 0.0).all()
+            and (inference[:, InferenceColumn.LIFT] == 0.0).all()
+            and np.isnan(inference[:, InferenceColumn.FIXED]).all()
+        )
+
+    @cached_property
+    def has_plugins(self) -> bool:
+        """Whether an evaluator's behaviour reports by a function of the user's own."""
+        attacks = self.conduct.evaluators[:, EvaluatorColumn.ATTACK]
+        return bool((attacks == Attack.PLUGIN).any())
+
+    @cached_property
+    def reported_cost(self) -> NDArray[np.float64]:
+        """Cost that enters every inference node's reward, shape (F,)."""
+        factor = [
+            cost_factor_of(spec) if role == "inference" else 1.0 for role, spec in self.behaviours
+        ]
+        first = self.inference_count
+        costs: NDArray[np.float64] = self.cost[:first] * np.array(factor)[self.behaviour[:first]]
+        return costs
+
+    @cached_property
+    def answering(self) -> tuple[str, ...]:
+        """Name of the model that every inference node answers with, honest or not."""
+        run = [
+            model_run_by(spec) if role == "inference" else None for role, spec in self.behaviours
+        ]
+        first = self.inference_count
+        named = (self.groups[group].model for group in self.group[:first])
+        return tuple(run[b] or name for b, name in zip(self.behaviour[:first], named, strict=True))
 
     def node_values(self, per_group: Sequence[int]) -> NDArray[np.int64]:
         """Return a per-group value for every node, shape (F + M,)."""
@@ -130,6 +189,30 @@ class NodePopulation:
     def role_is(self, role: str) -> NDArray[np.bool_]:
         """Return which nodes have ``role``, shape (F + M,)."""
         return np.array([group.role == role for group in self.groups])[self.group]
+
+
+@dataclass
+class Populations:
+    """The populations that treatments of a plan share: of these no axis touches who is there."""
+
+    #: by the identity of what they are made of, which is kept so that no other can take it
+    _built: dict[tuple[int, ...], tuple[tuple[object, ...], NodePopulation]] = field(
+        default_factory=dict
+    )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_built": {}}  # a worker builds its own sooner than it reads ours
+
+    def of(self, scenario: Scenario, profile: Profile) -> NodePopulation:
+        """Return the population of a scenario, built unless it was lately."""
+        parts = (scenario.population, scenario.malicious, profile)
+        key = (*map(id, parts), scenario.seed)
+        known = self._built.get(key)
+        if known is None:
+            if len(self._built) >= _MOST_SHARED:
+                self._built.clear()
+            known = self._built[key] = (parts, build_population(scenario, profile))
+        return known[1]
 
 
 def build_population(scenario: Scenario, profile: Profile) -> NodePopulation:
@@ -221,31 +304,10 @@ def _group(
     )
 
 
-def build_conduct(population: NodePopulation) -> Conduct:
-    """Return what every node does, from the behaviours of the population."""
-    entries = [group.entry for group in population.groups if group.role == "inference"]
-    labels = list(dict.fromkeys(entries))
-    evaluator_rows = [
-        evaluator_row(spec, labels) if role == "evaluator" else None
-        for role, spec in population.behaviours
-    ]
-    inference_rows = [
-        inference_row(spec) if role == "inference" else None for role, spec in population.behaviours
-    ]
-    first = population.inference_count
-    evaluators = np.array([evaluator_rows[b] for b in population.behaviour[first:]])
-    inference = np.array([inference_rows[b] for b in population.behaviour[:first]])
-    inference[:, InferenceColumn.GROUP] = [
-        labels.index(entries[g]) for g in population.group[:first]
-    ]
-    groups = [population.groups[g] for g in population.group[first:]]
-    evaluators[:, EvaluatorColumn.NOISE_SD] = [group.noise_sd for group in groups]
-    evaluators[:, EvaluatorColumn.BIAS_SD] = [group.bias_sd for group in groups]
-    return Conduct(evaluators, inference)
-
-
 def plugins(population: NodePopulation) -> tuple[Behaviour | None, ...]:
     """Return the users' own behaviours in play, in the places of ``population.behaviours``."""
+    if not population.has_plugins:
+        return (None,) * len(population.behaviours)
     return tuple(
         resolve(role, spec).get("plugin") if role == "evaluator" else None
         for role, spec in population.behaviours
@@ -269,42 +331,6 @@ def find_active(conduct: Conduct) -> ActiveBehaviours:
         scatters = scatters or row[EvaluatorColumn.SPREAD] > 0.0
         strays = strays or row[EvaluatorColumn.NOISE_SD] > 0.0
     return ActiveBehaviours(deviates, waits, pauses, scatters, strays)
-
-
-def is_plain(conduct: Conduct) -> bool:
-    """Return whether every node is honest and deterministic."""
-    evaluators, inference = conduct
-    return bool(
-        (evaluators[:, EvaluatorColumn.ATTACK] == Attack.HONEST).all()
-        and (evaluators[:, [EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD]] == 0.0).all()
-        and (inference[:, InferenceColumn.LIFT] == 0.0).all()
-        and np.isnan(inference[:, InferenceColumn.FIXED]).all()
-    )
-
-
-def model_really_run(population: NodePopulation, models: Sequence[str]) -> NDArray[np.int64]:
-    """Return the index of the model that every inference node answers with, shape (F,)."""
-    index = {model: i for i, model in enumerate(models)}
-    run = [
-        model_run_by(spec) if role == "inference" else None for role, spec in population.behaviours
-    ]
-    first = population.inference_count
-    named = [population.groups[g].model for g in population.group[:first]]
-    behaviours = population.behaviour[:first]
-    chosen = [run[b] or name for b, name in zip(behaviours, named, strict=True)]
-    return np.array([index[model] for model in chosen], dtype=np.int64)
-
-
-def reported_cost(population: NodePopulation) -> NDArray[np.float64]:
-    """Return the cost that enters every inference node's reward, shape (F,)."""
-    factor = [
-        cost_factor_of(spec) if role == "inference" else 1.0 for role, spec in population.behaviours
-    ]
-    first = population.inference_count
-    result: NDArray[np.float64] = (
-        population.cost[:first] * np.array(factor)[population.behaviour[:first]]
-    )
-    return result
 
 
 def cost_factor_of(spec: Spec) -> float:

@@ -252,11 +252,13 @@ def play_replications(
     from Python does, and this is one call for all of them.
     """
     buffers, ledger, memory = replication.buffers, replication.ledger, replication.memory
+    beginning = np.int64(0)  # a literal would have what draws rounds compiled twice, for it alone
     for number in range(first, last):
         clear(ledger)
         clear_histograms(memory.histograms)
         key = ReplicationKey(replication.key.seed, number)
-        play_rounds(0, rounds, game, Replication(key, buffers, ledger, memory), None, None, None)
+        played = Replication(key, buffers, ledger, memory)
+        play_rounds(beginning, rounds, game, played, None, None, None)
         fold(ledger)
         row = number - first
         measure_histograms(memory.histograms, sums.measures[row])

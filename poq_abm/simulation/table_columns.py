@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["KEYS", "WORD", "coded", "column", "keys", "table", "words"]
+__all__ = ["KEYS", "WORD", "Rows", "Words", "coded", "column", "keys", "table", "words"]
 
 WORD = pa.dictionary(pa.int32(), pa.string())
 
@@ -24,29 +25,59 @@ KEYS = [
 ]
 
 
-def keys(rows: int, treatment: str, replications: NDArray[np.int32]) -> dict[str, Any]:
+class Words(NamedTuple):
+    """Words of a column, by their places among those known, which are all different."""
+
+    codes: NDArray[np.integer[Any]]
+    known: Sequence[str]
+
+
+#: columns of equally many rows by name, whatever their shape; many arrays of Arrow cost more
+Rows = Mapping[str, NDArray[Any] | Words]
+
+
+def keys(rows: int, treatment: str, replications: NDArray[np.int32]) -> Rows:
     """Return the key columns of as many rows for each replication of one treatment."""
     return {
-        "treatment": coded(np.zeros(rows * len(replications), np.int32), [treatment]),
+        "treatment": Words(np.zeros(rows * len(replications), np.int32), [treatment]),
         "replication": np.repeat(replications, rows),
     }
 
 
-def words(values: list[str], index: NDArray[np.int64]) -> Any:
-    """Return the words that ``index`` picks from ``values``, dictionary-encoded."""
+def words(values: Sequence[str], index: NDArray[np.integer[Any]]) -> Words:
+    """Return the words that ``index`` picks from ``values``.
+
+    >>> words(["b", "a", "b"], np.array([0, 1, 2]))
+    Words(codes=array([1, 0, 1]), known=['a', 'b'])
+    """
     known = sorted(set(values))
-    codes = np.array([known.index(value) for value in values], dtype=np.int32)[index]
-    return coded(codes, known)
+    return Words(np.array([known.index(value) for value in values], np.int64)[index], known)
 
 
-def coded(codes: NDArray[np.int32], known: list[str]) -> Any:
-    """Return words from their codes, dictionary-encoded; ``known`` are all different."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known, pa.string()))
-
-
-def table(schema: Any, columns: dict[str, Any]) -> Any:
-    """Return a table of a schema from its columns, by name."""
-    arrays = (columns[name] for name in schema.names)
-    return pa.table(
-        [a if isinstance(a, pa.Array) else pa.array(a.reshape(-1)) for a in arrays], schema=schema
+def coded(words: Sequence[Words]) -> Any:
+    """Return words, one list below the other, dictionary-encoded."""
+    places: dict[str, int] = {}
+    known: Sequence[str] = ()
+    codes, found = [], np.empty(0, np.int32)
+    for part in words:
+        if part.known is not known:
+            known = part.known
+            found = np.array([places.setdefault(w, len(places)) for w in known], np.int32)
+        codes.append(found[part.codes])
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.concatenate(codes)), pa.array(list(places), pa.string())
     )
+
+
+def table(schema: Any, parts: Sequence[Rows]) -> Any:
+    """Return a table of a schema from rows, those of one part below those of the other."""
+    if not parts:
+        return schema.empty_table()
+    columns = ([part[name] for part in parts] for name in schema.names)
+    return pa.table([_column(values) for values in columns], schema=schema)
+
+
+def _column(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], Words):
+        return coded(parts)
+    return pa.array(np.concatenate([part.reshape(-1) for part in parts]))

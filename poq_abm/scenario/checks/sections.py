@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from poq_abm.errors import nearest
 from poq_abm.scenario.checks.economy_checks import economy_findings
 from poq_abm.scenario.checks.problems import Finding, Problem, ScenarioError, shown
-from poq_abm.scenario.scenario import Scenario
+from poq_abm.scenario.scenario import Scenario, Treatment
 
-__all__ = ["ProfileLike", "check"]
+__all__ = ["ProfileLike", "check", "problems_of"]
 
 
 class ProfileLike(Protocol):
@@ -41,30 +42,45 @@ def check(scenario: Scenario, profile: ProfileLike) -> None:
     Looked at are models, hardware, tasks and the committee, which cannot be larger than the number
     of evaluator nodes. Where a sweep changes the profile, check each treatment against its own.
     """
-    problems: dict[Problem, None] = {}
-    seen: set[object] = set()
-    for treatment in scenario.treatments():
-        played = treatment.scenario
-        # Treatments share the sections that no axis touches, so identity tells what to look at
-        # anew.
-        key = (
-            id(played.population),
-            id(played.mechanism),
-            id(played.economy),
-            played.schedule,
-            played.rounds,
-            tuple(played.tasks or ()),
-        )
-        if key not in seen:
-            seen.add(key)
-            found = [played.origins.problem(finding) for finding in _findings(played, profile)]
-            problems.update(dict.fromkeys(found))
+    problems = problems_of(
+        scenario.treatments(),
+        {
+            partial(economy_findings, tasks=profile.tasks): (
+                "economy", "schedule", "rounds", "tasks", "mechanism", "population",
+            ),
+            partial(_unmeasured, profile=profile): ("population", "tasks"),
+            _too_large: ("mechanism", "population"),
+        },
+    )  # fmt: skip
     if problems:
         raise ScenarioError(problems)
 
 
-def _findings(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
-    yield from economy_findings(scenario, profile.tasks)
+Check = Callable[[Scenario], Iterable[Finding]]
+
+
+def problems_of(
+    treatments: Iterable[Treatment], checks: Mapping[Check, Sequence[str]]
+) -> list[Problem]:
+    """Return what checks find in treatments, each problem once.
+
+    ``checks`` says which keys of a scenario each looks at: treatments share what no axis touches,
+    so that identity tells what is to be looked at anew.
+    """
+    found: dict[Problem, None] = {}
+    seen: set[tuple[object, ...]] = set()
+    for treatment in treatments:
+        played = treatment.scenario
+        for check, keys in checks.items():
+            looked_at = (check, *(id(getattr(played, key)) for key in keys))
+            if looked_at not in seen:
+                seen.add(looked_at)
+                found.update(dict.fromkeys(map(played.origins.problem, check(played))))
+    return list(found)
+
+
+def _unmeasured(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
+    """Yield the tasks, models and machines that a profile does not have."""
     for task in scenario.tasks or ():
         if task not in profile.tasks:
             yield (
@@ -87,7 +103,11 @@ def _findings(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
                 fault = machine and profile.hardware_fault(group.model, machine[:80])
                 if fault:
                     yield (*here, "hardware"), fault
-    size, available = scenario.mechanism.committee_size, population.evaluator_nodes
+
+
+def _too_large(scenario: Scenario) -> Iterator[Finding]:
+    """Yield that there are fewer evaluators than a committee has, if there are."""
+    size, available = scenario.mechanism.committee_size, scenario.population.evaluator_nodes
     if size > available:
         yield (
             ("mechanism", "committee_size"),

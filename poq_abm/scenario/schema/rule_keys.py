@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, create_model
@@ -112,14 +113,19 @@ def with_rule(kind: Kind[Any], test: Callable[[type[Any]], bool]) -> When:
     return When(fault, (kind.key,))
 
 
+@cache
+def _kind_of(section: type[Strict], key: str) -> Kind[Any]:
+    """Return the kind of the rules that a key of a section names."""
+    metadata = section.model_fields[key].metadata
+    return next(item.kind for item in metadata if isinstance(item, NamedRule))
+
+
 class WithRules(Strict):
     """A section in which some keys name rules."""
 
     def rule(self, key: str) -> tuple[type[Any], dict[str, Any]]:
         """Return the rule that a key names, and the values of its parameters."""
-        metadata = type(self).model_fields[key].metadata
-        kind = next(item.kind for item in metadata if isinstance(item, NamedRule))
-        rule = find(kind, _name(getattr(self, key)))
+        rule = find(_kind_of(type(self), key), _name(getattr(self, key)))
         return rule, self.values_of(key, rule)
 
     def values_of(self, key: str, rule: type[Rule]) -> dict[str, Any]:

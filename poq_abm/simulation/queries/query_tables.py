@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from poq_abm.rules.protocol.terms import Found
 from poq_abm.simulation.queries.beliefs import Action
 from poq_abm.simulation.queries.query_arrays import QueryTrace
-from poq_abm.simulation.table_columns import KEYS, WORD, coded, column
+from poq_abm.simulation.table_columns import KEYS, WORD, Rows, Words, coded, column, keys
 
-__all__ = ["COSTS", "QUERIES", "QUERY_TRACE", "queries_table", "query_trace_table"]
+__all__ = ["COSTS", "QUERIES", "QUERY_TRACE", "query_rows", "query_trace_table"]
 
 
 def _number(name: str, unit: str, meaning: str) -> Any:
@@ -154,18 +155,21 @@ QUERY_TRACE = pa.schema(
 )
 
 
-def queries_table(rows: list[dict[str, float]], treatment: str, replications: Any) -> Any:
+def query_rows(
+    measured: list[dict[str, float]], treatment: str, replications: NDArray[np.int32]
+) -> Rows:
     """Return the rows of :data:`QUERIES` for replications of one treatment.
 
-    ``rows`` holds what :func:`poq_abm.simulation.queries.query_replication.play_queries` returned,
-    in the order of ``replications``.
+    ``measured`` holds what :func:`poq_abm.simulation.queries.query_replication.play_queries`
+    returned, in the order of ``replications``.
     """
-    words = coded(np.zeros(len(rows), np.int32), [treatment])
-    arrays = [words, pa.array(np.asarray(replications, np.int32))]
-    for field in list(QUERIES)[2:]:
-        values = [row[field.name] for row in rows]
-        arrays.append(pa.array(values).cast(field.type))
-    return pa.table(arrays, schema=QUERIES)
+    return {
+        **keys(1, treatment, replications),
+        **{
+            name: np.array([row[name] for row in measured], kind.to_pandas_dtype())
+            for name, kind in list(zip(QUERIES.names, QUERIES.types, strict=True))[len(KEYS) :]
+        },
+    }
 
 
 def query_trace_table(
@@ -174,10 +178,10 @@ def query_trace_table(
     """Return the rows of :data:`QUERY_TRACE` for one replication."""
     count = trace.node.size
     words = {
-        "treatment": coded(np.zeros(count, np.int32), [treatment]),
-        "record": coded(trace.record, list(records)),
-        "conduct": coded(trace.conduct.astype(np.int32), [c.name.lower() for c in Action]),
-        "found": coded(trace.found.astype(np.int32), [f.name.lower() for f in Found]),
+        "treatment": coded([Words(np.zeros(count, np.int32), [treatment])]),
+        "record": coded([Words(trace.record, list(records))]),
+        "conduct": coded([Words(trace.conduct, [c.name.lower() for c in Action])]),
+        "found": coded([Words(trace.found, [f.name.lower() for f in Found])]),
     }
     whole = {"replication": np.full(count, replication, np.int32), "query": np.arange(count)}
     plain = {**trace._asdict(), **whole}

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from calibration.corpus.records import Record
-from calibration.judge.client import JudgeClient, Secret
-from calibration.judge.judging import Budget, Session
+from calibration.judge.client import JudgeClient
+from calibration.judge.judging import Session
 from calibration.judge.verdicts import make_question
+from calibration.models.endpoints import Budget, Secret
 from calibration.stage_settings import JudgeSettings
 from calibration.workspace import Log
 from poq_abm.errors import InputError

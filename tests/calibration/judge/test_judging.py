@@ -139,6 +139,24 @@ def test_what_is_done_is_not_asked_again(study: Study) -> None:
     assert len(server.questions) == 16
 
 
+def test_questions_are_asked_at_once_once_the_judge_was_read(study: Study) -> None:
+    with JudgeServer() as server:
+        summary = study.run(server.base_url, concurrency=4)
+        scores = {(row["record"], row["model"]): row["score"] for row in study.rows}
+        assert (summary.judged, summary.calls, len(scores)) == (16, 16, 16)
+        study.log.path.unlink()
+        study.run(server.base_url)
+    assert scores == {(row["record"], row["model"]): row["score"] for row in study.rows}
+
+
+def test_a_budget_holds_though_questions_are_asked_at_once(study: Study) -> None:
+    prices = {"usd_per_million_input": 10.0, "usd_per_million_output": 50.0}
+    with JudgeServer() as server:
+        assert study.run(server.base_url, concurrency=8, max_calls=5).judged == 5
+        assert study.run(server.base_url, concurrency=8, max_usd=0.01, **prices).calls == 8
+        assert len(server.questions) == 8
+
+
 def test_a_new_output_is_judged_anew(study: Study) -> None:
     with JudgeServer() as server:
         study.run(server.base_url)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from calibration.corpus.record_samples import sample_records
 from calibration.corpus.records import Record
-from calibration.judge.client import HIDDEN, OFFICIAL, Secret, read_secret
 from calibration.judge.judging import Budget
 from calibration.judge.verdicts import (
     SCHEMA,
@@ -22,6 +21,7 @@ from calibration.judge.verdicts import (
     make_question,
     parse_verdict,
 )
+from calibration.models.endpoints import HIDDEN, OFFICIAL, Secret, read_secret
 from calibration.stage_settings import JudgeSettings
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_SEED

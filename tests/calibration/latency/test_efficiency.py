@@ -23,7 +23,6 @@ from calibration.latency.measurement import (
     measure_all,
     read_measurement,
 )
-from calibration.latency.subjects import RandomModel, RealEvaluator, RealModel
 from calibration.latency.timing import Timed
 from calibration.models.tiny import TinyModels, build_tiny
 from calibration.stage_settings import EfficiencySettings
@@ -116,18 +115,15 @@ def test_random_prompts_are_as_long_as_those_of_the_corpus(
     with_corpus = jobs_of(calibration)[0].subject
     Workspace(calibration.out).corpus.unlink()
     without = jobs_of(calibration)[0].subject
-    assert isinstance(with_corpus, RandomModel)
-    assert isinstance(without, RandomModel)
-    assert len(with_corpus.prompt_tokens) == 3
-    assert max(with_corpus.prompt_tokens) < max(without.prompt_tokens)
+    assert len(with_corpus.identity["prompt_tokens"]) == 3
+    assert max(with_corpus.identity["prompt_tokens"]) < max(without.identity["prompt_tokens"])
 
 
 def test_prompts_leave_room_for_the_answer(plan: Callable[..., Calibration]) -> None:
     calibration = plan(weights="random", new_tokens=500)
     subject = jobs_of(calibration)[0].subject
-    subject.load()
     # the tiny models hold 512 tokens
-    assert {batch.shape for batch in subject.batches(1, 3)} == {(1, 12)}
+    assert {batch.shape for batch in subject.load().batches(1, 3)} == {(1, 12)}
 
 
 def test_real_answers_of_no_room_are_refused(plan: Callable[..., Calibration]) -> None:
@@ -171,10 +167,9 @@ def test_another_corpus_is_measured_anew(plan: Callable[..., Calibration]) -> No
 
 def test_a_pair_seen_again_is_not_the_same_text(plan: Callable[..., Calibration]) -> None:
     subject = jobs_of(plan())[3].subject
-    assert isinstance(subject, RealEvaluator)
-    (batch,) = subject.batches(7, 1)
+    (batch,) = subject.load().batches(7, 1)
     assert len(set(batch)) == 7
-    assert batch[:3] == list(subject.pairs)
+    assert [list(pair) for pair in batch[:3]] == subject.identity["pairs"]
 
 
 def test_an_evaluator_reads_outputs_where_there_are_any(plan: Callable[..., Calibration]) -> None:
@@ -184,9 +179,9 @@ def test_an_evaluator_reads_outputs_where_there_are_any(plan: Callable[..., Cali
     log.parent.mkdir()
     log.write_text("".join(json.dumps(row) + "\n" for row in rows))
     subject = jobs_of(calibration)[2].subject
-    assert isinstance(subject, RealEvaluator)
     # the second model has none, and the models take turns
-    assert subject.pairs == [("Denver", "out a"), ("nine", "nine"), ("It rained.", "out c")]
+    pairs = [["Denver", "out a"], ["nine", "nine"], ["It rained.", "out c"]]
+    assert subject.identity["pairs"] == pairs
 
 
 def test_a_real_corpus_must_be_there(plan: Callable[..., Calibration]) -> None:
@@ -211,12 +206,11 @@ class Large:
     role, node, device, weights = "inference", "large", "cpu", "random"
 
     def __init__(self, room: int, error: BaseException) -> None:
-        self.room, self.error, self.released = room, error, 0
+        self.room, self.error = room, error
+        self.identity: dict[str, Any] = {}
 
-    def identity(self) -> dict[str, Any]:
-        return {}
-
-    def load(self) -> None: ...
+    def load(self) -> Large:
+        return self
 
     def batches(self, batch_size: int, calls: int) -> list[int]:
         return [batch_size] * calls
@@ -228,9 +222,6 @@ class Large:
 
     def tokens_in(self, batch: Any) -> int | None:
         return None
-
-    def release(self) -> None:
-        self.released += 1
 
 
 def run_large(subject: Large, out: Path, report: Callable[[str], None] = print) -> list[Path]:
@@ -252,13 +243,14 @@ def test_a_model_that_does_not_fit_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyboardInterrupt()])
 def test_whatever_stops_it_results_stay_and_memory_is_given_back(
-    tmp_path: Path, error: BaseException
+    tmp_path: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subject = Large(1, error)
+    subject, released = Large(1, error), list[str]()
+    monkeypatch.setattr(measurement, "release", released.append)
     with pytest.raises(type(error)):
         run_large(subject, tmp_path)
     assert [file.name for file in Workspace(tmp_path).efficiencies()] == ["inference.large.b1.json"]
-    assert subject.released == 1
+    assert released == ["cpu"]
 
 
 def test_the_hardware_a_user_names_is_the_one_recorded(plan: Callable[..., Calibration]) -> None:
@@ -279,6 +271,5 @@ def test_a_device_that_is_not_there(plan: Callable[..., Calibration]) -> None:
 
 def test_which_subjects_a_calibration_has(plan: Callable[..., Calibration]) -> None:
     real, random = (jobs_of(plan(weights=weights))[0].subject for weights in ("real", "random"))
-    assert isinstance(real, RealModel)
-    assert isinstance(random, RandomModel)
+    assert (real.weights, random.weights) == ("real", "random")
     assert measurement.TimingJob(real, (1,)).hardware is None

@@ -34,10 +34,12 @@ class Clockwork:
     dtype: str = "float32"
     ran: list[Any] = field(default_factory=list)
 
+    @property
     def identity(self) -> dict[str, Any]:
         return {"dtype": self.dtype}
 
-    def load(self) -> None: ...
+    def load(self) -> Clockwork:
+        return self
 
     def batches(self, batch_size: int, calls: int) -> list[int]:
         return list(range(calls))
@@ -51,12 +53,10 @@ class Clockwork:
     def tokens_in(self, batch: Any) -> int | None:
         return 3
 
-    def release(self) -> None: ...
-
 
 def measured(subject: Clockwork, batch_size: int = 2, **changes: int) -> dict[str, Any]:
     counts = {"prompts": 4, "warm_up": 1, **changes}
-    return measure_batches(subject, batch_size, EfficiencySettings(new_tokens=4, **counts))
+    return measure_batches(subject, subject, batch_size, EfficiencySettings(new_tokens=4, **counts))
 
 
 def test_warm_up_does_not_count() -> None:

@@ -98,11 +98,6 @@ def test_the_same_configuration_gives_the_same_weights_and_leaves_torch_alone() 
     assert torch.equal(first.lm_head.weight, second.lm_head.weight)
 
 
-def test_a_cut_depth() -> None:
-    model = build_random(small(model_type="gemma2", head_dim=16), layers=1)
-    assert len(model.model.layers) == 1
-
-
 def test_code_that_a_configuration_names_is_never_run() -> None:
     named = small(model_type="llama", auto_map={"AutoModelForCausalLM": "evil.Model"})
     assert type(build_random(named)).__module__.startswith("transformers.")

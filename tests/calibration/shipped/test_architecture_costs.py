@@ -76,7 +76,7 @@ def test_the_plan_of_the_published_study() -> None:
     assert QUICK.prompts < plan.prompts
     subjects = [task.subject for task in jobs_of(plan, "cpu")]
     assert [subject.node for subject in subjects] == [*evaluator_names(), *model_names()]
-    assert {subject.identity()["dtype"] for subject in subjects} == {"bfloat16"}
+    assert {subject.identity["dtype"] for subject in subjects} == {"bfloat16"}
 
 
 def test_the_command_can_be_repeated(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 from verification_support import market, traced
 
@@ -8,9 +9,10 @@ from poq_abm.simulation.queries.query_replication import play_queries
 from poq_abm.simulation.queries.query_tables import (
     QUERIES,
     QUERY_TRACE,
-    queries_table,
+    query_rows,
     query_trace_table,
 )
+from poq_abm.simulation.table_columns import table
 
 
 def test_every_column_has_a_unit_and_a_meaning() -> None:
@@ -35,11 +37,11 @@ def test_every_share_of_queries_says_what_it_is_a_share_of() -> None:
 def test_the_rows_of_replications(tmp_path) -> None:
     chosen = market("otr", queries=100)
     rows = [play_queries(chosen, r) for r in (3, 1)]
-    table = queries_table(rows, "protocol=otr", [3, 1])
-    assert table.schema.equals(QUERIES, check_metadata=True)
-    assert table.column("replication").to_pylist() == [3, 1]
-    assert table.column("total_usd").to_pylist() == [row["total_usd"] for row in rows]
-    pq.write_table(table, tmp_path / "queries.parquet")
+    made = table(QUERIES, [query_rows(rows, "protocol=otr", np.array([3, 1], np.int32))])
+    assert made.schema.equals(QUERIES, check_metadata=True)
+    assert made.column("replication").to_pylist() == [3, 1]
+    assert made.column("total_usd").to_pylist() == [row["total_usd"] for row in rows]
+    pq.write_table(made, tmp_path / "queries.parquet")
     said = duckdb.sql(f"select treatment, queries from '{tmp_path}/queries.parquet'").fetchall()
     assert said == [("protocol=otr", 100)] * 2
 
