@@ -27,7 +27,7 @@ from calibration.models.architectures import (
 from calibration.workspace import NAME
 from poq_abm.errors import InputError
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, complaint
 
 __all__ = [
     "Address",

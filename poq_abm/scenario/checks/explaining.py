@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from poq_abm.errors import nearest
 from poq_abm.scenario.checks.problems import MAX_PROBLEMS, Finding, KeyPath, shown
 from poq_abm.scenario.paths import keys_at
-from poq_abm.scenario.yaml.scalars import MAX_DIGITS, resolve
+from poq_abm.scenario.yaml_text import MAX_DIGITS, resolve
 
 __all__ = ["findings"]
 
