@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import PrivateAttr, ValidationError
 
-from poq_abm.scenario.checks.explaining import findings
+from poq_abm.scenario.checks.explaining import findings, salvaged
 from poq_abm.scenario.checks.problems import (
     MAX_PROBLEMS,
     KeyPath,
@@ -18,7 +18,6 @@ from poq_abm.scenario.checks.problems import (
     ScenarioError,
     shown,
 )
-from poq_abm.scenario.checks.salvage import salvaged
 from poq_abm.scenario.merging import Override, apply
 from poq_abm.scenario.overlay import leaves, put
 from poq_abm.scenario.paths import split
