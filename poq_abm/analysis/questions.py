@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from poq_abm.analysis.stored_run import StoredRun, open_results, select
+from poq_abm.analysis.stored_run import StoredRun, open_results, selected
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.manifest import MANIFEST, read_manifest
 from poq_abm.profile import Profile, load_profile
@@ -50,6 +50,7 @@ MODULES = (
     "mean_rewards",
     "sweeps",
     "rewards",
+    "lorenz",
     "alignment",
     "explanation",
     "comparison",
@@ -81,6 +82,13 @@ class AnalysisRequest:
     y: str | None = None
     where: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, run: StoredRun, **asked: Any) -> AnalysisRequest:
+        """Return what is asked of a run that is open already."""
+        request = cls(str(run.folder), **asked)
+        request.__dict__["run"] = run
+        return request
+
     @property
     def is_run(self) -> bool:
         """Whether the source is a results folder."""
@@ -98,8 +106,10 @@ class AnalysisRequest:
             return load_profile(self.source)
         return load_profile(str(read_manifest(Path(self.source))["profile"]))
 
-    def rows(self, table: str = "nodes") -> pd.DataFrame:
-        """Return the rows of a table of nodes that the treatment, role and group asked for have.
+    def rows(self, *columns: str, table: str = "nodes") -> Iterator[pd.DataFrame]:
+        """Yield columns of the nodes of the treatment, role and group asked for, part by part.
+
+        With them come treatment, replication, role and group; every replication is whole.
 
         Raises
         ------
@@ -107,8 +117,15 @@ class AnalysisRequest:
             If nobody in the run was paid for rounds, or there are no such rows.
         """
         self.need_rounds()
-        rows: pd.DataFrame = getattr(self.run.results, table)
-        return select(rows, treatment=self.treatment, role=self.role, group=self.group)
+        wanted, known = self.treatment, self.run.treatments
+        if wanted is not None and wanted not in known:
+            raise InputError(f"no rows with treatment {wanted!r}; {nearest(wanted, known)}")
+        rows = self.run.nodes(
+            *dict.fromkeys(["role", "group", *columns]),
+            treatments=None if wanted is None else [wanted],
+            table=table,
+        )
+        return selected(rows, role=self.role, group=self.group)
 
     def need_rounds(self) -> None:
         """Refuse a run of verification protocols."""
@@ -228,14 +245,11 @@ def reconstruction(profile: Profile) -> list[str]:
     ]
 
 
-def first_treatments(run: StoredRun, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of the first treatments of a run, and what to say of the others."""
+def first_treatments(run: StoredRun) -> tuple[list[str], list[str]]:
+    """Return the first treatments of a run, and what to say of the others."""
     left_out = len(run.treatments) - MOST_TREATMENTS
-    if left_out <= 0:
-        return frame, []
-    kept = frame["treatment"].astype(str).isin(run.treatments[:MOST_TREATMENTS])
     said = f"The first {MOST_TREATMENTS} treatments; Results.summary() has the {left_out:,} others."
-    return frame[kept], [said]
+    return run.treatments[:MOST_TREATMENTS], [said] if left_out > 0 else []
 
 
 def with_treatment(run: StoredRun, *words: str) -> list[str]:
