@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.questions import AnalysisRequest, TableKind
+from poq_abm.analysis.questions import NODES, TREATMENTS, AnalysisRequest, TableKind
 from poq_abm.analysis.stored_run import select
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
@@ -347,7 +347,6 @@ def _explained(request: AnalysisRequest, parts: Iterable[pd.DataFrame]) -> pd.Da
 
 def _difference(request: AnalysisRequest) -> pd.DataFrame:
     a, b = request.treatment, request.against
-    request.need_rounds()
     if a is None or b is None:
         raise InputError("a difference needs two treatments: --treatment A --against B")
     for name in (a, b):
@@ -370,5 +369,6 @@ TABLES = (
         "the same for the difference of two treatments (--treatment, --against)",
         _difference,
         (*_NODES, "against"),
+        (NODES, TREATMENTS),
     ),
 )

@@ -140,7 +140,6 @@ def lorenz_figure(frame: pd.DataFrame) -> Figure:
 
 
 def _drawn(request: AnalysisRequest) -> Figure:
-    request.need_rounds()
     run, by = request.run, class_asked(request, "role")
     one = None if request.treatment is None else [run.one_treatment(request.treatment)]
     nodes = run.nodes("role", by, "presence", "reward_total", treatments=one)

@@ -196,7 +196,6 @@ def quality_cost_figure(frame: pd.DataFrame) -> Figure:
 
 def _quality(request: AnalysisRequest) -> Iterator[pd.DataFrame]:
     """Yield what the quality of groups is taken from, of one treatment."""
-    request.need_rounds()
     names = ("role", "group", "jobs", "consensus_mean", "truth_mean", "latency_ms")
     return request.run.nodes(*names, treatments=[request.run.one_treatment(request.treatment)])
 
@@ -231,5 +230,6 @@ FIGURES = (
         "quality of models against their latency (profile or run)",
         _of_models,
         fits=drawn_from_a_profile,
+        needs=(),
     ),
 )

@@ -26,15 +26,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "EPOCHS",
     "MODULES",
+    "NODES",
+    "QUERIES",
+    "TREATMENTS",
+    "TRUST_LOG",
     "AnalysisRequest",
     "FigureKind",
+    "Need",
     "Section",
     "TableKind",
     "draw",
     "drawn_from_a_profile",
     "figures",
     "first_treatments",
+    "make",
     "of_one_treatment",
     "of_profile",
     "reconstruction",
@@ -114,9 +121,8 @@ class AnalysisRequest:
         Raises
         ------
         InputError
-            If nobody in the run was paid for rounds, or there are no such rows.
+            If the run has no such table, or there are no such rows.
         """
-        self.need_rounds()
         wanted, known = self.treatment, self.run.treatments
         if wanted is not None and wanted not in known:
             raise InputError(f"no rows with treatment {wanted!r}; {nearest(wanted, known)}")
@@ -127,13 +133,19 @@ class AnalysisRequest:
         )
         return selected(rows, role=self.role, group=self.group)
 
-    def need_rounds(self) -> None:
-        """Refuse a run of verification protocols."""
-        if not self.run.has("nodes"):
-            raise InputError(
-                f"{self.source} holds a run of verification protocols: nobody in it is paid for "
-                "rounds; `poq analyse queries`, `poq compare` and `poq plot` take such a folder"
-            )
+
+class Need(NamedTuple):
+    """What a run must have for a table or a figure to be made of it."""
+
+    words: str
+    is_met: Callable[[StoredRun], bool]
+
+
+NODES = Need("nodes that are paid for rounds", lambda run: run.has("nodes"))
+EPOCHS = Need("an economy", lambda run: run.has("epochs"))
+QUERIES = Need("verification protocols", lambda run: run.has("queries"))
+TRUST_LOG = Need("a trust log (mechanism.trust.interval)", lambda run: run.has("trust"))
+TREATMENTS = Need("several treatments", lambda run: run.is_swept)
 
 
 class TableKind(NamedTuple):
@@ -143,6 +155,7 @@ class TableKind(NamedTuple):
     says: str
     make: Callable[[AnalysisRequest], pd.DataFrame]
     takes: tuple[str, ...] = ()  #: fields of :class:`AnalysisRequest` besides the source
+    needs: tuple[Need, ...] = (NODES,)  #: what a run must have
 
 
 def _never(_: StoredRun) -> Iterable[dict[str, Any]]:
@@ -158,6 +171,7 @@ class FigureKind(NamedTuple):
     takes: tuple[str, ...] = ()  #: fields of :class:`AnalysisRequest` besides the source
     #: what a report asks of it, once for each figure that fits the run
     fits: Callable[[StoredRun], Iterable[dict[str, Any]]] = _never
+    needs: tuple[Need, ...] = (NODES,)  #: what a run must have
 
 
 class Section(NamedTuple):
@@ -207,6 +221,20 @@ def _declared(what: str) -> Iterator[Any]:
         yield from getattr(import_module(f"poq_abm.analysis.{name}"), what, ())
 
 
+def make(name: str, request: AnalysisRequest) -> pd.DataFrame:
+    """Return the table of a kind.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the run does not have what it needs.
+    """
+    if name not in tables():
+        raise InputError(f"no table {name!r}; {nearest(name, tables())}")
+    _refuse_unfit("analyse", name, tables(), request.run)
+    return tables()[name].make(request)
+
+
 def draw(name: str, request: AnalysisRequest) -> Figure:
     """Return the figure of a kind.
 
@@ -217,7 +245,22 @@ def draw(name: str, request: AnalysisRequest) -> Figure:
     """
     if name not in figures():
         raise InputError(f"no kind of figure {name!r}; {nearest(name, figures())}")
+    if request.is_run:
+        _refuse_unfit("plot", name, figures(), request.run)
     return figures()[name].draw(request)
+
+
+def _refuse_unfit(
+    verb: str, name: str, kinds: Mapping[str, TableKind | FigureKind], run: StoredRun
+) -> None:
+    """Refuse a kind that a run has not what it takes for; the message names those that fit."""
+    missing = [need.words for need in kinds[name].needs if not need.is_met(run)]
+    if missing:
+        fitting = (n for n, kind in kinds.items() if all(one.is_met(run) for one in kind.needs))
+        raise InputError(
+            f"`poq {verb} {name}` needs {' and '.join(missing)}, and {run.folder} is a run of "
+            f"{run.studied}; what fits it: {', '.join(fitting)}"
+        )
 
 
 def told(frame: pd.DataFrame, run: StoredRun, *first: str) -> pd.DataFrame:

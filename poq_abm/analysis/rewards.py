@@ -454,7 +454,6 @@ def class_asked(request: AnalysisRequest, default: str) -> str:
 
 def _drawn(request: AnalysisRequest, by: str) -> pd.DataFrame:
     """Return the nodes of one treatment, and of one role where that is asked for."""
-    request.need_rounds()
     run = request.run
     one = [run.one_treatment(request.treatment)]
     rows = run.nodes("role", by, "presence", "reward_mean", treatments=one)

@@ -107,6 +107,13 @@ class StoredRun:
         """Return whether the run left a table: ``nodes`` of rounds, ``epochs``, ``queries`` ..."""
         return table in self.results.tables
 
+    @property
+    def studied(self) -> str:
+        """What the run is of, in words."""
+        if self.has("queries"):
+            return "verification protocols"
+        return "an economy" if self.has("epochs") else "rounds"
+
     @cached_property
     def replications(self) -> tuple[int, int]:
         """The fewest and the most replications of a treatment that are stored."""

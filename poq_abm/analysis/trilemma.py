@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from poq_abm.analysis import questions
 from poq_abm.analysis.figure_style import canvas
 from poq_abm.analysis.questions import (
     AnalysisRequest,
@@ -293,7 +294,7 @@ def _drawn(request: AnalysisRequest) -> Figure:
 
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if run.has("queries"):
+    if run.has("queries") and AXIS in run.axes:
         yield {}
 
 
@@ -309,6 +310,7 @@ def _section(run: StoredRun) -> Iterator[Section]:
                   estimates=[("mean", "low", "high", "estimate", "")])  # fmt: skip
 
 
+_SWEPT = questions.Need("a sweep of verification.protocol", lambda run: AXIS in run.axes)
 TABLES = (
     TableKind(
         "queries",
@@ -317,6 +319,7 @@ TABLES = (
             request.run.results.query_summary(every=True), treatment=request.treatment
         ),
         ("treatment",),
+        (questions.QUERIES,),
     ),
 )
 FIGURES = (
@@ -326,6 +329,7 @@ FIGURES = (
         _drawn,
         ("where",),
         _fits,
+        (questions.QUERIES, _SWEPT),
     ),
 )
 SECTIONS = (_section,)
