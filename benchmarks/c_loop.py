@@ -23,7 +23,7 @@ VARIANTS = {
     "c_batched": "play_rounds_batched",
     "c_vectors": "play_rounds_in_vectors",
 }
-FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c11", "-fPIC", "-shared")
+FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c11", "-fPIC", "-shared", "-Wno-psabi")
 LARGEST_COMMITTEE = 64  # as in loop.c
 
 _LONG, _WORD, _REAL, _ADDRESS = ctypes.c_int64, ctypes.c_uint64, ctypes.c_double, ctypes.c_void_p

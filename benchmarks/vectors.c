@@ -54,20 +54,12 @@ static inline void philox_lanes(words c0, words c1, words c2, words c3, uint64_t
     out[3] = c3 & low;
 }
 
-/* What below() returns in every lane; a lane that may have to be drawn again is. */
-static inline words below_lanes(const struct game *g, uint64_t round, uint32_t slot, words word,
-                                words n)
+/* What below() returns in every lane, unless it is doubtful: then it may have to be drawn again. */
+static inline words below_lanes(words word, words n, words *doubtful)
 {
-    words product = product_of(word, n), doubtful = (words)((product & 0xFFFFFFFFu) < n);
-    words result = product >> 32;
-    uint64_t any = 0;
-    for (int j = 0; j < LANES; j++)
-        any |= doubtful[j];
-    if (__builtin_expect(any != 0, 0))
-        for (int j = 0; j < LANES; j++)
-            result[j] = (uint64_t)below(g, round + (uint64_t)j, slot, (uint32_t)word[j],
-                                        (uint32_t)n[j]);
-    return result;
+    words product = product_of(word, n);
+    *doubtful |= (words)((product & 0xFFFFFFFFu) < n);
+    return product >> 32;
 }
 
 static inline words chosen(words mask, words yes, words no)
@@ -77,18 +69,26 @@ static inline words chosen(words mask, words yes, words no)
 
 static inline reals looked_up(const double *table, words place)
 {
+#ifdef __AVX512F__
+    return (reals)_mm512_i64gather_pd((__m512i)place, table, 8);
+#else
     reals found;
     for (int j = 0; j < LANES; j++)
         found[j] = table[place[j]];
     return found;
+#endif
 }
 
 static inline words renamed(const int64_t *table, words place)
 {
+#ifdef __AVX512F__
+    return (words)_mm512_i64gather_epi64((__m512i)place, table, 8);
+#else
     words found;
     for (int j = 0; j < LANES; j++)
         found[j] = (uint64_t)table[place[j]];
     return found;
+#endif
 }
 
 static inline reals distance(reals a, reals b)
@@ -98,13 +98,13 @@ static inline reals distance(reals a, reals b)
 
 /* The committees of eight rounds: what a seat finds at its place is what the last seat before it
  * that took from there has moved there. */
-static inline void seat_lanes(const struct game *g, uint64_t round, int64_t size,
-                              const words *restrict drawn, words *restrict committee)
+static inline void seat_lanes(int64_t evaluators, int64_t size, const words *restrict drawn,
+                              words *restrict committee, words *doubtful)
 {
     words place[SMALL_COMMITTEE], moved[SMALL_COMMITTEE];
     for (int64_t i = 0; i < size; i++) {
-        words left = (words){} + (uint64_t)(g->evaluators - i), seat = (words){} + (uint64_t)i;
-        place[i] = below_lanes(g, round, (uint32_t)(COMMITTEE + i), drawn[COMMITTEE + i], left) + seat;
+        words left = (words){} + (uint64_t)(evaluators - i), seat = (words){} + (uint64_t)i;
+        place[i] = below_lanes(drawn[COMMITTEE + i], left, doubtful) + seat;
         committee[i] = place[i];
         moved[i] = seat;
         for (int64_t j = 0; j < i; j++) {
@@ -146,7 +146,7 @@ static inline __attribute__((always_inline)) void play_lanes(const struct game *
 {
     words drawn[COMMITTEE + SMALL_COMMITTEE + 4], committee[SMALL_COMMITTEE];
     words number = (words){0, 1, 2, 3, 4, 5, 6, 7} + round;
-    words high = (number >> 32) | (uint64_t)PURPOSE_ROUND << 16, none = {};
+    words high = (number >> 32) | (uint64_t)PURPOSE_ROUND << 16, none = {}, doubtful = {};
     for (int64_t b = 0; 4 * b < COMMITTEE + size; b++)
         philox_lanes(number & 0xFFFFFFFFu, high, none + (uint64_t)b, none + g->replication, g->seed,
                      drawn + 4 * b);
@@ -154,9 +154,16 @@ static inline __attribute__((always_inline)) void play_lanes(const struct game *
     for (int64_t i = 0; i + 1 < g->tasks; i++)
         task -= (words)(drawn[TASK] >= g->task_limits[i]);
     words record = renamed(g->task_first, task) +
-                   below_lanes(g, round, RECORD, drawn[RECORD], renamed(g->task_size, task));
-    words node = below_lanes(g, round, NODE, drawn[NODE], none + (uint64_t)g->inference_nodes);
-    seat_lanes(g, round, size, drawn, committee);
+                   below_lanes(drawn[RECORD], renamed(g->task_size, task), &doubtful);
+    words node = below_lanes(drawn[NODE], none + (uint64_t)g->inference_nodes, &doubtful);
+    seat_lanes(g->evaluators, size, drawn, committee, &doubtful);
+    uint64_t any = 0;
+    for (int j = 0; j < LANES; j++)
+        any |= doubtful[j];
+    if (__builtin_expect(any != 0, 0)) { /* almost never */
+        play_rounds(g, round, round + LANES, nodes, network);
+        return;
+    }
 
     words answer = product_of(record, none + (uint64_t)g->models) + renamed(g->model_of, node);
     reals scores[SMALL_COMMITTEE], total = {}, one = (reals){} + 1.0;
