@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
     def of_economy(cls, economy: Economy) -> Outcome:
         """Return the outcome of an economy whose epochs were played."""
         first = economy.population.inference
-        return cls.of(economy.ledger, economy.served, first, economy.paid)
+        return cls.of(economy.ledger, economy.served, first, economy.settled.reward)
 
     def against(self, twin: Outcome, malicious: NDArray[np.bool_]) -> dict[str, float]:
         """Return how far the consensus drifted, the payout was inflated and honesty would pay.

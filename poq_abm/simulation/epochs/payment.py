@@ -160,12 +160,11 @@ def earned_for(
     points, jobs, first = performance.points, performance.jobs, performance.quality.size
     quality, closeness = np.zeros_like(points), np.zeros_like(points)
     if rules.pays_closeness:
-        near = np.nan_to_num(1.0 - performance.distance)
-        closeness[first:] = rules.alpha_evaluator * jobs[first:] * near
+        closeness[first:] = _sums(rules.alpha_evaluator * jobs[first:], 1.0 - performance.distance)
     else:
         closeness[first:] = points[first:] + rules.beta_evaluator * _sums(jobs, charged)[first:]
     if rules.charges_shortfall:
-        quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(performance.quality)
+        quality[:first] = _sums(rules.alpha_inference * jobs[:first], performance.quality)
     else:
         quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, charged)[:first]
     cost = quality + closeness - points
