@@ -22,9 +22,9 @@ from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile, latency_of
 from poq_abm.rules.registry import own_rules
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
+from poq_abm.scenario.checks.explaining import further
 from poq_abm.scenario.checks.idle import idle_settings
 from poq_abm.scenario.checks.problems import Problem
-from poq_abm.scenario.checks.salvage import further
 from poq_abm.scenario.sweep.treatments import is_drawn
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of

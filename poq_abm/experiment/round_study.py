@@ -28,17 +28,14 @@ from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, NodeSum
 from poq_abm.simulation.node_table import node_rows
 from poq_abm.simulation.replication import (
     Memory,
+    ReplicationSums,
     Trace,
     open_replication,
     open_trace,
 )
-from poq_abm.simulation.rounds import (
-    ReplicationSums,
-    check_reports,
-    play_replications,
-    play_rounds,
-)
+from poq_abm.simulation.rounds import play, play_replications
 from poq_abm.simulation.settlement import Settled, settled_by_round
+from poq_abm.simulation.stages import open_stages, play_replications_in_stages
 
 __all__ = ["ReplicationArrays", "RoundStudy", "many_at_once", "play_plain", "play_replication"]
 
@@ -260,10 +257,10 @@ def play_replication(
     """
     stretch = TRACED_STRETCH if sink else QUIET_STRETCH
     stretch = min(stretch, AGENTS_STRETCH) if engine == "agents" else stretch
-    ledger, memory, play = _engine(scenario, game, replication, engine)
+    ledger, memory, play_on = _engine(scenario, game, replication, engine)
     for first, last in _stretches(scenario.rounds, stretch):
         trace = open_trace(last - first, game.rules.committee_size) if sink else None
-        play(first, last, trace)
+        play_on(first, last, trace)
         if sink and trace is not None:
             sink(rounds_table(game, trace, np.arange(first, last), treatment, replication))
         if progress:
@@ -289,12 +286,17 @@ def play_plain(
     network_sums = np.empty((last - first, ROW))
     measures = np.empty((last - first, len(MEASURES)))
     kept = open_replication(game.arrays, scenario.seed, 0, scenario.rounds)
+    stages = open_stages(game)
     step = max(1, QUIET_STRETCH // scenario.rounds)
     for start in range(first, last, step):
         stop = min(last, start + step)
         rows = slice(start - first, stop - first)
         sums = ReplicationSums(node_sums[rows], network_sums[rows], measures[rows])
-        play_replications(start, stop, scenario.rounds, game.arrays, kept, sums)
+        given = (start, stop, scenario.rounds, game.arrays, kept, sums)
+        if stages is None:
+            play_replications(*given)
+        else:
+            play_replications_in_stages(*given, stages)
         if progress:
             progress((stop - start) * scenario.rounds)
     return node_sums, network_sums, measures, kept.memory
@@ -324,9 +326,9 @@ def _engine(
         model = PoQModel(scenario, replication=replication, game=game)
         return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
     kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds)
-
-    def play(first: int, last: int, trace: Trace | None) -> None:
-        play_rounds(first, last, game.arrays, kept, game.active, trace, game.kernels)
-        check_reports(game, kept.memory, kept.buffers)
-
-    return kept.ledger, kept.memory, play
+    stages = open_stages(game)
+    return (
+        kept.ledger,
+        kept.memory,
+        lambda first, last, trace: play(first, last, game, kept, stages, trace),
+    )
