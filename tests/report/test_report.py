@@ -42,17 +42,15 @@ CROSSED = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(stored_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     home = tmp_path_factory.mktemp("runs")
     scenarios = {
-        "base": load("cost_aware_poq", SMALL),
         "one": load("cost_aware_poq", ["rounds=100", "replications=1"]),
         "swept": load("committee_size", SMALL),
         "crossed": load("adversary_sweep").replace(CROSSED),
-        "economy": load("entry_exit", ["rounds=2400", "replications=3"]),
-        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
     }
-    return {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
+    made = {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
+    return {**stored_runs, **made}
 
 
 @pytest.fixture(scope="module")
