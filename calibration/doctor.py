@@ -35,7 +35,7 @@ from calibration.stage_settings import (
     ModelSpec,
     ServerSettings,
 )
-from calibration.workspace import Workspace
+from calibration.workspace import Workspace, without_folder
 from poq_abm.errors import InputError, PoqError
 
 __all__ = ["Finding", "examine"]
@@ -127,6 +127,8 @@ def _server(settings: ServerSettings, name: str, who: str, section: str) -> Find
         secret = read_secret(settings.key_variable, address, os.environ)
         with Endpoint(settings, secret, who, section) as endpoint:
             known = endpoint.models()
+        if len(known) == 1 and settings.model not in known:  # it takes any name
+            return f"{origin(address)} answers and has {without_folder(known[0])} alone"
         if known and settings.model not in known:
             listed = ", ".join(known[:5])
             raise InputError(f"{origin(address)} lists no {settings.model!r}, but {listed}")

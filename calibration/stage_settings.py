@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -133,6 +134,7 @@ def _checkpoint(value: str, info: ValidationInfo) -> str:
     """Return a folder's path if it is one or can be nothing else; otherwise the hub id."""
     folder = _folder_of(info) / Path(value).expanduser()
     is_path = value.startswith((".", "/", "~", "\\")) or Path(value).is_absolute()
+    is_path = is_path or value.endswith(".gguf")
     return str(folder) if is_path or folder.is_dir() else value
 
 
@@ -284,9 +286,9 @@ class ServerSettings(Strict):
 class ModelSpec(Strict):
     """One inference model and how it is loaded.
 
-    ``model`` is a hub id or the path of a folder. ``template`` are arguments of its chat template,
-    such as ``enable_thinking: false``. ``trust_remote_code`` lets the checkpoint run
-    Python of its own; it is false unless the user's file turns it on for this very model.
+    ``model`` is a hub id, or the path of a folder or of a GGUF file. ``template`` are arguments of
+    its chat template, such as ``enable_thinking: false``. ``trust_remote_code`` lets the checkpoint
+    run Python of its own; it is false unless the user's file turns it on for this very model.
     """
 
     name: Name
@@ -330,6 +332,13 @@ class EvaluatorSpec(Strict):
     revision: Text | None = None
     dtype: Dtype = "auto"
     trust_remote_code: bool = False
+
+    @field_validator("model")
+    @classmethod
+    def _is_no_file(cls, value: str) -> str:
+        if value.endswith(".gguf"):
+            raise complaint("a GGUF file is an inference model, and no evaluator")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -41,6 +41,7 @@ __all__ = [
     "sift",
     "to_line",
     "versions",
+    "without_folder",
     "write_stamp",
     "write_whole",
 ]
@@ -273,6 +274,16 @@ def digest(value: object) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_folder(model: str) -> str:
+    """Return a hub id as it is, and of a path the last name alone: folders are nobody's business.
+
+    >>> without_folder("org/name"), without_folder("/home/me/model.gguf")
+    ('org/name', 'model.gguf')
+    """
+    path = Path(model).expanduser()
+    return path.name if path.is_absolute() or path.is_dir() else model
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -45,7 +45,14 @@ from calibration.models.endpoints import origin
 from calibration.models.generation import AskedEndpoint, outputs
 from calibration.progress import Report, progress
 from calibration.stage_settings import EfficiencySettings, EndpointSpec
-from calibration.workspace import Log, Workspace, digest, naming, write_whole
+from calibration.workspace import (
+    Log,
+    Workspace,
+    digest,
+    naming,
+    without_folder,
+    write_whole,
+)
 from poq_abm.errors import InputError
 
 __all__ = [
@@ -128,7 +135,7 @@ def _of_answers(
         for row in rows
     ]
     counted = [row["input_tokens"] for row in rows]
-    place = origin(spec.base_url)
+    place, served = origin(spec.base_url), without_folder(rows[0]["served"])
     return {
         "role": "inference",
         "node": spec.name,
@@ -144,7 +151,7 @@ def _of_answers(
         "energy_j": None,
         "prompts": len(rows),
         "warm_up": 0,
-        "stamp": {"endpoint": place, "served": rows[0]["served"], "concurrency": concurrency},
+        "stamp": {"endpoint": place, "served": served, "concurrency": concurrency},
     }
 
 

@@ -28,7 +28,7 @@ from calibration.corpus.records import Record, instruction, read_corpus
 from calibration.latency.timing import Timed, time_call, time_generation
 from calibration.libraries import library
 from calibration.models.architectures import architecture, architectures, build_random
-from calibration.models.checkpoints import locate
+from calibration.models.checkpoints import GGUF, locate
 from calibration.models.encoders import Evaluator, Pair, load_evaluator
 from calibration.models.generation import outputs
 from calibration.models.language_models import (
@@ -408,6 +408,8 @@ def configuration_of(spec: ModelSpec | EvaluatorSpec) -> dict[str, Any]:
     Raises :class:`~poq_abm.errors.InputError` when there is none.
     """
     folder = Path(spec.model)
+    if spec.model.endswith(GGUF):
+        raise InputError(f"{spec.name}: a GGUF file has no architecture to give random weights")
     if folder.is_dir():
         file = folder / "config.json"
         try:

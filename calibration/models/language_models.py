@@ -61,6 +61,7 @@ def load_language_model(spec: ModelSpec, source: ModelSource, device: str) -> La
         "revision": source.commit,
         "local_files_only": source.is_local,
         "trust_remote_code": spec.trust_remote_code,
+        **({"gguf_file": source.gguf} if source.gguf else {}),
     }
     with loading(spec.name, source):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
