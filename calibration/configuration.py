@@ -43,8 +43,8 @@ from poq_abm.limits import MAX_SEED
 from poq_abm.profile.validity import SCORE_COLUMNS
 from poq_abm.scenario.checks.explaining import findings
 from poq_abm.scenario.checks.problems import Finding, KeyPath, Origins, ScenarioError
-from poq_abm.scenario.schema.strict import Strict, complaint
-from poq_abm.scenario.yaml.source import read, read_text
+from poq_abm.scenario.schema.fields import Strict, complaint
+from poq_abm.scenario.yaml_source import read, read_text
 
 __all__ = [
     "Calibration",

@@ -29,7 +29,7 @@ from calibration.profile.truth import metric_fault
 from calibration.workspace import NAME
 from poq_abm.errors import InputError
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, complaint
 
 __all__ = [
     "Address",
