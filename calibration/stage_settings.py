@@ -14,7 +14,6 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
-    field_validator,
     model_validator,
 )
 
@@ -316,16 +315,17 @@ class EndpointSpec(ServerSettings):
 
 
 class EvaluatorSpec(Strict):
-    """One evaluator: a cross encoder that reads a pair of texts, or a bi encoder with its cosine.
+    """One evaluator, which scores pairs of texts.
 
-    ``activation`` turns raw logits into one number; ``entailment`` is the probability of the class
+    A cross encoder reads both, a bi encoder each by itself, and gives their cosine; a language
+    model gives the likelihood of the first after the second. ``activation`` turns raw logits into one number; ``entailment`` is the probability of the class
     called ``label``, by default the one the checkpoint itself calls entailment. ``batch_size`` is
-    32 for a cross encoder and 64 for a bi encoder unless it is given.
+    32 for a cross encoder, 64 for a bi encoder and 8 for a likelihood unless it is given.
     """
 
     name: Name
     model: Checkpoint
-    kind: Literal["cross_encoder", "bi_encoder"]
+    kind: Literal["cross_encoder", "bi_encoder", "likelihood"]
     activation: Literal["identity", "sigmoid", "entailment"] = "identity"
     label: Text | None = None
     batch_size: Count = 32
@@ -333,26 +333,23 @@ class EvaluatorSpec(Strict):
     dtype: Dtype = "auto"
     trust_remote_code: bool = False
 
-    @field_validator("model")
-    @classmethod
-    def _is_no_file(cls, value: str) -> str:
-        if value.endswith(".gguf"):
-            raise complaint("a GGUF file is an inference model, and no evaluator")
-        return value
-
     @model_validator(mode="before")
     @classmethod
     def _batch_of_its_kind(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("kind") == "bi_encoder":
-            return {"batch_size": 64, **data}
+        usual = {"bi_encoder": 64, "likelihood": 8}
+        if isinstance(data, dict) and data.get("kind") in usual:
+            return {"batch_size": usual[data["kind"]], **data}
         return data
 
     @model_validator(mode="after")
     def _activation_fits(self) -> EvaluatorSpec:
-        if self.kind == "bi_encoder" and self.activation != "identity":
-            raise complaint(
-                f"a bi encoder has a cosine and no logits: it takes no {self.activation}"
+        if self.kind != "cross_encoder" and self.activation != "identity":
+            has = (
+                "bi encoder has a cosine" if self.kind == "bi_encoder" else "likelihood is a number"
             )
+            raise complaint(f"a {has} and no logits: it takes no {self.activation}")
+        if self.kind != "likelihood" and self.model.endswith(".gguf"):
+            raise complaint("a GGUF file is a language model: its kind is likelihood")
         if self.label is not None and self.activation != "entailment":
             raise complaint("'label' names the class of the activation entailment, of no other")
         return self
