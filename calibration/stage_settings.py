@@ -318,9 +318,10 @@ class EvaluatorSpec(Strict):
     """One evaluator, which scores pairs of texts.
 
     A cross encoder reads both, a bi encoder each by itself, and gives their cosine; a language
-    model gives the likelihood of the first after the second. ``activation`` turns raw logits into one number; ``entailment`` is the probability of the class
-    called ``label``, by default the one the checkpoint itself calls entailment. ``batch_size`` is
-    32 for a cross encoder, 64 for a bi encoder and 8 for a likelihood unless it is given.
+    model gives the likelihood of the first after the second. ``activation`` turns raw logits into
+    one number; ``entailment`` is the probability of the class called ``label``, by default the one
+    the checkpoint itself calls entailment. ``batch_size`` is 32 for a cross encoder, 64 for a bi
+    encoder and 8 for a likelihood unless it is given.
     """
 
     name: Name
