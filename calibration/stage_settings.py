@@ -33,6 +33,8 @@ from poq_abm.scenario.schema.fields import Strict, complaint
 __all__ = [
     "Address",
     "AsTuple",
+    "AskedEvaluatorSpec",
+    "AskedSettings",
     "Checkpoint",
     "Concurrency",
     "CorpusSource",
@@ -314,6 +316,22 @@ class EndpointSpec(ServerSettings):
     timeout_s: float = Field(default=600.0, gt=0, le=86_400)
 
 
+class AskedSettings(ServerSettings):
+    """A model that is asked for verdicts, by the Responses API or by chat completions."""
+
+    api: Literal["auto", "responses", "chat"] = "auto"
+
+
+class AskedEvaluatorSpec(AskedSettings):
+    """One evaluator behind a server: a language model that is asked for a score of every pair."""
+
+    name: Name
+    base_url: Address
+    kind: Literal["llm"] = "llm"
+    hardware: Name | None = None
+    timeout_s: float = Field(default=600.0, gt=0, le=86_400)
+
+
 class EvaluatorSpec(Strict):
     """One evaluator, which scores pairs of texts.
 
@@ -388,7 +406,7 @@ class ScoringSettings(Strict):
     device: Device = "auto"
 
 
-class JudgeSettings(ServerSettings):
+class JudgeSettings(AskedSettings):
     """The judge and its budget.
 
     ``per_group`` is the number of judged outputs per task and model. In the mode ``score`` each is
@@ -398,7 +416,6 @@ class JudgeSettings(ServerSettings):
 
     mode: Literal["score", "pairs"] = "score"
     second_order: bool = False
-    api: Literal["auto", "responses", "chat"] = "auto"
     per_group: Count = 30
     max_calls: Count | None = 1000
 

@@ -205,7 +205,7 @@ def check_models(
     """
     wrong = [*_device_faults(calibration)]
     found: dict[str, ModelSource] = {}
-    specs: list[Spec] = [*calibration.checkpoints, *calibration.evaluators]
+    specs: list[Spec] = [*calibration.checkpoints, *calibration.encoders]
     for spec in specs:
         try:
             found[spec.name] = locate(spec.model, spec.revision)

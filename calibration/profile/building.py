@@ -23,7 +23,7 @@ from calibration.profile.costs import Costs, measured_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import described_ranges, fit_ranges, points_of
 from calibration.profile.truth import truth_score
-from calibration.stage_settings import EndpointSpec, EvaluatorSpec, ModelSpec
+from calibration.stage_settings import AskedEvaluatorSpec, EndpointSpec, EvaluatorSpec, ModelSpec
 from calibration.workspace import Log, Workspace, digest, read_stamp, without_folder
 from poq_abm.errors import InputError
 from poq_abm.profile import ProfileDescription, read_profile
@@ -201,8 +201,18 @@ def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict
     }
 
 
-def describe_evaluator(workspace: Workspace, spec: EvaluatorSpec) -> dict[str, Any]:
+def describe_evaluator(
+    workspace: Workspace, spec: EvaluatorSpec | AskedEvaluatorSpec
+) -> dict[str, Any]:
     """Return what the profile says of an evaluator beside its name."""
+    if isinstance(spec, AskedEvaluatorSpec):
+        return {
+            "checkpoint": spec.model,
+            "endpoint": origin(spec.base_url),
+            "kind": spec.kind,
+            "usd_per_million_input": spec.usd_per_million_input,
+            "usd_per_million_output": spec.usd_per_million_output,
+        }
     return {
         "checkpoint": without_folder(spec.model),
         **_stamped(workspace.scores(spec.name)),
