@@ -29,7 +29,7 @@ struct game {
 };
 
 struct sums {
-    double jobs, reward, spread, consensus, truth, closeness, unused[2];
+    double jobs, reward, spread, closeness, consensus, truth, unused[2];
 };
 
 struct agreement {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,25 +136,36 @@ class Results:
         self._needs_rounds()
         return summarise(self._frame("nodes", list(SUMMARISED)), confidence)
 
-    def query_summary(self, confidence: float = CONFIDENCE, *, every: bool = False) -> pd.DataFrame:
+    def query_summary(
+        self,
+        confidence: float = CONFIDENCE,
+        treatments: Collection[str] | None = None,
+        *,
+        every: bool = False,
+    ) -> pd.DataFrame:
         """Return what verification protocols let through, take and cost, per treatment.
 
-        :func:`poq_abm.experiment.query_study.summarise_queries` describes the columns. ``every``
-        asks for every measure there is, not only those that ``poq run`` prints.
+        :func:`poq_abm.experiment.query_study.summarise_queries` describes the columns.
+        ``treatments`` leaves out the others; ``every`` asks for every measure there is, not only
+        those that ``poq run`` prints.
         """
         from poq_abm.experiment import query_study  # noqa: PLC0415
 
         measures = tuple(query_study.MEASURES) if every else query_study.SHOWN
-        return query_study.summarise_queries(self.queries, confidence, measures)
+        queries = _rows_of(self.queries, treatments)
+        return query_study.summarise_queries(queries, confidence, measures)
 
-    def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    def economy_summary(
+        self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
+    ) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.
 
-        :func:`poq_abm.experiment.economy_summary.summarise_economy` describes the columns.
+        :func:`poq_abm.experiment.economy_study.summarise_economy` describes the columns.
+        ``treatments`` leaves out the others.
         """
-        from poq_abm.experiment.economy_summary import summarise_economy  # noqa: PLC0415
+        from poq_abm.experiment.economy_study import summarise_economy  # noqa: PLC0415
 
-        return summarise_economy(self.epochs, confidence)
+        return summarise_economy(_rows_of(self.epochs, treatments), confidence)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.
@@ -211,6 +222,10 @@ class Results:
             if not store.is_complete():
                 store.save(self.tables, [Failure(**failure) for failure in self.failures])
         return store.folder
+
+
+def _rows_of(rows: pd.DataFrame, treatments: Collection[str] | None) -> pd.DataFrame:
+    return rows if treatments is None else rows[rows["treatment"].isin(list(treatments))]
 
 
 def read_results(folder: str | os.PathLike[str], *, partial: bool = False) -> Results:

@@ -13,8 +13,8 @@ from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.errors import InputError
 from poq_abm.experiment.blocks import Span
 from poq_abm.experiment.executor import Workers, map_blocks
-from poq_abm.experiment.in_memory import BlockPlayer, BlocksInMemory
 from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.running import BlockPlayer, BlocksInMemory
 from poq_abm.experiment.study import Progress
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, Treatment
