@@ -79,7 +79,7 @@ def sweep(treatments: int, rounds: int, workers: int) -> dict[str, float]:
 
 def simulate(replications: int, rounds: int, threads: int) -> dict[str, float]:
     """Play as many replications in calls of the compiled loop, one on each thread, and no more."""
-    from poq_abm.experiment.round_replication import play_plain
+    from poq_abm.experiment.round_study import play_plain
     from poq_abm.profile import load_profile
     from poq_abm.scenario import load
     from poq_abm.simulation.game import build_game

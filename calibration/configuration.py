@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ from calibration.stage_settings import (
     Folder,
     GenerationSettings,
     JudgeSettings,
+    Metric,
     ModelSpec,
     Name,
     ScoringSettings,
@@ -42,8 +43,8 @@ from poq_abm.limits import MAX_SEED
 from poq_abm.profile.validity import SCORE_COLUMNS
 from poq_abm.scenario.checks.explaining import findings
 from poq_abm.scenario.checks.problems import Finding, KeyPath, Origins, ScenarioError
-from poq_abm.scenario.schema.strict import Strict, complaint
-from poq_abm.scenario.yaml.source import read, read_text
+from poq_abm.scenario.schema.fields import Strict, complaint
+from poq_abm.scenario.yaml_source import read, read_text
 
 __all__ = [
     "Calibration",
@@ -80,7 +81,7 @@ class Calibration(Strict):
     ``prompts`` holds the templates of the file alone;
     :func:`calibration.corpus.records.instruction` adds the defaults. Relative paths start at the
     folder of the file. ``truth`` is the metric of :data:`calibration.profile.truth.METRICS` that an
-    output is worth.
+    output is worth, one for all tasks or by task, with ``default`` for the others.
     """
 
     name: Name
@@ -99,11 +100,17 @@ class Calibration(Strict):
     ]
     generation: GenerationSettings = GenerationSettings()
     prompts: Templates = Field(default_factory=dict)
-    truth: Literal["token_f1", "squad_f1"] = "token_f1"
+    truth: Metric | dict[Text, Metric] = "token_f1"
     scoring: ScoringSettings = ScoringSettings()
     judge: JudgeSettings | None = None
     efficiency: EfficiencySettings = EfficiencySettings()
     caveats: Annotated[tuple[Text, ...], AsTuple] = ()
+
+    def metric_of(self, task: str) -> str:
+        """Return the metric that an output of a task is worth."""
+        if isinstance(self.truth, str):
+            return self.truth
+        return self.truth.get(task, self.truth.get("default", "token_f1"))
 
     @property
     def checkpoints(self) -> tuple[ModelSpec, ...]:
@@ -114,6 +121,12 @@ class Calibration(Strict):
     def endpoints(self) -> tuple[EndpointSpec, ...]:
         """The inference models that a server runs."""
         return tuple(model for model in self.models if isinstance(model, EndpointSpec))
+
+    @model_validator(mode="after")
+    def _pairs_have_two_models(self) -> Calibration:
+        if self.judge is not None and self.judge.mode == "pairs" and len(self.models) < 2:
+            raise complaint("a judge of pairs needs two models or more")
+        return self
 
     @model_validator(mode="after")
     def _columns_are_told_apart(self) -> Calibration:

@@ -24,10 +24,11 @@ from calibration.models.architectures import (
     model_entry,
     model_names,
 )
+from calibration.profile.truth import metric_fault
 from calibration.workspace import NAME
 from poq_abm.errors import InputError
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, complaint
 
 __all__ = [
     "Address",
@@ -46,6 +47,7 @@ __all__ = [
     "Folder",
     "GenerationSettings",
     "JudgeSettings",
+    "Metric",
     "ModelSpec",
     "Name",
     "Names",
@@ -74,6 +76,12 @@ def _as_names(value: Any) -> Any:
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
         raise complaint(f"must be made of a-z, 0-9 and _, at most 80, got {shown(value)}")
+    return value
+
+
+def _metric(value: str) -> str:
+    if wrong := metric_fault(value):
+        raise complaint(wrong)
     return value
 
 
@@ -181,6 +189,7 @@ Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), AfterValidator
 Concurrency = Annotated[int, Field(ge=1, le=1000)]
 Dollars = Annotated[float, Field(ge=0)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+Metric = Annotated[str, AfterValidator(_metric)]
 Device = Annotated[str, AfterValidator(_device)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Address = Annotated[str, AfterValidator(_address)]
@@ -275,7 +284,8 @@ class ServerSettings(Strict):
 class ModelSpec(Strict):
     """One inference model and how it is loaded.
 
-    ``model`` is a hub id or the path of a folder. ``trust_remote_code`` lets the checkpoint run
+    ``model`` is a hub id or the path of a folder. ``template`` are arguments of its chat template,
+    such as ``enable_thinking: false``. ``trust_remote_code`` lets the checkpoint run
     Python of its own; it is false unless the user's file turns it on for this very model.
     """
 
@@ -284,6 +294,7 @@ class ModelSpec(Strict):
     revision: Text | None = None
     dtype: Dtype = "auto"
     prompt: Literal["chat", "plain"] = "chat"
+    template: dict[str, Any] = Field(default_factory=dict)
     batch_size: Count = 1
     trust_remote_code: bool = False
     hardware: Name | None = None
@@ -344,14 +355,22 @@ class GenerationSettings(Strict):
     Published (arXiv:2512.16317, section 4) are the 128 tokens and "nucleus sampling with moderate
     temperature"; the temperature of 0.7 and the mass of 0.9 are assumed. A temperature of 0 is
     greedy decoding. ``traces: remove`` takes the thinking trace off an output before anybody reads
-    it (:func:`calibration.models.generation.without_trace`); the log keeps it.
+    it (:func:`calibration.models.generation.without_trace`); the log keeps it. ``system`` is what a
+    chat begins with, and an output ends before the first text of ``stop``.
     """
 
     max_new_tokens: Count = 128
     temperature: float = Field(default=0.7, ge=0, le=100)
     top_p: float = Field(default=0.9, gt=0, le=1)
     traces: Literal["keep", "remove"] = "keep"
+    system: Text | None = None
+    stop: Annotated[tuple[Text, ...], BeforeValidator(_as_names)] = ()
     device: Device = "auto"
+
+    def determining(self, *others: str) -> dict[str, Any]:
+        """Return, as plain data, all that determines an output, but for ``others``."""
+        usual = {name for name in ("system", "stop") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude={"device", *others, *usual})
 
 
 class ScoringSettings(Strict):
@@ -365,12 +384,22 @@ class ScoringSettings(Strict):
 class JudgeSettings(ServerSettings):
     """The judge and its budget.
 
-    ``per_group`` is the number of judged outputs per task and model.
+    ``per_group`` is the number of judged outputs per task and model. In the mode ``score`` each is
+    given a score, with ``second_order`` twice, the answer once before and once after the rest; in
+    the mode ``pairs`` it is compared with that of every other model, in both orders.
     """
 
+    mode: Literal["score", "pairs"] = "score"
+    second_order: bool = False
     api: Literal["auto", "responses", "chat"] = "auto"
     per_group: Count = 30
     max_calls: Count | None = 1000
+
+    @model_validator(mode="after")
+    def _pairs_have_both_orders(self) -> Self:
+        if self.mode == "pairs" and self.second_order:
+            raise complaint("second_order is for the mode score; pairs are judged in both orders")
+        return self
 
 
 class EfficiencySettings(Strict):

@@ -43,6 +43,7 @@ from calibration.latency.timing import (
 from calibration.models.devices import chosen_device, is_out_of_memory, release
 from calibration.models.endpoints import origin
 from calibration.models.generation import AskedEndpoint, outputs
+from calibration.progress import Report, progress
 from calibration.stage_settings import EfficiencySettings, EndpointSpec
 from calibration.workspace import Log, Workspace, digest, naming, write_whole
 from poq_abm.errors import InputError
@@ -61,8 +62,6 @@ __all__ = [
     "summary",
     "write_measurement",
 ]
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,9 @@ def _measured(
     """Return one measurement, or ``None`` after saying that the batch does not fit."""
     subject = job.subject
     try:
-        return measure_batches(subject, loaded, batch_size, settings, job.hardware)
+        calls = settings.warm_up + timed_calls(settings.prompts, batch_size)
+        with progress(report, f"{subject.node}, batch {batch_size}", calls) as advance:
+            return measure_batches(subject, loaded, batch_size, settings, job.hardware, advance)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -244,6 +245,7 @@ def measure_batches(
     batch_size: int,
     settings: EfficiencySettings,
     hardware: str | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Return the measurement of a loaded subject as plain JSON; unknown numbers are ``None``.
 
@@ -254,12 +256,18 @@ def measure_batches(
     """
     calls, warm_up = timed_calls(settings.prompts, batch_size), settings.warm_up
     batches = loaded.batches(batch_size, warm_up + calls)
+
+    def run(batch: Any) -> Timed:
+        timed = loaded.run(batch)
+        advance()
+        return timed
+
     for batch in batches[:warm_up]:
-        loaded.run(batch)
+        run(batch)
     reset_peak_memory(subject.device)
     meter = EnergyMeter(subject.device)
     before = meter.joules()
-    timed = [loaded.run(batch) for batch in batches[warm_up:]]
+    timed = [run(batch) for batch in batches[warm_up:]]
     joules = (meter.joules() - before) / (calls * batch_size)
     lengths = [loaded.tokens_in(batch) for batch in batches[warm_up:]]
     return {

@@ -33,6 +33,7 @@ from calibration.models.encoders import Evaluator, Pair, load_evaluator
 from calibration.models.generation import outputs
 from calibration.models.language_models import (
     LanguageModel,
+    PromptForm,
     decoding,
     fit_prompt,
     load_language_model,
@@ -133,6 +134,7 @@ def real_model(calibration: Calibration, spec: ModelSpec, device: str) -> TimedS
     records = _some_records(calibration)
     instruct = partial(instruction, templates=calibration.prompts)
     source = locate(spec.model, spec.revision)
+    form = PromptForm.of(spec, calibration.generation)
 
     def load() -> LoadedSubject:
         model = load_language_model(spec, source, device)
@@ -143,8 +145,7 @@ def real_model(calibration: Calibration, spec: ModelSpec, device: str) -> TimedS
                 "efficiency.new_tokens leaves none for the prompt"
             )
         prompts = [
-            fit_prompt(model.tokenizer, record, instruct, spec.prompt, limit).tokens
-            for record in records
+            fit_prompt(model.tokenizer, record, instruct, form, limit).tokens for record in records
         ]
         settings = decoding(
             calibration.generation, new_tokens, ends=sorted(model.ends), pad=model.pad
@@ -155,6 +156,7 @@ def real_model(calibration: Calibration, spec: ModelSpec, device: str) -> TimedS
         "revision": source.revision,
         "dtype": spec.dtype,
         "style": spec.prompt,
+        **({"template": spec.template} if spec.template else {}),
         "prompts": [instruct(record) for record in records],
         "new_tokens": new_tokens,
         "decoding": _decoding_identity(calibration.generation),
@@ -222,7 +224,7 @@ def _some_records(calibration: Calibration) -> list[Record]:
 
 
 def _decoding_identity(settings: GenerationSettings) -> dict[str, Any]:
-    return settings.model_dump(exclude={"device", "max_new_tokens"})
+    return settings.determining("max_new_tokens")
 
 
 CHARACTERS_PER_TOKEN = 4.0

@@ -218,6 +218,19 @@ class Endpoint:
         """Return a text of the server without the key, which careless servers repeat."""
         return self._secret.redact(text)
 
+    def models(self) -> list[str]:
+        """Return the names of the models that the server lists; none where it lists none.
+
+        Raises as :meth:`send`.
+        """
+        self._check_listening()
+        patient = self._client.with_options(max_retries=0)
+        try:
+            found = self._guarded(lambda: [model.id for model in patient.models.list()])
+        except (UnknownRouteError, BadRequestError):
+            return []
+        return [str(name) for name in found if name]
+
     def send(self, route: str, retries: int, **body: Any) -> dict[str, Any]:
         """Return the body of the reply to one request, asked again at most ``retries`` times.
 
@@ -348,7 +361,9 @@ class Endpoint:
             if isinstance(code, int) and 400 <= code < 600:  # a proxy's error in a 200
                 return code, ""
             return BAD_GATEWAY, f"with an error: {self._message(error)}"
-        if listed(body, "choices") or isinstance(body.get("output"), list):
+        if listed(body, "choices") or any(
+            isinstance(body.get(part), list) for part in ("output", "data")
+        ):
             return None
         return BAD_GATEWAY, f"without any {'choice' if 'choices' in body else 'output'}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from calibration.models.checkpoints import ModelSource, locate_all
 from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
 from calibration.models.encoders import Evaluator, Pair, load_evaluator
 from calibration.models.generation import outputs
+from calibration.progress import Advance, Report, progress
 from calibration.stage_settings import EvaluatorSpec
 from calibration.workspace import (
     Log,
@@ -29,7 +30,6 @@ from poq_abm.errors import InputError
 
 __all__ = ["pairs_of", "score", "scores"]
 
-Report = Callable[[str], None]
 Row = dict[str, Any]
 Name = tuple[str, str]  # record, model
 
@@ -113,13 +113,19 @@ class _Scoring:
 
         def make(found: Mapping[Name, Row], missing: int) -> int:
             self.report(f"{self.spec.name}: {missing} outputs to score on {self.device}")
-            self._make(load_evaluator(self.spec, source, self.device), keys, found)
+            evaluator = load_evaluator(self.spec, source, self.device)
+            with progress(self.report, self.spec.name, missing) as advance:
+                self._make(evaluator, keys, found, advance)
             return missing
 
         return complete_log(self.log, stamp, keys, _name_of, make)
 
     def _make(
-        self, evaluator: Evaluator, keys: Mapping[Name, str], found: Mapping[Name, Row]
+        self,
+        evaluator: Evaluator,
+        keys: Mapping[Name, str],
+        found: Mapping[Name, Row],
+        advance: Advance,
     ) -> None:
         """Score every chunk that lacks a row, as a whole, so that batches stay what they were."""
         for chunk in chunks(self.items, self.spec.batch_size):
@@ -131,7 +137,9 @@ class _Scoring:
                 mine, raw = raw[: len(item.pairs)], raw[len(item.pairs) :]
                 name = (item.record, item.model)
                 if name not in found:
-                    self.log.append(self._row(evaluator, item, mine, keys[name]))
+                    row = self._row(evaluator, item, mine, keys[name])
+                    self.log.append(row)
+                    advance(f"{row['value']:.4g} for {item.pairs[0][1]}")
 
     def _row(
         self, evaluator: Evaluator, item: _Item, raw: Sequence[Sequence[float]], key: str

@@ -9,9 +9,18 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from poq_abm.errors import nearest
-from poq_abm.scenario.schema.acting import When, above, given, holds, within
-from poq_abm.scenario.schema.fields import SHARE_TOLERANCE, as_tuple, share_of
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import (
+    SHARE_TOLERANCE,
+    Strict,
+    When,
+    above,
+    as_tuple,
+    complaint,
+    given,
+    holds,
+    share_of,
+    within,
+)
 from poq_abm.scenario.schema.verification_conditions import (
     AT_LEAST_ZERO,
     POSITIVE,

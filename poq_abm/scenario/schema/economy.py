@@ -11,19 +11,23 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from poq_abm.scenario.schema.acting import When, above, given, holds
 from poq_abm.scenario.schema.fields import (
     Amount,
     Behaviour,
     Label,
     Positive,
     Share,
+    Strict,
+    When,
+    above,
     as_tuple,
+    complaint,
+    given,
+    holds,
     named,
 )
 from poq_abm.scenario.schema.service import LATER, QueryDemand, Service, ServiceLatency
 from poq_abm.scenario.schema.stake import Audits, Stake
-from poq_abm.scenario.schema.strict import Strict, complaint
 
 __all__ = [
     "MAX_ADAPTATIONS",

@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from poq_abm.rules.registry import shipped
+from poq_abm.scenario.schema.fields import Strict
 from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
-from poq_abm.scenario.schema.strict import Strict
 
 __all__ = ["Key", "keys_below", "markdown"]
 

@@ -12,9 +12,7 @@ from pydantic_core import core_schema
 from poq_abm.rules.registry import RuleError, complete, find, rules, shipped
 from poq_abm.rules.rule import Kind, Parameter, Rule
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.acting import When
-from poq_abm.scenario.schema.fields import Label, countable
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Label, Strict, When, complaint, countable
 
 __all__ = ["NamedRule", "WithRules", "acts_of", "keys_of", "with_rule"]
 

@@ -13,9 +13,8 @@ from pydantic.fields import FieldInfo
 from poq_abm.rules.protocol.protocol import PROTOCOLS, Conditions, VerificationProtocol
 from poq_abm.rules.registry import RuleError, complete, find, rules
 from poq_abm.rules.rule import Parameter
-from poq_abm.scenario.schema.acting import When, above, given
 from poq_abm.scenario.schema.adversaries import Adversaries
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, When, above, complaint, given
 from poq_abm.scenario.schema.verification_conditions import (
     Economics,
     NetworkLoad,

@@ -10,8 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import rules
 from poq_abm.rules.rule import Status
-from poq_abm.scenario.schema.acting import When, above, given
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, When, above, complaint, given
 
 __all__ = [
     "AT_LEAST_ZERO",
