@@ -17,8 +17,7 @@ from benchmarks.contestants import CHECKED_ROUNDS, NAMES, contestants, same_sums
 from benchmarks.machine import describe, on_one_core
 from benchmarks.measuring import contest, ratio, spread
 from benchmarks.networks import NETWORKS, Network
-from benchmarks.tables import print_throughput
-from benchmarks.values import command_line, show
+from benchmarks.reporting import command_line, print_throughput, show
 
 __all__ = ["GOALS", "measure"]
 

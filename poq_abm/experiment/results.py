@@ -40,7 +40,7 @@ __all__ = ["Results", "read_results", "treatment_frame"]
 _KEYS = ("treatment", "replication")
 _NODE_KEYS = ("treatment", "replication", "node")
 _NODE_PREFIX = "node_"
-ROWS_PER_BATCH = 2**20  #: of a table that is read piece by piece; some tens of megabytes
+ROWS_PER_BATCH = 2**19  #: of a table that is read piece by piece; some tens of megabytes
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Results:
     def batches(
         self, name: str, columns: Sequence[str], treatments: Collection[str] | None = None
     ) -> Iterator[pd.DataFrame]:
-        """Yield some columns of a table, about a million rows at a time, every replication whole.
+        """Yield some columns of a table, some hundred thousand rows at a time, replications whole.
 
         Rows come in their order, with their treatment and replication. ``treatments`` leaves out
         the others. What is taken of one replication at a time needs no more memory for a run of any
@@ -153,6 +153,10 @@ class Results:
             pieces = _rows_of_some(iter([table.select(names)]), treatments)
         for piece in _whole_replications(pieces):
             yield piece.to_pandas()
+
+    def _some(self, name: str, treatments: Collection[str]) -> pd.DataFrame:
+        """Return the rows of some treatments; the blocks of others are not read."""
+        return pd.concat(self.batches(name, SCHEMAS[name].names, treatments))
 
     def summary(
         self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
@@ -180,7 +184,7 @@ class Results:
         from poq_abm.experiment import query_study  # noqa: PLC0415
 
         measures = tuple(query_study.MEASURES) if every else query_study.SHOWN
-        queries = _rows_of(self.queries, treatments)
+        queries = self.queries if treatments is None else self._some("queries", treatments)
         return query_study.summarise_queries(queries, confidence, measures)
 
     def economy_summary(
@@ -193,7 +197,8 @@ class Results:
         """
         from poq_abm.experiment.economy_study import summarise_economy  # noqa: PLC0415
 
-        return summarise_economy(_rows_of(self.epochs, treatments), confidence)
+        epochs = self.epochs if treatments is None else self._some("epochs", treatments)
+        return summarise_economy(epochs, confidence)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.
@@ -250,10 +255,6 @@ class Results:
             if not store.is_complete():
                 store.save(self.tables, [Failure(**failure) for failure in self.failures])
         return store.folder
-
-
-def _rows_of(rows: pd.DataFrame, treatments: Collection[str] | None) -> pd.DataFrame:
-    return rows if treatments is None else rows[rows["treatment"].isin(list(treatments))]
 
 
 def read_results(folder: str | os.PathLike[str], *, partial: bool = False) -> Results:
