@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.networks import SCENARIO
-from benchmarks.values import command_line, measurement, show
+from benchmarks.reporting import command_line, measurement, show
 
 __all__ = ["measure", "mesa_batch", "simulate", "store", "sweep"]
 

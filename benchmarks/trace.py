@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.networks import SCENARIO
-from benchmarks.values import command_line, measurement, show
+from benchmarks.reporting import command_line, measurement, show
 
 __all__ = ["measure", "play_traced"]
 

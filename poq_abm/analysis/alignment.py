@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from poq_abm.analysis.questions import AnalysisRequest, TableKind
 from poq_abm.errors import InputError, nearest
@@ -126,7 +125,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     known = np.isfinite(a) & np.isfinite(b)
     if int(known.sum()) < _LEAST_NODES:
         return float("nan")
-    x, y = rankdata(a[known]), rankdata(b[known])
+    x, y = (pd.Series(side[known]).rank().to_numpy() for side in (a, b))
     x, y = x - x.mean(), y - y.mean()
     norm = float(np.sqrt((x * x).sum() * (y * y).sum()))
     return float((x * y).sum()) / norm if norm > 0.0 else float("nan")

@@ -411,11 +411,10 @@ def _some(count: int, most: int) -> NDArray[np.int64]:
 def _counted(frame: pd.DataFrame, by: str, amount: str) -> pd.DataFrame:
     """Return the nodes that took part and have the amount, with their presence."""
     need(frame, [by, amount])
-    known = frame.assign(presence=frame.get("presence", 1.0))[
-        taking_part(frame) & frame[amount].notna()
-    ]
+    counted = taking_part(frame) & frame[amount].notna()
+    known = frame if counted.all() else frame[counted]
     need(known, [])
-    known[by] = known[by].astype("category")
+    known = known.assign(**{by: known[by].astype("category"), "presence": _presence(known)})
     known.attrs = frame.attrs
     return known
 
@@ -457,10 +456,13 @@ def _drawn(request: AnalysisRequest, by: str) -> pd.DataFrame:
     run = request.run
     one = [run.one_treatment(request.treatment)]
     rows = run.nodes("role", by, "presence", "reward_mean", treatments=one)
-    parts = list(selected(rows, role=request.role))
-    frame = pd.concat([part[["replication", "presence", "reward_mean"]] for part in parts])
-    frame[by] = union_categoricals([part[by] for part in parts])
-    return told(frame, run)
+    names = ["replication", "presence", "reward_mean"]
+    parts, words = [], []
+    for part in selected(rows, role=request.role):
+        counted = part[taking_part(part) & part["reward_mean"].notna()]
+        parts.append(counted[names])
+        words.append(counted[by])
+    return told(pd.concat(parts).assign(**{by: union_categoricals(words)}), run)
 
 
 def _ecdf(request: AnalysisRequest) -> Figure:

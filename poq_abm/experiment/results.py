@@ -40,7 +40,7 @@ __all__ = ["Results", "read_results", "treatment_frame"]
 _KEYS = ("treatment", "replication")
 _NODE_KEYS = ("treatment", "replication", "node")
 _NODE_PREFIX = "node_"
-ROWS_PER_BATCH = 2**20  #: of a table that is read piece by piece; some tens of megabytes
+ROWS_PER_BATCH = 2**19  #: of a table that is read piece by piece; some tens of megabytes
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Results:
     def batches(
         self, name: str, columns: Sequence[str], treatments: Collection[str] | None = None
     ) -> Iterator[pd.DataFrame]:
-        """Yield some columns of a table, about a million rows at a time, every replication whole.
+        """Yield some columns of a table, some hundred thousand rows at a time, replications whole.
 
         Rows come in their order, with their treatment and replication. ``treatments`` leaves out
         the others. What is taken of one replication at a time needs no more memory for a run of any

@@ -161,7 +161,7 @@ def test_a_coefficient_that_is_not_table_4s_is_assumed(tmp_path: Path) -> None:
 def test_protocols_are_reported_with_their_sources(pages, runs) -> None:
     lines = [one for one in assumptions(open_results(runs["protocols"])) if one.about == "protocol"]
     said = {one.statement.split(":")[0]: one.status for one in lines}
-    assert (said["opml"], said["none"]) == ("published", "assumed")
+    assert (said["opml"], said["none"]) == ("inferred", "assumed")
     assert "What the protocols let through, take and cost" in pages["protocols"]
     assert "From protocol=centralised to protocol=none" in pages["protocols"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from poq_abm.scenario.schema.fields import (
     Amount,
@@ -24,6 +24,7 @@ from poq_abm.scenario.schema.fields import (
     complaint,
     given,
     holds,
+    name_or_mapping,
     named,
 )
 from poq_abm.scenario.schema.service import LATER, QueryDemand, Service, ServiceLatency
@@ -61,7 +62,12 @@ def _countable(rules: tuple[Any, ...]) -> tuple[Any, ...]:
     return rules
 
 
-Adaptation = Annotated[dict[str, Any], BeforeValidator(named), AfterValidator(_has_name)]
+Adaptation = Annotated[
+    dict[str, Any],
+    BeforeValidator(named),
+    AfterValidator(_has_name),
+    WithJsonSchema(name_or_mapping()),
+]
 
 
 class Cost(Strict):

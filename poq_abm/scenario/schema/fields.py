@@ -7,10 +7,17 @@ without an entry always does. Conditions are joined by ``&`` and ``|``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -37,6 +44,7 @@ __all__ = [
     "given",
     "holds",
     "lacking",
+    "name_or_mapping",
     "named",
     "present",
     "share_of",
@@ -217,6 +225,16 @@ def named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def name_or_mapping(names: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the JSON Schema of a name, of those known or of any, or of a mapping that has one.
+
+    >>> name_or_mapping(["mean"])["anyOf"][0]
+    {'enum': ['mean']}
+    """
+    bare: dict[str, Any] = {"enum": list(names)} if names else {"type": "string"}
+    return {"anyOf": [bare, {"type": "object", "required": ["name"]}]}
+
+
 def _has_name(value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(value.get("name"), str):
         raise complaint("a behaviour needs a name, as in {name: boost, b: 3.0}")
@@ -227,7 +245,12 @@ Label = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_prin
 Source = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_printable)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Coefficient = Annotated[float, Field(ge=0), AfterValidator(countable)]
-Behaviour = Annotated[dict[str, Any], BeforeValidator(named), AfterValidator(_has_name)]
+Behaviour = Annotated[
+    dict[str, Any],
+    BeforeValidator(named),
+    AfterValidator(_has_name),
+    WithJsonSchema(name_or_mapping()),
+]
 Shares = Annotated[dict[Label, Share], AfterValidator(sum_to_one)]
 
 

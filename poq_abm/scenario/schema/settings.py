@@ -94,6 +94,9 @@ class Malicious(Strict):
     behaviour: Behaviour = Field(description="what they do")
 
 
+_OPEN = Field(json_schema_extra={"additionalProperties": True})  # parameters of the behaviour
+
+
 def _form(value: Any) -> str:
     return "[precision]" if isinstance(value, dict | Precision) else "[number]"
 
@@ -143,7 +146,7 @@ class Settings(WithRules):
     synthetic: dict[str, Any] | None = Field(
         default=None, description="what the profile `synthetic` is made of"
     )
-    malicious: Annotated[Malicious, BeforeValidator(gathered)] | None = Field(
+    malicious: Annotated[Malicious, BeforeValidator(gathered), _OPEN] | None = Field(
         default=None, description="a share of evaluators that deviate"
     )
     economy: EconomySettings | None = Field(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from poq_abm.compilation import compiled_or_python
 from poq_abm.random import Purpose, uniform
 from poq_abm.rules.protocol.protocol import SECONDS_PER_YEAR
-from poq_abm.scenario.schema.adversaries import Adversaries
+from poq_abm.scenario.schema.verification_conditions import Adversaries
 from poq_abm.simulation.arrivals import gap
 from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.queries.beliefs import named_action

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poq_abm.scenario.schema.adversaries import Adversaries, EnclaveVendor
+from poq_abm.scenario.schema.verification_conditions import Adversaries, EnclaveVendor
 from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.queries.node_types import advance, broken_share, open_vendors
 
