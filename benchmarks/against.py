@@ -27,8 +27,7 @@ from rich.table import Table
 
 from benchmarks.machine import describe
 from benchmarks.networks import Network
-from benchmarks.tables import console_of, footing, number
-from benchmarks.values import command_line, show
+from benchmarks.reporting import command_line, console_of, footing, number, show
 
 __all__ = ["SUITES", "Figure", "Tree", "compare", "figures", "play"]
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.networks import SCENARIO
-from benchmarks.values import command_line, measurement, show
+from benchmarks.reporting import command_line, measurement, show
 
 __all__ = ["measure", "mesa_batch", "simulate", "store", "sweep"]
 
@@ -79,7 +79,7 @@ def sweep(treatments: int, rounds: int, workers: int) -> dict[str, float]:
 
 def simulate(replications: int, rounds: int, threads: int) -> dict[str, float]:
     """Play as many replications in calls of the compiled loop, one on each thread, and no more."""
-    from poq_abm.experiment.round_replication import play_plain
+    from poq_abm.experiment.round_study import play_plain
     from poq_abm.profile import load_profile
     from poq_abm.scenario import load
     from poq_abm.simulation.game import build_game

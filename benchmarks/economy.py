@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.machine import describe, on_one_core
-from benchmarks.values import command_line, measurement, show
+from benchmarks.reporting import command_line, measurement, show
 from poq_abm.profile import load_profile
 from poq_abm.scenario import Scenario, parse
 from poq_abm.simulation.epochs import epoch_rounds

@@ -20,8 +20,7 @@ import poq_abm
 from benchmarks.machine import describe, on_one_core
 from benchmarks.measuring import Contestant, duels, spread
 from benchmarks.networks import Network, scenario_of
-from benchmarks.tables import print_values
-from benchmarks.values import measurement
+from benchmarks.reporting import measurement, print_values
 from poq_abm.experiment.running import run
 from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.machine import describe
 from benchmarks.networks import SCENARIO
-from benchmarks.values import command_line, measurement, show
+from benchmarks.reporting import command_line, measurement, show
 
 __all__ = ["HEAVY", "heavy_modules_loaded", "measure"]
 

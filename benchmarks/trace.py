@@ -8,17 +8,23 @@ on side by side, so the process is not kept on one core. Memory must not grow wi
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.machine import describe
-from benchmarks.values import command_line, measurement, show
+from benchmarks.networks import SCENARIO
+from benchmarks.reporting import command_line, measurement, show
 
-__all__ = ["measure"]
+__all__ = ["measure", "play_traced"]
 
 RATE_GOAL = 2e6
 MEMORY_GOAL_MB = 500.0
+WARM_UP_ROUNDS = 1_000
 SHORTER = 10  # the short run has this fraction of the rounds
 
 
@@ -39,10 +45,36 @@ def measure(rounds: int, repeats: int) -> dict[str, Any]:
 
 
 def _in_fresh_process(rounds: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.traced", str(rounds)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    play = f"import json; from benchmarks.trace import *; print(json.dumps(play_traced({rounds})))"
+    done = subprocess.run([sys.executable, "-c", play], stdout=subprocess.PIPE, check=True)
     result: dict[str, float] = json.loads(done.stdout)
     return result
+
+
+def play_traced(rounds: int) -> dict[str, float]:
+    """Play and store one traced replication; return its rate, file size and peak memory so far."""
+    from poq_abm.experiment.plan import Plan
+    from poq_abm.experiment.running import run_to_folder
+    from poq_abm.scenario import load
+
+    def play(rounds: int, folder: Path) -> float:
+        scenario = load(SCENARIO).replace({"replications": 1, "rounds": rounds})
+        plan = Plan.of(scenario, trace=True)
+        begun = time.perf_counter()
+        run_to_folder(plan, folder)
+        return time.perf_counter() - begun
+
+    with TemporaryDirectory() as folder:
+        play(WARM_UP_ROUNDS, Path(folder) / "warm_up")
+        seconds = play(rounds, Path(folder) / "measured")
+        blocks = (Path(folder) / "measured" / "rounds.parquet").iterdir()
+        size = sum(block.stat().st_size for block in blocks)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "rounds_per_second": rounds / seconds,
+        "file_mb": size / 1e6,
+        "peak_memory_mb": (peak if sys.platform == "darwin" else 1024 * peak) / 1e6,
+    }
 
 
 def _rows(rounds: int, runs: list[dict[str, float]]) -> list[dict[str, Any]]:

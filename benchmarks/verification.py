@@ -17,7 +17,7 @@ from typing import Any
 import poq_abm
 from benchmarks.machine import describe, on_one_core
 from benchmarks.measuring import spread
-from benchmarks.values import command_line, measurement, show
+from benchmarks.reporting import command_line, measurement, show
 from poq_abm.profile import load_profile
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import shipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import BeforeValidator as Before
 
 from calibration.models.architectures import evaluator_names, model_names
 from calibration.stage_settings import (
+    AskedEvaluatorSpec,
     AsTuple,
     CorpusSource,
     EfficiencySettings,
@@ -27,6 +28,7 @@ from calibration.stage_settings import (
     Folder,
     GenerationSettings,
     JudgeSettings,
+    Metric,
     ModelSpec,
     Name,
     ScoringSettings,
@@ -42,10 +44,11 @@ from poq_abm.limits import MAX_SEED
 from poq_abm.profile.validity import SCORE_COLUMNS
 from poq_abm.scenario.checks.explaining import findings
 from poq_abm.scenario.checks.problems import Finding, KeyPath, Origins, ScenarioError
-from poq_abm.scenario.schema.strict import Strict, complaint
-from poq_abm.scenario.yaml.source import read, read_text
+from poq_abm.scenario.schema.fields import Strict, complaint
+from poq_abm.scenario.yaml_source import read, read_text
 
 __all__ = [
+    "AskedEvaluatorSpec",
     "Calibration",
     "CorpusSource",
     "EfficiencySettings",
@@ -74,13 +77,20 @@ Inference = Annotated[
 ]
 
 
+#: An evaluator: one that is loaded here, or one that a server runs, which has a ``base_url``.
+Evaluating = Annotated[
+    Annotated[EvaluatorSpec, Tag("checkpoint")] | Annotated[AskedEvaluatorSpec, Tag("endpoint")],
+    Discriminator(_kind),
+]
+
+
 class Calibration(Strict):
     """Everything a calibration needs to know; registered names are looked up, paths made whole.
 
     ``prompts`` holds the templates of the file alone;
     :func:`calibration.corpus.records.instruction` adds the defaults. Relative paths start at the
     folder of the file. ``truth`` is the metric of :data:`calibration.profile.truth.METRICS` that an
-    output is worth.
+    output is worth, one for all tasks or by task, with ``default`` for the others.
     """
 
     name: Name
@@ -93,17 +103,33 @@ class Calibration(Strict):
         AfterValidator(somebody),
     ]
     evaluators: Annotated[
-        tuple[Annotated[EvaluatorSpec, Before(registered_evaluator)], ...],
+        tuple[Annotated[Evaluating, Before(registered_evaluator)], ...],
         AsTuple,
         AfterValidator(somebody),
     ]
     generation: GenerationSettings = GenerationSettings()
     prompts: Templates = Field(default_factory=dict)
-    truth: Literal["token_f1", "squad_f1"] = "token_f1"
+    truth: Metric | dict[Text, Metric] = "token_f1"
     scoring: ScoringSettings = ScoringSettings()
     judge: JudgeSettings | None = None
     efficiency: EfficiencySettings = EfficiencySettings()
     caveats: Annotated[tuple[Text, ...], AsTuple] = ()
+
+    @property
+    def encoders(self) -> tuple[EvaluatorSpec, ...]:
+        """The evaluators that are loaded here."""
+        return tuple(spec for spec in self.evaluators if isinstance(spec, EvaluatorSpec))
+
+    @property
+    def asked_evaluators(self) -> tuple[AskedEvaluatorSpec, ...]:
+        """The evaluators that a server runs."""
+        return tuple(spec for spec in self.evaluators if isinstance(spec, AskedEvaluatorSpec))
+
+    def metric_of(self, task: str) -> str:
+        """Return the metric that an output of a task is worth."""
+        if isinstance(self.truth, str):
+            return self.truth
+        return self.truth.get(task, self.truth.get("default", "token_f1"))
 
     @property
     def checkpoints(self) -> tuple[ModelSpec, ...]:
@@ -114,6 +140,12 @@ class Calibration(Strict):
     def endpoints(self) -> tuple[EndpointSpec, ...]:
         """The inference models that a server runs."""
         return tuple(model for model in self.models if isinstance(model, EndpointSpec))
+
+    @model_validator(mode="after")
+    def _pairs_have_two_models(self) -> Calibration:
+        if self.judge is not None and self.judge.mode == "pairs" and len(self.models) < 2:
+            raise complaint("a judge of pairs needs two models or more")
+        return self
 
     @model_validator(mode="after")
     def _columns_are_told_apart(self) -> Calibration:
@@ -135,7 +167,8 @@ _PARTS: dict[KeyPath, type[BaseModel]] = {
     ("corpus", "*"): CorpusSource,
     ("models", "*", "checkpoint"): ModelSpec,
     ("models", "*", "endpoint"): EndpointSpec,
-    ("evaluators", "*"): EvaluatorSpec,
+    ("evaluators", "*", "checkpoint"): EvaluatorSpec,
+    ("evaluators", "*", "endpoint"): AskedEvaluatorSpec,
     ("generation",): GenerationSettings,
     ("scoring",): ScoringSettings,
     ("judge",): JudgeSettings,
@@ -201,8 +234,9 @@ def _explained(error: ValidationError) -> list[Finding]:
 
 
 def _placed(path: KeyPath) -> KeyPath:
-    """Return a path as it stands in the file, which does not say of which kind a model is."""
-    return (*path[:2], *path[3:]) if path[:1] == ("models",) and path[2:3] in _TAGS else path
+    """Return a path as it stands in the file, which does not say where a model is."""
+    is_tagged = path[:1] in (("models",), ("evaluators",)) and path[2:3] in _TAGS
+    return (*path[:2], *path[3:]) if is_tagged else path
 
 
 def _keys(path: KeyPath) -> tuple[str, ...]:

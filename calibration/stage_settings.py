@@ -24,14 +24,17 @@ from calibration.models.architectures import (
     model_entry,
     model_names,
 )
+from calibration.profile.truth import metric_fault
 from calibration.workspace import NAME
 from poq_abm.errors import InputError
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, complaint
 
 __all__ = [
     "Address",
     "AsTuple",
+    "AskedEvaluatorSpec",
+    "AskedSettings",
     "Checkpoint",
     "Concurrency",
     "CorpusSource",
@@ -46,6 +49,7 @@ __all__ = [
     "Folder",
     "GenerationSettings",
     "JudgeSettings",
+    "Metric",
     "ModelSpec",
     "Name",
     "Names",
@@ -74,6 +78,12 @@ def _as_names(value: Any) -> Any:
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
         raise complaint(f"must be made of a-z, 0-9 and _, at most 80, got {shown(value)}")
+    return value
+
+
+def _metric(value: str) -> str:
+    if wrong := metric_fault(value):
+        raise complaint(wrong)
     return value
 
 
@@ -125,6 +135,7 @@ def _checkpoint(value: str, info: ValidationInfo) -> str:
     """Return a folder's path if it is one or can be nothing else; otherwise the hub id."""
     folder = _folder_of(info) / Path(value).expanduser()
     is_path = value.startswith((".", "/", "~", "\\")) or Path(value).is_absolute()
+    is_path = is_path or value.endswith(".gguf")
     return str(folder) if is_path or folder.is_dir() else value
 
 
@@ -181,6 +192,7 @@ Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), AfterValidator
 Concurrency = Annotated[int, Field(ge=1, le=1000)]
 Dollars = Annotated[float, Field(ge=0)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+Metric = Annotated[str, AfterValidator(_metric)]
 Device = Annotated[str, AfterValidator(_device)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Address = Annotated[str, AfterValidator(_address)]
@@ -275,8 +287,9 @@ class ServerSettings(Strict):
 class ModelSpec(Strict):
     """One inference model and how it is loaded.
 
-    ``model`` is a hub id or the path of a folder. ``trust_remote_code`` lets the checkpoint run
-    Python of its own; it is false unless the user's file turns it on for this very model.
+    ``model`` is a hub id, or the path of a folder or of a GGUF file. ``template`` are arguments of
+    its chat template, such as ``enable_thinking: false``. ``trust_remote_code`` lets the checkpoint
+    run Python of its own; it is false unless the user's file turns it on for this very model.
     """
 
     name: Name
@@ -284,6 +297,7 @@ class ModelSpec(Strict):
     revision: Text | None = None
     dtype: Dtype = "auto"
     prompt: Literal["chat", "plain"] = "chat"
+    template: dict[str, Any] = Field(default_factory=dict)
     batch_size: Count = 1
     trust_remote_code: bool = False
     hardware: Name | None = None
@@ -302,17 +316,35 @@ class EndpointSpec(ServerSettings):
     timeout_s: float = Field(default=600.0, gt=0, le=86_400)
 
 
-class EvaluatorSpec(Strict):
-    """One evaluator: a cross encoder that reads a pair of texts, or a bi encoder with its cosine.
+class AskedSettings(ServerSettings):
+    """A model that is asked for verdicts, by the Responses API or by chat completions."""
 
-    ``activation`` turns raw logits into one number; ``entailment`` is the probability of the class
-    called ``label``, by default the one the checkpoint itself calls entailment. ``batch_size`` is
-    32 for a cross encoder and 64 for a bi encoder unless it is given.
+    api: Literal["auto", "responses", "chat"] = "auto"
+
+
+class AskedEvaluatorSpec(AskedSettings):
+    """One evaluator behind a server: a language model that is asked for a score of every pair."""
+
+    name: Name
+    base_url: Address
+    kind: Literal["llm"] = "llm"
+    hardware: Name | None = None
+    timeout_s: float = Field(default=600.0, gt=0, le=86_400)
+
+
+class EvaluatorSpec(Strict):
+    """One evaluator, which scores pairs of texts.
+
+    A cross encoder reads both, a bi encoder each by itself, and gives their cosine; a language
+    model gives the likelihood of the first after the second. ``activation`` turns raw logits into
+    one number; ``entailment`` is the probability of the class called ``label``, by default the one
+    the checkpoint itself calls entailment. ``batch_size`` is 32 for a cross encoder, 64 for a bi
+    encoder and 8 for a likelihood unless it is given.
     """
 
     name: Name
     model: Checkpoint
-    kind: Literal["cross_encoder", "bi_encoder"]
+    kind: Literal["cross_encoder", "bi_encoder", "likelihood"]
     activation: Literal["identity", "sigmoid", "entailment"] = "identity"
     label: Text | None = None
     batch_size: Count = 32
@@ -323,16 +355,20 @@ class EvaluatorSpec(Strict):
     @model_validator(mode="before")
     @classmethod
     def _batch_of_its_kind(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("kind") == "bi_encoder":
-            return {"batch_size": 64, **data}
+        usual = {"bi_encoder": 64, "likelihood": 8}
+        if isinstance(data, dict) and data.get("kind") in usual:
+            return {"batch_size": usual[data["kind"]], **data}
         return data
 
     @model_validator(mode="after")
     def _activation_fits(self) -> EvaluatorSpec:
-        if self.kind == "bi_encoder" and self.activation != "identity":
-            raise complaint(
-                f"a bi encoder has a cosine and no logits: it takes no {self.activation}"
+        if self.kind != "cross_encoder" and self.activation != "identity":
+            has = (
+                "bi encoder has a cosine" if self.kind == "bi_encoder" else "likelihood is a number"
             )
+            raise complaint(f"a {has} and no logits: it takes no {self.activation}")
+        if self.kind != "likelihood" and self.model.endswith(".gguf"):
+            raise complaint("a GGUF file is a language model: its kind is likelihood")
         if self.label is not None and self.activation != "entailment":
             raise complaint("'label' names the class of the activation entailment, of no other")
         return self
@@ -344,14 +380,22 @@ class GenerationSettings(Strict):
     Published (arXiv:2512.16317, section 4) are the 128 tokens and "nucleus sampling with moderate
     temperature"; the temperature of 0.7 and the mass of 0.9 are assumed. A temperature of 0 is
     greedy decoding. ``traces: remove`` takes the thinking trace off an output before anybody reads
-    it (:func:`calibration.models.generation.without_trace`); the log keeps it.
+    it (:func:`calibration.models.generation.without_trace`); the log keeps it. ``system`` is what a
+    chat begins with, and an output ends before the first text of ``stop``.
     """
 
     max_new_tokens: Count = 128
     temperature: float = Field(default=0.7, ge=0, le=100)
     top_p: float = Field(default=0.9, gt=0, le=1)
     traces: Literal["keep", "remove"] = "keep"
+    system: Text | None = None
+    stop: Annotated[tuple[Text, ...], BeforeValidator(_as_names)] = ()
     device: Device = "auto"
+
+    def determining(self, *others: str) -> dict[str, Any]:
+        """Return, as plain data, all that determines an output, but for ``others``."""
+        usual = {name for name in ("system", "stop") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude={"device", *others, *usual})
 
 
 class ScoringSettings(Strict):
@@ -362,15 +406,24 @@ class ScoringSettings(Strict):
     device: Device = "auto"
 
 
-class JudgeSettings(ServerSettings):
+class JudgeSettings(AskedSettings):
     """The judge and its budget.
 
-    ``per_group`` is the number of judged outputs per task and model.
+    ``per_group`` is the number of judged outputs per task and model. In the mode ``score`` each is
+    given a score, with ``second_order`` twice, the answer once before and once after the rest; in
+    the mode ``pairs`` it is compared with that of every other model, in both orders.
     """
 
-    api: Literal["auto", "responses", "chat"] = "auto"
+    mode: Literal["score", "pairs"] = "score"
+    second_order: bool = False
     per_group: Count = 30
     max_calls: Count | None = 1000
+
+    @model_validator(mode="after")
+    def _pairs_have_both_orders(self) -> Self:
+        if self.mode == "pairs" and self.second_order:
+            raise complaint("second_order is for the mode score; pairs are judged in both orders")
+        return self
 
 
 class EfficiencySettings(Strict):

@@ -64,7 +64,7 @@ MODULES = (
     "poq_abm.experiment.running",
     "poq_abm.experiment.results",
     "poq_abm.experiment.estimates",
-    "poq_abm.experiment.economy_summary",
+    "poq_abm.experiment.economy_study",
     "poq_abm.experiment.paired",
     "poq_abm.analysis.stored_run",
     "poq_abm.analysis.questions",

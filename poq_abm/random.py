@@ -28,7 +28,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled, compiled_loop
 
 __all__ = [
     "WORDS_PER_BLOCK",
@@ -142,7 +142,7 @@ def _block(
     )
 
 
-@compiled
+@compiled_loop
 def fill_words(
     words: NDArray[np.uint32], seed: int, replication: int, purpose: int, first_round: int
 ) -> None:
@@ -230,7 +230,7 @@ def fill_below(
         integers[slot] = below(seed, replication, purpose, round_, slot, n)
 
 
-@compiled
+@compiled_loop
 def below_in_place(
     words: NDArray[np.uint32],
     bounds: NDArray[np.uint32],
@@ -243,8 +243,8 @@ def below_in_place(
     """Turn one slot's words for consecutive rounds into what :func:`below` returns for them.
 
     ``words[t]`` must be the word of round ``first_round + t`` and becomes an integer in
-    [0, ``bounds[t]``). Rejections are looked for over the whole stretch first: there are almost
-    never any, and without them the work is one multiplication per word, eight at a time.
+    [0, ``bounds[t]``). One multiplication per word, eight at a time, as if none were rejected;
+    where one might be, which is almost never, the whole stretch is drawn again one by one.
 
     >>> import numpy as np
     >>> words = np.empty((4, 3), np.uint32)
@@ -256,13 +256,25 @@ def below_in_place(
     doubtful = 0
     for t in range(words.size):
         bound = np.uint64(bounds[t])
-        doubtful += int((np.uint64(words[t]) * bound & _LOW) < bound)
+        product = np.uint64(words[t]) * bound
+        doubtful += int((product & _LOW) < bound)
+        words[t] = product >> _32
     if doubtful:
-        for t in range(words.size):
-            words[t] = below(seed, replication, purpose, first_round + t, slot, bounds[t])
-    else:
-        for t in range(words.size):
-            words[t] = np.uint64(words[t]) * np.uint64(bounds[t]) >> _32
+        _draw_again(words, bounds, seed, replication, purpose, first_round, slot)
+
+
+@compiled_loop
+def _draw_again(
+    words: NDArray[np.uint32],
+    bounds: NDArray[np.uint32],
+    seed: int,
+    replication: int,
+    purpose: int,
+    first_round: int,
+    slot: int,
+) -> None:
+    for t in range(words.size):
+        words[t] = below(seed, replication, purpose, first_round + t, slot, bounds[t])
 
 
 @compiled

@@ -35,8 +35,7 @@ from benchmarks.measuring import ratio, spread
 from benchmarks.networks import NETWORKS, Network, model_of
 from benchmarks.peers.here import CONTESTANTS
 from benchmarks.peers.worker import SUMS, PublishedGame, Reals
-from benchmarks.tables import console_of, footing, number
-from benchmarks.values import command_line, show
+from benchmarks.reporting import command_line, console_of, footing, number, show
 
 __all__ = ["OURS", "PEERS", "differing", "measure", "published_game"]
 

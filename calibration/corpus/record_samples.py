@@ -20,7 +20,7 @@ from calibration.workspace import Workspace
 from poq_abm.errors import InputError, nearest
 from poq_abm.random import Purpose, uniform
 
-__all__ = ["CorpusSummary", "build_corpus", "sample_records", "sampled"]
+__all__ = ["CorpusSummary", "build_corpus", "draw_records", "sample_records", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,17 @@ class CorpusSummary:
 def build_corpus(calibration: Calibration, report: Callable[[str], None]) -> CorpusSummary:
     """Write ``corpus.jsonl`` from the sources; nothing is written when a source has a fault.
 
+    Raises :class:`~poq_abm.errors.InputError` as :func:`draw_records` does.
+    """
+    records = draw_records(calibration, report)
+    path = Workspace(calibration.out).corpus
+    _write(path, records, report)
+    return CorpusSummary(path, _counts(records))
+
+
+def draw_records(calibration: Calibration, report: Callable[[str], None]) -> list[Record]:
+    """Return the records that a calibration is of.
+
     Raises :class:`~poq_abm.errors.InputError` for the faults of
     :func:`calibration.corpus.formats.read_source`, fewer records than asked, an id in two sources,
     a task with a single record (minimum and maximum need two), and a template of a task that no
@@ -45,11 +56,8 @@ def build_corpus(calibration: Calibration, report: Callable[[str], None]) -> Cor
             if record.id in records:
                 raise InputError(f"{source.path}: the id {record.id!r} is taken by another source")
             records[record.id] = record
-    counts = _counts(records.values())
-    _check_tasks(counts, calibration.prompts)
-    path = Workspace(calibration.out).corpus
-    _write(path, list(records.values()), report)
-    return CorpusSummary(path, counts)
+    _check_tasks(_counts(records.values()), calibration.prompts)
+    return list(records.values())
 
 
 def sampled(records: Iterable[Record], seed: int, size: int | None = None) -> list[Record]:

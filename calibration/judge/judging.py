@@ -9,21 +9,23 @@ questions are asked again by the next run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import permutations
+from statistics import fmean
 from typing import Any, TypeVar
 
 from calibration.configuration import Calibration
 from calibration.corpus.record_samples import sample_records
-from calibration.corpus.records import read_corpus
+from calibration.corpus.records import Record, read_corpus
 from calibration.judge.client import JudgeClient, Reply
+from calibration.judge.pairs import win_shares
 from calibration.judge.verdicts import (
-    SCHEMA,
-    SYSTEM_PROMPT,
     Question,
     UnusableError,
+    make_pair,
     make_question,
-    parse_verdict,
 )
 from calibration.libraries import require
 from calibration.models.endpoints import (
@@ -35,13 +37,13 @@ from calibration.models.endpoints import (
     side_by_side,
 )
 from calibration.models.generation import outputs
-from calibration.stage_settings import JudgeSettings
+from calibration.progress import Advance, Report, progress
+from calibration.stage_settings import AskedSettings, JudgeSettings
 from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 
-__all__ = ["Session", "Summary", "check_judge", "judge", "read_judgements"]
+__all__ = ["Session", "Summary", "check_judge", "judge", "read_judgements", "read_verdicts"]
 
-EVERY = 10  # questions between two reports of progress
 FORMS = {"json_object": "a JSON object", "text": "text"}  # what is asked for in place of a schema
 FAILURES_IN_A_ROW = 3  # questions without an answer before we call the server broken
 REFUSED_FROM_THE_START = 3  # questions refused, and none judged, before we call the judge unfit
@@ -72,7 +74,7 @@ class Summary:
 
 def judge(
     calibration: Calibration,
-    report: Callable[[str], None],
+    report: Report,
     *,
     again: bool = False,
     environment: Mapping[str, str] | None = None,
@@ -100,7 +102,9 @@ def judge(
         report(f"{log.path}: the last line is damaged and dropped; its question is asked again")
     latest = _latest(rows)
     answered = {key for key, row in latest.items() if not (again and "refused" in row)}
-    is_proven = any("score" in latest[_identity(q)] for q in questions if _identity(q) in latest)
+    is_proven = any(
+        "refused" not in latest[_identity(q)] for q in questions if _identity(q) in latest
+    )
     waiting = [question for question in questions if _identity(question) not in answered]
     done = len(questions) - len(waiting)
     report(f"{settings.model}: {done} outputs judged before, {len(waiting)} to judge")
@@ -109,7 +113,8 @@ def judge(
     with JudgeClient(settings, secret) as client:
         session = Session(settings, client, budget, secret, log, is_proven=is_proven)
         try:
-            stopped = session.ask_all(waiting, _progress(len(waiting), report))
+            with progress(report, settings.model, len(waiting)) as advance:
+                stopped = session.ask_all(waiting, advance)
         finally:
             left = len(waiting) - session.judged - session.refused
             if client.way is not None and client.way.form != "json_schema":
@@ -130,7 +135,19 @@ def check_judge(calibration: Calibration, environment: Mapping[str, str] | None 
 
 
 def read_judgements(calibration: Calibration) -> list[Row]:
-    """Return the judgements of the sampled outputs as they are now, refusals included.
+    """Return a score or a refusal of each sampled output that was judged.
+
+    Of an output that was judged in two orders it is their mean, of outputs that were compared ten
+    times the share of wins (:func:`calibration.judge.pairs.win_shares`).
+    """
+    rows = read_verdicts(calibration)
+    if calibration.judge is None or calibration.judge.mode == "score":
+        return list(_averaged(rows))
+    return win_shares(rows)
+
+
+def read_verdicts(calibration: Calibration) -> list[Row]:
+    """Return the answers of the judge as they are now, refusals included.
 
     A judgement of an output, or by a judge or a prompt, that has since been replaced is left out.
     """
@@ -140,6 +157,16 @@ def read_judgements(calibration: Calibration) -> list[Row]:
     rows, _ = Log(Workspace(calibration.out).judgements).read()
     latest = _latest(rows)
     return [latest[_identity(q)] for q in questions if _identity(q) in latest]
+
+
+def _averaged(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield a row for each output: the mean of its scores, or a refusal where there is one."""
+    of_output: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        of_output.setdefault((row["record"], row["model"]), []).append(row)
+    for own in of_output.values():
+        refused = next((row for row in own if "refused" in row), None)
+        yield refused or {**own[0], "score": fmean(row["score"] for row in own)}
 
 
 def _secret(settings: JudgeSettings, environment: Mapping[str, str] | None) -> Secret:
@@ -153,13 +180,29 @@ def _questions(calibration: Calibration, settings: JudgeSettings) -> tuple[list[
     workspace = Workspace(calibration.out)
     sample = sample_records(read_corpus(workspace.corpus), calibration.seed, settings.per_group)
     made = {spec.name: outputs(calibration, spec, sample) for spec in calibration.models}
-    questions = [
-        make_question(settings.model, record, name, rows[record.id]["output"])
-        for record in sample
-        for name, rows in made.items()
-        if record.id in rows
-    ]
-    return questions, len(sample) * len(made) - len(questions)
+    questions: list[Question] = []
+    missing = 0
+    for record in sample:
+        there = {
+            name: rows[record.id]["output"] for name, rows in made.items() if record.id in rows
+        }
+        missing += len(made) - len(there)
+        questions += _questions_of(settings, record, there)
+    return questions, missing
+
+
+def _questions_of(
+    settings: JudgeSettings, record: Record, there: Mapping[str, str]
+) -> Iterator[Question]:
+    """Yield what the judge is asked of one record: of each output, or of each pair of them."""
+    if settings.mode == "pairs":
+        pairs = permutations(there.items(), 2)
+        yield from (make_pair(settings.model, record, *pair) for pair in pairs)
+        return
+    for model, output in there.items():
+        yield make_question(settings.model, record, model, output)
+        if settings.second_order:
+            yield make_question(settings.model, record, model, output, answer_first=True)
 
 
 def _identity(question: Question) -> tuple[str, str, str]:
@@ -168,14 +211,6 @@ def _identity(question: Question) -> tuple[str, str, str]:
 
 def _latest(rows: Iterable[Row]) -> dict[tuple[str, str, str], Row]:
     return {(row["record"], row["model"], row["key"]): row for row in rows}
-
-
-def _progress(questions: int, report: Callable[[str], None]) -> Callable[[int], None]:
-    def progress(number: int) -> None:
-        if number % EVERY == 0 and number < questions:
-            report(f"asked {number} of {questions}")
-
-    return progress
 
 
 def _account(session: Session, left: int, budget: Budget) -> str:
@@ -199,6 +234,7 @@ class _Attempt:
     failure: str = ""  # of the server
     verdict: dict[str, Any] | None = None
     calls: int = 0
+    seconds: float = 0.0  # of the last reply
 
     def add(self, reply: Reply, usd: float | None) -> None:
         self.replies += 1
@@ -219,18 +255,21 @@ class Session:
     by one.
     """
 
-    settings: JudgeSettings
+    settings: AskedSettings
     client: JudgeClient
     budget: Budget
     secret: Secret
     log: Log
     is_proven: bool = False
+    again: str = "poq calibrate judge --again"  # what asks what was refused once more
+    is_timed: bool = False  # rows tell how long their replies took
     judged: int = 0
     refused: int = 0
     unanswered: int = 0
     failures: int = 0  # in a row
+    last: str = ""  # what came of the last question
 
-    def ask_all(self, questions: Iterable[Question], report: Callable[[int], None]) -> str | None:
+    def ask_all(self, questions: Iterable[Question], advance: Advance) -> str | None:
         """Ask until all are answered or the budget is spent; return why some are left, if so."""
 
         def permit(on_their_way: int) -> int:
@@ -239,7 +278,7 @@ class Session:
             return self.budget.permit(on_their_way, self.settings.retries + 1)
 
         def after() -> None:
-            report(self.judged + self.refused + self.unanswered)
+            advance(self.last)
 
         side_by_side(questions, self._ask, self._keep, self.settings.concurrency, permit, after)
         if self.budget.stopped is None and self.unanswered:
@@ -251,9 +290,11 @@ class Session:
         attempt = _Attempt()
         try:
             while left > 0 and not (attempt.replies and self.budget.exhausted()):
-                before = self.client.calls
+                before, start = self.client.calls, time.perf_counter()
                 try:
-                    reply = self.client.ask(SYSTEM_PROMPT, question.text, SCHEMA, left - 1)
+                    reply = self.client.ask(
+                        question.prompt, question.text, question.schema, left - 1
+                    )
                 except NoAnswerError as error:
                     attempt.failure = str(error)
                     break
@@ -262,8 +303,9 @@ class Session:
                     self.budget.count_calls(sent)
                     attempt.calls += sent
                     left -= sent
+                attempt.seconds = time.perf_counter() - start
                 attempt.add(reply, self.budget.charge(reply.input_tokens, reply.output_tokens))
-                attempt.verdict = self._read(reply, attempt)
+                attempt.verdict = self._read(question, reply, attempt)
                 if attempt.verdict is not None or attempt.is_over:
                     break
         finally:
@@ -274,6 +316,7 @@ class Session:
         verdict = attempt.verdict
         if verdict is None and attempt.replies:
             verdict = {"refused": self.secret.redact(attempt.complaint)}
+        self.last = attempt.failure if verdict is None else str(verdict)
         if verdict is not None:
             self.failures = 0
             self._write(question, verdict, attempt)
@@ -295,10 +338,10 @@ class Session:
         if not self._has_been_read and self.refused == REFUSED_FROM_THE_START:
             raise InputError(
                 f"the first {self.refused} questions were all refused, the last because "
-                f"{verdict['refused']}; mend the judge and run `poq calibrate judge --again`"
+                f"{verdict['refused']}; mend the judge and run `{self.again}`"
             )
 
-    def _read(self, reply: Reply, attempt: _Attempt) -> dict[str, Any] | None:
+    def _read(self, question: Question, reply: Reply, attempt: _Attempt) -> dict[str, Any] | None:
         """Return the verdict of a reply, or note what is wrong with it and whether to go on."""
         if reply.declined or reply.is_cut:  # the same limit would cut the next one
             cut = "the server cut the reply off at its limit"
@@ -307,19 +350,18 @@ class Session:
             attempt.is_over = True
             return None
         try:
-            verdict = parse_verdict(reply.text)
+            verdict = question.read(reply.text)
         except UnusableError as error:
             attempt.complaint = str(error)
             attempt.is_over = not self._has_been_read and attempt.replies == REPLIES_UNPROVEN
             return None
-        return {"score": verdict.score, "justification": self.secret.redact(verdict.justification)}
+        return {**verdict, "justification": self.secret.redact(verdict["justification"])}
 
     def _write(self, question: Question, verdict: dict[str, Any], attempt: _Attempt) -> None:
         """Append the outcome; only then does it count."""
         self.log.append(
             {
-                "record": question.record,
-                "model": question.model,
+                **question.names,
                 "judge": self.settings.model,
                 "key": question.key,
                 **verdict,
@@ -327,6 +369,7 @@ class Session:
                 "input_tokens": attempt.input_tokens,
                 "output_tokens": attempt.output_tokens,
                 "usd": attempt.usd,
+                **({"seconds": attempt.seconds} if self.is_timed else {}),
             }
         )
         if "refused" in verdict:

@@ -180,7 +180,7 @@ class Endpoint:
         self._library: Any = import_module("openai")
         self._settings = settings
         self._secret = secret
-        self._who, self._section = who, section
+        self._who, self.section = who, section
         self._address = settings.base_url or OFFICIAL
         self._is_reached = False
         self._sent = threading.local()
@@ -217,6 +217,19 @@ class Endpoint:
     def redact(self, text: str) -> str:
         """Return a text of the server without the key, which careless servers repeat."""
         return self._secret.redact(text)
+
+    def models(self) -> list[str]:
+        """Return the names of the models that the server lists; none where it lists none.
+
+        Raises as :meth:`send`.
+        """
+        self._check_listening()
+        patient = self._client.with_options(max_retries=0)
+        try:
+            found = self._guarded(lambda: [model.id for model in patient.models.list()])
+        except (UnknownRouteError, BadRequestError):
+            return []
+        return [str(name) for name in found if name]
 
     def send(self, route: str, retries: int, **body: Any) -> dict[str, Any]:
         """Return the body of the reply to one request, asked again at most ``retries`` times.
@@ -348,7 +361,9 @@ class Endpoint:
             if isinstance(code, int) and 400 <= code < 600:  # a proxy's error in a 200
                 return code, ""
             return BAD_GATEWAY, f"with an error: {self._message(error)}"
-        if listed(body, "choices") or isinstance(body.get("output"), list):
+        if listed(body, "choices") or any(
+            isinstance(body.get(part), list) for part in ("output", "data")
+        ):
             return None
         return BAD_GATEWAY, f"without any {'choice' if 'choices' in body else 'output'}"
 
@@ -378,7 +393,7 @@ class Endpoint:
             there = self.redact(origin(urljoin(self._address, location)))
             return InputError(
                 f"{self._place} redirects to {there}, where neither the key nor a question is "
-                f"sent; if it is the right one, name it in {self._section}.base_url"
+                f"sent; if it is the right one, name it in {self.section}.base_url"
             )
         wait_s = _seconds(reply.headers.get("retry-after"))
         if wait_s <= LONGEST_WAIT_S:
@@ -408,7 +423,7 @@ class Endpoint:
     def _nobody(self) -> InputError:
         return InputError(
             f"no {self._who} can be reached at {self._place}; is the server running, and is "
-            f"{self._section}.base_url right?"
+            f"{self.section}.base_url right?"
         )
 
     def unknown(self, hint: str) -> InputError:

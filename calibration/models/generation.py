@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,12 +37,14 @@ from calibration.models.language_models import (
     LanguageModel,
     ModelAnswer,
     Prompt,
+    PromptForm,
     fit_prompt,
     load_language_model,
     sample,
     seed_of,
 )
-from calibration.stage_settings import EndpointSpec, ModelSpec
+from calibration.progress import Advance, Report, progress
+from calibration.stage_settings import AskedEvaluatorSpec, EndpointSpec, ModelSpec
 from calibration.workspace import (
     Log,
     StageCounts,
@@ -57,7 +59,6 @@ from poq_abm.errors import InputError
 
 __all__ = ["AskedEndpoint", "check_endpoints", "generate", "outputs", "without_trace"]
 
-Report = Callable[[str], None]
 Row = dict[str, Any]
 Batch = tuple[list[Prompt], list[ModelAnswer], float]
 
@@ -140,13 +141,19 @@ class _Generation:
 
         def make(found: Mapping[str, Row], missing: int) -> int:
             self.report(f"{self.spec.name}: {missing} outputs to make on {self.device}")
-            self._make(load_language_model(self.spec, source, self.device), keys, found)
+            model = load_language_model(self.spec, source, self.device)
+            with progress(self.report, self.spec.name, missing) as advance:
+                self._make(model, keys, found, advance)
             return missing
 
         return complete_log(self.log, stamp, keys, _record_of, make)
 
     def _make(
-        self, language_model: LanguageModel, keys: Mapping[str, str], found: Mapping[str, Row]
+        self,
+        language_model: LanguageModel,
+        keys: Mapping[str, str],
+        found: Mapping[str, Row],
+        advance: Advance,
     ) -> None:
         """Answer every chunk that lacks a row, as a whole: what is there comes out the same."""
         if self.spec.prompt == "chat" and not language_model.tokenizer.chat_template:
@@ -163,6 +170,7 @@ class _Generation:
                         measured = {"seconds": seconds, "batch_size": len(part)}
                         row = self._row(record, prompt, answer, keys[record.id])
                         self.log.append({**row, **measured})
+                        advance(answer.text)
                         cut += prompt.cut_tokens > 0
         if cut:
             self.report(
@@ -188,7 +196,8 @@ class _Generation:
             )
         instruct = partial(instruction, templates=self.calibration.prompts)
         try:
-            return fit_prompt(language_model.tokenizer, record, instruct, self.spec.prompt, limit)
+            form = PromptForm.of(self.spec, self.calibration.generation)
+            return fit_prompt(language_model.tokenizer, record, instruct, form, limit)
         except InputError as error:
             raise InputError(f"{self.spec.name}: {error}") from error
 
@@ -224,7 +233,8 @@ def _keys(
         "model": spec.name,
         "dtype": spec.dtype,
         "batch_size": spec.batch_size,
-        "decoding": calibration.generation.model_dump(exclude={"device", "traces"}),
+        **({"template": spec.template} if spec.template else {}),
+        "decoding": calibration.generation.determining("traces"),
         "seed": calibration.seed,
         "stamp": stamp.as_data(),
     }
@@ -277,7 +287,7 @@ class AskedEndpoint:
             "model": spec.name,
             "endpoint": spec.model,
             "options": spec.options,
-            "decoding": calibration.generation.model_dump(exclude={"device", "traces"}),
+            "decoding": calibration.generation.determining("traces"),
             "seed": calibration.seed,
         }
         self.keys = {
@@ -285,7 +295,7 @@ class AskedEndpoint:
             for record in records
         }
         self._way: tuple[str, bool, bool] | None = None
-        self._served = ""
+        self._served = self._last = ""
         self._made = self._empty = self._failed = self._failed_in_a_row = 0
 
     def complete(self, report: Report) -> StageCounts:
@@ -300,7 +310,9 @@ class AskedEndpoint:
             place = origin(self.spec.base_url)
             report(f"{self.spec.name}: {missing} outputs to ask for at {place}")
             self._served = next((str(row["served"]) for row in found.values()), "")
-            self._ask_all([record for record in self.records if record.id not in found], report)
+            waiting = [record for record in self.records if record.id not in found]
+            with progress(report, self.spec.name, missing) as advance:
+                self._ask_all(waiting, report, advance)
             return self._made
 
         return complete_log(self.log, stamp, self.keys, _record_of, make)
@@ -310,7 +322,7 @@ class AskedEndpoint:
         found = current_rows(self.log.path, lambda _: self.keys, _record_of)
         return [found[record.id] for record in self.records if record.id in found]
 
-    def _ask_all(self, records: Sequence[Record], report: Report) -> None:
+    def _ask_all(self, records: Sequence[Record], report: Report, advance: Advance) -> None:
         budget = Budget(self.spec, self.log.read()[0])
         secret = read_secret(self.spec.key_variable, self.spec.base_url, os.environ)
         with Endpoint(self.spec, secret, "model", f"models.{self.spec.name}") as endpoint:
@@ -323,7 +335,10 @@ class AskedEndpoint:
                     return 0
                 return budget.permit(on_their_way, self.spec.retries + 1)
 
-            side_by_side(records, ask, self._keep, self.concurrency, permit)
+            def after() -> None:
+                advance(self._last)
+
+            side_by_side(records, ask, self._keep, self.concurrency, permit, after)
         if self._empty:
             report(f"{self.spec.name}: {self._empty} of {self._made} answers are empty")
         if budget.stopped is not None:
@@ -378,13 +393,14 @@ class AskedEndpoint:
         longest, seeded, counted = way
         settings = self.calibration.generation
         seed = seed_of(self.calibration.seed, self.spec.name, [record.id]) % 2**31
+        asked = instruction(record, self.calibration.prompts)
+        messages = [("system", settings.system), ("user", asked)]
         return {
-            "messages": [
-                {"role": "user", "content": instruction(record, self.calibration.prompts)}
-            ],
+            "messages": [{"role": role, "content": text} for role, text in messages if text],
             longest: settings.max_new_tokens,
             "temperature": settings.temperature,
             "top_p": settings.top_p,
+            **({"stop": list(settings.stop)} if settings.stop else {}),
             **({"seed": seed} if seeded else {}),
             **({"stream_options": {"include_usage": True}} if counted else {}),
             "extra_body": self.spec.options,
@@ -396,7 +412,7 @@ class AskedEndpoint:
         if reply is None:
             error = {"record": record.id, "model": self.spec.name, "error": asked.failure}
             self.log.append({**error, "attempts": asked.calls})
-            self._failed += 1
+            self._failed, self._last = self._failed + 1, asked.failure
             self._failed_in_a_row += 1
             if self._failed_in_a_row == FAILURES_IN_A_ROW:
                 raise InputError(
@@ -404,7 +420,7 @@ class AskedEndpoint:
                     f"{asked.failure}; what was answered is kept, run again to go on"
                 )
             return
-        self._failed_in_a_row = 0
+        self._failed_in_a_row, self._last = 0, reply.text
         self._served = self._served or reply.served
         is_same = reply.served in ("", self._served)
         key = self.keys[record.id]
@@ -441,7 +457,7 @@ class AskedEndpoint:
         }
 
 
-def check_endpoints(specs: Sequence[EndpointSpec]) -> None:
+def check_endpoints(specs: Sequence[EndpointSpec | AskedEvaluatorSpec]) -> None:
     """Raise an input error if there are endpoints but no client library, or no key of one."""
     if specs:
         require("openai")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from calibration.corpus.records import Record
 from calibration.libraries import library
 from calibration.models.checkpoints import ModelSource, loading
-from calibration.stage_settings import GenerationSettings, ModelSpec
+from calibration.stage_settings import EvaluatorSpec, GenerationSettings, ModelSpec
 from calibration.workspace import digest
 from poq_abm.errors import InputError
 
@@ -17,6 +19,7 @@ __all__ = [
     "LanguageModel",
     "ModelAnswer",
     "Prompt",
+    "PromptForm",
     "decoding",
     "fit_prompt",
     "load_language_model",
@@ -46,7 +49,9 @@ class LanguageModel:
     pad: int
 
 
-def load_language_model(spec: ModelSpec, source: ModelSource, device: str) -> LanguageModel:
+def load_language_model(
+    spec: ModelSpec | EvaluatorSpec, source: ModelSource, device: str
+) -> LanguageModel:
     """Return a model on ``device`` with its tokenizer, in the number format of its settings.
 
     No code of the checkpoint runs unless the settings trust it. Raises
@@ -58,6 +63,7 @@ def load_language_model(spec: ModelSpec, source: ModelSource, device: str) -> La
         "revision": source.commit,
         "local_files_only": source.is_local,
         "trust_remote_code": spec.trust_remote_code,
+        **({"gguf_file": source.gguf} if source.gguf else {}),
     }
     with loading(spec.name, source):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -123,28 +129,55 @@ class Prompt:
     cut_tokens: int = 0
 
 
-def render(tokenizer: Any, text: str, style: str) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class PromptForm:
+    """How an instruction is given: ``chat`` or ``plain``, after which system prompt.
+
+    ``template`` are arguments of the chat template.
+    """
+
+    style: str
+    system: str | None = None
+    template: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: ModelSpec, settings: GenerationSettings) -> PromptForm:
+        """Return the form of a model's prompts."""
+        return cls(spec.prompt, settings.system, spec.template)
+
+
+def render(tokenizer: Any, text: str, form: PromptForm) -> tuple[int, ...]:
     """Return an instruction as tokens: within the chat template, where there is one, or plain.
 
-    ``style`` is ``chat`` or ``plain``. The same text gives the same tokens on every day.
+    The same text gives the same tokens on every day. A template that knows no system prompt gets it
+    at the head of the instruction, as a plain prompt does.
     """
-    if style == "chat" and tokenizer.chat_template:
-        template = tokenizer.get_chat_template()
-        written = tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}],
-            chat_template=_PIN + template if _CLOCK in template else template,
-            add_generation_prompt=True,
-            tokenize=False,
-        )
-        return tuple(tokenizer(written, add_special_tokens=False)["input_ids"])
-    return tuple(tokenizer(text)["input_ids"])
+    headed = text if form.system is None else f"{form.system}\n\n{text}"
+    if form.style != "chat" or not tokenizer.chat_template:
+        return tuple(tokenizer(headed)["input_ids"])
+    template = tokenizer.get_chat_template()
+    write = partial(
+        tokenizer.apply_chat_template,
+        chat_template=_PIN + template if _CLOCK in template else template,
+        add_generation_prompt=True,
+        tokenize=False,
+        **form.template,
+    )
+    written = ""
+    if form.system is not None:  # some templates refuse a system prompt, some pass over it
+        system = {"role": "system", "content": form.system}
+        with contextlib.suppress(library("jinja2").exceptions.TemplateError):
+            written = write([system, {"role": "user", "content": text}])
+    if form.system is None or form.system not in written:
+        written = write([{"role": "user", "content": headed}])
+    return tuple(tokenizer(written, add_special_tokens=False)["input_ids"])
 
 
 def fit_prompt(
     tokenizer: Any,
     record: Record,
     instruct: Callable[[Record], str],
-    style: str,
+    form: PromptForm,
     limit: int | None,
 ) -> Prompt:
     """Return the prompt of a record in at most ``limit`` tokens.
@@ -154,7 +187,7 @@ def fit_prompt(
 
     Raises :class:`~poq_abm.errors.InputError` when not even the instruction fits.
     """
-    tokens = render(tokenizer, instruct(record), style)
+    tokens = render(tokenizer, instruct(record), form)
     if limit is None or len(tokens) <= limit:
         return Prompt(tokens)
     pieces = tokenizer(record.input, add_special_tokens=False)["input_ids"]
@@ -164,7 +197,7 @@ def fit_prompt(
         if kept < 2:
             raise InputError(f"record {record.id!r}: the instruction alone exceeds {limit} tokens")
         shorter = replace(record, input=_without_middle(tokenizer, pieces, kept))
-        tokens = render(tokenizer, instruct(shorter), style)
+        tokens = render(tokenizer, instruct(shorter), form)
     return Prompt(tokens, cut_tokens=len(pieces) - kept)
 
 
@@ -176,7 +209,7 @@ def _without_middle(tokenizer: Any, pieces: list[int], kept: int) -> str:
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """What a model wrote. ``tokens`` counts the token that ends it; ``stop`` is eos or length."""
+    """What a model wrote. ``tokens`` counts those that end it; ``stop`` is eos, stop or length."""
 
     text: str
     tokens: int
@@ -211,10 +244,13 @@ def sample(
     language_model.model.generation_config = decoding(
         settings, settings.max_new_tokens, ends=language_model.ends, pad=language_model.pad
     )
+    stops: dict[str, Any] = {}
+    if settings.stop:
+        stops = {"stop_strings": list(settings.stop), "tokenizer": language_model.tokenizer}
     torch.manual_seed(seed)
     with torch.inference_mode():
         try:
-            made = language_model.model.generate(**inputs)
+            made = language_model.model.generate(**inputs, **stops)
         except RuntimeError as error:
             if "probability tensor" not in str(error):
                 raise
@@ -223,7 +259,7 @@ def sample(
                 "probabilities; its dtype may be too narrow (bfloat16 and float32 are wide enough)"
             ) from error
     written = made[:, inputs["input_ids"].shape[1] :].tolist()
-    return [_answer(language_model, tokens) for tokens in written]
+    return [_answer(language_model, tokens, settings.stop) for tokens in written]
 
 
 def padded(language_model: LanguageModel, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -263,9 +299,19 @@ def decoding(
     )
 
 
-def _answer(language_model: LanguageModel, tokens: Sequence[int]) -> ModelAnswer:
+def _answer(
+    language_model: LanguageModel, tokens: Sequence[int], stops: Sequence[str] = ()
+) -> ModelAnswer:
     end = next((i for i, token in enumerate(tokens) if token in language_model.ends), None)
     written = tokens if end is None else tokens[:end]
-    text = language_model.tokenizer.decode(written, skip_special_tokens=True).strip()
+    decode = partial(language_model.tokenizer.decode, skip_special_tokens=True)
+    text = decode(written)
+    if places := [text.index(stop) for stop in stops if stop in text]:
+        enough = (n for n in range(len(written) + 1) if _has_any(decode(written[:n]), stops))
+        return ModelAnswer(text[: min(places)].strip(), next(enough, len(written)), "stop")
     count = len(tokens) if end is None else end + 1
-    return ModelAnswer(text, count, "length" if end is None else "eos")
+    return ModelAnswer(text.strip(), count, "length" if end is None else "eos")
+
+
+def _has_any(text: str, stops: Sequence[str]) -> bool:
+    return any(stop in text for stop in stops)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import pandas as pd
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import SLOT, Record, instruction, read_corpus
-from calibration.judge.judging import read_judgements
+from calibration.judge.judging import read_judgements, read_verdicts
+from calibration.judge.pairs import order_effect, pair_scores
 from calibration.models.endpoints import origin
 from calibration.models.generation import outputs
 from calibration.models.scoring import scores
@@ -22,8 +23,8 @@ from calibration.profile.costs import Costs, measured_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import described_ranges, fit_ranges, points_of
 from calibration.profile.truth import truth_score
-from calibration.stage_settings import EndpointSpec, EvaluatorSpec, ModelSpec
-from calibration.workspace import Log, Workspace, digest, read_stamp
+from calibration.stage_settings import AskedEvaluatorSpec, EndpointSpec, EvaluatorSpec, ModelSpec
+from calibration.workspace import Log, Workspace, digest, read_stamp, without_folder
 from poq_abm.errors import InputError
 from poq_abm.profile import ProfileDescription, read_profile
 
@@ -100,7 +101,7 @@ def _joint(
             "task": [record.task for record, _ in cells],
             "model": [model for _, model in cells],
             "truth": [
-                truth_score(made[m][r.id]["output"], r.references, calibration.truth)
+                truth_score(made[m][r.id]["output"], r.references, calibration.metric_of(r.task))
                 for r, m in cells
             ],
             "judge": np.nan,
@@ -112,6 +113,24 @@ def _joint(
         _require_all(missing, len(cells), spec.name, "score")
         joint[spec.name] = [float(rows[record.id, model]["value"]) for record, model in cells]
     return joint
+
+
+def _compared(calibration: Calibration, records: Sequence[Record]) -> dict[str, Any]:
+    """Return what a judge of pairs found: a score for each model and task, with its interval."""
+    if calibration.judge is None or calibration.judge.mode == "score":
+        return {}
+    rows = read_verdicts(calibration)
+    table = pair_scores(rows, records, [spec.name for spec in calibration.models])
+    pairs, decided = order_effect(rows)
+    return {
+        "mode": calibration.judge.mode,
+        "bradley_terry": [
+            _without_nan({str(key): value for key, value in row.items()})
+            for row in table.to_dict("records")
+        ],
+        "pairs_in_both_orders": pairs,
+        "decided_by_order": decided,
+    }
 
 
 def _judge(calibration: Calibration, joint: pd.DataFrame, report: Report) -> dict[str, int]:
@@ -164,7 +183,9 @@ def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict
         return {
             "checkpoint": spec.model,
             "endpoint": origin(spec.base_url),
-            "served": next((row["served"] for row in rows[::-1] if row.get("served")), None),
+            "served": without_folder(
+                next((row["served"] for row in rows[::-1] if row.get("served")), "")
+            ),
             "options": spec.options,
             "usd_per_million_input": spec.usd_per_million_input,
             "usd_per_million_output": spec.usd_per_million_output,
@@ -172,7 +193,7 @@ def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict
             "errors": sum((row.get("attempts") or 1) - ("error" not in row) for row in rows),
         }
     return {
-        "checkpoint": _checkpoint(spec.model),
+        "checkpoint": without_folder(spec.model),
         **_stamped(workspace.generations(spec.name)),
         "dtype": spec.dtype,
         "prompt": spec.prompt,
@@ -180,10 +201,20 @@ def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict
     }
 
 
-def describe_evaluator(workspace: Workspace, spec: EvaluatorSpec) -> dict[str, Any]:
+def describe_evaluator(
+    workspace: Workspace, spec: EvaluatorSpec | AskedEvaluatorSpec
+) -> dict[str, Any]:
     """Return what the profile says of an evaluator beside its name."""
+    if isinstance(spec, AskedEvaluatorSpec):
+        return {
+            "checkpoint": spec.model,
+            "endpoint": origin(spec.base_url),
+            "kind": spec.kind,
+            "usd_per_million_input": spec.usd_per_million_input,
+            "usd_per_million_output": spec.usd_per_million_output,
+        }
     return {
-        "checkpoint": _checkpoint(spec.model),
+        "checkpoint": without_folder(spec.model),
         **_stamped(workspace.scores(spec.name)),
         "kind": spec.kind,
         "activation": spec.activation,
@@ -207,14 +238,14 @@ def provenance_of(
     measured = [
         f"Outputs of {len(calibration.models)} models for {len(records):,} records ({told}), at "
         f"most {calibration.generation.max_new_tokens} new tokens.",
-        f"Truth: {calibration.truth} times 10, the maximum over the references.",
+        f"Truth: {_metrics(calibration, sizes)} times 10, the maximum over the references.",
         f"Scores of {len(calibration.evaluators)} evaluators, on pairs of "
         f"{calibration.scoring.pairs.replace('_', ' and ')}.",
     ]
     if calibration.judge is not None and judged["judged"]:
         measured.append(
-            f"Judge scores of {judged['judged']:,} outputs by {calibration.judge.model}; it "
-            f"refused {judged['refused']:,}."
+            f"Judge scores of {judged['judged']:,} outputs by {calibration.judge.model}"
+            f"{_JUDGED_BY[calibration.judge.mode]}; it refused {judged['refused']:,}."
         )
     return {
         "summary": f"Measured: {len(records):,} records, {len(calibration.models)} models, "
@@ -243,10 +274,24 @@ def provenance_of(
         "prompts": {task: _template(task, calibration) for task in sizes},
         "judge": None
         if calibration.judge is None
-        else {"model": calibration.judge.model, **judged},
+        else {
+            "model": calibration.judge.model,
+            **judged,
+            **_compared(calibration, records),
+        },
         "seed": calibration.seed,
         "efficiency": [_without_nan(row) for row in costs.batches],
     }
+
+
+_JUDGED_BY = {"score": "", "pairs": ", ten times the share of comparisons each won"}
+
+
+def _metrics(calibration: Calibration, tasks: Iterable[str]) -> str:
+    of_task = {task: calibration.metric_of(task) for task in tasks}
+    if len(set(of_task.values())) == 1:
+        return next(iter(of_task.values()))
+    return ", ".join(f"{metric} ({task})" for task, metric in of_task.items()) + ","
 
 
 def _decoding(calibration: Calibration) -> list[str]:
@@ -262,12 +307,6 @@ def _decoding(calibration: Calibration) -> list[str]:
 
 def _template(task: str, calibration: Calibration) -> str:
     return instruction(Record("", task, SLOT, ()), calibration.prompts)
-
-
-def _checkpoint(model: str) -> str:
-    """Return a hub id as it is, and of a folder its name alone."""
-    path = Path(model).expanduser()
-    return path.name if path.is_absolute() or path.is_dir() else model
 
 
 def _stamped(log: Path) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""The ground-truth proxy: token F1 and exact match after the normalisation of SQuAD.
+"""The ground-truth proxy: what an output is worth beside its references, by one metric or another.
+
+The published one is token F1 after the normalisation of SQuAD.
 
 Source of the definitions: the official evaluation script of SQuAD (Rajpurkar et al.,
 arXiv:1606.05250), in the form of version 2.0, which also says what an empty answer is worth.
@@ -11,11 +13,13 @@ letter.
 
 from __future__ import annotations
 
+import math
 import re
 import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile.validity import TOP
@@ -25,7 +29,11 @@ __all__ = [
     "best_exact_match",
     "best_f1",
     "exact_match",
+    "metric_fault",
     "normalised",
+    "numeric_match",
+    "register_metric",
+    "rouge_l",
     "squad_normalised",
     "token_f1",
     "truth_score",
@@ -92,8 +100,8 @@ def _lower(text: str) -> str:
     return unicodedata.normalize("NFC", text.casefold()).replace("i\u0307", "i")
 
 
-#: How each metric of truth normalises a text.
-METRICS: dict[str, Callable[[str], str]] = {
+#: How the metrics that count tokens normalise a text.
+_NORMALISERS: dict[str, Callable[[str], str]] = {
     "token_f1": normalised,
     "squad_f1": squad_normalised,
 }
@@ -111,12 +119,68 @@ def token_f1(output: str, reference: str, metric: str = "token_f1") -> float:
     >>> token_f1("3.5", "35"), token_f1("3.5", "35", "squad_f1")
     (0.0, 1.0)
     """
-    normalise = _known(metric)
+    normalise = _NORMALISERS[metric]
     tokens, wanted = normalise(output).split(), normalise(reference).split()
     if not tokens or not wanted:
         return float(tokens == wanted)
     shared = sum((Counter(tokens) & Counter(wanted)).values())
     return 2.0 * shared / (len(tokens) + len(wanted))
+
+
+def rouge_l(output: str, reference: str) -> float:
+    """Return the F1 of the longest common subsequence of tokens (ROUGE-L), in [0, 1].
+
+    ``F1 = 2 l / (n + m)`` with ``n`` and ``m`` tokens and ``l`` in common and in the same order
+    (Lin, 2004, with equal weights). Tokens are those of :func:`normalised`, without articles and
+    stemming. Where either has no token left, it is 1 if neither has one, else 0.
+
+    >>> rouge_l("police killed the gunman", "police kill the gunman")
+    0.6666666666666666
+    >>> rouge_l("gunman police", "police gunman")
+    0.5
+    """
+    tokens, wanted = normalised(output).split(), normalised(reference).split()
+    if not tokens or not wanted:
+        return float(tokens == wanted)
+    places: dict[str, int] = {}
+    for place, token in enumerate(wanted):
+        places[token] = places.get(token, 0) | 1 << place
+    whole = (1 << len(wanted)) - 1
+    open_ = whole  # bit-parallel: a bit is closed for each token of the subsequence so far
+    for token in tokens:
+        match = open_ & places.get(token, 0)
+        open_ = ((open_ + match) | (open_ - match)) & whole
+    return 2.0 * (len(wanted) - open_.bit_count()) / (len(tokens) + len(wanted))
+
+
+_NUMBER = re.compile(
+    rf"(?<![\w.])[{_DASHES}]?(?:(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+)
+_TOLERANCE = 1e-9  #: relative; what two ways of writing a number in binary may differ by
+
+
+def numeric_match(output: str, reference: str) -> bool:
+    """Return whether the last number of an output is the last number of a reference.
+
+    That of the output is where chains of reasoning end. Thousands may be grouped by commas.
+
+    >>> numeric_match("12 - 4.5 = 7.50 kg.", "7.5"), numeric_match("$1,200", "1200")
+    (True, True)
+    >>> numeric_match("none", "7"), numeric_match("-5", "5")
+    (False, False)
+    """
+    said, wanted = _last_number(output), _last_number(reference)
+    if said is None or wanted is None:
+        return said is wanted and exact_match(output, reference)
+    return math.isclose(said, wanted, rel_tol=_TOLERANCE)
+
+
+def _last_number(text: str) -> float | None:
+    found = _NUMBER.findall(text)
+    if not found:
+        return None
+    sign = "-" if found[-1][0] in _DASHES else ""
+    return float(sign + found[-1].lstrip(_DASHES).replace(",", ""))
 
 
 def exact_match(output: str, reference: str, metric: str = "token_f1") -> bool:
@@ -125,7 +189,7 @@ def exact_match(output: str, reference: str, metric: str = "token_f1") -> bool:
     >>> exact_match("Colonel Tom Parker.", "colonel Tom Parker")
     True
     """
-    normalise = _known(metric)
+    normalise = _NORMALISERS[metric]
     return normalise(output) == normalise(reference)
 
 
@@ -149,19 +213,54 @@ def best_exact_match(output: str, references: Iterable[str]) -> bool:
     return any(exact_match(output, reference) for reference in _given(references))
 
 
+#: What each metric makes of an output and a reference, in [0, 1].
+METRICS: dict[str, Callable[[str, str], float]] = {
+    "token_f1": token_f1,
+    "squad_f1": partial(token_f1, metric="squad_f1"),
+    "exact": exact_match,
+    "rouge_l": rouge_l,
+    "numeric": numeric_match,
+}
+
+
+def register_metric(name: str, metric: Callable[[str, str], float]) -> None:
+    """Make ``metric(output, reference)``, a number in [0, 1], the metric of truth of this name.
+
+    Raises :class:`~poq_abm.errors.InputError` for a name that is taken.
+    """
+    if METRICS.get(name, metric) is not metric:
+        raise InputError(f"there is a metric of truth called {name!r} already")
+    METRICS[name] = metric
+
+
+def metric_fault(name: str) -> str | None:
+    """Return what is wrong with the name of a metric, or ``None``.
+
+    >>> metric_fault("rouge")
+    "no metric of truth is called 'rouge'; did you mean 'rouge_l'?"
+    """
+    if name in METRICS:
+        return None
+    return f"no metric of truth is called {name!r}; {nearest(name, METRICS)}"
+
+
 def truth_score(output: str, references: Iterable[str], metric: str = "token_f1") -> float:
-    """Return the truth of an output: ten times its best token F1, in [0, 10].
+    """Return the truth of an output: ten times the best of a metric over references, in [0, 10].
+
+    Raises :class:`~poq_abm.errors.InputError` for a metric that does not exist, one that gives a
+    number outside [0, 1], and where there is no reference.
 
     >>> truth_score("Maria Sharapova", ["Maria Scharapowa"])
     5.0
+    >>> truth_score("so it is 7", ["8", "7.0"], "numeric")
+    10.0
     """
-    return TOP * best_f1(output, references, metric)
-
-
-def _known(metric: str) -> Callable[[str], str]:
-    if metric not in METRICS:
-        raise InputError(f"no metric of truth is called {metric!r}; {nearest(metric, METRICS)}")
-    return METRICS[metric]
+    if fault := metric_fault(metric):
+        raise InputError(fault)
+    value = max(float(METRICS[metric](output, reference)) for reference in _given(references))
+    if not 0.0 <= value <= 1.0:
+        raise InputError(f"the metric {metric!r} gives {value:g} for {output[:60]!r}, not 0 to 1")
+    return TOP * value
 
 
 def _given(references: Iterable[str]) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def _role(name: str) -> str:
 
 def _spec(text: str) -> dict[str, Any]:
     """Return a behaviour as it is written in a scenario: a name, or a mapping with one."""
-    from poq_abm.scenario.yaml.source import read_value  # noqa: PLC0415
+    from poq_abm.scenario.yaml_source import read_value  # noqa: PLC0415
 
     value = read_value(text, f"--behaviour {text}")
     if isinstance(value, str):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from poq_abm.cli.options import Plugins
 from poq_abm.errors import InputError
 
 __all__ = ["calibrate"]
@@ -22,6 +23,9 @@ calibrate = typer.Typer(
 
 Configuration = Annotated[
     Path, typer.Argument(metavar="CONFIGURATION", help="The YAML file of the calibration.")
+]
+Show = Annotated[
+    bool, typer.Option("--show", help="Show each output, score or verdict as it comes.")
 ]
 Stage = Callable[[Any, Callable[[str], None]], Any]
 
@@ -36,20 +40,40 @@ STAGES = {
 }
 
 
-def _report(line: str) -> None:
-    typer.echo(line, err=True)
+class _Report:
+    """Writes lines to the error stream, above a bar where one is drawn; ``shows`` outputs too."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415
+
+        self.console = Console(stderr=True)
+        self.shows = False
+
+    def __call__(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _configuration(path: Path) -> Any:
+def _reporting(show: bool) -> _Report:
+    report = _Report()
+    report.shows = show
+    return report
+
+
+def _configuration(path: Path, plugin: list[str] | None) -> Any:
+    """Return a configuration, which may name metrics of one's own."""
     from calibration.configuration import load_configuration  # noqa: PLC0415
 
+    if plugin:
+        from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
+
+        load_plugins(plugin)
     return load_configuration(path)
 
 
-def _play(stage: str, calibration: Any) -> Any:
+def _play(stage: str, calibration: Any, report: _Report) -> Any:
     module, function = STAGES[stage]
     work: Stage = getattr(import_module(module), function)
-    return work(calibration, _report)
+    return work(calibration, report)
 
 
 @contextlib.contextmanager
@@ -72,40 +96,62 @@ def _working_in(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _report("Interrupted; the same command goes on where it stopped.")
+        typer.echo("Interrupted; the same command goes on where it stopped.", err=True)
         raise typer.Exit(130) from None
     finally:
         lock.release()
 
 
 @calibrate.command()
-def run(configuration: Configuration) -> None:
+def run(configuration: Configuration, show: Show = False, plugin: Plugins = None) -> None:
     """Do every stage that is not done yet, and write the profile."""
-    calibration = _configuration(configuration)
+    report = _reporting(show)
+    calibration = _configuration(configuration, plugin)
     _check(calibration)
     with _working_in(calibration.out):
         for stage in STAGES:
             if stage == "judge" and calibration.judge is None:
                 continue
-            _report(f"== {stage}")
-            made = _play(stage, calibration)
+            report(f"== {stage}")
+            made = _play(stage, calibration, report)
     typer.echo(f"Profile: {made}")
 
 
 @calibrate.command()
-def check(configuration: Configuration) -> None:
+def check(configuration: Configuration, plugin: Plugins = None) -> None:
     """Read the configuration and look for every file and model it names; nothing is computed."""
-    calibration = _configuration(configuration)
+    calibration = _configuration(configuration, plugin)
     _check(calibration)
     typer.echo(f"{calibration.name}: everything it names is there")
 
 
+@calibrate.command()
+def doctor(
+    configuration: Annotated[
+        Path | None, typer.Argument(metavar="CONFIGURATION", help="A YAML file, or none.")
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Say what is installed, which servers answer, and what is left to pay and to wait for."""
+    from calibration.doctor import examine  # noqa: PLC0415
+
+    calibration = None if configuration is None else _configuration(configuration, plugin)
+    is_fine = True
+    for finding in examine(calibration):
+        is_fine = is_fine and finding.is_fine
+        typer.echo(f"{'   ' if finding.is_fine else '!! '}{finding.text}")
+    if not is_fine:
+        raise InputError("what is marked !! has to be mended first")
+
+
 def _check(calibration: Any) -> None:
     from calibration.models.checkpoints import check_models  # noqa: PLC0415
+    from calibration.models.generation import check_endpoints  # noqa: PLC0415
 
     missing = [str(source.path) for source in calibration.corpus if not source.path.is_file()]
     if missing:
         raise InputError(f"no such corpus file: {', '.join(missing)}")
+    check_endpoints([*calibration.endpoints, *calibration.asked_evaluators])
     check_models(calibration)
     if calibration.judge is not None:
         from calibration.judge.judging import check_judge  # noqa: PLC0415
@@ -113,21 +159,28 @@ def _check(calibration: Any) -> None:
         check_judge(calibration)
 
 
-def _stage(name: str, summary: str) -> None:
-    def verb(configuration: Configuration) -> None:
-        calibration = _configuration(configuration)
+def _stage(name: str, summary: str, *, shows: bool = False) -> None:
+    def work(configuration: Path, plugin: list[str] | None, show: bool = False) -> None:
+        calibration = _configuration(configuration, plugin)
         with _working_in(calibration.out):
-            made = _play(name, calibration)
+            made = _play(name, calibration, _reporting(show))
         if name == "build":
             typer.echo(f"Profile: {made}")
 
-    verb.__doc__ = summary
-    calibrate.command(name)(verb)
+    def verb(configuration: Configuration, plugin: Plugins = None) -> None:
+        work(configuration, plugin)
+
+    def showing(configuration: Configuration, show: Show = False, plugin: Plugins = None) -> None:
+        work(configuration, plugin, show)
+
+    chosen = showing if shows else verb
+    chosen.__doc__ = summary
+    calibrate.command(name)(chosen)
 
 
 _stage("corpus", "Draw the records and bring them into one form.")
-_stage("generate", "Let every inference model answer every record.")
-_stage("score", "Let every evaluator score every answer.")
+_stage("generate", "Let every inference model answer every record.", shows=True)
+_stage("score", "Let every evaluator score every answer.", shows=True)
 _stage("efficiency", "Measure latency, throughput, memory and energy of every model.")
 _stage("build", "Make the profile of what the other stages left.")
 
@@ -136,15 +189,17 @@ _stage("build", "Make the profile of what the other stages left.")
 def judge(
     configuration: Configuration,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was refused.")] = False,
+    show: Show = False,
+    plugin: Plugins = None,
 ) -> None:
     """Let the judge score a sample of the answers."""
-    calibration = _configuration(configuration)
+    calibration = _configuration(configuration, plugin)
     if calibration.judge is None:
         raise InputError(f"{configuration} names no judge")
     from calibration.judge.judging import judge as ask  # noqa: PLC0415
 
     with _working_in(calibration.out):
-        ask(calibration, _report, again=again)
+        ask(calibration, _reporting(show), again=again)
 
 
 _Scores = Annotated[
@@ -245,7 +300,7 @@ def demo(
     from poq_abm.profile import read_profile  # noqa: PLC0415
 
     with _working_in(out):
-        made = run_demo(out, _report)
+        made = run_demo(out, _Report())
     profile = read_profile(made)
     people = {"inference": profile.models, "evaluators": profile.evaluators}
     settings = [

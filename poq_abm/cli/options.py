@@ -35,7 +35,9 @@ Jobs = Annotated[int, typer.Option(min=1, help="Workers; the results do not depe
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
-        "--plugin", metavar="MODULE", help="A module with behaviours of your own; may be repeated."
+        "--plugin",
+        metavar="MODULE",
+        help="A module with rules or metrics of your own; may be repeated.",
     ),
 ]
 EngineName = Annotated[

@@ -94,7 +94,7 @@ def validate(
     ],
 ) -> None:
     """Check profile folders; report every fault."""
-    from poq_abm.profile.profile_files import folder_of  # noqa: PLC0415
+    from poq_abm.profile.profile import folder_of  # noqa: PLC0415
     from poq_abm.profile.validity import profile_faults  # noqa: PLC0415
 
     wrong = 0

@@ -89,26 +89,14 @@ def run(
 
 def _report(plan: Plan, results: Results, folder: Path) -> None:
     """Print who earned what, the precision reached and what failed; exit with 1 if anything did."""
-    from poq_abm.cli.tables import print_economy, print_precision, print_summary  # noqa: PLC0415
+    from poq_abm.cli.tables import MOST_TREATMENTS, print_precision  # noqa: PLC0415
 
-    count = plan.scenario.most_replications
-    most = "" if plan.scenario.precision is None else "at most "
-    title = (
-        f"{plan.scenario.name}: {most}{count:,} replication{'s' * (count > 1)} of {_rounds(plan)} "
-        "rounds"
-    )
-    if results.main.empty:
-        typer.echo("Every replication raised: there is nothing to show.")
-    elif "queries" in results.tables:
-        _report_queries(plan, results)
+    played = results.main["treatment"].unique().astype(str).tolist()
+    if played:
+        _print_tables(plan, results, played[:MOST_TREATMENTS], len(played) - MOST_TREATMENTS)
     else:
-        print_summary(results.summary(), title)
-    _print_unanimity(plan)
-    if "epochs" in results.tables and not results.main.empty:
-        from poq_abm.experiment.economy_summary import LAST_SHARE  # noqa: PLC0415
-
-        halted = results.replications["halted_epoch"]
-        print_economy(results.economy_summary(), halted, LAST_SHARE)
+        typer.echo("Every replication raised: there is nothing to show.")
+        _print_unanimity(plan)
     if plan.scenario.precision is not None and results.precision is not None:
         print_precision(results.precision, plan.scenario.precision)
     typer.echo(f"Results: {folder}")
@@ -122,25 +110,35 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
         raise typer.Exit(1)
 
 
+def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
+    """Print what some treatments came to, which are all that is summarised."""
+    from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
+    from poq_abm.cli.tables import print_economy, print_queries, print_summary  # noqa: PLC0415
+    from poq_abm.experiment.economy_study import LAST_SHARE  # noqa: PLC0415
+
+    count, left_out = plan.scenario.most_replications, max(left_out, 0)
+    most = "" if plan.scenario.precision is None else "at most "
+    title = f"{plan.scenario.name}: {most}{count:,}"
+    if "queries" in results.tables:
+        summary = results.query_summary(treatments=treatments)
+        print_queries(summary, f"{title} x {_rounds(plan)} queries", left_out)
+        for line in gap_lines(plan):
+            typer.echo(line)
+    else:
+        title += f" replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
+        print_summary(results.summary(treatments=treatments), title, left_out)
+    _print_unanimity(plan)
+    if "epochs" in results.tables:
+        halted = results.replications["halted_epoch"]
+        print_economy(results.economy_summary(treatments=treatments), halted, LAST_SHARE)
+
+
 def _print_unanimity(plan: Plan) -> None:
     """Say where evaluators cannot but agree."""
     from poq_abm.scenario.checks.unanimity import unanimity_notes  # noqa: PLC0415
 
     for note in unanimity_notes({t.id: t.scenario for t in plan.treatments}):
         typer.echo(f"note: {note}")
-
-
-def _report_queries(plan: Plan, results: Results) -> None:
-    """Print what each protocol lets through, takes and costs, and which leave a gap open."""
-    from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
-    from poq_abm.cli.tables import print_queries  # noqa: PLC0415
-
-    count = plan.scenario.most_replications
-    most = "" if plan.scenario.precision is None else "at most "
-    title = f"{plan.scenario.name}: {most}{count:,} x {_rounds(plan)} queries"
-    print_queries(results.query_summary(), title)
-    for line in gap_lines(plan):
-        typer.echo(line)
 
 
 def _rounds(plan: Plan) -> str:

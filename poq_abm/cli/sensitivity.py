@@ -74,7 +74,7 @@ def sensitivity(
 
 def _span(text: str) -> tuple[str, Any]:
     """Return a field with its range or its choices, which are YAML values."""
-    from poq_abm.scenario.yaml.source import read_value  # noqa: PLC0415
+    from poq_abm.scenario.yaml_source import read_value  # noqa: PLC0415
 
     path, equals, said = text.partition("=")
     if not equals or not said:

@@ -17,6 +17,7 @@ from poq_abm.scenario.schema.precision import Precision
 MOST_TREATMENTS = 24  # more make a table that nobody reads
 
 __all__ = [
+    "MOST_TREATMENTS",
     "output_console",
     "print_checks",
     "print_economy",
@@ -33,9 +34,9 @@ def output_console() -> Console:
     return console if console.is_terminal else Console(width=180)
 
 
-def print_summary(summary: pd.DataFrame, title: str) -> None:
-    """Print ``Results.summary()`` in the manner of the published Table 4."""
-    swept = len(summary["treatment"].unique()) > 1
+def print_summary(summary: pd.DataFrame, title: str, left_out: int) -> None:
+    """Print ``Results.summary()`` of some treatments in the manner of the published Table 4."""
+    swept = left_out > 0 or len(summary["treatment"].unique()) > 1
     table = Table(title=title, title_justify="left", caption_justify="left")
     if swept:
         table.add_column("treatment", overflow="fold")
@@ -43,17 +44,14 @@ def print_summary(summary: pd.DataFrame, title: str) -> None:
         table.add_column(column)
     for column in ("nodes", "tokens per job", "95% interval", "latency ms", "cost C", "jobs"):
         table.add_column(column, justify="right")
-    groups = [group for _, group in summary.groupby("treatment", sort=False, observed=True)]
-    for group in groups[:MOST_TREATMENTS]:
+    for _, group in summary.groupby("treatment", sort=False, observed=True):
         for row in group.to_dict("records"):
             table.add_row(*_cells(row, swept))
         table.add_section()
     console = output_console()
     console.print(table)
-    if len(groups) > MOST_TREATMENTS:
-        console.print(
-            f"{len(groups) - MOST_TREATMENTS} more treatments: Results.summary() has them all."
-        )
+    if left_out:
+        console.print(f"{left_out} more treatments: Results.summary() has them all.")
     if (summary["latency_source"] == "estimated").any():
         console.print("* estimated: not measured on this hardware (docs/how-to/hardware.md).")
     if int(summary["replications"].min()) < 2:
@@ -97,8 +95,8 @@ _READING = (
 )
 
 
-def print_queries(summary: pd.DataFrame, title: str) -> None:
-    """Print ``Results.query_summary()``, a row for each treatment."""
+def print_queries(summary: pd.DataFrame, title: str, left_out: int) -> None:
+    """Print ``Results.query_summary()`` of some treatments, a row for each."""
     console = output_console()
     roomy = console.width >= _ROOMY
     kept = {name: said for name, said in _OF_QUERIES.items() if roomy or name not in _LESS}
@@ -112,18 +110,15 @@ def print_queries(summary: pd.DataFrame, title: str) -> None:
     table.add_column("treatment", overflow="fold")
     for heading in kept.values():
         table.add_column(heading, justify="right", overflow="fold")
-    groups = list(summary.groupby("treatment", sort=False, observed=True))
-    for treatment, group in groups[:MOST_TREATMENTS]:
+    for treatment, group in summary.groupby("treatment", sort=False, observed=True):
         rows = {row["measure"]: row for row in group.to_dict("records")}
         cells = [_estimate(rows[measure]) for measure in kept]
         table.add_row(str(treatment).replace(",", ", "), *cells)
     console.print(table)
     if not roomy:
         console.print("A wider terminal shows more columns.")
-    if len(groups) > MOST_TREATMENTS:
-        console.print(
-            f"{len(groups) - MOST_TREATMENTS} more treatments: `poq analyse queries FOLDER`."
-        )
+    if left_out:
+        console.print(f"{left_out} more treatments: `poq analyse queries FOLDER`.")
     if int(summary["replications"].max()) < 2:
         console.print("One replication: no interval can be given.")
 
@@ -164,7 +159,7 @@ def _estimate(row: Mapping[Hashable, object]) -> str:
 
 
 def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float) -> None:
-    """Print ``Results.economy_summary()``: from which economy to which."""
+    """Print ``Results.economy_summary()`` of some treatments: from which economy to which."""
     title = f"The economy: first epoch, and mean of the last {share:.0%} with its 95% interval"
     table = Table(title=title, title_justify="left")
     swept = len(summary["treatment"].unique()) > 1
@@ -175,8 +170,7 @@ def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float)
     for column in ("first", "last", "95% interval", "not 0 in"):
         table.add_column(column, justify="right")
     varying = summary[(summary["first"].fillna(0.0) != 0.0) | (summary["last"].fillna(0.0) != 0.0)]
-    groups = [group for _, group in varying.groupby("treatment", sort=False, observed=True)]
-    for group in groups[:MOST_TREATMENTS]:
+    for _, group in varying.groupby("treatment", sort=False, observed=True):
         network = group[group["group"] == "network"] if swept else group
         for row in network.to_dict("records"):
             cells = [str(row["treatment"])] if swept else []

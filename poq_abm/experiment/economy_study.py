@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, mean_interval
 from poq_abm.experiment.round_study import ReplicationArrays, RoundStudy
 from poq_abm.experiment.round_tables import (
     REWARD_QUANTILES,
@@ -15,9 +17,9 @@ from poq_abm.experiment.round_tables import (
     majority_probability,
     rounds_table,
 )
-from poq_abm.experiment.schemas import NETWORK
+from poq_abm.experiment.schemas import NETWORK, range_of
 from poq_abm.experiment.study import Options, Played
-from poq_abm.experiment.twins import Outcome, Twins, is_honest
+from poq_abm.experiment.twins import Outcome
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.epochs.economy import Economy
@@ -26,17 +28,58 @@ from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import NodeSum
-from poq_abm.simulation.settlement import Settled, spread_of_points
+from poq_abm.simulation.settlement import Settled
 from poq_abm.simulation.table_columns import Rows, keys, words
 
-__all__ = ["EconomyStudy", "economy_measures", "play_economy"]
+__all__ = [
+    "LAST_SHARE",
+    "EconomyStudy",
+    "economy_measures",
+    "play_economy",
+    "summarise_economy",
+]
 
 _GROUP = {name: place for place, (name, _, _) in enumerate(GROUP_COLUMNS)}
 _NETWORK = {name: place for place, (name, _, _) in enumerate(NETWORK_COLUMNS)}
 
 
+LAST_SHARE = 0.2  #: share of the epochs, at the end, that a summary averages over
+
+#: what a summary shows of each group and of the network: column of ``epochs``, unit
+_SHOWN = {
+    "nodes": "nodes",
+    "deviating": "nodes",
+    "stake": "tokens",
+    "reward": "tokens per epoch",
+    "cost_in_money": "tokens per epoch",
+    "profit": "tokens per epoch",
+}
+_OF_NETWORK = {
+    "queries": "queries",
+    "dropped": "queries",
+    "busy": "share",
+    "latency_p50": "s",
+    "latency_p95": "s",
+    "quality": "0-1",
+    "price": "tokens",
+    "alpha_inference": "points",
+    "beta_inference": "points",
+    "bounded": "controllers",
+    "emissions": "tokens per epoch",
+    "burned": "tokens per epoch",
+    "welfare": "tokens per epoch",
+    "gini": "0-1",
+    "nakamoto": "operators",
+    "malicious_stake": "0-1",
+}
+
+
 class EconomyStudy(RoundStudy):
     """Epochs of an economy, each compared with its honest twin."""
+
+    @property
+    def traced_rows(self) -> None:
+        """Nothing: how many queries there are is drawn at random."""
 
     def rows(self, profile: Profile) -> dict[str, int]:
         """Return the tables of rounds, and those of epochs and accounts."""
@@ -71,14 +114,13 @@ class EconomyStudy(RoundStudy):
         """Play replications, epoch by epoch, beside their honest twins."""
         scenario = self.scenario
         game = build_game(scenario, profile, options.populations)
-        honest = is_honest(scenario, game.conduct)
-        twin = None if honest else (options.twins or Twins()).of(scenario, profile)
+        twin = self._twin(game, profile, options)
         arrays = ReplicationArrays(last - first)
         names: dict[str, list[str]] = {}
 
         def play(replication: int) -> None:
             economy = play_economy(scenario, game, profile, replication, treatment, options)
-            outcome = Outcome.of_economy(economy)
+            outcome = _outcome_of(economy)
             measures = {
                 **outcome.against(twin.outcome(replication) if twin else outcome, _bad(economy)),
                 **distribution_measures(economy.memory),
@@ -100,6 +142,23 @@ class EconomyStudy(RoundStudy):
                 game, arrays["accounts"], arrays["final"], names, *key
             )
         return Played(tables, failures)
+
+    def honest(self) -> Scenario:
+        """Return the scenario with every node honest: nodes adapt, and can choose nothing else."""
+        scenario, economy = super().honest(), settings_of(self.scenario)
+        options = economy.options.model_copy(update={"inference": (), "evaluator": ()})
+        update = {"economy": economy.model_copy(update={"options": options})}
+        return scenario.model_copy(update=update)
+
+    def _can_come_to_deviate(self) -> bool:
+        options = settings_of(self.scenario).options
+        return any(spec["name"] != "honest" for spec in (*options.inference, *options.evaluator))
+
+    @staticmethod
+    def _outcome(scenario: Scenario, game: Game, profile: Profile, replication: int) -> Outcome:
+        economy = Economy(scenario, game, profile, replication)
+        economy.run()
+        return _outcome_of(economy)
 
     def _settled(self, _: Game, arrays: ReplicationArrays, /) -> Settled:
         return Settled(*np.moveaxis(arrays["settled"], 1, 0))
@@ -137,6 +196,11 @@ def play_economy(
     return economy
 
 
+def _outcome_of(economy: Economy) -> Outcome:
+    first = economy.population.inference
+    return Outcome.of(economy.ledger, economy.served, first, economy.settled.reward)
+
+
 def _kept_of(economy: Economy) -> dict[str, Any]:
     """Return what is kept of an economy until its rows are made."""
     now = economy.population
@@ -144,21 +208,12 @@ def _kept_of(economy: Economy) -> dict[str, Any]:
     model[: now.inference] = now.model
     return {
         "served": economy.served,
-        "settled": _settled(economy),
+        "settled": np.array(economy.settled),
         "epoch_groups": economy.record.groups,
         "epoch_network": economy.record.network,
         "accounts": economy.record.nodes(),
         "final": np.array([now.operator, now.behaviour, model, now.machine, now.estimated]),
     }
-
-
-def _settled(economy: Economy) -> NDArray[np.float64]:
-    """Return the fields of :class:`~poq_abm.simulation.settlement.Settled`, shape (5, N)."""
-    pay, presence = economy.record.pay, economy.record.sums["epochs"] / economy.settings.epochs
-    spread = pay.spread
-    if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
-        spread = spread_of_points(economy.game, economy.ledger.nodes())
-    return np.array([economy.paid, spread, pay.cost, pay.latency_ms, presence])
 
 
 def _names_of(economy: Economy) -> dict[str, list[str]]:
@@ -204,7 +259,7 @@ def _bad(economy: Economy) -> NDArray[np.bool_]:
 def _pay_by_honesty(economy: Economy) -> dict[str, float]:
     """Return tokens per job of evaluators in epochs in which they were honest, and deviated."""
     first, pay = economy.population.inference, economy.record.pay
-    jobs, reward = economy.ledger.nodes()[first:, NodeSum.JOBS], economy.paid[first:]
+    jobs, reward = economy.ledger.nodes()[first:, NodeSum.JOBS], economy.settled.reward[first:]
     bad_jobs, deviates = pay.deviating_jobs[first:], _bad(economy)
     measures = {}
     for name, mine, part in (
@@ -302,6 +357,60 @@ def account_rows(
         "latency_source": words(["measured", "estimated"], estimated),
         **{name: accounts[..., number] for number, (name, _, _) in enumerate(NODE_COLUMNS)},
     }
+
+
+def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Return one row per treatment, group and measure: its first epoch, and its last ones.
+
+    The estimate of one replication is the mean over the last fifth of the epochs (at least one);
+    mean and interval (:func:`~poq_abm.experiment.estimates.mean_interval`, inside the measure's
+    range) are over replications. ``first`` is the mean of the first epoch, from which the economy
+    came; ``occurred`` counts the replications that end with anything but 0: where they are some and
+    not all, 8 of 40 say more than their mean. Nodes that nobody ever saw change have no error; of
+    others there are at most as many as the group ever had.
+
+    Parameters
+    ----------
+    epochs
+        A table with the columns of :data:`poq_abm.experiment.schemas.EPOCHS`.
+    confidence
+        Level of the interval, in (0, 1).
+    """
+    count = int(epochs["epoch"].max()) + 1
+    last = epochs["epoch"] >= count - max(1, math.ceil(LAST_SHARE * count))
+    keys = ["treatment", "role", "group"]
+    measures = [*_SHOWN, *_OF_NETWORK]
+    ends = epochs[last].groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
+    firsts = epochs[epochs["epoch"] == 0]
+    starts = firsts.groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
+    began = {key: group.mean() for key, group in starts.groupby(level=keys, observed=True)}
+    cells = epochs.groupby(keys, observed=True)
+    most = cells["nodes"].max().to_dict()
+    changes = {name: cells[name].nunique().to_dict() for name in ("nodes", "deviating")}
+    rows = []
+    for key, group in ends.groupby(level=keys, observed=True, sort=False):
+        network = list(key)[2] == NETWORK
+        for measure, unit in {**_SHOWN, **(_OF_NETWORK if network else {})}.items():
+            values = group[measure].dropna()
+            within = range_of(measure, unit)
+            if unit == "nodes":
+                varies = changes[measure][key] > 1
+                within = within._replace(high=float(most[key])) if varies else UNBOUNDED
+            mean, _, low, high = mean_interval(values, confidence, within)
+            rows.append(
+                {
+                    **dict(zip(keys, key, strict=True)),
+                    "measure": measure,
+                    "unit": unit,
+                    "first": float(began[key][measure]),
+                    "last": mean,
+                    "low": low,
+                    "high": high,
+                    "occurred": int((values != 0.0).sum()),
+                    "replications": len(group),
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def _over(top: float, bottom: float) -> float:

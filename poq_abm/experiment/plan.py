@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import nearest
 from poq_abm.experiment.blocks import Block, Limits, Span, Weight, cut
+from poq_abm.experiment.economy_study import EconomyStudy
 from poq_abm.experiment.precision import PrecisionTarget
+from poq_abm.experiment.query_study import QueryStudy
+from poq_abm.experiment.round_study import RoundStudy
 from poq_abm.experiment.schemas import SCHEMAS, TRACES, range_of
-from poq_abm.experiment.studies import study_of
 from poq_abm.experiment.study import Study
 from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile, latency_of
 from poq_abm.rules.registry import own_rules
 from poq_abm.scenario import Scenario, ScenarioError, Treatment, load
+from poq_abm.scenario.checks.explaining import further
 from poq_abm.scenario.checks.idle import idle_settings
 from poq_abm.scenario.checks.problems import Problem
-from poq_abm.scenario.checks.salvage import further
 from poq_abm.scenario.sweep.treatments import is_drawn
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.playable import SYNTHETIC, check_playable, profile_of
@@ -31,7 +33,7 @@ from poq_abm.simulation.population import Populations
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash", "played_hash"]
+__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash", "played_hash", "study_of"]
 
 #: raised whenever the same configuration would give other numbers or other columns
 RESULTS_VERSION = 5
@@ -43,6 +45,9 @@ MOST_BLOCKS = 16
 LEAST_ROUNDS, MOST_ROUNDS = 25_000, 4_000_000
 MOST_ROUNDS_TRACED = 1_000_000  #: a trace is slower, and its files are large
 MOST_ROWS = 50_000  #: a few megabytes of every table
+#: of one stage, however much there is to play: a file more takes milliseconds to write and to read,
+#: and so long a run loses little with a block that takes seconds
+MOST_FILES = 500
 
 
 @dataclass(frozen=True)
@@ -200,15 +205,15 @@ class Plan:
 
     def rows(self, treatment: int) -> dict[str, int]:
         """Return how many rows one replication of a treatment adds to each table."""
-        rows = dict.fromkeys(TRACES, self.treatments[treatment].scenario.rounds)
-        rows |= self._rows(treatment)
+        study = self.study(treatment)
+        rows = {study.traced: study.traced_rows or 0, **self._rows(treatment)}
         return {name: rows.get(name, 0) for name in self.tables}
 
     @property
     def uncounted(self) -> frozenset[str]:
-        """Tables whose rows nobody knows beforehand: traces of economies, with random queries."""
-        economies = any(t.scenario.economy is not None for t in self.treatments)
-        return frozenset(TRACES) if economies else frozenset()
+        """Tables whose rows nobody knows beforehand, as traces with random queries."""
+        studies = map(self.study, range(len(self.treatments)))
+        return frozenset(study.traced for study in studies if study.traced_rows is None)
 
     def _rows(self, treatment: int) -> dict[str, int]:
         return self.study(treatment).rows(self.profile(treatment))
@@ -216,10 +221,20 @@ class Plan:
     def blocks(self, spans: Iterable[Span]) -> list[Block]:
         """Cut what is wanted next into what is played and stored at a time."""
         spans = list(spans)
-        share = sum(self.rounds_of(span) for span in spans) // MOST_BLOCKS
+        weights = self._weights(spans)
+        return list(cut(spans, weights.__getitem__, self.limits(spans, weights)))
+
+    def limits(self, spans: Sequence[Span], weights: Mapping[int, Weight] | None = None) -> Limits:
+        """Return what a block of these spans may hold at most."""
+        weights = weights or self._weights(spans)
+        rounds = sum(weights[span.treatment].rounds * span.size for span in spans)
+        rows = sum(weights[span.treatment].rows * span.size for span in spans)
         most = MOST_ROUNDS_TRACED if self.trace else MOST_ROUNDS
-        limits = Limits(min(most, max(share, LEAST_ROUNDS)), MOST_ROWS)
-        return list(cut(spans, self._weight, limits))
+        few = min(most, max(rounds // MOST_BLOCKS, LEAST_ROUNDS))
+        return Limits(max(few, rounds // MOST_FILES), max(MOST_ROWS, rows // MOST_FILES))
+
+    def _weights(self, spans: Sequence[Span]) -> dict[int, Weight]:
+        return {number: self._weight(number) for number in {span.treatment for span in spans}}
 
     def _weight(self, treatment: int) -> Weight:
         rows = self.rows(treatment)
@@ -268,6 +283,20 @@ class Plan:
         Blocks bear it, so that more replications can be added to those of a run.
         """
         return played_hash(self.configuration())
+
+
+def study_of(scenario: Scenario) -> Study:
+    """Return the study of one treatment: queries of its verification, epochs, or plain rounds.
+
+    >>> from poq_abm.scenario import load
+    >>> study_of(load("cost_aware_poq")).main
+    'replications'
+    >>> study_of(load("cost_aware_poq", ["verification.protocol=none"])).main
+    'queries'
+    """
+    if scenario.verification is not None:
+        return QueryStudy(scenario)
+    return RoundStudy(scenario) if scenario.economy is None else EconomyStudy(scenario)
 
 
 def configuration_hash(configuration: Mapping[str, Any]) -> str:

@@ -154,6 +154,10 @@ class Results:
         for piece in _whole_replications(pieces):
             yield piece.to_pandas()
 
+    def _some(self, name: str, treatments: Collection[str]) -> pd.DataFrame:
+        """Return the rows of some treatments; the blocks of others are not read."""
+        return pd.concat(self.batches(name, SCHEMAS[name].names, treatments))
+
     def summary(
         self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
     ) -> pd.DataFrame:
@@ -164,25 +168,37 @@ class Results:
         self._needs_rounds()
         return summarise(self.batches("nodes", SUMMARISED, treatments), confidence)
 
-    def query_summary(self, confidence: float = CONFIDENCE, *, every: bool = False) -> pd.DataFrame:
+    def query_summary(
+        self,
+        confidence: float = CONFIDENCE,
+        treatments: Collection[str] | None = None,
+        *,
+        every: bool = False,
+    ) -> pd.DataFrame:
         """Return what verification protocols let through, take and cost, per treatment.
 
-        :func:`poq_abm.experiment.query_study.summarise_queries` describes the columns. ``every``
-        asks for every measure there is, not only those that ``poq run`` prints.
+        :func:`poq_abm.experiment.query_study.summarise_queries` describes the columns.
+        ``treatments`` leaves out the others; ``every`` asks for every measure there is, not only
+        those that ``poq run`` prints.
         """
         from poq_abm.experiment import query_study  # noqa: PLC0415
 
         measures = tuple(query_study.MEASURES) if every else query_study.SHOWN
-        return query_study.summarise_queries(self.queries, confidence, measures)
+        queries = self.queries if treatments is None else self._some("queries", treatments)
+        return query_study.summarise_queries(queries, confidence, measures)
 
-    def economy_summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    def economy_summary(
+        self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
+    ) -> pd.DataFrame:
         """Return how economies began and ended, per treatment, group and measure.
 
-        :func:`poq_abm.experiment.economy_summary.summarise_economy` describes the columns.
+        :func:`poq_abm.experiment.economy_study.summarise_economy` describes the columns.
+        ``treatments`` leaves out the others.
         """
-        from poq_abm.experiment.economy_summary import summarise_economy  # noqa: PLC0415
+        from poq_abm.experiment.economy_study import summarise_economy  # noqa: PLC0415
 
-        return summarise_economy(self.epochs, confidence)
+        epochs = self.epochs if treatments is None else self._some("epochs", treatments)
+        return summarise_economy(epochs, confidence)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.

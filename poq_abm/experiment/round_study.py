@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.experiment.round_replication import many_at_once, play_plain, play_replication
 from poq_abm.experiment.round_tables import (
     adversary_measures,
     distribution_measures,
     replication_rows,
+    rounds_table,
     trust_rows,
 )
 from poq_abm.experiment.schemas import ECONOMY_MEASURES
-from poq_abm.experiment.study import Options, Played, Study
-from poq_abm.experiment.twins import Outcome, Twins, is_honest
+from poq_abm.experiment.study import Engine, Options, Played, Study, TraceSink
+from poq_abm.experiment.twins import Outcome, Twin, Twins
 from poq_abm.profile import Profile
-from poq_abm.simulation.arrays import EvaluatorColumn
-from poq_abm.simulation.buffers import ReplicationKey
+from poq_abm.scenario import Scenario
+from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
-from poq_abm.simulation.ledger import Ledger, NodeSum
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, NodeSum
 from poq_abm.simulation.node_table import node_rows
-from poq_abm.simulation.replication import Memory, open_memory
+from poq_abm.simulation.replication import (
+    Memory,
+    ReplicationSums,
+    Trace,
+    open_replication,
+    open_trace,
+)
+from poq_abm.simulation.rounds import play_replications
 from poq_abm.simulation.settlement import Settled, settled_by_round
+from poq_abm.simulation.stages import (
+    is_published,
+    open_stages,
+    play,
+    play_replications_in_stages,
+)
 
-__all__ = ["ReplicationArrays", "RoundStudy"]
+__all__ = ["ReplicationArrays", "RoundStudy", "many_at_once", "play_plain", "play_replication"]
+
+QUIET_STRETCH = 64 * BLOCK_ROUNDS  # rounds between two signs of life; about a fifth of a second
+AGENTS_STRETCH = 2**12
+TRACED_STRETCH = 2 * BLOCK_ROUNDS  # rounds of a trace held in memory at once
 
 _OF_ECONOMIES = tuple(name for name, _, _ in ECONOMY_MEASURES)
 
@@ -129,13 +147,11 @@ class RoundStudy(Study):
         """Play replications, plain ones many at a time and others beside their honest twins."""
         scenario = self.scenario
         game = build_game(scenario, profile, options.populations)
-        honest = is_honest(scenario, game.conduct)
-        if honest and many_at_once(scenario, game, options.engine, options.sink):
+        twin = self._twin(game, profile, options)
+        if twin is None and many_at_once(scenario, game, options.engine, options.sink):
             found = play_plain(scenario, game, first, last, options.progress)
-            memory = open_memory(game.arrays, ReplicationKey(scenario.seed, 0), scenario.rounds)
-            arrays = ReplicationArrays.of_plain(first, *found, memory)
+            arrays = ReplicationArrays.of_plain(first, *found)
             return Played(self._tables(treatment, game, arrays))
-        twin = None if honest else (options.twins or Twins()).of(scenario, profile)
         arrays = ReplicationArrays(last - first)
         inference = game.population.inference_count
         malicious = game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
@@ -158,6 +174,43 @@ class RoundStudy(Study):
 
         failures = self._failures(first, last, play)
         return Played(self._tables(treatment, game, arrays), failures)
+
+    def honest(self) -> Scenario:
+        """Return the scenario with every node honest and all else as it is."""
+        honest = {"behaviour": {"name": "honest"}}
+        people = self.scenario.population
+        population = people.model_copy(
+            update={
+                "inference": tuple(group.model_copy(update=honest) for group in people.inference),
+                "evaluators": tuple(group.model_copy(update=honest) for group in people.evaluators),
+            }
+        )
+        update = {"population": population, "malicious": None}
+        return self.scenario.model_copy(update=update)
+
+    def _twin(self, game: Game, profile: Profile, options: Options) -> Twin | None:
+        """Return the honest twin; nothing where nobody deviates or can come to.
+
+        Noise and bias of honest nodes do not count.
+        """
+        evaluators, inference = game.conduct
+        if not (
+            evaluators[:, EvaluatorColumn.MALICIOUS].any()
+            or inference[:, InferenceColumn.DEVIATES].any()
+            or self._can_come_to_deviate()
+        ):
+            return None
+        return (options.twins or Twins()).of(self.honest(), profile, self._outcome)
+
+    def _can_come_to_deviate(self) -> bool:
+        """Return whether a node that is honest at first may choose not to be."""
+        return False
+
+    @staticmethod
+    def _outcome(scenario: Scenario, game: Game, _: Profile, replication: int) -> Outcome:
+        """Play one replication and return what it is compared by."""
+        ledger = play_replication(scenario, game, replication)[0]
+        return Outcome.of(ledger, scenario.rounds, game.population.inference_count)
 
     def _tables(self, treatment: str, game: Game, arrays: ReplicationArrays) -> dict[str, Any]:
         """Return the rows of replications, table by table; no table without a replication."""
@@ -189,3 +242,98 @@ class RoundStudy(Study):
     def _rounds(self, arrays: ReplicationArrays) -> NDArray[np.int64]:
         """Return how many rounds every replication had."""
         return np.full(arrays.count, self.scenario.rounds)
+
+
+def play_replication(
+    scenario: Scenario,
+    game: Game,
+    replication: int,
+    *,
+    engine: Engine = "compiled",
+    sink: TraceSink | None = None,
+    treatment: str = "base",
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Ledger, Memory]:
+    """Play all rounds of one replication and return its ledger and what is remembered.
+
+    The rounds are played in stretches, so that memory stays flat, a trace can be written as it
+    comes and an interrupt is noticed. ``progress`` is told how many rounds were played since it was
+    last called.
+    """
+    stretch = TRACED_STRETCH if sink else QUIET_STRETCH
+    stretch = min(stretch, AGENTS_STRETCH) if engine == "agents" else stretch
+    ledger, memory, play_on = _engine(scenario, game, replication, engine)
+    for first, last in _stretches(scenario.rounds, stretch):
+        trace = open_trace(last - first, game.rules.committee_size) if sink else None
+        play_on(first, last, trace)
+        if sink and trace is not None:
+            sink(rounds_table(game, trace, np.arange(first, last), treatment, replication))
+        if progress:
+            progress(last - first)
+    return ledger, memory
+
+
+def play_plain(
+    scenario: Scenario,
+    game: Game,
+    first: int,
+    last: int,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Memory]:
+    """Play replications ``first`` to ``last - 1`` of a plain game; return sums and measures.
+
+    The ledgers' sums, of shape (replications, nodes, 8) and (replications, 8), and what the
+    histograms tells, (replications, measures) in the order of
+    :data:`poq_abm.simulation.histograms.MEASURES`; and a memory, which holds what is the same for
+    all of them. The same bits as one by one; for :func:`many_at_once`.
+    """
+    node_sums = np.empty((last - first, game.population.size, ROW))
+    network_sums = np.empty((last - first, ROW))
+    measures = np.empty((last - first, len(MEASURES)))
+    kept = open_replication(game.arrays, scenario.seed, 0, scenario.rounds)
+    stages = open_stages(game) if is_published(game) else None
+    step = max(1, QUIET_STRETCH // scenario.rounds)
+    for start in range(first, last, step):
+        stop = min(last, start + step)
+        rows = slice(start - first, stop - first)
+        sums = ReplicationSums(node_sums[rows], network_sums[rows], measures[rows])
+        given = (start, stop, scenario.rounds, game.arrays, kept, sums)
+        if stages is None:
+            play_replications(*given)
+        else:
+            play_replications_in_stages(*given, stages)
+        if progress:
+            progress((stop - start) * scenario.rounds)
+    return node_sums, network_sums, measures, kept.memory
+
+
+def many_at_once(scenario: Scenario, game: Game, engine: Engine, sink: TraceSink | None) -> bool:
+    """Return whether replications can be played by :func:`play_plain`.
+
+    Nothing of what a long replication or a contested one needs, and no trace.
+    """
+    short = scenario.rounds <= QUIET_STRETCH
+    return engine == "compiled" and sink is None and short and game.plain and not game.needs_agents
+
+
+def _stretches(rounds: int, stretch: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, rounds, stretch):
+        yield first, min(rounds, first + stretch)
+
+
+def _engine(
+    scenario: Scenario, game: Game, replication: int, engine: Engine
+) -> tuple[Ledger, Memory, Callable[[int, int, Trace | None], None]]:
+    if engine == "agents" or game.needs_agents:
+        # Mesa takes over a second to import and the compiled engine does without it.
+        from poq_abm.simulation.model import PoQModel  # noqa: PLC0415
+
+        model = PoQModel(scenario, replication=replication, game=game)
+        return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
+    kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds)
+    stages = open_stages(game)
+    return (
+        kept.ledger,
+        kept.memory,
+        lambda first, last, trace: play(first, last, game, kept, stages, trace),
+    )

@@ -56,7 +56,7 @@ from poq_abm.experiment.plan import Plan, played_hash
 from poq_abm.experiment.schemas import SCHEMAS, TRACES
 from poq_abm.experiment.stopping import precision_of
 from poq_abm.experiment.study import Engine, Failure, Options, Played
-from poq_abm.scenario.yaml.writing import to_yaml
+from poq_abm.scenario.yaml_text import to_yaml
 
 __all__ = ["LOCK", "Store", "against_plan", "from_memory", "table_faults"]
 

@@ -1,7 +1,7 @@
 """Studies: what one treatment plays, and the tables that this leaves.
 
 Rounds, the epochs of an economy and the queries of verification protocols are three studies behind
-one interface; :func:`poq_abm.experiment.studies.study_of` says which one a scenario asks for, and
+one interface; :func:`poq_abm.experiment.plan.study_of` says which one a scenario asks for, and
 nobody else needs to know.
 """
 
@@ -11,10 +11,9 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from poq_abm.errors import InputError
-from poq_abm.experiment.round_replication import Engine, TraceSink
 from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
@@ -23,6 +22,8 @@ from poq_abm.simulation.population import Populations
 
 __all__ = ["Engine", "Failure", "Options", "Played", "Progress", "Study", "TraceSink"]
 
+Engine = Literal["compiled", "agents"]
+TraceSink = Callable[[Any], None]  #: takes one table of a trace at a time
 Progress = Callable[[int], None]  #: is told how many rounds were played since it was last called
 
 
@@ -76,6 +77,11 @@ class Study(ABC):
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
+
+    @property
+    def traced_rows(self) -> int | None:
+        """How many rows one replication adds to its trace; none if that is drawn at random."""
+        return self.scenario.rounds
 
     @abstractmethod
     def rows(self, profile: Profile) -> dict[str, int]:

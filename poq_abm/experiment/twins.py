@@ -9,21 +9,19 @@ from __future__ import annotations
 import functools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.experiment.round_replication import play_replication
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
-from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import MID_SCALE, Agreement, Ledger, NodeSum
 
-__all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins", "honest_twin", "is_honest"]
+__all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins"]
 
 
 class Outcome(NamedTuple):
@@ -48,12 +46,6 @@ class Outcome(NamedTuple):
         mean = total / rounds + MID_SCALE if rounds else math.nan
         return cls(mean, float(tokens.sum()), evaluators)
 
-    @classmethod
-    def of_economy(cls, economy: Economy) -> Outcome:
-        """Return the outcome of an economy whose epochs were played."""
-        first = economy.population.inference
-        return cls.of(economy.ledger, economy.served, first, economy.paid)
-
     def against(self, twin: Outcome, malicious: NDArray[np.bool_]) -> dict[str, float]:
         """Return how far the consensus drifted, the payout was inflated and honesty would pay.
 
@@ -77,36 +69,8 @@ class Outcome(NamedTuple):
 TWIN_MEASURES = ("consensus_drift", "payout_inflation", "reward_gap")
 
 
-def is_honest(scenario: Scenario, conduct: Conduct) -> bool:
-    """Return whether nobody deviates or can come to; noise and bias of honest ones do not count."""
-    evaluators, inference = conduct
-    options = scenario.economy.options if scenario.economy else None
-    tempting = (*options.inference, *options.evaluator) if options else ()
-    return not (
-        evaluators[:, EvaluatorColumn.MALICIOUS].any()
-        or inference[:, InferenceColumn.DEVIATES].any()
-        or any(behaviour["name"] != "honest" for behaviour in tempting)
-    )
-
-
-def honest_twin(scenario: Scenario) -> Scenario:
-    """Return the scenario with every node honest and all else as it is.
-
-    In an economy nodes adapt as ever, but have nothing else to choose from than to be honest.
-    """
-    honest = {"behaviour": {"name": "honest"}}
-    people = scenario.population
-    population = people.model_copy(
-        update={
-            "inference": tuple(group.model_copy(update=honest) for group in people.inference),
-            "evaluators": tuple(group.model_copy(update=honest) for group in people.evaluators),
-        }
-    )
-    update: dict[str, Any] = {"population": population, "malicious": None}
-    if (economy := scenario.economy) is not None:
-        options = economy.options.model_copy(update={"inference": (), "evaluator": ()})
-        update["economy"] = economy.model_copy(update={"options": options})
-    return scenario.model_copy(update=update)
+#: plays one replication of a scenario and returns what it came to
+PlayOne = Callable[[Scenario, Game, Profile, int], Outcome]
 
 
 @dataclass
@@ -118,11 +82,10 @@ class Twins:
     def __getstate__(self) -> dict[str, Any]:
         return {"_twins": {}}  # a worker finds its own sooner than it reads ours
 
-    def of(self, scenario: Scenario, profile: Profile) -> Twin:
-        """Return the twin of a treatment; treatments that share a twin share its outcomes."""
-        twin = honest_twin(scenario)
-        key = json.dumps([twin.resolved(), profile.content_hash], sort_keys=True)
-        return self._twins.setdefault(key, Twin(twin, profile))
+    def of(self, honest: Scenario, profile: Profile, play: PlayOne) -> Twin:
+        """Return the twin that plays a scenario; treatments that share it share its outcomes."""
+        key = json.dumps([honest.resolved(), profile.content_hash], sort_keys=True)
+        return self._twins.setdefault(key, Twin(honest, profile, play))
 
 
 @dataclass
@@ -131,6 +94,7 @@ class Twin:
 
     scenario: Scenario
     profile: Profile
+    play: PlayOne
     _outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     @functools.cached_property
@@ -141,13 +105,6 @@ class Twin:
         """Return the outcome of a replication, played unless it was before."""
         known = self._outcomes.get(replication)
         if known is None:
-            known = self._outcomes[replication] = self._play(replication)
+            known = self.play(self.scenario, self._game, self.profile, replication)
+            self._outcomes[replication] = known
         return known
-
-    def _play(self, replication: int) -> Outcome:
-        if self.scenario.economy is not None:
-            economy = Economy(self.scenario, self._game, self.profile, replication)
-            economy.run()
-            return Outcome.of_economy(economy)
-        ledger, _ = play_replication(self.scenario, self._game, replication)
-        return Outcome.of(ledger, self.scenario.rounds, self._game.population.inference_count)

@@ -9,8 +9,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.page.controls import PageSettings, PageState, scenario_of, start
 from poq_abm.page.played_rounds import MOST_ROUNDS, PlayedRounds, play
-from poq_abm.page.state import PageSettings, PageState, scenario_of, start
 from poq_abm.scenario import ScenarioError, load
 from poq_abm.simulation.playable import check_playable, profile_of
 

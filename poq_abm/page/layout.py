@@ -17,10 +17,9 @@ import solara.lab
 
 from poq_abm.errors import InputError
 from poq_abm.page.charts import charts
-from poq_abm.page.controls import Control, Value
+from poq_abm.page.controls import Control, PageState, Value, read_link, scenario_of, write_link
 from poq_abm.page.exploring import Exploration, free_name, opened, save_scenario, scenario_text
 from poq_abm.page.played_rounds import PlayedRounds
-from poq_abm.page.state import PageState, read_link, scenario_of, write_link
 from poq_abm.page.views import (
     agreement,
     agreement_line,

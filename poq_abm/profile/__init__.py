@@ -6,8 +6,8 @@ far each number can be trusted; ``scores.parquet`` has one row per record and in
 """
 
 from poq_abm.profile.latencies import MeanLatency, latency_of
-from poq_abm.profile.profile import Profile
-from poq_abm.profile.profile_files import (
+from poq_abm.profile.profile import (
+    Profile,
     ProfileDescription,
     load_profile,
     profile_names,

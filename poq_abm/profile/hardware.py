@@ -1,8 +1,9 @@
-"""The hardware catalogue: what a machine holds, how fast it is, and what it costs to run.
+"""The hardware catalogue: what a machine holds, how fast it is, and what it and its power cost.
 
 Memory, bandwidth, arithmetic and power are vendors' specifications (published; inferred for the
 two entries that no vendor states in these units). Rental prices are typical of marketplaces in 2024
-and 2025 (inferred from the ranges asked). Purchase prices and lives are assumed.
+and 2025 (inferred from the ranges asked). Purchase prices and lives are assumed. Electricity prices
+of the regions are means of wholesale prices over one year.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from poq_abm.errors import InputError, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["IDLE_SHARE", "Hardware", "catalogue", "hardware"]
+__all__ = ["IDLE_SHARE", "Hardware", "Region", "catalogue", "hardware", "region", "regions"]
 
 _TABLE = Path(__file__).parent / "data" / "hardware.csv"
 
@@ -96,3 +97,57 @@ def _machine(row: dict[str, str]) -> Hardware:
         rental=row["rental"],
         purchase=row["purchase"],
     )
+
+
+_PRICES = Path(__file__).parent / "data" / "electricity.csv"
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region with its mean wholesale price: published by the grid's operator, without retail.
+
+    >>> round(region("germany").usd_per_kwh, 5)
+    0.08458
+    """
+
+    key: str
+    name: str
+    code: str  #: code of the bidding zone or grid
+    usd_per_mwh: float  #: mean over the hours of the year
+    year: int
+
+    @property
+    def usd_per_kwh(self) -> float:
+        """The same price in USD per kilowatt-hour."""
+        return self.usd_per_mwh / 1000.0
+
+
+@cache
+def regions() -> Mapping[str, Region]:
+    """Return every region by its key, from the cheapest to the dearest.
+
+    >>> list(regions())[0], list(regions())[-1]
+    ('sao_paulo', 'new_south_wales')
+    """
+    with _PRICES.open(encoding="utf-8", newline="") as file:
+        rows = [
+            Region(
+                row["key"], row["name"], row["code"], float(row["usd_per_mwh"]), int(row["year"])
+            )
+            for row in csv.DictReader(file)
+        ]
+    return MappingProxyType({row.key: row for row in rows})
+
+
+def region(name: str) -> Region:
+    """Return the region called ``name``.
+
+    Raises :class:`~poq_abm.errors.InputError` with the nearest name.
+
+    >>> region("texas").usd_per_mwh
+    28.08
+    """
+    found = regions().get(name)
+    if found is None:
+        raise InputError(f"no electricity price of region {name!r}; {nearest(name, regions())}")
+    return found

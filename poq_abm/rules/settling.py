@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled_or_python
 from poq_abm.rules.protocol.terms import Found, Query, Settlement, Terms
 
 __all__ = ["detection", "disputed", "found_by", "pay_by_score", "settle"]
 
 
-@compiled
 def detection(terms: Terms, broken: bool, accomplices: float) -> float:
     """Return the chance that a cheat is found, before any draw; in [0, 1].
 
@@ -31,7 +30,6 @@ def detection(terms: Terms, broken: bool, accomplices: float) -> float:
     return 1.0 - passes
 
 
-@compiled
 def disputed(terms: Terms, broken: bool) -> float:
     """Return the chance that a watcher is the one who finds a cheat, before any draw; in [0, 1].
 
@@ -47,7 +45,7 @@ def disputed(terms: Terms, broken: bool) -> float:
     return (1.0 - terms.proof_rate) * terms.watched
 
 
-@compiled
+@compiled_or_python
 def found_by(terms: Terms, query: Query) -> int:  # noqa: PLR0911  (one per check)
     """Return the first check that finds or refuses the answer, as :class:`Found`."""
     if query.dishonest:
@@ -68,7 +66,7 @@ def found_by(terms: Terms, query: Query) -> int:  # noqa: PLR0911  (one per chec
     return Found.NOTHING.value
 
 
-@compiled
+@compiled_or_python
 def pay_by_score(terms: Terms, consensus: float, points: float) -> float:
     """Return what an accepted answer is paid: F, or F max(0, points) with a committee.
 
@@ -82,7 +80,7 @@ def pay_by_score(terms: Terms, consensus: float, points: float) -> float:
     return terms.fee * max(0.0, points)
 
 
-@compiled
+@compiled_or_python
 def _finality(
     terms: Terms, query: Query, proved: bool, sampled: bool, refused: bool
 ) -> tuple[float, float]:
@@ -102,7 +100,7 @@ def _finality(
     return provisional, economic
 
 
-@compiled
+@compiled_or_python
 def _advantage(terms: Terms, query: Query, found: int, paid: float, penalty: float) -> float:
     """Return what cheating brought over the honest answer to the same query, in USD."""
     if not query.dishonest:
@@ -113,7 +111,7 @@ def _advantage(terms: Terms, query: Query, found: int, paid: float, penalty: flo
     return kept + paid + back - penalty - honest
 
 
-@compiled
+@compiled_or_python
 def settle(terms: Terms, query: Query) -> Settlement:
     """Return what comes of one query under a protocol."""
     found = found_by(terms, query)

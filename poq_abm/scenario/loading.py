@@ -9,10 +9,9 @@ from typing import Any
 
 from poq_abm.scenario.checks.problems import Origins, Place, Problem, ScenarioError, shown
 from poq_abm.scenario.library import find_scenario, is_path
-from poq_abm.scenario.merging import inherit
-from poq_abm.scenario.overrides import Override, apply, parse_override
+from poq_abm.scenario.merging import Override, apply, inherit, parse_override
 from poq_abm.scenario.scenario import Scenario, build
-from poq_abm.scenario.yaml.source import Document, given, question, read, read_text
+from poq_abm.scenario.yaml_source import Document, given, question, read, read_text
 
 __all__ = ["load", "parse"]
 

@@ -12,9 +12,9 @@ from poq_abm.errors import nearest
 from poq_abm.rules.registry import own_rules
 from poq_abm.rules.rule import Kind
 from poq_abm.scenario.checks.problems import KeyPath, dotted, shown
+from poq_abm.scenario.schema.fields import Strict
 from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
-from poq_abm.scenario.schema.strict import Strict
 from poq_abm.scenario.sweep.designs import DESIGNS, AxisRange
 
 __all__ = [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,23 @@ __all__ = [
     "Nodes",
     "Rules",
     "Tables",
+    "on_cache_lines",
 ]
+
+CACHE_LINE = 64  # bytes
+
+
+def on_cache_lines(shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]:
+    """Return zeros that begin with a cache line: what is 64 bytes long then lies on one, not two.
+
+    >>> on_cache_lines((3, 8)).ctypes.data % 64
+    0
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.zeros(size + CACHE_LINE, np.uint8)
+    first = -room.ctypes.data % CACHE_LINE
+    found: NDArray[Any] = room[first : first + size].view(dtype)
+    return found.reshape(shape)
 
 
 class Rules(NamedTuple):

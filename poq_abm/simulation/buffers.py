@@ -102,7 +102,7 @@ def draw_ahead(first_round: int, key: ReplicationKey, game: GameArrays, buffers:
     draws, bounds = buffers.draws, buffers.bounds
     fill_words(draws, key.seed, key.replication, Purpose.ROUND, first_round)
     tasks = draws[Slot.TASK]
-    draw_tasks(tasks, tables.task_limits)
+    draw_tasks(tasks, tables.task_limits, bounds)
     draw_records(draws[Slot.RECORD], tasks, tables.task_first, tables.task_size, bounds, *start)
     draw_nodes(rules.drawn_by, draws[Slot.NODE], nodes.limits, bounds, *start)
     draw_steps(draws, rules.committee_size, nodes.evaluator.size, bounds, *start)

@@ -40,7 +40,9 @@ __all__ = [
     "clear_histograms",
     "count_latency",
     "count_pair",
+    "count_pairs",
     "count_reward",
+    "count_rewards",
     "find_cells",
     "measure_histograms",
     "open_cells",
@@ -179,6 +181,44 @@ def count_reward(
         _count_outside(tails, kind, 1, place / cells - 1.0)
     else:
         counts[np.uint64(kind), np.uint64(_cell(place, cells))] += 1
+
+
+@compiled_loop
+def count_pairs(
+    grid: Counts,
+    rounds: int,
+    consensus: NDArray[np.float64],
+    truth: NDArray[np.float64],
+    cells: NDArray[np.uint32],
+    truth_cells: NDArray[np.uint32],
+) -> None:
+    """Count the first rounds' consensus and truth; the last two are scratch.
+
+    Cells are found many at a time and counted after that, which takes half as long.
+    """
+    find_cells(cells, consensus, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    find_cells(truth_cells, truth, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    for t in range(rounds):
+        grid[np.uint64(cells[t]), np.uint64(truth_cells[t])] += 1
+
+
+@compiled_loop
+def count_rewards(
+    histograms: Histograms,
+    kind: int,
+    jobs: int,
+    rewards: NDArray[np.float64],
+    cells: NDArray[np.uint32],
+) -> None:
+    """Count the first jobs' rewards, which lie inside the range of their kind."""
+    counts, low, scale = (
+        histograms.rewards[kind],
+        histograms.ranges[kind // 2, 0],
+        histograms.scales[kind // 2],
+    )
+    find_cells(cells, rewards, jobs, low, scale, REWARD_CELLS)
+    for i in range(jobs):
+        counts[np.uint64(cells[i])] += 1
 
 
 @compiled

@@ -14,8 +14,8 @@ from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
 from poq_abm.simulation.node_table import NODES, node_rows
 from poq_abm.simulation.replication import Memory, Replication, Trace, open_replication
-from poq_abm.simulation.rounds import check_reports, play_rounds
 from poq_abm.simulation.settlement import settled_by_round
+from poq_abm.simulation.stages import open_stages, play
 from poq_abm.simulation.table_columns import table
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class PoQModel(mesa.Model):
         self.kept: Replication = open_replication(
             self.game.arrays, scenario.seed, replication, self.rounds
         )
+        self._stages = open_stages(self.game)
         self.rounds_played = 0
         self.last_round: Round | None = None
         self.compiled = (
@@ -183,12 +184,10 @@ class PoQModel(mesa.Model):
             )
 
     def _run_compiled(self, until: int, trace: Trace | None) -> None:
-        game = self.game
         first, self.rounds_played = self.rounds_played, max(self.rounds_played, until)
         self.last_round = None
         self.scheduler.forget_draws()
-        play_rounds(first, until, game.arrays, self.kept, game.active, trace, game.kernels)
-        check_reports(game, self.memory, self.kept.buffers)
+        play(first, until, self.game, self.kept, self._stages, trace)
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""

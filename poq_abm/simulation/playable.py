@@ -11,8 +11,7 @@ import numpy as np
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile import Profile, load_profile
-from poq_abm.profile.electricity import regions
-from poq_abm.profile.hardware import catalogue
+from poq_abm.profile.hardware import catalogue, regions
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
 from poq_abm.rules.adaptation.base import resolve_adaptation
 from poq_abm.rules.behaviour.base import Role, resolve

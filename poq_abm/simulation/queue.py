@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled, compiled_or_python
 from poq_abm.profile.latency_noise import latency_mean, latency_quantile
 from poq_abm.random import normal_quantile
 
@@ -113,7 +113,7 @@ def service_factor(law: ServiceTime, u: float) -> float:
     return latency_quantile(law.sigma, law.tail_share, law.tail_index, u) / law.mean
 
 
-@compiled
+@compiled_or_python
 def earliest_place(free_at: Array, node: int) -> int:
     """Return which of a node's places is free first.
 
@@ -127,7 +127,7 @@ def earliest_place(free_at: Array, node: int) -> int:
     return place
 
 
-@compiled
+@compiled_or_python
 def starts(queue: Queue, node: int, arrival: float) -> float:
     """Return when a node would begin with a query: once a place is free and the node is not down.
 
@@ -142,7 +142,7 @@ def starts(queue: Queue, node: int, arrival: float) -> float:
     return float(begin)
 
 
-@compiled
+@compiled_or_python
 def serve(queue: Queue, node: int, begin: float, service: float) -> float:
     """Let a node serve from ``begin`` on, in its place that is free first; return until when.
 

@@ -8,21 +8,30 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.compilation import compiled
 from poq_abm.random import Purpose, normal
 from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays
 from poq_abm.simulation.buffers import Buffers, ReplicationKey, open_buffers
-from poq_abm.simulation.histograms import Histograms, open_histograms
-from poq_abm.simulation.ledger import Ledger, open_ledger
+from poq_abm.simulation.histograms import (
+    Histograms,
+    clear_histograms,
+    measure_histograms,
+    open_histograms,
+)
+from poq_abm.simulation.ledger import ROW, Ledger, clear, fold, open_ledger
 
 __all__ = [
     "Counter",
     "Memory",
     "Replication",
+    "ReplicationSums",
     "State",
     "Trace",
+    "begin_another",
     "open_memory",
     "open_replication",
     "open_trace",
+    "sum_up",
 ]
 
 
@@ -95,6 +104,41 @@ def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
         trust_log=np.empty((entries, evaluators, columns)),
         histograms=open_histograms(rules.pay_ranges.copy()),
     )
+
+
+class ReplicationSums(NamedTuple):
+    """What replications that are played in one call leave; a row for each."""
+
+    nodes: NDArray[
+        np.float64
+    ]  #: (replications, nodes, 8) by :class:`~poq_abm.simulation.ledger.NodeSum`
+    network: NDArray[
+        np.float64
+    ]  #: (replications, 8) by :class:`poq_abm.simulation.ledger.Agreement`
+    measures: NDArray[
+        np.float64
+    ]  #: (replications, measures) by :data:`poq_abm.simulation.histograms.MEASURES`
+
+
+@compiled
+def begin_another(number: int, replication: Replication) -> Replication:
+    """Return another replication before its first round, in the arrays of one that was played."""
+    clear(replication.ledger)
+    clear_histograms(replication.memory.histograms)
+    key = ReplicationKey(replication.key.seed, number)
+    return Replication(key, replication.buffers, replication.ledger, replication.memory)
+
+
+@compiled
+def sum_up(row: int, replication: Replication, sums: ReplicationSums) -> None:
+    """Put what a replication came to into a row of the sums."""
+    ledger = replication.ledger
+    fold(ledger)
+    measure_histograms(replication.memory.histograms, sums.measures[row])
+    for column in range(ROW):
+        sums.network[row, column] = ledger.network_total[column]
+        for node in range(sums.nodes.shape[1]):
+            sums.nodes[row, node, column] = ledger.node_total[node, column]
 
 
 class Trace(NamedTuple):

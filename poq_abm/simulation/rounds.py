@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +23,31 @@ from poq_abm.simulation.arrays import (
 )
 from poq_abm.simulation.buffers import (
     Buffers,
-    ReplicationKey,
     RoundBatch,
     draw_ahead,
     draw_behaviour_luck,
 )
 from poq_abm.simulation.game import Game, refuse_consensus, refuse_report
 from poq_abm.simulation.histograms import (
-    GRID_CELLS,
     REWARD_CELLS,
     Histograms,
     RewardKind,
-    clear_histograms,
     count_pair,
+    count_pairs,
     count_reward,
+    count_rewards,
     find_cells,
-    measure_histograms,
 )
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, clear, credit, fold, observe
-from poq_abm.simulation.replication import Counter, Memory, Replication, Trace
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, credit, fold, observe
+from poq_abm.simulation.replication import (
+    Counter,
+    Memory,
+    Replication,
+    ReplicationSums,
+    Trace,
+    begin_another,
+    sum_up,
+)
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     agree,
@@ -54,21 +59,19 @@ from poq_abm.simulation.round_steps import (
     report_scores,
 )
 
-__all__ = ["ReplicationSums", "check_reports", "count_rounds", "play_replications", "play_rounds"]
+__all__ = [
+    "check_reports",
+    "count_rounds",
+    "draw_of",
+    "play_replications",
+    "play_rounds",
+]
 
 Table = NDArray[np.float64]
 
 
-class ReplicationSums(NamedTuple):
-    """What replications that are played in one call leave; a row for each."""
-
-    nodes: Table  #: (replications, nodes, 8) by :class:`poq_abm.simulation.ledger.NodeSum`
-    network: Table  #: (replications, 8) by :class:`poq_abm.simulation.ledger.Agreement`
-    measures: Table  #: (replications, measures) by :data:`poq_abm.simulation.histograms.MEASURES`
-
-
 @compiled
-def _draw_of(
+def draw_of(
     number: int,
     place: int,
     draws: NDArray[np.uint32],
@@ -218,9 +221,9 @@ def play_rounds(
                     trace.node[row] = -1
                     continue
             if active is None:
-                drawn = _draw_of(number, number - start, draws, tables, models, None)
+                drawn = draw_of(number, number - start, draws, tables, models, None)
             else:
-                drawn = _draw_of(number, number - start, draws, tables, models, inference)
+                drawn = draw_of(number, number - start, draws, tables, models, inference)
             _play_round(row, drawn, game, replication, active, trace, own, assigned)
             if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
@@ -251,21 +254,10 @@ def play_replications(
     ``replication`` lends its seed and its arrays. Short replications take less time than a call
     from Python does, and this is one call for all of them.
     """
-    buffers, ledger, memory = replication.buffers, replication.ledger, replication.memory
-    beginning = np.int64(0)  # a literal would have what draws rounds compiled twice, for it alone
+    beginning = int(np.int64(0))  # a literal would be compiled for alone
     for number in range(first, last):
-        clear(ledger)
-        clear_histograms(memory.histograms)
-        key = ReplicationKey(replication.key.seed, number)
-        played = Replication(key, buffers, ledger, memory)
-        play_rounds(beginning, rounds, game, played, None, None, None)
-        fold(ledger)
-        row = number - first
-        measure_histograms(memory.histograms, sums.measures[row])
-        for column in range(ROW):
-            sums.network[row, column] = ledger.network_total[column]
-            for node in range(sums.nodes.shape[1]):
-                sums.nodes[row, node, column] = ledger.node_total[node, column]
+        play_rounds(beginning, rounds, game, begin_another(number, replication))
+        sum_up(number - first, replication, sums)
 
 
 @compiled
@@ -283,31 +275,22 @@ def _count_plain_rounds(
     """Count consensus, truth and rewards of the buffers' first columns, in a plain game.
 
     What :func:`count_rounds` counts, for evaluators who are all honest; ``deviate`` says whether
-    any inference node is not. Cells are found many at a time and counted after that, which takes
-    half as long.
+    any inference node is not.
     """
-    cells, rewards, low, scale = (
-        buffers.cells,
-        histograms.rewards,
-        histograms.ranges[:, 0],
-        histograms.scales,
-    )
-    played = buffers.played
-    find_cells(cells, played.consensus, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
-    find_cells(buffers.bounds, played.truth, rounds, 0.0, GRID_CELLS / SCORE_SCALE, GRID_CELLS)
+    cells, played, size = buffers.cells, buffers.played, buffers.played.rewards.shape[1]
+    pairs = (played.consensus, played.truth, cells, buffers.bounds)
+    count_pairs(histograms.grid, rounds, *pairs)
+    evaluators = RewardKind.HONEST_EVALUATOR
+    count_rewards(histograms, evaluators, rounds * size, played.all_rewards, cells)
+    if not deviate:
+        count_rewards(histograms, RewardKind.HONEST_INFERENCE, rounds, played.paid, cells)
+        return
+    low, scale = histograms.ranges[0, 0], histograms.scales[0]
+    find_cells(cells, played.paid, rounds, low, scale, REWARD_CELLS)
     for t in range(rounds):
-        histograms.grid[np.uint64(cells[t]), np.uint64(buffers.bounds[t])] += 1
-    find_cells(cells, played.paid, rounds, low[0], scale[0], REWARD_CELLS)
-    kind = 0
-    for t in range(rounds):
-        if deviate:
-            node = np.uint64(buffers.draws[Slot.NODE, t])
-            kind = int(inference[node, InferenceColumn.DEVIATES])
-        rewards[np.uint64(RewardKind.HONEST_INFERENCE + kind), np.uint64(cells[t])] += 1
-    paid = rounds * played.rewards.shape[1]
-    find_cells(cells, played.all_rewards, paid, low[1], scale[1], REWARD_CELLS)
-    for i in range(paid):
-        rewards[np.uint64(RewardKind.HONEST_EVALUATOR), np.uint64(cells[i])] += 1
+        node = np.uint64(buffers.draws[Slot.NODE, t])
+        kind = RewardKind.HONEST_INFERENCE + int(inference[node, InferenceColumn.DEVIATES])
+        histograms.rewards[np.uint64(kind), np.uint64(cells[t])] += 1
 
 
 @compiled_loop

@@ -63,13 +63,6 @@ class AdaptationContract(RuleContract):
     The network has two groups of each role, with free rows, bonds, audits, behaviours and hardware
     to choose from, on the profile ``published``.
 
-    Attributes
-    ----------
-    rule
-        The rule, which must have been registered.
-    needed
-        Values of the parameters that have no default.
-
     Examples
     --------
     >>> from poq_abm.rules.adaptation.behaviours import Imitation

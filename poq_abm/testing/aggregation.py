@@ -6,19 +6,18 @@ with the mean where all agree, and it bears the share of planted scores that it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from poq_abm.rules.aggregation import Aggregation, WeighsBy
 from poq_abm.rules.committee import open_committee
 from poq_abm.rules.registry import complete
-from poq_abm.testing.rule import RuleContract
+from poq_abm.testing.rule import KernelRuleContract, examples
 
 __all__ = ["LARGEST_COMMITTEE", "AggregationContract"]
 
@@ -30,13 +29,7 @@ TOP = 10.0
 _SLACK = 1e-12  #: beyond the range of the scores
 _ROUNDING = 1e-11  #: between two ways of adding up to 64 scores
 
-_examples = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.differing_executors],  # one test, many subclasses
-)
+_examples = examples()
 # Hundredths make ties, as rounded scores do; doubles make none.
 _score = st.one_of(st.integers(0, 1000).map(lambda n: n / 100), st.floats(0.0, TOP))
 # A rule may jump, and rounding decides on which side of a jump equals fall. Multiples of 1/64 are
@@ -58,19 +51,11 @@ def _planted(honest: Scores, count: int, at: float, generator: np.random.Generat
     return generator.permutation(np.concatenate([honest, np.full(count, at)]))
 
 
-class AggregationContract(RuleContract):
+class AggregationContract(KernelRuleContract):
     """Tests that an aggregation rule passes; inherit and say which, or leave it at all that ship.
 
-    What a rule claims of itself (:class:`~poq_abm.rules.aggregation.Aggregation`) chooses the
-    tests: a test of something not claimed is skipped. Scores lie in [0, 10], weights in (0, 5];
+    Scores lie in [0, 10], weights in (0, 5];
     committees have 1 to 64 members.
-
-    Attributes
-    ----------
-    rule
-        The rule.
-    values
-        Values for its parameters, where they are not to have their defaults.
 
     Examples
     --------
@@ -82,13 +67,10 @@ class AggregationContract(RuleContract):
     """
 
     rule: ClassVar[type[Aggregation]]
-    values: ClassVar[Mapping[str, float]] = {}
 
     def consensus(self, scores: Scores, weights: Scores) -> float:
         """Return the consensus of ``scores``, shape (K,), with ``weights`` of the same shape."""
-        if not hasattr(self, "_kernel"):
-            self._kernel, self._given = self.rule.compiled(), self.rule.array(self.values)
-        return float(self._kernel(open_committee(scores, weights), *self._given))
+        return self.called(open_committee(scores, weights))
 
     def breakdown(self, count: int) -> float:
         """Return the largest share of equal members that cannot leave the honest range."""
@@ -97,10 +79,6 @@ class AggregationContract(RuleContract):
     def immovable(self, count: int) -> int:
         """Return that share in members: floor(breakdown x K)."""
         return int(self.breakdown(count) * count + 1e-9)
-
-    def test_its_kernel_can_be_played(self) -> None:
-        """It takes what its kind hands it and what the rule declares, and can be compiled."""
-        self.rule.check()
 
     @_examples
     @given(_committees())
@@ -126,7 +104,7 @@ class AggregationContract(RuleContract):
         """The arrays it is given belong to the caller."""
         scores, weights = drawn
         committee = open_committee(scores, weights)
-        self.rule.compiled()(committee, *self.rule.array(self.values))
+        self.called(committee)
         assert (committee.scores == scores).all()
         assert (committee.weights == weights).all()
 
@@ -141,7 +119,7 @@ class AggregationContract(RuleContract):
     @given(_committees(_dyadic), _dyadic)
     def test_a_shift_of_all_shifts_it(self, committee: tuple[Scores, Scores], shift: float) -> None:
         """c(s + a) = c(s) + a."""
-        self._claims("translation_equivariant")
+        self.claims("translation_equivariant")
         scores, weights = committee
         shifted = self.consensus(scores + shift, weights)
         assert shifted == pytest.approx(self.consensus(scores, weights) + shift, abs=_ROUNDING)
@@ -152,7 +130,7 @@ class AggregationContract(RuleContract):
         self, committee: tuple[Scores, Scores], factor: float
     ) -> None:
         """c(a s) = a c(s) for a > 0."""
-        self._claims("scale_equivariant")
+        self.claims("scale_equivariant")
         scores, weights = committee
         stretched = self.consensus(factor * scores, weights)
         assert stretched == pytest.approx(factor * self.consensus(scores, weights), abs=_ROUNDING)
@@ -163,7 +141,7 @@ class AggregationContract(RuleContract):
         self, committee: tuple[Scores, Scores], seat: int, score: float
     ) -> None:
         """Raising one member's score raises the consensus or leaves it."""
-        self._claims("monotone")
+        self.claims("monotone")
         scores, weights = committee
         raised = scores.copy()
         raised[seat % scores.size] = max(score, raised[seat % scores.size])
@@ -184,7 +162,7 @@ class AggregationContract(RuleContract):
 
     def test_it_bears_no_more(self) -> None:
         """One planted score more moves a committee whose honest members agree."""
-        self._claims("sharp_breakdown")
+        self.claims("sharp_breakdown")
         generator = np.random.default_rng(2)
         for count in range(2, LARGEST_COMMITTEE + 1):
             planted = self.immovable(count) + 1
@@ -239,8 +217,3 @@ class AggregationContract(RuleContract):
         assert joined == pytest.approx(self.consensus(scores, weights), abs=_ROUNDING)
         alike = self.consensus(scores, np.ones(scores.size))
         assert self.consensus(scores, np.zeros(scores.size)) == pytest.approx(alike, abs=_ROUNDING)
-
-    def _claims(self, claim: str) -> None:
-        """Skip the test that calls this unless the rule makes the claim."""
-        if not getattr(self.rule, claim):
-            pytest.skip(f"not claimed: {claim}")

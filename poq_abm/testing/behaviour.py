@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,7 +25,7 @@ from poq_abm.scenario import load
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.replication import State, Trace, open_trace
-from poq_abm.testing.rule import RuleContract
+from poq_abm.testing.rule import RuleContract, examples
 
 __all__ = ["BehaviourContract"]
 
@@ -39,13 +39,7 @@ TOP = 10.0
 HONEST: Spec = {"name": "honest"}
 OTHER: dict[Role, Role] = {"inference": "evaluator", "evaluator": "inference"}
 
-_examples = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.differing_executors],  # one test, many subclasses
-)
+_examples = examples(25)
 
 
 def _profile(seed: int = 1, *, alike: bool = False) -> Profile:

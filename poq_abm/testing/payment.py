@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poq_abm.rules.committee import Committee, open_committee
 from poq_abm.rules.payment import EvaluatorPayment, InferencePayment
 from poq_abm.rules.payment.formulas import closeness
-from poq_abm.testing.rule import RuleContract
+from poq_abm.testing.rule import KernelRuleContract, examples
 
 __all__ = ["EvaluatorPaymentContract", "InferencePaymentContract"]
 
-_examples = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.differing_executors],  # one test, many subclasses
-)
+_examples = examples()
 _score = st.floats(0.0, 10.0)
 _share = st.floats(0.0, 1.0)
 _coefficient = st.floats(0.0, 100.0)
 _committee = st.lists(_score, min_size=1, max_size=20)
 
 
-class InferencePaymentContract(RuleContract):
+class InferencePaymentContract(KernelRuleContract):
     """Tests that a rule which pays for answers passes; inherit and say which.
 
     A good answer is paid no less than a bad one, a dear one no more than a cheap one, and what is
     paid is finite.
-
-    Attributes
-    ----------
-    rule
-        The rule.
-    values
-        Values for its parameters, where they are not to have their defaults.
 
     Examples
     --------
@@ -53,16 +39,10 @@ class InferencePaymentContract(RuleContract):
     """
 
     rule: ClassVar[type[InferencePayment]]
-    values: ClassVar[Mapping[str, Any]] = {}
 
     def paid(self, consensus: float, cost: float, alpha: float, beta: float) -> float:
         """Return the points for an answer."""
-        given = self.rule.array(self.values)
-        return float(self.rule.compiled()(consensus, cost, alpha, beta, *given))
-
-    def test_its_kernel_can_be_played(self) -> None:
-        """It takes what its kind hands it and what the rule declares, and can be compiled."""
-        self.rule.check()
+        return self.called(consensus, cost, alpha, beta)
 
     @_examples
     @given(_score, _score, _share, _coefficient, _coefficient)
@@ -89,18 +69,11 @@ class InferencePaymentContract(RuleContract):
         assert np.isfinite(self.paid(consensus, cost, alpha, beta))
 
 
-class EvaluatorPaymentContract(RuleContract):
+class EvaluatorPaymentContract(KernelRuleContract):
     """Tests that a rule which pays for scores passes; inherit and say which.
 
     What is paid is finite, does not depend on the order of the seats, and falls in cost; where the
     rule pays for closeness, it is alpha times that, less beta C.
-
-    Attributes
-    ----------
-    rule
-        The rule.
-    values
-        Values for its parameters, where they are not to have their defaults.
 
     Examples
     --------
@@ -112,14 +85,12 @@ class EvaluatorPaymentContract(RuleContract):
     """
 
     rule: ClassVar[type[EvaluatorPayment]]
-    values: ClassVar[Mapping[str, Any]] = {}
 
     def paid(
         self, committee: Committee, seat: int, cost: float, alpha: float, beta: float
     ) -> float:
         """Return the points for the score of the member in a seat."""
-        given = self.rule.array(self.values)
-        return float(self.rule.compiled()(committee, seat, cost, alpha, beta, *given))
+        return self.called(committee, seat, cost, alpha, beta)
 
     @staticmethod
     def compared(scores: list[float]) -> Committee:
@@ -128,10 +99,6 @@ class EvaluatorPaymentContract(RuleContract):
         mean = sum(scores) / len(scores)
         committee.nearness[:] = [closeness(score, mean) for score in scores]
         return committee
-
-    def test_its_kernel_can_be_played(self) -> None:
-        """It takes what its kind hands it and what the rule declares, and can be compiled."""
-        self.rule.check()
 
     @_examples
     @given(_committee, _share, _coefficient, _coefficient)
@@ -171,8 +138,7 @@ class EvaluatorPaymentContract(RuleContract):
         self, scores: list[float], cost: float, alpha: float, beta: float
     ) -> None:
         """Alpha times closeness less beta C, to the last bit."""
-        if not self.rule.pays_closeness:
-            pytest.skip("not claimed: pays_closeness")
+        self.claims("pays_closeness")
         committee = self.compared(scores)
         expected = alpha * committee.nearness[0] - beta * cost
         assert self.paid(committee, 0, cost, alpha, beta) == expected

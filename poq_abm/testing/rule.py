@@ -11,13 +11,26 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from poq_abm.rules.kernels import KernelRule
 from poq_abm.rules.registry import RuleError, complete, rules
 from poq_abm.rules.rule import Parameter, Rule, Source
 
-__all__ = ["RuleContract"]
+__all__ = ["KernelRuleContract", "RuleContract", "examples"]
 
 Spec = dict[str, Any]
+
+
+def examples(count: int = 60) -> settings:
+    """Return how a contract is tried: so many examples, the same ones in every run."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.differing_executors],  # one test, many subclasses
+    )
 
 
 class RuleContract:
@@ -108,6 +121,36 @@ class RuleContract:
                 error = self.refusal({k: v for k, v in self.spec().items() if k != key})
                 assert error.path == (key,)
                 assert parameter.meaning in error.message
+
+
+class KernelRuleContract(RuleContract):
+    """Tests that a rule made of one kernel passes; inherit a kind's contract and set :attr:`rule`.
+
+    What a rule claims of itself chooses the tests: a test of something not claimed is skipped.
+
+    Attributes
+    ----------
+    values
+        Values for its parameters, where they are not to have their defaults.
+    """
+
+    rule: ClassVar[type[KernelRule]]
+    values: ClassVar[Mapping[str, Any]] = {}
+
+    def called(self, *arguments: Any) -> float:
+        """Return what the kernel makes of what its kind hands it."""
+        if not hasattr(self, "_kernel"):
+            self._kernel, self._given = self.rule.compiled(), self.rule.array(self.values)
+        return float(self._kernel(*arguments, *self._given))
+
+    def claims(self, claim: str) -> None:
+        """Skip the test that calls this unless the rule makes the claim."""
+        if not getattr(self.rule, claim):
+            pytest.skip(f"not claimed: {claim}")
+
+    def test_its_kernel_can_be_played(self) -> None:
+        """It takes what its kind hands it and what the rule declares, and can be compiled."""
+        self.rule.check()
 
 
 def _wrong(parameter: Parameter) -> list[Any]:

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poq_abm.rules.trust import TrustUpdate
-from poq_abm.testing.rule import RuleContract
+from poq_abm.testing.rule import KernelRuleContract, examples
 
 __all__ = ["TrustUpdateContract"]
 
-_examples = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.differing_executors],  # one test, many subclasses
-)
+_examples = examples()
 _share = st.floats(0.0, 1.0)
 _weight = st.floats(0.1, 5.0)
 _ROUNDING = 1e-13
 
 
-class TrustUpdateContract(RuleContract):
+class TrustUpdateContract(KernelRuleContract):
     """Tests that a trust update passes; inherit and say which.
 
     Weights stay finite and at least 0, within their bounds where the rule has a ``minimum`` and a
     ``maximum``, and of two members of equal weight the nearer one ends no lower.
-
-    Attributes
-    ----------
-    rule
-        The rule.
-    values
-        Values for its parameters, where they are not to have their defaults.
 
     Examples
     --------
@@ -50,16 +36,10 @@ class TrustUpdateContract(RuleContract):
     """
 
     rule: ClassVar[type[TrustUpdate]]
-    values: ClassVar[Mapping[str, Any]] = {}
 
     def updated(self, weight: float, deviation: float, typical: float) -> float:
         """Return a weight after a round."""
-        given = self.rule.array(self.values)
-        return float(self.rule.compiled()(weight, deviation, typical, *given))
-
-    def test_its_kernel_can_be_played(self) -> None:
-        """It takes what its kind hands it and what the rule declares, and can be compiled."""
-        self.rule.check()
+        return self.called(weight, deviation, typical)
 
     @_examples
     @given(_weight, _share, _share)

@@ -9,23 +9,17 @@ import math
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.rules.protocol.terms import Found, Query, Settlement
 from poq_abm.scenario.schema.verification import Verification, protocol_of
-from poq_abm.testing.rule import RuleContract
+from poq_abm.testing.rule import RuleContract, examples
 
 __all__ = ["VerificationContract", "queries"]
 
-_examples = settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.differing_executors],  # one test, many subclasses
-)
+_examples = examples(200)
 _draw = st.floats(1e-9, 1.0 - 1e-9)
 _seconds = st.floats(1e-3, 1e4)
 _score = st.floats(0.0, 10.0)

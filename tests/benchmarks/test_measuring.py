@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import measuring
 from benchmarks.measuring import Contestant, contest, duels, ratio
-from benchmarks.values import measurement
+from benchmarks.reporting import measurement
 
 
 def test_contestants_take_turns():

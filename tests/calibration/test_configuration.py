@@ -237,3 +237,23 @@ def test_the_resolved_object_holds_specs_and_does_not_change(file: Path) -> None
         found.seed = 2  # type: ignore[misc]
     again = Calibration.model_validate(found.model_dump())
     assert again == found
+
+
+def test_truth_has_a_metric_or_one_for_each_task(file: Path) -> None:
+    assert load(file, "truth: rouge_l\n").metric_of("qa") == "rouge_l"
+    by_task = load(file, "truth: {math: numeric, default: exact}\n")
+    assert [by_task.metric_of(task) for task in ("math", "qa")] == ["numeric", "exact"]
+    assert load(file, "truth: {math: numeric}\n").metric_of("qa") == "token_f1"
+    assert "did you mean 'rouge_l'" in complaint(file, SOUND + "truth: {qa: rogue_l}\n")
+    assert "did you mean 'rouge_l'" in complaint(file, SOUND + "truth: rogue_l\n")
+
+
+def test_a_judge_of_pairs_needs_a_pair_and_no_second_order(file: Path) -> None:
+    judge = "judge: {model: m, mode: pairs}\n"
+    assert "a judge of pairs needs two models" in complaint(file, SOUND + judge)
+    both = SOUND.replace("[llama_3_2_3b]", "[llama_3_2_3b, qwen2_1_5b]") + judge
+    file.write_text(both)
+    assert load_configuration(file).judge is not None
+    assert "pairs are judged in both orders" in complaint(
+        file, both.replace("pairs}", "pairs, second_order: true}")
+    )

@@ -47,7 +47,7 @@ def test_the_verbs_of_calibration_are_listed(poq: Poq) -> None:
     shown = poq("calibrate", "--help").out
     for verb in ("run", "check", "corpus", "generate", "score", "judge", "efficiency", "build"):
         assert f" {verb} " in shown
-    for verb in ("import", "smooth", "demo"):
+    for verb in ("import", "smooth", "demo", "doctor"):
         assert f" {verb} " in shown
 
 
@@ -57,6 +57,22 @@ def test_a_misspelt_configuration_is_refused_with_its_line(poq: Poq, tmp_path: P
     assert refused.code == 2
     assert "mine.yaml:3" in refused.err
     assert "did you mean 'corpus'" in refused.err
+
+
+def test_a_metric_of_ones_own_is_a_plugin(poq: Poq, tmp_path: Path) -> None:
+    (tmp_path / "my_metric.py").write_text(
+        "from calibration.profile.truth import register_metric\n"
+        "register_metric('first_word', lambda output, reference: 1.0)\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "out: runs\ncorpus: [{format: squad, path: nowhere.json}]\n"
+        "models: [qwen2_1_5b]\nevaluators: [sts_stsb]\ntruth: first_word\n"
+    )
+    refused = poq("calibrate", "check", "mine.yaml")
+    assert "no metric of truth is called 'first_word'" in refused.err
+    known = poq("calibrate", "check", "mine.yaml", "--plugin", "my_metric")
+    assert known.code == 2
+    assert "nowhere.json" in known.err
 
 
 def test_a_corpus_that_is_not_there_is_named_before_any_work(poq: Poq, tmp_path: Path) -> None:

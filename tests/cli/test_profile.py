@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from poq_abm.profile import profile_names
-from poq_abm.profile.profile_files import folder_of
+from poq_abm.profile.profile import folder_of
 from tests.conftest import Poq
 
 

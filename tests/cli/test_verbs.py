@@ -61,6 +61,11 @@ def test_set_reaches_any_field(poq, tmp_path: Path) -> None:
     assert manifest["configuration"]["scenario"]["mechanism"]["committee_size"] == 2
 
 
+def test_scenarios_prints_the_schema_of_a_file(poq) -> None:
+    schema = json.loads(poq("scenarios", "--schema").out)
+    assert schema["properties"]["seed"]["description"] == "the key of every random draw"
+
+
 def test_scenarios_asks_one_question_a_line(poq) -> None:
     lines = poq("scenarios").out.strip().splitlines()
     assert [line.split()[0] for line in lines] == scenario_names()

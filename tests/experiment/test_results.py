@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.round_replication import TRACED_STRETCH
+from poq_abm.experiment.round_study import TRACED_STRETCH
 from poq_abm.scenario import Scenario, load
 
 NODE_COLUMNS = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import poq_abm
-from poq_abm.experiment.twins import honest_twin
+from poq_abm.experiment.round_study import RoundStudy
 from poq_abm.scenario import Scenario
 
 BOOST = {"share": 0.34, "behaviour": {"name": "boost", "b": 2.0}}
@@ -66,7 +66,7 @@ def test_the_twin_keeps_noise_trust_and_everything_else(small: Scenario) -> None
             "mechanism.trust.update": "ema",
         }
     )
-    twin = honest_twin(scenario)
+    twin = RoundStudy(scenario).honest()
     assert twin.malicious is None
     assert twin.population.inference[0].behaviour == {"name": "honest"}
     assert twin.population.evaluators[0].noise_sd == 1.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from poq_abm.page.controls import PageSettings
 from poq_abm.page.exploring import Exploration
-from poq_abm.page.state import PageSettings
 from poq_abm.scenario import Scenario, load
 
 CONTESTED = [

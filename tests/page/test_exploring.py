@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from poq_abm.errors import InputError
+from poq_abm.page.controls import scenario_of
 from poq_abm.page.exploring import Exploration, free_name, save_scenario
-from poq_abm.page.state import scenario_of
 from poq_abm.scenario import load
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from poq_abm.errors import InputError
-from poq_abm.profile.electricity import region, regions
-from poq_abm.profile.hardware import Hardware, catalogue, hardware
+from poq_abm.profile.hardware import Hardware, catalogue, hardware, region, regions
 
 ROWS = list(catalogue().values())
 

@@ -14,7 +14,7 @@ import pytest
 from profile_support import write_parts
 
 from poq_abm.errors import InputError
-from poq_abm.profile.profile_files import folder_of, profile_names
+from poq_abm.profile.profile import folder_of, profile_names
 from poq_abm.profile.validity import check_header, content_hash, profile_faults
 
 Parts = dict[str, Any]

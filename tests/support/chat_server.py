@@ -64,12 +64,15 @@ def failing(status: int, message: str = "broken", **headers: str) -> Reply:
 class ChatServer:
     """A chat server that listens on a free port of 127.0.0.1 while it is entered.
 
-    ``bodies`` and ``keys`` are what it was asked with; ``busiest`` is how many requests it had at
-    once, if each waits for ``together`` of them.
+    ``models`` are those it lists, ``bodies`` and ``keys`` what it was asked with; ``busiest`` is
+    how many requests it had at once, if each waits for ``together`` of them.
     """
 
-    def __init__(self, temper: Temper = well, together: int = 1) -> None:
+    def __init__(
+        self, temper: Temper = well, together: int = 1, models: list[str] | None = None
+    ) -> None:
         self.temper = temper
+        self.models = models or []
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.busiest = self._busy = 0
@@ -104,6 +107,15 @@ class ChatServer:
                     self.wfile.flush()
                 with ours._lock:
                     ours._busy -= 1
+
+            def do_GET(self) -> None:
+                listed = {"object": "list", "data": [{"id": name} for name in ours.models]}
+                content = json.dumps(listed).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
             def log_message(self, format: str, *values: object) -> None:
                 """Say nothing."""

@@ -159,9 +159,20 @@ def _said(mode: Mode, question: str, key: str) -> str:
         return f"I would give this a solid seven. ({key})"
     if mode == "refusal":
         return f"I cannot grade this for {key}."
+    if (preferred := _preferred(question)) is not None:
+        return json.dumps({"better": preferred, "justification": "The longer one."})
     score = 42 if mode == "42" else grade(question)
     why = f"Asked with {key}." if mode == "echo" else "Graded by shared words."
     return json.dumps({"score": score, "justification": why})
+
+
+def _preferred(question: str) -> str | None:
+    """Return which of two answers is longer, where there are two."""
+    asked = json.loads(question)
+    if "second" not in asked:
+        return None
+    first, second = len(asked["first"]), len(asked["second"])
+    return "tie" if first == second else "first" if first > second else "second"
 
 
 def _response(

@@ -14,10 +14,9 @@ from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.errors import InputError
 from poq_abm.experiment.blocks import Span
 from poq_abm.experiment.executor import Workers, map_blocks
-from poq_abm.experiment.in_memory import BlockPlayer, BlocksInMemory
-from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.plan import Plan, study_of
+from poq_abm.experiment.running import BlockPlayer, BlocksInMemory
 from poq_abm.experiment.schemas import ROUNDS
-from poq_abm.experiment.studies import study_of
 from poq_abm.experiment.study import Options, Progress
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, Treatment

@@ -7,11 +7,18 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below_in_place, uniform
 from poq_abm.rules.schedule.drawing import Slot
 
-__all__ = ["SeatWeights", "draw_steps", "seat_by_weight", "seat_committee", "seat_weights"]
+__all__ = [
+    "SeatWeights",
+    "draw_steps",
+    "seat_by_weight",
+    "seat_committee",
+    "seat_committees",
+    "seat_weights",
+]
 
 
 class SeatWeights(NamedTuple):
@@ -88,6 +95,53 @@ def seat_committee(
     for i in range(committee.size):
         order[swapped[i]] = swapped[i]
         order[i] = i
+
+
+@compiled_loop
+def _take_where(
+    taken: NDArray[np.uint32],
+    given: NDArray[np.uint32],
+    places: NDArray[np.uint32],
+    others: NDArray[np.uint32],
+) -> None:
+    """Take what is given where two places are the same: without branches, many at once."""
+    for t in range(taken.size):
+        here, there = taken[t], given[t]
+        taken[t] = there if places[t] == others[t] else here
+
+
+@compiled_loop
+def seat_committees(
+    members: NDArray[np.uint32],
+    moved: NDArray[np.uint32],
+    places: NDArray[np.uint32],
+    steps: NDArray[np.uint32],
+) -> None:
+    """Fill ``members`` with the committees that :func:`seat_committee` seats, all rounds at once.
+
+    All arrays have a column for each round. ``moved`` is scratch of K rows, ``places`` of K + 1;
+    ``steps`` is what :func:`draw_steps` made. No permutation is kept: what seat ``i`` finds at its
+    place is what the last seat that took from there before it has moved there, and else the place's
+    own number. That takes K (K - 1) comparisons of columns, so it suits a small committee.
+
+    >>> import numpy as np
+    >>> steps = np.array([[0], [0], [0], [2], [0]], np.uint32)
+    >>> members, moved = np.empty((2, 2, 1), np.uint32)
+    >>> seat_committees(members, moved, np.empty((3, 1), np.uint32), steps)
+    >>> members[:, 0].tolist()
+    [2, 1]
+    """
+    for i in range(members.shape[0]):
+        seat = np.uint32(i)
+        step, place, own = steps[Slot.COMMITTEE + i], places[i], places[members.shape[0]]
+        for t in range(place.size):
+            place[t] = step[t] + seat
+            members[i, t] = place[t]
+            moved[i, t] = seat
+            own[t] = seat
+        for j in range(i):
+            _take_where(members[i], moved[j], places[j], place)
+            _take_where(moved[i], moved[j], places[j], own)
 
 
 def seat_weights(weights: NDArray[np.float64]) -> SeatWeights:

@@ -83,16 +83,27 @@ def pick(word: int, limits: NDArray[np.uint64]) -> int:
 
 
 @compiled
-def draw_tasks(tasks: NDArray[np.uint32], limits: NDArray[np.uint64]) -> None:
+def draw_tasks(
+    tasks: NDArray[np.uint32], limits: NDArray[np.uint64], counts: NDArray[np.uint32]
+) -> None:
     """Turn the words of the task slot into tasks, in proportion to their shares.
 
+    What :func:`pick` finds is the number of limits that do not exceed the word; tasks are few, and
+    counting is done for many words at once. ``counts`` is scratch.
+
     >>> words = np.array([0, 2**31], np.uint32)
-    >>> draw_tasks(words, thresholds([0.5, 0.5]))
+    >>> draw_tasks(words, thresholds([0.5, 0.5]), np.empty(2, np.uint32))
     >>> words.tolist()
     [0, 1]
     """
     for t in range(tasks.size):
-        tasks[t] = pick(tasks[t], limits)
+        counts[t] = 0
+    for i in range(limits.size - 1):
+        limit = limits[i]
+        for t in range(tasks.size):
+            counts[t] += np.uint32(np.uint64(tasks[t]) >= limit)
+    for t in range(tasks.size):
+        tasks[t] = counts[t]
 
 
 @compiled
@@ -112,7 +123,8 @@ def draw_records(
     """
     for t in range(records.size):
         bounds[t] = size[tasks[t]]
-    below_in_place(records, bounds, seed, replication, Purpose.ROUND, first_round, Slot.RECORD)
+    slot = int(np.int64(Slot.RECORD))  # as seats have it: compiled once
+    below_in_place(records, bounds, seed, replication, Purpose.ROUND, first_round, slot)
     for t in range(records.size):
         records[t] += first[tasks[t]]
 
@@ -136,7 +148,8 @@ def draw_nodes(
     """
     if drawn_by == DrawnBy.UNIFORM:
         bounds[:] = limits.size
-        below_in_place(nodes, bounds, seed, replication, Purpose.ROUND, first_round, Slot.NODE)
+        slot = int(np.int64(Slot.NODE))
+        below_in_place(nodes, bounds, seed, replication, Purpose.ROUND, first_round, slot)
     elif drawn_by == DrawnBy.ROUND_ROBIN:
         for t in range(nodes.size):
             nodes[t] = (first_round + t) % limits.size

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from poq_abm.scenario.checks.problems import KeyPath, Problem, dotted
 from poq_abm.scenario.paths import split
-from poq_abm.scenario.schema.acting import When
+from poq_abm.scenario.schema.fields import When
 from poq_abm.scenario.sweep.treatments import written_axes
 
 if TYPE_CHECKING:

@@ -9,21 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from poq_abm.scenario.schema.acting import When, above, given, holds
 from poq_abm.scenario.schema.fields import (
     Amount,
     Behaviour,
     Label,
     Positive,
     Share,
+    Strict,
+    When,
+    above,
     as_tuple,
+    complaint,
+    given,
+    holds,
+    name_or_mapping,
     named,
 )
 from poq_abm.scenario.schema.service import LATER, QueryDemand, Service, ServiceLatency
 from poq_abm.scenario.schema.stake import Audits, Stake
-from poq_abm.scenario.schema.strict import Strict, complaint
 
 __all__ = [
     "MAX_ADAPTATIONS",
@@ -57,7 +62,12 @@ def _countable(rules: tuple[Any, ...]) -> tuple[Any, ...]:
     return rules
 
 
-Adaptation = Annotated[dict[str, Any], BeforeValidator(named), AfterValidator(_has_name)]
+Adaptation = Annotated[
+    dict[str, Any],
+    BeforeValidator(named),
+    AfterValidator(_has_name),
+    WithJsonSchema(name_or_mapping()),
+]
 
 
 class Cost(Strict):

@@ -1,10 +1,12 @@
-"""The schema as a reference: every key of a section with its range, default and meaning.
+"""The schema as a reference: every key with its range, default and meaning, and as JSON Schema.
 
 ``python -m poq_abm.scenario.schema.key_reference economy`` prints a section's table in Markdown.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterator
 from types import NoneType, UnionType
@@ -15,11 +17,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from poq_abm.rules.registry import shipped
+from poq_abm.scenario.schema.fields import Strict
 from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.settings import Settings
-from poq_abm.scenario.schema.strict import Strict
+from poq_abm.scenario.schema.verification import with_protocols
 
-__all__ = ["Key", "keys_below", "markdown"]
+__all__ = ["Key", "json_schema", "keys_below", "markdown"]
 
 _SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}
@@ -67,6 +70,39 @@ def markdown(keys: Iterator[Key], prefix: str = "") -> str:
         cells = (f"`{name}`", key.takes, key.default, key.meaning)
         rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a scenario file, by which an editor checks it.
+
+    It knows the rules and protocols that there are, plug-ins among them. What it cannot say (which
+    keys act, what fits together, what a profile holds) ``poq validate`` does.
+
+    >>> json_schema()["properties"]["rounds"]["minimum"]
+    1
+    """
+    whole = Settings.model_json_schema()
+    verification = with_protocols().model_json_schema()
+    parts = whole.pop("$defs") | verification.pop("$defs") | {"Verification": verification}
+    entries = set(re.findall(r'"items": {"\$ref": "#/\$defs/(\w+)"', json.dumps(parts)))
+    for name, part in parts.items():
+        part["description"] = part.get("description", "").partition("\n")[0]
+        if name not in entries:  # lists are replaced as a whole; of a section, a base may have it
+            part.pop("required", None)
+    axes: dict[str, Any] = {key.path: {} for key in keys_below(Settings) if "*" not in key.path}
+    whole["properties"] |= {
+        "extends": {"type": "string", "description": "a scenario that ships, or a file"},
+        "sweep": {**whole["properties"]["sweep"], "properties": axes},
+    }
+    del whole["required"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "title": "A scenario of poq_abm",
+        "description": "What to play: mechanism, population, horizon and sweep.",
+        "anyOf": [{"required": ["population"]}, {"required": ["extends"]}],
+        "$defs": parts,
+    }
 
 
 def _section_in(annotation: Any) -> tuple[type[Strict] | None, bool]:

@@ -14,8 +14,7 @@ from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE
 from poq_abm.rules.schedule.schedules import SCHEDULE, SEATING
 from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
-from poq_abm.scenario.schema.acting import When, holds, lacking
-from poq_abm.scenario.schema.fields import Coefficient, Share
+from poq_abm.scenario.schema.fields import Coefficient, Share, When, complaint, holds, lacking
 from poq_abm.scenario.schema.rule_keys import (
     NamedRule,
     WithRules,
@@ -23,7 +22,6 @@ from poq_abm.scenario.schema.rule_keys import (
     keys_of,
     with_rule,
 )
-from poq_abm.scenario.schema.strict import complaint
 
 __all__ = [
     "KINDS",

@@ -15,11 +15,21 @@ from pydantic import (
 )
 
 from poq_abm.rules.aggregation import AGGREGATION, WeighsBy
-from poq_abm.scenario.schema.acting import When, above, as_axis, given
-from poq_abm.scenario.schema.fields import SHARE_TOLERANCE, Behaviour, Label, Shares, as_tuple
+from poq_abm.scenario.schema.fields import (
+    SHARE_TOLERANCE,
+    Behaviour,
+    Label,
+    Shares,
+    Strict,
+    When,
+    above,
+    as_axis,
+    as_tuple,
+    complaint,
+    given,
+)
 from poq_abm.scenario.schema.mechanism import MAX_NODES_IN_ALL, SCORED
 from poq_abm.scenario.schema.rule_keys import with_rule
-from poq_abm.scenario.schema.strict import Strict, complaint
 
 if TYPE_CHECKING:
     from typing import Self

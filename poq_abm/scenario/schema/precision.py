@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from poq_abm.limits import MAX_REPLICATIONS
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, complaint
 
 __all__ = ["Precision", "Until"]
 

@@ -12,9 +12,14 @@ from pydantic_core import core_schema
 from poq_abm.rules.registry import RuleError, complete, find, rules, shipped
 from poq_abm.rules.rule import Kind, Parameter, Rule
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.acting import When
-from poq_abm.scenario.schema.fields import Label, countable
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import (
+    Label,
+    Strict,
+    When,
+    complaint,
+    countable,
+    name_or_mapping,
+)
 
 __all__ = ["NamedRule", "WithRules", "acts_of", "keys_of", "with_rule"]
 
@@ -29,6 +34,9 @@ class NamedRule(NamedTuple):
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
+        return name_or_mapping(rules(self.kind))
 
     def read(self, value: Any) -> Any:
         """Return a rule as it is stored: its name or, with values, a mapping; or complain."""

@@ -7,9 +7,19 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
-from poq_abm.scenario.schema.acting import When, above, given, holds, within
-from poq_abm.scenario.schema.fields import Amount, Positive, Share, Shares
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import (
+    Amount,
+    Positive,
+    Share,
+    Shares,
+    Strict,
+    When,
+    above,
+    complaint,
+    given,
+    holds,
+    within,
+)
 
 __all__ = [
     "LATER",

@@ -9,9 +9,19 @@ from pydantic import BeforeValidator, Discriminator, Field, SerializeAsAny, Tag
 
 from poq_abm.limits import MAX_REPLICATIONS, MAX_ROUNDS, MAX_SEED
 from poq_abm.rules.schedule.schedules import SCHEDULE
-from poq_abm.scenario.schema.acting import When, holds, within
 from poq_abm.scenario.schema.economy import EconomySettings
-from poq_abm.scenario.schema.fields import Behaviour, Share, Shares, Source, named, share_of
+from poq_abm.scenario.schema.fields import (
+    Behaviour,
+    Share,
+    Shares,
+    Source,
+    Strict,
+    When,
+    holds,
+    named,
+    share_of,
+    within,
+)
 from poq_abm.scenario.schema.mechanism import (
     MAX_NODES_IN_ALL,
     SCORED,
@@ -22,7 +32,6 @@ from poq_abm.scenario.schema.mechanism import (
 from poq_abm.scenario.schema.population import MAX_COUNT, EvaluatorGroup, InferenceGroup, Population
 from poq_abm.scenario.schema.precision import Precision
 from poq_abm.scenario.schema.rule_keys import NamedRule, WithRules
-from poq_abm.scenario.schema.strict import Strict
 from poq_abm.scenario.schema.verification import Verification
 
 __all__ = [
@@ -85,6 +94,9 @@ class Malicious(Strict):
     behaviour: Behaviour = Field(description="what they do")
 
 
+_OPEN = Field(json_schema_extra={"additionalProperties": True})  # parameters of the behaviour
+
+
 def _form(value: Any) -> str:
     return "[precision]" if isinstance(value, dict | Precision) else "[number]"
 
@@ -134,7 +146,7 @@ class Settings(WithRules):
     synthetic: dict[str, Any] | None = Field(
         default=None, description="what the profile `synthetic` is made of"
     )
-    malicious: Annotated[Malicious, BeforeValidator(gathered)] | None = Field(
+    malicious: Annotated[Malicious, BeforeValidator(gathered), _OPEN] | None = Field(
         default=None, description="a share of evaluators that deviate"
     )
     economy: EconomySettings | None = Field(

@@ -8,11 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from poq_abm.rules.schedule.schedules import SEATING
-from poq_abm.scenario.schema.acting import When, above, given, holds, present
-from poq_abm.scenario.schema.fields import Amount, Share
+from poq_abm.scenario.schema.fields import Amount, Share, Strict, When, above, given, holds, present
 from poq_abm.scenario.schema.rule_keys import NamedRule
 from poq_abm.scenario.schema.service import LATER, OUTAGES
-from poq_abm.scenario.schema.strict import Strict
 
 __all__ = ["Audits", "Slashing", "Stake"]
 

@@ -13,10 +13,9 @@ from pydantic.fields import FieldInfo
 from poq_abm.rules.protocol.protocol import PROTOCOLS, Conditions, VerificationProtocol
 from poq_abm.rules.registry import RuleError, complete, find, rules
 from poq_abm.rules.rule import Parameter
-from poq_abm.scenario.schema.acting import When, above, given
-from poq_abm.scenario.schema.adversaries import Adversaries
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, When, above, complaint, given
 from poq_abm.scenario.schema.verification_conditions import (
+    Adversaries,
     Economics,
     NetworkLoad,
     Watchers,
@@ -24,7 +23,7 @@ from poq_abm.scenario.schema.verification_conditions import (
     with_trait,
 )
 
-__all__ = ["ProtocolFigures", "Verification", "protocol_of"]
+__all__ = ["ProtocolFigures", "Verification", "protocol_of", "with_protocols"]
 
 _TYPES: Final = {"number": float, "count": int, "switch": bool, "text": str}
 
@@ -142,7 +141,7 @@ class Verification(Strict):
 
     def __new__(cls, *_: Any, **__: Any) -> Verification:
         """Make one with the sections of the protocols that there are."""
-        return object.__new__(_with_protocols() if cls is Verification else cls)
+        return object.__new__(with_protocols() if cls is Verification else cls)
 
     def __reduce__(self) -> Any:
         """Return how a process makes it anew, with the protocols that it knows."""
@@ -151,12 +150,12 @@ class Verification(Strict):
     @model_validator(mode="wrap")
     @classmethod
     def _has_protocols(cls, data: Any, handler: Any) -> Any:
-        return _with_protocols().model_validate(data) if cls is Verification else handler(data)
+        return with_protocols().model_validate(data) if cls is Verification else handler(data)
 
     @classmethod
     def known(cls) -> dict[str, FieldInfo]:
         """Return its fields, the sections of all protocols among them."""
-        return _with_protocols().model_fields
+        return with_protocols().model_fields
 
     @property
     def honest_watchers(self) -> int:
@@ -201,7 +200,8 @@ def _verification_of(written: Mapping[str, Any]) -> Verification:
     return Verification(**written)
 
 
-def _with_protocols() -> type[Verification]:
+def with_protocols() -> type[Verification]:
+    """Return the section as it is with the protocols that there are."""
     return _composed(tuple(rules(PROTOCOLS).values()))
 
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, mod
 
 from poq_abm.limits import MAX_SEED
 from poq_abm.scenario.checks.problems import shown
-from poq_abm.scenario.schema.strict import Strict, complaint
+from poq_abm.scenario.schema.fields import Strict, complaint
 from poq_abm.scenario.sweep.axes import MAX_TREATMENTS
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ class AxisRange(Strict):
         else:
             places = _DIGITS - 1 - math.floor(math.log10(self.high - self.low))
             found = [round(self.low + u * (self.high - self.low), places) for u in points]
-        return [float(min(max(value, self.low), self.high)) for value in found]
+        inside = (min(max(value, self.low), self.high) for value in found)
+        # the double next to a whole number of 17 digits may lie beyond the end that it is
+        return [float(value) if float(value) == value else value for value in inside]
 
     def whole(self, points: list[float]) -> list[int]:
         """Return the whole numbers at these points of [0, 1), both ends included.

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.profile.electricity import region
-from poq_abm.profile.hardware import Hardware, hardware
+from poq_abm.profile.hardware import Hardware, hardware, region
 
 if TYPE_CHECKING:
     from poq_abm.scenario import Scenario

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from poq_abm.errors import InputError, nearest
 from poq_abm.rules.protocol.protocol import VerificationProtocol
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
-from poq_abm.scenario.schema.adversaries import Adversaries
 from poq_abm.scenario.schema.verification import Verification, protocol_of
+from poq_abm.scenario.schema.verification_conditions import Adversaries
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.population import NodeGroup
 from poq_abm.simulation.queries.beliefs import Action, Choice, best_choice, named_action

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled_or_python
 from poq_abm.random import Purpose, uniform
 from poq_abm.rules.protocol.protocol import SECONDS_PER_YEAR
-from poq_abm.scenario.schema.adversaries import Adversaries
+from poq_abm.scenario.schema.verification_conditions import Adversaries
 from poq_abm.simulation.arrivals import gap
+from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.queries.beliefs import named_action
 from poq_abm.simulation.queries.market import Market
 
@@ -83,8 +84,8 @@ def broken_share(vulnerability_per_year: float, patch_days: float) -> float:
     return product / (1.0 + product)
 
 
-@compiled
-def advance(vendors: Vendors, vendor: int, now: float, seed: int, replication: int) -> bool:
+@compiled_or_python
+def advance(vendors: Vendors, vendor: int, now: float, key: ReplicationKey) -> bool:
     """Return whether a vendor's enclaves are broken at time ``now``, in seconds from the start.
 
     Times must not go back. Each stay is exponential, keyed by the vendor and its number.
@@ -93,7 +94,7 @@ def advance(vendors: Vendors, vendor: int, now: float, seed: int, replication: i
         vendors.changes[vendor] += 1
         count = vendors.changes[vendor]
         vendors.broken[vendor] = not vendors.broken[vendor]
-        draw = uniform(seed, replication, Purpose.VULNERABILITY, vendor, count + 1)
+        draw = uniform(key.seed, key.replication, Purpose.VULNERABILITY, vendor, count + 1)
         mean = vendors.mean_s[vendor, int(vendors.broken[vendor])]
         vendors.until[vendor] += gap(draw, 1.0) * mean
     return bool(vendors.broken[vendor])

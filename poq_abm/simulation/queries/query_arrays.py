@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled_or_python
 from poq_abm.rules.protocol.terms import Query, Settlement, Terms
 from poq_abm.simulation.arrays import GameArrays
 from poq_abm.simulation.histograms import LatencyCells, count_latency
@@ -17,7 +17,20 @@ from poq_abm.simulation.queries.node_types import NodeTypes, Vendors
 from poq_abm.simulation.queue import Queue, ServiceTime
 from poq_abm.simulation.replication import Replication
 
-__all__ = ["DRAWS", "Draw", "QueryState", "QueryTrace", "Setting", "Sum", "add", "cost", "note"]
+__all__ = [
+    "DRAWS",
+    "Draw",
+    "Machines",
+    "Providers",
+    "QueryState",
+    "QueryTotals",
+    "QueryTrace",
+    "Setting",
+    "Sum",
+    "add",
+    "cost",
+    "note",
+]
 
 Floats = NDArray[np.float64]
 
@@ -77,34 +90,52 @@ class Sum(IntEnum):
     MALICIOUS_MAJORITY = 35  #: committees
 
 
+class Providers(NamedTuple):
+    """The nodes that answer, how long that takes them, and the terms on which they do."""
+
+    terms: Terms
+    law: ServiceTime
+    people: People
+    types: NodeTypes
+
+
 class Setting(NamedTuple):
     """What does not change within a replication."""
 
     rate: float  #: arrivals per second
-    law: ServiceTime
-    terms: Terms
     game: GameArrays  #: its rows of inference nodes say what they do with the query at hand
-    people: People
     ways: Ways
-    node_types: NodeTypes
+    providers: Providers
+
+
+class Machines(NamedTuple):
+    """The machines of the nodes that answer, as they stand at the time of a query."""
+
+    queue: Queue
+    busy: Floats  #: (F,) how long each node has worked
+    vendors: Vendors
+    steps: NDArray[np.int64]  #: scratch of the choice of other nodes
+    others: NDArray[np.int64]
+
+
+class QueryTotals(NamedTuple):
+    """What is added up over queries."""
+
+    sums: Floats  #: (Sum,)
+    latencies: Floats  #: (2, queries) provisional and economic finality in s; (2, 0) if too many
+    cells: LatencyCells  #: two rows of the same, where there are too many
+    found: NDArray[np.int64]  #: (Found,) how often each check was the first to find a cheat
 
 
 class QueryState(NamedTuple):
     """What a replication writes over and adds up."""
 
     clock: Floats  #: (2,) arrival of the last query; when the last answer was there
-    sums: Floats  #: (Sum,)
-    latencies: Floats  #: (2, queries) provisional and economic finality in s; (2, 0) if too many
-    cells: LatencyCells  #: two rows of the same, where there are too many
-    found: NDArray[np.int64]  #: (Found,) how often each check was the first to find a cheat
-    queue: Queue
-    busy: Floats  #: (F,) how long each node has worked
-    vendors: Vendors
+    totals: QueryTotals
+    machines: Machines
     kept: Replication  #: key, buffers and memory, as rounds have them
     words: NDArray[np.uint32]  #: (16, BATCH_ROUNDS) scratch of the draws
     draws: Floats  #: (8, BATCH_ROUNDS) by :class:`Draw`
-    steps: NDArray[np.int64]  #: scratch of the choice of other nodes
-    others: NDArray[np.int64]
 
 
 class QueryTrace(NamedTuple):
@@ -127,7 +158,7 @@ class QueryTrace(NamedTuple):
     cost_usd: Floats
 
 
-@compiled
+@compiled_or_python
 def cost(outcome: Settlement) -> float:
     """Return what the query cost in all, in USD."""
     return (
@@ -142,9 +173,9 @@ def cost(outcome: Settlement) -> float:
     )
 
 
-@compiled
+@compiled_or_python
 def add(
-    state: QueryState,
+    totals: QueryTotals,
     q: int,
     query: Query,
     outcome: Settlement,
@@ -153,7 +184,7 @@ def add(
     wait: float,
 ) -> None:
     """Add query ``q`` to the sums, and keep or count both its latencies."""
-    sums = state.sums
+    sums = totals.sums
     sums[Sum.DISHONEST] += query.dishonest
     sums[Sum.RATIONAL] += rational
     sums[Sum.RATIONAL_CHEATS] += rational and query.dishonest
@@ -184,16 +215,16 @@ def add(
     sums[Sum.MACHINE_S] += outcome.machine_s
     sums[Sum.BOUNTY] += outcome.bounty
     sums[Sum.VALIDATOR_PROFIT] += outcome.validator_profit
-    if state.latencies.shape[1] > 0:
-        state.latencies[0, q] = outcome.provisional_s
-        state.latencies[1, q] = outcome.economic_s
+    if totals.latencies.shape[1] > 0:
+        totals.latencies[0, q] = outcome.provisional_s
+        totals.latencies[1, q] = outcome.economic_s
     else:
-        count_latency(state.cells, 0, outcome.provisional_s)
-        count_latency(state.cells, 1, outcome.economic_s)
-    state.found[outcome.found] += query.dishonest
+        count_latency(totals.cells, 0, outcome.provisional_s)
+        count_latency(totals.cells, 1, outcome.economic_s)
+    totals.found[outcome.found] += query.dishonest
 
 
-@compiled
+@compiled_or_python
 def note(
     trace: QueryTrace,
     row: int,

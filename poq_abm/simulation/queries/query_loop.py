@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled, compiled_loop
+from poq_abm.compilation import compiled_loop, compiled_or_python
 from poq_abm.random import Purpose, below, fill_uniforms, fill_words, uniform
 from poq_abm.rules.committee import Committee
 from poq_abm.rules.compiled import Kernels
@@ -35,6 +35,8 @@ from poq_abm.simulation.queries.market import People, Ways
 from poq_abm.simulation.queries.node_types import NodeTypes, advance
 from poq_abm.simulation.queries.query_arrays import (
     Draw,
+    Machines,
+    Providers,
     QueryState,
     QueryTrace,
     Setting,
@@ -56,7 +58,21 @@ from poq_abm.simulation.round_steps import (
     report_scores,
 )
 
-__all__ = ["Served", "choose", "draw_others", "draw_partners", "draw_queries", "occupy", "play"]
+__all__ = [
+    "UNJUDGED",
+    "Judged",
+    "Served",
+    "act",
+    "add_pay",
+    "choose",
+    "draw_luck",
+    "draw_of",
+    "draw_others",
+    "draw_partners",
+    "occupy",
+    "play",
+    "query_of",
+]
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +106,7 @@ class Judged(NamedTuple):
 UNJUDGED: Final = Judged(0.0, 0.0, math.nan, math.nan, math.nan, math.nan)
 
 
-@compiled
+@compiled_or_python
 def draw_others(others: NDArray[np.int64], steps: NDArray[np.int64], node: int, count: int) -> None:
     """Fill the first ``count`` places of ``others`` with different nodes, none of them ``node``.
 
@@ -118,7 +134,7 @@ def draw_others(others: NDArray[np.int64], steps: NDArray[np.int64], node: int, 
         others[j] = choice
 
 
-@compiled
+@compiled_or_python
 def choose(node_types: NodeTypes, node: int, broken: bool, draw: float) -> int:
     """Return what a node does with a query, as :class:`~.beliefs.Action`, for a uniform draw."""
     state = int(broken)
@@ -126,14 +142,14 @@ def choose(node_types: NodeTypes, node: int, broken: bool, draw: float) -> int:
     return int(node_types.action[node, state]) if cheats else HONEST
 
 
-@compiled
+@compiled_or_python
 def occupy(queue: Queue, busy: Floats, node: int, arrival: float, service: float) -> float:
     """Let a node work for so long, when its turn comes; return when it is done."""
     busy[node] += service
     return serve(queue, node, starts(queue, node, arrival), service)
 
 
-@compiled
+@compiled_or_python
 def draw_partners(
     q: int,
     node: int,
@@ -150,86 +166,102 @@ def draw_partners(
     draw_others(others, steps, node, count)
 
 
-@compiled
+@compiled_or_python
 def _serve_partners(
-    q: int, action: int, factor: float, setting: Setting, state: QueryState
+    q: int,
+    action: int,
+    arrival: float,
+    factor: float,
+    key: ReplicationKey,
+    providers: Providers,
+    machines: Machines,
 ) -> tuple[float, float, bool, int]:
     """Let the other providers answer.
 
     Return when they have, for how long, whether one differs, and how many of them lie.
     """
-    arrival, done, service, diverges, liars = state.clock[0], 0.0, 0.0, False, 0
-    (seed, replication), types = state.kept.key, setting.node_types
-    for j in range(setting.terms.providers - 1):
-        other = state.others[j]
-        broken = advance(state.vendors, int(types.vendor[other]), arrival, seed, replication)
-        draw = uniform(seed, replication, Purpose.PARTNER_CHANCE, q, j)
+    types = providers.types
+    done, service, diverges, liars = 0.0, 0.0, False, 0
+    for j in range(providers.terms.providers - 1):
+        other = machines.others[j]
+        broken = advance(machines.vendors, types.vendor[other], arrival, key)
+        draw = uniform(key.seed, key.replication, Purpose.PARTNER_CHANCE, q, j)
         theirs = choose(types, other, broken, draw)
         diverges = diverges or theirs != action
         liars += int(theirs != HONEST)
-        work = setting.people.service_s[other, theirs] * factor
-        done = max(done, occupy(state.queue, state.busy, other, arrival, work))
+        work = providers.people.service_s[other, theirs] * factor
+        done = max(done, occupy(machines.queue, machines.busy, other, arrival, work))
         service += work
     return done, service, diverges, liars
 
 
-@compiled
-def _serve(q: int, t: int, node: int, action: int, setting: Setting, state: QueryState) -> Served:
+@compiled_or_python
+def _serve(
+    q: int,
+    node: int,
+    action: int,
+    arrival: float,
+    luck: Floats,
+    key: ReplicationKey,
+    providers: Providers,
+    machines: Machines,
+) -> Served:
     """Let the node answer, with other providers or a validator beside it, each in its queue.
 
     A lazy validator does nothing.
     """
-    terms, times, draws = setting.terms, setting.people.service_s, state.draws[:, t]
-    arrival, queue, busy, key = state.clock[0], state.queue, state.busy, state.kept.key
-    factor = service_factor(setting.law, draws[Draw.SERVICE]) * (1.0 + terms.overhead)
+    terms, times = providers.terms, providers.people.service_s
+    queue, busy, steps, others = machines.queue, machines.busy, machines.steps, machines.others
+    factor = service_factor(providers.law, luck[Draw.SERVICE]) * (1.0 + terms.overhead)
     plain = times[node, HONEST] * factor
     service = times[node, action] * factor
-    if terms.proof_on_node and draws[Draw.PROOF] < terms.proof_rate:
+    if terms.proof_on_node and luck[Draw.PROOF] < terms.proof_rate:
         service += terms.proof_s
     done, diverges, validated = occupy(queue, busy, node, arrival, service), False, 0.0
     wait, liars = done - service - arrival, int(action != HONEST)
     if terms.providers > 1:
-        draw_partners(q, node, terms.providers - 1, busy.size, key, state.steps, state.others)
-        last, more, diverges, others = _serve_partners(q, action, factor, setting, state)
-        done, service, liars = max(done, last), service + more, liars + others
-    elif draws[Draw.SAMPLE] < terms.sample_rate and draws[Draw.CONFIRM] >= terms.lazy:
-        draw_partners(q, node, 1, busy.size, key, state.steps, state.others)
-        plain = times[state.others[0], HONEST] * factor
-        validated = occupy(queue, busy, state.others[0], arrival, plain) - arrival
+        draw_partners(q, node, terms.providers - 1, busy.size, key, steps, others)
+        last, more, diverges, lying = _serve_partners(
+            q, action, arrival, factor, key, providers, machines
+        )
+        done, service, liars = max(done, last), service + more, liars + lying
+    elif luck[Draw.SAMPLE] < terms.sample_rate and luck[Draw.CONFIRM] >= terms.lazy:
+        draw_partners(q, node, 1, busy.size, key, steps, others)
+        plain = times[others[0], HONEST] * factor
+        validated = occupy(queue, busy, others[0], arrival, plain) - arrival
     return Served(done, service, plain, validated, wait, diverges, liars)
 
 
-@compiled
-def act(node: int, action: int, game: GameArrays, ways: Ways) -> None:
+@compiled_or_python
+def act(row: Floats, action: int, ways: Ways) -> None:
     """Let a node's row say what it does with the query at hand, for evaluators to measure."""
-    row = game.conduct.inference[node]
     row[InferenceColumn.LIFT] = ways.lift[action]
     row[InferenceColumn.FIXED] = ways.fixed[action]
     row[InferenceColumn.DEVIATES] = 1.0 if action != HONEST else 0.0
 
 
-@compiled
-def _agree(
+@compiled_or_python
+def _score(
     drawn: RoundDraw,
     game: GameArrays,
     kept: Replication,
     active: ActiveBehaviours | None,
     own: Kernels | None,
-) -> float:
-    """Return what the seated committee agrees on for an answer."""
+) -> None:
+    """Let the seated committee score an answer."""
     committee = kept.buffers.committee
     look_up_scores(drawn.record, drawn.model, game, committee)
     if active is not None:
         report_scores(drawn, game, kept, active, own)
-        return agree(game.rules, game.nodes.stake, kept.memory.trust, drawn.column, committee, own)
-    answering = game.conduct.inference[drawn.node]
-    for k in range(committee.members.size):
-        looked_up = committee.scores[k]
-        committee.scores[k] = measure(looked_up, answering, 0.0, 0.0, k, drawn.number, kept.key)
-    return agree(game.rules, game.nodes.stake, None, 0, committee, own)
+    else:
+        answering = game.conduct.inference[drawn.node]
+        for k in range(committee.members.size):
+            looked_up = committee.scores[k]
+            score = measure(looked_up, answering, 0.0, 0.0, k, drawn.number, kept.key)
+            committee.scores[k] = score
 
 
-@compiled
+@compiled_or_python
 def draw_of(
     q: int,
     t: int,
@@ -247,7 +279,7 @@ def draw_of(
     return RoundDraw(q, t, task, record, node, model, tables.trust_task[task], truth)
 
 
-@compiled
+@compiled_or_python
 def add_pay(sums: Floats, malicious: int, usd: float) -> None:
     """Add what a seat was paid to the sums."""
     sums[Sum.EVALUATOR_PAY] += usd
@@ -255,17 +287,11 @@ def add_pay(sums: Floats, malicious: int, usd: float) -> None:
     sums[Sum.MALICIOUS_PAY if malicious else Sum.HONEST_PAY] += usd
 
 
-@compiled
+@compiled_or_python
 def _pay_committee(
-    consensus: float,
-    fee: float,
-    game: GameArrays,
-    committee: Committee,
-    sums: Floats,
-    own: Kernels | None,
+    fee: float, game: GameArrays, committee: Committee, sums: Floats, own: Kernels | None
 ) -> None:
     """Pay every member by its closeness less its cost; one point is worth the fee."""
-    compare(consensus, game.rules, committee, own)
     majority = 0
     for k in range(game.rules.committee_size):
         member = committee.members[k]
@@ -277,12 +303,13 @@ def _pay_committee(
     sums[Sum.MALICIOUS_MAJORITY] += int(2 * majority > game.rules.committee_size)
 
 
-@compiled
+@compiled_or_python
 def _judge(
     drawn: RoundDraw,
     action: int,
     setting: Setting,
-    state: QueryState,
+    kept: Replication,
+    sums: Floats,
     active: ActiveBehaviours | None,
     own: Kernels | None,
 ) -> Judged:
@@ -291,9 +318,9 @@ def _judge(
     A dishonest answer is scored twice, first as the honest one would have been: by the same members
     with the same luck, who remember nothing of that.
     """
-    game, kept, ways, rules = setting.game, state.kept, setting.ways, setting.game.rules
+    game, ways, people = setting.game, setting.ways, setting.providers.people
+    rules = game.rules
     buffers, memory, committee = kept.buffers, kept.memory, kept.buffers.committee
-    people = setting.people
     seat_committee(committee.members, buffers.order, buffers.swapped, buffers.draws, drawn.place)
     slowest = total = consensus = honest = 0.0
     for k in range(rules.committee_size):
@@ -306,14 +333,21 @@ def _judge(
         if turn == 0 and action == HONEST:
             continue
         acts = HONEST if turn == 0 else action
-        act(drawn.node, acts, game, ways)
+        act(game.conduct.inference[drawn.node], acts, ways)
         scored = draw_of(drawn.number, drawn.place, acts, game.tables, people, ways, buffers.draws)
-        honest, consensus = consensus, _agree(scored, game, kept, active, own)
-        if turn == 0 and active is not None:
-            for k in range(rules.committee_size):
-                memory.state[committee.members[k], State.ACTED] = committee.deviations[k]
+        _score(scored, game, kept, active, own)
+        honest = consensus
+        if active is None:
+            consensus = agree(rules, game.nodes.stake, None, 0, committee, own)
+        else:
+            column = drawn.column
+            consensus = agree(rules, game.nodes.stake, memory.trust, column, committee, own)
+            if turn == 0:
+                for k in range(rules.committee_size):
+                    memory.state[committee.members[k], State.ACTED] = committee.deviations[k]
     honest = consensus if action == HONEST else honest
-    _pay_committee(consensus, setting.terms.fee, game, committee, state.sums, own)
+    compare(consensus, rules, committee, own)
+    _pay_committee(setting.providers.terms.fee, game, committee, sums, own)
     if active is not None:
         learn(drawn, consensus, game, committee, memory, own)
     cost = people.cost[drawn.node]
@@ -322,7 +356,7 @@ def _judge(
     return Judged(slowest, total, consensus, honest, points, forgone)
 
 
-@compiled
+@compiled_or_python
 def query_of(
     served: Served,
     judged: Judged,
@@ -356,46 +390,13 @@ def query_of(
     )
 
 
-@compiled
-def _play_query(
-    q: int,
-    t: int,
-    row: int,
-    setting: Setting,
-    state: QueryState,
-    active: ActiveBehaviours | None,
-    trace: QueryTrace | None,
-    own: Kernels | None,
-) -> None:
-    """Play the query whose draws stand in column ``t``, into ``row`` of the trace."""
-    types, ways = setting.node_types, setting.ways
-    draws, key = state.draws[:, t], state.kept.key
-    node = int(state.kept.buffers.draws[Slot.NODE, t])
-    arrival = state.clock[0] + gap(draws[Draw.ARRIVAL], setting.rate)
-    state.clock[0] = arrival
-    vendor = int(types.vendor[node])
-    broken = advance(state.vendors, vendor, arrival, key.seed, key.replication)
-    action = choose(types, node, broken, draws[Draw.CHEAT])
-    served = _serve(q, t, node, action, setting, state)
-    tables = setting.game.tables
-    drawn = draw_of(q, t, action, tables, setting.people, ways, state.kept.buffers.draws)
-    judged = UNJUDGED
-    if setting.terms.committee:
-        judged = _judge(drawn, action, setting, state, active, own)
-    query = query_of(served, judged, action, broken, arrival, ways.gain[action], draws)
-    outcome = settle(setting.terms, query)
-    state.clock[1] = max(state.clock[1], served.done)
-    add(state, q, query, outcome, bool(types.rational[node]), drawn.truth, served.wait)
-    if trace is not None:
-        note(trace, row, arrival, node, drawn.record, action, query, outcome)
-
-
 @compiled_loop
 def play(
     first: int,
     last: int,
     setting: Setting,
     state: QueryState,
+    committee: Committee | None,
     active: ActiveBehaviours | None,
     trace: QueryTrace | None,
     own: Kernels | None,
@@ -403,29 +404,48 @@ def play(
     """Play queries ``first`` to ``last - 1``, in the order of their arrival, into the state.
 
     Record, node and committee of query q are those of round q of the mechanism. ``first`` is 0 or
-    where the last call ended. Without ``active`` all evaluators are honest and nobody learns; that
-    loop is compiled apart, and is quicker.
+    where the last call ended. Without ``committee``, that of the state, nobody scores the answers;
+    without ``active`` all evaluators are honest and nobody learns. What is left out is not
+    compiled, and the loop is the quicker for it.
     """
+    kept, clock, machines = state.kept, state.clock, state.machines
+    ways, providers, tables = setting.ways, setting.providers, setting.game.tables
+    types, people = providers.types, providers.people
+    key, drawn_ahead = kept.key, kept.buffers.draws
     start = first
     while start < last:
         stop = min(last, (start // BATCH_ROUNDS + 1) * BATCH_ROUNDS)
-        draw_queries(start, setting, state, active)
+        draw_ahead(start, key, setting.game, kept.buffers)
+        if active is not None:
+            draw_behaviour_luck(start, key, active, kept.buffers)
+        draw_luck(start, key, state.draws, state.words)
         for q in range(start, stop):
-            _play_query(q, q - start, q - first, setting, state, active, trace, own)
+            t = q - start
+            luck, node = state.draws[:, t], int(drawn_ahead[Slot.NODE, t])
+            arrival = clock[0] + gap(luck[Draw.ARRIVAL], setting.rate)
+            clock[0] = arrival
+            broken = advance(machines.vendors, types.vendor[node], arrival, key)
+            action = choose(types, node, broken, luck[Draw.CHEAT])
+            served = _serve(q, node, action, arrival, luck, key, providers, machines)
+            drawn = draw_of(q, t, action, tables, people, ways, drawn_ahead)
+            judged = UNJUDGED
+            if committee is not None:
+                judged = _judge(drawn, action, setting, kept, state.totals.sums, active, own)
+            query = query_of(served, judged, action, broken, arrival, ways.gain[action], luck)
+            outcome = settle(providers.terms, query)
+            clock[1] = max(clock[1], served.done)
+            rational = bool(types.rational[node])
+            add(state.totals, q, query, outcome, rational, drawn.truth, served.wait)
+            if trace is not None:
+                note(trace, q - first, arrival, node, drawn.record, action, query, outcome)
             if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
-                if state.kept.memory.counters[Counter.FAULT_ROUND] >= 0:
+                if kept.memory.counters[Counter.FAULT_ROUND] >= 0:
                     return
         start = stop
 
 
-@compiled_loop
-def draw_queries(
-    first: int, setting: Setting, state: QueryState, active: ActiveBehaviours | None
-) -> None:
-    """Draw what the batch of queries from ``first`` on needs."""
-    key, buffers = state.kept.key, state.kept.buffers
-    draw_ahead(first, key, setting.game, buffers)
-    if active is not None:
-        draw_behaviour_luck(first, key, active, buffers)
-    fill_words(state.words, key.seed, key.replication, Purpose.QUERY, first)
-    fill_uniforms(state.draws, state.words)
+@compiled_or_python
+def draw_luck(first: int, key: ReplicationKey, draws: Floats, words: NDArray[np.uint32]) -> None:
+    """Draw what the batch of queries from ``first`` on needs besides what rounds draw."""
+    fill_words(words, key.seed, key.replication, Purpose.QUERY, first)
+    fill_uniforms(draws, words)

@@ -18,7 +18,16 @@ from poq_abm.simulation.histograms import (
 )
 from poq_abm.simulation.queries.market import Market
 from poq_abm.simulation.queries.node_types import draw_node_types, open_vendors
-from poq_abm.simulation.queries.query_arrays import DRAWS, QueryState, QueryTrace, Setting, Sum
+from poq_abm.simulation.queries.query_arrays import (
+    DRAWS,
+    Machines,
+    Providers,
+    QueryState,
+    QueryTotals,
+    QueryTrace,
+    Setting,
+    Sum,
+)
 from poq_abm.simulation.queries.query_loop import play
 from poq_abm.simulation.queries.query_tables import COSTS
 from poq_abm.simulation.queue import open_queue
@@ -58,10 +67,13 @@ def play_queries(
     """
     game = market.game
     setting, state = open_query_state(market, replication)
+    committee, active, own = None, None, None
+    if setting.providers.terms.committee:
+        committee, active, own = state.kept.buffers.committee, game.active, game.kernels
     stretch = market.queries if trace is not None else STRETCH
     for first in range(0, market.queries, stretch):
         last = min(market.queries, first + stretch)
-        play(first, last, setting, state, game.active, trace, game.kernels)
+        play(first, last, setting, state, committee, active, trace, own)
         check_reports(game, state.kept.memory, state.kept.buffers)
         if progress:
             progress(last - first)
@@ -80,45 +92,45 @@ def open_query_trace(queries: int) -> QueryTrace:
 
 def open_query_state(market: Market, replication: int) -> tuple[Setting, QueryState]:
     """Return what a replication reads, and what it writes before its first query."""
-    game, seed = market.game, market.seed
+    game, seed, terms = market.game, market.seed, market.protocol.terms
     conduct = game.conduct._replace(inference=game.conduct.inference.copy())
     arrays = game.arrays._replace(conduct=conduct)
     setting = Setting(
         rate=market.arrivals_per_s,
-        law=market.law,
-        terms=market.protocol.terms,
         game=arrays,
-        people=market.people,
         ways=market.ways,
-        node_types=draw_node_types(market, replication),
+        providers=Providers(terms, market.law, market.people, draw_node_types(market, replication)),
     )
-    nodes = market.people.cost.size
-    places = max(market.protocol.terms.providers, 2)
+    nodes, places = market.people.cost.size, max(terms.providers, 2)
     return setting, QueryState(
         clock=np.zeros(2),
-        sums=np.zeros(len(Sum)),
-        latencies=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
-        cells=open_cells(2),
-        found=np.zeros(len(Found), np.int64),
-        queue=open_queue(nodes),
-        busy=np.zeros(nodes),
-        vendors=open_vendors(market.verification.adversaries, seed, replication),
+        totals=QueryTotals(
+            sums=np.zeros(len(Sum)),
+            latencies=np.empty((2, market.queries if market.queries <= MOST_KEPT else 0)),
+            cells=open_cells(2),
+            found=np.zeros(len(Found), np.int64),
+        ),
+        machines=Machines(
+            queue=open_queue(nodes),
+            busy=np.zeros(nodes),
+            vendors=open_vendors(market.verification.adversaries, seed, replication),
+            steps=np.zeros(places, np.int64),
+            others=np.zeros(places, np.int64),
+        ),
         kept=open_replication(arrays, seed, replication, market.queries),
         words=np.empty((2 * DRAWS, BATCH_ROUNDS), np.uint32),
         draws=np.empty((DRAWS, BATCH_ROUNDS)),
-        steps=np.zeros(places, np.int64),
-        others=np.zeros(places, np.int64),
     )
 
 
 def measures_of(market: Market, state: QueryState) -> dict[str, float]:
     """Return every measure by the name of its column."""
-    queries, sums = market.queries, state.sums
+    queries, sums = market.queries, state.totals.sums
     mean = sums / queries
     dishonest = sums[Sum.DISHONEST]
     costs = {name: float(mean[place]) for name, place in _COST_SUMS.items()}
     found = {
-        f"found_by_{kind.name.lower()}": float(state.found[kind] / queries)
+        f"found_by_{kind.name.lower()}": float(state.totals.found[kind] / queries)
         for kind in Found
         if kind
     }
@@ -132,8 +144,8 @@ def measures_of(market: Market, state: QueryState) -> dict[str, float]:
         "enclaves_drawn": attests and drawn,
         **_latencies(state, mean),
         "waiting_mean_s": float(mean[Sum.WAITING_S]),
-        "throughput_per_s": float(queries / state.busy.max()),
-        "utilisation": float(state.busy.max() / state.clock[1]),
+        "throughput_per_s": float(queries / state.machines.busy.max()),
+        "utilisation": float(state.machines.busy.max() / state.clock[1]),
         "machine_s": float(mean[Sum.MACHINE_S]),
         **costs,
         "total_usd": math.fsum(costs.values()),
@@ -163,7 +175,7 @@ def measures_of(market: Market, state: QueryState) -> dict[str, float]:
 
 def _committees(market: Market, state: QueryState) -> dict[str, float]:
     """Return what evaluators are paid, and how often deviating ones act and rule."""
-    sums, scored = state.sums, market.protocol.terms.committee
+    sums, scored = state.totals.sums, market.protocol.terms.committee
     acted = float(state.kept.memory.state[:, State.ACTED].sum())
     return {
         "evaluator_pay_usd": float(sums[Sum.EVALUATOR_PAY] / market.queries),
@@ -184,15 +196,17 @@ def _latencies(state: QueryState, mean: np.ndarray) -> dict[str, float]:
     ):
         values[f"{name}_mean_s"] = float(average)
         values |= {f"{name}_{label}_s": at for label, at in zip(_PERCENTILES, found, strict=True)}
-    return {**values, "percentile_error": 0.0 if state.latencies.size else RELATIVE_ERROR}
+    return {**values, "percentile_error": 0.0 if state.totals.latencies.size else RELATIVE_ERROR}
 
 
 def _percentiles(state: QueryState) -> list[list[float]]:
     """Return the percentiles of provisional and of economic finality, in seconds."""
     shares = tuple(_PERCENTILES.values())
-    if state.latencies.size == 0:
-        return [[cell_percentile(state.cells, row, share) for share in shares] for row in (0, 1)]
-    provisional, economic = state.latencies
+    if state.totals.latencies.size == 0:
+        return [
+            [cell_percentile(state.totals.cells, row, share) for share in shares] for row in (0, 1)
+        ]
+    provisional, economic = state.totals.latencies
     found = percentiles(provisional, shares)
     # Most protocols are final at once; to see that is quicker than to rank as many again.
     same = np.array_equal(provisional, economic)

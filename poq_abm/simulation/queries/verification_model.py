@@ -47,13 +47,14 @@ from poq_abm.simulation.queries.query_loop import (
     act,
     add_pay,
     choose,
+    draw_luck,
     draw_of,
     draw_partners,
-    draw_queries,
+    occupy,
     query_of,
 )
 from poq_abm.simulation.queries.query_replication import measures_of, open_query_state
-from poq_abm.simulation.queue import serve, service_factor, starts
+from poq_abm.simulation.queue import service_factor
 from poq_abm.simulation.replication import State
 from poq_abm.simulation.round_steps import RoundDraw, inference_points
 
@@ -90,32 +91,30 @@ class QueryNode(InferenceNode):
     @property
     def named(self) -> str:
         """The model that requests to this node name."""
-        return f"model {self.model.setting.people.model[self.index, Action.HONEST]}"
+        return f"model {self.model.setting.providers.people.model[self.index, Action.HONEST]}"
 
     def decide(self, draw: float) -> None:
         """Look at the enclave and choose what to do with the query that has come."""
         setting, state, key = self.model.setting, self.model.state, self.model.kept.key
-        vendor = int(setting.node_types.vendor[self.index])
-        self.broken = advance(state.vendors, vendor, state.clock[0], *key)
-        self.action = Action(choose(setting.node_types, self.index, self.broken, draw))
+        vendor = int(setting.providers.types.vendor[self.index])
+        self.broken = advance(state.machines.vendors, vendor, state.clock[0], key)
+        self.action = Action(choose(setting.providers.types, self.index, self.broken, draw))
 
     def seconds(self, action: Action) -> float:
         """Return the mean time that an answer takes."""
-        return float(self.model.setting.people.service_s[self.index, action])
+        return float(self.model.setting.providers.people.service_s[self.index, action])
 
     def work(self, service: float) -> float:
         """Serve for so long, when the node's turn comes; return when it is done."""
-        state = self.model.state
-        state.busy[self.index] += service
-        begin = starts(state.queue, self.index, state.clock[0])
-        return serve(state.queue, self.index, begin, service)
+        machines, now = self.model.state.machines, float(self.model.state.clock[0])
+        return occupy(machines.queue, machines.busy, self.index, now, service)
 
     def answer(self, record: int) -> Answer:
         """Return the answer to ``record`` that the node's action makes."""
         setting = self.model.setting
-        act(self.index, int(self.action), setting.game, setting.ways)
+        act(setting.game.conduct.inference[self.index], int(self.action), setting.ways)
         answered = math.isnan(setting.ways.fixed[self.action])
-        model = int(setting.people.model[self.index, self.action])
+        model = int(setting.providers.people.model[self.index, self.action])
         truth = float(setting.game.tables.truth[record, model]) if answered else 0.0
         return Answer(record, model, truth, self.index)
 
@@ -150,7 +149,7 @@ class QueryNode(InferenceNode):
 
     @property
     def _cheaper(self) -> str:
-        other = f"model {self.model.setting.people.model[self.index, Action.DOWNGRADE]}"
+        other = f"model {self.model.setting.providers.people.model[self.index, Action.DOWNGRADE]}"
         return other if other != self.named else f"{other}, cut down"
 
 
@@ -192,21 +191,23 @@ class QueryScheduler(Scheduler):
             self.drawn_at,
             int(node.action),
             setting.game.tables,
-            setting.people,
+            setting.providers.people,
             setting.ways,
             model.kept.buffers.draws,
         )
         self.task, self.column = drawn.task, drawn.column
         evaluators = [model.evaluator_nodes[member] for member in members]
-        judged = self._judge(node, drawn, evaluators) if setting.terms.committee else UNJUDGED
+        judged = (
+            self._judge(node, drawn, evaluators) if setting.providers.terms.committee else UNJUDGED
+        )
         gain = setting.ways.gain[node.action]
         arrival = state.clock[0]
         query = query_of(served, judged, int(node.action), node.broken, arrival, gain, luck)
         shown, rejection, dispute = self._check(node, record, query)
-        outcome = settle(setting.terms, shown)
+        outcome = settle(setting.providers.terms, shown)
         state.clock[1] = max(state.clock[1], served.done)
-        rational = bool(setting.node_types.rational[index])
-        add(state, number, query, outcome, rational, drawn.truth, served.wait)
+        rational = bool(setting.providers.types.rational[index])
+        add(state.totals, number, query, outcome, rational, drawn.truth, served.wait)
         if model.trace is not None:
             about = (number, state.clock[0], index, record, int(node.action))
             note(model.trace, *about, query, outcome)
@@ -215,14 +216,18 @@ class QueryScheduler(Scheduler):
     def _draw_ahead(self, round_: int) -> None:
         """Draw the coming queries; keyed, the draws are the same at any time."""
         model = self.model
-        draw_queries(round_, model.setting, model.state, self.active)
-        self._drawn = range(round_, round_ + model.kept.buffers.draws.shape[1])
+        super()._draw_ahead(round_)
+        draw_luck(round_, model.kept.key, model.state.draws, model.state.words)
 
     def _serve(self, node: QueryNode) -> Served:
         """Let the node answer, with other providers or a validator beside it."""
-        setting, state, terms = self.model.setting, self.model.state, self.model.setting.terms
+        setting, state, terms = (
+            self.model.setting,
+            self.model.state,
+            self.model.setting.providers.terms,
+        )
         luck, arrival = state.draws[:, self.drawn_at], float(state.clock[0])
-        factor = service_factor(setting.law, luck[Draw.SERVICE]) * (1.0 + terms.overhead)
+        factor = service_factor(setting.providers.law, luck[Draw.SERVICE]) * (1.0 + terms.overhead)
         plain = node.seconds(Action.HONEST) * factor
         service = node.seconds(node.action) * factor
         if terms.proof_on_node and luck[Draw.PROOF] < terms.proof_rate:
@@ -244,9 +249,9 @@ class QueryScheduler(Scheduler):
     def _partners(self, node: QueryNode, count: int) -> list[QueryNode]:
         model = self.model
         state, nodes = model.state, len(model.query_nodes)
-        scratch = (state.steps, state.others)
+        scratch = (state.machines.steps, state.machines.others)
         draw_partners(model.rounds_played, node.index, count, nodes, model.kept.key, *scratch)
-        return [model.query_nodes[other] for other in model.state.others[:count]]
+        return [model.query_nodes[other] for other in model.state.machines.others[:count]]
 
     def _serve_partners(self, partners: list[QueryNode], factor: float) -> tuple[float, float]:
         """Let the other providers answer; return when they have, and for how long they worked."""
@@ -262,8 +267,8 @@ class QueryScheduler(Scheduler):
     def _judge(self, node: QueryNode, drawn: RoundDraw, evaluators: list[EvaluatorNode]) -> Judged:
         """Let the committee score the answer, pay it and let it learn."""
         setting = self.model.setting
-        game, terms = setting.game, setting.terms
-        seconds = [float(setting.people.scoring_s[one.number]) for one in evaluators]
+        game, terms = setting.game, setting.providers.terms
+        seconds = [float(setting.providers.people.scoring_s[one.number]) for one in evaluators]
         cheats = node.action != Action.HONEST
         honest = self._agree_on_honest(node, drawn, evaluators) if cheats else math.nan
         answer = node.answer(drawn.record)
@@ -273,12 +278,12 @@ class QueryScheduler(Scheduler):
         malicious = 0
         for evaluator, near in zip(evaluators, self._nearness(consensus), strict=True):
             points = evaluator.receive(near, consensus, answer.truth)
-            add_pay(self.model.state.sums, int(lies[evaluator.number]), terms.fee * points)
+            add_pay(self.model.state.totals.sums, int(lies[evaluator.number]), terms.fee * points)
             malicious += int(lies[evaluator.number])
         ruled = int(2 * malicious > len(evaluators))
-        self.model.state.sums[Sum.MALICIOUS_MAJORITY] += ruled
+        self.model.state.totals.sums[Sum.MALICIOUS_MAJORITY] += ruled
         self._close(drawn.task, answer, consensus)
-        cost, own = setting.people.cost[node.index], self.model.game.kernels
+        cost, own = setting.providers.people.cost[node.index], self.model.game.kernels
         points = inference_points(game.rules, drawn.task, consensus, cost, own)
         honest = honest if cheats else consensus
         forgone = inference_points(game.rules, drawn.task, honest, cost, own)
@@ -308,7 +313,7 @@ class QueryScheduler(Scheduler):
         An answer whose attestation holds is taken for an intact enclave's, and a watcher convicts
         only where the dispute does.
         """
-        model, terms = self.model, self.model.setting.terms
+        model, terms = self.model, self.model.setting.providers.terms
         if not terms.attests and found_by(terms, query) != Found.WATCHER:
             return query, None, None
         nonce = keyed_bytes(*model.kept.key, model.rounds_played, 2, 16)
@@ -386,7 +391,7 @@ class VerificationModel(PoQModel):
 
     def make_enclave(self, node: int) -> Enclave:
         """Return the enclave of a node, certified by its vendor."""
-        vendor = self._vendors[self.setting.node_types.vendor[node]]
+        vendor = self._vendors[self.setting.providers.types.vendor[node]]
         return Enclave(vendor, keyed_bytes(*self.kept.key, node, 1), FIRMWARE)
 
     def step(self) -> None:

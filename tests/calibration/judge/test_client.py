@@ -117,7 +117,7 @@ class Outcome:
             with JudgeClient(settings, secret) as client:
                 session = Session(settings, client, self.budget, secret, log)
                 try:
-                    self.stopped = session.ask_all(QUESTIONS, lambda number: None)
+                    self.stopped = session.ask_all(QUESTIONS, lambda last: None)
                 except InputError as refused:
                     self.failure = str(refused)
         self.rows = log.read()[0]

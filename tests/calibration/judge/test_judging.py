@@ -157,6 +157,38 @@ def test_a_budget_holds_though_questions_are_asked_at_once(study: Study) -> None
         assert len(server.questions) == 8
 
 
+def test_the_second_order_asks_twice_and_the_mean_counts(study: Study) -> None:
+    with JudgeServer() as server:
+        calibration = study.calibration(server.base_url, second_order=True, per_group=1)
+        assert judge(calibration, study.said.append).judged == 8
+    first, second = asked(server)[:2]
+    assert list(first) == ["task", "input", "references", "answer"]
+    assert list(second) == ["answer", "task", "input", "references"]
+    found = read_judgements(calibration)
+    assert len(found) == 4
+    both = [row["score"] for row in study.rows if row["key"] in {r["key"] for r in study.rows[:2]}]
+    assert found[0]["score"] == pytest.approx(sum(both) / 2)
+
+
+def test_pairs_are_compared_in_both_orders_and_won_by_shares(study: Study) -> None:
+    study.write_output("tiny", "qa0", "large says it is 0")
+    with JudgeServer() as server:
+        calibration = study.calibration(server.base_url, mode="pairs")
+        summary = judge(calibration, study.said.append)
+        assert (summary.judged, summary.left) == (16, 0)
+        assert judge(calibration, study.said.append).done == 16
+    question = asked(server)[0]
+    assert list(question) == ["task", "input", "references", "first", "second"]
+    scores = {(row["record"], row["model"]): row["score"] for row in read_judgements(calibration)}
+    assert scores["qa0", "tiny"] == scores["qa0", "large"] == 5.0
+    assert (scores["qa1", "large"], scores["qa1", "tiny"]) == (10.0, 0.0)
+    assert len(scores) == 16
+    assert {(row["model"], row["against"]) for row in study.rows} == {
+        ("large", "tiny"),
+        ("tiny", "large"),
+    }
+
+
 def test_a_new_output_is_judged_anew(study: Study) -> None:
     with JudgeServer() as server:
         study.run(server.base_url)
@@ -188,14 +220,20 @@ def test_a_damaged_last_line_is_asked_again(study: Study) -> None:
 
 
 def test_an_interrupted_run_ends_in_the_same_bytes(study: Study, tmp_path: Path) -> None:
-    def interrupt(line: str) -> None:
-        if line.startswith("asked 10"):
-            raise KeyboardInterrupt
+    class Interrupt:
+        """Shows each verdict, and somebody presses Ctrl-C at the tenth."""
+
+        shows, verdicts = True, 0
+
+        def __call__(self, line: str) -> None:
+            self.verdicts += "score" in line
+            if self.verdicts == 10:
+                raise KeyboardInterrupt
 
     with JudgeServer() as server:
         calibration = study.calibration(server.base_url)
         with pytest.raises(KeyboardInterrupt):
-            judge(calibration, interrupt)
+            judge(calibration, Interrupt())
         assert len(study.rows) == 10
         assert study.run(server.base_url).judged == 6
         other = Study(tmp_path / "other")

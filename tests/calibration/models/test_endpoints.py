@@ -114,6 +114,18 @@ def test_options_go_into_every_request_and_into_the_key(tmp_path: Path) -> None:
     assert server.bodies[-1]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
+def test_system_prompt_and_stop_strings_are_sent(tmp_path: Path) -> None:
+    others = {"generation": {"system": "Be brief.", "stop": "END"}}
+    with ChatServer() as server:
+        Study(tmp_path, server.base_url).run()
+        study = Study(tmp_path, server.base_url, calibration=others)
+        assert study.outputs == {}
+        study.run()
+    assert "stop" not in server.bodies[0]
+    assert server.bodies[-1]["stop"] == ["END"]
+    assert server.bodies[-1]["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
 def test_requests_run_side_by_side_up_to_the_concurrency(tmp_path: Path) -> None:
     """From the second on, no question is answered before five are there."""
     with ChatServer(together=5) as server:

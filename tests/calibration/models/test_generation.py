@@ -112,6 +112,21 @@ def test_every_record_gets_a_row_of_the_contract(
     assert lines == [f"{family}: 5 outputs to make on cpu", f"{family}: 5 of 5 rows, 5 of them new"]
 
 
+def test_an_output_ends_before_a_stop_string(settings: Callable[..., Calibration]) -> None:
+    whole = settings("whole")
+    generate(whole, lambda _: None)
+    longest = max(rows_of(whole), key=lambda row: len(row["output"].split()))
+    words = longest["output"].split()
+    stop = words[-1]
+    cut = settings("cut", generation={"stop": stop})
+    assert outputs(cut, cut.models[0], RECORDS) == {}
+    generate(cut, lambda _: None)
+    (row,) = (row for row in rows_of(cut) if row["record"] == longest["record"])
+    assert row["stop"] == "stop"
+    assert row["output"] == longest["output"].partition(stop)[0].strip()
+    assert row["output_tokens"] <= longest["output_tokens"]
+
+
 def test_a_shuffled_run_equals_the_ordered_one(settings: Callable[..., Calibration]) -> None:
     ordered, shuffled = settings("ordered"), settings("shuffled", RECORDS[::-1])
     generate(ordered, lambda _: None)

@@ -12,7 +12,13 @@ from calibration.configuration import Calibration
 from calibration.corpus.records import Record, instruction, join_question
 from calibration.models.checkpoints import check_models, locate, locate_all
 from calibration.models.devices import chosen_device
-from calibration.models.language_models import PINNED_DATE, fit_prompt, load_language_model, render
+from calibration.models.language_models import (
+    PINNED_DATE,
+    PromptForm,
+    fit_prompt,
+    load_language_model,
+    render,
+)
 from calibration.models.tiny import TinyModels, build_tiny
 from calibration.stage_settings import CorpusSource, EvaluatorSpec, GenerationSettings, ModelSpec
 from poq_abm.errors import InputError
@@ -23,6 +29,7 @@ pytest.importorskip("sentence_transformers")
 
 torch.set_num_threads(1)  # tiny models: a second thread would only wait for the first
 
+CHAT, PLAIN = PromptForm("chat"), PromptForm("plain")
 TEXTS = ["Who won the game? Denver won the game in 2015.", "The train leaves at nine, says Ann."]
 
 
@@ -145,11 +152,30 @@ def test_a_model_too_large_for_the_device_is_an_input_error(
 
 def test_a_prompt_is_written_by_the_chat_template_where_there_is_one(tiny: TinyModels) -> None:
     tokenizer = loaded(tiny.language["gemma2"]).tokenizer
-    chat = tokenizer.decode(render(tokenizer, "Hello", "chat"))
+    chat = tokenizer.decode(render(tokenizer, "Hello", CHAT))
     assert chat == "<s><|user|>\nHello</s>\n<|assistant|>\n"
-    assert tokenizer.decode(render(tokenizer, "Hello", "plain")) == "Hello"
+    assert tokenizer.decode(render(tokenizer, "Hello", PLAIN)) == "Hello"
     tokenizer.chat_template = None
-    assert render(tokenizer, "Hello", "chat") == render(tokenizer, "Hello", "plain")
+    assert render(tokenizer, "Hello", CHAT) == render(tokenizer, "Hello", PLAIN)
+
+
+def test_a_system_prompt_stands_where_the_template_has_a_place_for_it(tiny: TinyModels) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny.language["llama"])
+    form = PromptForm("chat", system="Be brief.", template={"shout": True})
+    told = {
+        "{% for m in messages %}{{ m.role }} {{ m.content }} {% endfor %}": (
+            "system Be brief. user Hello "
+        ),
+        "{{ messages[-1].content }}": "Be brief.\n\nHello",
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+        "{{ messages[0].content }}{% if shout %} Ann{% endif %}": "Be brief.\n\nHello Ann",
+    }
+    for template, expected in told.items():
+        tokenizer.chat_template = template
+        tokens = tokenizer(expected, add_special_tokens=False)["input_ids"]
+        assert render(tokenizer, "Hello", form) == tuple(tokens)
+    tokenizer.chat_template = None
+    assert render(tokenizer, "Hello", form) == render(tokenizer, "Be brief.\n\nHello", PLAIN)
 
 
 def test_a_template_that_reads_the_clock_gives_the_same_prompt_every_day(
@@ -161,7 +187,7 @@ def test_a_template_that_reads_the_clock_gives_the_same_prompt_every_day(
         "{%- else %}{%- set today = 'none' %}{%- endif %}"
         "{{ bos_token }}Today: {{ today }}\n{{ messages[0]['content'] }}"
     )
-    written = tokenizer.decode(render(tokenizer, "Hello", "chat"))
+    written = tokenizer.decode(render(tokenizer, "Hello", CHAT))
     assert written == f"<s>Today: {PINNED_DATE}\nHello"
 
 
@@ -169,10 +195,10 @@ def test_a_long_input_loses_its_middle(tiny: TinyModels) -> None:
     tokenizer = loaded(tiny.language["llama"]).tokenizer
     words = " ".join(f"word{number}" for number in range(200))
     record = Record("r", "qa", join_question("Who won?", words), ("Ann",))
-    whole = fit_prompt(tokenizer, record, instruction, "chat", None)
+    whole = fit_prompt(tokenizer, record, instruction, CHAT, None)
     assert whole.cut_tokens == 0
-    assert fit_prompt(tokenizer, record, instruction, "chat", len(whole.tokens)) == whole
-    cut = fit_prompt(tokenizer, record, instruction, "chat", 150)
+    assert fit_prompt(tokenizer, record, instruction, CHAT, len(whole.tokens)) == whole
+    cut = fit_prompt(tokenizer, record, instruction, CHAT, 150)
     text = tokenizer.decode(cut.tokens)
     assert 100 < len(cut.tokens) <= 150
     assert len(whole.tokens) - 150 <= cut.cut_tokens <= len(whole.tokens) - 100
@@ -184,4 +210,4 @@ def test_a_long_input_loses_its_middle(tiny: TinyModels) -> None:
 def test_an_instruction_that_does_not_fit_is_an_input_error(tiny: TinyModels) -> None:
     tokenizer = loaded(tiny.language["llama"]).tokenizer
     with pytest.raises(InputError, match="'r': the instruction alone exceeds 9 tokens"):
-        fit_prompt(tokenizer, Record("r", "qa", "Who won?", ("Ann",)), instruction, "chat", 9)
+        fit_prompt(tokenizer, Record("r", "qa", "Who won?", ("Ann",)), instruction, CHAT, 9)

@@ -11,7 +11,7 @@ import pytest
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, write_corpus
-from calibration.judge.verdicts import make_question
+from calibration.judge.verdicts import make_pair, make_question
 from calibration.profile.building import build
 from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
@@ -126,6 +126,31 @@ def test_the_truth_is_what_the_metric_says(study: Study, metric: str, shared: in
     assert profile.truth[place, model] == pytest.approx(10 * 2 * shared / 8)
     assert told["truth"] == metric
     assert any(sentence.startswith(f"Truth: {metric} times 10") for sentence in told["measured"])
+
+
+def test_a_judge_of_pairs_leaves_shares_and_strengths(study: Study) -> None:
+    rows, models = {}, list(MODELS)
+    for model in models:
+        rows[model] = {
+            r["record"]: r["output"] for r in Log(study.workspace.generations(model)).read()[0]
+        }
+    for record in study.records:
+        said = [(model, rows[model][record.id]) for model in models]
+        for pair, better in ((said, "first"), (said[::-1], "tie")):
+            key = make_pair("judge-1", record, *pair).key
+            names = {"record": record.id, "model": pair[0][0], "against": pair[1][0]}
+            Log(study.workspace.judgements).append({**names, "key": key, "better": better})
+    profile = study.build(judge={"model": "judge-1", "mode": "pairs"})
+    assert profile.judge.tolist() == [[7.5, 2.5]] * 6
+    told = study.header()["provenance"]["judge"]
+    assert (told["judged"], told["pairs_in_both_orders"], told["decided_by_order"]) == (12, 6, 6)
+    first = told["bradley_terry"][0]
+    assert (first["task"], first["model"], first["score"]) == (
+        "qa",
+        models[0],
+        pytest.approx(5 / 7 * 10),
+    )
+    assert first["low"] <= first["score"] <= first["high"]
 
 
 def test_a_thinking_trace_is_removed_where_the_setting_says_so(study: Study) -> None:

@@ -119,7 +119,7 @@ def test_tasks_are_picked_by_their_words(shares: list[float], seed: int) -> None
     limits = thresholds(shares)
     tasks = drawn_words(seed, 0, 20)[Slot.TASK]
     expected = [pick(word, limits) for word in tasks.tolist()]
-    draw_tasks(tasks, limits)
+    draw_tasks(tasks, limits, np.empty_like(tasks))
     assert tasks.tolist() == expected
 
 
@@ -127,7 +127,7 @@ def test_tasks_are_picked_by_their_words(shares: list[float], seed: int) -> None
 def test_tasks_come_in_their_shares(shares: list[float]) -> None:
     rounds = 50_000
     tasks = drawn_words(21, 0, rounds)[Slot.TASK]
-    draw_tasks(tasks, thresholds(shares))
+    draw_tasks(tasks, thresholds(shares), np.empty_like(tasks))
     counts = np.bincount(tasks, minlength=len(shares))
     expected = np.array(shares) / sum(shares) * rounds
     assert np.all(counts[expected == 0.0] == 0)

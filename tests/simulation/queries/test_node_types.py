@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poq_abm.scenario.schema.adversaries import Adversaries, EnclaveVendor
+from poq_abm.scenario.schema.verification_conditions import Adversaries, EnclaveVendor
+from poq_abm.simulation.buffers import ReplicationKey
 from poq_abm.simulation.queries.node_types import advance, broken_share, open_vendors
 
 DAY = 86_400.0
@@ -20,7 +21,7 @@ def test_over_a_long_time_a_vendor_is_broken_for_its_share(rate: float, days: fl
     cycle = 365.25 / rate + days
     vendors = open_vendors(adversaries(rate, days), 1, 0)
     times = np.linspace(0.0, 4_000 * cycle * DAY, 200_000)
-    states = [advance(vendors, 0, float(t), 1, 0) for t in times]
+    states = [advance(vendors, 0, float(t), ReplicationKey(1, 0)) for t in times]
     assert np.mean(states) == pytest.approx(broken_share(rate, days), rel=0.09)
 
 
@@ -32,18 +33,23 @@ def test_at_the_start_it_is_broken_in_that_share_of_replications() -> None:
 @pytest.mark.parametrize("state", ["intact", "broken"])
 def test_a_state_that_is_held_never_changes(state: str) -> None:
     vendors = open_vendors(adversaries(1e5, 1e-3, state), 1, 0)
-    assert all(advance(vendors, 0, t, 1, 0) == (state == "broken") for t in (0.0, 1e3, 1e12))
+    assert all(
+        advance(vendors, 0, t, ReplicationKey(1, 0)) == (state == "broken")
+        for t in (0.0, 1e3, 1e12)
+    )
 
 
 def test_no_discovery_or_an_instant_patch_leave_it_intact() -> None:
     for rate, days in ((0.0, 30.0), (5.0, 0.0)):
         assert broken_share(rate, days) == 0.0
         vendors = open_vendors(adversaries(rate, days), 1, 0)
-        assert not any(advance(vendors, 0, t * DAY, 1, 0) for t in range(1000))
+        assert not any(advance(vendors, 0, t * DAY, ReplicationKey(1, 0)) for t in range(1000))
 
 
 def test_the_state_does_not_depend_on_when_one_looks() -> None:
     often = open_vendors(adversaries(50.0, 5.0), 3, 7)
     rarely = open_vendors(adversaries(50.0, 5.0), 3, 7)
-    seen = [advance(often, 0, t * DAY, 3, 7) for t in range(400)]
-    assert [advance(rarely, 0, t * DAY, 3, 7) for t in range(0, 400, 13)] == seen[::13]
+    seen = [advance(often, 0, t * DAY, ReplicationKey(3, 7)) for t in range(400)]
+    assert [advance(rarely, 0, t * DAY, ReplicationKey(3, 7)) for t in range(0, 400, 13)] == seen[
+        ::13
+    ]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from poq_abm.scenario.yaml.scalars import resolve
+from poq_abm.scenario.yaml_text import resolve
 
 
 @pytest.mark.parametrize(

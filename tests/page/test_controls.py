@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poq_abm.page.controls import controls_of, start_of
-from poq_abm.page.state import PageSettings, PageState, read_link, scenario_of, start, write_link
+from poq_abm.page.controls import (
+    PageSettings,
+    PageState,
+    controls_of,
+    read_link,
+    scenario_of,
+    start,
+    start_of,
+    write_link,
+)
 from poq_abm.scenario import Scenario, ScenarioError, load, scenario_names
 from poq_abm.simulation.playable import check_playable, profile_of
 

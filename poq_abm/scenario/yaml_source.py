@@ -1,7 +1,9 @@
 """YAML text to plain data, with the line of every value, and without ever making an object.
 
 Scalars mean what the core schema of YAML 1.2 says, keys are text and stand once, explicit tags are
-refused, and aliases are followed as far as the bounds of :mod:`poq_abm.scenario.yaml.tree` reach.
+refused, and aliases are followed as far as the bounds on size and depth reach. The events of the
+parser are walked one by one while the text is still being read, and no constructor is involved, so
+that a tag can do nothing but be noted.
 """
 
 from __future__ import annotations
@@ -17,18 +19,114 @@ import yaml
 from poq_abm.errors import nearest
 from poq_abm.scenario.checks.problems import KeyPath, Place, Problem, ScenarioError, dotted, shown
 from poq_abm.scenario.library import scenario_names
-from poq_abm.scenario.yaml.plain import plain
-from poq_abm.scenario.yaml.scalars import resolve
-from poq_abm.scenario.yaml.tree import (
-    MAX_DEPTH,
-    MAX_NODES,
-    TOO_DEEP,
-    BadYamlError,
-    YamlNode,
-    compose,
-)
+from poq_abm.scenario.yaml_text import plain, resolve
 
-__all__ = ["MAX_BYTES", "Document", "given", "question", "read", "read_text", "read_value"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "TOO_DEEP",
+    "BadYamlError",
+    "Document",
+    "YamlNode",
+    "compose",
+    "given",
+    "question",
+    "read",
+    "read_text",
+    "read_value",
+]
+
+MAX_DEPTH = 50
+MAX_NODES = 100_000
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # used as a parser only
+_YAML_TAG = "tag:yaml.org,2002:"
+
+
+class BadYamlError(Exception):
+    """Text that is no single YAML document within bounds; ``line`` counts from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        self.line, self.message = line, message
+        super().__init__(message)
+
+
+@dataclass(slots=True)
+class YamlNode:
+    """A value of the document; the children of a mapping are its keys and values in turn."""
+
+    kind: str  # "scalar", "list" or "map"
+    line: int
+    value: str = ""
+    plain: bool = False
+    tag: str | None = None
+    children: list[YamlNode] = field(default_factory=list)
+    finished: bool = False
+
+    @property
+    def shown_tag(self) -> str:
+        """The explicit tag as it is written in a file, shortened; empty without one."""
+        tag = self.tag or ""
+        if tag.startswith(_YAML_TAG):
+            tag = "!!" + tag.removeprefix(_YAML_TAG)
+        return tag if len(tag) <= 80 else tag[:77] + "..."
+
+
+def compose(text: str) -> YamlNode | None:
+    """Return the node tree of the only document in ``text``; aliases share the node they name.
+
+    An empty text gives ``None``. Raises :class:`BadYamlError` for a second document, an unknown or
+    circular alias, more than ``MAX_NODES`` values or ``MAX_DEPTH`` levels, and
+    :class:`yaml.YAMLError` for anything that is not YAML.
+
+    >>> [node.value for node in compose("rounds: 10").children]
+    ['rounds', '10']
+    """
+    top = YamlNode("list", 1)
+    stack = [top]
+    anchors: dict[str, YamlNode] = {}
+    documents = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise BadYamlError(line, "a second document starts; a scenario is one document")
+        elif isinstance(event, yaml.AliasEvent):
+            stack[-1].children.append(_aliased(event.anchor, anchors, line))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            stack.pop().finished = True
+        elif isinstance(event, yaml.NodeEvent):
+            node = _node(event, line)
+            stack[-1].children.append(node)
+            if event.anchor is not None:
+                anchors[event.anchor] = node
+            if not node.finished:
+                stack.append(node)
+        if count > 2 * MAX_NODES:
+            raise BadYamlError(line, f"more than {MAX_NODES:,} values")
+        if len(stack) > MAX_DEPTH + 1:
+            raise BadYamlError(line, TOO_DEEP)
+    return top.children[0] if top.children else None
+
+
+def _node(event: yaml.NodeEvent, line: int) -> YamlNode:
+    if isinstance(event, yaml.ScalarEvent):
+        bare = bool(event.implicit[0])
+        return YamlNode("scalar", line, event.value, bare, event.tag, finished=True)
+    kind = "list" if isinstance(event, yaml.SequenceStartEvent) else "map"
+    return YamlNode(kind, line, tag=getattr(event, "tag", None))
+
+
+def _aliased(name: str | None, anchors: dict[str, YamlNode], line: int) -> YamlNode:
+    if name not in anchors:
+        raise BadYamlError(line, f"*{name} names an anchor that was not set above")
+    if not anchors[name].finished:
+        raise BadYamlError(line, f"*{name} stands inside the value that it names")
+    return anchors[name]
+
 
 MAX_BYTES = 1_000_000
 _MERGE = "<<"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poq_abm.scenario import Place, Problem, ScenarioError, parse
-from poq_abm.scenario.checks.salvage import further, salvaged
+from poq_abm.scenario.checks.explaining import further, salvaged
 
 GROUPS = {"inference": [{"model": "a"}], "evaluators": [{"model": "b", "count": 2}]}
 

@@ -6,7 +6,7 @@ import pytest
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.economy_summary import summarise_economy
+from poq_abm.experiment.economy_study import summarise_economy
 from poq_abm.experiment.schemas import EPOCHS
 
 

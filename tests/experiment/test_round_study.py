@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poq_abm.experiment import round_replication
-from poq_abm.experiment.round_replication import many_at_once, play_plain, play_replication
+from poq_abm.experiment import round_study
+from poq_abm.experiment.round_study import many_at_once, play_plain, play_replication
 from poq_abm.experiment.round_tables import distribution_measures
+from poq_abm.experiment.study import Engine
 from poq_abm.profile import load_profile
 from poq_abm.scenario import Scenario, load
 from poq_abm.simulation.game import Game, build_game
@@ -22,15 +23,16 @@ def game_of(scenario: Scenario) -> Game:
 def test_many_at_once_are_the_bits_of_one_by_one(
     name: str, stretch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(round_replication, "QUIET_STRETCH", stretch)
+    monkeypatch.setattr(round_study, "QUIET_STRETCH", stretch)
     scenario = load(name, ["rounds=300"])
     game = game_of(scenario)
     heard: list[int] = []
-    sums, network, measures = play_plain(scenario, game, 2, 9, heard.append)
+    sums, network, measures, kept = play_plain(scenario, game, 2, 9, heard.append)
     for row, replication in enumerate(range(2, 9)):
         ledger, memory = play_replication(scenario, game, replication)
         expected = list(distribution_measures(memory).values())
         np.testing.assert_array_equal(measures[row], expected)
+        np.testing.assert_array_equal(kept.counters, memory.counters)
         np.testing.assert_array_equal(sums[row], ledger.nodes())
         np.testing.assert_array_equal(network[row], ledger.network())
     assert sum(heard) == 7 * 300
@@ -42,11 +44,11 @@ def test_many_at_once_are_the_bits_of_one_by_one(
         ([], "compiled", True),
         ([], "agents", False),
         (["malicious={share: 0.4, behaviour: boost}"], "compiled", False),
-        ([f"rounds={round_replication.QUIET_STRETCH + 1}"], "compiled", False),
+        ([f"rounds={round_study.QUIET_STRETCH + 1}"], "compiled", False),
     ],
 )
 def test_only_short_plain_replications_go_together(
-    settings: list[str], engine: round_replication.Engine, plain: bool
+    settings: list[str], engine: Engine, plain: bool
 ) -> None:
     scenario = load("cost_aware_poq", settings)
     assert many_at_once(scenario, game_of(scenario), engine, None) is plain

@@ -10,7 +10,7 @@ import pytest
 from scenario_support import POPULATION, error, errors
 
 from poq_abm.scenario import ScenarioError, load, parse
-from poq_abm.scenario.yaml.source import question, read, read_value
+from poq_abm.scenario.yaml_source import question, read, read_value
 
 
 def only(text: str) -> str:
@@ -176,8 +176,8 @@ def test_the_pure_python_parser_reads_the_same() -> None:
         import yaml
         del yaml.CSafeLoader
         from poq_abm.scenario import ScenarioError, load, parse
-        from poq_abm.scenario.yaml import tree
-        assert tree._Loader is yaml.SafeLoader
+        from poq_abm.scenario import yaml_source
+        assert yaml_source._Loader is yaml.SafeLoader
         assert len(load("cost_weight").treatments()) == 11
         for text in ("[" * 100_000, 'a: "\\\\ud800"', "a: !foo 1", "a: &a [*a]", "a: [1"):
             try:

@@ -1,1 +1,0 @@
-"""YAML text to plain data and back, with the line of every value, and no object made."""
