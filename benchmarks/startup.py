@@ -34,8 +34,8 @@ extends: cost_aware_poq
 rounds: 100
 replications: 1
 sweep:
-  mechanism.beta_inference: {{linspace: [0.0, 1.0, {side}]}}
-  mechanism.alpha_evaluator: {{linspace: [0.5, 1.5, {side}]}}
+  mechanism.beta_inference: {values}
+  mechanism.beta_evaluator: {values}
 """
 _LARGE = {
     "population.inference": "[{model: llama_3_2_3b, count: 997}]",
@@ -86,7 +86,9 @@ def measure(
     turns: list[list[Spent]] = []
     for _ in range(repeats):
         with TemporaryDirectory() as folder:
-            (Path(folder) / "many.yaml").write_text(_MANY.format(side=10 if quick else 100))
+            side = 10 if quick else 100
+            values = [step / side for step in range(side)]
+            (Path(folder) / "many.yaml").write_text(_MANY.format(values=values))
             turns.append([_spend(wait, Path(folder), tree.resolve()) for wait in waits])
     rows = []
     for wait, spent in zip(waits, zip(*turns, strict=True), strict=True):
