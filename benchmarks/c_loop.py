@@ -1,4 +1,4 @@
-"""The C loop: ``loop.c``, compiled on the spot and called through ctypes."""
+"""The C loops: ``vectors.c`` on ``loop.c``, compiled on the spot and called through ctypes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from poq_abm.simulation.ledger import ROW
 
 __all__ = ["SOURCE", "VARIANTS", "CLoop", "compile_loop", "find_compiler"]
 
-SOURCE = Path(__file__).with_name("loop.c")
-VARIANTS = {"c_loop": "play_rounds", "c_batched": "play_rounds_batched"}
-FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c11", "-fPIC", "-shared")
+SOURCE = Path(__file__).with_name("vectors.c")  # which includes loop.c
+VARIANTS = {
+    "c_loop": "play_rounds",
+    "c_batched": "play_rounds_batched",
+    "c_vectors": "play_rounds_in_vectors",
+}
+FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c11", "-fPIC", "-shared", "-Wno-psabi")
 LARGEST_COMMITTEE = 64  # as in loop.c
 
 _LONG, _WORD, _REAL, _ADDRESS = ctypes.c_int64, ctypes.c_uint64, ctypes.c_double, ctypes.c_void_p

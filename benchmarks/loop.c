@@ -1,4 +1,4 @@
-/* Rounds of Proof of Quality in scalar C: the yardstick of the compiled engine.
+/* Rounds of Proof of Quality in scalar C: a yardstick of the compiled engine, as vectors.c is.
  *
  * Same draws, same look-ups and same sums as poq_abm, in the same order of floating-point operations;
  * compiled with -ffp-contract=off the sums agree bit for bit for fewer than 65,536 rounds, the point

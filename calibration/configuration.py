@@ -19,6 +19,7 @@ from pydantic import BeforeValidator as Before
 
 from calibration.models.architectures import evaluator_names, model_names
 from calibration.stage_settings import (
+    AskedEvaluatorSpec,
     AsTuple,
     CorpusSource,
     EfficiencySettings,
@@ -47,6 +48,7 @@ from poq_abm.scenario.schema.fields import Strict, complaint
 from poq_abm.scenario.yaml_source import read, read_text
 
 __all__ = [
+    "AskedEvaluatorSpec",
     "Calibration",
     "CorpusSource",
     "EfficiencySettings",
@@ -75,6 +77,13 @@ Inference = Annotated[
 ]
 
 
+#: An evaluator: one that is loaded here, or one that a server runs, which has a ``base_url``.
+Evaluating = Annotated[
+    Annotated[EvaluatorSpec, Tag("checkpoint")] | Annotated[AskedEvaluatorSpec, Tag("endpoint")],
+    Discriminator(_kind),
+]
+
+
 class Calibration(Strict):
     """Everything a calibration needs to know; registered names are looked up, paths made whole.
 
@@ -94,7 +103,7 @@ class Calibration(Strict):
         AfterValidator(somebody),
     ]
     evaluators: Annotated[
-        tuple[Annotated[EvaluatorSpec, Before(registered_evaluator)], ...],
+        tuple[Annotated[Evaluating, Before(registered_evaluator)], ...],
         AsTuple,
         AfterValidator(somebody),
     ]
@@ -105,6 +114,16 @@ class Calibration(Strict):
     judge: JudgeSettings | None = None
     efficiency: EfficiencySettings = EfficiencySettings()
     caveats: Annotated[tuple[Text, ...], AsTuple] = ()
+
+    @property
+    def encoders(self) -> tuple[EvaluatorSpec, ...]:
+        """The evaluators that are loaded here."""
+        return tuple(spec for spec in self.evaluators if isinstance(spec, EvaluatorSpec))
+
+    @property
+    def asked_evaluators(self) -> tuple[AskedEvaluatorSpec, ...]:
+        """The evaluators that a server runs."""
+        return tuple(spec for spec in self.evaluators if isinstance(spec, AskedEvaluatorSpec))
 
     def metric_of(self, task: str) -> str:
         """Return the metric that an output of a task is worth."""
@@ -148,7 +167,8 @@ _PARTS: dict[KeyPath, type[BaseModel]] = {
     ("corpus", "*"): CorpusSource,
     ("models", "*", "checkpoint"): ModelSpec,
     ("models", "*", "endpoint"): EndpointSpec,
-    ("evaluators", "*"): EvaluatorSpec,
+    ("evaluators", "*", "checkpoint"): EvaluatorSpec,
+    ("evaluators", "*", "endpoint"): AskedEvaluatorSpec,
     ("generation",): GenerationSettings,
     ("scoring",): ScoringSettings,
     ("judge",): JudgeSettings,
@@ -214,8 +234,9 @@ def _explained(error: ValidationError) -> list[Finding]:
 
 
 def _placed(path: KeyPath) -> KeyPath:
-    """Return a path as it stands in the file, which does not say of which kind a model is."""
-    return (*path[:2], *path[3:]) if path[:1] == ("models",) and path[2:3] in _TAGS else path
+    """Return a path as it stands in the file, which does not say where a model is."""
+    is_tagged = path[:1] in (("models",), ("evaluators",)) and path[2:3] in _TAGS
+    return (*path[:2], *path[3:]) if is_tagged else path
 
 
 def _keys(path: KeyPath) -> tuple[str, ...]:

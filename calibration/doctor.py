@@ -35,7 +35,7 @@ from calibration.stage_settings import (
     ModelSpec,
     ServerSettings,
 )
-from calibration.workspace import Workspace
+from calibration.workspace import Workspace, without_folder
 from poq_abm.errors import InputError, PoqError
 
 __all__ = ["Finding", "examine"]
@@ -70,11 +70,13 @@ def examine(calibration: Calibration | None) -> Iterator[Finding]:
     yield _device("auto" if calibration is None else calibration.generation.device)
     if calibration is None:
         return
-    loaded: list[ModelSpec | EvaluatorSpec] = [*calibration.checkpoints, *calibration.evaluators]
+    loaded: list[ModelSpec | EvaluatorSpec] = [*calibration.checkpoints, *calibration.encoders]
     for spec in loaded:
         yield _found(spec.name, partial(_described, spec.model, spec.revision))
     for endpoint in calibration.endpoints:
         yield _server(endpoint, endpoint.name, "model", f"models.{endpoint.name}")
+    for asked in calibration.asked_evaluators:
+        yield _server(asked, asked.name, "evaluator", f"evaluators.{asked.name}")
     if calibration.judge is not None:
         yield _server(calibration.judge, "judge", "judge", "judge")
     records: list[Record] = []
@@ -86,8 +88,10 @@ def examine(calibration: Calibration | None) -> Iterator[Finding]:
 
 def _libraries(calibration: Calibration | None) -> Iterator[Finding]:
     needed = set(LIBRARIES)
-    if calibration is not None and not calibration.endpoints and calibration.judge is None:
-        needed.discard("openai")
+    if calibration is not None:
+        asked = [*calibration.endpoints, *calibration.asked_evaluators]
+        if not asked and calibration.judge is None:
+            needed.discard("openai")
     for name, use in LIBRARIES.items():
         try:
             yield Finding(f"{name} {version(name)}")
@@ -127,6 +131,8 @@ def _server(settings: ServerSettings, name: str, who: str, section: str) -> Find
         secret = read_secret(settings.key_variable, address, os.environ)
         with Endpoint(settings, secret, who, section) as endpoint:
             known = endpoint.models()
+        if len(known) == 1 and settings.model not in known:  # it takes any name
+            return f"{origin(address)} answers and has {without_folder(known[0])} alone"
         if known and settings.model not in known:
             listed = ", ".join(known[:5])
             raise InputError(f"{origin(address)} lists no {settings.model!r}, but {listed}")

@@ -12,6 +12,7 @@ from poq_abm.errors import InputError
 
 __all__ = ["COMMAND", "library", "quiet", "require"]
 
+_OPTIONAL = {"gguf", "accelerate"}  # only files of llama.cpp need them
 COMMAND = 'pip install "poq-abm[calibration]"'
 
 
@@ -30,7 +31,8 @@ def require(*modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise InputError(f"{', '.join(missing)} {verb} not installed; run: {COMMAND}")
+        command = "pip install " + " ".join(missing) if set(missing) <= _OPTIONAL else COMMAND
+        raise InputError(f"{', '.join(missing)} {verb} not installed; run: {command}")
 
 
 def library(name: str) -> Any:

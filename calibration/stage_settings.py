@@ -33,6 +33,8 @@ from poq_abm.scenario.schema.fields import Strict, complaint
 __all__ = [
     "Address",
     "AsTuple",
+    "AskedEvaluatorSpec",
+    "AskedSettings",
     "Checkpoint",
     "Concurrency",
     "CorpusSource",
@@ -133,6 +135,7 @@ def _checkpoint(value: str, info: ValidationInfo) -> str:
     """Return a folder's path if it is one or can be nothing else; otherwise the hub id."""
     folder = _folder_of(info) / Path(value).expanduser()
     is_path = value.startswith((".", "/", "~", "\\")) or Path(value).is_absolute()
+    is_path = is_path or value.endswith(".gguf")
     return str(folder) if is_path or folder.is_dir() else value
 
 
@@ -284,9 +287,9 @@ class ServerSettings(Strict):
 class ModelSpec(Strict):
     """One inference model and how it is loaded.
 
-    ``model`` is a hub id or the path of a folder. ``template`` are arguments of its chat template,
-    such as ``enable_thinking: false``. ``trust_remote_code`` lets the checkpoint run
-    Python of its own; it is false unless the user's file turns it on for this very model.
+    ``model`` is a hub id, or the path of a folder or of a GGUF file. ``template`` are arguments of
+    its chat template, such as ``enable_thinking: false``. ``trust_remote_code`` lets the checkpoint
+    run Python of its own; it is false unless the user's file turns it on for this very model.
     """
 
     name: Name
@@ -313,17 +316,35 @@ class EndpointSpec(ServerSettings):
     timeout_s: float = Field(default=600.0, gt=0, le=86_400)
 
 
-class EvaluatorSpec(Strict):
-    """One evaluator: a cross encoder that reads a pair of texts, or a bi encoder with its cosine.
+class AskedSettings(ServerSettings):
+    """A model that is asked for verdicts, by the Responses API or by chat completions."""
 
-    ``activation`` turns raw logits into one number; ``entailment`` is the probability of the class
-    called ``label``, by default the one the checkpoint itself calls entailment. ``batch_size`` is
-    32 for a cross encoder and 64 for a bi encoder unless it is given.
+    api: Literal["auto", "responses", "chat"] = "auto"
+
+
+class AskedEvaluatorSpec(AskedSettings):
+    """One evaluator behind a server: a language model that is asked for a score of every pair."""
+
+    name: Name
+    base_url: Address
+    kind: Literal["llm"] = "llm"
+    hardware: Name | None = None
+    timeout_s: float = Field(default=600.0, gt=0, le=86_400)
+
+
+class EvaluatorSpec(Strict):
+    """One evaluator, which scores pairs of texts.
+
+    A cross encoder reads both, a bi encoder each by itself, and gives their cosine; a language
+    model gives the likelihood of the first after the second. ``activation`` turns raw logits into
+    one number; ``entailment`` is the probability of the class called ``label``, by default the one
+    the checkpoint itself calls entailment. ``batch_size`` is 32 for a cross encoder, 64 for a bi
+    encoder and 8 for a likelihood unless it is given.
     """
 
     name: Name
     model: Checkpoint
-    kind: Literal["cross_encoder", "bi_encoder"]
+    kind: Literal["cross_encoder", "bi_encoder", "likelihood"]
     activation: Literal["identity", "sigmoid", "entailment"] = "identity"
     label: Text | None = None
     batch_size: Count = 32
@@ -334,16 +355,20 @@ class EvaluatorSpec(Strict):
     @model_validator(mode="before")
     @classmethod
     def _batch_of_its_kind(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("kind") == "bi_encoder":
-            return {"batch_size": 64, **data}
+        usual = {"bi_encoder": 64, "likelihood": 8}
+        if isinstance(data, dict) and data.get("kind") in usual:
+            return {"batch_size": usual[data["kind"]], **data}
         return data
 
     @model_validator(mode="after")
     def _activation_fits(self) -> EvaluatorSpec:
-        if self.kind == "bi_encoder" and self.activation != "identity":
-            raise complaint(
-                f"a bi encoder has a cosine and no logits: it takes no {self.activation}"
+        if self.kind != "cross_encoder" and self.activation != "identity":
+            has = (
+                "bi encoder has a cosine" if self.kind == "bi_encoder" else "likelihood is a number"
             )
+            raise complaint(f"a {has} and no logits: it takes no {self.activation}")
+        if self.kind != "likelihood" and self.model.endswith(".gguf"):
+            raise complaint("a GGUF file is a language model: its kind is likelihood")
         if self.label is not None and self.activation != "entailment":
             raise complaint("'label' names the class of the activation entailment, of no other")
         return self
@@ -381,7 +406,7 @@ class ScoringSettings(Strict):
     device: Device = "auto"
 
 
-class JudgeSettings(ServerSettings):
+class JudgeSettings(AskedSettings):
     """The judge and its budget.
 
     ``per_group`` is the number of judged outputs per task and model. In the mode ``score`` each is
@@ -391,7 +416,6 @@ class JudgeSettings(ServerSettings):
 
     mode: Literal["score", "pairs"] = "score"
     second_order: bool = False
-    api: Literal["auto", "responses", "chat"] = "auto"
     per_group: Count = 30
     max_calls: Count | None = 1000
 

@@ -41,6 +41,7 @@ __all__ = [
     "sift",
     "to_line",
     "versions",
+    "without_folder",
     "write_stamp",
     "write_whole",
 ]
@@ -275,6 +276,16 @@ def digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def without_folder(model: str) -> str:
+    """Return a hub id as it is, and of a path the last name alone: folders are nobody's business.
+
+    >>> without_folder("org/name"), without_folder("/home/me/model.gguf")
+    ('org/name', 'model.gguf')
+    """
+    path = Path(model).expanduser()
+    return path.name if path.is_absolute() or path.is_dir() else model
+
+
 def versions(*packages: str) -> dict[str, str]:
     """Return the installed version of each package.
 
@@ -333,7 +344,7 @@ def sift(
 ) -> tuple[dict[K, Row], int]:
     """Return the row of each wanted name that has the wanted key, and how many others there are.
 
-    A row of an ``error`` is none of them.
+    A row of an ``error``, or of a score that was ``refused``, is none of them.
 
     >>> rows = [{"record": "a", "key": "1"}, {"record": "a", "key": "2"}]
     >>> sift(rows, {"a": "2"}, lambda row: row["record"])
@@ -343,9 +354,9 @@ def sift(
     ignored = 0
     for row in rows:
         who = name(row)
-        if keys.get(who) is not None and keys[who] == row.get("key"):
+        if keys.get(who) is not None and keys[who] == row.get("key") and "refused" not in row:
             found[who] = row
-        elif "error" not in row:
+        elif "error" not in row and "refused" not in row:
             ignored += 1
     return found, ignored
 

@@ -69,6 +69,7 @@ MODULES = (
     "poq_abm.analysis.stored_run",
     "poq_abm.analysis.questions",
     "poq_abm.analysis.rewards",
+    "poq_abm.analysis.lorenz",
     "poq_abm.analysis.mean_rewards",
     "poq_abm.analysis.alignment",
     "poq_abm.analysis.explanation",

@@ -18,12 +18,12 @@
 import pandas as pd
 
 import poq_abm
-from poq_abm.analysis.trilemma import trilemma, trilemma_of_run
-from poq_abm.simulation.queries.economics import (
+from poq_abm.analysis.deterrence import (
     detection_if_broken,
     deterrence_threshold,
     is_deterred,
 )
+from poq_abm.analysis.trilemma import trilemma, trilemma_of_run
 
 scenario = poq_abm.load("verification_trilemma").replace({"rounds": 10_000, "replications": 6})
 results = poq_abm.run(scenario)

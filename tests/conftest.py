@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))  # what several rooms
 
 from poq_abm.cli import main
 from poq_abm.experiment.manifest import DIGESTS, MANIFEST, read_manifest, sealed
+from poq_abm.experiment.running import run
 from poq_abm.rules import registry
 from poq_abm.scenario import Scenario, load
 
@@ -22,6 +23,18 @@ from poq_abm.scenario import Scenario, load
 def small() -> Scenario:
     """The published population, few rounds: plays in a moment."""
     return load("cost_aware_poq", ["rounds=200", "replications=3"])
+
+
+@pytest.fixture(scope="session")
+def stored_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Results folders to look at, never to change: of rounds, of an economy, of queries."""
+    home = tmp_path_factory.mktemp("stored")
+    scenarios = {
+        "base": load("cost_aware_poq", ["rounds=200", "replications=4"]),
+        "economy": load("entry_exit", ["rounds=2400", "replications=3"]),
+        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
+    }
+    return {name: run(scenario).save(home / name) for name, scenario in scenarios.items()}
 
 
 @pytest.fixture

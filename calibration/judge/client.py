@@ -15,7 +15,7 @@ from calibration.models.endpoints import (
     text_of,
     tokens_used,
 )
-from calibration.stage_settings import JudgeSettings
+from calibration.stage_settings import AskedSettings
 
 __all__ = ["WAYS", "JudgeClient", "Reply", "Way"]
 
@@ -66,7 +66,7 @@ class _Asked(NamedTuple):
 
 
 class JudgeClient(Endpoint):
-    """The endpoint of a judge.
+    """The endpoint of a judge, or of an evaluator that is asked for scores.
 
     A server that does not know a route (404, 405, 501) or rejects a request (400, 422) before any
     has succeeded is asked in the next of :data:`WAYS`: with ``api: auto`` the Responses API, then
@@ -75,8 +75,10 @@ class JudgeClient(Endpoint):
     count as calls.
     """
 
-    def __init__(self, settings: JudgeSettings, secret: Secret) -> None:
-        super().__init__(settings, secret, "judge", "judge")
+    def __init__(
+        self, settings: AskedSettings, secret: Secret, who: str = "judge", section: str = "judge"
+    ) -> None:
+        super().__init__(settings, secret, who, section)
         self._api = settings.api
         self._unknown_routes: set[str] = set()
         self.way: Way | None = None
@@ -119,7 +121,7 @@ class JudgeClient(Endpoint):
         if rejected is not None:
             raise rejected
         is_choice = self._api == "responses"
-        raise self.unknown("judge.api may have to be chat" if is_choice else unknown)
+        raise self.unknown(f"{self.section}.api may have to be chat" if is_choice else unknown)
 
     def _ask(self, way: Way, asked: _Asked) -> Reply:
         named = {"name": FORMAT, "schema": asked.schema, "strict": True}

@@ -9,6 +9,7 @@ questions are asked again by the next run.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
@@ -37,7 +38,7 @@ from calibration.models.endpoints import (
 )
 from calibration.models.generation import outputs
 from calibration.progress import Advance, Report, progress
-from calibration.stage_settings import JudgeSettings
+from calibration.stage_settings import AskedSettings, JudgeSettings
 from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 
@@ -233,6 +234,7 @@ class _Attempt:
     failure: str = ""  # of the server
     verdict: dict[str, Any] | None = None
     calls: int = 0
+    seconds: float = 0.0  # of the last reply
 
     def add(self, reply: Reply, usd: float | None) -> None:
         self.replies += 1
@@ -253,12 +255,14 @@ class Session:
     by one.
     """
 
-    settings: JudgeSettings
+    settings: AskedSettings
     client: JudgeClient
     budget: Budget
     secret: Secret
     log: Log
     is_proven: bool = False
+    again: str = "poq calibrate judge --again"  # what asks what was refused once more
+    is_timed: bool = False  # rows tell how long their replies took
     judged: int = 0
     refused: int = 0
     unanswered: int = 0
@@ -286,7 +290,7 @@ class Session:
         attempt = _Attempt()
         try:
             while left > 0 and not (attempt.replies and self.budget.exhausted()):
-                before = self.client.calls
+                before, start = self.client.calls, time.perf_counter()
                 try:
                     reply = self.client.ask(
                         question.prompt, question.text, question.schema, left - 1
@@ -299,6 +303,7 @@ class Session:
                     self.budget.count_calls(sent)
                     attempt.calls += sent
                     left -= sent
+                attempt.seconds = time.perf_counter() - start
                 attempt.add(reply, self.budget.charge(reply.input_tokens, reply.output_tokens))
                 attempt.verdict = self._read(question, reply, attempt)
                 if attempt.verdict is not None or attempt.is_over:
@@ -333,7 +338,7 @@ class Session:
         if not self._has_been_read and self.refused == REFUSED_FROM_THE_START:
             raise InputError(
                 f"the first {self.refused} questions were all refused, the last because "
-                f"{verdict['refused']}; mend the judge and run `poq calibrate judge --again`"
+                f"{verdict['refused']}; mend the judge and run `{self.again}`"
             )
 
     def _read(self, question: Question, reply: Reply, attempt: _Attempt) -> dict[str, Any] | None:
@@ -364,6 +369,7 @@ class Session:
                 "input_tokens": attempt.input_tokens,
                 "output_tokens": attempt.output_tokens,
                 "usd": attempt.usd,
+                **({"seconds": attempt.seconds} if self.is_timed else {}),
             }
         )
         if "refused" in verdict:

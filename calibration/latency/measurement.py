@@ -43,9 +43,17 @@ from calibration.latency.timing import (
 from calibration.models.devices import chosen_device, is_out_of_memory, release
 from calibration.models.endpoints import origin
 from calibration.models.generation import AskedEndpoint, outputs
+from calibration.models.scoring import scores
 from calibration.progress import Report, progress
-from calibration.stage_settings import EfficiencySettings, EndpointSpec
-from calibration.workspace import Log, Workspace, digest, naming, write_whole
+from calibration.stage_settings import AskedEvaluatorSpec, EfficiencySettings, EndpointSpec
+from calibration.workspace import (
+    Log,
+    Workspace,
+    digest,
+    naming,
+    without_folder,
+    write_whole,
+)
 from poq_abm.errors import InputError
 
 __all__ = [
@@ -56,6 +64,7 @@ __all__ = [
     "key_of",
     "measure",
     "measure_all",
+    "measure_asked",
     "measure_batches",
     "measure_endpoint",
     "read_measurement",
@@ -81,7 +90,17 @@ def measure(calibration: Calibration, report: Report) -> list[Path]:
     workspace = Workspace(calibration.out)
     jobs = jobs_of(calibration)
     asked = [measure_endpoint(calibration, spec, report) for spec in calibration.endpoints]
-    return [*asked, *measure_all(jobs, workspace, calibration.efficiency, report)]
+    scored = [measure_asked(calibration, spec, report) for spec in calibration.asked_evaluators]
+    return [*asked, *scored, *measure_all(jobs, workspace, calibration.efficiency, report)]
+
+
+def measure_asked(calibration: Calibration, spec: AskedEvaluatorSpec, report: Report) -> Path:
+    """Write the times of an evaluator behind a server: those its scores took, all of them."""
+    rows = [
+        {**row, "first_token_s": None, "token_s": None, "served": spec.model}
+        for row in scores(calibration, spec).values()
+    ]
+    return _write_answers(calibration, spec, rows, spec.concurrency, report)
 
 
 def measure_endpoint(calibration: Calibration, spec: EndpointSpec, report: Report) -> Path:
@@ -100,24 +119,39 @@ def measure_endpoint(calibration: Calibration, spec: EndpointSpec, report: Repor
         asked = AskedEndpoint(calibration, spec, some, log, settings.concurrency)
         asked.complete(report)
         rows = asked.rows()
+    return _write_answers(calibration, spec, rows, settings.concurrency, report)
+
+
+def _write_answers(
+    calibration: Calibration,
+    spec: EndpointSpec | AskedEvaluatorSpec,
+    rows: Sequence[dict[str, Any]],
+    concurrency: int,
+    report: Report,
+) -> Path:
+    """Write the measurement that answers make, unless it is there, and return the file."""
     if not rows:
         raise InputError(f"{spec.name}: no answer to time; run again when the server gives any")
-    path = workspace.efficiency("inference", spec.name, 1)
+    role = "inference" if isinstance(spec, EndpointSpec) else "evaluator"
+    path = Workspace(calibration.out).efficiency(role, spec.name, 1)
     key = digest({"format": _FORMAT, "rows": [[row["key"], row["seconds"]] for row in rows]})
     if is_measured(path, key):
         report(f"{spec.name}: already measured")
         return path
-    measured = _of_answers(calibration, spec, rows)
+    measured = _of_answers(calibration, spec, rows, role, concurrency)
     write_measurement(path, {**measured, "key": key})
     report(summary(measured))
     return path
 
 
 def _of_answers(
-    calibration: Calibration, spec: EndpointSpec, rows: Sequence[dict[str, Any]]
+    calibration: Calibration,
+    spec: EndpointSpec | AskedEvaluatorSpec,
+    rows: Sequence[dict[str, Any]],
+    role: str,
+    concurrency: int,
 ) -> dict[str, Any]:
-    """Return the measurement that the answers of an endpoint make."""
-    concurrency = rows[0]["concurrency"]
+    """Return the measurement that the answers of a server make."""
     timed = [
         Timed(
             1000.0 * row["seconds"],
@@ -128,23 +162,23 @@ def _of_answers(
         for row in rows
     ]
     counted = [row["input_tokens"] for row in rows]
-    place = origin(spec.base_url)
+    place, served = origin(spec.base_url), without_folder(rows[0]["served"])
     return {
-        "role": "inference",
+        "role": role,
         "node": spec.name,
         "hardware": spec.hardware or slug(place.partition("://")[2]),
         "batch_size": 1,
         "concurrency": concurrency,
-        "new_tokens": calibration.generation.max_new_tokens,
+        "new_tokens": calibration.generation.max_new_tokens if role == "inference" else None,
         "weights": "endpoint",
-        **_times("inference", 1, timed),
+        **_times(role, 1, timed),
         "input_tokens": None if None in counted else counted,
         "peak_memory_mb": None,
         "peak_memory_of": "the server's, which it does not tell",
         "energy_j": None,
         "prompts": len(rows),
         "warm_up": 0,
-        "stamp": {"endpoint": place, "served": rows[0]["served"], "concurrency": concurrency},
+        "stamp": {"endpoint": place, "served": served, "concurrency": concurrency},
     }
 
 
@@ -186,7 +220,7 @@ def jobs_of(calibration: Calibration) -> list[TimingJob]:
     """Return what a calibration times: its models, then its evaluators."""
     settings = calibration.efficiency
     models = [calibration.generation.device] * len(calibration.checkpoints)
-    evaluators = [calibration.scoring.device] * len(calibration.evaluators)
+    evaluators = [calibration.scoring.device] * len(calibration.encoders)
     devices = {setting: chosen_device(setting) for setting in {*models, *evaluators}}
     is_random = settings.weights == "random"
     of_model = model_like if is_random else real_model
@@ -199,7 +233,7 @@ def jobs_of(calibration: Calibration) -> list[TimingJob]:
         ),
         *(
             TimingJob(of_evaluator(calibration, spec, devices[scored_on]), (spec.batch_size,))
-            for spec in calibration.evaluators
+            for spec in calibration.encoders
         ),
     ]
 

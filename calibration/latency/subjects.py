@@ -28,7 +28,7 @@ from calibration.corpus.records import Record, instruction, read_corpus
 from calibration.latency.timing import Timed, time_call, time_generation
 from calibration.libraries import library
 from calibration.models.architectures import architecture, architectures, build_random
-from calibration.models.checkpoints import locate
+from calibration.models.checkpoints import GGUF, locate
 from calibration.models.encoders import Evaluator, Pair, load_evaluator
 from calibration.models.generation import outputs
 from calibration.models.language_models import (
@@ -300,8 +300,8 @@ def random_model(
 class _RandomEvaluator:
     """An evaluator's architecture in memory; a batch is one array, of a bi encoder two.
 
-    A cross encoder reads both texts in one row; a bi encoder reads each, takes the mean over its
-    tokens, and the cosine of the two.
+    A cross encoder and a language model read both texts in one row; a bi encoder reads each, takes
+    the mean over its tokens, and the cosine of the two.
     """
 
     model: Any
@@ -311,7 +311,7 @@ class _RandomEvaluator:
 
     def batches(self, batch_size: int, calls: int) -> Sequence[Any]:
         longest = _positions(self.model.config) - _SPARE_POSITIONS
-        if self.kind == "cross_encoder":
+        if self.kind != "bi_encoder":
             columns = [[first + second for first, second in self.pair_tokens]]
         else:
             columns = [list(lengths) for lengths in zip(*self.pair_tokens, strict=True)]
@@ -337,7 +337,7 @@ class _RandomEvaluator:
         torch = library("torch")
         with torch.inference_mode():
             outputs = [self.model(**_inputs(side, self.device)) for side in batch]
-            if self.kind == "cross_encoder":
+            if self.kind != "bi_encoder":
                 return outputs[0].logits.float().cpu()
             first, second = (output.last_hidden_state.float().mean(dim=1) for output in outputs)
             return torch.nn.functional.cosine_similarity(first, second).cpu()
@@ -357,7 +357,8 @@ def random_evaluator(
     """
 
     def load() -> LoadedSubject:
-        model = build_random(configuration, kind=kind, dtype=dtype, device=device)
+        built = "causal_lm" if kind == "likelihood" else kind
+        model = build_random(configuration, kind=built, dtype=dtype, device=device)
         return _RandomEvaluator(model, kind, pair_tokens, device)
 
     identity = {
@@ -408,6 +409,8 @@ def configuration_of(spec: ModelSpec | EvaluatorSpec) -> dict[str, Any]:
     Raises :class:`~poq_abm.errors.InputError` when there is none.
     """
     folder = Path(spec.model)
+    if spec.model.endswith(GGUF):
+        raise InputError(f"{spec.name}: a GGUF file has no architecture to give random weights")
     if folder.is_dir():
         file = folder / "config.json"
         try:

@@ -11,13 +11,21 @@ from functools import lru_cache
 from pathlib import Path
 
 from calibration.configuration import Calibration
-from calibration.libraries import library, quiet
+from calibration.libraries import library, quiet, require
 from calibration.models.devices import chosen_device, is_out_of_memory
 from calibration.stage_settings import EvaluatorSpec, ModelSpec
 from calibration.workspace import naming
 from poq_abm.errors import InputError
 
-__all__ = ["ModelSource", "check_models", "folder_digest", "loading", "locate", "locate_all"]
+__all__ = [
+    "GGUF",
+    "ModelSource",
+    "check_models",
+    "folder_digest",
+    "loading",
+    "locate",
+    "locate_all",
+]
 
 #: What can change what a model says: configurations, weights, tokenizers, templates, own code.
 _KINDS = frozenset(
@@ -25,6 +33,8 @@ _KINDS = frozenset(
 )
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
+GGUF = ".gguf"  #: what the files of llama.cpp end in
+_MAGIC = b"GGUF"
 _CHUNK = 1 << 20
 _TIMEOUT_S = 15
 
@@ -34,12 +44,14 @@ class ModelSource:
     """Where one model is loaded from.
 
     ``where`` is a folder if ``is_local``, otherwise a hub id that has yet to be downloaded.
-    ``revision`` is the commit of a hub snapshot, or ``sha256:`` and the digest of a folder.
+    ``revision`` is the commit of a hub snapshot, or ``sha256:`` and the digest of a folder or of
+    the ``gguf`` file in it that is the model.
     """
 
     where: str
     revision: str
     is_local: bool
+    gguf: str | None = None
 
     @property
     def commit(self) -> str | None:
@@ -50,13 +62,15 @@ class ModelSource:
 def locate(model: str, revision: str | None = None) -> ModelSource:
     """Return where a model is, without loading or downloading it.
 
-    A folder comes first, then a complete snapshot in the hub's cache, then the hub itself, of which
-    only the headers of ``config.json`` are asked: they say whether a download would be allowed, and
-    the commit it would bring.
+    What ends in ``.gguf`` is a file. Otherwise a folder comes first, then a complete snapshot in
+    the hub's cache, then the hub itself, of which only the headers of ``config.json`` are asked:
+    they say whether a download would be allowed, and the commit it would bring.
 
     Raises :class:`~poq_abm.errors.InputError` naming everything that was tried.
     """
     folder = Path(model).expanduser()
+    if model.endswith(GGUF):
+        return _in_file(folder, revision)
     if folder.is_dir():
         return _in_folder(folder, revision)
     if folder.is_absolute() or model.startswith((".", "~", "\\")) or model.count("/") > 1:
@@ -79,6 +93,21 @@ def folder_digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
+def _in_file(file: Path, revision: str | None) -> ModelSource:
+    """Return a file of llama.cpp, which is read by transformers and dequantised."""
+    if not file.is_file():
+        raise InputError(f"there is no file {str(file)!r}")
+    if revision is not None:
+        raise InputError(f"{str(file)!r} is a file, which has no revisions: it takes no 'revision'")
+    require("gguf", "accelerate")
+    with naming(file, "read"), file.open("rb") as stream:
+        if stream.read(4) != _MAGIC:
+            raise InputError(f"{str(file)!r} is no GGUF file")
+        state = file.stat()
+        content = _file_digest(file, state.st_size, state.st_mtime_ns)
+    return ModelSource(str(file.parent), f"sha256:{content}", is_local=True, gguf=file.name)
+
+
 def _in_folder(folder: Path, revision: str | None) -> ModelSource:
     if revision is not None:
         raise InputError(
@@ -93,7 +122,7 @@ def _in_folder(folder: Path, revision: str | None) -> ModelSource:
 def _in_cache(model: str, revision: str | None) -> tuple[ModelSource | None, str]:
     """Return the snapshot in the cache, or what is wrong with it."""
     hub = library("huggingface_hub")
-    place = hub.constants.HF_HUB_CACHE
+    place = library("huggingface_hub.constants").HF_HUB_CACHE
     try:
         found = hub.try_to_load_from_cache(model, "config.json", revision=revision)
     except ValueError as error:  # a name that no repository can have
@@ -176,7 +205,7 @@ def check_models(
     """
     wrong = [*_device_faults(calibration)]
     found: dict[str, ModelSource] = {}
-    specs: list[Spec] = [*calibration.checkpoints, *calibration.evaluators]
+    specs: list[Spec] = [*calibration.checkpoints, *calibration.encoders]
     for spec in specs:
         try:
             found[spec.name] = locate(spec.model, spec.revision)
@@ -231,13 +260,14 @@ def _device_faults(calibration: Calibration) -> Iterator[str]:
 
 
 def _described(source: ModelSource) -> str:
-    place = f"in {source.where}" if source.is_local else f"to be downloaded from {source.where}"
+    where = source.where if source.gguf is None else str(Path(source.where) / source.gguf)
+    place = f"in {where}" if source.is_local else f"to be downloaded from {source.where}"
     return f"{place}, revision {source.revision[:19]}"
 
 
 def _check_architecture(spec: Spec, source: ModelSource) -> None:
     """Raise for a folder whose architecture this version of transformers cannot build by itself."""
-    if not source.is_local:
+    if not source.is_local or source.gguf is not None:
         return
     file = Path(source.where) / "config.json"
     try:

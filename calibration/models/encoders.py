@@ -1,24 +1,34 @@
 """Evaluators in memory: pairs of texts in, raw numbers out, and one value made of each.
 
 A cross encoder reads both texts at once and gives logits; a bi encoder reads each by itself and
-gives the cosine of their embeddings. Texts longer than an evaluator's window are cut by its own
+gives the cosine of their embeddings; a language model gives the likelihood of one text after the
+other. Texts longer than an evaluator's window are cut by its own
 tokenizer, as whoever deploys it would have it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from calibration.libraries import library
 from calibration.models.checkpoints import ModelSource, loading
+from calibration.models.language_models import load_language_model
 from calibration.stage_settings import EvaluatorSpec
 from poq_abm.errors import InputError, nearest
 
-__all__ = ["BiEncoder", "CrossEncoder", "Evaluator", "Pair", "activate", "load_evaluator"]
+__all__ = [
+    "BiEncoder",
+    "CrossEncoder",
+    "Evaluator",
+    "Likelihood",
+    "Pair",
+    "activate",
+    "load_evaluator",
+]
 
 Pair = tuple[str, str]
 _HEADS = ("ForSequenceClassification", "ForCausalLM")
@@ -59,8 +69,12 @@ def load_evaluator(spec: EvaluatorSpec, source: ModelSource, device: str) -> Eva
     :class:`~poq_abm.errors.InputError` when it cannot be loaded, when a cross encoder has no
     trained head, and when the activation does not fit the classes of the head.
     """
-    kind = CrossEncoder if spec.kind == "cross_encoder" else BiEncoder
-    return kind(spec, source, device)
+    kinds: dict[str, Callable[[EvaluatorSpec, ModelSource, str], Evaluator]] = {
+        "cross_encoder": CrossEncoder,
+        "bi_encoder": BiEncoder,
+        "likelihood": Likelihood,
+    }
+    return kinds[spec.kind](spec, source, device)
 
 
 class CrossEncoder:
@@ -104,6 +118,54 @@ class BiEncoder:
     def value(self, raw: Sequence[float]) -> float:
         """Return the cosine."""
         return raw[0]
+
+
+class Likelihood:
+    """A language model, and how likely it finds the first text of a pair after the second.
+
+    With pairs of reference and output: ``sum log p(reference | output) / tokens``, in nats. Where
+    both exceed the model's window, the beginning of the second text is left out.
+    """
+
+    def __init__(self, spec: EvaluatorSpec, source: ModelSource, device: str) -> None:
+        self._model = load_language_model(spec, source, device)
+
+    def raw(self, pairs: Sequence[Pair]) -> list[list[float]]:
+        """Return the mean log probability of the tokens of each first text; NaN where none is."""
+        torch = library("torch")
+        device, rows = self._model.device, [self._tokens(*pair) for pair in pairs]
+        width = max(len(context) + len(target) for context, target in rows)
+        ids = torch.full((len(rows), width), self._model.pad, device=device)
+        mask = torch.zeros_like(ids)
+        for row, (context, target) in enumerate(rows):
+            written = torch.tensor([*context, *target], device=device)
+            ids[row, : len(written)] = written
+            mask[row, : len(written)] = 1
+        with torch.inference_mode():
+            logits = self._model.model(input_ids=ids, attention_mask=mask).logits
+        means = []
+        for row, (context, target) in enumerate(rows):
+            if not target:
+                means.append([math.nan])
+                continue
+            before = slice(len(context) - 1, len(context) + len(target) - 1)
+            logs = torch.log_softmax(logits[row, before].double(), dim=-1)
+            said = torch.tensor(target, device=device)
+            means.append([float(logs.gather(1, said[:, None]).mean())])
+        return means
+
+    def value(self, raw: Sequence[float]) -> float:
+        """Return the mean log probability."""
+        return raw[0]
+
+    def _tokens(self, target: str, context: str) -> tuple[list[int], list[int]]:
+        tokenize = self._model.tokenizer
+        before = tokenize(f"{context}\n")["input_ids"] or [self._model.pad]
+        said = tokenize(target, add_special_tokens=False)["input_ids"]
+        if self._model.context is not None:
+            said = said[: self._model.context - 1]
+            before = before[-(self._model.context - len(said)) :]
+        return before, said
 
 
 def _cosine(first: Any, second: Any) -> float:

@@ -180,7 +180,7 @@ class Endpoint:
         self._library: Any = import_module("openai")
         self._settings = settings
         self._secret = secret
-        self._who, self._section = who, section
+        self._who, self.section = who, section
         self._address = settings.base_url or OFFICIAL
         self._is_reached = False
         self._sent = threading.local()
@@ -393,7 +393,7 @@ class Endpoint:
             there = self.redact(origin(urljoin(self._address, location)))
             return InputError(
                 f"{self._place} redirects to {there}, where neither the key nor a question is "
-                f"sent; if it is the right one, name it in {self._section}.base_url"
+                f"sent; if it is the right one, name it in {self.section}.base_url"
             )
         wait_s = _seconds(reply.headers.get("retry-after"))
         if wait_s <= LONGEST_WAIT_S:
@@ -423,7 +423,7 @@ class Endpoint:
     def _nobody(self) -> InputError:
         return InputError(
             f"no {self._who} can be reached at {self._place}; is the server running, and is "
-            f"{self._section}.base_url right?"
+            f"{self.section}.base_url right?"
         )
 
     def unknown(self, hint: str) -> InputError:

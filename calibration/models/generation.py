@@ -44,7 +44,7 @@ from calibration.models.language_models import (
     seed_of,
 )
 from calibration.progress import Advance, Report, progress
-from calibration.stage_settings import EndpointSpec, ModelSpec
+from calibration.stage_settings import AskedEvaluatorSpec, EndpointSpec, ModelSpec
 from calibration.workspace import (
     Log,
     StageCounts,
@@ -457,7 +457,7 @@ class AskedEndpoint:
         }
 
 
-def check_endpoints(specs: Sequence[EndpointSpec]) -> None:
+def check_endpoints(specs: Sequence[EndpointSpec | AskedEvaluatorSpec]) -> None:
     """Raise an input error if there are endpoints but no client library, or no key of one."""
     if specs:
         require("openai")

@@ -11,7 +11,7 @@ from typing import Any
 from calibration.corpus.records import Record
 from calibration.libraries import library
 from calibration.models.checkpoints import ModelSource, loading
-from calibration.stage_settings import GenerationSettings, ModelSpec
+from calibration.stage_settings import EvaluatorSpec, GenerationSettings, ModelSpec
 from calibration.workspace import digest
 from poq_abm.errors import InputError
 
@@ -49,7 +49,9 @@ class LanguageModel:
     pad: int
 
 
-def load_language_model(spec: ModelSpec, source: ModelSource, device: str) -> LanguageModel:
+def load_language_model(
+    spec: ModelSpec | EvaluatorSpec, source: ModelSource, device: str
+) -> LanguageModel:
     """Return a model on ``device`` with its tokenizer, in the number format of its settings.
 
     No code of the checkpoint runs unless the settings trust it. Raises
@@ -61,6 +63,7 @@ def load_language_model(spec: ModelSpec, source: ModelSource, device: str) -> La
         "revision": source.commit,
         "local_files_only": source.is_local,
         "trust_remote_code": spec.trust_remote_code,
+        **({"gguf_file": source.gguf} if source.gguf else {}),
     }
     with loading(spec.name, source):
         tokenizer = transformers.AutoTokenizer.from_pretrained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,12 +11,16 @@ from typing import Any
 
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, read_corpus
+from calibration.judge.client import JudgeClient
+from calibration.judge.judging import Session
+from calibration.judge.verdicts import SCHEMA, SCORE_PROMPT, Question, make_score_question
 from calibration.models.checkpoints import ModelSource, locate_all
 from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
 from calibration.models.encoders import Evaluator, Pair, load_evaluator
-from calibration.models.generation import outputs
+from calibration.models.endpoints import Budget, origin, read_secret
+from calibration.models.generation import check_endpoints, outputs
 from calibration.progress import Advance, Report, progress
-from calibration.stage_settings import EvaluatorSpec
+from calibration.stage_settings import AskedEvaluatorSpec, EvaluatorSpec
 from calibration.workspace import (
     Log,
     StageCounts,
@@ -64,10 +69,15 @@ def score(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
     NaN or infinity. Whatever interrupts it, the scores made so far are kept.
     """
     items = _items(calibration, report)
-    device = chosen_device(calibration.scoring.device)
-    sources = locate_all(calibration.evaluators)
+    device = chosen_device(calibration.scoring.device) if calibration.encoders else ""
+    sources = locate_all(calibration.encoders)
+    check_endpoints(calibration.asked_evaluators)
     counts = {}
     for spec in calibration.evaluators:
+        if isinstance(spec, AskedEvaluatorSpec):
+            counts[spec.name] = _ask(calibration, spec, items, report)
+            report(f"{spec.name}: {counts[spec.name]}")
+            continue
         stage = _Scoring(calibration, spec, items, device, report)
         counts[spec.name] = stage.run(sources[spec.name])
         release(device)
@@ -75,7 +85,7 @@ def score(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
     return counts
 
 
-def scores(calibration: Calibration, spec: EvaluatorSpec) -> dict[Name, Row]:
+def scores(calibration: Calibration, spec: EvaluatorSpec | AskedEvaluatorSpec) -> dict[Name, Row]:
     """Return the current row of each scored output, by the ids of record and model.
 
     Current: for the texts and settings of today, by the revision and libraries of the last run.
@@ -84,6 +94,9 @@ def scores(calibration: Calibration, spec: EvaluatorSpec) -> dict[Name, Row]:
     """
     items = _items(calibration, lambda _: None)
     log = Workspace(calibration.out).scores(spec.name)
+    if isinstance(spec, AskedEvaluatorSpec):
+        rows = current_rows(log, lambda _: _asked_keys(spec, items), _name_of)
+        return {name: {"value": row.get("score"), **row} for name, row in rows.items()}
     return current_rows(log, lambda stamp: _keys(calibration, spec, items, stamp), _name_of)
 
 
@@ -163,6 +176,51 @@ class _Scoring:
             "value": values[best],
             "reference": best if is_referred else None,
         }
+
+
+def _ask(
+    calibration: Calibration,
+    spec: AskedEvaluatorSpec,
+    items: Sequence[_Item],
+    report: Report,
+) -> StageCounts:
+    """Ask an evaluator behind a server for the scores that are missing, within its budget."""
+    log, keys = Log(Workspace(calibration.out).scores(spec.name)), _asked_keys(spec, items)
+    side = "references" if calibration.scoring.pairs == "reference_output" else "input"
+
+    def make(found: Mapping[Name, Row], missing: int) -> int:
+        report(f"{spec.name}: {missing} outputs to score at {origin(spec.base_url)}")
+        secret = read_secret(spec.key_variable, spec.base_url, os.environ)
+        budget = Budget(spec, log.read()[0])
+        waiting = [item for item in items if (item.record, item.model) not in found]
+        questions = [_question(item, side, keys[item.record, item.model]) for item in waiting]
+        section = f"evaluators.{spec.name}"
+        with JudgeClient(spec, secret, "evaluator", section) as client:
+            session = Session(spec, client, budget, secret, log, bool(found), is_timed=True)
+            session.again = "poq calibrate score"
+            with progress(report, spec.name, missing) as advance:
+                stopped = session.ask_all(questions, advance)
+        if session.refused:
+            report(f"{spec.name}: {session.refused} outputs got no score; run again to ask")
+        if stopped:
+            report(f"{spec.name}: stopped: {stopped}")
+        return session.judged
+
+    return complete_log(log, Stamp(spec.model, "endpoint", {}), keys, _name_of, make)
+
+
+def _question(item: _Item, side: str, key: str) -> Question:
+    firsts, output = [first for first, _ in item.pairs], item.pairs[0][1]
+    beside = {side: firsts if side == "references" else firsts[0]}
+    return make_score_question(item.record, item.model, beside, output, key)
+
+
+def _asked_keys(spec: AskedEvaluatorSpec, items: Sequence[_Item]) -> dict[Name, str]:
+    common = {"model": spec.model, "prompt": SCORE_PROMPT, "schema": SCHEMA}
+    return {
+        (item.record, item.model): digest({**common, "texts": [list(p) for p in item.pairs]})
+        for item in items
+    }
 
 
 def _items(calibration: Calibration, report: Report) -> list[_Item]:

@@ -23,8 +23,8 @@ from calibration.profile.costs import Costs, measured_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import described_ranges, fit_ranges, points_of
 from calibration.profile.truth import truth_score
-from calibration.stage_settings import EndpointSpec, EvaluatorSpec, ModelSpec
-from calibration.workspace import Log, Workspace, digest, read_stamp
+from calibration.stage_settings import AskedEvaluatorSpec, EndpointSpec, EvaluatorSpec, ModelSpec
+from calibration.workspace import Log, Workspace, digest, read_stamp, without_folder
 from poq_abm.errors import InputError
 from poq_abm.profile import ProfileDescription, read_profile
 
@@ -183,7 +183,9 @@ def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict
         return {
             "checkpoint": spec.model,
             "endpoint": origin(spec.base_url),
-            "served": next((row["served"] for row in rows[::-1] if row.get("served")), None),
+            "served": without_folder(
+                next((row["served"] for row in rows[::-1] if row.get("served")), "")
+            ),
             "options": spec.options,
             "usd_per_million_input": spec.usd_per_million_input,
             "usd_per_million_output": spec.usd_per_million_output,
@@ -191,7 +193,7 @@ def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict
             "errors": sum((row.get("attempts") or 1) - ("error" not in row) for row in rows),
         }
     return {
-        "checkpoint": _checkpoint(spec.model),
+        "checkpoint": without_folder(spec.model),
         **_stamped(workspace.generations(spec.name)),
         "dtype": spec.dtype,
         "prompt": spec.prompt,
@@ -199,10 +201,20 @@ def describe_model(workspace: Workspace, spec: ModelSpec | EndpointSpec) -> dict
     }
 
 
-def describe_evaluator(workspace: Workspace, spec: EvaluatorSpec) -> dict[str, Any]:
+def describe_evaluator(
+    workspace: Workspace, spec: EvaluatorSpec | AskedEvaluatorSpec
+) -> dict[str, Any]:
     """Return what the profile says of an evaluator beside its name."""
+    if isinstance(spec, AskedEvaluatorSpec):
+        return {
+            "checkpoint": spec.model,
+            "endpoint": origin(spec.base_url),
+            "kind": spec.kind,
+            "usd_per_million_input": spec.usd_per_million_input,
+            "usd_per_million_output": spec.usd_per_million_output,
+        }
     return {
-        "checkpoint": _checkpoint(spec.model),
+        "checkpoint": without_folder(spec.model),
         **_stamped(workspace.scores(spec.name)),
         "kind": spec.kind,
         "activation": spec.activation,
@@ -295,12 +307,6 @@ def _decoding(calibration: Calibration) -> list[str]:
 
 def _template(task: str, calibration: Calibration) -> str:
     return instruction(Record("", task, SLOT, ()), calibration.prompts)
-
-
-def _checkpoint(model: str) -> str:
-    """Return a hub id as it is, and of a folder its name alone."""
-    path = Path(model).expanduser()
-    return path.name if path.is_absolute() or path.is_dir() else model
 
 
 def _stamped(log: Path) -> dict[str, Any]:

@@ -14,8 +14,9 @@ import pandas as pd
 from calibration.configuration import Calibration
 from calibration.latency.measurement import read_measurement
 from calibration.models.endpoints import money
+from calibration.models.scoring import scores
 from calibration.profile.score_logs import read_logs
-from calibration.stage_settings import EndpointSpec
+from calibration.stage_settings import AskedEvaluatorSpec, EndpointSpec
 from calibration.workspace import Workspace, read_stamp
 from poq_abm.errors import InputError, nearest
 from poq_abm.profile.validity import COST_COLUMNS, COST_KEYS, MONEY_COLUMNS
@@ -108,11 +109,15 @@ def measured_costs(
             costs.assumed.append("Latencies of the evaluators: not measured, set equal.")
     costs.table = pd.concat(tables, ignore_index=True)
     for spec in calibration.endpoints:
-        _price(spec, list(made[spec.name].values()), costs)
+        _price(spec, "inference", list(made[spec.name].values()), costs)
+    for asked in calibration.asked_evaluators:
+        _price(asked, "evaluator", list(scores(calibration, asked).values()), costs)
     return costs
 
 
-def _price(spec: EndpointSpec, rows: list[Row], costs: Costs) -> None:
+def _price(
+    spec: EndpointSpec | AskedEvaluatorSpec, role: str, rows: list[Row], costs: Costs
+) -> None:
     """Put the money of an answer into the cost table: mean tokens times the prices of today."""
     usd = [money(spec, row.get("input_tokens"), row.get("output_tokens")) for row in rows]
     known = [each for each in usd if each is not None]
@@ -120,7 +125,7 @@ def _price(spec: EndpointSpec, rows: list[Row], costs: Costs) -> None:
         why = "no prices" if spec.usd_per_million_input is None else "the server counts no tokens"
         costs.assumed.append(f"Money per answer of {spec.name}: not known, {why}.")
         return
-    own = (costs.table["role"] == "inference") & (costs.table["node"] == spec.name)
+    own = (costs.table["role"] == role) & (costs.table["node"] == spec.name)
     costs.table.loc[own, "usd_per_answer"] = math.fsum(known) / len(known)
     costs.measured.append(
         f"Money per answer of {spec.name}: tokens as its server counts them, at "

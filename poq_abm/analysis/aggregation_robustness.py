@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from poq_abm.analysis.figure_style import DASHES, MARKERS, canvas, colours
 from poq_abm.compilation import compiled_loop
 from poq_abm.random import Purpose, normal
 from poq_abm.rules.aggregation import AGGREGATION, Aggregation
@@ -39,8 +40,6 @@ __all__ = [
 SHARES: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 _TOP = 10.0
 _NORMAL_95 = 1.959963984540054
-_MARKERS = "osD^vP*X<>"
-_DASHES = ("-", "--", "-.", ":")  # lines that coincide stay visible under each other
 _GREY = "0.75"
 # Honest scores that all but agree stand for any honest scores, because the rules scale with them.
 # An attack of five points is as good as unbounded beside their spread: one member of two million
@@ -133,16 +132,11 @@ def bias_by_share(frame: pd.DataFrame, highlight: str | None = None) -> Figure:
     ValueError
         If ``highlight`` is no rule of ``frame``.
     """
-    import seaborn as sns  # noqa: PLC0415  (heavy, and only for pictures)
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     rules = list(dict.fromkeys(frame["rule"]))
     if highlight is not None and highlight not in rules:
         raise ValueError(f"no rule {highlight!r} in the table; it has {', '.join(rules)}")
-    colours = dict(zip(rules, sns.color_palette("colorblind", len(rules)), strict=True))
-    with sns.axes_style("ticks"):
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-        axes = figure.add_subplot()
+    paint = colours(rules)
+    figure, (axes,) = canvas()
     for number, rule in enumerate(rules):
         line = frame[frame["rule"] == rule].sort_values("share")
         muted = highlight not in (None, rule)
@@ -150,16 +144,15 @@ def bias_by_share(frame: pd.DataFrame, highlight: str | None = None) -> Figure:
             line["share"],
             line["bias"],
             yerr=[line["bias"] - line["low"], line["high"] - line["bias"]],
-            color=_GREY if muted else colours[rule],
-            marker=None if muted else _MARKERS[number % len(_MARKERS)],
-            linestyle="-" if muted or highlight else _DASHES[number % len(_DASHES)],
+            color=_GREY if muted else paint[rule],
+            marker=None if muted else MARKERS[number % len(MARKERS)],
+            linestyle="-" if muted or highlight else DASHES[number % len(DASHES)],
             linewidth=1.0 if muted else 1.8,
             markersize=5.0,
             zorder=2 if muted else 3,
             label="other rules" if muted else rule,
         )
     _finish(figure, frame, highlight)
-    sns.despine(fig=figure)
     return figure
 
 

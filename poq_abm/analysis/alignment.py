@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from poq_abm.analysis.questions import AnalysisRequest, TableKind
 from poq_abm.errors import InputError, nearest
@@ -17,6 +17,7 @@ from poq_abm.experiment.schemas import RANGES
 __all__ = ["MERITS", "TABLES", "evaluator_accuracy", "rank_correlation", "reward_alignment"]
 
 Role = Literal["inference", "evaluator"]
+_MEASURED = ("consensus_mean", "truth_mean", "closeness_mean", "latency_ms")
 _LEAST_NODES = 3  # two nodes correlate at 1 or -1 whatever happens
 
 #: what a node's reward per job is ranked against, by role: from its row of ``nodes`` to a number
@@ -38,7 +39,7 @@ MERITS: dict[str, dict[str, Callable[[pd.DataFrame], pd.Series[float]]]] = {
 
 
 def reward_alignment(
-    nodes: pd.DataFrame,
+    nodes: pd.DataFrame | Iterable[pd.DataFrame],
     *,
     role: Role = "inference",
     rounds: pd.DataFrame | None = None,
@@ -54,7 +55,8 @@ def reward_alignment(
     Parameters
     ----------
     nodes
-        Rows of :data:`poq_abm.experiment.schemas.NODES`.
+        Rows of :data:`poq_abm.experiment.schemas.NODES`, or parts of them that hold whole
+        replications.
     role
         Whose reward.
     rounds
@@ -78,40 +80,37 @@ def reward_alignment(
     """
     if role not in MERITS:
         raise InputError(f"no role {role!r}; {nearest(role, MERITS)}")
-    chosen = nodes[(nodes["role"].astype(str) == role) & (nodes["jobs"] > 0)]
-    if chosen.empty:
-        raise InputError(f"no {role} node had a job: there is nothing to correlate")
+    accuracy = None
     if role == "evaluator" and rounds is not None:
-        keys = ["treatment", "replication", "node"]
-        accuracy = evaluator_accuracy(rounds)
-        chosen = chosen.astype({"treatment": str}).merge(
-            accuracy.astype({"treatment": str}), on=keys, how="left"
-        )
+        accuracy = evaluator_accuracy(rounds).astype({"treatment": str})
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    most: dict[str, int] = defaultdict(int)
+    for part in [nodes] if isinstance(nodes, pd.DataFrame) else nodes:
+        chosen = part[(part["role"] == role) & (part["jobs"] > 0)].astype({"treatment": str})
+        if accuracy is not None:
+            keys = ["treatment", "replication", "node"]
+            chosen = chosen.merge(accuracy, on=keys, how="left")
+        for key, of_one in chosen.groupby(["treatment", "replication"], sort=False):
+            treatment = str(key[0])
+            most[treatment] = max(most[treatment], len(of_one))
+            for merit, worth in MERITS[role].items():
+                if "accuracy" in of_one or not merit.startswith("accuracy"):
+                    rank = rank_correlation(
+                        of_one["reward_mean"].to_numpy(), worth(of_one).to_numpy()
+                    )
+                    found[treatment, merit].append(rank)
+    if not found:
+        raise InputError(f"no {role} node had a job: there is nothing to correlate")
     rows = []
-    for treatment, part in chosen.groupby("treatment", observed=True, sort=False):
-        for merit, worth in MERITS[role].items():
-            if merit.startswith("accuracy") and "accuracy" not in part:
-                continue
-            table = part[["replication", "reward_mean"]].assign(worth=worth(part))
-            found = [
-                rank_correlation(one["reward_mean"].to_numpy(), one["worth"].to_numpy())
-                for _, one in table.groupby("replication")
-            ]
-            values = np.array([value for value in found if np.isfinite(value)])
-            mean, _, low, high = mean_interval(values, confidence, RANGES["-1 to 1"])
-            rows.append(
-                {
-                    "treatment": treatment,
-                    "role": role,
-                    "merit": merit,
-                    "nodes": int(table.groupby("replication").size().max()),
-                    "replications": values.size,
-                    "correlation": mean,
-                    "low": low,
-                    "high": high,
-                }
-            )
-    return pd.DataFrame(rows)
+    for (treatment, merit), ranks in found.items():
+        values = np.array(ranks)[np.isfinite(ranks)]
+        mean, _, low, high = mean_interval(values, confidence, RANGES["-1 to 1"])
+        rows.append((treatment, role, merit, most[treatment], values.size, mean, low, high))
+    return pd.DataFrame(
+        rows,
+        columns=["treatment", "role", "merit", "nodes", "replications", "correlation", "low",
+                 "high"],
+    )  # fmt: skip
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -126,7 +125,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     known = np.isfinite(a) & np.isfinite(b)
     if int(known.sum()) < _LEAST_NODES:
         return float("nan")
-    x, y = rankdata(a[known]), rankdata(b[known])
+    x, y = (pd.Series(side[known]).rank().to_numpy() for side in (a, b))
     x, y = x - x.mean(), y - y.mean()
     norm = float(np.sqrt((x * x).sum() * (y * y).sum()))
     return float((x * y).sum()) / norm if norm > 0.0 else float("nan")
@@ -151,7 +150,8 @@ def _table(request: AnalysisRequest) -> pd.DataFrame:
     results = request.run.results
     trace = results.rounds if "rounds" in results.tables else None
     role: Role = request.role or "inference"  # type: ignore[assignment]  # checked, with the nearest
-    return reward_alignment(request.rows(), role=role, rounds=trace)
+    rows = request.rows("node", "jobs", "reward_mean", *_MEASURED)
+    return reward_alignment(rows, role=role, rounds=trace)
 
 
 TABLES = (

@@ -11,7 +11,7 @@ import pandas as pd
 
 from poq_abm.analysis.charts import MOST_ROWS, forest
 from poq_abm.analysis.figure_style import caption, count_of, need
-from poq_abm.analysis.questions import AnalysisRequest, FigureKind, told
+from poq_abm.analysis.questions import TREATMENTS, AnalysisRequest, FigureKind, told
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import shown
@@ -183,11 +183,15 @@ def difference_forest(frame: pd.DataFrame) -> Figure:
     moves = pd.Series([not is_equal(row) for row in frame.to_dict("records")], frame.index)
     varies = (frame["high"] > frame["low"]) & moves
     table = frame[frame["low"].notna() & varies].head(MOST_ROWS)
-    need(table, [])
     same = frame[(frame["low"] == frame["high"]) & (frame["difference"] != 0.0)]
     unmoved = ", ".join(
         f"{row['metric']} {row['difference']:+.4g}" for row in same.to_dict("records")
     )
+    if table.empty:
+        raise InputError(
+            "no difference varies over its pairs, so that there is no interval to draw; the same "
+            f"in every pair: {unmoved or 'all, without a difference'}"
+        )
     half = (table["high"] - table["low"]) / 2.0
     scaled = table.assign(
         label=[
@@ -211,8 +215,6 @@ def difference_forest(frame: pd.DataFrame) -> Figure:
 def _forest_of_run(request: AnalysisRequest) -> Figure:
     run = request.run
     known = [str(name) for name in run.results.treatments["treatment"]]
-    if len(known) < 2:
-        raise InputError("a difference needs two treatments, and this run has one")
     a, b = request.treatment or known[0], request.against or known[-1]
     table = told(run.results.compare(a, b), run)
     table.attrs["sides"] = (a, b)
@@ -231,5 +233,6 @@ FIGURES = (
         _forest_of_run,
         ("treatment", "against"),
         _few_along_one_axis,
+        (TREATMENTS,),
     ),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from poq_abm.analysis import questions
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours
 from poq_abm.analysis.questions import (
     AnalysisRequest,
@@ -123,6 +124,7 @@ FIGURES = (
         _drawn,
         ("metric", "treatment"),
         _fits,
+        (questions.EPOCHS,),
     ),
 )
 SECTIONS = (_section,)

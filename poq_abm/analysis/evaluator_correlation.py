@@ -172,5 +172,6 @@ FIGURES = (
         "correlation of evaluators with truth and judge (profile or run)",
         _figure4,
         fits=drawn_from_a_profile,
+        needs=(),
     ),
 )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.questions import AnalysisRequest, TableKind
+from poq_abm.analysis.questions import NODES, TREATMENTS, AnalysisRequest, TableKind
 from poq_abm.analysis.stored_run import select
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.schemas import SCHEMAS
+from poq_abm.rules.payment import earned_before_cost
+from poq_abm.rules.payment.formulas import quality
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.epochs.payment import PARTS
 
@@ -48,30 +51,38 @@ class Component(NamedTuple):
 
 
 def _quality(nodes: pd.DataFrame, scenario: Scenario) -> Array:
-    alpha = scenario.mechanism.alpha_inference
-    paid = alpha * nodes["jobs"] * nodes["consensus_mean"] / 10.0
-    return _for_role(nodes, "inference", paid)
+    mechanism = scenario.mechanism
+    rule, _ = mechanism.reward.rule("family")
+    coefficients = mechanism.alpha_inference, mechanism.beta_inference
+    consensus: Any = nodes["consensus_mean"].to_numpy()  # the formula is written for one answer
+    merit: Any = quality(consensus)
+    return _earned(nodes, "inference", merit, coefficients, rule.charges_shortfall)
 
 
 def _closeness(nodes: pd.DataFrame, scenario: Scenario) -> Array:
-    paid = scenario.mechanism.alpha_evaluator * nodes["jobs"] * nodes["closeness_mean"]
-    return _for_role(nodes, "evaluator", paid)
+    mechanism = scenario.mechanism
+    rule, _ = mechanism.rule("evaluator_reward")
+    coefficients = mechanism.alpha_evaluator, mechanism.beta_evaluator
+    merit = nodes["closeness_mean"].to_numpy()
+    return _earned(nodes, "evaluator", merit, coefficients, rule.pays_closeness)
+
+
+def _earned(
+    nodes: pd.DataFrame,
+    role: str,
+    merit: Array,
+    coefficients: tuple[float, float],
+    for_merit: bool,
+) -> Array:
+    """Return what one role's nodes earned before cost, in plain runs, where a point is a token."""
+    paid, jobs, cost = (nodes[name].to_numpy(np.float64) for name in (_TOTAL, "jobs", "cost"))
+    earned = earned_before_cost(paid, jobs, merit, cost, coefficients, for_merit=for_merit)
+    return np.where(nodes["role"] == role, earned, 0.0)
 
 
 def _cost(nodes: pd.DataFrame, scenario: Scenario) -> Array:
-    beta = np.where(
-        nodes["role"].astype(str) == "inference",
-        scenario.mechanism.beta_inference,
-        scenario.mechanism.beta_evaluator,
-    )
-    charged = nodes["cost"].fillna(0.0).to_numpy(dtype=np.float64)  # none without a job
-    return np.asarray(0.0 - beta * charged * nodes["jobs"].to_numpy(dtype=np.float64))
-
-
-def _for_role(nodes: pd.DataFrame, role: str, paid: pd.Series[float]) -> Array:
-    """Return the amounts of one role's nodes; others, and nodes without a job, were paid none."""
-    theirs = nodes["role"].astype(str) == role
-    return np.asarray(paid.where(theirs, 0.0).fillna(0.0), dtype=np.float64)
+    earned = _quality(nodes, scenario) + _closeness(nodes, scenario)
+    return np.asarray(nodes[_TOTAL].to_numpy() - earned)
 
 
 #: What rewards are made of. Another rule of payment adds an entry, which takes part wherever the
@@ -79,7 +90,7 @@ def _for_role(nodes: pd.DataFrame, role: str, paid: pd.Series[float]) -> Array:
 COMPONENTS: dict[str, Component] = {
     "quality": Component(("consensus_mean",), _quality),
     "closeness": Component(("closeness_mean",), _closeness),
-    "cost": Component(("cost",), _cost),
+    "cost": Component(("cost", "consensus_mean", "closeness_mean"), _cost),
 }
 
 
@@ -103,8 +114,9 @@ def closing(components: Iterable[float], paid: float) -> float:
 def explain(nodes: pd.DataFrame, scenarios: Mapping[str, Scenario]) -> pd.DataFrame:
     """Return every node's reward split into its components, which sum exactly to what it was paid.
 
-    With J jobs, an inference node was paid alpha_F J Q for quality and -beta_F J C for cost, an
-    evaluator alpha_M J closeness and -beta_M J C, with Q, closeness and C means over its jobs.
+    :func:`poq_abm.rules.payment.earned_before_cost` says what an inference node earned for quality
+    and an evaluator for closeness, under the rule that paid it. The rest was charged for cost: with
+    the published rules -beta J C, for J jobs at a mean cost of C.
 
     Parameters
     ----------
@@ -307,25 +319,40 @@ def explain_profit(accounts: pd.DataFrame, scenarios: Mapping[str, Scenario]) ->
     return split(accounts, scenarios, PROFIT_COMPONENTS, _PROFIT)
 
 
-def _ledger(request: AnalysisRequest, treatments: Collection[str] | None = None) -> pd.DataFrame:
+def _ledger(request: AnalysisRequest) -> pd.DataFrame:
     """Return the ledger of rewards, or of profits where the run has an economy's accounts."""
-    run = request.run
-    explained, table = (explain_profit, "accounts") if run.has("epochs") else (explain, "nodes")
-    if treatments is None:
-        return explained(request.rows(table), run.scenarios)
-    request.need_rounds()
-    rows: pd.DataFrame = getattr(run.results, table)
-    return explained(rows[rows["treatment"].astype(str).isin(treatments)], run.scenarios)
+    return _explained(request, request.rows(*_read(request), table=_table_of(request)))
+
+
+def _table_of(request: AnalysisRequest) -> str:
+    return "accounts" if request.run.has("epochs") else "nodes"
+
+
+def _read(request: AnalysisRequest) -> list[str]:
+    """Return the columns that are split, and those that the components are taken from."""
+    table = _table_of(request)
+    components = COMPONENTS if table == "nodes" else PROFIT_COMPONENTS
+    of_components = [name for component in components.values() for name in component.needs]
+    of_parts = [] if table == "nodes" else [name for name, _, _ in PARTS]
+    read = [*KEYS, "jobs", _TOTAL, _PROFIT, *of_components, *of_parts]
+    return [name for name in dict.fromkeys(read) if name in SCHEMAS[table].names]
+
+
+def _explained(request: AnalysisRequest, parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    explained = explain_profit if request.run.has("epochs") else explain
+    return pd.concat(
+        [explained(part, request.run.scenarios) for part in parts if len(part)], ignore_index=True
+    )
 
 
 def _difference(request: AnalysisRequest) -> pd.DataFrame:
     a, b = request.treatment, request.against
-    request.need_rounds()
     if a is None or b is None:
         raise InputError("a difference needs two treatments: --treatment A --against B")
     for name in (a, b):
         request.run.one_treatment(name)
-    found = explain_difference(_ledger(request, (a, b)), a, b)
+    both = request.run.nodes(*_read(request), treatments=[a, b], table=_table_of(request))
+    found = explain_difference(_explained(request, both), a, b)
     return select(found, role=request.role, group=request.group)
 
 
@@ -342,5 +369,6 @@ TABLES = (
         "the same for the difference of two treatments (--treatment, --against)",
         _difference,
         (*_NODES, "against"),
+        (NODES, TREATMENTS),
     ),
 )

@@ -6,6 +6,7 @@ The same figure gives the same bytes.
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import textwrap
 from collections.abc import Hashable, Iterable, Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "DASHES",
     "FORMATS",
     "MARKERS",
+    "PALETTE",
     "canvas",
     "caption",
     "colours",
@@ -42,28 +44,45 @@ FORMATS = ("svg", "pdf", "png")
 #: shapes and dashes tell classes apart where colour does not
 MARKERS = "osD^vP*X<>"
 DASHES = ("-", "--", "-.", ":")
-_GREY = "0.35"
+#: seaborn's palette for colour-blind readers, who tell all ten apart
+PALETTE = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
+    "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
+)  # fmt: skip
+_INK, _GREY = "0.15", "0.35"
+_STYLE: Any = {
+    **dict.fromkeys(
+        ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), _INK
+    ),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+    "axes.axisbelow": True,
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
+}
 _CHARACTERS_PER_INCH = 17.0  # of a caption
 _TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
 _CLIP = re.compile(r'<clipPath id="(p[0-9a-f]+)"')
 
 
-def canvas(width: float = 6.4, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of one row of panels, in the style of all figures."""
-    import seaborn as sns  # noqa: PLC0415  (heavy, and only for pictures)
+def canvas(
+    width: float = 6.4, height: float = 4.0, panels: int = 1, **grid: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of one row of panels, in the style of all figures.
+
+    ``grid`` goes to Matplotlib's ``subplots``.
+    """
+    from matplotlib import rc_context  # noqa: PLC0415  (heavy, and only for pictures)
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    with sns.axes_style("ticks"):
+    with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = [figure.add_subplot(1, panels, panel + 1) for panel in range(panels)]
-    return figure, axes
+        return figure, list(figure.subplots(1, panels, squeeze=False, **grid)[0])
 
 
-def colours(classes: Sequence[Hashable]) -> dict[Hashable, Any]:
+def colours(classes: Sequence[Hashable]) -> dict[Hashable, str]:
     """Return a colour per class, told apart by colour-blind readers up to ten of them."""
-    import seaborn as sns  # noqa: PLC0415
-
-    return dict(zip(classes, sns.color_palette("colorblind", len(classes)), strict=True))
+    return dict(zip(classes, itertools.cycle(PALETTE), strict=False))
 
 
 def need(frame: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -100,8 +119,6 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
     ``frame.attrs`` may hold ``scenario`` (its name) and ``notes`` (a list of warnings, as of a
     partial run).
     """
-    import seaborn as sns  # noqa: PLC0415
-
     figure.suptitle(title, fontsize=11)
     scenario = str(frame.attrs.get("scenario", ""))
     named = scenario if scenario.startswith("profile ") or not scenario else f"scenario {scenario}"
@@ -111,7 +128,6 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
     whole = [line.replace(" = ", _TIED) for line in lines]  # "n = 3" stays on one line
     text = "\n".join(wrapped for line in whole for wrapped in textwrap.wrap(line, width))
     figure.supxlabel(text.replace(_TIED, " = "), fontsize=7.5, color=_GREY)
-    sns.despine(fig=figure)
 
 
 def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -> list[Path]:

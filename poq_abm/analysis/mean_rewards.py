@@ -27,7 +27,6 @@ from poq_abm.analysis.questions import (
 )
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError
-from poq_abm.experiment.estimates import summarise
 from poq_abm.experiment.running import run as play
 from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
@@ -92,9 +91,7 @@ def _summary(request: AnalysisRequest) -> pd.DataFrame:
     if not request.is_run:
         return _played(request)
     run = request.run
-    summary = run.results.summary()
-    chosen = summary["treatment"].astype(str) == run.one_treatment(request.treatment)
-    found = told(summary[chosen].copy(), run)
+    found = told(run.summary(run.one_treatment(request.treatment)), run)
     with contextlib.suppress(InputError):  # a run can be drawn without the profile it drew from
         found.attrs["notes"] += reconstruction(request.profile)
     return found
@@ -118,8 +115,8 @@ def _played(request: AnalysisRequest) -> pd.DataFrame:
 def _by_group(run: StoredRun) -> Iterator[Section]:
     if not run.has("nodes"):
         return
-    nodes, notes = first_treatments(run, run.results.nodes)
-    summary = summarise(nodes)
+    treatments, notes = first_treatments(run)
+    summary = run.summary(*treatments)
     counts = [int(n) if n.is_integer() else n for n in summary["nodes"]]
     summary["nodes"] = pd.Series(counts, summary.index, dtype=object)
     if run.has("epochs"):

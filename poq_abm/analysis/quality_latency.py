@@ -6,6 +6,7 @@ and says so; it is never the paper's own data.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ from poq_abm.analysis.questions import (
     told,
 )
 from poq_abm.analysis.resampling import RESAMPLES, record_intervals
-from poq_abm.analysis.stored_run import select
+from poq_abm.analysis.stored_run import selected
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.schemas import RANGES
@@ -104,27 +105,26 @@ def _means(totals: np.ndarray) -> np.ndarray:
         return np.asarray(values / counts)
 
 
-def quality_against_cost(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
+def quality_against_cost(
+    nodes: pd.DataFrame | Iterable[pd.DataFrame], confidence: float = CONFIDENCE
+) -> pd.DataFrame:
     """Return the quality of each inference group beside its latency, and which are efficient.
 
-    ``nodes`` are rows of one treatment. Columns: ``group``, ``latency_ms``, ``replications``,
-    ``quality`` (mean consensus, 0-10) with ``low``, ``high`` over replications, ``truth``, and
-    ``efficient``: whether no other group is at least as quick and at least as good, and better in
-    one of the two.
+    ``nodes`` are rows of one treatment, or parts of them that hold whole replications. Columns:
+    ``group``, ``latency_ms``, ``replications``, ``quality`` (mean consensus, 0-10) with ``low``,
+    ``high`` over replications, ``truth``, and ``efficient``: whether no other group is at least as
+    quick and at least as good, and better in one of the two.
     """
-    chosen = nodes[(nodes["role"].astype(str) == "inference") & (nodes["jobs"] > 0)]
-    if chosen.empty:
+    parts = [nodes] if isinstance(nodes, pd.DataFrame) else nodes
+    sums = pd.concat([_per_job_sums(part) for part in parts])
+    if sums.empty:
         raise InputError("no inference node had a job: there is no quality to show")
     rows = []
-    for group, part in chosen.groupby("group", observed=True, sort=False):
-        sums = part.assign(
-            quality=part["consensus_mean"] * part["jobs"], truth=part["truth_mean"] * part["jobs"]
-        )
-        by_replication = sums.groupby("replication")[["quality", "truth", "jobs"]].sum()
-        quality = by_replication["quality"] / by_replication["jobs"]
+    for group, part in sums.groupby(level="group", sort=False):
+        quality = part["consensus_mean"] / part["jobs"]
         mean, _, low, high = mean_interval(quality, confidence, RANGES["score 0-10"])
-        truth = float((by_replication["truth"] / by_replication["jobs"]).mean())
-        latency = float((part["latency_ms"] * part["jobs"]).sum() / part["jobs"].sum())
+        truth = float((part["truth_mean"] / part["jobs"]).mean())
+        latency = float(part["latency_ms"].sum() / part["jobs"].sum())
         rows.append((str(group), latency, len(quality), mean, low, high, truth))
     columns = ["group", "latency_ms", "replications", "quality", "low", "high", "truth"]
     table = pd.DataFrame(rows, columns=columns)
@@ -134,6 +134,15 @@ def quality_against_cost(nodes: pd.DataFrame, confidence: float = CONFIDENCE) ->
         for q, g in zip(quick, good, strict=True)
     ]
     return table
+
+
+def _per_job_sums(nodes: pd.DataFrame) -> pd.DataFrame:
+    """Return sums over the jobs of each inference group, by replication."""
+    chosen = nodes[(nodes["role"] == "inference") & (nodes["jobs"] > 0)]
+    sums = chosen[["group", "replication", "jobs"]].astype({"group": str})
+    for name in ("consensus_mean", "truth_mean", "latency_ms"):
+        sums[name] = chosen[name] * chosen["jobs"]
+    return sums.groupby(["group", "replication"], sort=False).sum()
 
 
 def quality_latency_points(frame: pd.DataFrame) -> Figure:
@@ -185,18 +194,14 @@ def quality_cost_figure(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _table(request: AnalysisRequest) -> pd.DataFrame:
-    rows = request.rows()
-    treatments = rows["treatment"].astype(str).unique()
-    if len(treatments) > 1:
-        raise InputError(f"{len(treatments)} treatments; name one, --treatment {treatments[0]!r}")
-    return quality_against_cost(rows)
+def _quality(request: AnalysisRequest) -> Iterator[pd.DataFrame]:
+    """Yield what the quality of groups is taken from, of one treatment."""
+    names = ("role", "group", "jobs", "consensus_mean", "truth_mean", "latency_ms")
+    return request.run.nodes(*names, treatments=[request.run.one_treatment(request.treatment)])
 
 
 def _of_groups(request: AnalysisRequest) -> Figure:
-    run = request.run
-    nodes = select(run.results.nodes, treatment=run.one_treatment(request.treatment))
-    return quality_cost_figure(told(quality_against_cost(nodes), run))
+    return quality_cost_figure(told(quality_against_cost(_quality(request)), request.run))
 
 
 def _of_models(request: AnalysisRequest) -> Figure:
@@ -208,7 +213,7 @@ TABLES = (
     TableKind(
         "quality",
         "quality and latency of inference groups, and which are efficient",
-        _table,
+        lambda request: quality_against_cost(selected(_quality(request), group=request.group)),
         ("treatment", "group"),
     ),
 )
@@ -225,5 +230,6 @@ FIGURES = (
         "quality of models against their latency (profile or run)",
         _of_models,
         fits=drawn_from_a_profile,
+        needs=(),
     ),
 )

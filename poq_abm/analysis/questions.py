@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from poq_abm.analysis.stored_run import StoredRun, open_results, select
+from poq_abm.analysis.stored_run import StoredRun, open_results, selected
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.manifest import MANIFEST, read_manifest
 from poq_abm.profile import Profile, load_profile
@@ -26,15 +26,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "EPOCHS",
     "MODULES",
+    "NODES",
+    "QUERIES",
+    "TREATMENTS",
+    "TRUST_LOG",
     "AnalysisRequest",
     "FigureKind",
+    "Need",
     "Section",
     "TableKind",
     "draw",
     "drawn_from_a_profile",
     "figures",
     "first_treatments",
+    "make",
     "of_one_treatment",
     "of_profile",
     "reconstruction",
@@ -50,6 +57,7 @@ MODULES = (
     "mean_rewards",
     "sweeps",
     "rewards",
+    "lorenz",
     "alignment",
     "explanation",
     "comparison",
@@ -81,6 +89,13 @@ class AnalysisRequest:
     y: str | None = None
     where: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, run: StoredRun, **asked: Any) -> AnalysisRequest:
+        """Return what is asked of a run that is open already."""
+        request = cls(str(run.folder), **asked)
+        request.__dict__["run"] = run
+        return request
+
     @property
     def is_run(self) -> bool:
         """Whether the source is a results folder."""
@@ -98,25 +113,39 @@ class AnalysisRequest:
             return load_profile(self.source)
         return load_profile(str(read_manifest(Path(self.source))["profile"]))
 
-    def rows(self, table: str = "nodes") -> pd.DataFrame:
-        """Return the rows of a table of nodes that the treatment, role and group asked for have.
+    def rows(self, *columns: str, table: str = "nodes") -> Iterator[pd.DataFrame]:
+        """Yield columns of the nodes of the treatment, role and group asked for, part by part.
+
+        With them come treatment, replication, role and group; every replication is whole.
 
         Raises
         ------
         InputError
-            If nobody in the run was paid for rounds, or there are no such rows.
+            If the run has no such table, or there are no such rows.
         """
-        self.need_rounds()
-        rows: pd.DataFrame = getattr(self.run.results, table)
-        return select(rows, treatment=self.treatment, role=self.role, group=self.group)
+        wanted, known = self.treatment, self.run.treatments
+        if wanted is not None and wanted not in known:
+            raise InputError(f"no rows with treatment {wanted!r}; {nearest(wanted, known)}")
+        rows = self.run.nodes(
+            *dict.fromkeys(["role", "group", *columns]),
+            treatments=None if wanted is None else [wanted],
+            table=table,
+        )
+        return selected(rows, role=self.role, group=self.group)
 
-    def need_rounds(self) -> None:
-        """Refuse a run of verification protocols."""
-        if not self.run.has("nodes"):
-            raise InputError(
-                f"{self.source} holds a run of verification protocols: nobody in it is paid for "
-                "rounds; `poq analyse queries`, `poq compare` and `poq plot` take such a folder"
-            )
+
+class Need(NamedTuple):
+    """What a run must have for a table or a figure to be made of it."""
+
+    words: str
+    is_met: Callable[[StoredRun], bool]
+
+
+NODES = Need("nodes that are paid for rounds", lambda run: run.has("nodes"))
+EPOCHS = Need("an economy", lambda run: run.has("epochs"))
+QUERIES = Need("verification protocols", lambda run: run.has("queries"))
+TRUST_LOG = Need("a trust log (mechanism.trust.interval)", lambda run: run.has("trust"))
+TREATMENTS = Need("several treatments", lambda run: run.is_swept)
 
 
 class TableKind(NamedTuple):
@@ -126,6 +155,7 @@ class TableKind(NamedTuple):
     says: str
     make: Callable[[AnalysisRequest], pd.DataFrame]
     takes: tuple[str, ...] = ()  #: fields of :class:`AnalysisRequest` besides the source
+    needs: tuple[Need, ...] = (NODES,)  #: what a run must have
 
 
 def _never(_: StoredRun) -> Iterable[dict[str, Any]]:
@@ -141,6 +171,7 @@ class FigureKind(NamedTuple):
     takes: tuple[str, ...] = ()  #: fields of :class:`AnalysisRequest` besides the source
     #: what a report asks of it, once for each figure that fits the run
     fits: Callable[[StoredRun], Iterable[dict[str, Any]]] = _never
+    needs: tuple[Need, ...] = (NODES,)  #: what a run must have
 
 
 class Section(NamedTuple):
@@ -190,6 +221,20 @@ def _declared(what: str) -> Iterator[Any]:
         yield from getattr(import_module(f"poq_abm.analysis.{name}"), what, ())
 
 
+def make(name: str, request: AnalysisRequest) -> pd.DataFrame:
+    """Return the table of a kind.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the run does not have what it needs.
+    """
+    if name not in tables():
+        raise InputError(f"no table {name!r}; {nearest(name, tables())}")
+    _refuse_unfit("analyse", name, tables(), request.run)
+    return tables()[name].make(request)
+
+
 def draw(name: str, request: AnalysisRequest) -> Figure:
     """Return the figure of a kind.
 
@@ -200,7 +245,22 @@ def draw(name: str, request: AnalysisRequest) -> Figure:
     """
     if name not in figures():
         raise InputError(f"no kind of figure {name!r}; {nearest(name, figures())}")
+    if request.is_run:
+        _refuse_unfit("plot", name, figures(), request.run)
     return figures()[name].draw(request)
+
+
+def _refuse_unfit(
+    verb: str, name: str, kinds: Mapping[str, TableKind | FigureKind], run: StoredRun
+) -> None:
+    """Refuse a kind that a run has not what it takes for; the message names those that fit."""
+    missing = [need.words for need in kinds[name].needs if not need.is_met(run)]
+    if missing:
+        fitting = (n for n, kind in kinds.items() if all(one.is_met(run) for one in kind.needs))
+        raise InputError(
+            f"`poq {verb} {name}` needs {' and '.join(missing)}, and {run.folder} is a run of "
+            f"{run.studied}; what fits it: {', '.join(fitting)}"
+        )
 
 
 def told(frame: pd.DataFrame, run: StoredRun, *first: str) -> pd.DataFrame:
@@ -228,14 +288,11 @@ def reconstruction(profile: Profile) -> list[str]:
     ]
 
 
-def first_treatments(run: StoredRun, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of the first treatments of a run, and what to say of the others."""
+def first_treatments(run: StoredRun) -> tuple[list[str], list[str]]:
+    """Return the first treatments of a run, and what to say of the others."""
     left_out = len(run.treatments) - MOST_TREATMENTS
-    if left_out <= 0:
-        return frame, []
-    kept = frame["treatment"].astype(str).isin(run.treatments[:MOST_TREATMENTS])
     said = f"The first {MOST_TREATMENTS} treatments; Results.summary() has the {left_out:,} others."
-    return frame[kept], [said]
+    return run.treatments[:MOST_TREATMENTS], [said] if left_out > 0 else []
 
 
 def with_treatment(run: StoredRun, *words: str) -> list[str]:

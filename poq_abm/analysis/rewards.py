@@ -1,14 +1,16 @@
-"""How rewards are distributed over nodes: statistics, distribution functions, Lorenz curves."""
+"""How rewards are distributed over nodes: statistics, distribution functions, violins."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
 
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, need
 from poq_abm.analysis.questions import (
@@ -21,35 +23,42 @@ from poq_abm.analysis.questions import (
     told,
     with_treatment,
 )
-from poq_abm.analysis.stored_run import StoredRun, select
+from poq_abm.analysis.stored_run import StoredRun, selected
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, COUNT, Range, mean_interval
-from poq_abm.experiment.schemas import range_of
-from poq_abm.simulation.inequality import gini, hhi, lorenz, nakamoto_coefficient, theil
+from poq_abm.experiment.schemas import SCHEMAS, range_of
+from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient, theil
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
     "AMOUNTS",
+    "AMOUNT_OPTIONS",
     "CELLS",
     "FIGURES",
     "HOLDERS",
+    "NODE_OPTIONS",
     "SECTIONS",
     "STATISTICS",
     "TABLES",
-    "Sample",
-    "lorenz_curves",
-    "lorenz_figure",
+    "Amount",
+    "Holder",
+    "Nodes",
+    "Samples",
+    "cells",
+    "class_asked",
     "reward_distribution",
     "reward_ecdf",
     "reward_violins",
+    "rows_asked",
     "taking_part",
 ]
 
 Array = NDArray[np.float64]
 Amount = Literal["reward_total", "reward_mean", "reward", "profit"]
 Holder = Literal["nodes", "operators"]
+Nodes = pd.DataFrame | Iterable[pd.DataFrame]
 #: what can be distributed, with its unit; the last two are columns of an economy's accounts
 AMOUNTS: dict[str, str] = {
     "reward_total": "tokens",
@@ -65,6 +74,9 @@ HOLDERS = ("nodes", "operators")
 CELLS = ("role", "group", "model", "hardware", "behaviour")
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 _MOST_CLASSES = 10
+_MOST_STEPS, _MOST_DOTS = 10_000, 2_000  #: of a class that are drawn
+_QUARTERS = [0.25, 0.5, 0.75]
+_JITTER, _GOLDEN = 0.15, 0.6180339887498949  # steps of which no two points of an interval share
 #: what an amount is called along an axis; rewards are tokens paid
 _NAMES = {
     "reward_mean": "reward (tokens paid per job)",
@@ -75,63 +87,71 @@ _NAMES = {
 }
 
 
-class Sample(NamedTuple):
-    """The nodes of a cell in one replication that took part in it."""
+class Samples(NamedTuple):
+    """The nodes of a cell that took part, in replications with equally many of them: (R, n)."""
 
-    amounts: Array
+    amounts: Array  #: from the least to the most in every replication
     presence: Array  #: share of the run in which each took part, in (0, 1]: its weight
 
 
-def _mean(sample: Sample) -> float:
-    return float((sample.presence * sample.amounts).sum() / sample.presence.sum())
+def _mean(samples: Samples) -> Array:
+    amounts, presence = samples
+    return np.asarray((presence * amounts).sum(axis=-1) / presence.sum(axis=-1))
 
 
-def _sd(sample: Sample) -> float:
+def _sd(samples: Samples) -> Array:
     """Return the s.d. with reliability weights: with all there throughout, that with n - 1."""
-    weight = sample.presence
-    freedom = float(weight.sum() - (weight**2).sum() / weight.sum())
-    if weight.size < 2 or freedom <= 0.0:
-        return float("nan")
-    return math.sqrt(float((weight * (sample.amounts - _mean(sample)) ** 2).sum()) / freedom)
+    amounts, weight = samples
+    total = weight.sum(axis=-1)
+    freedom = total - (weight**2).sum(axis=-1) / total
+    squares = (weight * (amounts - _mean(samples)[:, None]) ** 2).sum(axis=-1)
+    known = (freedom > 0.0) & (amounts.shape[-1] > 1)
+    variance = np.divide(squares, freedom, out=np.full(total.shape, np.nan), where=known)
+    return np.asarray(np.sqrt(variance))
 
 
-def _quantile(sample: Sample, q: float) -> float:
+def _quantile(samples: Samples, q: float) -> Array:
     """Return a quantile, linear between the middles of the nodes' weights.
 
     The first node stands at 0 and the last at 1; with all there throughout, NumPy's default.
     """
-    order = np.argsort(sample.amounts, kind="stable")
-    middle = np.cumsum(sample.presence[order]) - sample.presence[order] / 2.0
-    place = middle - middle[0]
-    return float(np.interp(q * place[-1], place, sample.amounts[order]))
+    amounts, presence = samples
+    if (presence == 1.0).all():
+        place = q * (amounts.shape[-1] - 1)
+        below, above = amounts[:, math.floor(place)], amounts[:, math.ceil(place)]
+        return np.asarray(below + (place - math.floor(place)) * (above - below))
+    middle = np.cumsum(presence, axis=-1) - presence / 2.0
+    middle -= middle[:, :1]
+    return np.array([np.interp(q * x[-1], x, y) for x, y in zip(middle, amounts, strict=True)])
 
 
-def _skew(sample: Sample) -> float:
+def _skew(samples: Samples) -> Array:
     """Return the moment coefficient of skewness, m3 / m2^(3/2); missing without variation."""
-    centred, weight = sample.amounts - _mean(sample), sample.presence / sample.presence.sum()
-    spread = math.sqrt(float((weight * centred**2).sum()))
-    if spread <= 1e-12 * float(np.abs(sample.amounts).max()):
-        return float("nan")
-    return float((weight * (centred / spread) ** 3).sum())
+    centred = samples.amounts - _mean(samples)[:, None]
+    weight = samples.presence / samples.presence.sum(axis=-1, keepdims=True)
+    spread = np.sqrt((weight * centred**2).sum(axis=-1, keepdims=True))
+    spread[spread <= 1e-12 * np.abs(samples.amounts).max(axis=-1, keepdims=True)] = np.nan
+    return np.asarray((weight * (centred / spread) ** 3).sum(axis=-1))
 
 
-def _of_shares(index: Callable[..., float]) -> Callable[[Sample], float]:
+def _of_shares(index: Callable[..., Array]) -> Callable[[Samples], Array]:
     """Return an index that is missing, not an error, where somebody earned less than nothing."""
 
-    def of(sample: Sample) -> float:
-        if sample.amounts.min() < 0.0:
-            return float("nan")
-        return index(sample.amounts, weights=sample.presence)
+    def of(samples: Samples) -> Array:
+        found = np.full(len(samples.amounts), np.nan)
+        known = samples.amounts[:, 0] >= 0.0
+        found[known] = index(samples.amounts[known], weights=samples.presence[known])
+        return found
 
     return of
 
 
 #: each statistic of one replication's nodes; None stands for the unit of the amount
-STATISTICS: dict[str, tuple[Callable[[Sample], float], str | None]] = {
+STATISTICS: dict[str, tuple[Callable[[Samples], Array], str | None]] = {
     "mean": (_mean, None),
     "sd": (_sd, None),
     **{
-        name: (lambda sample, q=q: _quantile(sample, q), None)  # type: ignore[misc]
+        name: (lambda samples, q=q: _quantile(samples, q), None)  # type: ignore[misc]
         for name, q in QUANTILES.items()
     },
     "skew": (_skew, "1"),
@@ -143,7 +163,7 @@ STATISTICS: dict[str, tuple[Callable[[Sample], float], str | None]] = {
 
 
 def reward_distribution(
-    nodes: pd.DataFrame,
+    nodes: Nodes,
     *,
     by: Sequence[str] = ("role",),
     amount: Amount = "reward_total",
@@ -167,7 +187,8 @@ def reward_distribution(
     ----------
     nodes
         Rows of :data:`poq_abm.experiment.schemas.NODES`, of any number of treatments; or, for
-        tokens paid and profits, of an economy's :data:`~poq_abm.experiment.schemas.ACCOUNTS`.
+        tokens paid and profits, of an economy's :data:`~poq_abm.experiment.schemas.ACCOUNTS`. Or
+        parts of such a table, which hold whole replications.
     by
         What makes a cell besides the treatment: some of :data:`CELLS`.
     amount
@@ -202,25 +223,31 @@ def reward_distribution(
     >>> reward_distribution(table, statistics=["gini"])["estimate"].tolist()
     [0.25]
     """
-    _check(nodes, by, amount, over)
     chosen = list(statistics) if statistics is not None else list(STATISTICS)
     for name in chosen:
         if name not in STATISTICS:
             raise InputError(f"no statistic {name!r}; {nearest(name, STATISTICS)}")
+    found: dict[tuple[str, ...], list[Array]] = defaultdict(list)
+    for key, replications in cells(nodes, by, amount, over):
+        values = np.empty((1 + len(chosen), sum(len(at) for at, _ in replications)))
+        for at, samples in replications:
+            values[0, at] = samples.presence.sum(axis=-1)
+            for row, name in zip(values[1:], chosen, strict=True):
+                row[at] = STATISTICS[name][0](samples)
+        found[key].append(values)
     rows = []
-    for key, samples in _cells(nodes, by, amount, over):
-        for name in chosen:
-            function, unit = STATISTICS[name]
-            values = np.array([function(sample) for sample in samples])
-            unit = {"nodes": over, None: AMOUNTS[amount]}.get(unit, unit)
-            within = COUNT if unit == over else range_of(name, str(unit))
+    for key, parts in found.items():
+        there, *of_each = np.concatenate(parts, axis=1)
+        for name, each in zip(chosen, of_each, strict=True):
+            written = STATISTICS[name][1]
+            unit = {"nodes": over, None: AMOUNTS[amount]}.get(written, str(written))
             rows.append(
                 {
-                    **key,
-                    "nodes": float(np.mean([sample.presence.sum() for sample in samples])),
+                    **dict(zip(["treatment", *by], key, strict=True)),
+                    "nodes": float(there.mean()),
                     "statistic": name,
                     "unit": unit,
-                    **_estimate(values, confidence, within),
+                    **_estimate(each, confidence, COUNT if unit == over else range_of(name, unit)),
                 }
             )
     return pd.DataFrame(rows)
@@ -239,52 +266,6 @@ def _estimate(values: Array, confidence: float, within: Range) -> dict[str, Any]
     }
 
 
-def lorenz_curves(
-    nodes: pd.DataFrame,
-    *,
-    by: Sequence[str] = ("role",),
-    amount: Amount = "reward_total",
-    over: Holder = "nodes",
-) -> pd.DataFrame:
-    """Return the Lorenz curve of each cell, averaged over replications point by point.
-
-    Nodes count by their presence, as in :func:`reward_distribution`. Columns: ``treatment``, those
-    of ``by``, ``nodes``, ``replications``, ``holders`` and ``held``, both in [0, 1], ``gini``, the
-    mean coefficient. Replications in which a node earned less than nothing, or all together
-    nothing, have no curve and are left out; a cell without any left has no rows. Where nodes or
-    their presence differ over replications, curves are averaged at hundredths of the holders.
-
-    >>> table = pd.DataFrame({"treatment": "base", "replication": 0, "role": "evaluator",
-    ...                       "reward_total": [1.0, 3.0]})
-    >>> lorenz_curves(table)["held"].tolist()
-    [0.0, 0.25, 1.0]
-    """
-    _check(nodes, by, amount, over)
-    parts = []
-    for key, samples in _cells(nodes, by, amount, over):
-        usable = [s for s in samples if s.amounts.min() >= 0.0 and s.amounts.max() > 0.0]
-        if usable:
-            curve = _mean_curve([lorenz(*sample) for sample in usable])
-            cell = {
-                **key,
-                "nodes": float(np.mean([sample.presence.sum() for sample in usable])),
-                "replications": len(usable),
-                "gini": float(np.mean([gini(*sample) for sample in usable])),
-            }
-            parts.append(curve.assign(**cell)[[*cell, "holders", "held"]])
-    columns = ["treatment", *by, "nodes", "replications", "gini", "holders", "held"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def _mean_curve(curves: list[tuple[Array, Array]]) -> pd.DataFrame:
-    """Return the mean of Lorenz curves, at their own points where they share them."""
-    holders = curves[0][0]
-    if not all(np.array_equal(one, holders) for one, _ in curves):
-        holders = np.linspace(0.0, 1.0, 101)
-    held = np.mean([np.interp(holders, *curve) for curve in curves], axis=0)
-    return pd.DataFrame({"holders": holders, "held": held})
-
-
 def _check(nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str) -> None:
     for name in by:
         if name not in CELLS:
@@ -298,8 +279,6 @@ def _check(nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str) -> No
         raise InputError(f"{amount} is a column of the table {table}; only economies have accounts")
     if over == "operators" and "operator" not in nodes:
         raise InputError("only the accounts of an economy say whose nodes are; amount: reward")
-    if nodes.empty or not taking_part(nodes).any():
-        raise InputError("no nodes that took part: an empty group has no distribution")
 
 
 def taking_part(nodes: pd.DataFrame) -> pd.Series[bool]:
@@ -317,24 +296,48 @@ def _presence(nodes: pd.DataFrame) -> pd.Series[float]:
     return pd.Series(1.0, index=nodes.index)
 
 
-def _cells(
-    nodes: pd.DataFrame, by: Sequence[str], amount: str, over: str
-) -> Iterator[tuple[dict[str, Any], list[Sample]]]:
-    """Yield each cell's key and its nodes, a sample per replication."""
-    keys = ["treatment", *by]
-    nodes = nodes.assign(presence=_presence(nodes))[taking_part(nodes)]
-    if over == "operators":
-        owned = nodes.groupby([*keys, "replication", "operator"], observed=True, sort=False)
-        nodes = owned.agg({amount: "sum", "presence": "max"}).reset_index()
-    known = nodes[[*keys, "replication", "presence", amount]].dropna(subset=[amount])
-    for key, cell in known.groupby(keys, observed=True, sort=False):
-        cell = cell.sort_values("replication", kind="stable")  # noqa: PLW2901
-        presence = cell["presence"].to_numpy(dtype=np.float64)
-        values = cell[amount].to_numpy(dtype=np.float64)
-        values = values if amount in PER_JOB else values / presence
-        starts = np.flatnonzero(np.diff(cell["replication"].to_numpy())) + 1
-        parts = zip(np.split(values, starts), np.split(presence, starts), strict=True)
-        yield dict(zip(keys, key, strict=True)), [Sample(*part) for part in parts]
+def cells(
+    nodes: Nodes, by: Sequence[str], amount: str, over: str
+) -> Iterator[tuple[tuple[str, ...], list[tuple[NDArray[np.int64], Samples]]]]:
+    """Yield each cell of each part of a table of nodes: its key, and its replications.
+
+    Those with equally many nodes are one sample, and beside it their places among the cell's.
+
+    Raises
+    ------
+    InputError
+        If no node took part, or a name is unknown.
+    """
+    anybody, keys = False, ["treatment", *by]
+    for part in [nodes] if isinstance(nodes, pd.DataFrame) else nodes:
+        _check(part, by, amount, over)
+        there = part.assign(presence=_presence(part))[taking_part(part)]
+        anybody |= not there.empty
+        if over == "operators":
+            owned = there.groupby([*keys, "replication", "operator"], observed=True, sort=False)
+            there = owned.agg({amount: "sum", "presence": "max"}).reset_index()
+        known = there[[*keys, "replication", "presence", amount]].dropna(subset=[amount])
+        for key, cell in known.groupby(keys, observed=True, sort=False):
+            yield tuple(map(str, key)), _samples(cell, amount)
+    if not anybody:
+        raise InputError("no nodes that took part: an empty group has no distribution")
+
+
+def _samples(cell: pd.DataFrame, amount: str) -> list[tuple[NDArray[np.int64], Samples]]:
+    cell = cell.sort_values("replication", kind="stable")
+    presence = cell["presence"].to_numpy(dtype=np.float64)
+    amounts = cell[amount].to_numpy(dtype=np.float64)
+    amounts = amounts if amount in PER_JOB else amounts / presence
+    starts = np.append(0, np.flatnonzero(np.diff(cell["replication"].to_numpy())) + 1)
+    counts = np.diff(starts, append=len(cell))
+    samples = []
+    for count in np.unique(counts):
+        places = np.flatnonzero(counts == count)
+        rows = starts[places, None] + np.arange(count)
+        order = np.argsort(amounts[rows], axis=-1, kind="stable")
+        rows = np.take_along_axis(rows, order, -1)
+        samples.append((places, Samples(amounts[rows], presence[rows])))
+    return samples
 
 
 def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_mean") -> Figure:
@@ -349,10 +352,13 @@ def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_
     classes = _classes(frame, by)
     paint = colours(classes)
     for number, name in enumerate(classes):
-        part = frame[frame[by].astype(str) == name].sort_values(amount, kind="stable")
-        shares = part["presence"].cumsum() / part["presence"].sum()
-        axes.step(part[amount], shares, where="post", color=paint[name], linewidth=1.6,
-                  linestyle=DASHES[number % len(DASHES)], label=name)  # fmt: skip
+        part = frame[frame[by] == name]
+        order = np.argsort(part[amount].to_numpy(), kind="stable")
+        shares = np.cumsum(part["presence"].to_numpy()[order])
+        some = _some(order.size, _MOST_STEPS)
+        axes.step(part[amount].to_numpy()[order[some]], shares[some] / shares[-1], where="post",
+                  color=paint[name], linewidth=1.6, linestyle=DASHES[number % len(DASHES)],
+                  label=name)  # fmt: skip
     axes.set_xlabel(_NAMES.get(amount, amount))
     axes.set_ylabel(f"share of nodes at or below{_weighted(frame)}")
     axes.set_ylim(0.0, 1.02)
@@ -367,65 +373,49 @@ def reward_violins(
     """Return violins of the nodes' rewards by class, with quartiles and every value as a dot.
 
     ``frame`` as in :func:`reward_ecdf`, but every node that took part counts once. The width of a
-    violin is a kernel estimate of the density, cut at the least and the largest value.
+    violin is a kernel estimate of the density, cut at the least and the largest value. Of many
+    values some thousand stand for all, evenly spaced by rank, the least and the largest among them.
     """
-    import seaborn as sns  # noqa: PLC0415
-
     frame = _counted(frame, by, amount)
     classes = _classes(frame, by)
-    known = frame.assign(**{by: frame[by].astype(str)})
-    known = known[known[by].isin(classes)]
     figure, (axes,) = canvas(max(6.4, 0.9 * len(classes)), 4.2)
-    shown = {"data": known, "x": by, "y": amount, "hue": by, "legend": False, "ax": axes}
-    shown |= {"order": classes, "hue_order": classes, "palette": "colorblind"}
-    sns.violinplot(**shown, inner="quart", cut=0, linewidth=0.8, density_norm="width")
-    sns.stripplot(**shown | {"palette": ["0.15"] * len(classes)}, size=1.8, jitter=0.15, alpha=0.6)
-    axes.tick_params(axis="x", labelrotation=20, labelsize=8)
-    axes.set_xlabel("")
+    values = [np.sort(frame.loc[frame[by] == name, amount].to_numpy()) for name in classes]
+    shown = [part[_some(part.size, _MOST_DOTS)] for part in values]
+    places = np.arange(len(classes))
+    drawn: dict[str, Any] = axes.violinplot(
+        shown, places, widths=0.8, showextrema=False, quantiles=[_QUARTERS] * len(classes)
+    )
+    for body, colour in zip(drawn["bodies"], colours(classes).values(), strict=True):
+        body.set(facecolor=colour, edgecolor="0.15", alpha=0.85, linewidth=0.8)
+    drawn["cquantiles"].set(color="0.15", linewidth=0.8, linestyle="--")
+    for place, part in zip(places, shown, strict=True):
+        aside = _JITTER * (2.0 * (np.arange(part.size) * _GOLDEN % 1.0) - 1.0)
+        axes.scatter(place + aside, part, s=3.0, color="0.15", alpha=0.6, linewidths=0.0)
+    axes.set_xticks(places, classes, rotation=20, fontsize=8)
     axes.set_ylabel(_NAMES.get(amount, amount))
-    caption(figure, f"Rewards by {by}", frame, _nodes(frame), "lines: quartiles")
+    thinned = any(part.size > _MOST_DOTS for part in values)
+    caption(figure, f"Rewards by {by}", frame, _nodes(frame), "lines: quartiles",
+            f"{_MOST_DOTS:,} of a class drawn, evenly by rank" if thinned else "")  # fmt: skip
     return figure
 
 
-def lorenz_figure(frame: pd.DataFrame) -> Figure:
-    """Return Lorenz curves: what share of all rewards the poorest share of nodes holds.
+def _some(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most so many places, evenly spaced, the first and the last among them.
 
-    Rewards are tokens paid, nodes count by their presence. ``frame`` is
-    :func:`poq_abm.analysis.rewards.lorenz_curves`; a line per cell, its mean Gini coefficient in
-    the legend.
+    >>> _some(3, 5).tolist(), _some(9, 3).tolist()
+    ([0, 1, 2], [0, 4, 8])
     """
-    need(frame, ["holders", "held", "gini", "replications", "nodes"])
-    cells = [str(c) for c in frame.columns
-             if c not in ("nodes", "replications", "gini", "holders", "held")]  # fmt: skip
-    told = [c for c in cells if len(frame[c].astype(str).unique()) > 1] or cells[-1:]
-    figure, (axes,) = canvas(5.2, 4.6)
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.9)
-    groups = list(frame.groupby(cells, sort=False, observed=True))
-    paint = colours(range(len(groups)))
-    for number, (_, part) in enumerate(groups):
-        label = ", ".join(str(part[c].iloc[0]) for c in told)
-        axes.plot(part["holders"], part["held"], color=paint[number], linewidth=1.6,
-                  linestyle=DASHES[number % len(DASHES)],
-                  label=f"{label} (Gini {part['gini'].iloc[0]:.3f})")  # fmt: skip
-    axes.set_xlabel("share of nodes, poorest first (0-1)")
-    axes.set_ylabel("share of all tokens paid (0-1)")
-    axes.set_aspect("equal")
-    axes.legend(frameon=False, fontsize=7.5)
-    counts = sorted({int(n) for n in frame["replications"]})
-    span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    caption(figure, "How unevenly rewards are shared", frame, f"mean of n = {span} replications",
-            "of nodes that took part, each by the share of the run in which it did")  # fmt: skip
-    return figure
+    return np.round(np.linspace(0, count - 1, min(count, most))).astype(np.int64)
 
 
 def _counted(frame: pd.DataFrame, by: str, amount: str) -> pd.DataFrame:
     """Return the nodes that took part and have the amount, with their presence."""
     need(frame, [by, amount])
-    known = frame.assign(presence=frame.get("presence", 1.0))[
-        taking_part(frame) & frame[amount].notna()
-    ]
-    known.attrs = frame.attrs
+    counted = taking_part(frame) & frame[amount].notna()
+    known = frame if counted.all() else frame[counted]
     need(known, [])
+    known = known.assign(**{by: known[by].astype("category"), "presence": _presence(known)})
+    known.attrs = frame.attrs
     return known
 
 
@@ -434,7 +424,7 @@ def _weighted(frame: pd.DataFrame) -> str:
 
 
 def _classes(frame: pd.DataFrame, by: str) -> list[str]:
-    return list(dict.fromkeys(frame[by].astype(str)))[:_MOST_CLASSES]
+    return list(map(str, frame[by].unique()))[:_MOST_CLASSES]
 
 
 def _nodes(frame: pd.DataFrame) -> str:
@@ -443,56 +433,61 @@ def _nodes(frame: pd.DataFrame) -> str:
     return f"n = {len(frame):,} nodes that took part, in {one}"
 
 
-def _rows(request: AnalysisRequest) -> pd.DataFrame:
-    """Return who is asked about: nodes, or accounts where the amount or its holder needs them."""
-    paid = request.amount in ("reward", "profit") or request.over == "operators"
-    return request.rows("accounts" if paid else "nodes")
+def rows_asked(request: AnalysisRequest) -> tuple[Iterator[pd.DataFrame], dict[str, Any]]:
+    """Return who is asked about, nodes or accounts, and how they are to be told apart."""
+    asked = {"by": request.by or ["role"], "amount": request.amount, "over": request.over}
+    of_accounts = request.amount in ("reward", "profit") or request.over == "operators"
+    table = "accounts" if of_accounts else "nodes"
+    wanted = ("presence", "operator", *CELLS, *AMOUNTS)
+    known = SCHEMAS[table].names
+    return request.rows(*(name for name in wanted if name in known), table=table), asked
 
 
-def _asked(request: AnalysisRequest) -> dict[str, Any]:
-    by = request.by or ["role"]
-    return {"by": by, "amount": request.amount, "over": request.over}
-
-
-def _class(request: AnalysisRequest, default: str) -> str:
+def class_asked(request: AnalysisRequest, default: str) -> str:
+    """Return the column that tells nodes apart in a figure."""
     by = next(iter(request.by), default)
     if by not in CELLS:
         raise InputError(f"nodes cannot be told apart by {by!r}; {nearest(by, CELLS)}")
     return by
 
 
-def _drawn(request: AnalysisRequest) -> pd.DataFrame:
+def _drawn(request: AnalysisRequest, by: str) -> pd.DataFrame:
     """Return the nodes of one treatment, and of one role where that is asked for."""
     run = request.run
-    chosen = run.one_treatment(request.treatment)
-    return told(select(run.results.nodes, treatment=chosen, role=request.role).copy(), run)
+    one = [run.one_treatment(request.treatment)]
+    rows = run.nodes("role", by, "presence", "reward_mean", treatments=one)
+    names = ["replication", "presence", "reward_mean"]
+    parts, words = [], []
+    for part in selected(rows, role=request.role):
+        counted = part[taking_part(part) & part["reward_mean"].notna()]
+        parts.append(counted[names])
+        words.append(counted[by])
+    return told(pd.concat(parts).assign(**{by: union_categoricals(words)}), run)
 
 
-def _lorenz(request: AnalysisRequest) -> Figure:
-    run = request.run
-    nodes = select(run.results.nodes, treatment=request.treatment, role=request.role)
-    curves = lorenz_curves(nodes, by=[_class(request, "role")])
-    if curves.empty:
-        raise InputError("somebody earned less than nothing in every replication: no Lorenz curve")
-    return lorenz_figure(told(curves, run))
+def _ecdf(request: AnalysisRequest) -> Figure:
+    by = class_asked(request, "role")
+    return reward_ecdf(_drawn(request, by), by=by)
 
 
-def _lorenz_fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if run.has("nodes") and run.few_curves:
-        yield {"role": "inference"}
+def _violins(request: AnalysisRequest) -> Figure:
+    by = class_asked(request, "group")
+    return reward_violins(_drawn(request, by), by=by)
 
 
 def _inequality(run: StoredRun) -> Iterator[Section]:
     if not run.has("nodes"):
         return
-    nodes, notes = first_treatments(run, run.results.nodes)
-    if not taking_part(nodes).any():
-        return
+    treatments, notes = first_treatments(run)
     if run.has("epochs"):
         notes.append("Of nodes that took part, each by the share of the run in which it did.")
-    frame = reward_distribution(nodes, by=["role"])
+    nodes = run.nodes("role", "presence", "reward_total", treatments=treatments)
     wanted = {"gini": "Gini", "theil": "Theil", "hhi": "HHI", "nakamoto": "Nakamoto"}
-    frame = frame[frame["statistic"].isin(wanted) & frame["estimate"].notna()].copy()
+    try:
+        frame = reward_distribution(nodes, by=["role"], statistics=list(wanted))
+    except InputError:  # nobody took part
+        return
+    frame = frame[frame["estimate"].notna()].copy()
     if frame.empty:
         return
     frame["index"] = frame["statistic"].map(wanted)
@@ -504,36 +499,23 @@ def _inequality(run: StoredRun) -> Iterator[Section]:
     )  # fmt: skip
 
 
-_AMOUNTS = ("treatment", "role", "group", "by", "amount", "over")
-_OF_NODES = ("treatment", "role", "by")
+def _table(request: AnalysisRequest) -> pd.DataFrame:
+    rows, asked = rows_asked(request)
+    return reward_distribution(rows, **asked)
+
+
+AMOUNT_OPTIONS = ("treatment", "role", "group", "by", "amount", "over")
+NODE_OPTIONS = ("treatment", "role", "by")
 TABLES = (
     TableKind(
         "rewards",
         "distribution of rewards over nodes: moments, quantiles, Gini, Theil, HHI, Nakamoto",
-        lambda request: reward_distribution(_rows(request), **_asked(request)),
-        _AMOUNTS,
-    ),
-    TableKind(
-        "lorenz",
-        "Lorenz curves, point by point",
-        lambda request: lorenz_curves(_rows(request), **_asked(request)),
-        _AMOUNTS,
+        _table,
+        AMOUNT_OPTIONS,
     ),
 )
 FIGURES = (
-    FigureKind(
-        "ecdf",
-        "distribution function of rewards over nodes",
-        lambda request: reward_ecdf(_drawn(request), by=_class(request, "role")),
-        _OF_NODES,
-    ),
-    FigureKind(
-        "violins",
-        "rewards by group, as violins",
-        lambda request: reward_violins(_drawn(request), by=_class(request, "group")),
-        _OF_NODES,
-        of_one_treatment,
-    ),
-    FigureKind("lorenz", "Lorenz curves of rewards", _lorenz, _OF_NODES, _lorenz_fits),
+    FigureKind("ecdf", "distribution function of rewards over nodes", _ecdf, NODE_OPTIONS),
+    FigureKind("violins", "rewards by group, as violins", _violins, NODE_OPTIONS, of_one_treatment),
 )
 SECTIONS = (_inequality,)

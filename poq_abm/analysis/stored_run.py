@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from poq_abm.scenario.checks.unanimity import unanimity_notes
 from poq_abm.scenario.scenario import build
 from poq_abm.simulation.playable import profile_of
 
-__all__ = ["StoredRun", "open_results", "scenarios_of", "select"]
+__all__ = ["StoredRun", "open_results", "scenarios_of", "select", "selected"]
 
 MOST_CURVES = 6  #: treatments in one picture of a report
 MOST_LOOKED_AT = 1000  #: treatments whose scenarios are read for a note; more would take seconds
@@ -36,6 +37,7 @@ class StoredRun:
     manifest: dict[str, Any]
     results: Results
     notes: tuple[str, ...]
+    _summaries: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, repr=False)
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -79,9 +81,38 @@ class StoredRun:
         """Whether there is more than one treatment."""
         return len(self.treatments) > 1
 
+    def nodes(
+        self, *columns: str, treatments: Collection[str] | None = None, table: str = "nodes"
+    ) -> Iterator[pd.DataFrame]:
+        """Yield some columns of the nodes, or of accounts, part by part, every replication whole.
+
+        With them come treatment and replication; ``treatments`` leaves out the others.
+
+        Raises
+        ------
+        InputError
+            If the run has no such table.
+        """
+        if not self.has(table):
+            getattr(self.results, table)  # says why
+        return self.results.batches(table, columns, treatments)
+
+    def summary(self, *treatments: str) -> pd.DataFrame:
+        """Return :meth:`~poq_abm.experiment.results.Results.summary` of some treatments."""
+        if treatments not in self._summaries:
+            self._summaries[treatments] = self.results.summary(treatments=treatments)
+        return self._summaries[treatments].copy()
+
     def has(self, table: str) -> bool:
         """Return whether the run left a table: ``nodes`` of rounds, ``epochs``, ``queries`` ..."""
         return table in self.results.tables
+
+    @property
+    def studied(self) -> str:
+        """What the run is of, in words."""
+        if self.has("queries"):
+            return "verification protocols"
+        return "an economy" if self.has("epochs") else "rounds"
 
     @cached_property
     def replications(self) -> tuple[int, int]:
@@ -213,12 +244,26 @@ def select(table: pd.DataFrame, **wanted: str | None) -> pd.DataFrame:
     >>> select(table, role="evaluator", group=None)["jobs"].tolist()
     [2]
     """
-    for column, value in wanted.items():
-        if value is None:
-            continue
-        found = table[column].astype(str) == value
-        if not found.any():
-            known = table[column].astype(str).unique()
-            raise InputError(f"no rows with {column} {value!r}; {nearest(value, known)}")
-        table = table[found]
-    return table
+    (found,) = selected([table], **wanted)
+    return found
+
+
+def selected(parts: Iterable[pd.DataFrame], **wanted: str | None) -> Iterator[pd.DataFrame]:
+    """Yield of every part of a table the rows that :func:`select` returns of a whole one.
+
+    Raises
+    ------
+    InputError
+        After the last part, if a value occurred in none.
+    """
+    asked = {column: value for column, value in wanted.items() if value is not None}
+    seen: dict[str, set[str]] = {column: set() for column in asked}
+    for part in parts:
+        rows = part
+        for column, value in asked.items():
+            seen[column].update(map(str, rows[column].unique()))
+            rows = rows[rows[column] == value]
+        yield rows
+    for column, value in asked.items():
+        if value not in seen[column]:
+            raise InputError(f"no rows with {column} {value!r}; {nearest(value, seen[column])}")

@@ -10,7 +10,14 @@ import pandas as pd
 
 from poq_abm.analysis.charts import MOST_LINES, cells_of, legend, paint_cells, write_cells
 from poq_abm.analysis.figure_style import DASHES, MARKERS, canvas, caption, colours, count_of, need
-from poq_abm.analysis.questions import AnalysisRequest, FigureKind, Section, told
+from poq_abm.analysis.questions import (
+    TREATMENTS,
+    AnalysisRequest,
+    FigureKind,
+    Need,
+    Section,
+    told,
+)
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
@@ -268,10 +275,10 @@ def _two_axes(request: AnalysisRequest, run: StoredRun) -> tuple[str, str]:
 def _measure(
     request: AnalysisRequest, run: StoredRun, axes: Sequence[str]
 ) -> tuple[pd.DataFrame, str]:
-    """Return the measure asked for, or the usual one, over axes of a run, and its label."""
+    """Return the measure asked for, or the study's usual one, over axes of a run, and its label."""
     units = units_of(run.results.main)
-    usual = "dishonest_stands" if "dishonest_stands" in units else "evaluator_reward_mean"
-    metric = request.metric or usual
+    usual = "profit_mean" if run.has("epochs") else "evaluator_reward_mean"
+    metric = request.metric or ("dishonest_stands" if run.has("queries") else usual)
     frame = metric_over_axes(run.results, metric, axes, where=request.where)
     return told(frame, run, *fixed_axes(request.where)), f"{metric} ({units[metric]})"
 
@@ -392,6 +399,7 @@ def _mean_of(
 
 
 SECTIONS = (_network,)
+_TWO_AXES = Need("two swept axes", lambda run: len(run.axes) > 1)
 _OF_AXES = ("x", "y", "metric", "where")
 FIGURES = (
     FigureKind(
@@ -400,6 +408,7 @@ FIGURES = (
         _lines,
         _OF_AXES,
         _lines_fit,
+        (TREATMENTS,),
     ),
     FigureKind(
         "heatmap",
@@ -407,5 +416,6 @@ FIGURES = (
         _heat,
         _OF_AXES,
         _heat_fits,
+        (_TWO_AXES,),
     ),
 )

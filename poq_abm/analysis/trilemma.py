@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from poq_abm.analysis import questions
+from poq_abm.analysis.figure_style import canvas
 from poq_abm.analysis.questions import (
     AnalysisRequest,
     FigureKind,
@@ -177,21 +179,16 @@ def trilemma(table: pd.DataFrame) -> Figure:
 
     ``table`` is what :func:`trilemma_table` returns.
     """
-    import seaborn as sns  # noqa: PLC0415  (heavy, and only for pictures)
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    with sns.axes_style("ticks"):
-        figure = Figure(figsize=(14.0, 0.55 * len(table) + 2.2), layout="constrained")
-        panels = figure.subplots(1, 4, sharey=True, width_ratios=[1.1, 1.4, 1.2, 0.9])
+    grid = {"sharey": True, "width_ratios": [1.1, 1.4, 1.2, 0.9]}
+    figure, panels = canvas(14.0, 0.55 * len(table) + 2.2, panels=4, **grid)
     for panel, draw in zip(panels, (_integrity, _waiting, _money, _throughput), strict=True):
         draw(panel, table)
         panel.grid(axis="y", color="0.93", linewidth=5.0)
-        panel.set_axisbelow(True)
+        panel.spines["left"].set_visible(False)
     first = panels[0]
     first.set_yticks(range(len(table)), [_label(name) for name in table.index])
     first.set_ylim(len(table) - 0.5, -0.5)
     first.tick_params(axis="y", length=0, labelsize=9)
-    sns.despine(fig=figure, left=True)
     figure.suptitle(
         "What each way of checking an AI answer lets through, costs and delays", fontsize=13
     )
@@ -297,7 +294,7 @@ def _drawn(request: AnalysisRequest) -> Figure:
 
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
-    if run.has("queries"):
+    if run.has("queries") and AXIS in run.axes:
         yield {}
 
 
@@ -313,6 +310,7 @@ def _section(run: StoredRun) -> Iterator[Section]:
                   estimates=[("mean", "low", "high", "estimate", "")])  # fmt: skip
 
 
+_SWEPT = questions.Need("a sweep of verification.protocol", lambda run: AXIS in run.axes)
 TABLES = (
     TableKind(
         "queries",
@@ -321,6 +319,7 @@ TABLES = (
             request.run.results.query_summary(every=True), treatment=request.treatment
         ),
         ("treatment",),
+        (questions.QUERIES,),
     ),
 )
 FIGURES = (
@@ -330,6 +329,7 @@ FIGURES = (
         _drawn,
         ("where",),
         _fits,
+        (questions.QUERIES, _SWEPT),
     ),
 )
 SECTIONS = (_section,)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from poq_abm.analysis.charts import MOST_LINES, legend
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, count_of, need
-from poq_abm.analysis.questions import AnalysisRequest, FigureKind, told
+from poq_abm.analysis.questions import TRUST_LOG, AnalysisRequest, FigureKind, told
 from poq_abm.analysis.rewards import taking_part
 from poq_abm.analysis.stored_run import StoredRun, select
 from poq_abm.errors import InputError, nearest
@@ -19,7 +19,9 @@ from poq_abm.experiment.schemas import RANGES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "trust_bands", "trust_figure"]
+__all__ = ["CLASSES", "FIGURES", "trust_bands", "trust_figure"]
+
+CLASSES = ("behaviour", "group", "model", "hardware")  #: columns that can tell evaluators apart
 
 
 def trust_bands(
@@ -37,9 +39,8 @@ def trust_bands(
     Columns: ``treatment``, ``by``'s, ``round``, ``nodes``, ``replications``, ``trust``, ``low``,
     ``high``.
     """
-    if by not in ("behaviour", "group", "model", "hardware"):
-        known = ["behaviour", "group", "model", "hardware"]
-        raise InputError(f"trust cannot be split by {by!r}; {nearest(by, known)}")
+    if by not in CLASSES:
+        raise InputError(f"trust cannot be split by {by!r}; {nearest(by, CLASSES)}")
     keys = ["treatment", "replication", "node"]
     who = nodes.loc[taking_part(nodes), [*keys, by]].astype({"treatment": str, by: str})
     joined = trust.astype({"treatment": str}).merge(who, on=keys)
@@ -69,7 +70,7 @@ def trust_figure(frame: pd.DataFrame) -> Figure:
     select treatments first.
     """
     need(frame, ["treatment", "round", "trust", "low", "high"])
-    by = next(c for c in ("behaviour", "group", "model", "hardware") if c in frame)
+    by = next(name for name in CLASSES if name in frame)
     several = len(frame["treatment"].unique()) > 1
     lines = list(frame.groupby(["treatment", by], sort=False))
     figure, (axes,) = canvas(7.6, 4.2)
@@ -93,7 +94,9 @@ def trust_figure(frame: pd.DataFrame) -> Figure:
 def _drawn(request: AnalysisRequest) -> Figure:
     run = request.run
     log = select(run.results.trust, treatment=request.treatment)
-    bands = trust_bands(log, run.results.nodes, by=next(iter(request.by), "behaviour"))
+    by = next(iter(request.by), "behaviour")
+    nodes = run.nodes("node", "presence", *(name for name in CLASSES if name == by))
+    bands = trust_bands(log, pd.concat(nodes), by=by)
     return trust_figure(told(bands, run))
 
 
@@ -102,4 +105,13 @@ def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
         yield {} if run.few_curves else {"treatment": run.treatments[0]}
 
 
-FIGURES = (FigureKind("trust", "trust over time, with bands", _drawn, ("treatment", "by"), _fits),)
+FIGURES = (
+    FigureKind(
+        "trust",
+        "trust over time, with bands",
+        _drawn,
+        ("treatment", "by"),
+        _fits,
+        (TRUST_LOG,),
+    ),
+)

@@ -45,7 +45,7 @@ def analyse(
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
 ) -> None:
     """Say what a stored run means: distributions, alignment, and what rewards were paid for."""
-    from poq_abm.analysis.questions import AnalysisRequest, tables  # noqa: PLC0415
+    from poq_abm.analysis.questions import AnalysisRequest, make, tables  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     known = tables()
@@ -69,7 +69,7 @@ def analyse(
         amount=amount,
         over=over,
     )
-    _print(known[table].make(request), request.run.notes, csv=csv)
+    _print(make(table, request), request.run.notes, csv=csv)
 
 
 def _print(found: pd.DataFrame, notes: Iterable[str], *, csv: bool) -> None:

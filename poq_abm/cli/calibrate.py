@@ -151,7 +151,7 @@ def _check(calibration: Any) -> None:
     missing = [str(source.path) for source in calibration.corpus if not source.path.is_file()]
     if missing:
         raise InputError(f"no such corpus file: {', '.join(missing)}")
-    check_endpoints(calibration.endpoints)
+    check_endpoints([*calibration.endpoints, *calibration.asked_evaluators])
     check_models(calibration)
     if calibration.judge is not None:
         from calibration.judge.judging import check_judge  # noqa: PLC0415

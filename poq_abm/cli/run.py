@@ -126,8 +126,7 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
             typer.echo(line)
     else:
         title += f" replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
-        summary = results.summary()
-        print_summary(summary[summary["treatment"].isin(treatments)], title, left_out)
+        print_summary(results.summary(treatments=treatments), title, left_out)
     _print_unanimity(plan)
     if "epochs" in results.tables:
         halted = results.replications["halted_epoch"]

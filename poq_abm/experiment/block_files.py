@@ -5,8 +5,9 @@ block alone. It is written aside, flushed and renamed into the folder of its tab
 table last: then the block is done, and whoever reads it can see that it is whole. The folders of
 tables are Parquet datasets, which pandas, DuckDB and Polars read by their names
 (``nodes.parquet``), as R does with ``arrow::open_dataset``: so nothing is joined or written twice,
-damage costs a block, and more replications are more files. A block holds up to a few million rounds
-across treatments, so that there are some dozen files and never thousands.
+damage costs a block, and more replications are more files. A block holds rounds
+across treatments, a few million of them or its share of a long run, so that there are some dozen
+files, or hundreds, and never thousands.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS, NODE_COLUMNS
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import NodeSum
-from poq_abm.simulation.settlement import Settled, spread_of_points
+from poq_abm.simulation.settlement import Settled
 from poq_abm.simulation.table_columns import Rows, keys, words
 
 __all__ = [
@@ -198,7 +198,7 @@ def play_economy(
 
 def _outcome_of(economy: Economy) -> Outcome:
     first = economy.population.inference
-    return Outcome.of(economy.ledger, economy.served, first, economy.paid)
+    return Outcome.of(economy.ledger, economy.served, first, economy.settled.reward)
 
 
 def _kept_of(economy: Economy) -> dict[str, Any]:
@@ -208,21 +208,12 @@ def _kept_of(economy: Economy) -> dict[str, Any]:
     model[: now.inference] = now.model
     return {
         "served": economy.served,
-        "settled": _settled(economy),
+        "settled": np.array(economy.settled),
         "epoch_groups": economy.record.groups,
         "epoch_network": economy.record.network,
         "accounts": economy.record.nodes(),
         "final": np.array([now.operator, now.behaviour, model, now.machine, now.estimated]),
     }
-
-
-def _settled(economy: Economy) -> NDArray[np.float64]:
-    """Return the fields of :class:`~poq_abm.simulation.settlement.Settled`, shape (5, N)."""
-    pay, presence = economy.record.pay, economy.record.sums["epochs"] / economy.settings.epochs
-    spread = pay.spread
-    if points_are_tokens(economy.settings):  # then the ledger has kept tokens, to the bit
-        spread = spread_of_points(economy.game, economy.ledger.nodes())
-    return np.array([economy.paid, spread, pay.cost, pay.latency_ms, presence])
 
 
 def _names_of(economy: Economy) -> dict[str, list[str]]:
@@ -268,7 +259,7 @@ def _bad(economy: Economy) -> NDArray[np.bool_]:
 def _pay_by_honesty(economy: Economy) -> dict[str, float]:
     """Return tokens per job of evaluators in epochs in which they were honest, and deviated."""
     first, pay = economy.population.inference, economy.record.pay
-    jobs, reward = economy.ledger.nodes()[first:, NodeSum.JOBS], economy.paid[first:]
+    jobs, reward = economy.ledger.nodes()[first:, NodeSum.JOBS], economy.settled.reward[first:]
     bad_jobs, deviates = pay.deviating_jobs[first:], _bad(economy)
     measures = {}
     for name, mine, part in (

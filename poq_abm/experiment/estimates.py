@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -294,7 +294,9 @@ def share_interval(
     return share, low, high
 
 
-def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
+def summarise(
+    nodes: pd.DataFrame | Iterable[pd.DataFrame], confidence: float = CONFIDENCE
+) -> pd.DataFrame:
     """Return one row per treatment and population group: reward per job with its interval.
 
     The estimate of one replication is the tokens that the group was paid over its jobs; mean, s.d.
@@ -305,22 +307,14 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
     Parameters
     ----------
     nodes
-        A table with the columns of :data:`poq_abm.experiment.schemas.NODES`.
+        A table with the columns of :data:`poq_abm.experiment.schemas.NODES`, or parts of one that
+        hold whole replications.
     confidence
         Level of the interval, in (0, 1).
     """
     keys = ["treatment", "role", "group"]
-    charged, waited = (nodes[name] * nodes["jobs"] for name in ("cost", "latency_ms"))
-    table = nodes.assign(cost=charged, latency_ms=waited)
-    ours = table.groupby([*keys, "replication"], observed=True, sort=False).agg(
-        model=("model", "first"),
-        nodes=("presence", "sum"),
-        jobs=("jobs", "sum"),
-        reward_total=("reward_total", "sum"),
-        cost=("cost", "sum"),
-        latency_ms=("latency_ms", "sum"),
-        latency_source=("latency_source", "first"),
-    )
+    parts = [nodes] if isinstance(nodes, pd.DataFrame) else nodes
+    ours = pd.concat([_by_replication(part, keys) for part in parts])
     cell = ours.groupby(level=keys, observed=True, sort=False).ngroup().to_numpy()
     first = np.unique(cell, return_index=True)[1]
     reward = _over(ours["reward_total"].to_numpy(), ours["jobs"].to_numpy())
@@ -350,6 +344,23 @@ def summarise(nodes: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFra
             "latency_ms": _over(latency, jobs),
             "latency_source": ours["latency_source"].iloc[first].astype(str).tolist(),
         }
+    )
+
+
+def _by_replication(nodes: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return sums over the nodes of a group, and what its first node is, by replication."""
+    charged, waited = (nodes[name] * nodes["jobs"] for name in ("cost", "latency_ms"))
+    by = nodes.assign(cost=charged, latency_ms=waited).groupby(
+        [*keys, "replication"], observed=True, sort=False
+    )
+    return by.agg(
+        model=("model", "first"),
+        nodes=("presence", "sum"),
+        jobs=("jobs", "sum"),
+        reward_total=("reward_total", "sum"),
+        cost=("cost", "sum"),
+        latency_ms=("latency_ms", "sum"),
+        latency_source=("latency_source", "first"),
     )
 
 

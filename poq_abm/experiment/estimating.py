@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from poq_abm.experiment.blocks import Block, Span
 from poq_abm.experiment.execute import play_block
-from poq_abm.experiment.plan import MOST_ROWS, Plan
+from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.study import Engine, Options
 
 __all__ = ["Estimate", "estimate"]
@@ -70,8 +70,10 @@ def estimate(
         for probe in probes
     ]
     disk = sum(probe.disk for probe in probes) / len(probes) * count * each
+    whole = [Span(number, 0, each) for number in range(count)]
     per_row = max(probe.memory for probe in probes)
-    held = per_row * MOST_ROWS * (workers + 1)  # a worker holds one block, and makes its rows
+    # A worker holds one block, and makes its rows.
+    held = per_row * plan.limits(whole).rows * (workers + 1)
     held += count * (each * per_row + _ENTRY)  # the table of replications is read as a whole
     return Estimate(sum(times) / len(times), min(times), max(times), _resident() + held, disk)
 

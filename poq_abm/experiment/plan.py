@@ -45,6 +45,9 @@ MOST_BLOCKS = 16
 LEAST_ROUNDS, MOST_ROUNDS = 25_000, 4_000_000
 MOST_ROUNDS_TRACED = 1_000_000  #: a trace is slower, and its files are large
 MOST_ROWS = 50_000  #: a few megabytes of every table
+#: of one stage, however much there is to play: a file more takes milliseconds to write and to read,
+#: and so long a run loses little with a block that takes seconds
+MOST_FILES = 500
 
 
 @dataclass(frozen=True)
@@ -218,10 +221,20 @@ class Plan:
     def blocks(self, spans: Iterable[Span]) -> list[Block]:
         """Cut what is wanted next into what is played and stored at a time."""
         spans = list(spans)
-        share = sum(self.rounds_of(span) for span in spans) // MOST_BLOCKS
+        weights = self._weights(spans)
+        return list(cut(spans, weights.__getitem__, self.limits(spans, weights)))
+
+    def limits(self, spans: Sequence[Span], weights: Mapping[int, Weight] | None = None) -> Limits:
+        """Return what a block of these spans may hold at most."""
+        weights = weights or self._weights(spans)
+        rounds = sum(weights[span.treatment].rounds * span.size for span in spans)
+        rows = sum(weights[span.treatment].rows * span.size for span in spans)
         most = MOST_ROUNDS_TRACED if self.trace else MOST_ROUNDS
-        limits = Limits(min(most, max(share, LEAST_ROUNDS)), MOST_ROWS)
-        return list(cut(spans, self._weight, limits))
+        few = min(most, max(rounds // MOST_BLOCKS, LEAST_ROUNDS))
+        return Limits(max(few, rounds // MOST_FILES), max(MOST_ROWS, rows // MOST_FILES))
+
+    def _weights(self, spans: Sequence[Span]) -> dict[int, Weight]:
+        return {number: self._weight(number) for number in {span.treatment for span in spans}}
 
     def _weight(self, treatment: int) -> Weight:
         rows = self.rows(treatment)

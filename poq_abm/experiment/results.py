@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from poq_abm.errors import InputError, nearest
@@ -19,6 +22,7 @@ from poq_abm.experiment.block_files import (
     read_blocks,
     table_folder,
 )
+from poq_abm.experiment.blocks import Span
 from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
 from poq_abm.experiment.execute import in_order
 from poq_abm.experiment.files import recoded
@@ -36,6 +40,7 @@ __all__ = ["Results", "read_results", "treatment_frame"]
 _KEYS = ("treatment", "replication")
 _NODE_KEYS = ("treatment", "replication", "node")
 _NODE_PREFIX = "node_"
+ROWS_PER_BATCH = 2**19  #: of a table that is read piece by piece; some tens of megabytes
 
 
 @dataclass
@@ -131,10 +136,37 @@ class Results:
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
-    def summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
-        """Return mean reward per job, s.d. and interval, per treatment and population group."""
+    def batches(
+        self, name: str, columns: Sequence[str], treatments: Collection[str] | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """Yield some columns of a table, some hundred thousand rows at a time, replications whole.
+
+        Rows come in their order, with their treatment and replication. ``treatments`` leaves out
+        the others. What is taken of one replication at a time needs no more memory for a run of any
+        length.
+        """
+        names = list(dict.fromkeys([*_KEYS, *columns]))
+        table = self.tables[name]
+        if isinstance(table, StoredTable):
+            pieces = table.pieces(names, treatments)
+        else:
+            pieces = _rows_of_some(iter([table.select(names)]), treatments)
+        for piece in _whole_replications(pieces):
+            yield piece.to_pandas()
+
+    def _some(self, name: str, treatments: Collection[str]) -> pd.DataFrame:
+        """Return the rows of some treatments; the blocks of others are not read."""
+        return pd.concat(self.batches(name, SCHEMAS[name].names, treatments))
+
+    def summary(
+        self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
+    ) -> pd.DataFrame:
+        """Return mean reward per job, s.d. and interval, per treatment and population group.
+
+        ``treatments`` leaves out the others.
+        """
         self._needs_rounds()
-        return summarise(self._frame("nodes", list(SUMMARISED)), confidence)
+        return summarise(self.batches("nodes", SUMMARISED, treatments), confidence)
 
     def query_summary(
         self,
@@ -152,7 +184,7 @@ class Results:
         from poq_abm.experiment import query_study  # noqa: PLC0415
 
         measures = tuple(query_study.MEASURES) if every else query_study.SHOWN
-        queries = _rows_of(self.queries, treatments)
+        queries = self.queries if treatments is None else self._some("queries", treatments)
         return query_study.summarise_queries(queries, confidence, measures)
 
     def economy_summary(
@@ -165,7 +197,8 @@ class Results:
         """
         from poq_abm.experiment.economy_study import summarise_economy  # noqa: PLC0415
 
-        return summarise_economy(_rows_of(self.epochs, treatments), confidence)
+        epochs = self.epochs if treatments is None else self._some("epochs", treatments)
+        return summarise_economy(epochs, confidence)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.
@@ -224,10 +257,6 @@ class Results:
         return store.folder
 
 
-def _rows_of(rows: pd.DataFrame, treatments: Collection[str] | None) -> pd.DataFrame:
-    return rows if treatments is None else rows[rows["treatment"].isin(list(treatments))]
-
-
 def read_results(folder: str | os.PathLike[str], *, partial: bool = False) -> Results:
     """Read a results folder; a table is loaded when it is first asked for.
 
@@ -252,10 +281,12 @@ def read_results(folder: str | os.PathLike[str], *, partial: bool = False) -> Re
         if not (path / table_folder(name)).is_dir():
             said = f"has lost {table_folder(name)}; the same `poq run` restores it"
             raise InputError(f"{path} {said}")
+    configuration = played_hash(manifest["configuration"])
+    ids = [entry["id"] for entry in manifest["treatments"]]
     return Results(
         manifest["configuration"]["scenario"],
         treatment_frame([(entry["id"], entry["settings"]) for entry in manifest["treatments"]]),
-        {name: _reader(path, name, files[name], manifest) for name in files},
+        {name: StoredTable(path, name, files[name], configuration, ids) for name in files},
         failures=failures,
         precision=pd.DataFrame(manifest["precision"]) if "precision" in manifest else None,
     )
@@ -273,29 +304,102 @@ def _whole_blocks(
     return files, [failure.as_data() for block in blocks for failure in block.label.failures]
 
 
-def _reader(
-    folder: Path, name: str, files: list[str], manifest: dict[str, Any]
-) -> Callable[[list[str] | None], Any]:
-    """Return what reads a table, after looking, once, whether it is what was written."""
-    believed = False
-    configuration = played_hash(manifest["configuration"])
-    ids = [entry["id"] for entry in manifest["treatments"]]
+@dataclass
+class StoredTable:
+    """A table in a folder, which is read when it is asked for.
 
-    def read(columns: list[str] | None) -> Any:
-        nonlocal believed
-        faults = (block_fault(folder, name, file, configuration) for file in files)
-        if not believed and (said := next(filter(None, faults), None)):
-            raise InputError(f"{folder}: {said}; the same `poq run` mends it")
-        believed = True
-        paths = [folder / table_folder(name) / file for file in files]
-        wanted = list(dict.fromkeys([*(columns or SCHEMAS[name].names), *_KEYS]))
-        tables = [pq.read_table(path, columns=wanted) for path in paths]
-        table = pa.concat_tables([SCHEMAS[name].empty_table().select(wanted), *tables])
-        labels = [BlockLabel.of(path) for path in paths]
-        spans = [span for label in labels if label for span in label.spans]
-        return in_order(table, spans, ids).select(columns or SCHEMAS[name].names)
+    Before the first row, its files are looked at, whether they are what was written.
+    """
 
-    return read
+    folder: Path
+    name: str
+    files: list[str]
+    configuration: str  #: hash of what was played
+    treatments: list[str]
+
+    def __call__(self, columns: list[str] | None = None) -> Any:
+        """Return the rows in the order of treatment and replication."""
+        wanted = list(dict.fromkeys([*(columns or SCHEMAS[self.name].names), *_KEYS]))
+        tables = [pq.read_table(path, columns=wanted) for path in self._paths]
+        table = pa.concat_tables([SCHEMAS[self.name].empty_table().select(wanted), *tables])
+        ordered = in_order(table, self._spans, self.treatments)
+        return ordered.select(columns or SCHEMAS[self.name].names)
+
+    def pieces(self, columns: list[str], treatments: Collection[str] | None) -> Iterator[Any]:
+        """Yield the rows of some treatments, or of all, in their order, a row group at a time.
+
+        Those of a run of several stages lie across its files, and come all at once.
+        """
+        if self._spans == sorted(self._spans):
+            return _rows_of_some(self._groups(columns, treatments), treatments)
+        return _rows_of_some(iter([self(columns)]), treatments)
+
+    def _groups(self, columns: list[str], treatments: Collection[str] | None) -> Iterator[Any]:
+        yield SCHEMAS[self.name].empty_table().select(columns)
+        for path, label in zip(self._paths, self._labels, strict=True):
+            held = {self.treatments[span.treatment] for span in label.spans}
+            if treatments is not None and held.isdisjoint(treatments):
+                continue
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group, columns=columns)
+
+    @cached_property
+    def _paths(self) -> list[Path]:
+        for file in self.files:
+            if said := block_fault(self.folder, self.name, file, self.configuration):
+                raise InputError(f"{self.folder}: {said}; the same `poq run` mends it")
+        return [self.folder / table_folder(self.name) / file for file in self.files]
+
+    @cached_property
+    def _labels(self) -> list[BlockLabel]:
+        return [label for path in self._paths if (label := BlockLabel.of(path)) is not None]
+
+    @property
+    def _spans(self) -> list[Span]:
+        return [span for label in self._labels for span in label.spans]
+
+
+def _rows_of_some(pieces: Iterator[Any], treatments: Collection[str] | None) -> Iterator[Any]:
+    if treatments is None:
+        return pieces
+    wanted = pa.array(list(treatments), pa.string())
+    return (piece.filter(pc.is_in(_coded(piece).dictionary, wanted).take(_coded(piece).indices))
+            for piece in pieces)  # fmt: skip
+
+
+def _coded(rows: Any) -> Any:
+    """Return the treatment of every row as one dictionary and codes into it."""
+    column = rows.column("treatment").combine_chunks()
+    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+
+
+def _whole_replications(pieces: Iterator[Any]) -> Iterator[Any]:
+    """Yield the rows of pieces, about :data:`ROWS_PER_BATCH` at a time, cut between replications.
+
+    >>> ones = pa.table({"treatment": ["a"] * 3, "replication": [0, 0, 1]})
+    >>> [part.num_rows for part in _whole_replications(iter([ones, ones.slice(2)]))]
+    [4]
+    """
+    held: list[Any] = []
+    for piece in pieces:
+        held.append(piece)
+        if sum(one.num_rows for one in held) < ROWS_PER_BATCH:
+            continue
+        rows = pa.concat_tables(held).unify_dictionaries()
+        last = _last_replication(rows)
+        if last:
+            yield rows.slice(0, last)
+        held = [rows.slice(last)]
+    if held:
+        yield pa.concat_tables(held).unify_dictionaries()
+
+
+def _last_replication(rows: Any) -> int:
+    """Return at which row the last replication begins."""
+    treatment, replication = _coded(rows).indices.to_numpy(), rows.column("replication").to_numpy()
+    starts = np.flatnonzero((np.diff(treatment) != 0) | (np.diff(replication) != 0)) + 1
+    return int(starts[-1]) if starts.size else 0
 
 
 def treatment_frame(settings: list[tuple[str, dict[str, Any]]]) -> pd.DataFrame:

@@ -33,9 +33,14 @@ from poq_abm.simulation.replication import (
     open_replication,
     open_trace,
 )
-from poq_abm.simulation.rounds import play, play_replications
+from poq_abm.simulation.rounds import play_replications
 from poq_abm.simulation.settlement import Settled, settled_by_round
-from poq_abm.simulation.stages import open_stages, play_replications_in_stages
+from poq_abm.simulation.stages import (
+    is_published,
+    open_stages,
+    play,
+    play_replications_in_stages,
+)
 
 __all__ = ["ReplicationArrays", "RoundStudy", "many_at_once", "play_plain", "play_replication"]
 
@@ -286,7 +291,7 @@ def play_plain(
     network_sums = np.empty((last - first, ROW))
     measures = np.empty((last - first, len(MEASURES)))
     kept = open_replication(game.arrays, scenario.seed, 0, scenario.rounds)
-    stages = open_stages(game)
+    stages = open_stages(game) if is_published(game) else None
     step = max(1, QUIET_STRETCH // scenario.rounds)
     for start in range(first, last, step):
         stop = min(last, start + step)

@@ -59,8 +59,8 @@ def _profiles(run: StoredRun) -> Iterator[Assumption]:
             "from this register.",
             "its hash stands under provenance",
         )
-    nodes = run.results.nodes if "nodes" in run.results.tables else None
-    if nodes is not None and (nodes["latency_source"].astype(str) == "estimated").any():
+    nodes = run.nodes("latency_source") if run.has("nodes") else ()
+    if any((part["latency_source"] == "estimated").any() for part in nodes):
         said = "Latencies on hardware that nobody measured are estimated by a roofline."
         yield Assumption("inferred", "latencies", said, "the catalogue of hardware")
 

@@ -108,7 +108,7 @@ def _pictures(run: StoredRun) -> list[_Picture]:
     with tempfile.TemporaryDirectory() as folder:
         for kind, settings in asked:
             try:
-                figure = kind.draw(AnalysisRequest(str(run.folder), **settings))
+                figure = kind.draw(AnalysisRequest.of(run, **settings))
             except InputError:
                 continue
             stem = Path(folder) / str(len(found))

@@ -1,6 +1,7 @@
 """How unevenly something is shared: Gini, Lorenz, Theil, Herfindahl-Hirschman, Nakamoto.
 
-Every function takes one amount per holder, in any unit, at least 0 and finite. What a *share* of
+Every function takes one amount per holder, in any unit, at least 0 and finite, along the last axis;
+all but Lorenz's give a number for each row of a table of several distributions. What a *share* of
 the total means is lost when somebody holds less than nothing, so negative amounts are refused
 rather than given an index outside its range. Nobody, or nobody with anything, has no distribution:
 the indices of an empty array and of a zero total are NaN. Sums are NumPy's
@@ -13,6 +14,8 @@ amount of weight 0 changes nothing.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,7 +26,7 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-12  # a partial sum this close to the threshold, relatively, has not passed it
 
 
-def gini(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
+def gini(amounts: ArrayLike, weights: ArrayLike | None = None) -> Any:
     """Return the Gini coefficient, in [0, 1 - 1/n]: 0 when all hold the same.
 
     G = sum_i (2 i - n - 1) x_(i) / (n sum x), with x_(i) ascending and i from 1: half the mean
@@ -37,15 +40,13 @@ def gini(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
     (0.0, 0.75)
     >>> gini([1, 3], weights=[3, 1]) == gini([1, 1, 1, 3])
     True
+    >>> gini([[1, 3], [2, 2]]).tolist()
+    [0.25, 0.0]
     """
-    shares, weight = _shares(amounts, weights)
-    if shares.size == 0:
-        return float("nan")
-    order = np.argsort(shares, kind="stable")
-    shares, weight = shares[order], weight[order]
-    count = weight.sum()
-    ranks = 2.0 * np.cumsum(weight) - weight - count
-    return max(0.0, float((weight * shares * ranks).sum()) / float(count))
+    shares, weight = _ascending(*_shares(amounts, weights))
+    count = weight.sum(axis=-1, keepdims=True)
+    ranks = 2.0 * np.cumsum(weight, axis=-1) - weight - count
+    return _numbers(np.maximum(0.0, (weight * shares * ranks).sum(axis=-1) / count[..., 0]))
 
 
 def lorenz(amounts: ArrayLike, weights: ArrayLike | None = None) -> tuple[Array, Array]:
@@ -59,21 +60,19 @@ def lorenz(amounts: ArrayLike, weights: ArrayLike | None = None) -> tuple[Array,
     >>> holders.tolist(), held.tolist()
     ([0.0, 0.5, 1.0], [0.0, 0.25, 1.0])
     """
-    shares, weight = _shares(amounts, weights)
-    if shares.size == 0:
-        count = np.size(amounts)
-        holders = np.linspace(0.0, 1.0, count + 1) if count else np.zeros(1)
-        return holders, np.full(count + 1, np.nan)
-    order = np.argsort(shares, kind="stable")
-    weight = weight[order]
-    held = np.concatenate([[0.0], np.cumsum(weight * shares[order])])
+    shares, weight = _ascending(*_shares(np.ravel(amounts), weights))
+    shares, weight = shares[weight > 0.0], weight[weight > 0.0]
+    if shares.size == 0 or np.isnan(shares[0]):
+        holders = np.linspace(0.0, 1.0, shares.size + 1) if shares.size else np.zeros(1)
+        return holders, np.full(shares.size + 1, np.nan)
+    held = np.concatenate([[0.0], np.cumsum(weight * shares)])
     held[-1] = 1.0  # what rounding left over
     holders = np.concatenate([[0.0], np.cumsum(weight) / weight.sum()])
     holders[-1] = 1.0
     return holders, np.minimum(held, 1.0)
 
 
-def theil(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
+def theil(amounts: ArrayLike, weights: ArrayLike | None = None) -> Any:
     """Return Theil's T, in [0, ln n]: 0 when all hold the same.
 
     T = (1/n) sum_i (x_i / mu) ln(x_i / mu), with 0 ln 0 = 0, in means by weight. Raises
@@ -83,15 +82,13 @@ def theil(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
     (0.0, 0.693147)
     """
     shares, weight = _shares(amounts, weights)
-    if shares.size == 0:
-        return float("nan")
-    count = float(weight.sum())
-    some = shares > 0.0
-    ratios = shares[some] * count
-    return max(0.0, float(np.sum(weight[some] * ratios * np.log(ratios))) / count)
+    count = weight.sum(axis=-1, keepdims=True)
+    ratios = shares * count
+    logs = np.log(ratios, out=np.zeros_like(ratios), where=ratios > 0.0)
+    return _numbers(np.maximum(0.0, (weight * ratios * logs).sum(axis=-1) / count[..., 0]))
 
 
-def hhi(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
+def hhi(amounts: ArrayLike, weights: ArrayLike | None = None) -> Any:
     """Return the Herfindahl-Hirschman index, sum of squared shares, in [1/n, 1].
 
     With weights, sum w x^2 / (sum w x)^2. 1 / hhi is the number of equal holders that would be as
@@ -102,12 +99,12 @@ def hhi(amounts: ArrayLike, weights: ArrayLike | None = None) -> float:
     (0.25, 1.0)
     """
     shares, weight = _shares(amounts, weights)
-    return float((weight * shares * shares).sum()) if shares.size else float("nan")
+    return _numbers((weight * shares * shares).sum(axis=-1))
 
 
 def nakamoto_coefficient(
     amounts: ArrayLike, share: float = 0.5, weights: ArrayLike | None = None
-) -> float:
+) -> Any:
     """Return the fewest holders who together hold more than ``share`` of the total.
 
     A whole number in [1, n], as a float because it is NaN where there is no total; with weights,
@@ -121,32 +118,41 @@ def nakamoto_coefficient(
     """
     if not 0.0 <= share < 1.0:
         raise ValueError(f"share must lie in [0, 1), not {share!r}")
-    shares, weight = _shares(amounts, weights)
-    if shares.size == 0:
-        return float("nan")
-    order = np.argsort(shares, kind="stable")[::-1]
-    shares, count = shares[order], np.cumsum(weight[order])
-    above = np.cumsum(weight[order] * shares) > share + _ROUNDING
-    return float(count[np.argmax(above) if above.any() else np.count_nonzero(shares) - 1])
+    shares, weight = (rows[..., ::-1] for rows in _ascending(*_shares(amounts, weights)))
+    count = np.cumsum(weight, axis=-1)
+    above = np.cumsum(weight * shares, axis=-1) > share + _ROUNDING
+    last = np.maximum(np.count_nonzero(shares, axis=-1), 1) - 1  # where rounding never passes it
+    at = np.where(above.any(axis=-1), np.argmax(above, axis=-1), last)
+    found = np.take_along_axis(count, at[..., None], axis=-1)[..., 0]
+    return _numbers(np.where(np.isnan(shares[..., 0]), np.nan, found))
+
+
+def _numbers(found: Array) -> Any:
+    """Return one number as a float, several as an array."""
+    return float(found) if found.ndim == 0 else found
+
+
+def _ascending(shares: Array, weight: Array) -> tuple[Array, Array]:
+    order = np.argsort(shares, axis=-1, kind="stable")
+    return np.take_along_axis(shares, order, -1), np.take_along_axis(weight, order, -1)
 
 
 def _shares(amounts: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array]:
-    """Return what each holder holds of the total, and its weight; empty where there is no total."""
-    values = np.asarray(amounts, dtype=np.float64).ravel()
-    weight = np.ones(values.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    if not (np.isfinite(weight).all() and (weight >= 0.0).all() and weight.shape == values.shape):
+    """Return what each holder holds of the total, and its weight; NaN where there is no total."""
+    values = np.asarray(amounts, dtype=np.float64)
+    values = values if values.shape[-1:] > (0,) else np.zeros((*values.shape[:-1], 1))
+    weight = np.ones(values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not (weight.shape == values.shape and np.isfinite(weight).all() and (weight >= 0.0).all()):
         raise ValueError("weights must be finite, not negative, and one for each amount")
-    values, weight = values[weight > 0.0], weight[weight > 0.0]
+    values = np.where(weight > 0.0, values, 0.0)
     if not np.isfinite(values).all():
         raise ValueError("amounts must be finite")
-    if values.size and values.min() < 0.0:
+    if values.min(initial=0.0) < 0.0:
         raise ValueError(
             f"amounts must not be negative, and {float(values.min())!r} is: "
             "shares of a total mean nothing then"
         )
-    if values.size == 0 or values.max() == 0.0:
-        return np.empty(0), np.empty(0)
-    scaled: Array = (
-        values / values.max()
-    )  # no sum of huge or tiny amounts leaves the range of a double
-    return scaled / float((weight * scaled).sum()), weight
+    most = values.max(axis=-1, keepdims=True)
+    # No sum of huge or tiny amounts leaves the range of a double.
+    scaled = np.divide(values, most, out=np.full(values.shape, np.nan), where=most > 0.0)
+    return scaled / (weight * scaled).sum(axis=-1, keepdims=True), weight

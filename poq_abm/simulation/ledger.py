@@ -21,7 +21,7 @@ from numba import types as numba_types
 from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled
+from poq_abm.compilation import compiled, config
 from poq_abm.simulation.arrays import on_cache_lines
 
 __all__ = [
@@ -108,8 +108,17 @@ def _half_row(builder: Any, values: Any) -> Any:
     return half
 
 
+def _add_in_turn(
+    block: NDArray[np.float64], row: SupportsIndex, numbers: tuple[float, ...]
+) -> None:
+    """Add numbers to the first columns of a row, one after the other."""
+    columns = block.reshape(-1, ROW)[row]
+    for column, number in enumerate(numbers):
+        columns[column] += number
+
+
 @intrinsic
-def add_to_row(_typing: Any, block: Any, row: Any, numbers: Any) -> Any:  # noqa: ARG001
+def _add_side_by_side(_typing: Any, block: Any, row: Any, numbers: Any) -> Any:  # noqa: ARG001
     """Add six numbers to the first columns of a row, four at a time.
 
     The compiler, left alone, adds one after the other, because it cannot know what else lies where
@@ -128,6 +137,10 @@ def add_to_row(_typing: Any, block: Any, row: Any, numbers: Any) -> Any:  # noqa
         return context.get_dummy_value()
 
     return types.void(block, types.uint64, types.UniTuple(types.float64, 6)), generate
+
+
+#: Numba runs no intrinsic where it is told to compile nothing.
+add_to_row: Callable[..., None] = _add_in_turn if config.DISABLE_JIT else _add_side_by_side
 
 
 @compiled

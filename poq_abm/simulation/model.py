@@ -14,9 +14,8 @@ from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
 from poq_abm.simulation.node_table import NODES, node_rows
 from poq_abm.simulation.replication import Memory, Replication, Trace, open_replication
-from poq_abm.simulation.rounds import play
 from poq_abm.simulation.settlement import settled_by_round
-from poq_abm.simulation.stages import open_stages
+from poq_abm.simulation.stages import open_stages, play
 from poq_abm.simulation.table_columns import table
 
 if TYPE_CHECKING:

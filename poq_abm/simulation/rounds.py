@@ -58,12 +58,11 @@ from poq_abm.simulation.round_steps import (
     look_up_scores,
     report_scores,
 )
-from poq_abm.simulation.stages import Stages, play_in_stages
 
 __all__ = [
     "check_reports",
     "count_rounds",
-    "play",
+    "draw_of",
     "play_replications",
     "play_rounds",
 ]
@@ -72,7 +71,7 @@ Table = NDArray[np.float64]
 
 
 @compiled
-def _draw_of(
+def draw_of(
     number: int,
     place: int,
     draws: NDArray[np.uint32],
@@ -222,9 +221,9 @@ def play_rounds(
                     trace.node[row] = -1
                     continue
             if active is None:
-                drawn = _draw_of(number, number - start, draws, tables, models, None)
+                drawn = draw_of(number, number - start, draws, tables, models, None)
             else:
-                drawn = _draw_of(number, number - start, draws, tables, models, inference)
+                drawn = draw_of(number, number - start, draws, tables, models, inference)
             _play_round(row, drawn, game, replication, active, trace, own, assigned)
             if own is not None and active is not None:  # noqa: SIM102  (pruned where None)
                 if memory.counters[Counter.FAULT_ROUND] >= 0:
@@ -330,26 +329,6 @@ def count_rounds(
             malicious += lies
         majorities += int(2 * malicious > size)
     return majorities
-
-
-def play(
-    first: int,
-    last: int,
-    game: Game,
-    replication: Replication,
-    stages: Stages | None,
-    trace: Trace | None = None,
-) -> None:
-    """Play rounds ``first`` to ``last - 1`` of a game, by the quickest loop that can.
-
-    ``stages`` are what :func:`~poq_abm.simulation.stages.open_stages` opened for the game; a trace
-    is written round by round. Raises what :func:`check_reports` does.
-    """
-    if stages is not None and trace is None:
-        play_in_stages(first, last, game.arrays, replication, stages)
-        return
-    play_rounds(first, last, game.arrays, replication, game.active, trace, game.kernels)
-    check_reports(game, replication.memory, replication.buffers)
 
 
 def check_reports(game: Game, memory: Memory, buffers: Buffers) -> None:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.ledger import NodeSum
 
-__all__ = ["Settled", "node_columns", "settled_by_round", "spread_of_points"]
+__all__ = ["EpochPay", "Settled", "node_columns", "settled_by_round", "spread_of_points"]
 
 Array = NDArray[np.float64]
 
 
 class Settled(NamedTuple):
-    """What points came to for every node; arrays of shape (replications, nodes)."""
+    """What points came to for every node; arrays of shape (replications, nodes), or (nodes,)."""
 
     reward: Array  #: tokens paid, less what audits took back
     spread: Array  #: sum over jobs of (tokens of the job - their mean)^2
@@ -40,6 +40,79 @@ def settled_by_round(game: Game, sums: Array) -> Settled:
         latency_ms=one * game.population.latency_ms,
         presence=one,
     )
+
+
+class EpochPay:
+    """What points came to where every epoch is settled at a price of its own, node by node.
+
+    In an epoch a node is paid one price r for each of its points (0 where an audit takes the
+    epoch's pay, or where a pool does not count who has less than none), so that a job worth p
+    points is paid r p. Within an epoch the spread of tokens is r^2 times that of the points;
+    between epochs J (r p_mean - mean)^2 is added (Chan, Golub and LeVeque, 1983).
+
+    Attributes
+    ----------
+    reward, spread
+        As of :class:`Settled`, of the epochs so far; shape (N,).
+    deviating_jobs, deviating_reward
+        Jobs and tokens of the epochs in which the node did anything but play honestly.
+    """
+
+    def __init__(self, game: Game) -> None:
+        self._game, size = game, game.population.size
+        self._jobs: Array = np.zeros(size)
+        self._mean: Array = np.zeros(size)
+        self.reward: Array = np.zeros(size)
+        self.spread: Array = np.zeros(size)
+        self.deviating_jobs: Array = np.zeros(size)
+        self.deviating_reward: Array = np.zeros(size)
+        # Means are kept about their first value: what never changes stays what it was, to the bit.
+        self._first: Array = np.full((2, size), np.nan)
+        self._beyond: Array = np.zeros((2, size))
+
+    def add(
+        self,
+        sums: Array,
+        paid: Array,
+        price: Array,
+        deviated: NDArray[np.bool_],
+        cost: Array,
+        latency_ms: Array,
+    ) -> None:
+        """Count an epoch that was settled.
+
+        ``sums`` is what the ledger took in, shape (N, 8); ``paid`` and ``price`` are tokens, in all
+        and for a point; ``cost`` and ``latency_ms`` are means over the epoch's jobs.
+        """
+        jobs = sums[:, NodeSum.JOBS]
+        worked = jobs > 0.0
+        within = np.maximum(spread_of_points(self._game, sums), 0.0)
+        total = np.maximum(self._jobs + jobs, 1.0)
+        step = paid / np.where(worked, jobs, 1.0) - self._mean
+        self.spread += np.where(
+            worked, price**2 * within + step**2 * self._jobs * jobs / total, 0.0
+        )
+        self._mean += np.where(worked, step * jobs / total, 0.0)
+        self._jobs += jobs
+        self.reward += paid
+        self.deviating_jobs += np.where(deviated, jobs, 0.0)
+        self.deviating_reward += np.where(deviated, paid, 0.0)
+        for row, mean in enumerate((cost, latency_ms)):
+            fresh = worked & np.isnan(self._first[row])
+            self._first[row, fresh] = mean[fresh]
+            self._beyond[row, worked] += (jobs * (mean - self._first[row]))[worked]
+
+    def settled(self, presence: Array, ledger: Array | None = None) -> Settled:
+        """Return what points have come to.
+
+        With ``ledger``, what the ledger of the replication holds, a point was paid as a token all
+        along, and tokens are those of the ledger, to the bit.
+        """
+        cost, latency_ms = self._first + self._beyond / np.maximum(self._jobs, 1.0)
+        reward, spread = self.reward, self.spread
+        if ledger is not None:
+            reward, spread = ledger[:, NodeSum.REWARD], spread_of_points(self._game, ledger)
+        return Settled(reward, spread, cost, latency_ms, presence)
 
 
 def spread_of_points(game: Game, sums: Array) -> Array:

@@ -1,9 +1,11 @@
-"""Honest rounds of the published mechanism, in stages: each step for a whole batch of rounds.
+"""Rounds in stages: each step for a whole batch of rounds before the next step begins.
 
 What :func:`poq_abm.simulation.rounds.play_rounds` does round by round is done here step by step:
 all rounds of a batch draw, then all are seated, looked up, settled, counted. A processor then works
-on several rounds at once and seldom waits. Nothing is added in another order, so the bits are those
-of the other loop. It is compiled apart and calls little else, so a first run waits for it alone.
+on several rounds at once and seldom waits. Where nodes deviate or trust is learnt, what they report
+and how they agree stays round by round, between the stages. Nothing is added in another order, so
+the bits are those of the other loop. Honest rounds of the published mechanism have a loop of their
+own, which calls little else: a first run waits for the compilation of that loop alone.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled_loop
+from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.rules.aggregation.mean import Mean
 from poq_abm.rules.compiled import closeness, evaluator_reward, inference_reward, number_of
 from poq_abm.rules.payment import MeasuredFrom, formulas
@@ -22,27 +24,43 @@ from poq_abm.rules.payment.linear import Linear
 from poq_abm.rules.schedule.committee import seat_committees
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import (
+    ActiveBehaviours,
+    EvaluatorColumn,
     GameArrays,
     InferenceColumn,
     Nodes,
     Rules,
     on_cache_lines,
 )
-from poq_abm.simulation.buffers import BATCH_ROUNDS, draw_ahead
+from poq_abm.simulation.buffers import BATCH_ROUNDS, draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import Game
-from poq_abm.simulation.histograms import Histograms, RewardKind, count_pairs, count_rewards
+from poq_abm.simulation.histograms import (
+    REWARD_CELLS,
+    Histograms,
+    RewardKind,
+    count_pairs,
+    count_rewards,
+    find_cells,
+)
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, MID_SCALE, Ledger, add_to_row, fold, observe
 from poq_abm.simulation.replication import (
+    Counter,
     Replication,
     ReplicationSums,
+    Trace,
     begin_another,
     sum_up,
 )
+from poq_abm.simulation.round_steps import agree, learn, report_scores
+from poq_abm.simulation.rounds import check_reports, draw_of, play_rounds
 
 __all__ = [
     "LARGEST_COMMITTEE",
     "Stages",
+    "is_published",
     "open_stages",
+    "play",
+    "play_contested_in_stages",
     "play_in_stages",
     "play_replications_in_stages",
 ]
@@ -59,6 +77,8 @@ class Stages(NamedTuple):
     Rows are those of K members and then of the inference node, where there are K + 1.
     """
 
+    deviating: Words  #: (F,) 1 for an inference node that deviates
+    malicious: Words  #: (M,) 1 for an evaluator that deviates
     all_scores: Floats  #: (records models evaluators,) of the profile
     all_truths: Floats  #: (records models,)
     models: Words  #: (F,) which inference model a node runs
@@ -76,27 +96,37 @@ class Stages(NamedTuple):
     spreads: Floats  #: (K + 1, BATCH_ROUNDS) squared distances of the rewards from their anchors
     sums: Floats  #: ((K + 1) BATCH_ROUNDS 4,) what is added to a node's row, but for the scores
     cells: Words  #: (BATCH_ROUNDS,) scratch of the histograms
-    truth_cells: Words  #: (BATCH_ROUNDS,) likewise
+    more_cells: Words  #: (BATCH_ROUNDS,) likewise
+
+
+def is_published(game: Game) -> bool:
+    """Return whether everybody is honest and the consensus is the mean, if it has stages at all."""
+    return (
+        game.plain
+        and game.rules.aggregation == number_of(Mean)
+        and not game.conduct.inference[:, InferenceColumn.DEVIATES].any()
+    )
 
 
 def open_stages(game: Game) -> Stages | None:
     """Return scratch space for the rounds of a game; None where they cannot be played in stages.
 
-    They can where everybody is honest, the consensus is the mean, pay is linear and for closeness
-    to the consensus, committees are small, and second moments are taken where :func:`_pay` does.
+    They can where rules ship and pay is linear and for closeness to the consensus, committees are
+    small, and second moments are taken where :func:`_pay` does.
     """
-    rules, nodes, tables = game.rules, game.nodes, game.tables
+    rules, nodes, tables, conduct = game.rules, game.nodes, game.tables, game.conduct
     size, batch = rules.committee_size, BATCH_ROUNDS
-    published = (
-        rules.aggregation == number_of(Mean)
-        and rules.reference == MeasuredFrom.CONSENSUS
+    usual = (
+        rules.reference == MeasuredFrom.CONSENSUS
         and rules.inference_payment == number_of(Linear)
         and rules.evaluator_payment == number_of(Closeness)
+        and game.kernels is None
     )
-    honest = game.plain and not game.conduct.inference[:, InferenceColumn.DEVIATES].any()
-    if not (published and honest and size <= LARGEST_COMMITTEE and _usual_anchors(game)):
+    if not (usual and size <= LARGEST_COMMITTEE and _usual_anchors(game)):
         return None
     return Stages(
+        deviating=conduct.inference[:, InferenceColumn.DEVIATES].astype(np.uint32),
+        malicious=conduct.evaluators[:, EvaluatorColumn.MALICIOUS].astype(np.uint32),
         all_scores=np.ascontiguousarray(tables.scores).reshape(-1),
         all_truths=np.ascontiguousarray(tables.truth).reshape(-1),
         models=nodes.model.astype(np.uint32),
@@ -114,7 +144,7 @@ def open_stages(game: Game) -> Stages | None:
         spreads=on_cache_lines((size + 1, batch)),
         sums=on_cache_lines(((size + 1) * batch * 4,)),
         cells=on_cache_lines((batch,), np.uint32),
-        truth_cells=on_cache_lines((batch,), np.uint32),
+        more_cells=on_cache_lines((batch,), np.uint32),
     )
 
 
@@ -225,7 +255,7 @@ def _settle(rounds: int, nodes: Words, first: int, stages: Stages, ledger: Ledge
 def _count(rounds: int, stages: Stages, histograms: Histograms) -> None:
     """Count consensus, truth and rewards."""
     cells, size = stages.cells, stages.members.shape[0]
-    pairs = (stages.consensus, stages.truth, cells, stages.truth_cells)
+    pairs = (stages.consensus, stages.truth, cells, stages.more_cells)
     count_pairs(histograms.grid, rounds, *pairs)
     for k in range(size):
         count_rewards(histograms, RewardKind.HONEST_EVALUATOR, rounds, stages.rewards[k], cells)
@@ -233,10 +263,106 @@ def _count(rounds: int, stages: Stages, histograms: Histograms) -> None:
 
 
 @compiled_loop
+def _count_kinds(
+    rounds: int, nodes: Words, size: int, stages: Stages, histograms: Histograms
+) -> int:
+    """Count consensus, truth and rewards by who deviates; return the malicious majorities."""
+    cells, malicious = stages.cells, stages.more_cells
+    count_pairs(histograms.grid, rounds, stages.consensus, stages.truth, cells, malicious)
+    low, scale = histograms.ranges[:, 0], histograms.scales
+    find_cells(cells, stages.rewards[size], rounds, low[0], scale[0], REWARD_CELLS)
+    for t in range(rounds):
+        kind = RewardKind.HONEST_INFERENCE + stages.deviating[np.uint64(nodes[t])]
+        histograms.rewards[np.uint64(kind), np.uint64(cells[t])] += 1
+        malicious[t] = 0
+    for k in range(size):
+        members = stages.members[k]
+        find_cells(cells, stages.rewards[k], rounds, low[1], scale[1], REWARD_CELLS)
+        for t in range(rounds):
+            lies = stages.malicious[np.uint64(members[t])]
+            kind = RewardKind.HONEST_EVALUATOR + lies
+            histograms.rewards[np.uint64(kind), np.uint64(cells[t])] += 1
+            malicious[t] += lies
+    majorities = 0
+    for t in range(rounds):
+        majorities += int(2 * malicious[t] > size)
+    return majorities
+
+
+@compiled
+def _agree_one_by_one(
+    start: int,
+    rounds: int,
+    game: GameArrays,
+    replication: Replication,
+    active: ActiveBehaviours | None,
+    stages: Stages,
+) -> None:
+    """Let committees report, agree and learn, round by round; leave their scores in the stages."""
+    draws, committee, memory = (
+        replication.buffers.draws,
+        replication.buffers.committee,
+        replication.memory,
+    )
+    inference = game.conduct.inference
+    for t in range(rounds):
+        for k in range(stages.members.shape[0]):
+            committee.members[k] = stages.members[k, t]
+            committee.scores[k] = stages.scores[k, t]
+        if active is None:
+            consensus = agree(game.rules, game.nodes.stake, None, 0, committee, None)
+        else:
+            drawn = draw_of(start + t, t, draws, game.tables, game.nodes.model, inference)
+            report_scores(drawn, game, replication, active, None)
+            trust = memory.trust
+            consensus = agree(game.rules, game.nodes.stake, trust, drawn.column, committee, None)
+            learn(drawn, consensus, game, committee, memory, None)
+            stages.truth[t] = drawn.truth
+            for k in range(stages.members.shape[0]):
+                stages.scores[k, t] = committee.scores[k]
+        stages.consensus[t] = consensus
+
+
+@compiled_loop
+def play_contested_in_stages(
+    first: int,
+    last: int,
+    game: GameArrays,
+    replication: Replication,
+    active: ActiveBehaviours | None,
+    stages: Stages,
+) -> None:
+    """Play rounds ``first`` to ``last - 1`` of a game with whatever rule, trust and behaviours.
+
+    The same bits as :func:`poq_abm.simulation.rounds.play_rounds` leaves.
+    """
+    ledger, draws, memory = replication.ledger, replication.buffers.draws, replication.memory
+    start = first
+    while start < last:
+        stop = min(last, (start // BATCH_ROUNDS + 1) * BATCH_ROUNDS)
+        rounds = stop - start
+        draw_ahead(start, replication.key, game, replication.buffers)
+        if active is not None:
+            draw_behaviour_luck(start, replication.key, active, replication.buffers)
+        seat_committees(stages.members, stages.moved, stages.places, draws)
+        _look_up(draws, rounds, game.tables.scores, game.nodes, stages)
+        _agree_one_by_one(start, rounds, game, replication, active, stages)
+        _pay(rounds, game.rules, stages)
+        nodes, size = draws[Slot.NODE], stages.members.shape[0]
+        _settle(rounds, nodes, game.nodes.model.size, stages, ledger)
+        majorities = _count_kinds(rounds, nodes, size, stages, memory.histograms)
+        if active is not None:
+            memory.counters[Counter.MAJORITY] += majorities
+        if stop % BLOCK_ROUNDS == 0:
+            fold(ledger)
+        start = stop
+
+
+@compiled_loop
 def play_in_stages(
     first: int, last: int, game: GameArrays, replication: Replication, stages: Stages
 ) -> None:
-    """Play rounds ``first`` to ``last - 1`` of a replication, whose game :func:`open_stages` took.
+    """Play rounds ``first`` to ``last - 1`` of a game that :func:`is_published`.
 
     The same bits as :func:`poq_abm.simulation.rounds.play_rounds` leaves.
     """
@@ -275,3 +401,25 @@ def play_replications_in_stages(
     for number in range(first, last):
         play_in_stages(beginning, rounds, game, begin_another(number, replication), stages)
         sum_up(number - first, replication, sums)
+
+
+def play(
+    first: int,
+    last: int,
+    game: Game,
+    replication: Replication,
+    stages: Stages | None,
+    trace: Trace | None = None,
+) -> None:
+    """Play rounds ``first`` to ``last - 1`` of a game, by the quickest loop that can.
+
+    ``stages`` are what :func:`open_stages` opened for the game; a trace is written round by round.
+    Raises what :func:`~poq_abm.simulation.rounds.check_reports` does.
+    """
+    if stages is None or trace is not None:
+        play_rounds(first, last, game.arrays, replication, game.active, trace, game.kernels)
+        check_reports(game, replication.memory, replication.buffers)
+    elif is_published(game):
+        play_in_stages(first, last, game.arrays, replication, stages)
+    else:
+        play_contested_in_stages(first, last, game.arrays, replication, game.active, stages)

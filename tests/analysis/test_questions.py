@@ -21,7 +21,7 @@ from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.gains import gain_forest
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.analysis.figure_style import FORMATS, canvas, write
-from poq_abm.analysis.questions import AnalysisRequest, draw, figures
+from poq_abm.analysis.questions import AnalysisRequest, draw, figures, make, tables
 from poq_abm.errors import InputError
 from poq_abm.scenario import load
 from tests.conftest import interrupt
@@ -40,19 +40,15 @@ SWEEP = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Results folders: one treatment, a sweep of two axes, one with a trust log."""
+def runs(stored_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Results folders: one treatment, a sweep of two axes, one with a trust log, and the others."""
     home = tmp_path_factory.mktemp("runs")
     scenarios = {
-        "base": load("cost_aware_poq", ["rounds=200", "replications=3"]),
         "swept": load("adversary_sweep").replace(SWEEP),
-        "economy": load("entry_exit", ["rounds=2400", "replications=2"]),
-        "protocols": load("verification_trilemma", ["rounds=100", "replications=2"]),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
     }
-    return {
-        name: str(poq_abm.run(scenario).save(home / name)) for name, scenario in scenarios.items()
-    }
+    made = {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
+    return {name: str(folder) for name, folder in {**stored_runs, **made}.items()}
 
 
 REQUESTS = {
@@ -189,19 +185,62 @@ def test_one_replication_is_drawn_and_said_to_have_no_interval(tmp_path: Path) -
     [
         ("figur4", "base", {}, "did you mean 'figure4'"),
         ("heatmap", "swept", {"x": "share", "y": "agregation"}, "did you mean 'aggregation'"),
-        ("heatmap", "base", {}, "this run sweeps none"),
         ("violins", "base", {"role": "evaluater"}, "did you mean 'evaluator'"),
         ("violins", "base", {"by": ["grup"]}, "did you mean 'group'"),
         ("violins", "swept", {}, "6 treatments; name one with --treatment"),
         ("ecdf", "base", {"treatment": "bas"}, "did you mean 'base'"),
-        ("trust", "base", {}, "no trust log"),
-        ("forest", "base", {}, "needs two treatments"),
-        ("phases", "base", {}, "this run sweeps none"),
     ],
 )
 def test_what_cannot_be_drawn_is_explained(runs, kind, folder, arguments, message: str) -> None:
     with pytest.raises(InputError, match=message):
         draw(kind, AnalysisRequest(runs[folder], **arguments))
+
+
+KINDS = {
+    "rewards": {"figures": {"figure6", "costs", "ecdf", "violins", "lorenz", "frontier"},
+                "tables": {"rewards", "lorenz", "alignment", "explain", "quality"}},
+    "swept": {"figures": {"lines", "forest"}, "tables": {"difference"}},
+    "profile": {"figures": {"figure4", "figure5"}, "tables": set()},
+}  # fmt: skip
+#: what fits each kind of run; all else is refused, in one line that names it
+FITTING = {
+    "base": ("rewards", "profile"),
+    "economy": ("rewards", "swept", "profile"),
+    "protocols": ("swept", "profile"),
+}
+ALSO = {"base": set(), "economy": {"economy"}, "protocols": {"trilemma", "queries"}}
+FROM_TWO = {"treatment": "pool=500", "against": "pool=1500"}
+
+
+@pytest.mark.parametrize("name", FITTING)
+@pytest.mark.parametrize("what", ["figures", "tables"])
+def test_a_kind_fits_a_run_or_says_what_does(stored_runs, name: str, what: str) -> None:
+    known, made = (figures(), draw) if what == "figures" else (tables(), make)
+    fitting = set(known) & set.union(*(KINDS[kind][what] for kind in FITTING[name]), ALSO[name])
+    fitting -= {"difference"} if name == "protocols" else set()
+    for kind, one in known.items():
+        asked = FROM_TWO if name == "economy" else {}
+        asked = {option: value for option, value in asked.items() if option in one.takes}
+        request = AnalysisRequest(str(stored_runs[name]), **asked)
+        if kind in fitting:
+            made(kind, request)
+            continue
+        with pytest.raises(InputError) as refused:
+            made(kind, request)
+        said = str(refused.value)
+        assert f"{kind}` needs " in said
+        assert "\n" not in said
+        assert set(said.rpartition("what fits it: ")[2].split(", ")) == fitting
+
+
+def test_the_usual_measure_is_one_of_the_study(stored_runs) -> None:
+    for name, label in (("economy", "profit_mean"), ("protocols", "dishonest_stands")):
+        assert (
+            draw("lines", AnalysisRequest(str(stored_runs[name])))
+            .axes[0]
+            .get_ylabel()
+            .startswith(label)
+        )
 
 
 @pytest.fixture(scope="module")

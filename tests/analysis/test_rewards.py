@@ -10,7 +10,6 @@ from scipy import stats
 import poq_abm
 from poq_abm.analysis.rewards import (
     STATISTICS,
-    lorenz_curves,
     reward_distribution,
     reward_ecdf,
     reward_violins,
@@ -114,17 +113,6 @@ def test_the_mean_per_job_leaves_out_nodes_without_a_job() -> None:
     assert row["unit"] == "tokens per job"
 
 
-def test_lorenz_curves_are_averaged_over_replications() -> None:
-    curve = lorenz_curves(nodes(np.array([[1.0, 3.0], [2.0, 2.0], [1.0, -1.0]])))
-    assert curve["held"].tolist() == [0.0, 0.375, 1.0]
-    assert (curve["replications"] == 2).all()
-    assert curve["gini"].iloc[0] == pytest.approx(0.125)
-
-
-def test_lorenz_curves_of_losses_are_none() -> None:
-    assert lorenz_curves(nodes(np.array([[1.0, -1.0]]))).empty
-
-
 def accounts(rewards: np.ndarray, operators: list[int]) -> pd.DataFrame:
     """Return an economy's account rows: tokens paid by node, and whose node it is."""
     frame = nodes(rewards).drop(columns=["reward_total", "reward_mean"])
@@ -147,8 +135,6 @@ def test_operators_hold_what_their_nodes_earn() -> None:
         2.0, "operators", 2,
     ]  # fmt: skip
     assert pick(reward_distribution(table, amount="reward"), "gini")["estimate"] > 0.1
-    curve = lorenz_curves(table, amount="reward", over="operators")
-    assert curve["held"].tolist() == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_run_of_verification_protocols_is_told_apart(poq) -> None:
     assert poq("run", "otr_watchers", *few, "--out", "otr").code == 0
     done = poq("analyse", "rewards", "otr")
     assert done.code == 2
-    assert "holds a run of verification protocols" in said(done)
+    assert "is a run of verification protocols" in said(done)
     assert "Traceback" not in done.err
 
 

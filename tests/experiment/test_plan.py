@@ -10,7 +10,7 @@ import pytest
 import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment.blocks import Span
-from poq_abm.experiment.plan import MOST_BLOCKS, MOST_ROUNDS, Plan
+from poq_abm.experiment.plan import MOST_BLOCKS, MOST_FILES, MOST_ROUNDS, Plan
 from poq_abm.scenario import Scenario, ScenarioError, load
 
 
@@ -39,6 +39,13 @@ def test_hundreds_of_treatments_do_not_make_thousands_of_files() -> None:
     spans = [Span(number, 0, 20) for number in range(len(plan.treatments))]
     assert len(plan.treatments) == 600
     assert len(plan.blocks(spans)) <= 2 * MOST_BLOCKS
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_no_run_is_so_long_that_it_makes_thousands_of_files(trace: bool) -> None:
+    plan = Plan.of(load("committee_size", ["replications=100000", "rounds=100000"]), trace=trace)
+    blocks = plan.blocks(whole(plan))
+    assert MOST_FILES / 2 < len(blocks) <= 2 * MOST_FILES
 
 
 def test_blocks_stay_when_replications_are_added(small: Scenario) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from poq_abm.analysis.deterrence import queries_to_detect
 from poq_abm.analysis.reproduce import otr
 from poq_abm.analysis.reproduce.checks import Check, status_counts
 from poq_abm.scenario.schema.verification import Verification
-from poq_abm.simulation.queries.economics import queries_to_detect
 
 GOLDEN = json.loads((Path(__file__).parent / "optimistic_tee_rollup.json").read_text())
 

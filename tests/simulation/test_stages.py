@@ -10,15 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_support import assert_same_bits, game_of, published, small_profile
 
+from benchmarks.robust import scenarios
 from poq_abm.simulation.buffers import BATCH_ROUNDS
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW
-from poq_abm.simulation.replication import Replication, ReplicationSums, open_replication
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, NodeSum
+from poq_abm.simulation.replication import (
+    Replication,
+    ReplicationSums,
+    open_replication,
+    open_trace,
+)
 from poq_abm.simulation.rounds import play_rounds
 from poq_abm.simulation.stages import (
     LARGEST_COMMITTEE,
+    is_published,
     open_stages,
+    play,
+    play_contested_in_stages,
     play_in_stages,
     play_replications_in_stages,
 )
@@ -115,19 +124,60 @@ def test_replications_in_one_call_are_those_of_calls_of_their_own() -> None:
         assert sums.measures[row].tobytes() == measures.tobytes()
 
 
+def test_only_honest_means_are_published() -> None:
+    assert is_published(game_of(published()))
+    for changes in (
+        {"mechanism__aggregation": "median"},
+        {"malicious": {"share": 0.5, "behaviour": "boost"}},
+    ):
+        game = game_of(published(**changes))
+        assert not is_published(game)
+        assert open_stages(game) is not None
+
+
+CONTESTED = {
+    **scenarios(),
+    "trust by task, logged": published(
+        mechanism__aggregation="trust_weighted_median",
+        mechanism__trust={"update": "ema", "per_task": True, "interval": 50},
+        malicious={"share": 0.4, "behaviour": {"name": "intermittent", "p": 0.5}},
+    ),
+    "planted records": published(
+        mechanism__aggregation="trust_weighted",
+        mechanism__trust={"update": "gold", "gold_share": 0.3},
+        population__evaluators=[{"model": "sts_stsb", "count": 4, "noise_sd": 0.5, "bias_sd": 1.0}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTESTED)
+def test_the_same_bits_whatever_is_contested(name: str) -> None:
+    scenario = CONTESTED[name].replace({"rounds": 1_100})
+    game = game_of(scenario)
+    stages = open_stages(game)
+    assert stages is not None
+    ours, theirs = (open_replication(game.arrays, 3, 1, 1_100) for _ in range(2))
+    for first, last in ((0, 701), (701, 1_100)):
+        play_contested_in_stages(first, last, game.arrays, ours, game.active, stages)
+    play_rounds(0, 1_100, game.arrays, theirs, game.active)
+    assert_same_bits(ours.ledger, theirs.ledger)
+    assert_same_bits(ours.memory, theirs.memory)
+
+
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"mechanism__aggregation": "median"},
-        {"mechanism__reference": "leave_one_out"},
-        {"mechanism__reward__family": "convex_cost"},
-        {"mechanism__trust__update": "ema", "mechanism__aggregation": "trust_weighted"},
-        {"malicious": {"share": 0.5, "behaviour": "boost"}},
-    ],
+    [{"mechanism__reference": "leave_one_out"}, {"mechanism__reward__family": "convex_cost"}],
     ids=str,
 )
 def test_what_is_not_played_in_stages(changes: dict[str, Any]) -> None:
     assert open_stages(game_of(published(**changes))) is None
+
+
+def test_a_trace_is_written_round_by_round() -> None:
+    game = small_game(2, 3, 2)
+    kept, trace = open_replication(game.arrays, 1, 0, 50), open_trace(50, 2)
+    play(0, 50, game, kept, open_stages(game), trace)
+    assert trace.node.sum() == kept.ledger.nodes()[1, NodeSum.JOBS]
 
 
 def test_a_large_committee_is_not_seated_by_comparisons() -> None:

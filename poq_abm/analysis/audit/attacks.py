@@ -13,7 +13,7 @@ from poq_abm.analysis.audit.gains import earned_by, places
 from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.analysis.charts import cells_of, paint_cells, write_cells
 from poq_abm.analysis.figure_style import MARKERS, canvas, caption, colours, count_of, need
-from poq_abm.analysis.questions import AnalysisRequest, FigureKind, told
+from poq_abm.analysis.questions import NODES, AnalysisRequest, FigureKind, Need, told
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.analysis.sweeps import (
     SHARE,
@@ -300,6 +300,10 @@ def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
         yield {"y": y, "where": where}
 
 
+_ATTACKS = Need(
+    "a sweep of malicious.share and of another axis",
+    lambda run: SHARE in run.axes and len(run.axes) > 1,
+)
 FIGURES = (
     FigureKind(
         "phases",
@@ -307,5 +311,6 @@ FIGURES = (
         _phases,
         ("y", "where"),
         _fits,
+        (NODES, _ATTACKS),
     ),
 )

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.errors import InputError
 from poq_abm.experiment.blocks import Span
 from poq_abm.experiment.executor import Workers, map_blocks
-from poq_abm.experiment.plan import Plan
+from poq_abm.experiment.plan import Plan, study_of
 from poq_abm.experiment.running import BlockPlayer, BlocksInMemory
-from poq_abm.experiment.study import Progress
+from poq_abm.experiment.schemas import ROUNDS
+from poq_abm.experiment.study import Options, Progress
 from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, Treatment
-from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.economy_state import settings_of
-from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.playable import check_playable
-from poq_abm.simulation.replication import Trace, open_trace
 
 __all__ = ["MOST_ROUNDS", "PlayedVariant", "VariantRunner", "activation_rate", "trace_of"]
 
@@ -181,50 +179,56 @@ def _both(first: Array | None, later: Array | None) -> Array | None:
     return None if first is None or later is None else np.concatenate([first, later])
 
 
-def trace_of(scenario: Scenario, profile: Profile, replication: int = 0) -> Trace:
+def trace_of(scenario: Scenario, profile: Profile, replication: int = 0) -> Any:
     """Return the rounds of a replication as they were played, the first :data:`MOST_ROUNDS`.
 
-    Rounds of an economy stand one after the other, epoch by epoch; a query that nobody answered has
-    node -1.
+    Rows of :data:`poq_abm.experiment.schemas.ROUNDS`, as an Arrow table.
+
+    Raises
+    ------
+    InputError
+        If the replication raises.
     """
-    game = build_game(scenario, profile)
-    if scenario.economy is None:
-        model = PoQModel(scenario, replication=replication, game=game)
-        last = min(scenario.rounds, MOST_ROUNDS)
-        trace = open_trace(last, game.rules.committee_size)
-        model.run(last, trace)
-        return trace
-    return _joined(list(_epochs(scenario, game, profile, replication)))
+    short = study_of(scenario).shortened(MOST_ROUNDS)
+    rounds = [ROUNDS.empty_table()]
+    played = study_of(short).play(
+        "base", profile, replication, replication + 1, Options(sink=rounds.append)
+    )
+    if played.failures:
+        raise InputError(f"a replication raised: {played.failures[0].error}")
+    return pa.concat_tables(rounds).unify_dictionaries()
 
 
-def activation_rate(base: Trace, deviating: Trace, deviation: Deviation, first: int) -> float:
+def activation_rate(base: Any, played: Any, deviation: Deviation, first: int) -> float:
     """Return the share of the members' jobs in which the deviation changed anything, in [0, 1].
 
-    Compared are two traces of one replication, without and with the deviation: what a member
-    reports as an evaluator (whose node ids start at ``first``); the scores that an inference node's
-    answer gets, its truth, and what it is paid, in which its reported cost stands. In an economy
-    the two can come apart; only rounds in which the same node answers the same record before the
-    same committee are compared. NaN where there are none.
+    Compared are two traces of one replication (:func:`trace_of`), without and with the deviation:
+    what a member reports as an evaluator (whose node ids start at ``first``); the scores that an
+    inference node's answer gets, its truth, and what it is paid, in which its reported cost stands.
+    In an economy the two can come apart; only rounds in which the same node answers the same record
+    before the same committee are compared. NaN where there are none.
     """
-    rounds = min(base.node.size, deviating.node.size)
-    committee = base.committee[:rounds]
-    alike = (
-        (base.node[:rounds] >= 0)
-        & (base.node[:rounds] == deviating.node[:rounds])
-        & (base.record[:rounds] == deviating.record[:rounds])
-    )
-    alike &= np.where(alike, (committee == deviating.committee[:rounds]).all(axis=1), False)
-    changed = base.scores[:rounds] != deviating.scores[:rounds]
+    one, other = (trace.column("round").to_numpy() for trace in (base, played))
+    _, ours, theirs = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    if ours.size == 0:
+        return float("nan")
+
+    def both(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        return _values(base, name)[ours], _values(played, name)[theirs]
+
+    def differs(name: str) -> NDArray[np.bool_]:
+        without, with_ = both(name)
+        return np.asarray(without != with_)
+
+    committee = both("committee")[0]
+    alike = ~(differs("node") | differs("record") | differs("committee").any(axis=1))
+    changed = differs("scores")
     members = np.asarray(deviation.members)
     if deviation.role == "evaluator":
         seats = np.isin(committee, members + first) & alike[:, None]
         return _share(changed[seats])
-    jobs = np.isin(base.node[:rounds], members) & alike
-    acted = (
-        changed.any(axis=1)
-        | (base.truth[:rounds] != deviating.truth[:rounds])
-        | (base.inference_reward[:rounds] != deviating.inference_reward[:rounds])
-    )
+    jobs = np.isin(both("node")[0], members) & alike
+    acted = changed.any(axis=1) | differs("truth") | differs("inference_reward")
     return _share(acted[jobs])
 
 
@@ -232,21 +236,9 @@ def _share(acted: NDArray[np.bool_]) -> float:
     return float(acted.mean()) if acted.size else float("nan")
 
 
-def _epochs(scenario: Scenario, game: Game, profile: Profile, replication: int) -> Iterator[Trace]:
-    """Yield the rounds of an economy's epochs, until there are enough."""
-    economy = Economy(scenario, game, profile, replication)
-    kept = 0
-    while not economy.finished and kept < MOST_ROUNDS:
-        before = economy.rounds_played
-        economy.step()
-        count = economy.rounds_played - before
-        columns: Any = (column[:count].copy() for column in economy.rounds.trace)
-        yield Trace(*columns)
-        kept += count
-
-
-def _joined(parts: list[Trace]) -> Trace:
-    if not parts:
-        return open_trace(0, 1)
-    joined: Any = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Trace(*joined)
+def _values(rounds: Any, name: str) -> NDArray[Any]:
+    """Return a column of a trace: numbers, codes of words, or lists as rows."""
+    column = rounds.column(name).combine_chunks()
+    if pa.types.is_list(column.type):
+        return np.asarray(column.flatten()).reshape(rounds.num_rows, -1)
+    return np.asarray(column.indices if pa.types.is_dictionary(column.type) else column)

@@ -19,6 +19,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.analysis.deterrence import (
+    capital_cost,
+    detection_after,
+    detection_if_broken,
+    verifier_cost,
+)
 from poq_abm.analysis.reproduce.checks import Check, PublishedStudy
 from poq_abm.analysis.trilemma import changed
 from poq_abm.experiment.estimates import mean_interval
@@ -29,12 +35,6 @@ from poq_abm.rules.protocol.watching import inspection_equilibrium, learn_by_pla
 from poq_abm.rules.protocol.zkml import proving_time
 from poq_abm.scenario import load
 from poq_abm.scenario.schema.verification import Verification
-from poq_abm.simulation.queries.economics import (
-    capital_cost,
-    detection_after,
-    detection_if_broken,
-    verifier_cost,
-)
 from poq_abm.simulation.queries.market import open_market
 from poq_abm.simulation.queries.query_replication import open_query_trace, play_queries
 

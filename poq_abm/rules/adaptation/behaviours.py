@@ -22,7 +22,10 @@ class Imitation(Adaptation):
 
     name = "imitation"
     formula = "copies with chance 1 / (1 + exp(-(profit' - profit) / temperature))"
-    source = Source("published", "Fermi rule (Traulsen, Nowak and Pacheco, 2006)")
+    source = Source(
+        "assumed",
+        "ours; the Fermi rule is that of Traulsen, Nowak and Pacheco (2006), rate and mutation are not",
+    )
     parameters = {
         "role": ROLE,
         "rate": RATE,
@@ -55,7 +58,10 @@ class BestResponse(Adaptation):
 
     name = "best_response"
     formula = "behaviour drawn in proportion to exp(payoff / temperature)"
-    source = Source("published", "logit response (McKelvey and Palfrey, 1995)")
+    source = Source(
+        "assumed",
+        "ours; the logit response is that of McKelvey and Palfrey (1995), who revises and when is not",
+    )
     parameters = {
         "role": ROLE,
         "revisions": Parameter("nodes that revise in an epoch", 1.0, low=0.0, high=1000.0),
@@ -80,7 +86,9 @@ class EpsilonGreedy(Adaptation):
 
     name = "epsilon_greedy"
     formula = "with chance epsilon any behaviour, else that of the highest remembered profit"
-    source = Source("published", "Sutton and Barto, Reinforcement Learning, 2018")
+    source = Source(
+        "assumed", "ours to use here; the rule is from Sutton and Barto (2018), chapter 2"
+    )
     parameters = {
         "role": ROLE,
         "epsilon": Parameter("chance of trying any behaviour", 0.1, low=0.0, high=1.0),

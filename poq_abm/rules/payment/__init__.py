@@ -5,6 +5,7 @@ from poq_abm.rules.payment.payment import (
     INFERENCE_PAYMENT,
     EvaluatorPayment,
     InferencePayment,
+    earned_before_cost,
 )
 from poq_abm.rules.payment.reference import REFERENCE, MeasuredFrom, Reference
 
@@ -16,4 +17,5 @@ __all__ = [
     "InferencePayment",
     "MeasuredFrom",
     "Reference",
+    "earned_before_cost",
 ]

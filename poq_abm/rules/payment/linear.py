@@ -14,7 +14,7 @@ class Linear(InferencePayment):
 
     name = "linear"
     formula = "alpha Q - beta C"
-    source = Source("published", f"{COST_AWARE}, Eq. 2 and 5")
+    source = Source("published", f"{COST_AWARE}, Eq. 2")
     charges_shortfall = True
 
     @staticmethod

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from poq_abm.rules.committee import open_committee
 from poq_abm.rules.kernels import KernelRule
 from poq_abm.rules.rule import Kind
 
-__all__ = ["EVALUATOR_PAYMENT", "INFERENCE_PAYMENT", "EvaluatorPayment", "InferencePayment"]
+__all__ = [
+    "EVALUATOR_PAYMENT",
+    "INFERENCE_PAYMENT",
+    "EvaluatorPayment",
+    "InferencePayment",
+    "earned_before_cost",
+]
 
+Array = NDArray[np.float64]
 _PACKAGE = "poq_abm.rules.payment"
 
 INFERENCE_PAYMENT: Kind[InferencePayment] = Kind(
@@ -66,3 +76,31 @@ class EvaluatorPayment(KernelRule):
         committee = open_committee([2.0, 4.0, 9.0])
         committee.nearness[:] = [0.7, 0.9, 0.6]
         return committee, 0, 0.5, 1.0, 0.3
+
+
+def earned_before_cost(
+    points: Array,
+    jobs: Array,
+    merit: Array,
+    cost: Array,
+    coefficients: tuple[float, float],
+    *,
+    for_merit: bool,
+) -> Array:
+    """Return what of their points nodes earned before they were charged for cost.
+
+    With J jobs at a mean merit of m (quality of inference nodes, closeness of evaluators), alpha J
+    m points where that is what a rule pays for (:attr:`InferencePayment.charges_shortfall`,
+    :attr:`EvaluatorPayment.pays_closeness`): all that the points are short of it was charged. Where
+    it is not, beta J C was charged, with C the mean cost, and the rest earned. Without a job there
+    may be no mean, and nothing was earned.
+
+    >>> quality = {"points": np.array([0.8]), "jobs": np.array([2.0]), "merit": np.array([0.5])}
+    >>> [float(earned_before_cost(**quality, cost=np.array([0.1]), coefficients=(1.0, 0.3),
+    ...                           for_merit=so)[0]) for so in (True, False)]
+    [1.0, 0.86]
+    """
+    alpha, beta = coefficients
+    if for_merit:
+        return np.asarray(alpha * jobs * np.nan_to_num(merit))
+    return np.asarray(points + beta * np.where(jobs > 0.0, jobs * cost, 0.0))

@@ -24,8 +24,8 @@ class Opml(OptimisticProtocol):
         "costs ceil(log2 steps) x step_usd"
     )
     source = Source(
-        "published",
-        "opML (arXiv 2401.17555) for bisection and one honest challenger; 7 days and $0.06 are "
+        "inferred",
+        "from opML (arXiv 2401.17555) for bisection and one honest challenger; 7 days and $0.06 are "
         "what the OTR authors' blog says of it; times, fees and watchers are assumed",
     )
     limits = (

@@ -28,8 +28,8 @@ class Otr(OptimisticProtocol):
         "watchers who each check with chance c"
     )
     source = Source(
-        "published",
-        "arXiv 2512.20176, abstract, and the authors' blog (rho = 0.01); proof time and "
+        "inferred",
+        "from arXiv 2512.20176, abstract, and the authors' blog (rho = 0.01); proof time and "
         "proof cost are inferred from its figures; window, watchers and economics are assumed. The "
         "theorems and the simulation of the paper are not known to us: this is our reconstruction",
     )

@@ -25,8 +25,8 @@ class Poq(VerificationProtocol):
         "mechanism.reward; refused if consensus < a"
     )
     source = Source(
-        "published",
-        "the mechanism (arXiv 2512.16317); the conversion of one token into F USD and the "
+        "inferred",
+        "from the mechanism of arXiv 2512.16317; the conversion of one token into F USD and the "
         "accepted score a are ours",
     )
     limits = (

@@ -27,8 +27,8 @@ class ProofOfSampling(VerificationProtocol):
         "once"
     )
     source = Source(
-        "published",
-        "the formula (arXiv 2405.00295); q, the lazy share and all amounts are assumed",
+        "inferred",
+        "from the formula of arXiv 2405.00295; q, the lazy share and all amounts are assumed",
     )
     limits = (
         "A validator is honest unless it colludes or is lazy, and starts when the query arrives, "

@@ -33,8 +33,8 @@ class Tee(VerificationProtocol):
         "p = 1 while the vendor's enclaves are intact, 0 while they are broken; honest iff p F >= G"
     )
     source = Source(
-        "published",
-        "15 to 20 percent overhead (the OTR authors' blog), 0.175 is its middle; "
+        "inferred",
+        "from 15 to 20 percent overhead (the OTR authors' blog), 0.175 is its middle; "
         "vulnerability rates, patch delays, times and fees are assumed",
     )
     limits = (

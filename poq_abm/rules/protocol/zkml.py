@@ -33,8 +33,8 @@ class ZkMl(VerificationProtocol):
         "proved and checked"
     )
     source = Source(
-        "published",
-        "O(k N log N) (abstract of arXiv 2512.20176), over 20 min at 7 billion "
+        "inferred",
+        "from O(k N log N) (abstract of arXiv 2512.20176), over 20 min at 7 billion "
         "parameters (the authors' blog); that $45 belongs to that size is inferred",
     )
     limits = (

@@ -61,6 +61,8 @@ class Accounts:
 
     def move(self, source: Fund | Holding, target: Fund | Holding, amounts: Array | float) -> None:
         """Move tokens; ``amounts`` has one entry for each node where either side is a holding."""
+        if not np.any(amounts):
+            return
         self._add(source, amounts, -1.0)
         self._add(target, amounts, 1.0)
         self.moved += float(np.abs(amounts).sum())

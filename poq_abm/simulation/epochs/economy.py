@@ -13,8 +13,8 @@ from poq_abm.simulation.epochs.epoch_rounds import CompiledRounds, PlayedEpoch, 
 from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 from poq_abm.simulation.epochs.payment import points_are_tokens
 from poq_abm.simulation.epochs.record import EpochRecord
-from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.replication import Trace
+from poq_abm.simulation.settlement import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,11 +108,11 @@ class Economy(EconomyState):
         return first + served, Trace(*columns)
 
     @property
-    def paid(self) -> NDArray[np.float64]:
-        """Tokens that every node was paid so far, less what audits took back; shape (N,)."""
-        if points_are_tokens(self.settings):  # then the ledger has kept tokens, to the bit
-            return self.ledger.nodes()[:, NodeSum.REWARD]
-        return self.record.pay.reward
+    def settled(self) -> Settled:
+        """What points have come to in tokens so far; arrays of shape (N,)."""
+        presence = self.record.sums["epochs"] / self.settings.epochs
+        exact = points_are_tokens(self.settings)
+        return self.record.pay.settled(presence, self.ledger.nodes() if exact else None)
 
     def _has_quorum(self) -> bool:
         active, first = self.population.active, self.population.inference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -161,7 +162,7 @@ class EconomyState:
             _fill(draws, *self.key, int(purpose), self.epoch * MAX_ADAPTATIONS + number)
         return draws
 
-    @property
+    @cached_property
     def bond_due(self) -> NDArray[np.float64]:
         """The bond that each node has to put up, in tokens, shape (N,)."""
         groups = self.game.population.groups

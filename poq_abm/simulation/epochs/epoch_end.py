@@ -117,8 +117,9 @@ class EpochEnd:
 
     def adopt(self, nodes: NDArray[np.int64], behaviours: NDArray[np.int64]) -> None:
         """Let nodes behave otherwise from now on."""
-        self.population.behaviour[nodes] = behaviours
-        self.population.changed = True
+        if nodes.size:
+            self.population.behaviour[nodes] = behaviours
+            self.population.changed = True
 
     def change_machine(self, node: int, machine: int, price: float = 0.0) -> None:
         """Let an inference node run on another machine, for a price in tokens."""

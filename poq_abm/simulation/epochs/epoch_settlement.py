@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy_state import EconomyState
     from poq_abm.simulation.epochs.epoch_rounds import PlayedEpoch
 
-__all__ = ["settle_epoch", "utilisation_of"]
+__all__ = ["settle_epoch"]
 
 Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def settle_epoch(economy: EconomyState, played: PlayedEpoch) -> EpochEnd:
         fines=fines,
         use=use,
     )
-    utilisation = utilisation_of(economy)
+    utilisation = _utilisation(economy)
     economy.coefficients.follow(utilisation)
     _remember(economy, played, flows, active)
     _eject(economy)
@@ -87,7 +87,7 @@ def settle_epoch(economy: EconomyState, played: PlayedEpoch) -> EpochEnd:
     )
 
 
-def utilisation_of(economy: EconomyState) -> float:
+def _utilisation(economy: EconomyState) -> float:
     """Return the share of their places' time in which active inference nodes worked."""
     active = economy.population.active[: economy.population.inference]
     places = float(active.sum()) * economy.settings.service.capacity

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.rules.payment import earned_before_cost
 from poq_abm.scenario.schema.economy import EconomySettings, Payment
 from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 
@@ -150,28 +151,19 @@ def earned_for(
 ) -> Parts:
     """Return what an epoch's pay was for, in tokens at the ``price`` of a node's points.
 
-    ``charged`` is the mean cost that its jobs were charged.
-
-    With J jobs at mean quality Q an inference node earned alpha_F J Q points, an evaluator alpha_M
-    J times its mean closeness, at the coefficients of the epoch; what its points fall short of that
-    was charged for cost. Where a rule pays for quality or for scores by anything else, beta J C was
-    charged, with C the mean cost, and the rest was earned. All arrays have the shape (N,).
+    ``charged`` is the mean cost that its jobs were charged. At the coefficients of the epoch,
+    :func:`~poq_abm.rules.payment.earned_before_cost` says what was earned; what a node's points
+    fall short of that was charged for cost. All arrays have the shape (N,).
     """
     points, jobs, first = performance.points, performance.jobs, performance.quality.size
     quality, closeness = np.zeros_like(points), np.zeros_like(points)
-    if rules.pays_closeness:
-        near = np.nan_to_num(1.0 - performance.distance)
-        closeness[first:] = rules.alpha_evaluator * jobs[first:] * near
-    else:
-        closeness[first:] = points[first:] + rules.beta_evaluator * _sums(jobs, charged)[first:]
-    if rules.charges_shortfall:
-        quality[:first] = rules.alpha_inference * jobs[:first] * np.nan_to_num(performance.quality)
-    else:
-        quality[:first] = points[:first] + rules.beta_inference * _sums(jobs, charged)[:first]
+    quality[:first] = earned_before_cost(
+        points[:first], jobs[:first], performance.quality, charged[:first],
+        (rules.alpha_inference, rules.beta_inference), for_merit=rules.charges_shortfall,
+    )  # fmt: skip
+    closeness[first:] = earned_before_cost(
+        points[first:], jobs[first:], 1.0 - performance.distance, charged[first:],
+        (rules.alpha_evaluator, rules.beta_evaluator), for_merit=rules.pays_closeness,
+    )  # fmt: skip
     cost = quality + closeness - points
     return Parts(price * quality, price * closeness, price * cost, forfeited, fined, uncovered)
-
-
-def _sums(jobs: Array, mean: Array) -> Array:
-    """Return jobs x mean; 0 where there was no job, and so perhaps no mean."""
-    return np.where(jobs > 0.0, jobs * mean, 0.0)

@@ -106,9 +106,9 @@ def add_rounds(
 class Performance(NamedTuple):
     """One epoch, node by node; F inference nodes, then M evaluators."""
 
+    sums: Array  #: (N, 8) what the ledger took in
     jobs: Array  #: (N,) rounds a node took part in
     points: Array  #: (N,) sum of what the rounds gave it
-    spread: Array  #: (N,) sum over its rounds of (points - anchor)^2, the anchor as in the ledger
     quality: Array  #: (F,) mean consensus / 10; NaN without a job
     distance: Array  #: (M,) mean distance from the reference / 10; NaN without a job
     gold_failed: Array  #: (M,) share of planted records scored wrongly; NaN without one
@@ -120,9 +120,9 @@ def performance_of(sums: Array, acted: Array, inference: int, totals: EpochTotal
     jobs = sums[:, NodeSum.JOBS]
     with np.errstate(invalid="ignore", divide="ignore"):
         return Performance(
+            sums=sums,
             jobs=jobs,
             points=sums[:, NodeSum.REWARD],
-            spread=sums[:, NodeSum.SPREAD],
             quality=sums[:inference, NodeSum.CONSENSUS] / jobs[:inference] / 10.0,
             distance=1.0 - sums[inference:, NodeSum.CLOSENESS] / jobs[inference:],
             gold_failed=totals.gold_failed / totals.gold_seen,

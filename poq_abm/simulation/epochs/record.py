@@ -13,12 +13,13 @@ from poq_abm.simulation.epochs.accounts import Fund, Holding
 from poq_abm.simulation.epochs.payment import PARTS
 from poq_abm.simulation.histograms import RELATIVE_ERROR, cell_percentile, percentiles
 from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient
+from poq_abm.simulation.settlement import EpochPay
 
 if TYPE_CHECKING:
     from poq_abm.simulation.epochs.economy_state import EconomyState
     from poq_abm.simulation.epochs.epoch_end import EpochEnd
 
-__all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "EpochRecord", "Pay"]
+__all__ = ["GROUP_COLUMNS", "NETWORK_COLUMNS", "NODE_COLUMNS", "EpochRecord"]
 
 Array = NDArray[np.float64]
 
@@ -97,80 +98,6 @@ def _in_order(columns: tuple[tuple[str, str, str], ...], values: Mapping[str, ob
     return np.array([values[name] for name in names], dtype=np.float64)
 
 
-class Pay:
-    """Means and squared deviations over the jobs of every node; arrays of shape (N,).
-
-    Attributes
-    ----------
-    reward
-        Tokens paid, less what audits took back.
-    spread
-        Sum over jobs of (tokens of the job - their mean)^2. In an epoch a node is paid one price r
-        for each of its points (0 where an audit takes the epoch's pay, or where a pool does not
-        count who has less than none), so that a job worth p points is paid r p. Within an epoch the
-        sum is r^2 times that of the points; between epochs J (r p_mean - mean)^2 is added (Chan,
-        Golub and LeVeque, 1983).
-    deviating_jobs, deviating_reward
-        Jobs and tokens of the epochs in which the node did anything but play honestly.
-    cost, latency_ms
-        Mean over jobs of the cost C that was charged, and of the mean latency of what the node was
-        paid for; NaN without a job.
-    """
-
-    def __init__(self, economy: EconomyState) -> None:
-        population = economy.population
-        self._anchor = np.concatenate(
-            [economy.game.nodes.inference_anchor, economy.game.nodes.evaluator_anchor]
-        )
-        self._jobs: Array = np.zeros(population.size)
-        self._mean: Array = np.zeros(population.size)
-        self.reward: Array = np.zeros(population.size)
-        self.spread: Array = np.zeros(population.size)
-        self.deviating_jobs: Array = np.zeros(population.size)
-        self.deviating_reward: Array = np.zeros(population.size)
-        # Means are kept about their first value: what never changes stays what it was, to the bit.
-        self._first = np.full((2, population.size), np.nan)
-        self._beyond: Array = np.zeros((2, population.size))
-
-    def add(self, end: EpochEnd) -> None:
-        """Count an epoch that was settled, before the population is brought up to date."""
-        performance, flows = end.played.performance, end.flows
-        jobs, paid = performance.jobs, flows.paid
-        worked = jobs > 0.0
-        some = np.where(worked, jobs, 1.0)
-        price = np.where(flows.parts.forfeited > 0.0, 0.0, flows.point_price)
-        mean_points = performance.points / some
-        within = np.maximum(performance.spread - jobs * (mean_points - self._anchor) ** 2, 0.0)
-        total = np.maximum(self._jobs + jobs, 1.0)
-        step = paid / some - self._mean
-        self.spread += np.where(
-            worked, price**2 * within + step**2 * self._jobs * jobs / total, 0.0
-        )
-        self._mean += np.where(worked, step * jobs / total, 0.0)
-        self._jobs += jobs
-        self.reward += paid
-        self.deviating_jobs += np.where(end.deviated, jobs, 0.0)
-        self.deviating_reward += np.where(end.deviated, paid, 0.0)
-        for row, mean in enumerate((end.played.cost, end.played.latency_ms)):
-            fresh = worked & np.isnan(self._first[row])
-            self._first[row, fresh] = mean[fresh]
-            self._beyond[row, worked] += (jobs * (mean - self._first[row]))[worked]
-
-    @property
-    def cost(self) -> Array:
-        """Mean over jobs of the cost C that was charged, as the node reported it."""
-        return self._mean_of(0)
-
-    @property
-    def latency_ms(self) -> Array:
-        """Mean over jobs of the mean latency of what the node was paid for."""
-        return self._mean_of(1)
-
-    def _mean_of(self, row: int) -> Array:
-        mean: Array = self._first[row] + self._beyond[row] / np.maximum(self._jobs, 1.0)
-        return mean
-
-
 class EpochRecord:
     """Arrays that fill up as epochs end.
 
@@ -197,7 +124,9 @@ class EpochRecord:
         self.network: Array = np.full((settings.epochs, len(NETWORK_COLUMNS)), math.nan)
         summed = (*_SUMMED, *(name for name, _, _ in PARTS))
         self.sums: dict[str, Array] = {name: np.zeros(population.size) for name in summed}
-        self.pay = Pay(economy)
+        self.pay = EpochPay(economy.game)
+        roles = [group.role for group in population.groups]
+        self._of_evaluators = np.array([*(role == "evaluator" for role in roles), False])
         self._burned = 0.0
 
     def add_empty(self) -> None:
@@ -224,7 +153,7 @@ class EpochRecord:
         rows = self.groups[economy.epoch]  # groups lie side by side
         rows[:-1] = np.add.reduceat(_in_order(GROUP_COLUMNS, per_node), self.starts, axis=1).T
         rows[-1] = rows[:-1].sum(axis=0)
-        self._average(rows)
+        self._average(rows, end.utilisation)
         self.network[economy.epoch] = _in_order(NETWORK_COLUMNS, self._network(end))
         summed = {
             "epochs": end.active,
@@ -239,32 +168,31 @@ class EpochRecord:
         }
         for name, amounts in summed.items():
             self.sums[name] += amounts
-        self.pay.add(end)
+        self.pay.add(
+            performance.sums,
+            flows.paid,
+            np.where(flows.parts.forfeited > 0.0, 0.0, flows.point_price),
+            end.deviated,
+            end.played.cost,
+            end.played.latency_ms,
+        )
 
     def _trust(self) -> Array:
         """Return the mean trust of evaluators and the reputation of inference nodes, shape (N,)."""
         economy = self._economy
         return np.concatenate([economy.reputation, economy.memory.trust.mean(axis=1)])
 
-    def _average(self, rows: Array) -> None:
+    def _average(self, rows: Array, utilisation: float) -> None:
         """Turn sums of trust and busy seconds into means."""
         economy = self._economy
         nodes = rows[:, _GROUP["nodes"]]
+        places = nodes * economy.settings.service.capacity * 3600.0 * economy.hours
         with np.errstate(invalid="ignore", divide="ignore"):
             rows[:, _GROUP["trust"]] /= nodes
-            places = nodes * economy.settings.service.capacity * 3600.0 * economy.hours
             rows[:, _GROUP["busy"]] /= places
-        evaluators = [g.role == "evaluator" for g in economy.game.population.groups]
-        rows[[*evaluators, False], _GROUP["busy"]] = math.nan
+        rows[self._of_evaluators, _GROUP["busy"]] = math.nan
         rows[-1, _GROUP["trust"]] = math.nan  # of weights and reputations there is no mean
-        rows[-1, _GROUP["busy"]] = self._utilisation()
-
-    def _utilisation(self) -> float:
-        economy = self._economy
-        active = self.groups[economy.epoch, :-1, _GROUP["nodes"]]
-        inference = [g.role == "inference" for g in economy.game.population.groups]
-        places = float(active[inference].sum()) * economy.settings.service.capacity
-        return float(economy.totals.busy_s.sum()) / (places * 3600.0 * economy.hours)
+        rows[-1, _GROUP["busy"]] = utilisation
 
     def _network(self, end: EpochEnd) -> dict[str, float]:
         economy, flows, rules = self._economy, end.flows, end.played.game.rules

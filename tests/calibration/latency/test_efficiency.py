@@ -25,7 +25,7 @@ from calibration.latency.measurement import (
 )
 from calibration.latency.timing import Timed
 from calibration.models.tiny import TinyModels, build_tiny
-from calibration.stage_settings import EfficiencySettings
+from calibration.stage_settings import EfficiencySettings, EvaluatorSpec
 from calibration.workspace import Workspace
 from poq_abm.errors import InputError
 
@@ -273,3 +273,15 @@ def test_which_subjects_a_calibration_has(plan: Callable[..., Calibration]) -> N
     real, random = (jobs_of(plan(weights=weights))[0].subject for weights in ("real", "random"))
     assert (real.weights, random.weights) == ("real", "random")
     assert measurement.TimingJob(real, (1,)).hardware is None
+
+
+def test_a_likelihood_is_timed_with_either_weights(
+    plan: Callable[..., Calibration], tiny: TinyModels
+) -> None:
+    spec = EvaluatorSpec(name="ll", model=str(tiny.language["llama"]), kind="likelihood")
+    for weights in ("real", "random"):
+        calibration = plan(weights=weights).model_copy(update={"evaluators": (spec,)})
+        jobs = [job for job in jobs_of(calibration) if job.subject.node == "ll"]
+        settings = EfficiencySettings(prompts=2, warm_up=0)
+        files = measure_all(jobs, Workspace(calibration.out), settings, lambda _: None)
+        assert read_measurement(files[0])["weights"] == weights

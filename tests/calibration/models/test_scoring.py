@@ -320,3 +320,34 @@ def test_a_real_bi_encoder_ranks_real_pairs() -> None:
     assert -1 <= empty < same
     assert negated > 0.7  # it is blind to negation, and agents should meet that weakness
     assert equal == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_likelihood_is_the_mean_log_probability_of_the_first_text(tiny: TinyModels) -> None:
+    folder = tiny.language["llama"]
+    spec = EvaluatorSpec(name="ll", model=str(folder), kind="likelihood", dtype="float32")
+    assert spec.batch_size == 8
+    evaluator = load_evaluator(spec, locate(str(folder)), "cpu")
+    pairs = [("Denver", "Denver won"), ("at nine", ""), ("Denver won the game.", "Ann")]
+    raw = evaluator.raw(pairs)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for (target, context), (value,) in zip(pairs, raw, strict=True):
+        before = tokenizer(f"{context}\n")["input_ids"] or [evaluator._model.pad]  # type: ignore[attr-defined]
+        said = tokenizer(target, add_special_tokens=False)["input_ids"]
+        with torch.inference_mode():
+            logits = model(torch.tensor([[*before, *said]])).logits[0].double()
+        logs = torch.log_softmax(logits, dim=-1)
+        places = range(len(before) - 1, len(before) + len(said) - 1)
+        expected = sum(float(logs[i, t]) for i, t in zip(places, said, strict=True)) / len(said)
+        assert value == pytest.approx(expected, abs=1e-5)
+        assert evaluator.value([value]) == value < 0.0
+    assert math.isnan(evaluator.raw([("", "Ann")])[0][0])
+    long = evaluator.raw([("Denver", "won the game " * 400)])[0][0]
+    assert math.isfinite(long)
+
+
+def test_a_likelihood_takes_neither_activation_nor_any_other_kind_a_file() -> None:
+    with pytest.raises(ValueError, match="a likelihood is a number and no logits"):
+        EvaluatorSpec(name="ll", model="m", kind="likelihood", activation="sigmoid")
+    with pytest.raises(ValueError, match="its kind is likelihood"):
+        EvaluatorSpec(name="ll", model="m.gguf", kind="bi_encoder")

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from verification_support import ALL_HONEST, ALL_RATIONAL, BROKEN, INTACT, market, played
 
-from poq_abm.analysis.deterrence import watchers_by_window
+from poq_abm.analysis.deterrence import sampling_threshold, watchers_by_window
 from poq_abm.analysis.trilemma import changed
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.settling import pay_by_score
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.beliefs import expected_advantage
-from poq_abm.simulation.queries.economics import sampling_threshold
 from poq_abm.simulation.queries.market import Market
 from poq_abm.simulation.round_steps import NO_TASK, inference_points
 

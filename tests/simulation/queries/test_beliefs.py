@@ -8,10 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from verification_support import ALL_RATIONAL, BROKEN, INTACT, played
 
+from poq_abm.analysis.deterrence import is_deterred
 from poq_abm.analysis.trilemma import changed
 from poq_abm.scenario.schema.verification import Verification, protocol_of
 from poq_abm.simulation.queries.beliefs import Action, best_choice, expected_advantage
-from poq_abm.simulation.queries.economics import is_deterred
 
 FLAT = np.full((4, 3), 5.0)
 
