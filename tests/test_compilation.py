@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core import event
 
 import poq_abm
 from poq_abm.compilation import (
@@ -24,6 +25,7 @@ from poq_abm.compilation import (
     compiled_loop,
     sources_digest,
 )
+from poq_abm.random import Purpose
 
 property_test = settings(deadline=None, derandomize=True, max_examples=200)
 numbers = st.floats(-1e12, 1e12)
@@ -75,6 +77,23 @@ def test_a_compiled_function_can_be_called_from_another() -> None:
         return ratio(a, 1.0) + ratio(a, 2.0) + ratio(a, 4.0)
 
     assert three_ratios(4.0) == 7.0
+
+
+def test_compiled_callers_have_a_function_compiled_once_for_all_whole_numbers() -> None:
+    """Numba would compile it for each literal and each member of an enum as well."""
+
+    @compiled
+    def doubled(x: int) -> int:
+        return 2 * x
+
+    @compiled_loop
+    def three_times(n: int) -> int:
+        return doubled(n) + doubled(3) + doubled(Purpose.ROUND)
+
+    with event.install_recorder("numba:compile") as recorded:
+        assert three_times(1) == 2 * (1 + 3 + Purpose.ROUND)
+    assert [told.is_start for _, told in recorded.buffer].count(True) == 2
+    assert doubled(2) == 4  # Python calls a version of its own
 
 
 def test_a_function_written_at_the_prompt_compiles_without_a_cache() -> None:
@@ -334,3 +353,10 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
     # A consensus one point higher pays 0.1 more in each of the ten rounds, up to rounding.
     assert edited["inference"] == pytest.approx(first["inference"] + 1.0, abs=1e-12)
     assert edited["evaluators"] != first["evaluators"]
+
+
+def test_what_plays_nothing_compiles_nothing(tmp_path: Path) -> None:
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "poq_abm.cli", "validate", str(SCENARIO)]
+    subprocess.run(command, env=env, capture_output=True, check=True)
+    assert not list(tmp_path.rglob("*.nb[ic]"))

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled, compiled_or_python
+from poq_abm.compilation import compiled, compiled_or_python, compiled_step
 from poq_abm.random import Purpose, normal, uniform
 from poq_abm.rules.aggregation import WeighsBy
 from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST, Attack, Recipe, attacked, in_scale
@@ -165,7 +165,7 @@ def member_report(
     return reported if on else measured
 
 
-@compiled
+@compiled_step
 def report_scores(
     drawn: RoundDraw,
     game: GameArrays,
