@@ -40,7 +40,7 @@ LEARNING = {
     "mechanism.trust.update": "multiplicative",
 }
 WATCH_TRUST = ("sleeper", "whitewash")  # without learning, they would never do what they are for
-GOAL = 0.4
+GOAL = 0.25  # of a mean that is settled in stages and has nothing to decide between them
 SWEEP = "adversary_sweep"
 SWEEP_WORKERS = 2
 SWEEP_GOAL_S = 30.0

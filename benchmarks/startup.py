@@ -3,8 +3,8 @@
 Every measurement is a fresh process, the interpreter's own start included: its wall time, and the
 CPU seconds of it and its children. A first run finds no compiled code; the next finds what the
 first left. ``import poq_abm`` must load none of the heavy packages that only some users need.
-``--quick`` plays sweeps of a few treatments; ``--large`` adds a report of ten million rows;
-``--tree`` measures another checkout.
+``--quick`` plays sweeps of a few treatments; ``--large`` adds ``poq warm``, the run after it, and a
+report of ten million rows; ``--tree`` measures another checkout, in which a verb may be missing.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ extends: cost_aware_poq
 rounds: 100
 replications: 1
 sweep:
-  mechanism.beta_inference: {{linspace: [0.0, 1.0, {side}]}}
-  mechanism.alpha_evaluator: {{linspace: [0.5, 1.5, {side}]}}
+  mechanism.beta_inference: {values}
+  mechanism.beta_evaluator: {values}
 """
 _LARGE = {
     "population.inference": "[{model: llama_3_2_3b, count: 997}]",
@@ -59,6 +59,7 @@ class _Wait(NamedTuple):
     arguments: tuple[str, ...]
     most_wall: float | None = None
     most_cpu: float | None = None
+    cache: str = "cache"  #: where compiled code is found
 
 
 def heavy_modules_loaded() -> list[str]:
@@ -83,17 +84,21 @@ def measure(
     if loaded := heavy_modules_loaded():
         raise ImportError(f"import poq_abm loads {', '.join(loaded)}")
     waits = _waits(quick, large)
-    turns: list[list[Spent]] = []
+    turns: list[list[Spent | None]] = []
     for _ in range(repeats):
         with TemporaryDirectory() as folder:
-            (Path(folder) / "many.yaml").write_text(_MANY.format(side=10 if quick else 100))
+            side = 10 if quick else 100
+            values = [step / side for step in range(side)]
+            (Path(folder) / "many.yaml").write_text(_MANY.format(values=values))
             turns.append([_spend(wait, Path(folder), tree.resolve()) for wait in waits])
     rows = []
     for wait, spent in zip(waits, zip(*turns, strict=True), strict=True):
-        wall, cpu, megabytes = (list(values) for values in zip(*spent, strict=True))
+        known = [each for each in spent if each is not None]
+        wall, cpu = [each.wall for each in known], [each.cpu for each in known]
         rows.append(measurement(f"{wait.name}: wall", wall, "s", at_most=wait.most_wall))
         rows.append(measurement(f"{wait.name}: CPU", cpu, "s", at_most=wait.most_cpu))
         if wait.name == _REPORT_LARGE:
+            megabytes = [each.megabytes for each in known]
             rows.append(measurement(f"{wait.name}: memory", megabytes, "MB", at_most=1000.0))
     return {
         "benchmark": "startup",
@@ -105,6 +110,7 @@ def measure(
     }
 
 
+_NO_SUCH_VERB = 2
 _REPORT_LARGE = "poq report, 10 million rows"
 
 
@@ -130,15 +136,18 @@ def _waits(quick: bool, large: bool) -> list[_Wait]:
               most_wall=None if quick else 15.0),
     ]  # fmt: skip
     if large:
+        found.append(_Wait("poq warm", (*_CLI, "warm"), cache="warmed"))
+        found.append(_Wait("the first run after poq warm", (*once, "--out", "w"),
+                           most_wall=2.0, cache="warmed"))  # fmt: skip
         changes = [text for key, value in _LARGE.items() for text in ("--set", f"{key}={value}")]
         found.append(_Wait("10 million rows", (*once, *changes, "--out", "h")))
         found.append(_Wait(_REPORT_LARGE, (*_CLI, "report", "h"), most_wall=20.0))
     return found
 
 
-def _spend(wait: _Wait, folder: Path, tree: Path) -> Spent:
-    """Do what is waited for, in a process that finds compiled code in ``folder`` alone."""
-    places = {name: str(folder / "cache") for name in
+def _spend(wait: _Wait, folder: Path, tree: Path) -> Spent | None:
+    """Do what is waited for, with compiled code in ``folder`` alone; ``None`` without the verb."""
+    places = {name: str(folder / wait.cache) for name in
               ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "POQ_CACHE_DIR")}  # fmt: skip
     begun = time.perf_counter()
     with (folder / "said").open("w") as said:
@@ -152,6 +161,8 @@ def _spend(wait: _Wait, folder: Path, tree: Path) -> Spent:
         _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode == _NO_SUCH_VERB and wait.arguments[-1] == "warm":
+        return None
     if process.returncode != 0:
         raise RuntimeError(f"{wait.name} in {tree}:\n{(folder / 'said').read_text()}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
@@ -161,7 +172,9 @@ def _spend(wait: _Wait, folder: Path, tree: Path) -> Spent:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print, as a table or as JSON."""
     parser = command_line("startup", __doc__, counted="turns", quick="sweeps of few treatments")
-    parser.add_argument("--large", action="store_true", help="report ten million rows, too")
+    parser.add_argument(
+        "--large", action="store_true", help="compile all and report ten million rows, too"
+    )
     parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout to measure")
     chosen = parser.parse_args(arguments)
     found = measure(chosen.repeats, tree=chosen.tree, quick=chosen.quick, large=chosen.large)

@@ -89,14 +89,17 @@ def examine(calibration: Calibration | None) -> Iterator[Finding]:
 def _libraries(calibration: Calibration | None) -> Iterator[Finding]:
     needed = set(LIBRARIES)
     if calibration is not None:
-        asked = [*calibration.endpoints, *calibration.asked_evaluators]
-        if not asked and calibration.judge is None:
-            needed.discard("openai")
+        asked = [*calibration.endpoints, *calibration.asked_evaluators, calibration.judge]
+        needed -= set() if any(asked) else {"openai"}
+        needed -= set() if calibration.encoders else {"sentence-transformers"}
+        is_loading = bool(calibration.checkpoints or calibration.encoders)
+        needed -= set() if is_loading else {"torch", "transformers"}
     for name, use in LIBRARIES.items():
         try:
             yield Finding(f"{name} {version(name)}")
         except PackageNotFoundError:
-            yield Finding(f"{name} is not installed ({use}); run: {COMMAND}", name not in needed)
+            if name in needed:
+                yield Finding(f"{name} is not installed ({use}); run: {COMMAND}", is_fine=False)
 
 
 def _device(setting: str) -> Finding:

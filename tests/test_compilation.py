@@ -291,7 +291,7 @@ import json
 import sys
 import poq_abm
 from poq_abm.compilation import sources_digest
-from poq_abm.simulation.rounds import play_rounds
+from poq_abm.simulation.stages import play_in_stages
 
 changes = {"rounds": 10, "mechanism.beta_inference": 0.0}
 model = poq_abm.PoQModel(poq_abm.load(sys.argv[1]).replace(changes))
@@ -300,8 +300,8 @@ nodes = model.node_table()
 rewards = nodes.groupby("role", observed=True)["reward_total"].sum()
 print(json.dumps({
     "digest": sources_digest(),
-    "hits": sum(play_rounds.stats.cache_hits.values()),
-    "misses": sum(play_rounds.stats.cache_misses.values()),
+    "hits": sum(play_in_stages.stats.cache_hits.values()),
+    "misses": sum(play_in_stages.stats.cache_misses.values()),
     "inference": rewards["inference"],
     "evaluators": rewards["evaluator"],
 }))

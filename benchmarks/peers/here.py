@@ -3,7 +3,6 @@
 ``python -m benchmarks.peers.here CONTESTANT GAME`` is started by :mod:`benchmarks.peers`.
 """
 
-# ruff: noqa: NPY002 - Numba's own generator is the legacy one
 from __future__ import annotations
 
 import sys
@@ -65,65 +64,74 @@ class PlainMesa:
 
 
 class NumbaLoop:
-    """One loop over rounds with Numba's own generator, as many a user has written."""
+    """One loop over rounds with a small generator of its own, as many a user has written."""
 
     chunk = 100_000
 
     def __init__(self, game: PublishedGame) -> None:
         from numba import njit
 
-        self.loop: Any = njit(_loop)
+        self.loop: Any = njit(error_model="numpy")(_loop)
         self.tables = tuple(game[:-1])
+        self.state = np.array([1], np.uint64)
         self.order = np.arange(game.evaluator.size)
         self.sums = np.zeros((game.nodes, 5))
         self.committee = game.committee
-        seed: Any = njit(_seed)
-        seed(1)
 
     def play(self) -> None:
         """Play on."""
-        self.loop(self.chunk, self.committee, self.order, self.sums, *self.tables)
+        self.loop(self.chunk, self.committee, self.state, self.order, self.sums, *self.tables)
 
     def accounts(self) -> Reals:
         """Return the sums."""
         return self.sums.copy()
 
 
-def _seed(seed: int) -> None:
-    np.random.seed(seed)
-
-
 def _loop(
-    rounds: int, size: int, order: Any, sums: Any, scores: Any, truth: Any, first: Any,
+    rounds: int, size: int, state: Any, order: Any, sums: Any, scores: Any, truth: Any, first: Any,
     records: Any, ends: Any, model: Any, evaluator: Any, cost: Any, evaluator_cost: Any,
     coefficients: Any,
 ) -> None:  # fmt: skip
     alpha, beta, alpha_evaluator, beta_evaluator = coefficients
     nodes, evaluators = model.size, evaluator.size
-    scored = np.empty(size)
+    scored, word, scale = np.empty(size), state[0], 2.0**-53
+
     for _ in range(rounds):
-        task = min(np.searchsorted(ends, np.random.random()), ends.size - 1)
-        record = first[task] + int(np.random.random() * records[task])
-        node = int(np.random.random() * nodes)
-        consensus = 0.0
+        for draw in range(3 + size):
+            word += np.uint64(0x9E3779B97F4A7C15)  # SplitMix64
+            mixed = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            uniform = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * scale
+            if draw == 0:
+                task = 0
+                while ends[task] <= uniform and task < ends.size - 1:
+                    task += 1
+            elif draw == 1:
+                record = first[task] + int(uniform * records[task])
+            elif draw == 2:
+                node = int(uniform * nodes)
+                runs, consensus = model[node], 0.0
+            else:
+                seat = draw - 3
+                other = seat + int(uniform * (evaluators - seat))
+                order[seat], order[other] = order[other], order[seat]
+                scored[seat] = scores[record, runs, evaluator[order[seat]]]
+                consensus += scored[seat] / size
+        true = truth[record, runs]
+        row = sums[node]
+        row[0] += 1.0
+        row[1] += alpha * consensus / 10.0 - beta * cost[node]
+        row[2] += consensus
+        row[3] += true
         for seat in range(size):
-            other = seat + int(np.random.random() * (evaluators - seat))
-            order[seat], order[other] = order[other], order[seat]
-            scored[seat] = scores[record, model[node], evaluator[order[seat]]]
-            consensus += scored[seat] / size
-        true = truth[record, model[node]]
-        sums[node, 0] += 1.0
-        sums[node, 1] += alpha * consensus / 10.0 - beta * cost[node]
-        sums[node, 2] += consensus
-        sums[node, 3] += true
-        for seat in range(size):
-            member = nodes + order[seat]
+            row = sums[nodes + order[seat]]
             near = 1.0 - abs(scored[seat] - consensus) / 10.0
-            sums[member, 0] += 1.0
-            sums[member, 1] += alpha_evaluator * near - beta_evaluator * evaluator_cost[order[seat]]
-            sums[member, 2] += consensus
-            sums[member, 3] += true
-            sums[member, 4] += near
+            row[0] += 1.0
+            row[1] += alpha_evaluator * near - beta_evaluator * evaluator_cost[order[seat]]
+            row[2] += consensus
+            row[3] += true
+            row[4] += near
+    state[0] = word
 
 
 class NumpyTables:

@@ -74,7 +74,7 @@ def _place(seed: int, name: str) -> float:
     """Return a record's place in (0, 1): uniform, keyed by the seed and 80 bits of its id."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
     high, low = int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:10], "big")
-    return float(uniform(seed, high, Purpose.CORPUS, low, 0))
+    return float(uniform(seed, high, int(Purpose.CORPUS), low, 0))
 
 
 def _taken(source: CorpusSource, seed: int, report: Callable[[str], None]) -> list[Record]:

@@ -252,7 +252,9 @@ def loading(name: str, source: ModelSource) -> Iterator[None]:
 
 
 def _device_faults(calibration: Calibration) -> Iterator[str]:
-    for setting in sorted({calibration.generation.device, calibration.scoring.device}):
+    used = [calibration.generation.device] if calibration.checkpoints else []
+    used += [calibration.scoring.device] if calibration.encoders else []
+    for setting in sorted(set(used)):
         try:
             chosen_device(setting)
         except InputError as error:

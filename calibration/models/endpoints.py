@@ -184,6 +184,7 @@ class Endpoint:
         self._address = settings.base_url or OFFICIAL
         self._is_reached = False
         self._sent = threading.local()
+        self._clients: dict[int, Any] = {}
         self._client: Any = self._library.OpenAI(
             api_key=secret.reveal(),
             base_url=self._address,
@@ -210,6 +211,12 @@ class Endpoint:
         """How many requests this thread has sent."""
         return getattr(self._sent, "calls", 0)
 
+    def _patient(self, retries: int) -> Any:
+        """Return a client that asks so many times again; each is made once."""
+        if retries not in self._clients:
+            self._clients[retries] = self._client.with_options(max_retries=retries)
+        return self._clients[retries]
+
     def forget(self, calls: int) -> None:
         """Let so many requests of this thread count for nothing: they found out how to ask."""
         self._sent.calls = self.calls - calls
@@ -224,7 +231,7 @@ class Endpoint:
         Raises as :meth:`send`.
         """
         self._check_listening()
-        patient = self._client.with_options(max_retries=0)
+        patient = self._patient(0)
         try:
             found = self._guarded(lambda: [model.id for model in patient.models.list()])
         except (UnknownRouteError, BadRequestError):
@@ -244,7 +251,7 @@ class Endpoint:
         more than a minute.
         """
         self._check_listening()
-        patient = self._client.with_options(max_retries=retries)
+        patient = self._patient(retries)
         resource = patient.responses if route == "responses" else patient.chat.completions
         ask = resource.with_raw_response.create
         raw: Any = self._guarded(lambda: ask(model=self._settings.model, **body))
@@ -258,7 +265,7 @@ class Endpoint:
         stream of something else, or one that breaks off or lasts too long, is no answer.
         """
         self._check_listening()
-        patient = self._client.with_options(max_retries=retries)
+        patient = self._patient(retries)
         start = time.perf_counter()
 
         def ask() -> StreamedReply:
@@ -282,18 +289,18 @@ class Endpoint:
             now = time.perf_counter()
             if now - start > self._settings.timeout_s:
                 raise TimeoutError(f"was not done in {self._settings.timeout_s:g} s")
-            part = chunk.to_dict()
-            served = str(part.get("model") or served)
-            usage = part.get("usage") or usage
-            for choice in listed(part, "choices")[:1]:
-                said = _part(choice, "delta")
-                mine = said.get("content") or ""
-                more = said.get("reasoning_content") or said.get("reasoning") or ""
+            served = str(getattr(chunk, "model", None) or served)
+            usage = getattr(chunk, "usage", None) or usage
+            for choice in (chunk.choices or [])[:1]:
+                said = choice.delta
+                mine = getattr(said, "content", None) or ""
+                more = getattr(said, "reasoning_content", None) or getattr(said, "reasoning", None)
                 if mine or more:
                     marks.append(now)
                 text.append(str(mine))
-                thought.append(str(more))
-                finish = str(choice.get("finish_reason") or finish)
+                thought.append(str(more or ""))
+                finish = str(choice.finish_reason or finish)
+        counts = None if usage is None else usage.to_dict()
         if not finish:
             raise ValueError("broke its answer off" if marks else "streamed no answer")
         return StreamedReply(
@@ -301,8 +308,8 @@ class Endpoint:
             "".join(thought),
             finish,
             served,
-            tokens_used(usage, "prompt"),
-            tokens_used(usage, "completion"),
+            tokens_used(counts, "prompt"),
+            tokens_used(counts, "completion"),
             time.perf_counter() - start,
             tuple(mark - start for mark in marks),
         )

@@ -414,7 +414,8 @@ def _counted(frame: pd.DataFrame, by: str, amount: str) -> pd.DataFrame:
     counted = taking_part(frame) & frame[amount].notna()
     known = frame if counted.all() else frame[counted]
     need(known, [])
-    known = known.assign(**{by: known[by].astype("category"), "presence": _presence(known)})
+    known = known.assign(presence=_presence(known))
+    known[by] = known[by].astype("category")
     known.attrs = frame.attrs
     return known
 

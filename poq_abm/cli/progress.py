@@ -77,13 +77,34 @@ class Bar(Protocol):
         """Count rounds as played."""
 
 
+class _Pace:
+    """How many rounds were played, and how fast since the first were: before them code compiles."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.done = 0
+        self.per_second: float | None = None
+        self._clock = clock
+        self._first: tuple[float, int] | None = None
+
+    def count(self, rounds: int) -> float:
+        """Count rounds as played, and return the time."""
+        now = self._clock()
+        self.done += rounds
+        if self._first is None:
+            self._first = now, self.done
+        since, uncounted = self._first
+        if now > since:
+            self.per_second = (self.done - uncounted) / (now - since)
+        return now
+
+
 class LiveBar:
     """A bar that moves, for a terminal."""
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar, self._task = bar, task
-        self._expected = self._done = 0
-        self._begun = time.perf_counter()
+        self._expected = 0
+        self._pace = _Pace(time.perf_counter)
 
     def expect(self, rounds: int) -> None:
         """Add rounds to what is to be played."""
@@ -92,9 +113,9 @@ class LiveBar:
 
     def played(self, rounds: int) -> None:
         """Count rounds as played."""
-        self._done += rounds
-        rate = self._done / max(time.perf_counter() - self._begun, 1e-9)
-        self._bar.update(self._task, advance=rounds, rate=_rate(rate))
+        self._pace.count(rounds)
+        rate = self._pace.per_second
+        self._bar.update(self._task, advance=rounds, rate=_rate(rate) if rate else "")
 
 
 class LineBar:
@@ -107,9 +128,10 @@ class LineBar:
         every: float = LINE_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._label, self._write, self._every, self._clock = label, write, every, clock
-        self._expected = self._done = 0
-        self._begun = self._last = clock()
+        self._label, self._write, self._every = label, write, every
+        self._expected = 0
+        self._last = clock()
+        self._pace = _Pace(clock)
 
     def expect(self, rounds: int) -> None:
         """Add rounds to what is to be played."""
@@ -117,14 +139,12 @@ class LineBar:
 
     def played(self, rounds: int) -> None:
         """Count rounds as played, and write a line if the last is long ago."""
-        self._done += rounds
-        now = self._clock()
-        if now - self._last < self._every:
+        now, rate = self._pace.count(rounds), self._pace.per_second
+        if now - self._last < self._every or not rate:
             return
         self._last = now
-        rate = self._done / max(now - self._begun, 1e-9)
-        left = max(self._expected - self._done, 0) / rate
-        share = self._done / max(self._expected, self._done)
+        left = max(self._expected - self._pace.done, 0) / rate
+        share = self._pace.done / max(self._expected, self._pace.done)
         self._write(f"{self._label}: {share:.0%}, {_rate(rate)}, {duration(left)} left")
 
 

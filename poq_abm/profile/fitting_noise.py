@@ -212,7 +212,7 @@ def _tail_index(
 def _resampled(logs: NDArray[np.float64], resamples: int, seed: int) -> Any:
     places = np.empty(logs.size, np.int64)
     for resample in range(resamples):
-        fill_below(places, logs.size, seed, 0, Purpose.BOOTSTRAP, resample)
+        fill_below(places, logs.size, seed, 0, int(Purpose.BOOTSTRAP), resample)
         yield logs[places]
 
 

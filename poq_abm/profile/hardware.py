@@ -20,11 +20,9 @@ from poq_abm.errors import InputError, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["IDLE_SHARE", "Hardware", "Region", "catalogue", "hardware", "region", "regions"]
+__all__ = ["Hardware", "Region", "catalogue", "hardware", "region", "regions"]
 
 _TABLE = Path(__file__).parent / "data" / "hardware.csv"
-
-IDLE_SHARE = 0.1  #: power drawn while waiting, as a share of the rated power; assumed
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,6 @@ class Hardware:
     specification: str  #: published or inferred: memory, bandwidth, arithmetic and power
     rental: str  #: inferred, or empty without a rental price
     purchase: str  #: assumed: purchase price and life
-
-    @property
-    def idle_w(self) -> float:
-        """Power drawn while waiting, in watts: an assumed tenth of the rated power."""
-        return IDLE_SHARE * self.power_w
 
 
 @cache

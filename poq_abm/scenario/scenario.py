@@ -228,10 +228,14 @@ def _cells(
 ) -> Iterator[tuple[str, dict[str, Any], Scenario | list[Problem]]]:
     """Yield id, settings and scenario (or its problems) of every treatment.
 
-    Sections that no axis touches are shared with ``base``, neither copied nor validated again.
+    Sections that no axis touches are shared with ``base``, and those on which axes say the same are
+    shared by treatments, neither copied nor validated again.
     """
     paths = {axis.name: split(axis.name) for group in groups for axis in group.axes}
-    swept = {str(path[0]) for path in paths.values()}
+    swept: dict[str, list[str]] = {}
+    for name, path in paths.items():
+        swept.setdefault(str(path[0]), []).append(name)
+    made: dict[tuple[object, ...], Any] = {}
     laid: dict[tuple[tuple[KeyPath, Place], ...], Origins] = {}
     fields = dict(base) if isinstance(base, Scenario) else data
     fields = {key: value for key, value in fields.items() if key not in ("sweep", *swept)}
@@ -247,9 +251,14 @@ def _cells(
         changed: dict[str, Any] = {key: data[key] for key in swept if key in data}
         for name, value in settings.items():
             changed = put(changed, paths[name], value)
-        played = _validated({**fields, **changed}, laid[here])
+        # Rows of a sweep keep their values, so that identity tells who says the same.
+        said = {key: (key, *(id(settings[name]) for name in swept[key])) for key in changed}
+        known = {key: made.get(said[key], value) for key, value in changed.items()}
+        played = _validated({**fields, **known}, laid[here])
         if isinstance(base, Scenario) and isinstance(played, Scenario):
-            played = played._as_written((base.model_fields_set - swept - {"sweep"}) | set(changed))
+            made |= {said[key]: getattr(played, key) for key in changed}
+            written = base.model_fields_set - swept.keys() - {"sweep"} | changed.keys()
+            played = played._as_written(written)
         yield identity, settings, played
 
 

@@ -108,7 +108,7 @@ class _Bursts:
         self._per_minute = 2.0 * share / minutes  #: changes of state
         calm = 1.0 / (1.0 + share * (demand.burst_factor - 1.0))
         self._rates = np.array([calm, calm * demand.burst_factor])
-        self._first = int(uniform(seed, replication, Purpose.BURST, 0, 0) < share)
+        self._first = int(uniform(seed, replication, int(Purpose.BURST), 0, 0) < share)
         self._drawn = 0  #: lengths drawn so far
         self._ends = np.zeros(1)  #: minutes at which the last of them end; the first is past
 

@@ -256,7 +256,7 @@ def malicious_nodes(evaluators: int, share: float, seed: int) -> NDArray[np.int6
     count = math.floor(share * evaluators + 1e-9)  # 0.29 x 100 is 28.999999999999996
     order = np.arange(evaluators)
     for place in range(count):
-        step = below(seed, 0, Purpose.MALICIOUS, 0, place, evaluators - place)
+        step = below(seed, 0, int(Purpose.MALICIOUS), 0, place, evaluators - place)
         order[[place, place + step]] = order[[place + step, place]]
     return order[:count]
 

@@ -95,7 +95,7 @@ def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
     state = np.zeros((evaluators, len(State)))
     for node, spread in enumerate(conduct.evaluators[:, EvaluatorColumn.BIAS_SD]):
         if spread > 0.0:
-            z = normal(key.seed, key.replication, Purpose.NODE_BIAS, 0, node)
+            z = normal(key.seed, key.replication, int(Purpose.NODE_BIAS), 0, node)
             state[node, State.BIAS] = spread * z
     return Memory(
         trust=np.full((evaluators, columns), rules.trust_start),

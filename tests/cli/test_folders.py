@@ -100,3 +100,15 @@ def test_a_log_gets_a_line_now_and_then() -> None:
         "mine: 20%, 2.0 M rounds/s, 40 s left",
         "mine: 40%, 2.0 M rounds/s, 30 s left",
     ]
+
+
+def test_a_bar_leaves_what_came_before_the_first_rounds_out_of_their_rate() -> None:
+    lines: list[str] = []
+    now = 0.0
+    bar = LineBar("mine", lines.append, every=10.0, clock=lambda: now)
+    bar.expect(100_000_000)
+    now += 60.0  # code is compiled
+    for _ in range(3):
+        bar.played(2_000_000)
+        now += 1.0
+    assert lines == ["mine: 4%, 2.0 M rounds/s, 48 s left"]

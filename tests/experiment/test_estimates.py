@@ -154,6 +154,19 @@ def test_a_group_that_never_worked_has_no_reward() -> None:
     assert math.isnan(row["reward_mean"])
 
 
+def test_all_groups_at_once_are_the_bits_of_one_by_one() -> None:
+    """They have one to four replications, and not in all of them a job."""
+    rows = [
+        node(replication, group, replication * number % 3, 0.1 * number + replication / 7)
+        for number, group in enumerate("abcd", start=1)
+        for replication in range(number)
+    ]
+    frame = pd.DataFrame(rows)
+    alone = [summarise(frame[frame["group"] == group]) for group in "abcd"]
+    expected = pd.concat(alone, ignore_index=True)
+    pd.testing.assert_frame_equal(summarise(frame), expected, check_exact=True)
+
+
 @pytest.mark.parametrize("hits", [0, 1, 7, 99, 100])
 def test_independent_trials_have_clopper_and_pearsons_interval_or_a_wider_one(hits: int) -> None:
     """With a success spread as evenly as it can be, all trials count."""

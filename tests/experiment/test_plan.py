@@ -48,6 +48,15 @@ def test_no_run_is_so_long_that_it_makes_thousands_of_files(trace: bool) -> None
     assert MOST_FILES / 2 < len(blocks) <= 2 * MOST_FILES
 
 
+def test_treatments_share_the_nodes_that_no_axis_touches(small: Scenario) -> None:
+    axes = {"mechanism.beta_inference": [0.1, 0.2], "population.inference.0.count": [1, 2]}
+    plan = Plan.of(small.replace({"sweep": axes}))
+    people = [plan.game(number).population for number in range(4)]
+    assert people[0] is people[2]
+    assert people[1] is people[3]
+    assert people[0].size < people[1].size
+
+
 def test_blocks_stay_when_replications_are_added(small: Scenario) -> None:
     """They bear a hash of all that is played but how often."""
     plans = [Plan.of(small.replace({"replications": count})) for count in (3, 5)]

@@ -12,7 +12,10 @@ from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
+from poq_abm.experiment import results as results_module
+from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.round_study import TRACED_STRETCH
+from poq_abm.experiment.running import run_to_folder
 from poq_abm.scenario import Scenario, load
 
 NODE_COLUMNS = [
@@ -161,6 +164,40 @@ def test_save_and_read_back(small: Scenario, tmp_path: Path) -> None:
     assert results.save(folder) == folder, "saving the same results again changes nothing"
     with pytest.raises(InputError, match="copy that folder"):
         again.save(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("rows", [1, 20, 10**6])
+def test_parts_of_a_table_are_the_whole_cut_between_replications(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(results_module, "ROWS_PER_BATCH", rows)
+    swept = small.replace({"sweep": {"mechanism.committee_size": [1, 3]}})
+    played = poq_abm.run(swept)
+    for results in (played, poq_abm.read_results(played.save(tmp_path / "run"))):
+        parts = [part.astype({"treatment": str}) for part in results.batches("nodes", ["jobs"])]
+        whole = played.nodes[["treatment", "replication", "jobs"]].astype({"treatment": str})
+        assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+        seen = [key for part in parts for key, _ in part.groupby(["treatment", "replication"])]
+        assert len(seen) == len(set(seen)) == 2 * 3
+        (one,) = {
+            str(name)
+            for part in results.batches("nodes", ["jobs"], ["committee_size=3"])
+            for name in part["treatment"].unique()
+        }
+        assert one == "committee_size=3"
+        assert_frame_equal(results.summary(), played.summary(), check_exact=True)
+
+
+def test_parts_of_a_run_of_several_stages_are_in_order(small: Scenario, tmp_path: Path) -> None:
+    swept = small.replace({"sweep": {"mechanism.committee_size": [1, 3]}})
+    folder = tmp_path / "run"
+    for replications in (2, 5):
+        run_to_folder(Plan.of(swept.replace({"replications": replications})), folder)
+    parts = pd.concat(poq_abm.read_results(folder).batches("nodes", ["node"]))
+    keys = list(zip(parts["treatment"].astype(str), parts["replication"], parts["node"],
+                    strict=True))  # fmt: skip
+    assert keys == sorted(keys)
+    assert len(keys) == 2 * 5 * 8
 
 
 def test_rounds_without_a_trace_say_how_to_get_one(small: Scenario) -> None:

@@ -24,7 +24,8 @@ class Imitation(Adaptation):
     formula = "copies with chance 1 / (1 + exp(-(profit' - profit) / temperature))"
     source = Source(
         "assumed",
-        "ours; the Fermi rule is that of Traulsen, Nowak and Pacheco (2006), rate and mutation are not",
+        "ours; the Fermi rule is that of Traulsen, Nowak and Pacheco (2006), "
+        "rate and mutation are not",
     )
     parameters = {
         "role": ROLE,
@@ -60,7 +61,8 @@ class BestResponse(Adaptation):
     formula = "behaviour drawn in proportion to exp(payoff / temperature)"
     source = Source(
         "assumed",
-        "ours; the logit response is that of McKelvey and Palfrey (1995), who revises and when is not",
+        "ours; the logit response is that of McKelvey and Palfrey (1995), "
+        "who revises and when is not",
     )
     parameters = {
         "role": ROLE,

@@ -25,8 +25,9 @@ class Opml(OptimisticProtocol):
     )
     source = Source(
         "inferred",
-        "from opML (arXiv 2401.17555) for bisection and one honest challenger; 7 days and $0.06 are "
-        "what the OTR authors' blog says of it; times, fees and watchers are assumed",
+        "from opML (arXiv 2401.17555) for bisection and one honest challenger; "
+        "7 days and $0.06 are what the OTR authors' blog says of it; "
+        "times, fees and watchers are assumed",
     )
     limits = (
         "A dispute always ends inside the window and the honest side always wins it. Watchers "

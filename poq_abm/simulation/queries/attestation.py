@@ -96,8 +96,8 @@ def keyed_bytes(seed: int, replication: int, number: int, part: int, length: int
     (32, False)
     """
     words = -(-length // 4)
-    first = part * 8
-    made = (word(seed, replication, Purpose.SECRET, number, first + i) for i in range(words))
+    first, purpose = part * 8, int(Purpose.SECRET)
+    made = (word(seed, replication, purpose, number, first + i) for i in range(words))
     return b"".join(int(w).to_bytes(4, "big") for w in made)[:length]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled_or_python
-from poq_abm.random import Purpose, uniform
+from poq_abm.random import Purpose, fill_uniforms, fill_words, uniform
 from poq_abm.rules.protocol.protocol import SECONDS_PER_YEAR
 from poq_abm.scenario.schema.verification_conditions import Adversaries
 from poq_abm.simulation.arrivals import gap
@@ -41,8 +41,8 @@ def draw_node_types(market: Market, replication: int) -> NodeTypes:
     """
     adversaries, people = market.verification.adversaries, market.people
     count = people.cost.size
-    key = (market.seed, replication, int(Purpose.STANDING))
-    rank = np.argsort([uniform(*key, node, 0) for node in range(count)], kind="stable")
+    standing, enclave = _draws(market.seed, replication, count)
+    rank = np.argsort(standing, kind="stable")
     byzantine = rank[: math.floor(adversaries.byzantine_share * count + 1e-9)]
     last = math.floor(adversaries.rational_share * count + 1e-9)
     rational = np.zeros(count, dtype=np.bool_)
@@ -54,13 +54,20 @@ def draw_node_types(market: Market, replication: int) -> NodeTypes:
         chance[byzantine] = 1.0
         action[byzantine] = named_action(adversaries.actions[0])
     edges = np.cumsum([vendor.share for vendor in adversaries.vendors.values()])
-    draws = np.array([uniform(*key, node, 1) for node in range(count)])
     return NodeTypes(
-        vendor=np.minimum(np.searchsorted(edges, draws), edges.size - 1).astype(np.int64),
+        vendor=np.minimum(np.searchsorted(edges, enclave), edges.size - 1).astype(np.int64),
         rational=rational,
         action=action,
         chance=chance,
     )
+
+
+def _draws(seed: int, replication: int, nodes: int) -> NDArray[np.float64]:
+    """Return two uniform draws of each node, shape (2, nodes)."""
+    words, draws = np.empty((4, nodes), np.uint32), np.empty((2, nodes))
+    fill_words(words, seed, replication, int(Purpose.STANDING), 0)
+    fill_uniforms(draws, words)
+    return draws
 
 
 class Vendors(NamedTuple):
@@ -94,7 +101,8 @@ def advance(vendors: Vendors, vendor: int, now: float, key: ReplicationKey) -> b
         vendors.changes[vendor] += 1
         count = vendors.changes[vendor]
         vendors.broken[vendor] = not vendors.broken[vendor]
-        draw = uniform(key.seed, key.replication, Purpose.VULNERABILITY, vendor, count + 1)
+        purpose = Purpose.VULNERABILITY.value  # from Python, an enum takes long to hand over
+        draw = uniform(key.seed, key.replication, purpose, vendor, count + 1)
         mean = vendors.mean_s[vendor, int(vendors.broken[vendor])]
         vendors.until[vendor] += gap(draw, 1.0) * mean
     return bool(vendors.broken[vendor])
@@ -120,7 +128,7 @@ def open_vendors(adversaries: Adversaries, seed: int, replication: int) -> Vendo
         if held:
             continue
         share = broken_share(vendor.vulnerability_per_year, vendor.patch_days)
-        key = (seed, replication, Purpose.VULNERABILITY, number)
+        key = (seed, replication, int(Purpose.VULNERABILITY), number)
         vendors.broken[number] = uniform(*key, 0) < share
         mean = vendors.mean_s[number, int(vendors.broken[number])]
         vendors.until[number] = gap(uniform(*key, 1), 1.0) * mean

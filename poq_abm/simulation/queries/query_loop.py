@@ -161,7 +161,7 @@ def draw_partners(
 ) -> None:
     """Put ``count`` of the ``nodes`` nodes, none of them ``node``, into ``others``."""
     for j in range(count):
-        step = below(key.seed, key.replication, Purpose.PARTNER, q, j, nodes - 1 - j)
+        step = below(key.seed, key.replication, Purpose.PARTNER.value, q, j, nodes - 1 - j)
         steps[j] = step
     draw_others(others, steps, node, count)
 
@@ -185,7 +185,7 @@ def _serve_partners(
     for j in range(providers.terms.providers - 1):
         other = machines.others[j]
         broken = advance(machines.vendors, types.vendor[other], arrival, key)
-        draw = uniform(key.seed, key.replication, Purpose.PARTNER_CHANCE, q, j)
+        draw = uniform(key.seed, key.replication, Purpose.PARTNER_CHANCE.value, q, j)
         theirs = choose(types, other, broken, draw)
         diverges = diverges or theirs != action
         liars += int(theirs != HONEST)
@@ -447,5 +447,5 @@ def play(
 @compiled_or_python
 def draw_luck(first: int, key: ReplicationKey, draws: Floats, words: NDArray[np.uint32]) -> None:
     """Draw what the batch of queries from ``first`` on needs besides what rounds draw."""
-    fill_words(words, key.seed, key.replication, Purpose.QUERY, first)
+    fill_words(words, key.seed, key.replication, Purpose.QUERY.value, first)
     fill_uniforms(draws, words)

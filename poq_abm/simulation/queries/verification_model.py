@@ -257,7 +257,7 @@ class QueryScheduler(Scheduler):
         """Let the other providers answer; return when they have, and for how long they worked."""
         last, work = 0.0, 0.0
         for j, partner in enumerate(partners):
-            key = (*self.model.kept.key, Purpose.PARTNER_CHANCE, self.model.rounds_played, j)
+            key = (*self.model.kept.key, int(Purpose.PARTNER_CHANCE), self.model.rounds_played, j)
             partner.decide(uniform(*key))
             service = partner.seconds(partner.action) * factor
             last = max(last, partner.work(service))
