@@ -372,7 +372,7 @@ def _log_trust(number: int, interval: int, memory: Memory) -> None:
                 memory.trust_log[entry, member, kept] = memory.trust[member, kept]
 
 
-@compiled
+@compiled_step
 def learn(
     drawn: RoundDraw,
     consensus: float,
