@@ -37,6 +37,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.core.typing.templates import infer_global
 
 __all__ = [
+    "cache_folder",
     "compiled",
     "compiled_anew",
     "compiled_loop",
@@ -49,6 +50,7 @@ __all__ = [
 config: Any = numba_config  # its attributes are made when it is imported
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_BESIDE_THE_SOURCES = Path(__file__).parent / "__pycache__"
 _ROOMS_WITH_RULES = ("", "rules", "simulation", "profile")
 #: Rules allocate nothing, so nothing need be counted: counting the references to the arrays that a
 #: round passes around takes twenty times as long as the round (3.8 us, not 0.2).
@@ -251,7 +253,7 @@ def _number(kind: Any) -> Any:
 def _compile(function: Function, *, absorbed: bool, optimised: bool) -> Function:
     if config.DISABLE_JIT:
         return function
-    folder = _cache_folder() if Path(function.__code__.co_filename).is_file() else None
+    folder = cache_folder() if Path(function.__code__.co_filename).is_file() else None
     options: dict[str, Any] = {
         "cache": folder is not None,
         "no_cfunc_wrapper": True,  # a twentieth of the time, and nobody asks for it
@@ -270,7 +272,7 @@ def _compile(function: Function, *, absorbed: bool, optimised: bool) -> Function
 
 
 @cache
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path | None:
     """Return the folder of the compiled code of these sources; None where none can be kept."""
     for place in chain(_usual_places(), _temporary_places()):
         folder = place / f"compiled-{sources_digest()[:16]}"
@@ -282,6 +284,7 @@ def _cache_folder() -> Path | None:
         if shutil.disk_usage(folder).free < _ROOM_NEEDED:
             continue  # what is half written when the disk is full stops the run that needs it
         _empty_if_large(folder)
+        _bring_along(folder)
         register: Any = event.register  # it carries no types
         listener = _OneSavesAtATime(folder / "lock")
         register(_NUMBAS_LOCK, listener)
@@ -303,12 +306,27 @@ def _empty_if_large(folder: Path, most: int = _MOST_KEPT) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _bring_along(folder: Path) -> None:
+    """Copy into an empty folder what an installation that cannot be written has compiled.
+
+    Numba takes of it what was compiled for this processor by this Python and this Numba, of sources
+    that were not touched since, and compiles the rest.
+    """
+    installed = _BESIDE_THE_SOURCES / folder.name
+    with FileLock(folder / "lock"):
+        alone = not any(folder.rglob("*.nbi"))
+        if alone and installed.is_dir() and installed != folder:
+            shutil.copytree(
+                installed, folder, ignore=shutil.ignore_patterns("lock"), dirs_exist_ok=True
+            )
+
+
 def _usual_places() -> Iterator[Path]:
     """Yield where compiled code may be kept: as Numba is set up, or the package, or the home."""
     if config.CACHE_DIR:
         yield Path(config.CACHE_DIR)
         return
-    yield Path(__file__).parent / "__pycache__"
+    yield _BESIDE_THE_SOURCES
     home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     yield Path(home or Path("~/.cache").expanduser()) / "poq_abm"
 

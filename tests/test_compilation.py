@@ -111,8 +111,9 @@ from types import SimpleNamespace
 from poq_abm import compilation
 from poq_abm.compilation import compiled
 
-writable, full = sys.argv[1:]
+writable, full, installed = sys.argv[1:]
 compilation._usual_places = lambda: [Path(writable)] if writable else []
+compilation._BESIDE_THE_SOURCES = Path(installed)
 if full:
     compilation.shutil = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=1000))
 
@@ -126,11 +127,17 @@ print(twice(1.5), sum(twice.stats.cache_hits.values()), twice.stats.cache_path)
 """
 
 
-def play_twice(folder: Path, *, writable: str = "", full: str = "") -> tuple[list[str], str]:
-    """Play where only ``writable`` can be written and, if ``full``, no disk has room."""
+def play_twice(
+    folder: Path, *, writable: str = "", full: str = "", installed: str = "none"
+) -> tuple[list[str], str]:
+    """Play where only ``writable`` can be written and, if ``full``, no disk has room.
+
+    ``installed`` is the folder beside the sources, of which code can be read.
+    """
     env = {**os.environ, "TMPDIR": str(folder)}
-    (folder / "twice.py").write_text(TWICE)
-    command = [sys.executable, str(folder / "twice.py"), writable, full]
+    if not (folder / "twice.py").exists():  # Numba compiles anew what was touched
+        (folder / "twice.py").write_text(TWICE)
+    command = [sys.executable, str(folder / "twice.py"), writable, full, installed]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.split(), done.stderr
@@ -150,6 +157,18 @@ def test_a_place_that_can_be_written_is_taken_without_a_word(tmp_path: Path) -> 
     (_, _, place), told = play_twice(tmp_path, writable=str(tmp_path / "cache"))
     assert Path(place).is_relative_to(tmp_path / "cache")
     assert told == ""
+
+
+def test_what_an_installation_compiled_is_brought_along(tmp_path: Path) -> None:
+    """Whoever cannot write the installation takes from it what ``poq warm`` left there."""
+    installed, home, later = (str(tmp_path / name) for name in ("installed", "home", "later"))
+    play_twice(tmp_path, writable=installed)
+    (value, hits, place), told = play_twice(tmp_path, writable=home, installed=installed)
+    assert (value, hits, told) == ("3.0", "1", "")
+    assert Path(place).is_relative_to(home)
+    (tmp_path / "twice.py").write_text(TWICE.replace("2.0 * x", "4.0 * x"))
+    (value, hits, _), _ = play_twice(tmp_path, writable=later, installed=installed)
+    assert (value, hits) == ("6.0", "0"), "of other sources nothing is taken"
 
 
 def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:

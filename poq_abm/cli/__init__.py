@@ -64,8 +64,9 @@ def _register() -> None:
     from poq_abm.cli.sensitivity import sensitivity
     from poq_abm.cli.show import show
     from poq_abm.cli.validate import validate
+    from poq_abm.cli.warm import warm
 
-    experiments = (plan, run, status, verify, compare)
+    experiments = (plan, run, status, verify, compare, warm)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, adaptations, protocols, reproduce)
     analysis = (analyse, audit, sensitivity, plot, report, explore)
