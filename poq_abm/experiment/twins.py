@@ -21,7 +21,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import MID_SCALE, Agreement, Ledger, NodeSum
 
-__all__ = ["TWIN_MEASURES", "Outcome", "Twin", "Twins"]
+__all__ = ["Outcome", "Twin", "Twins"]
 
 
 class Outcome(NamedTuple):
@@ -63,10 +63,6 @@ class Outcome(NamedTuple):
         """Return the reward per job of some evaluators together; missing without a job."""
         jobs, rewards = self.evaluators[nodes].T
         return math.fsum(rewards) / math.fsum(jobs) if jobs.any() else math.nan
-
-
-#: what :meth:`Outcome.against` tells
-TWIN_MEASURES = ("consensus_drift", "payout_inflation", "reward_gap")
 
 
 #: plays one replication of a scenario and returns what it came to
