@@ -74,7 +74,7 @@ def _fill_honest(honest: NDArray[np.float64], truth: float, sd: float, seed: int
     """Fill each committee's row with keyed scores, normal around the truth, cut to [0, 10]."""
     for row in range(honest.shape[0]):
         for k in range(honest.shape[1]):
-            score = truth + sd * normal(seed, 0, int(Purpose.FIGURE), row, k)
+            score = truth + sd * normal(seed, 0, Purpose.FIGURE, row, k)
             honest[row, k] = min(max(score, 0.0), _TOP)
 
 
