@@ -173,8 +173,8 @@ def write_svg(figure: Figure, path: Path) -> None:
     before, dpi = figure.canvas, figure.dpi
     try:
         with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path"}):
-            metadata = {"Date": None, "Creator": None}
-            FigureCanvasSVG(figure).print_svg(stream, metadata=metadata)
+            drawn: Any = FigureCanvasSVG(figure)  # Matplotlib types only some of it
+            drawn.print_svg(stream, metadata={"Date": None, "Creator": None})
     finally:
         figure.dpi = dpi  # print_svg sets its own
         figure.set_canvas(before)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ _LEAST_DEFINED = 0.9
 _PURPOSE = int(Purpose.BOOTSTRAP)
 _LOW, _32 = np.uint64(2**32 - 1), np.uint64(32)
 _SLOTS = 16 * WORDS_PER_BLOCK  # at once: their words stay in the processor's cache
-_philox = getattr(philox4x32, "py_func", philox4x32)  # as written, of whole arrays
+_philox: Any = getattr(philox4x32, "py_func", philox4x32)  # as written, of whole arrays
 
 
 class Intervals(NamedTuple):
