@@ -104,3 +104,5 @@ def main() -> None:
     except InputError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
+    finally:
+        gc.freeze()  # Python would look through all of it several times on its way out
