@@ -6,6 +6,7 @@ is a message, never a traceback.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import sys
@@ -97,6 +98,7 @@ def _show_what_it_can(stream: TextIO) -> None:
 def main() -> None:
     """Run the command line; turn every user's mistake into a message and exit code 2."""
     gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
+    atexit.register(gc.freeze)  # Python would look through everything again on its way out
     for stream in (sys.stdout, sys.stderr):
         _show_what_it_can(stream)
     try:
@@ -104,5 +106,3 @@ def main() -> None:
     except InputError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
-    finally:
-        gc.freeze()  # Python would look through all of it several times on its way out
