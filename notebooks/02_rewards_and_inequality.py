@@ -56,7 +56,9 @@ reward_violins(dear, by="group")
 # its answers are worth.
 
 # %%
-axes = sns.scatterplot(dear, x="truth_mean", y="reward_mean", hue="group", s=12)
+axes = sns.scatterplot(
+    dear.astype({"group": str}), x="truth_mean", y="reward_mean", hue="group", s=12
+)
 axes.set(
     xlabel="ground truth of its answers, mean (points of 10)", ylabel="reward per job (points)"
 )
