@@ -362,7 +362,7 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
 
     rule = package / "rules" / "aggregation" / "mean.py"
     source = rule.read_text()
-    returned = "return total / committee.scores.size"
+    returned = "return total / count"
     assert source.count(f"{returned}\n") == 1
     rule.write_text(source.replace(f"{returned}\n", f"{returned} + 1.0\n"))
 

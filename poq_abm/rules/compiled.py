@@ -15,7 +15,7 @@ from poq_abm.compilation import (
     compiled_or_python,
     compiled_tree,
 )
-from poq_abm.rules.aggregation import AGGREGATION, Aggregation, sorting
+from poq_abm.rules.aggregation import AGGREGATION, Aggregation, mean, sorting
 from poq_abm.rules.committee import Committee
 from poq_abm.rules.kernels import KernelRule
 from poq_abm.rules.payment import (
@@ -38,6 +38,7 @@ __all__ = [
     "deviation",
     "evaluator_reward",
     "inference_reward",
+    "means_of_columns",
     "median_of",
     "no_report",
     "number_of",
@@ -187,6 +188,7 @@ closeness: Number = compiled_tree(formulas.closeness)
 deviation: Number = compiled_tree(update.deviation)
 evaluator_reward: Number = compiled_tree(formulas.evaluator_reward)
 inference_reward: Number = compiled_tree(formulas.inference_reward)
+means_of_columns: Callable[..., None] = compiled_tree(mean.means_of_columns)
 median_of: Number = compiled_tree(sorting.median_of)
 
 

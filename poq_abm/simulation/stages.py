@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.rules.aggregation.mean import Mean
-from poq_abm.rules.compiled import closeness, evaluator_reward, inference_reward, number_of
+from poq_abm.rules.compiled import (
+    closeness,
+    evaluator_reward,
+    inference_reward,
+    means_of_columns,
+    number_of,
+)
 from poq_abm.rules.payment import MeasuredFrom, formulas
 from poq_abm.rules.payment.closeness import Closeness
 from poq_abm.rules.payment.linear import Linear
@@ -180,19 +186,6 @@ def _look_up(draws: Words, rounds: int, scores: Floats, nodes: Nodes, stages: St
             place = stages.answers[t] + stages.evaluators[member]
             reported[t] = stages.all_scores[np.uint64(place)]
             costs[t] = nodes.evaluator_cost[member]
-
-
-@compiled_loop
-def _agree(rounds: int, scores: Floats, consensus: Floats) -> None:
-    """Put the mean scores into ``consensus``, summed in the order of the seats."""
-    for t in range(rounds):
-        consensus[t] = 0.0
-    for k in range(scores.shape[0]):
-        column = scores[k]
-        for t in range(rounds):
-            consensus[t] += column[t]
-    for t in range(rounds):
-        consensus[t] /= scores.shape[0]
 
 
 @compiled_loop
@@ -374,7 +367,7 @@ def play_in_stages(
         draw_ahead(start, replication.key, game, replication.buffers)
         seat_committees(stages.members, stages.moved, stages.places, draws)
         _look_up(draws, rounds, game.tables.scores, game.nodes, stages)
-        _agree(rounds, stages.scores, stages.consensus)
+        means_of_columns(rounds, stages.scores, stages.consensus)
         _pay(rounds, game.rules, stages)
         _settle(rounds, draws[Slot.NODE], game.nodes.model.size, stages, ledger)
         _count(rounds, stages, replication.memory.histograms)

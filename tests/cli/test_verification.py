@@ -143,8 +143,11 @@ def test_a_heat_map_takes_a_measure_of_queries(poq: Poq, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("analyse", "rewards", "run"), "poq analyse queries"),
-        (("plot", "ecdf", "run", "--treatment", "protocol=poq"), "they have queries"),
+        (("analyse", "rewards", "run"), "what fits it: queries"),
+        (
+            ("plot", "ecdf", "run", "--treatment", "protocol=poq"),
+            "is a run of verification protocols; what fits it",
+        ),
         (("audit", "hybrid_poq_otr"), "cheating_share"),
         (("analyse", "queries", "run", "--treatment", "protocol=otrr"), "protocol=otr"),
     ],

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import poq_abm
-from poq_abm.analysis.rewards import lorenz_curves, reward_distribution
+from poq_abm.analysis.lorenz import lorenz_curves
+from poq_abm.analysis.rewards import reward_distribution
 from poq_abm.experiment.paired import compare
 from poq_abm.experiment.results import Results
 from poq_abm.experiment.round_tables import REWARD_QUANTILES

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from poq_abm.rules.aggregation.aggregation import Aggregation
 from poq_abm.rules.committee import Committee
 from poq_abm.rules.rule import COST_AWARE, Source
 
-__all__ = ["Mean"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Mean", "means_of_columns"]
 
 
 class Mean(Aggregation):
@@ -30,4 +36,25 @@ class Mean(Aggregation):
         total = 0.0
         for k in range(committee.scores.size):
             total += committee.scores[k]
-        return total / committee.scores.size
+        return _mean_of(total, committee.scores.size)
+
+
+def means_of_columns(
+    rounds: int, scores: NDArray[np.float64], consensus: NDArray[np.float64]
+) -> None:
+    """Put the mean of each of the first ``rounds`` columns of (K, rounds) scores in ``consensus``.
+
+    The same sums in the same order as the kernel's, of many rounds side by side.
+    """
+    for t in range(rounds):
+        consensus[t] = 0.0
+    for k in range(scores.shape[0]):
+        seat = scores[k]
+        for t in range(rounds):
+            consensus[t] += seat[t]
+    for t in range(rounds):
+        consensus[t] = _mean_of(consensus[t], scores.shape[0])
+
+
+def _mean_of(total: float, count: int) -> float:
+    return total / count

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from poq_abm.rules.committee import open_committee
 from poq_abm.rules.kernels import KernelRule
 from poq_abm.rules.rule import Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array: TypeAlias = NDArray[np.float64]
 
 __all__ = [
     "EVALUATOR_PAYMENT",
@@ -19,7 +22,6 @@ __all__ = [
     "earned_before_cost",
 ]
 
-Array = NDArray[np.float64]
 _PACKAGE = "poq_abm.rules.payment"
 
 INFERENCE_PAYMENT: Kind[InferencePayment] = Kind(
@@ -95,11 +97,14 @@ def earned_before_cost(
     it is not, beta J C was charged, with C the mean cost, and the rest earned. Without a job there
     may be no mean, and nothing was earned.
 
+    >>> import numpy as np
     >>> quality = {"points": np.array([0.8]), "jobs": np.array([2.0]), "merit": np.array([0.5])}
     >>> [float(earned_before_cost(**quality, cost=np.array([0.1]), coefficients=(1.0, 0.3),
     ...                           for_merit=so)[0]) for so in (True, False)]
-    [1.0, 0.86]
+    [1.0, 0.8600000000000001]
     """
+    import numpy as np  # noqa: PLC0415  (what a scenario declares is read without arrays)
+
     alpha, beta = coefficients
     if for_merit:
         return np.asarray(alpha * jobs * np.nan_to_num(merit))
