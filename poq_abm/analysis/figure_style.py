@@ -166,10 +166,18 @@ def _write(figure: Figure, path: Path, form: str) -> None:
 def write_svg(figure: Figure, path: Path) -> None:
     """Write a figure as SVG, without a date; letters become paths, so that no font is missing."""
     from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
 
     stream = io.StringIO()
-    with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    # The canvas itself, not `savefig`, which draws every figure twice to lay it out once.
+    before, dpi = figure.canvas, figure.dpi
+    try:
+        with rc_context({"svg.hashsalt": "poq_abm", "svg.fonttype": "path"}):
+            drawn: Any = FigureCanvasSVG(figure)  # Matplotlib types only some of it
+            drawn.print_svg(stream, metadata={"Date": None, "Creator": None})
+    finally:
+        figure.dpi = dpi  # print_svg sets its own
+        figure.set_canvas(before)
     write_text(path, renumbered(stream.getvalue()))
 
 

@@ -79,17 +79,19 @@ def quality_against_latency(
         "judge": profile.judge,
         "consensus": profile.scores.mean(axis=2),
     }
-    for name, column in values.items():
-        known = ~np.isnan(column)
-        found = record_intervals(
-            np.hstack([known, np.where(known, column, 0.0)]),
-            profile.task_of_record,
-            _means,
-            resamples=resamples,
-            confidence=confidence,
-            seed=seed,
-        )
-        table[name], table[f"{name}_low"], table[f"{name}_high"] = found
+    columns = np.hstack(list(values.values()))
+    known = ~np.isnan(columns)
+    found = record_intervals(
+        np.hstack([known, np.where(known, columns, 0.0)]),
+        profile.task_of_record,
+        _means,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+    )
+    for number, name in enumerate(values):
+        ends = np.split(np.array(found), len(values), axis=1)[number]
+        table[name], table[f"{name}_low"], table[f"{name}_high"] = ends
     timed = profile.costs.loc[profile.costs["role"] == "inference", :]
     timed = timed[["node", "hardware", "latency_ms"]].rename(columns={"node": "model"})
     table = table.merge(timed, on="model", how="left")
@@ -99,7 +101,7 @@ def quality_against_latency(
 
 
 def _means(totals: np.ndarray) -> np.ndarray:
-    """Return sum over count per model, over all tasks; (samples, tasks, 2 M) to (samples, M)."""
+    """Return sum over count per column, over all tasks; (samples, tasks, 2 C) to (samples, C)."""
     counts, values = np.split(totals.sum(axis=1), 2, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(values / counts)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from poq_abm.analysis.stored_run import StoredRun, open_results, selected
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.manifest import MANIFEST, read_manifest
+from poq_abm.experiment.manifest import MANIFEST
 from poq_abm.profile import Profile, load_profile
 from poq_abm.simulation.playable import SYNTHETIC
 
@@ -109,9 +109,7 @@ class AnalysisRequest:
     @cached_property
     def profile(self) -> Profile:
         """The profile: the source itself, or the one the run drew from."""
-        if not self.is_run:
-            return load_profile(self.source)
-        return load_profile(str(read_manifest(Path(self.source))["profile"]))
+        return self.run.profile if self.is_run else load_profile(self.source)
 
     def rows(self, *columns: str, table: str = "nodes") -> Iterator[pd.DataFrame]:
         """Yield columns of the nodes of the treatment, role and group asked for, part by part.

@@ -7,15 +7,14 @@ records take hardly longer than hundreds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from poq_abm.compilation import compiled_loop
-from poq_abm.random import Purpose, below
+from poq_abm.random import WORDS_PER_BLOCK, Purpose, below, philox4x32
 
 __all__ = ["CONFIDENCE", "RESAMPLES", "Intervals", "record_intervals"]
 
@@ -28,6 +27,9 @@ RESAMPLES = 1000
 _LEAST_DEFINED = 0.9
 
 _PURPOSE = int(Purpose.BOOTSTRAP)
+_LOW, _32 = np.uint64(2**32 - 1), np.uint64(32)
+_SLOTS = 16 * WORDS_PER_BLOCK  # at once: their words stay in the processor's cache
+_philox: Any = getattr(philox4x32, "py_func", philox4x32)  # as written, of whole arrays
 
 
 class Intervals(NamedTuple):
@@ -90,16 +92,40 @@ def _resampled_totals(
     """Return the totals of every bootstrap sample by keyed draws; shape (resamples, tasks, k)."""
     totals = np.zeros((resamples, len(blocks), sums.shape[1]))
     for task, records in enumerate(blocks):
-        _add_draws(totals[:, task], np.ascontiguousarray(sums[records]), seed, task)
+        of_task = sums[records]
+        for drawn in _draws(records.size, resamples, seed, task):
+            totals[:, task] += of_task[drawn]
     return totals
 
 
-@compiled_loop
-def _add_draws(totals: Array, sums: Array, seed: int, task: int) -> None:
-    """Add to ``totals[s]`` the sums of the records drawn in sample s."""
-    records, outputs = sums.shape
-    for s in range(totals.shape[0]):
-        for slot in range(records):
-            record = below(seed, s, _PURPOSE, task, slot, records)
-            for output in range(outputs):
-                totals[s, output] += sums[record, output]
+def _draws(records: int, resamples: int, seed: int, task: int) -> Iterator[NDArray[np.int64]]:
+    """Yield, slot by slot, the record that each resample draws: :func:`poq_abm.random.below`.
+
+    In NumPy, because a page of figures draws too little to be worth the loading of compiled code.
+    """
+    bound, doubtful = np.uint64(records), np.uint64((2**32 - records) % records)
+    samples = np.arange(resamples, dtype=np.uint64)
+    for first in range(0, records, _SLOTS):
+        slots = min(_SLOTS, records - first)
+        words = _words(first // WORDS_PER_BLOCK, -(-slots // WORDS_PER_BLOCK), samples, seed, task)
+        products = words[:slots] * bound
+        drawn = (products >> _32).astype(np.int64)
+        for slot, sample in np.argwhere((products & _LOW) < doubtful):  # almost never
+            drawn[slot, sample] = below(seed, sample, _PURPOSE, task, first + slot, records)
+        yield from drawn
+
+
+def _words(
+    first: int, blocks: int, samples: NDArray[np.uint64], seed: int, task: int
+) -> NDArray[np.uint64]:
+    """Return the words of some blocks of four slots; shape (4 x blocks, samples)."""
+    shape = (blocks, samples.size)
+    words = _philox(
+        np.full(shape, task, dtype=np.uint64),
+        np.uint64(_PURPOSE << 16),
+        np.arange(first, first + blocks, dtype=np.uint64)[:, None],
+        samples,
+        np.uint64(seed) & _LOW,
+        np.uint64(seed) >> _32,
+    )
+    return np.stack(words, axis=1).reshape(-1, samples.size)

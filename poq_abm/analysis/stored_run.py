@@ -15,7 +15,7 @@ import pandas as pd
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.manifest import COMPLETE, FAILED, read_manifest
 from poq_abm.experiment.results import Results, read_results
-from poq_abm.profile import Profile
+from poq_abm.profile import Profile, load_profile
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.checks.unanimity import unanimity_notes
@@ -44,6 +44,17 @@ class StoredRun:
         """The resolved scenario, its sweep included, with the question that its file asks."""
         data = {**self.results.scenario, "profile": self.manifest.get("profile", "published")}
         return build(data, Origins({}), str(self.manifest.get("question", "")))
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The profile that the run drew from.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read any more.
+        """
+        return load_profile(str(self.manifest["profile"]))
 
     @cached_property
     def scenarios(self) -> dict[str, Scenario]:

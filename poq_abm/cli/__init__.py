@@ -6,6 +6,8 @@ is a message, never a traceback.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import sys
 from typing import TextIO
@@ -18,6 +20,9 @@ __all__ = ["app", "main"]
 
 #: what Python does by itself with a character that cannot be written: it raises
 _UNABLE = ("strict", "surrogateescape")
+#: new ones, before garbage is looked for: at Python's 700, looking again and again through what the
+#: libraries make when they are imported, and keep, takes a tenth of a short verb
+_OBJECTS_BETWEEN_LOOKS = 50_000
 
 app = typer.Typer(
     name="poq",
@@ -92,6 +97,8 @@ def _show_what_it_can(stream: TextIO) -> None:
 
 def main() -> None:
     """Run the command line; turn every user's mistake into a message and exit code 2."""
+    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
+    atexit.register(gc.freeze)  # Python would look through everything again on its way out
     for stream in (sys.stdout, sys.stderr):
         _show_what_it_can(stream)
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from poq_abm.analysis.resampling import record_intervals
+from poq_abm.analysis.resampling import _draws, _resampled_totals, record_intervals
+from poq_abm.random import Purpose, below
 
 
 def mean(totals):
@@ -34,6 +36,29 @@ def test_draws_are_keyed_by_the_seed() -> None:
     )
     assert first.low == again.low
     assert first.low != other.low
+
+
+@pytest.mark.parametrize(("records", "seed"), [(1, 1), (70, 3), (130, 2**40 + 5)])
+def test_a_sample_holds_the_records_of_its_keyed_draws(records: int, seed: int) -> None:
+    """To the last bit: the sums are added in the order of the slots."""
+    sums = np.random.default_rng(1).normal(size=(2 * records, 2))
+    blocks = [np.arange(records), np.arange(records, 2 * records)]
+    found = _resampled_totals(sums, blocks, 5, seed)
+    for sample, task in np.ndindex(5, 2):
+        total = np.zeros(2)
+        for slot in range(records):
+            total += sums[blocks[task]][
+                below(seed, sample, int(Purpose.BOOTSTRAP), task, slot, records)
+            ]
+        assert found[sample, task].tolist() == total.tolist()
+
+
+def test_a_rejected_word_is_drawn_again() -> None:
+    """Of three billion records a quarter of the words would favour some."""
+    records, samples = 3 * 2**30, 40
+    drawn = next(_draws(records, samples, 1, 0))
+    expected = [below(1, s, int(Purpose.BOOTSTRAP), 0, 0, records) for s in range(samples)]
+    assert drawn.tolist() == expected
 
 
 def test_records_are_drawn_within_their_task() -> None:
