@@ -13,6 +13,8 @@
 
 # %%
 # %matplotlib inline
+import seaborn as sns
+
 import poq_abm
 from poq_abm.analysis.alignment import reward_alignment
 from poq_abm.analysis.lorenz import lorenz_curves, lorenz_figure
@@ -48,6 +50,19 @@ lorenz_figure(curves)
 dear = nodes[(nodes["treatment"] == "beta_inference=0.3") & (nodes["role"] == "inference")].copy()
 dear.attrs["scenario"] = scenario.name
 reward_violins(dear, by="group")
+
+# %% [markdown]
+# The tables are plain pandas: seaborn draws of them what no figure of ours shows, here how each node's reward moves with what
+# its answers are worth.
+
+# %%
+axes = sns.scatterplot(
+    dear.astype({"group": str}), x="truth_mean", y="reward_mean", hue="group", s=12
+)
+axes.set(
+    xlabel="ground truth of its answers, mean (points of 10)", ylabel="reward per job (points)"
+)
+axes.get_figure()
 
 # %% [markdown]
 # Inequality is not a fault if those earn more who are worth more. Rank correlation of reward per job with what a node is worth:
