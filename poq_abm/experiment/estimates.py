@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy  # which imports scipy.special where it is first used: .2 s
 from numpy.typing import NDArray
-from scipy.special import betaincinv, expit, ndtri, stdtrit
 
 __all__ = [
     "CONFIDENCE",
@@ -121,7 +121,8 @@ def _student(
     if size < 2:
         return mean, missing, missing
     sd = samples.std(axis=-1, ddof=1)
-    return mean, sd, float(stdtrit(size - 1, (1 + confidence) / 2)) * sd / math.sqrt(size)
+    quantile = float(scipy.special.stdtrit(size - 1, (1 + confidence) / 2))
+    return mean, sd, quantile * sd / math.sqrt(size)
 
 
 def ends_within(
@@ -146,7 +147,9 @@ def ends_within(
     if math.isfinite(low) and math.isfinite(high):
         width, below, above = high - low, mean - low, high - mean
         odds, stretch = math.log(below / above), half * width / (below * above)
-        lower, upper = (low + width * float(expit(odds + way * stretch)) for way in (-1.0, 1.0))
+        lower, upper = (
+            low + width * float(scipy.special.expit(odds + way * stretch)) for way in (-1.0, 1.0)
+        )
         return min(lower, mean), max(min(upper, high), mean)
     sign, reach = (1.0, mean - low) if math.isfinite(low) else (-1.0, high - mean)
     root = math.sqrt(reach)
@@ -284,13 +287,14 @@ def share_interval(
     effective = least if clustered else total
     if 0.0 < share < 1.0:
         variance = count / (count - 1) * float(((hits - share * tried) ** 2).sum()) / total**2
-        narrowing = (ndtri(1.0 - tail) / float(stdtrit(count - 1, 1.0 - tail))) ** 2
+        student = float(scipy.special.stdtrit(count - 1, 1.0 - tail))
+        narrowing = (scipy.special.ndtri(1.0 - tail) / student) ** 2
         spread = share * (1.0 - share)
         effective = max(spread / variance * narrowing, least) if variance > 0.0 else total
         effective = min(effective, total)
     hit, missed = effective * share, effective * (1.0 - share)
-    low = float(betaincinv(hit, missed + 1.0, tail)) if hit > 0.0 else 0.0
-    high = float(betaincinv(hit + 1.0, missed, 1.0 - tail)) if missed > 0.0 else 1.0
+    low = float(scipy.special.betaincinv(hit, missed + 1.0, tail)) if hit > 0.0 else 0.0
+    high = float(scipy.special.betaincinv(hit + 1.0, missed, 1.0 - tail)) if missed > 0.0 else 1.0
     return share, low, high
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 import cloudpickle
-import joblib
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.blocks import Block
@@ -120,6 +119,8 @@ def _parallel(
     progress: Progress | None,
 ) -> Iterator[tuple[str, T]]:
     """Yield the names of blocks and what ``work`` returned for them."""
+    import joblib  # noqa: PLC0415  (slow to import, and a run with one worker does without)
+
     count = -1 if kind == "dask" else workers.count
     watched = {"initializer": end_with, "initargs": (os.getpid(),)} if kind == "loky" else {}
     with joblib.parallel_config(backend=kind):  # which alone knows of Dask

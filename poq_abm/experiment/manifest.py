@@ -13,6 +13,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -245,12 +246,18 @@ def manifest_of(
         "seed": scenario.seed,
         "engine": engine,
         "extended": list(extended),
-        "versions": {
-            "poq_abm": version("poq-abm"),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            **{library: version(library) for library in _LIBRARIES},
-        },
+        "versions": dict(_versions()),
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return what a run is played with; a version is read from a file of the library's."""
+    return {
+        "poq_abm": version("poq-abm"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{library: version(library) for library in _LIBRARIES},
     }
 
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy  # which imports scipy.special where it is first used: .2 s
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import (
@@ -93,13 +93,13 @@ def paired(a: Any, b: Any, confidence: float = CONFIDENCE, within: Range = UNBOU
     if n < 2:
         return Pairs(n, float(a[0]), float(b[0]), mean, *(math.nan,) * 6)
     sd = sd if sd > dust else 0.0
-    half = float(stdtrit(n - 1, (1.0 + confidence) / 2.0)) * sd / math.sqrt(n)
+    half = float(scipy.special.stdtrit(n - 1, (1.0 + confidence) / 2.0)) * sd / math.sqrt(n)
     low, high = ends_of_difference(a, a + d, half, within, confidence)
     sd_a, sd_b = (s if s > dust else 0.0 for s in (float(a.std(ddof=1)), float(b.std(ddof=1))))
     reduction = _over(sd_a**2 + sd_b**2, sd**2)
     ends = variance_reduction_interval(sd_a, sd_b, sd, n, confidence)
     t = _over(abs(mean), sd / math.sqrt(n))
-    p_value = float(2.0 * stdtr(n - 1, -t))
+    p_value = float(2.0 * scipy.special.stdtr(n - 1, -t))
     return Pairs(n, float(a.mean()), float(b.mean()), mean, low, high, reduction, *ends, p_value)
 
 
@@ -124,7 +124,7 @@ def variance_reduction_interval(
         return end, end
     sums = max(2.0 * total - difference, 0.0)
     r_squared = _over((sd_b**2 - sd_a**2) ** 2, sums * difference) if sums > 0.0 else 0.0
-    t = float(stdtrit(n - 2, (1.0 + confidence) / 2.0))
+    t = float(scipy.special.stdtrit(n - 2, (1.0 + confidence) / 2.0))
     k = 1.0 + 2.0 * max(1.0 - r_squared, 0.0) * t**2 / (n - 2)
     # k - sqrt(k^2 - 1) loses its digits for large k; its product with the other end is one.
     stretch = k + math.sqrt(k * k - 1.0)

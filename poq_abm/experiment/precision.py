@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
+import scipy  # which imports scipy.special where it is first used: .2 s
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtrit
 
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import UNBOUNDED, Range, ends_of_difference, ends_within
@@ -279,7 +279,7 @@ def _interval(known: Any, level: float) -> tuple[float, float]:
         return float(known[0]), 0.0 if n > 1 else math.nan
     mean = math.fsum(known.tolist()) / n
     variance = math.fsum(((known - mean) ** 2).tolist()) / (n - 1)
-    quantile = -float(stdtrit(n - 1, level / 2.0))
+    quantile = -float(scipy.special.stdtrit(n - 1, level / 2.0))
     return mean, quantile * math.sqrt(variance / n)
 
 
@@ -385,7 +385,7 @@ def critical_level(looks: Looks, confidence: float) -> float:
     >>> round(critical_level((20, 40), 0.95), 4)
     0.0294
     """
-    return float(2.0 * ndtr(-constant_bound(looks, confidence)))
+    return float(2.0 * scipy.special.ndtr(-constant_bound(looks, confidence)))
 
 
 def _check(looks: Looks) -> None:
@@ -394,7 +394,7 @@ def _check(looks: Looks) -> None:
 
 
 def _quantile(confidence: float) -> float:
-    return float(-ndtri(0.5 * (1.0 - confidence)))
+    return float(-scipy.special.ndtri(0.5 * (1.0 - confidence)))
 
 
 def _gaps(looks: Looks) -> NDArray[np.float64]:

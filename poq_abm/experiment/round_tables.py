@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy  # which imports scipy.special where it is first used: .2 s
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from poq_abm.experiment.schemas import ROUNDS
 from poq_abm.simulation.arrays import EvaluatorColumn
@@ -152,9 +152,10 @@ def majority_probability(evaluators: int, malicious: int, committee_size: int) -
     >>> round(majority_probability(20, 6, 3), 3)
     0.202
     """
+    log_gamma = scipy.special.gammaln
 
     def choose(n: int, k: int) -> float:
-        return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+        return float(log_gamma(n + 1) - log_gamma(k + 1) - log_gamma(n - k + 1))
 
     honest = evaluators - malicious
     least = committee_size // 2 + 1

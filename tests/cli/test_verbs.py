@@ -207,6 +207,24 @@ def test_heavy_libraries_stay_out_of_the_package_and_the_run(tmp_path: Path) -> 
     assert done.stdout.split("\n")[:2] == ["[] False", "[]"]
 
 
+def test_help_and_completion_need_no_library_of_numbers(tmp_path: Path) -> None:
+    script = (
+        "import atexit, sys; from poq_abm.cli import main;"
+        "heavy = ('joblib', 'numba', 'numpy', 'pandas', 'pyarrow', 'scipy');"
+        "atexit.register(lambda: print([m for m in heavy if m in sys.modules]));"
+        "main()"
+    )
+    for options in (["--help"], ["run", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *options],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+        )
+        assert done.stdout.endswith("[]\n")
+
+
 @pytest.mark.parametrize(
     "name",
     ["collusion_ring", "committee_tradeoff", "model_downgrade", "task_inversion"],
