@@ -98,10 +98,10 @@ def earned_before_cost(
     may be no mean, and nothing was earned.
 
     >>> import numpy as np
-    >>> quality = {"points": np.array([0.8]), "jobs": np.array([2.0]), "merit": np.array([0.5])}
-    >>> [float(earned_before_cost(**quality, cost=np.array([0.1]), coefficients=(1.0, 0.3),
+    >>> quality = {"points": np.array([0.75]), "jobs": np.array([2.0]), "merit": np.array([0.5])}
+    >>> [float(earned_before_cost(**quality, cost=np.array([0.25]), coefficients=(1.0, 0.25),
     ...                           for_merit=so)[0]) for so in (True, False)]
-    [1.0, 0.8600000000000001]
+    [1.0, 0.875]
     """
     import numpy as np  # noqa: PLC0415  (what a scenario declares is read without arrays)
 
