@@ -374,8 +374,16 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
     assert edited["evaluators"] != first["evaluators"]
 
 
-def test_what_plays_nothing_compiles_nothing(tmp_path: Path) -> None:
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "poq_abm.cli", "validate", str(SCENARIO)]
-    subprocess.run(command, env=env, capture_output=True, check=True)
-    assert not list(tmp_path.rglob("*.nb[ic]"))
+@pytest.mark.parametrize(("verb", "compiles"), [("validate", False), ("run", True)])
+def test_what_plays_nothing_compiles_nothing(tmp_path: Path, verb: str, compiles: bool) -> None:
+    package = tmp_path / "poq_abm"  # a copy of its own, beside which nothing is compiled yet
+    shutil.copytree(
+        Path(poq_abm.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    kept = tmp_path / "kept"
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(kept), "PYTHONPATH": str(tmp_path)}
+    short = ["--set", "rounds=20", "--set", "replications=1", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "poq_abm.cli", verb, str(SCENARIO)]
+    command += short if verb == "run" else []
+    subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, check=True)
+    assert any(kept.rglob("*.nb[ic]")) == compiles
