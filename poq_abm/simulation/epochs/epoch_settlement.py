@@ -14,8 +14,8 @@ from poq_abm.simulation.epochs.payment import (
     collect_fees,
     earned_for,
     entitlements,
-    for_standing,
     minted_for_pool,
+    parts_by_yuma,
     pay_rewards,
     price_of_point,
 )
@@ -67,7 +67,7 @@ def settle_epoch(economy: EconomyState, played: PlayedEpoch) -> EpochEnd:
         uncovered=by_rule + fines - slashed,
     )
     if payment.scheme == "yuma":
-        parts = for_standing(parts, paid, first)
+        parts = parts_by_yuma(parts, paid, first)
     flows = Flows(
         paid=paid - forfeited,
         point_price=point_price,

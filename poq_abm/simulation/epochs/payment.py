@@ -21,8 +21,8 @@ __all__ = [
     "collect_fees",
     "earned_for",
     "entitlements",
-    "for_standing",
     "minted_for_pool",
+    "parts_by_yuma",
     "pay_rewards",
     "points_are_tokens",
     "price_of_point",
@@ -186,7 +186,7 @@ def earned_for(
     return Parts(price * quality, price * closeness, price * cost, forfeited, fined, uncovered)
 
 
-def for_standing(parts: Parts, paid: Array, inference: int) -> Parts:
+def parts_by_yuma(parts: Parts, paid: Array, inference: int) -> Parts:
     """Return the parts of a pay by Yuma: nobody is charged for cost."""
     by_role = np.zeros((2, paid.size))
     by_role[0, :inference], by_role[1, inference:] = paid[:inference], paid[inference:]
