@@ -36,6 +36,9 @@ class ProfileLike(Protocol):
     def hardware_fault(self, node: str, hardware: str) -> str | None:
         """Return why a model cannot be played on some hardware, or ``None`` where it can."""
 
+    def price_fault(self, node: str, hardware: str | None) -> str | None:
+        """Return why there is no price of a model's answers, or ``None`` where there is one."""
+
 
 def check(scenario: Scenario, profile: ProfileLike) -> None:
     """Raise :class:`ScenarioError` unless ``profile`` can play every treatment of the scenario.
@@ -50,6 +53,7 @@ def check(scenario: Scenario, profile: ProfileLike) -> None:
                 "economy", "schedule", "rounds", "tasks", "mechanism", "population",
             ),
             partial(_unmeasured, profile=profile): ("population", "tasks"),
+            partial(_unpriced, profile=profile): ("population", "mechanism"),
             _too_large: ("mechanism", "population"),
         },
     )  # fmt: skip
@@ -104,6 +108,21 @@ def _unmeasured(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
                 fault = machine and profile.hardware_fault(group.model, machine[:80])
                 if fault:
                     yield (*here, "hardware"), fault
+
+
+def _unpriced(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
+    """Yield whose answers have no price where rewards charge the price."""
+    population = scenario.population
+    for role, groups, known in (
+        ("inference", population.inference, profile.models),
+        ("evaluator", population.evaluators, profile.evaluators),
+    ):
+        if scenario.mechanism.cost_basis(role) != "price":
+            continue
+        asked = {(g.model, machine): None for g in groups for machine, _ in g.machines}
+        faults = [profile.price_fault(*pair) for pair in asked if pair[0] in known]
+        for fault in dict.fromkeys(filter(None, faults)):
+            yield ("mechanism", f"cost_{role}"), f"price cannot be charged: {fault}"
 
 
 def _too_large(scenario: Scenario) -> Iterator[Finding]:
