@@ -243,7 +243,7 @@ def test_precision_is_that_of_the_replications(poq: Poq, tmp_path: Path) -> None
                "--set", target, "--out", str(tmp_path / "run"))  # fmt: skip
     assert told.code == 0
     assert "no number of them shortens the calibration's error" in " ".join(told.out.split())
-    assert "with calibration" in told.out
+    assert "its share of" in told.out
     page = poq("report", str(tmp_path / "run"))
     assert page.code == 0
     texts = [path.read_text() for path in tmp_path.rglob("*.html")]
