@@ -79,8 +79,8 @@ def widened_interval(
 
     The interval never lies inside that of the replications. That of the share takes V_c, rough with
     few pairs, for a chi-square with 2 G V_c^2 / (V_c^2 + q^2) degrees of freedom; with less than
-    1 of them, it reaches from 0 to V_c + t_G sqrt((V_c^2 + q^2) / G). All is missing where fewer than two pairs are whole, or where the
-    replications leave no interval.
+    1 of them, it reaches from 0 to V_c + t_G sqrt((V_c^2 + q^2) / G). All is missing where fewer
+    than two pairs are whole, or where the replications leave no interval.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def widened_interval(
     >>> plain = np.zeros(6)
     >>> shifted = np.array([1.0, 1.0, -1.0, -1.0, 2.0, 2.0])
     >>> [round(x, 2) for x in widened_interval(plain, shifted, (0.0, 0.0, 0.0), 1000)][:3]
-    [-4.92, 4.92, 1.0]
+    [-4.51, 4.51, 1.0]
     """
     estimate, low, high = interval
     shift = resampled - plain

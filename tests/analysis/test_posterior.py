@@ -10,8 +10,8 @@ import pytest
 from poq_abm.analysis.reproduce.cost_aware import _rewards
 from poq_abm.analysis.reproduce.posterior import (
     Posterior,
-    Question,
     Unknown,
+    UnknownConstants,
     identified,
     posterior,
     write_posterior,
@@ -31,7 +31,9 @@ OPEN = (*PRIORS, Unknown("level, x", 0.5, 1.5), Unknown("tilt, x", -0.3, 0.3))
 
 
 def ask(unknowns: tuple[Unknown, ...], draws: int = 200_000) -> Posterior:
-    return posterior([Question(unknowns, REWARDS, 0.0005, _rewards(QUALITY, COST))], draws, 100, 1)
+    return posterior(
+        [UnknownConstants(unknowns, REWARDS, 0.0005, _rewards(QUALITY, COST))], draws, 100, 1
+    )
 
 
 def test_known_quality_gives_back_the_coefficients() -> None:
