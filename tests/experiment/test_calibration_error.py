@@ -249,3 +249,11 @@ def test_precision_is_that_of_the_replications(poq: Poq, tmp_path: Path) -> None
     texts = [path.read_text() for path in tmp_path.rglob("*.html")]
     assert any("with calibration error" in text for text in texts)
     assert any("resampled" in text for text in texts)
+
+
+@pytest.mark.parametrize("verb", [["audit"], ["sensitivity", "--metric", "bias",
+                                  "--field", "mechanism.beta_inference=0:1"]])  # fmt: skip
+def test_verbs_that_do_not_report_it_refuse_it(poq: Poq, verb: list[str]) -> None:
+    told = poq(verb[0], "cost_aware_poq", *verb[1:], "--set", "resample_profile=true")
+    assert told.code == 2
+    assert f"resample_profile does nothing in a{'n' * (verb == ['audit'])} {verb[0]}" in told.err
