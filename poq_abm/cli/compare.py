@@ -132,7 +132,7 @@ def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bo
     for heading in ("pairs", "A", "B", "B - A") if wide else ("A", "B", "B - A"):
         table.add_column(heading, justify="right", no_wrap=True)
     gap = " " if roomy else "\n"
-    widened = ["with calibration\nerror"] if WIDENED[0] in comparison else []
+    widened = ["with\ncalibration"] if WIDENED[0] in comparison else []
     for heading in (f"95%{gap}interval", *widened, f"variance{gap}cut"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("moved")

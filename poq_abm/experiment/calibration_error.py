@@ -77,9 +77,10 @@ def widened_interval(
 
         V^2 / f = (s^2 / R)^2 / (R - 1) + (V_c^2 + q^2) / (2 G) + V_c^2 / (n - 1)
 
-    The interval never lies inside that of the replications. That of the share puts V_c, rough with
-    few pairs, at V_c -+ t_G sqrt((V_c^2 + q^2) / G). All is missing where fewer than two pairs are
-    whole, or where the replications leave no interval.
+    The interval never lies inside that of the replications. That of the share takes V_c, rough with
+    few pairs, for a chi-square with 2 G V_c^2 / (V_c^2 + q^2) degrees of freedom; with less than
+    1 of them, it reaches from 0 to V_c + t_G sqrt((V_c^2 + q^2) / G). All is missing where fewer
+    than two pairs are whole, or where the replications leave no interval.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def widened_interval(
     >>> plain = np.zeros(6)
     >>> shifted = np.array([1.0, 1.0, -1.0, -1.0, 2.0, 2.0])
     >>> [round(x, 2) for x in widened_interval(plain, shifted, (0.0, 0.0, 0.0), 1000)][:3]
-    [-4.92, 4.92, 1.0]
+    [-4.51, 4.51, 1.0]
     """
     estimate, low, high = interval
     shift = resampled - plain
@@ -121,14 +122,23 @@ def widened_interval(
     spread = mechanism**2 / (known.size - 1) + rough / 2 + calibration**2 / (records - 1)
     freedom = max(variance**2 / spread, _FEWEST_FREEDOM)
     level = (1.0 + confidence) / 2.0
-    half, reach = (
-        float(scipy.special.stdtrit(f, level)) * math.sqrt(v)
-        for f, v in ((freedom, variance), (len(pairs), rough))
-    )
+    half = float(scipy.special.stdtrit(freedom, level)) * math.sqrt(variance)
     ends = ends_within(within, estimate, half, known.size, confidence)
-    parts = (calibration, max(calibration - reach, 0.0), calibration + reach)
+    parts = (calibration, *_ends_of_variance(calibration, rough, len(pairs), level))
     shares = (part / (part + mechanism) if part > 0.0 else 0.0 for part in parts)
     return Widened(min(low, ends[0]), max(high, ends[1]), *shares)
+
+
+def _ends_of_variance(
+    variance: float, rough: float, pairs: int, level: float
+) -> tuple[float, float]:
+    """Return the ends of the interval of a variance; ``rough`` is that of its estimate."""
+    freedom = 2.0 * variance**2 / rough
+    if freedom < 1.0:  # it may as well be 0
+        return 0.0, variance + float(scipy.special.stdtrit(pairs, level)) * math.sqrt(rough)
+    tails = (float(scipy.special.chdtri(freedom, tail)) for tail in (1.0 - level, level))
+    low, high = (variance * freedom / tail for tail in tails)
+    return low, high
 
 
 def widen(

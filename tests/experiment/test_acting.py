@@ -97,6 +97,7 @@ ADAPTS = {"economy.adaptation": [{"name": "epsilon_greedy"}]}
 V = "verification"
 #: what a field needs, besides what every scenario of its section has; by the start of its path
 NEEDS: dict[str, dict[str, Any]] = {
+    "resample_profile": {"replications": 4},
     "mechanism.tau": {"mechanism.aggregation": "trimmed_mean"},
     "mechanism.huber_bend": {"mechanism.aggregation": "huber"},
     "mechanism.mad_cutoff": {"mechanism.aggregation": "mad_filter"},
