@@ -9,7 +9,7 @@ from typing import Protocol
 from poq_abm.errors import nearest
 from poq_abm.scenario.checks.problems import Finding, Problem, ScenarioError, shown
 from poq_abm.scenario.scenario import Scenario, Treatment
-from poq_abm.scenario.schema.economy import EconomySettings
+from poq_abm.scenario.schema.economy import MOST_PAIRS, EconomySettings
 from poq_abm.scenario.schema.service import MOST_BURSTS
 
 __all__ = ["ProfileLike", "check", "economy_findings", "problems_of"]
@@ -151,6 +151,7 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
         yield ("economy", "epochs"), said
     yield from _unmovable(scenario, economy)
     yield from _too_many_bursts(economy)
+    yield from _unpaid_by_yuma(scenario, economy)
     if economy.stake.top_up and economy.stake.bond == 0.0:
         yield ("economy", "stake", "top_up"), "there is no bond to top up: stake.bond is 0"
     played = tuple(scenario.tasks or tasks)
@@ -161,6 +162,23 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
         yield (
             ("mechanism", "trust", "interval"),
             "needs a constant demand, where epochs have equal rounds; epochs.parquet has trust too",
+        )
+
+
+def _unpaid_by_yuma(scenario: Scenario, economy: EconomySettings) -> Iterator[Finding]:
+    """Yield what keeps Yuma from paying anybody, or from being played."""
+    payment, people = economy.payment, scenario.population
+    if payment.scheme != "yuma":
+        return
+    if payment.yuma.reveal_delay >= economy.epochs:
+        said = f"weights are never revealed: there are {economy.epochs} epochs"
+        yield ("economy", "payment", "yuma", "reveal_delay"), said
+    pairs = people.inference_nodes * people.evaluator_nodes
+    if pairs > MOST_PAIRS:
+        yield (
+            ("economy", "payment", "scheme"),
+            f"yuma keeps a weight of every evaluator for every inference node: at most "
+            f"{MOST_PAIRS:,}, not {pairs:,}",
         )
 
 
