@@ -17,8 +17,10 @@ from calibration.judge.verdicts import SCHEMA, SCORE_PROMPT, Question, make_scor
 from calibration.models.checkpoints import ModelSource, locate_all
 from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
 from calibration.models.encoders import Evaluator, Pair, load_evaluator
-from calibration.models.endpoints import Budget, origin, read_secret
-from calibration.models.generation import check_endpoints, outputs
+from calibration.models.endpoint_answers import check_endpoints
+from calibration.models.generation import outputs
+from calibration.models.server_keys import origin, read_secret
+from calibration.models.spending import Budget, Sent
 from calibration.progress import Advance, Report, progress
 from calibration.stage_settings import AskedEvaluatorSpec, EvaluatorSpec
 from calibration.workspace import (
@@ -61,8 +63,12 @@ def pairs_of(record: Record, output: str, kind: str) -> tuple[Pair, ...]:
     return tuple((first, output) for first in firsts)
 
 
-def score(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
+def score(
+    calibration: Calibration, report: Report, *, resend: bool = False
+) -> dict[str, StageCounts]:
     """Score every output that is not scored yet; return the counts of each evaluator.
+
+    ``resend`` asks servers again for what was on its way when an earlier run was killed.
 
     Raises :class:`~poq_abm.errors.InputError` when there are no outputs, when an evaluator cannot
     be found (before any work) or loaded, and, naming evaluator, record and model, when it returns
@@ -75,7 +81,7 @@ def score(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
     counts = {}
     for spec in calibration.evaluators:
         if isinstance(spec, AskedEvaluatorSpec):
-            counts[spec.name] = _ask(calibration, spec, items, report)
+            counts[spec.name] = _ask(calibration, spec, items, report, resend=resend)
             report(f"{spec.name}: {counts[spec.name]}")
             continue
         stage = _Scoring(calibration, spec, items, device, report)
@@ -183,6 +189,8 @@ def _ask(
     spec: AskedEvaluatorSpec,
     items: Sequence[_Item],
     report: Report,
+    *,
+    resend: bool,
 ) -> StageCounts:
     """Ask an evaluator behind a server for the scores that are missing, within its budget."""
     log, keys = Log(Workspace(calibration.out).scores(spec.name)), _asked_keys(spec, items)
@@ -191,14 +199,21 @@ def _ask(
     def make(found: Mapping[Name, Row], missing: int) -> int:
         report(f"{spec.name}: {missing} outputs to score at {origin(spec.base_url)}")
         secret = read_secret(spec.key_variable, spec.base_url, os.environ)
-        budget = Budget(spec, log.read()[0])
+        sent = Sent(spec, log.path)
+        budget = Budget(spec, log.read()[0], sent.unknown)
         waiting = [item for item in items if (item.record, item.model) not in found]
         questions = [_question(item, side, keys[item.record, item.model]) for item in waiting]
+        questions = sent.to_ask(
+            questions,
+            lambda question: question.name,
+            lambda line: report(f"{spec.name}: {line}"),
+            resend=resend,
+        )
         section = f"evaluators.{spec.name}"
         with JudgeClient(spec, secret, "evaluator", section) as client:
-            session = Session(spec, client, budget, secret, log, bool(found), is_timed=True)
+            session = Session(spec, client, budget, secret, log, sent, bool(found), is_timed=True)
             session.again = "poq calibrate score"
-            with progress(report, spec.name, missing) as advance:
+            with progress(report, spec.name, len(questions)) as advance:
                 stopped = session.ask_all(questions, advance)
         if session.refused:
             report(f"{spec.name}: {session.refused} outputs got no score; run again to ask")

@@ -16,9 +16,9 @@ from calibration.configuration import Calibration
 from calibration.corpus.records import SLOT, Record, instruction, read_corpus
 from calibration.judge.judging import read_judgements, read_verdicts
 from calibration.judge.pairs import order_effect, pair_scores
-from calibration.models.endpoints import origin
 from calibration.models.generation import outputs
 from calibration.models.scoring import scores
+from calibration.models.server_keys import origin
 from calibration.profile.costs import Costs, measured_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import described_ranges, fit_ranges, points_of

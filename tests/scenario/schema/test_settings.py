@@ -14,6 +14,7 @@ def test_defaults() -> None:
         "profile": "published",
         "rounds": 5000,
         "replications": 20,
+        "resample_profile": False,
         "seed": 1,
         "tasks": None,
         "schedule": "uniform",
