@@ -48,8 +48,7 @@ def _correlation(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
 
 def systems(profile: Profile) -> pd.DataFrame:
     """Return the truth of each system in points, with its interval, and its latency as a ratio."""
-    (hardware,) = _hardware(profile)
-    latency = {name: profile.latency_ms(name, hardware) for name in profile.models}
+    latency = _latencies(profile)
     rows = []
     for place, name in enumerate(profile.models):
         found = _interval(profile, lambda at, m=place: float(profile.truth[at, m].mean()))  # type: ignore[misc]
@@ -59,16 +58,13 @@ def systems(profile: Profile) -> pd.DataFrame:
 
 def evaluators(profile: Profile) -> pd.DataFrame:
     """Return each evaluator's correlation with truth over answers, and its latency as a ratio."""
-    (hardware,) = _hardware(profile)
-    rows = []
+    latency, rows = _latencies(profile), []
     for place, name in enumerate(profile.evaluators):
         found = _interval(
             profile,
             lambda at, e=place: _correlation(profile.scores[at][:, :, e], profile.truth[at]),  # type: ignore[misc]
         )
-        ratio = profile.latency_ms(name, hardware) / profile.latency_ms(
-            "minilm_reference", hardware
-        )
+        ratio = latency[name] / latency["minilm_reference"]
         rows.append({"evaluator": name, **found, "latency": ratio})
     return pd.DataFrame(rows)
 
@@ -99,9 +95,10 @@ def agreement_pay(profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _hardware(profile: Profile) -> tuple[str]:
-    (one,) = profile.costs["hardware"].unique()
-    return (str(one),)
+def _latencies(profile: Profile) -> dict[str, float]:
+    """Return the latency of each node; each was timed on one machine, under the name of its way."""
+    rows = profile.costs.drop_duplicates("node")
+    return dict(zip(rows["node"], rows["latency_ms"].astype(float), strict=True))
 
 
 def main() -> int:
