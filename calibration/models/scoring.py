@@ -74,12 +74,13 @@ def score(
     be found (before any work) or loaded, and, naming evaluator, record and model, when it returns
     NaN or infinity. Whatever interrupts it, the scores made so far are kept.
     """
-    items = _items(calibration, report)
+    _require_outputs(calibration, report)
     device = chosen_device(calibration.scoring.device) if calibration.encoders else ""
     sources = locate_all(calibration.encoders)
     check_endpoints(calibration.asked_evaluators)
     counts = {}
     for spec in calibration.evaluators:
+        items = _items(calibration, spec)
         if isinstance(spec, AskedEvaluatorSpec):
             counts[spec.name] = _ask(calibration, spec, items, report, resend=resend)
             report(f"{spec.name}: {counts[spec.name]}")
@@ -98,7 +99,7 @@ def scores(calibration: Calibration, spec: EvaluatorSpec | AskedEvaluatorSpec) -
     Needs neither evaluator nor libraries. Of a log without a stamp, made by other means, the last
     row of an output counts.
     """
-    items = _items(calibration, lambda _: None)
+    items = _items(calibration, spec)
     log = Workspace(calibration.out).scores(spec.name)
     if isinstance(spec, AskedEvaluatorSpec):
         rows = current_rows(log, lambda _: _asked_keys(spec, items), _name_of)
@@ -171,7 +172,7 @@ class _Scoring:
                 f"and model {item.model!r}"
             )
         best = max(range(len(values)), key=values.__getitem__)
-        is_referred = self.calibration.scoring.pairs == "reference_output"
+        is_referred = self.calibration.pairs_of(self.spec) == "reference_output"
         return {
             "record": item.record,
             "model": item.model,
@@ -194,7 +195,7 @@ def _ask(
 ) -> StageCounts:
     """Ask an evaluator behind a server for the scores that are missing, within its budget."""
     log, keys = Log(Workspace(calibration.out).scores(spec.name)), _asked_keys(spec, items)
-    side = "references" if calibration.scoring.pairs == "reference_output" else "input"
+    side = "references" if calibration.pairs_of(spec) == "reference_output" else "input"
 
     def make(found: Mapping[Name, Row], missing: int) -> int:
         report(f"{spec.name}: {missing} outputs to score at {origin(spec.base_url)}")
@@ -238,23 +239,33 @@ def _asked_keys(spec: AskedEvaluatorSpec, items: Sequence[_Item]) -> dict[Name, 
     }
 
 
-def _items(calibration: Calibration, report: Report) -> list[_Item]:
+def _require_outputs(calibration: Calibration, report: Report) -> None:
+    """Say which models lack outputs; raise where there is none of any."""
     records = read_corpus(Workspace(calibration.out).corpus)
-    items = []
+    found = 0
     for spec in calibration.models:
-        made = outputs(calibration, spec, records)
-        if len(made) < len(records):
-            report(f"{spec.name}: {len(records) - len(made)} of {len(records)} outputs are missing")
-        items += [
-            _Item(r.id, spec.name, pairs_of(r, made[r.id]["output"], calibration.scoring.pairs))
-            for r in records
-            if r.id in made
-        ]
-    if not items:
+        made = len(outputs(calibration, spec, records))
+        if made < len(records):
+            report(f"{spec.name}: {len(records) - made} of {len(records)} outputs are missing")
+        found += made
+    if not found:
         raise InputError(
             f"there are no outputs of these models in {calibration.out}; "
             "make them with `poq calibrate generate`"
         )
+
+
+def _items(calibration: Calibration, evaluator: EvaluatorSpec | AskedEvaluatorSpec) -> list[_Item]:
+    """Return the outputs there are, with the pairs that this evaluator reads."""
+    records, kind = read_corpus(Workspace(calibration.out).corpus), calibration.pairs_of(evaluator)
+    items = []
+    for spec in calibration.models:
+        made = outputs(calibration, spec, records)
+        items += [
+            _Item(r.id, spec.name, pairs_of(r, made[r.id]["output"], kind))
+            for r in records
+            if r.id in made
+        ]
     return items
 
 
@@ -268,7 +279,7 @@ def _keys(
     """Return the key that the row of each output must have."""
     common = {
         "evaluator": spec.model_dump(include={"kind", "activation", "label", "dtype"}),
-        "pairs": calibration.scoring.pairs,
+        "pairs": calibration.pairs_of(spec),
         "stamp": stamp.as_data(),
     }
     return {

@@ -33,6 +33,7 @@ def test_what_ships() -> None:
         "otr_vulnerability_window",
         "otr_watchers",
         "production_network",
+        "small_llms",
         "stake_and_slash",
         "task_inversion",
         "trust_saturation",
