@@ -68,6 +68,7 @@ MODULES = (
     "quality_latency",
     "evaluator_correlation",
     "cascade",
+    "composite",
     "trilemma",
 )
 

@@ -201,7 +201,7 @@ KINDS = {
     "rewards": {"figures": {"figure6", "costs", "ecdf", "violins", "lorenz", "frontier"},
                 "tables": {"rewards", "lorenz", "alignment", "explain", "quality"}},
     "swept": {"figures": {"lines", "forest"}, "tables": {"difference"}},
-    "profile": {"figures": {"figure4", "figure5", "cascade"}, "tables": {"cascade"}},
+    "profile": {"figures": {"figure4", "figure5", "cascade"}, "tables": {"cascade", "composite"}},
 }  # fmt: skip
 #: what fits each kind of run; all else is refused, in one line that names it
 FITTING = {
