@@ -79,6 +79,8 @@ MODULES = (
     "poq_abm.analysis.trust",
     "poq_abm.analysis.quality_latency",
     "poq_abm.analysis.evaluator_correlation",
+    "poq_abm.analysis.cascade",
+    "poq_abm.analysis.composite",
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
     "poq_abm.analysis.audit.auditing",

@@ -67,6 +67,8 @@ MODULES = (
     "trust",
     "quality_latency",
     "evaluator_correlation",
+    "cascade",
+    "composite",
     "trilemma",
 )
 
@@ -255,7 +257,8 @@ def make(name: str, request: AnalysisRequest) -> pd.DataFrame:
     """
     if name not in tables():
         raise InputError(f"no table {name!r}; {nearest(name, tables())}")
-    _refuse_unfit("analyse", name, tables(), request.run)
+    if request.is_run or tables()[name].needs:
+        _refuse_unfit("analyse", name, tables(), request.run)
     return tables()[name].make(request)
 
 
