@@ -100,7 +100,7 @@ class ReplicationArrays:
         memory: Memory,
     ) -> ReplicationArrays:
         """Return those of :func:`play_plain`, in which nobody deviates; each is its own twin."""
-        made = cls(len(sums))
+        made, missing = cls(len(sums)), np.full(len(sums), math.nan)
         paid = sums[..., NodeSum.REWARD].sum(axis=1) > 0.0
         made._arrays = {
             "replication": np.arange(first, first + len(sums), dtype=np.int32),
@@ -112,9 +112,9 @@ class ReplicationArrays:
         made.measures = {
             "consensus_drift": np.zeros(len(sums)),
             "payout_inflation": np.where(paid, 0.0, math.nan),
-            "reward_gap": np.full(len(sums), math.nan),
+            "reward_gap": missing,
             **dict(zip(MEASURES, measures.T, strict=True)),
-            **{name: np.full(len(sums), math.nan) for name in _OF_ECONOMIES},
+            **dict.fromkeys(_OF_ECONOMIES, missing),
         }
         made.count, made.weights = len(sums), memory.trust.size
         return made

@@ -91,7 +91,7 @@ def open_ledger(nodes: int) -> Ledger:
     >>> open_ledger(3).nodes().shape
     (3, 8)
     """
-    block, total = on_cache_lines((nodes, ROW)), on_cache_lines((nodes, ROW))
+    block, total = on_cache_lines(*[((nodes, ROW), np.float64)] * 2)
     return Ledger(block, total, np.zeros(ROW), np.zeros(ROW))
 
 

@@ -159,5 +159,4 @@ def _sd(spread: Array, jobs: Array) -> Array:
 
 def _over(top: Array, bottom: Array) -> Array:
     """Divide, with NaN where the divisor is not positive."""
-    positive = np.broadcast_to(bottom > 0, top.shape)
-    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)

@@ -130,6 +130,24 @@ def open_stages(game: Game) -> Stages | None:
     )
     if not (usual and size <= LARGEST_COMMITTEE and _usual_anchors(game)):
         return None
+    seats, paid = ((size, batch), np.uint32), ((size + 1, batch), np.float64)
+    number, score, word = ((batch,), np.float64), ((size, batch), np.float64), ((batch,), np.uint32)
+    kinds = {
+        "members": seats,
+        "moved": seats,
+        "places": ((size + 1, batch), np.uint32),
+        "answers": word,
+        "scores": score,
+        "truth": number,
+        "consensus": number,
+        "costs": paid,
+        "nearness": paid,
+        "rewards": paid,
+        "spreads": paid,
+        "sums": (((size + 1) * batch * 4,), np.float64),
+        "cells": word,
+        "more_cells": word,
+    }
     return Stages(
         deviating=conduct.inference[:, InferenceColumn.DEVIATES].astype(np.uint32),
         malicious=conduct.evaluators[:, EvaluatorColumn.MALICIOUS].astype(np.uint32),
@@ -137,20 +155,7 @@ def open_stages(game: Game) -> Stages | None:
         all_truths=np.ascontiguousarray(tables.truth).reshape(-1),
         models=nodes.model.astype(np.uint32),
         evaluators=nodes.evaluator.astype(np.uint32),
-        members=on_cache_lines((size, batch), np.uint32),
-        moved=on_cache_lines((size, batch), np.uint32),
-        places=on_cache_lines((size + 1, batch), np.uint32),
-        answers=on_cache_lines((batch,), np.uint32),
-        scores=on_cache_lines((size, batch)),
-        truth=on_cache_lines((batch,)),
-        consensus=on_cache_lines((batch,)),
-        costs=on_cache_lines((size + 1, batch)),
-        nearness=on_cache_lines((size + 1, batch)),
-        rewards=on_cache_lines((size + 1, batch)),
-        spreads=on_cache_lines((size + 1, batch)),
-        sums=on_cache_lines(((size + 1) * batch * 4,)),
-        cells=on_cache_lines((batch,), np.uint32),
-        more_cells=on_cache_lines((batch,), np.uint32),
+        **dict(zip(kinds, on_cache_lines(*kinds.values()), strict=True)),
     )
 
 

@@ -107,5 +107,5 @@ def earned_before_cost(
 
     alpha, beta = coefficients
     if for_merit:
-        return np.asarray(alpha * jobs * np.nan_to_num(merit))
+        return np.asarray(alpha * jobs * np.where(np.isnan(merit), 0.0, merit))
     return np.asarray(points + beta * np.where(jobs > 0.0, jobs * cost, 0.0))

@@ -148,6 +148,8 @@ def _slash(economy: EconomyState, played: PlayedEpoch, active: NDArray[np.bool_]
 
 def _redistribute(economy: EconomyState, slashed: Array, active: NDArray[np.bool_]) -> Array:
     """Take slashed bonds to where they go; return what other nodes get of them, in tokens."""
+    if not slashed.any():
+        return np.zeros(slashed.size)
     goes_to = economy.settings.stake.slashing.goes_to
     if goes_to == "redistributed":
         received = redistributed(slashed, active)
@@ -155,9 +157,8 @@ def _redistribute(economy: EconomyState, slashed: Array, active: NDArray[np.bool
             economy.accounts.move(Holding.BOND, Fund.POOL, slashed)
             economy.accounts.move(Fund.POOL, Holding.WALLET, received)
             return received
-    if slashed.any():
-        fund = Fund.TREASURY if goes_to == "treasury" else Fund.BURNED
-        economy.accounts.move(Holding.BOND, fund, slashed)
+    fund = Fund.TREASURY if goes_to == "treasury" else Fund.BURNED
+    economy.accounts.move(Holding.BOND, fund, slashed)
     return np.zeros(slashed.size)
 
 
