@@ -79,6 +79,7 @@ MODULES = (
     "poq_abm.analysis.trust",
     "poq_abm.analysis.quality_latency",
     "poq_abm.analysis.evaluator_correlation",
+    "poq_abm.analysis.pay_and_accuracy",
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
     "poq_abm.analysis.audit.auditing",

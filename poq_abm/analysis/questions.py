@@ -59,6 +59,7 @@ MODULES = (
     "rewards",
     "lorenz",
     "alignment",
+    "pay_and_accuracy",
     "explanation",
     "comparison",
     "audit.attacks",

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled_loop
+from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.rules.committee import Committee
 from poq_abm.rules.payment.payment import Counted
-from poq_abm.simulation.arrays import GameArrays, Nodes, Rules
+from poq_abm.simulation.arrays import GameArrays, Nodes, Rules, on_cache_lines
+from poq_abm.simulation.ledger import MID_SCALE, ROW, add_to_row
 
 if TYPE_CHECKING:
     from poq_abm.rules.payment import BatchPayment
@@ -24,7 +25,10 @@ __all__ = [
     "MOST_TABLE_BYTES",
     "BatchCounts",
     "clear_counts",
+    "compare_columns_with_peers",
+    "compare_columns_with_truth",
     "count_committee",
+    "count_pairs_of_columns",
     "counted_for",
     "open_counts",
     "table_bytes",
@@ -33,14 +37,13 @@ __all__ = [
 MOST_TABLE_BYTES = 2**30
 HALVES = 2
 MOMENTS = 6  #: how many pairs of numbers, then the sums of x, y, x^2, y^2 and x y
-MID_SCALE = 5.0  # about which moments are taken
 
 
 class BatchCounts(NamedTuple):
     """The counts of a batch so far; arrays that nothing is counted in are empty."""
 
     tables: NDArray[np.uint32]  #: (M M 2 C C,) reports of pairs, by :attr:`Counted.PAIRS`
-    moments: NDArray[np.float64]  #: (M, 6) of reports and what they are compared with
+    moments: NDArray[np.float64]  #: (M, 8) of reports and what they are compared with; six in use
     bins: NDArray[np.int64]  #: (K,) scratch
 
 
@@ -60,7 +63,7 @@ def open_counts(rules: Rules, nodes: Nodes) -> BatchCounts:
     rows = evaluators if rules.counted in (Counted.PEERS, Counted.TRUTH) else 0
     return BatchCounts(
         np.zeros(pairs, np.uint32),
-        np.zeros((rows, MOMENTS)),
+        on_cache_lines((rows, ROW)),
         np.zeros(rules.committee_size, np.int64),
     )
 
@@ -74,7 +77,7 @@ def clear_counts(counts: BatchCounts) -> None:
 def counted_for(rule: type[BatchPayment], nodes: Nodes, counts: BatchCounts) -> NDArray[np.generic]:
     """Return the counts in the shape that a rule's merits take."""
     if rule.counted != Counted.PAIRS:
-        return counts.moments
+        return counts.moments[:, :MOMENTS]
     evaluators, bins = nodes.evaluator.size, nodes.score_cuts.shape[1] + 1
     return counts.tables.reshape(evaluators, evaluators, HALVES, bins, bins)
 
@@ -95,8 +98,8 @@ def count_committee(
         _compare_with_peers(committee, counts.moments)
     elif planted:
         for k in range(committee.members.size):
-            row = counts.moments[committee.members[k]]
-            _add_moments(row, committee.scores[k] - MID_SCALE, truth - MID_SCALE)
+            own = committee.scores[k] - MID_SCALE
+            _add_moments(counts.moments, committee.members[k], own, truth - MID_SCALE)
 
 
 @compiled_loop
@@ -129,14 +132,83 @@ def _compare_with_peers(committee: Committee, moments: NDArray[np.float64]) -> N
         total += scores[k] - MID_SCALE
     for k in range(members.size):
         own = scores[k] - MID_SCALE
-        _add_moments(moments[members[k]], own, (total - own) / (members.size - 1))
+        _add_moments(moments, members[k], own, (total - own) / (members.size - 1))
+
+
+@compiled
+def _add_moments(moments: NDArray[np.float64], member: int, x: float, y: float) -> None:
+    add_to_row(moments, np.uint64(member), (1.0, x, y, x * x, y * y, x * y))
 
 
 @compiled_loop
-def _add_moments(row: NDArray[np.float64], x: float, y: float) -> None:
-    row[0] += 1.0
-    row[1] += x
-    row[2] += y
-    row[3] += x * x
-    row[4] += y * y
-    row[5] += x * y
+def count_pairs_of_columns(
+    start: int,
+    rounds: int,
+    members: NDArray[np.uint32],
+    scores: NDArray[np.float64],
+    cuts: NDArray[np.float64],
+    counts: BatchCounts,
+    rows: NDArray[np.uint32],
+    columns: NDArray[np.uint32],
+) -> None:
+    """Count the pairs of many rounds from ``start`` on, as :func:`count_committee` does of one.
+
+    A round is a column of ``members`` and ``scores``, of shape (K, rounds); ``rows`` and
+    ``columns`` are scratch: the part of a cell's place that either member of a pair decides.
+    """
+    size, width = members.shape[0], np.uint32(cuts.shape[1] + 1)
+    cells = np.uint32(HALVES) * width * width
+    row = cells * np.uint32(cuts.shape[0])
+    for k in range(size):
+        for t in range(rounds):
+            member, score, found = np.uint64(members[k, t]), scores[k, t], np.uint32(0)
+            for cut in range(cuts.shape[1]):
+                found += np.uint32(score >= cuts[member, cut])
+            half = np.uint32((start + t) % HALVES) * width * width
+            rows[k, t] = members[k, t] * row + half + found * width
+            columns[k, t] = members[k, t] * cells + found
+    for k in range(size):
+        for other in range(k + 1, size):
+            ours, theirs = rows[k], columns[other]
+            for t in range(rounds):
+                counts.tables[np.uint64(ours[t] + theirs[t])] += np.uint32(1)
+
+
+@compiled_loop
+def compare_columns_with_peers(
+    rounds: int,
+    members: NDArray[np.uint32],
+    scores: NDArray[np.float64],
+    moments: NDArray[np.float64],
+    totals: NDArray[np.float64],
+) -> None:
+    """Add the moments of many rounds, in their order; ``totals`` is scratch, a number a round."""
+    size = members.shape[0]
+    for t in range(rounds):
+        totals[t] = 0.0
+    for k in range(size):
+        reported = scores[k]
+        for t in range(rounds):
+            totals[t] += reported[t] - MID_SCALE
+    for t in range(rounds):
+        for k in range(size):
+            own = scores[k, t] - MID_SCALE
+            _add_moments(moments, int(members[k, t]), own, (totals[t] - own) / (size - 1))
+
+
+@compiled_loop
+def compare_columns_with_truth(
+    rounds: int,
+    members: NDArray[np.uint32],
+    scores: NDArray[np.float64],
+    planted: NDArray[np.bool_],
+    records: NDArray[np.uint32],
+    truth: NDArray[np.float64],
+    moments: NDArray[np.float64],
+) -> None:
+    """Add the moments of many rounds, of those on planted records; ``planted`` is by record."""
+    for t in range(rounds):
+        if planted[np.uint64(records[t])]:
+            for k in range(members.shape[0]):
+                own = scores[k, t] - MID_SCALE
+                _add_moments(moments, int(members[k, t]), own, truth[t] - MID_SCALE)

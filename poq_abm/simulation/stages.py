@@ -38,7 +38,11 @@ from poq_abm.simulation.arrays import (
     Rules,
     on_cache_lines,
 )
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import (
+    compare_columns_with_peers,
+    compare_columns_with_truth,
+    count_pairs_of_columns,
+)
 from poq_abm.simulation.buffers import BATCH_ROUNDS, draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import (
@@ -223,14 +227,17 @@ def _pay(rounds: int, rules: Rules, stages: Stages) -> None:
 def _compare_members(
     start: int, rounds: int, game: GameArrays, replication: Replication, stages: Stages
 ) -> None:
-    """Count the rounds, for payment by batch."""
-    records, committee = replication.buffers.draws[Slot.RECORD], replication.buffers.committee
-    for t in range(rounds):
-        for k in range(stages.members.shape[0]):
-            committee.members[k] = stages.members[k, t]
-            committee.scores[k] = stages.scores[k, t]
-        planted, truth = game.tables.gold[records[t]], stages.truth[t]
-        count_committee(start + t, truth, planted, game, committee, replication.memory.counts)
+    """Count the rounds, for payment by batch; before their pay, whose places are scratch here."""
+    members, scores, counts = stages.members, stages.scores, replication.memory.counts
+    if game.rules.counted == Counted.PAIRS:
+        scratch = (stages.places, stages.moved)
+        cuts = game.nodes.score_cuts
+        count_pairs_of_columns(start, rounds, members, scores, cuts, counts, *scratch)
+    elif game.rules.counted == Counted.PEERS:
+        compare_columns_with_peers(rounds, members, scores, counts.moments, stages.spreads[0])
+    else:
+        planted = (game.tables.gold, replication.buffers.draws[Slot.RECORD], stages.truth)
+        compare_columns_with_truth(rounds, members, scores, *planted, counts.moments)
 
 
 @compiled_loop
