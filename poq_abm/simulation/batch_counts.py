@@ -44,7 +44,6 @@ class BatchCounts(NamedTuple):
 
     tables: NDArray[np.uint32]  #: (M M 2 C C,) reports of pairs, by :attr:`Counted.PAIRS`
     moments: NDArray[np.float64]  #: (M, 8) of reports and what they are compared with; six in use
-    bins: NDArray[np.int64]  #: (K,) scratch
 
 
 def table_bytes(evaluators: int, bins: int) -> int:
@@ -64,7 +63,6 @@ def open_counts(rules: Rules, nodes: Nodes) -> BatchCounts:
     return BatchCounts(
         np.zeros(pairs, np.uint32),
         on_cache_lines((rows, ROW)),
-        np.zeros(rules.committee_size, np.int64),
     )
 
 
@@ -93,7 +91,7 @@ def count_committee(
 ) -> None:
     """Count a round by what its committee reported of an answer with this truth."""
     if game.rules.counted == Counted.PAIRS:
-        _count_pairs(number % HALVES, game.nodes.score_cuts, committee, counts)
+        _count_pairs(number % HALVES, game.nodes.score_cuts, committee, counts.tables)
     elif game.rules.counted == Counted.PEERS:
         _compare_with_peers(committee, counts.moments)
     elif planted:
@@ -104,10 +102,10 @@ def count_committee(
 
 @compiled_loop
 def _count_pairs(
-    half: int, cuts: NDArray[np.float64], committee: Committee, counts: BatchCounts
+    half: int, cuts: NDArray[np.float64], committee: Committee, tables: NDArray[np.uint32]
 ) -> None:
     """Count every two members' bins."""
-    members, scores, bins = committee.members, committee.scores, counts.bins
+    members, scores, bins = committee.members, committee.scores, committee.ordered
     evaluators, others = cuts.shape
     width = np.uint64(others + 1)
     for k in range(members.size):
@@ -120,7 +118,7 @@ def _count_pairs(
         for other in range(k + 1, members.size):
             place = (row + np.uint64(members[other])) * np.uint64(HALVES) + np.uint64(half)
             place = (place * width + np.uint64(bins[k])) * width + np.uint64(bins[other])
-            counts.tables[place] += np.uint32(1)
+            tables[place] += np.uint32(1)
 
 
 @compiled_loop
