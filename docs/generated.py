@@ -81,6 +81,7 @@ MODULES = (
     "poq_abm.analysis.evaluator_correlation",
     "poq_abm.analysis.cascade",
     "poq_abm.analysis.composite",
+    "poq_abm.analysis.pay_and_accuracy",
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
     "poq_abm.analysis.audit.auditing",

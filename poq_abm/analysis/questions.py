@@ -60,6 +60,7 @@ MODULES = (
     "rewards",
     "lorenz",
     "alignment",
+    "pay_and_accuracy",
     "explanation",
     "comparison",
     "audit.attacks",

@@ -13,6 +13,7 @@ from poq_abm.experiment.calibration_error import stacked
 from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, mean_interval
 from poq_abm.experiment.round_study import ReplicationArrays, RoundStudy
 from poq_abm.experiment.round_tables import (
+    EVALUATOR_QUANTILES,
     REWARD_QUANTILES,
     distribution_measures,
     majority_probability,
@@ -98,6 +99,8 @@ class EconomyStudy(RoundStudy):
                 "is missing where a point is not paid as a token: a pool shares, or audits take "
                 "back"
             )
+        if measure in EVALUATOR_QUANTILES and self._pays_by_batch():
+            return super().why_missing(measure)
         return None
 
     def shortened(self, rounds: int) -> Scenario:
@@ -124,7 +127,7 @@ class EconomyStudy(RoundStudy):
             outcome = _outcome_of(economy)
             measures = {
                 **outcome.against(twin.outcome(replication) if twin else outcome, _bad(economy)),
-                **distribution_measures(economy.memory),
+                **distribution_measures(game, economy.memory),
                 **economy_measures(economy),
             }
             if not points_are_tokens(economy.settings):

@@ -36,8 +36,8 @@ RANGES = {
     "score 0-10": Range(0.0, 10.0),
     "score -10 to 10": Range(-10.0, 10.0),
     **dict.fromkeys(
-        ("controllers", "epoch", "epochs", "nodes", "operators", "queries", "round", "rounds",
-         "watchers"),
+        ("comparisons", "controllers", "epoch", "epochs", "nodes", "operators", "queries", "round",
+         "rounds", "watchers"),
         COUNT,
     ),
     **dict.fromkeys(
@@ -162,6 +162,12 @@ REPLICATIONS = pa.schema(
         ),
         column("saturated_share", pa.float64(), "0-1", "weights that end at w_max"),
         column("saturated_round", pa.float64(), "round", "after which all are; missing if never"),
+        column(
+            "thin_comparisons",
+            pa.float64(),
+            "comparisons",
+            "of evaluators on too few records to be paid for, where a batch is",
+        ),
         *(
             column(name, pa.float64(), unit, f"economy: {meaning}")
             for name, unit, meaning in ECONOMY_MEASURES
@@ -194,7 +200,12 @@ ROUNDS = pa.schema(
         column("truth", pa.float64(), "score 0-10", "truth of the answer"),
         # Only plain runs have a trace of rounds, and there a point is paid as a token.
         column("inference_reward", pa.float64(), "tokens", "paid to the inference node"),
-        column("evaluator_rewards", pa.list_(pa.float64()), "tokens", "paid to the evaluators"),
+        column(
+            "evaluator_rewards",
+            pa.list_(pa.float64()),
+            "tokens",
+            "paid to the evaluators; where they are paid by batch, the charge for cost alone",
+        ),
     ]
 )
 

@@ -61,6 +61,7 @@ class Rules(NamedTuple):
     evaluator_payment: int
     evaluator_parameters: NDArray[np.float64]
     pays_closeness: bool  #: whether evaluators are paid alpha times closeness, less cost
+    counted: int  #: of a batch, as :class:`poq_abm.rules.payment.Counted`
     alpha_inference: float
     beta_inference: float
     alpha_evaluator: float
@@ -144,6 +145,7 @@ class Nodes(NamedTuple):
     evaluator: NDArray[np.int64]  #: (M,) which evaluator model a node runs
     inference_cost: NDArray[np.float64]  #: (F,) in [0, 1]
     evaluator_cost: NDArray[np.float64]  #: (M,) in [0, 1]
+    score_cuts: NDArray[np.float64]  #: (M, C - 1) least scores of the bins reports are counted in
     limits: NDArray[np.uint64]  #: (F,) cumulative schedule weights on the scale of a word
     stake: NDArray[np.float64]  #: (M,) stake, for the rules that weigh by it
     #: constants about which second moments of rewards are taken; they stay as coefficients move

@@ -46,6 +46,7 @@ def runs(stored_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     scenarios = {
         "swept": load("adversary_sweep").replace(SWEEP),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
+        "payments": load("pay_for_information", ["rounds=100", "replications=2"]),
     }
     made = {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
     return {name: str(folder) for name, folder in {**stored_runs, **made}.items()}
@@ -68,6 +69,7 @@ REQUESTS = {
     "trilemma": ("protocols", {}),
     "economy": ("economy", {"metric": "profit"}),
     "phases": ("swept", {}),
+    "accuracy": ("payments", {}),
 }
 
 

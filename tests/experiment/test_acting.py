@@ -102,6 +102,12 @@ NEEDS: dict[str, dict[str, Any]] = {
     "mechanism.huber_bend": {"mechanism.aggregation": "huber"},
     "mechanism.mad_cutoff": {"mechanism.aggregation": "mad_filter"},
     "mechanism.kappa": {"mechanism.aggregation": "stake_median"},
+    "mechanism.score_bins": {"mechanism.evaluator_reward": "output_agreement"},
+    "mechanism.minimum_shared": {"mechanism.evaluator_reward": "output_agreement"},
+    "mechanism.neutral_pay": {
+        "mechanism.evaluator_reward": "output_agreement",
+        "mechanism.minimum_shared": 60,
+    },
     "mechanism.trust": {
         "mechanism.trust.update": "multiplicative",
         "mechanism.aggregation": "trust_weighted",

@@ -32,6 +32,7 @@ def test_what_ships() -> None:
         "model_downgrade_under_each_protocol",
         "otr_vulnerability_window",
         "otr_watchers",
+        "pay_for_information",
         "production_network",
         "small_llms",
         "stake_and_slash",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, model_validator
 
 from poq_abm.rules.aggregation import AGGREGATION
-from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE, Counted
 from poq_abm.rules.schedule.schedules import SCHEDULE, SEATING
 from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
 from poq_abm.scenario.schema.fields import Coefficient, Share, When, complaint, holds, lacking
@@ -52,7 +52,8 @@ def _weighs(settings: Any) -> bool:
 def _plants(settings: Any) -> bool:
     economy = settings.economy
     slashes = economy is not None and economy.stake.slashing.gold is not None
-    return slashes or settings.mechanism.trust.rule("update")[0].against_truth
+    pays = settings.mechanism.rule("evaluator_reward")[0].counted == Counted.TRUTH
+    return slashes or pays or settings.mechanism.trust.rule("update")[0].against_truth
 
 
 def _several_tasks(settings: Any) -> bool:
@@ -91,10 +92,13 @@ if TYPE_CHECKING:  # what the declarations of rules make of a section
 
     class _AggregationKeys(WithRules): ...
 
+    class _EvaluatorKeys(WithRules): ...
+
 else:
     _TrustKeys = keys_of(TRUST_UPDATE, "update")
     _RewardKeys = keys_of(INFERENCE_PAYMENT, "family")
     _AggregationKeys = keys_of(AGGREGATION, "committee_size", "aggregation")
+    _EvaluatorKeys = keys_of(EVALUATOR_PAYMENT)
 
 
 class Trust(_TrustKeys):
@@ -119,8 +123,10 @@ class Trust(_TrustKeys):
         "interval": lacking("verification", "with a verification, no log of trust is kept"),
         "gold_share": holds(
             _plants,
-            "acts only with mechanism.trust.update: gold or economy.stake.slashing.gold",
+            "acts only with mechanism.trust.update: gold, mechanism.evaluator_reward: gold or "
+            "economy.stake.slashing.gold",
             "mechanism.trust.update",
+            "mechanism.evaluator_reward",
             "economy.stake.slashing.gold",
         ),
     }
@@ -134,7 +140,7 @@ class Trust(_TrustKeys):
     )
     per_task: bool = Field(default=False, description="whether each task has weights of its own")
     gold_share: Share = Field(
-        default=0.1, description="share of records whose truth the operator knows (update: gold)"
+        default=0.1, description="share of records whose truth the operator knows"
     )
     interval: int = Field(
         default=0, ge=0, description="rounds between two entries of trust.parquet; 0 keeps none"
@@ -164,7 +170,7 @@ class Reward(_RewardKeys):
     )
 
 
-class Mechanism(_AggregationKeys):
+class Mechanism(_AggregationKeys, _EvaluatorKeys):
     """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
 
     Equations are those of arXiv 2512.16317.
@@ -176,7 +182,11 @@ class Mechanism(_AggregationKeys):
     acts: ClassVar[Mapping[str, When]] = {
         "committee_size": SCORED,
         "aggregation": SCORED,
-        **{key: SCORED & acts for key, acts in acts_of(AGGREGATION).items()},
+        **{
+            key: SCORED & acts
+            for kind in (AGGREGATION, EVALUATOR_PAYMENT)
+            for key, acts in acts_of(kind).items()
+        },
         "trust": SCORED,
         "reference": SCORED,
         "evaluator_reward": SCORED,
@@ -202,7 +212,8 @@ class Mechanism(_AggregationKeys):
     )
     evaluator_reward: Annotated[Any, NamedRule(EVALUATOR_PAYMENT)] = Field(
         default="closeness",
-        description="the published pay for closeness, or a rule of one's own",
+        description="the published pay for closeness, for information over a batch of rounds, or "
+        "a rule of one's own",
     )
     reward: Reward = Field(
         default=Reward(), description="how quality and cost become an inference node's reward"

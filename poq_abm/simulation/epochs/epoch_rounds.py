@@ -15,6 +15,7 @@ from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.rules.yuma import YumaTerms
 from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays, Nodes, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
+from poq_abm.simulation.batch_counts import clear_counts
 from poq_abm.simulation.buffers import open_buffers
 from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.dispatch import Routing, SchedulerView, dispatch
@@ -32,12 +33,12 @@ from poq_abm.simulation.epochs.performance import (
     clear_totals,
     performance_of,
 )
-from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
 from poq_abm.simulation.population import find_active
 from poq_abm.simulation.queue import Queue, heavy_tailed
 from poq_abm.simulation.replication import Memory, Replication, State, open_trace
 from poq_abm.simulation.rounds import check_reports, play_rounds
+from poq_abm.simulation.settlement import settle_batch
 
 if TYPE_CHECKING:
     from poq_abm.simulation.game import Game
@@ -54,7 +55,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-Columns = TypeVar("Columns", Ledger, Memory, Histograms)
+Columns = TypeVar("Columns", bound=tuple[Any, ...])
 
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
 WEIGHTED = ("trust_softmax", "stake_weighted")  #: drawn by weights that change by epoch
@@ -177,7 +178,9 @@ def _play(
     sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
     kept = Replication(economy.key, rounds.play_buffers, ledger, memory)
     clear_totals(totals)
+    clear_counts(memory.counts)
     player.play(first, count, game, behaviour, kept, rounds)
+    settle_batch(economy.game, game, ledger, memory, sums)
     add_rounds(
         count, _terms(economy), game.tables, rounds.assigned, rounds.queries, rounds.trace, totals
     )
@@ -240,10 +243,10 @@ def _copy_of(start: EpochStart) -> EpochStart:
 
 
 def _copied(part: Columns) -> Columns:
-    copies: Any = (
-        _copied(array) if isinstance(array, Histograms) else array.copy() for array in part
-    )
-    return type(part)(*copies)
+    copies = (_copied(array) if isinstance(array, tuple) else array.copy() for array in part)
+    kind: Any = type(part)
+    copied: Columns = kind(*copies)
+    return copied
 
 
 def _terms(economy: EconomyState) -> ServiceTerms:

@@ -25,6 +25,9 @@ def test_defaults() -> None:
             "huber_bend": 1.345,
             "mad_cutoff": 3.0,
             "kappa": 0.5,
+            "score_bins": 3,
+            "minimum_shared": 20,
+            "neutral_pay": 0.0,
             "trust": {
                 "update": "none",
                 "rate": 0.1,
