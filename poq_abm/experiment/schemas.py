@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pyarrow as pa
 
 from poq_abm.experiment.estimates import COUNT, POSITIVE, UNBOUNDED, Range
@@ -19,11 +20,13 @@ __all__ = [
     "NODES",
     "RANGES",
     "REPLICATIONS",
+    "RESAMPLED",
     "ROUNDS",
     "SCHEMAS",
     "TRACES",
     "TRUST",
     "range_of",
+    "ranges_of",
 ]
 
 #: what values of a unit can be; amounts of money and tokens may be of either sign
@@ -100,6 +103,11 @@ def range_of(name: str, unit: str) -> Range:
     (0.0, -inf)
     """
     return RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
+
+
+def ranges_of(summary: pd.DataFrame) -> list[Range]:
+    """Return the range of the measure of every row of a summary, by its name and its unit."""
+    return [range_of(*row) for row in zip(summary["measure"], summary["unit"], strict=True)]
 
 
 #: columns of replications.parquet that an economy fills: name, unit, meaning
@@ -234,5 +242,9 @@ SCHEMAS = {
     "trust": TRUST,
     "rounds": ROUNDS,
     "query_trace": QUERY_TRACE,
+}
+RESAMPLED = "resampled_"  #: begins the names of the tables of what resampled profiles gave
+SCHEMAS |= {
+    f"{RESAMPLED}{name}": SCHEMAS[name] for name in ("nodes", "replications", "queries", "epochs")
 }
 TRACES = ("rounds", "query_trace")  #: tables that are written as they come

@@ -24,6 +24,7 @@ from poq_abm.simulation.population import malicious_nodes
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
 
 SYNTHETIC = "synthetic"
+FEWEST_RESAMPLED = 4  #: replications that tell of a profile's error
 
 Spec = Mapping[str, Any]
 
@@ -77,6 +78,9 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
             partial(_findings, profile=profile): (
                 "population", "malicious", "economy", "synthetic", "profile",
             ),
+            partial(_resampling_findings, profile=profile): (
+                "resample_profile", "replications", "tasks", "profile", "synthetic",
+            ),
         },
     )  # fmt: skip
     problems.update(dict.fromkeys(found))
@@ -110,6 +114,25 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     yield from _economy_findings(scenario, profile)
     if scenario.synthetic is not None and scenario.profile != SYNTHETIC:
         yield ("synthetic",), f"is not used: the profile is {scenario.profile!r}, not 'synthetic'"
+
+
+def _resampling_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    """Yield why a profile cannot be resampled, or too few replications tell of it."""
+    if not scenario.resample_profile:
+        return
+    path: KeyPath = ("resample_profile",)
+    precision = scenario.precision
+    fewest = scenario.most_replications if precision is None else precision.at_least
+    if fewest < FEWEST_RESAMPLED:
+        yield (
+            path,
+            f"needs {FEWEST_RESAMPLED} replications or more, got {fewest}: two share a resample, "
+            "and one resample alone has no spread",
+        )
+    sizes = np.bincount(profile.task_of_record, minlength=len(profile.tasks))
+    for task in scenario.tasks or profile.tasks:
+        if task in profile.tasks and sizes[profile.tasks.index(task)] == 1:
+            yield path, f"task {task} has one record: there is nothing to resample"
 
 
 def _ring_findings(scenario: Scenario) -> Iterator[Finding]:

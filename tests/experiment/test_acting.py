@@ -74,6 +74,8 @@ def _money(**more: Any) -> dict[str, Any]:
 
 
 POOL = {"economy.payment.scheme": "pool", "economy.payment.pool": 100.0}
+YUMA = {"economy.payment.scheme": "yuma", "economy.payment.pool": 100.0}
+LIQUID = {**YUMA, "economy.payment.yuma": {"bond_rate_low": 0.1, "bond_rate_high": 0.3}}
 BOND = {"economy.stake.bond": 100.0}
 SLASHED = {**BOND, "economy.stake.slashing.deviation": 0.01}
 DOWN = {"economy.latency.outage_probability": 0.9}
@@ -149,6 +151,10 @@ NEEDS: dict[str, dict[str, Any]] = {
     "economy.service.temperature": {"schedule": "trust_softmax"},
     "economy.payment": {**POOL, **FEE},
     "economy.payment.scheme": {"economy.payment.fee": 0.0},
+    "economy.payment.yuma": YUMA,
+    "economy.payment.yuma.bond_rate": YUMA,
+    "economy.payment.yuma.bond_rate_low": LIQUID,
+    "economy.payment.yuma.bond_rate_high": LIQUID,
     "economy.controllers": {**FEE, "economy.controllers": [{"move": "beta_inference"}]},
     "economy.controllers.0.minimum": {"economy.controllers": [{"move": "beta_inference"}]},
     "economy.controllers.0.maximum": {

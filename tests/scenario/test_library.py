@@ -38,6 +38,8 @@ def test_what_ships() -> None:
         "task_inversion",
         "trust_saturation",
         "verification_trilemma",
+        "weight_copying",
+        "yuma_rival",
     ]
 
 

@@ -103,7 +103,10 @@ class Copycat(EvaluatorBehaviour):
     """Reports the mean consensus it has seen so far; its own score until it has seen one."""
 
     name = "copycat"
-    formula = "s' = mean consensus of the node's earlier rounds"
+    formula = (
+        "s' = mean consensus of the node's earlier rounds; under Yuma its weights are the "
+        "consensus published last"
+    )
     source = _OURS
     traits = Traits(stateful=True, lazy=True)
 

@@ -6,7 +6,7 @@ Symbols follow the linear reward of arXiv:2512.16317, which pays quality and cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,7 @@ __all__ = [
     "KINDS",
     "MAX_NODES_IN_ALL",
     "SCORED",
+    "CostBasis",
     "Mechanism",
     "Reward",
     "Trust",
@@ -68,6 +69,15 @@ SCORED: Final = holds(
     "does nothing here: without a committee (verification.protocol: poq or poq+otr) nobody scores",
     "verification.protocol",
 )
+
+
+_IN_NO_MONEY: Final = holds(
+    lambda settings: settings.economy is None or settings.economy.cost.basis == "latency",
+    "does nothing here: economy.cost.basis: money says what a job costs",
+    "economy.cost.basis",
+)
+#: What the cost C of a node class normalises.
+CostBasis = Literal["latency", "price"]
 
 
 if TYPE_CHECKING:  # what the declarations of rules make of a section
@@ -175,6 +185,8 @@ class Mechanism(_AggregationKeys):
         "beta_inference": SCORED,
         "alpha_evaluator": SCORED,
         "beta_evaluator": SCORED,
+        "cost_inference": SCORED & _IN_NO_MONEY,
+        "cost_evaluator": SCORED & _IN_NO_MONEY,
     }
 
     committee_size: int = Field(
@@ -213,3 +225,20 @@ class Mechanism(_AggregationKeys):
         default=0.3,
         description="beta_M in R_M = alpha_M closeness - beta_M C (Eq. 5), C in [0, 1]; >= 0",
     )
+    cost_inference: CostBasis = Field(
+        default="latency",
+        description="what C of an inference node normalises: the published mean latency, or the "
+        "price of an answer, usd_per_answer of the profile",
+    )
+    cost_evaluator: CostBasis = Field(
+        default="latency",
+        description="what C of an evaluator normalises: its mean latency, or the price of a score",
+    )
+
+    def cost_basis(self, role: str) -> CostBasis:
+        """Return what the cost of a node class normalises.
+
+        >>> Mechanism(cost_inference="price").cost_basis("inference")
+        'price'
+        """
+        return self.cost_inference if role == "inference" else self.cost_evaluator

@@ -47,6 +47,8 @@ def test_defaults() -> None:
             "beta_inference": 0.3,
             "alpha_evaluator": 1.0,
             "beta_evaluator": 0.3,
+            "cost_inference": "latency",
+            "cost_evaluator": "latency",
         },
         "population": None,
         "synthetic": None,

@@ -47,7 +47,7 @@ STAKE = section(
     slashing=SLASHING,
 )
 PAYMENT = section(
-    scheme=some("per_round", "pool"),
+    scheme=some("per_round", "pool", "yuma"),
     pool=some(0.0, 50.0),
     decay=some(0.5, 1.0),
     evaluator_share=some(0.0, 0.3, 1.0),
