@@ -25,6 +25,7 @@ def test_what_ships() -> None:
         "energy_prices",
         "entry_exit",
         "extractive_baselines",
+        "five_evaluators",
         "hardware_mix",
         "hybrid_poq_otr",
         "many_nodes",
