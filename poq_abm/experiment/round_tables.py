@@ -155,13 +155,15 @@ def majority_probability(evaluators: int, malicious: int, committee_size: int) -
     >>> round(majority_probability(20, 6, 3), 3)
     0.202
     """
+    honest = evaluators - malicious
+    least = committee_size // 2 + 1
+    if malicious < least:
+        return 0.0
     log_gamma = scipy.special.gammaln
 
     def choose(n: int, k: int) -> float:
         return float(log_gamma(n + 1) - log_gamma(k + 1) - log_gamma(n - k + 1))
 
-    honest = evaluators - malicious
-    least = committee_size // 2 + 1
     whole = choose(evaluators, committee_size)
     return math.fsum(
         math.exp(choose(malicious, x) + choose(honest, committee_size - x) - whole)
