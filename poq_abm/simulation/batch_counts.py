@@ -62,7 +62,7 @@ def open_counts(rules: Rules, nodes: Nodes) -> BatchCounts:
     rows = evaluators if rules.counted in (Counted.PEERS, Counted.TRUTH) else 0
     return BatchCounts(
         np.zeros(pairs, np.uint32),
-        on_cache_lines((rows, ROW)),
+        *on_cache_lines(((rows, ROW), np.float64)),
     )
 
 
