@@ -4,6 +4,10 @@
 :mod:`poq_abm.experiment.precision` and, on the same values, through the naive one, which takes an
 ordinary Student interval at every look. It prints a Markdown table: the share of experiments whose
 final interval holds the mean, with its 95% Wilson interval, and the mean number of replications.
+
+``python -m benchmarks.coverage --calibrations 1000`` makes as many synthetic calibrations of one
+world whose figures are known, plays each with resampled profiles, and counts how many intervals
+hold the figure: those of the replications alone, and those with the calibration's error.
 """
 
 from __future__ import annotations
@@ -11,14 +15,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+import poq_abm
 from poq_abm.experiment.estimates import UNBOUNDED, Range
 from poq_abm.experiment.precision import (
     PrecisionTarget,
@@ -27,8 +32,11 @@ from poq_abm.experiment.precision import (
     judge_at_level,
     next_look,
 )
+from poq_abm.profile import Profile
+from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
+from poq_abm.scenario import parse
 
-__all__ = ["CASES", "Case", "Cover", "cover"]
+__all__ = ["CASES", "Calibrations", "Case", "Cover", "cover", "cover_calibrations"]
 
 EXPERIMENTS = 20_000
 SEED = 1
@@ -172,6 +180,85 @@ def _end(target: PrecisionTarget, values: NDArray[np.float64], level: float) -> 
     return found
 
 
+class Calibrations(NamedTuple):
+    """Synthetic calibrations of one world: how large each is, and how long it is played."""
+
+    count: int = 1000
+    records: int = 100
+    rounds: int = 1500
+    replications: int = 20
+
+
+#: of the world whose calibrations are drawn: the middle of the scale, about which all is symmetric
+_MEAN, _LATENCIES, _LATENCY_SD = 5.0, (100.0, 160.0, 200.0), 60.0
+#: what is known of it: the rewards of three models, and of a score the consensus by another rule
+_KNOWN = {
+    "reward of the cheapest model": 0.5,
+    "reward of a model whose cost is measured": 0.5 - 0.3 * (160.0 - 100.0) / (200.0 - 100.0),
+    "consensus by the median less that by the mean": 0.0,
+}
+
+
+def cover_calibrations(sizes: Calibrations, seed: int = SEED) -> dict[str, tuple[Cover, Cover]]:
+    """Return, by figure, how many intervals hold it: of the replications, and widened ones."""
+    scenario = parse(
+        """
+        population:
+          inference: [{model: model_1}, {model: model_2}, {model: model_3}]
+          evaluators: [{model: evaluator_1}, {model: evaluator_2}, {model: evaluator_3}]
+        resample_profile: true
+        sweep: {mechanism.aggregation: [mean, median]}
+        """
+    ).replace({"rounds": sizes.rounds, "replications": sizes.replications, "profile": "synthetic"})
+    held = {name: [0, 0] for name in _KNOWN}
+    for number in range(sizes.count):
+        profile = _calibration(sizes.records, seed * sizes.count + number)
+        for name, ends in _ends_of(scenario, profile).items():
+            for kind, (low, high) in enumerate(ends):
+                held[name][kind] += low <= _KNOWN[name] <= high
+    of_counts = (
+        Cover(sizes.count, n, sizes.replications, 1.0) for pair in held.values() for n in pair
+    )
+    return {name: (next(of_counts), next(of_counts)) for name in _KNOWN}
+
+
+def _calibration(records: int, seed: int) -> Profile:
+    """Return what one calibration of the world measures: scores, and latencies with their s.d."""
+    settings = SyntheticSettings(records=records, models=3, evaluators=3, seed=seed)
+    profile = synthetic_profile(settings)
+    rng = np.random.default_rng(seed)
+    jobs = rng.normal(_LATENCIES, _LATENCY_SD, (records, len(_LATENCIES)))
+    costs = profile.costs.copy()
+    costs.loc[: len(_LATENCIES) - 1, "latency_ms"] = jobs.mean(axis=0)
+    costs.loc[: len(_LATENCIES) - 1, "latency_sd_ms"] = jobs.std(axis=0, ddof=1)
+    return replace(profile, costs=costs)
+
+
+Ends = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _ends_of(scenario: poq_abm.Scenario, profile: Profile) -> dict[str, Ends]:
+    """Return both intervals of every known figure, of one calibration."""
+    results = poq_abm.run(scenario, profile=profile)
+    rewards = results.summary().set_index(["treatment", "group"]).loc["aggregation=mean"]
+    treatments = results.treatments["treatment"]
+    compared = results.compare(*treatments, on=["consensus_mean"]).iloc[0]
+    rows = [*(rewards.loc[f"model_{number}"] for number in (1, 2)), compared]
+    kinds = [("reward_low", "reward_high")] * 2 + [("low", "high")]
+    return {
+        name: ((row[low], row[high]), (row["widened_low"], row["widened_high"]))
+        for name, row, (low, high) in zip(_KNOWN, rows, kinds, strict=True)
+    }
+
+
+def _print_calibrations(sizes: Calibrations) -> None:
+    _print_row(["figure", "nominal", "of the replications", "with the calibration's error"])
+    _print_row(["---", "---:", "---:", "---:"])
+    for name, covers in cover_calibrations(sizes).items():
+        shares = [f"{c.share:.3f} ({c.interval()[0]:.3f} to {c.interval()[1]:.3f})" for c in covers]
+        _print_row([name, "0.95", *shares])
+
+
 def _row(name: str, case: Case, experiments: int) -> list[str]:
     ours, naive = (cover(case, experiments, naive=naive) for naive in (False, True))
     price = ours.replications / naive.replications
@@ -190,7 +277,18 @@ def main(arguments: Any = None) -> int:
     """Print the table; return 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
     parser.add_argument("--experiments", type=int, default=EXPERIMENTS, help="per case and rule")
+    for name, size in Calibrations._field_defaults.items():
+        option = "calibrations" if name == "count" else name
+        default = None if name == "count" else size
+        parser.add_argument(f"--{option}", type=int, default=default, help="of the second table")
     options = parser.parse_args(arguments)
+    if options.calibrations is not None:
+        _print_calibrations(
+            Calibrations(
+                options.calibrations, options.records, options.rounds, options.replications
+            )
+        )
+        return 0
     heads = "metric and target,nominal,coverage,replications,naive coverage,replications,price"
     _print_row(heads.split(","))
     _print_row(["---", *["---:"] * heads.count(",")])

@@ -3,7 +3,8 @@
 ``python -m benchmarks.robust`` plays the compiled engine at (F, M, K) = (100, 50, 5) on one core,
 each turn next to one of the mean with honest nodes, of whose rate a share is wanted. Each rule runs
 with honest nodes, each trust update with the rule ``trust_weighted``, each evaluator behaviour on a
-share of 0.3 of the evaluators and each inference behaviour on all inference nodes. Behaviours that
+share of 0.3 of the evaluators and each inference behaviour on all inference nodes. Payment by batch
+pays honest nodes whose consensus is the mean. Behaviours that
 wait for trust to rise or fall run with ``trust_weighted`` and its published update. The second part
 times the scenario ``adversary_sweep`` with two workers; ``--quick`` leaves it out.
 """
@@ -24,6 +25,7 @@ from benchmarks.reporting import measurement, print_values
 from poq_abm.experiment.running import run
 from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, Counted
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Parameter
 from poq_abm.rules.trust import TRUST_UPDATE
@@ -41,6 +43,8 @@ LEARNING = {
 }
 WATCH_TRUST = ("sleeper", "whitewash")  # without learning, they would never do what they are for
 GOAL = 0.25  # of a mean that is settled in stages and has nothing to decide between them
+PAYMENT = "payment"
+PAYMENT_GOAL = 0.5  # of pay for closeness: what counting a batch may cost
 SWEEP = "adversary_sweep"
 SWEEP_WORKERS = 2
 SWEEP_GOAL_S = 30.0
@@ -60,6 +64,9 @@ def scenarios() -> dict[str, Scenario]:
                 "mechanism.aggregation": "trust_weighted",
                 "mechanism.trust.update": name,
             }
+    for name, payment in shipped(EVALUATOR_PAYMENT).items():
+        if payment.counted != Counted.NOTHING:
+            changes[f"{PAYMENT} {name}"] = {"mechanism.evaluator_reward": name}
     resolved = base.resolved()["population"]
     group = base.population.inference_labels[0]
     for kind in shipped(BEHAVIOURS["evaluator"]).values():
@@ -96,7 +103,7 @@ def measure(repeats: int, *, quick: bool = False) -> dict[str, Any]:
             name,
             [rate / honest for rate, honest in turns],
             "of the mean",
-            at_least=GOAL,
+            at_least=PAYMENT_GOAL if name.startswith(PAYMENT) else GOAL,
         )
         for name, turns in pairs.items()
     ]

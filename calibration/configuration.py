@@ -125,6 +125,10 @@ class Calibration(Strict):
         """The evaluators that a server runs."""
         return tuple(spec for spec in self.evaluators if isinstance(spec, AskedEvaluatorSpec))
 
+    def pairs_of(self, evaluator: EvaluatorSpec | AskedEvaluatorSpec) -> str:
+        """Return the pairs that an evaluator reads: its own setting, or that of all."""
+        return evaluator.pairs or self.scoring.pairs
+
     def metric_of(self, task: str) -> str:
         """Return the metric that an output of a task is worth."""
         if isinstance(self.truth, str):

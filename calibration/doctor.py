@@ -26,8 +26,10 @@ from calibration.latency.machine import hardware_stamp
 from calibration.libraries import COMMAND
 from calibration.models.checkpoints import locate
 from calibration.models.devices import chosen_device
-from calibration.models.endpoints import OFFICIAL, Endpoint, money, origin, read_secret
+from calibration.models.endpoints import Endpoint
 from calibration.models.generation import outputs
+from calibration.models.server_keys import OFFICIAL, origin, read_secret
+from calibration.models.spending import Sent, money
 from calibration.stage_settings import (
     EndpointSpec,
     EvaluatorSpec,
@@ -170,14 +172,29 @@ def _reckoned(calibration: Calibration, records: Sequence[Record]) -> Iterator[F
             usd += cost or 0.0
             text += ", no price" if cost is None else f", at most {_dollars(cost)}"
         yield Finding(text)
+        if isinstance(spec, EndpointSpec):
+            yield from _lost(spec, spec.name, Workspace(calibration.out).generations(spec.name))
+    for asked in calibration.asked_evaluators:
+        yield from _lost(asked, asked.name, Workspace(calibration.out).scores(asked.name))
     rows += len(records) * len(calibration.models) * len(calibration.evaluators)
     if calibration.judge is not None:
+        yield from _lost(calibration.judge, "judge", Workspace(calibration.out).judgements)
         left, cost = _judged(calibration, calibration.judge, records)
         usd, rows = usd + (cost or 0.0), rows + left
         told = "no price" if cost is None else f"about {_dollars(cost)}"
         yield Finding(f"judge: {left:,} questions to ask, {told}")
     yield Finding(f"money: at most {_dollars(usd)} where prices are known")
     yield _disk(calibration.out, rows * ROW_BYTES)
+
+
+def _lost(settings: ServerSettings, name: str, log: Path) -> Iterator[Finding]:
+    """Yield how many questions were lost on their way when a run was killed, if any were."""
+    if lost := len(Sent(settings, log).lost):
+        yield Finding(
+            f"{name}: {lost:,} questions were on their way when a run was killed and may be paid "
+            f"for; --resend asks them again",
+            is_fine=False,
+        )
 
 
 def _time(made: Sequence[Row], waiting: int, spec: ModelSpec | EndpointSpec) -> str:

@@ -53,6 +53,7 @@ __all__ = [
     "ModelSpec",
     "Name",
     "Names",
+    "Pairs",
     "ScoringSettings",
     "ServerSettings",
     "Templates",
@@ -186,6 +187,7 @@ def _registered(value: Any, entry: Callable[[str], dict[str, Any]], names: tuple
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, AfterValidator(_name)]
+Pairs = Literal["reference_output", "input_output"]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_as_names), AfterValidator(somebody)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), AfterValidator(somebody)]
@@ -330,6 +332,7 @@ class AskedEvaluatorSpec(AskedSettings):
     kind: Literal["llm"] = "llm"
     hardware: Name | None = None
     timeout_s: float = Field(default=600.0, gt=0, le=86_400)
+    pairs: Pairs | None = None
 
 
 class EvaluatorSpec(Strict):
@@ -339,7 +342,8 @@ class EvaluatorSpec(Strict):
     model gives the likelihood of the first after the second. ``activation`` turns raw logits into
     one number; ``entailment`` is the probability of the class called ``label``, by default the one
     the checkpoint itself calls entailment. ``batch_size`` is 32 for a cross encoder, 64 for a bi
-    encoder and 8 for a likelihood unless it is given.
+    encoder and 8 for a likelihood unless it is given. ``pairs`` is what it reads, by default what
+    the section ``scoring`` says.
     """
 
     name: Name
@@ -348,6 +352,7 @@ class EvaluatorSpec(Strict):
     activation: Literal["identity", "sigmoid", "entailment"] = "identity"
     label: Text | None = None
     batch_size: Count = 32
+    pairs: Pairs | None = None
     revision: Text | None = None
     dtype: Dtype = "auto"
     trust_remote_code: bool = False
@@ -401,7 +406,7 @@ class GenerationSettings(Strict):
 class ScoringSettings(Strict):
     """Which pair an evaluator reads, and over what the minimum and maximum are taken."""
 
-    pairs: Literal["reference_output", "input_output"] = "reference_output"
+    pairs: Pairs = "reference_output"
     normalise: Literal["per_task", "whole_set"] = "per_task"
     device: Device = "auto"
 

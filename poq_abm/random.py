@@ -81,6 +81,8 @@ class Purpose(IntEnum):
     STANDING = 33  #: doubles, once a replication: which nodes cheat, and their vendors
     VULNERABILITY = 34  #: doubles: how long a vendor's enclaves stay intact or broken
     SECRET = 35  #: words: keys, nonces and secrets of nodes that attest
+    RESAMPLED_RECORD = 36  #: words: the records of a resampled profile, by task and place
+    RESAMPLED_COST = 37  #: doubles: the mean latencies of a resampled profile, by row of the costs
 
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 #: From left to right: a room imports itself and rooms to its left, lazily or not.
 ROOMS = (
-    ("errors", "limits", "compilation"),
+    ("errors", "limits", "compiler"),
+    ("compilation",),
     ("random",),
     ("rules",),
     ("profile",),

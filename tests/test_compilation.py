@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,8 @@ from hypothesis import strategies as st
 from numba.core import event
 
 import poq_abm
-from poq_abm.compilation import (
-    _ROOMS_WITH_RULES,
-    _empty_if_large,
-    compiled,
-    compiled_loop,
-    sources_digest,
-)
+from poq_abm.compilation import compiled, compiled_loop
+from poq_abm.compiler import _ROOMS_WITH_RULES, _empty_if_large, sources_digest
 from poq_abm.random import Purpose
 
 property_test = settings(deadline=None, derandomize=True, max_examples=200)
@@ -96,6 +92,27 @@ def test_compiled_callers_have_a_function_compiled_once_for_all_whole_numbers() 
     assert doubled(2) == 4  # Python calls a version of its own
 
 
+def test_plain_functions_are_known_to_compiled_callers() -> None:
+    """Of what agents call as plain Python; in a process where Numba is imported last."""
+    script = (
+        "import sys; from poq_abm.compilation import compiled_loop, compiled_or_python;"
+        "from poq_abm.simulation.ledger import add_to_row; import numpy as np;"
+        "half = compiled_or_python(lambda x: 0.5 * x);"
+        "fill = lambda b: add_to_row(b, np.uint64(1), (half(3.0), 2.0, 3.0, 4.0, 5.0, 6.0));"
+        "assert 'numba' not in sys.modules;"
+        "one, other = np.ones((2, 8)), np.ones((2, 8)); fill(one); compiled_loop(fill)(other);"
+        "assert 'numba' in sys.modules; print((one == other).all(), other[1].tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True [2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 1.0, 1.0]\n"
+
+
+def test_a_compiled_function_goes_by_its_name_where_it_is_sent() -> None:
+    assert pickle.loads(pickle.dumps(ratio)) is ratio
+
+
 def test_a_function_written_at_the_prompt_compiles_without_a_cache() -> None:
     space: dict[str, Any] = {"compiled": compiled}
     exec("@compiled\ndef twice(x):\n    return 2.0 * x\n", space)
@@ -108,14 +125,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from poq_abm import compilation
+from poq_abm import compiler
 from poq_abm.compilation import compiled
 
 writable, full, installed = sys.argv[1:]
-compilation._usual_places = lambda: [Path(writable)] if writable else []
-compilation._BESIDE_THE_SOURCES = Path(installed)
+compiler._usual_places = lambda: [Path(writable)] if writable else []
+compiler._BESIDE_THE_SOURCES = Path(installed)
 if full:
-    compilation.shutil = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=1000))
+    compiler.shutil = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=1000))
 
 
 @compiled
@@ -212,11 +229,11 @@ from pathlib import Path
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
 
-from poq_abm import compilation
+from poq_abm import compiler
 from poq_abm.compilation import compiled_loop
 
 folder, kinds, index_s, data_s = sys.argv[1:]
-compilation._usual_places = lambda: [Path(folder)]
+compiler._usual_places = lambda: [Path(folder)]
 
 
 def delayed(save, seconds):
@@ -309,7 +326,7 @@ PLAY = """
 import json
 import sys
 import poq_abm
-from poq_abm.compilation import sources_digest
+from poq_abm.compiler import sources_digest
 from poq_abm.simulation.stages import play_in_stages
 
 changes = {"rounds": 10, "mechanism.beta_inference": 0.0}
@@ -372,6 +389,17 @@ def test_a_cached_loop_follows_an_edited_rule_in_another_file(tmp_path: Path) ->
     # A consensus one point higher pays 0.1 more in each of the ten rounds, up to rounding.
     assert edited["inference"] == pytest.approx(first["inference"] + 1.0, abs=1e-12)
     assert edited["evaluators"] != first["evaluators"]
+
+
+@pytest.mark.parametrize("verb", ["validate", "show"])
+def test_what_plays_nothing_does_without_numba(verb: str) -> None:
+    script = (
+        "import atexit, sys; from poq_abm.cli import main;"
+        "atexit.register(lambda: print('numba' in sys.modules)); main()"
+    )
+    command = [sys.executable, "-c", script, verb, "cost_aware_poq"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
 
 
 @pytest.mark.parametrize(("verb", "compiles"), [("validate", False), ("run", True)])

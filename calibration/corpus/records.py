@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,6 +126,17 @@ def instruction(record: Record, templates: Mapping[str, str] | None = None) -> s
     """
     known = {**TEMPLATES, **(templates or {})}
     return known.get(record.task, known[DEFAULT]).replace(SLOT, record.input)
+
+
+def prompt_hash(style: str, record: Record, templates: Mapping[str, str]) -> str:
+    """Return the hash of style and instruction; a chat template belongs to a model's revision."""
+    text = f"{style}\n{instruction(record, templates)}"
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def record_of(row: Mapping[str, Any]) -> str:
+    """Return the id of the record that a row of a log is of."""
+    return str(row.get("record"))
 
 
 def template_fault(template: str) -> str | None:

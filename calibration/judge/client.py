@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -9,12 +10,12 @@ from calibration.models.endpoints import (
     BadRequestError,
     Endpoint,
     NoAnswerError,
-    Secret,
     UnknownRouteError,
     listed,
     text_of,
     tokens_used,
 )
+from calibration.models.server_keys import Secret
 from calibration.stage_settings import AskedSettings
 
 __all__ = ["WAYS", "JudgeClient", "Reply", "Way"]
@@ -63,6 +64,7 @@ class _Asked(NamedTuple):
     text: str
     schema: dict[str, Any]
     retries: int
+    headers: Mapping[str, str]
 
 
 class JudgeClient(Endpoint):
@@ -83,13 +85,20 @@ class JudgeClient(Endpoint):
         self._unknown_routes: set[str] = set()
         self.way: Way | None = None
 
-    def ask(self, prompt: str, text: str, schema: dict[str, Any], retries: int = 0) -> Reply:
+    def ask(
+        self,
+        prompt: str,
+        text: str,
+        schema: dict[str, Any],
+        retries: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
         """Return the judge's reply to one message after a system prompt.
 
-        It is asked again at most ``retries`` times. Raises as
+        It is asked again at most ``retries`` times, with the ``headers``. Raises as
         :meth:`~calibration.models.endpoints.Endpoint.send`, where no way of asking does.
         """
-        asked = _Asked(prompt, text, schema, retries)
+        asked = _Asked(prompt, text, schema, retries, headers or {})
         if self.way is None:
             return self._find_way(asked)
         try:
@@ -134,6 +143,7 @@ class JudgeClient(Endpoint):
                 instructions=asked.prompt,
                 input=asked.text,
                 store=False,
+                extra_headers=asked.headers,
                 **({} if way.form == "text" else {"text": {"format": form}}),
             )
             return self._read_response(body)
@@ -143,6 +153,7 @@ class JudgeClient(Endpoint):
             way.route,
             asked.retries,
             messages=[{"role": role, "content": content} for role, content in said],
+            extra_headers=asked.headers,
             **({} if way.form == "text" else {"response_format": form}),
         )
         return self._read_completion(body)

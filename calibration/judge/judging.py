@@ -28,15 +28,10 @@ from calibration.judge.verdicts import (
     make_question,
 )
 from calibration.libraries import require
-from calibration.models.endpoints import (
-    OFFICIAL,
-    Budget,
-    NoAnswerError,
-    Secret,
-    read_secret,
-    side_by_side,
-)
+from calibration.models.endpoints import NoAnswerError
 from calibration.models.generation import outputs
+from calibration.models.server_keys import OFFICIAL, Secret, read_secret
+from calibration.models.spending import Budget, Sent, side_by_side
 from calibration.progress import Advance, Report, progress
 from calibration.stage_settings import AskedSettings, JudgeSettings
 from calibration.workspace import Log, Workspace
@@ -77,12 +72,14 @@ def judge(
     report: Report,
     *,
     again: bool = False,
+    resend: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Summary:
     """Ask the judge about every sampled output that has no judgement yet; return what was done.
 
     At most ``per_group`` outputs per task and model, the same records for every model. ``again``
-    asks refused questions once more. ``environment`` holds the key, by default that of the process.
+    asks refused questions once more, ``resend`` those that were on their way when an earlier run
+    was killed. ``environment`` holds the key, by default that of the process.
 
     Raises :class:`~poq_abm.errors.InputError` when there is no corpus or key, the server cannot be
     reached or refuses the key, three questions in a row remain without an answer, or the first
@@ -108,13 +105,15 @@ def judge(
     waiting = [question for question in questions if _identity(question) not in answered]
     done = len(questions) - len(waiting)
     report(f"{settings.model}: {done} outputs judged before, {len(waiting)} to judge")
-    budget = Budget(settings, rows)
+    sent = Sent(settings, log.path)
+    budget = Budget(settings, rows, sent.unknown)
+    asked = sent.to_ask(waiting, _name, report, resend=resend)
     stopped = None
     with JudgeClient(settings, secret) as client:
-        session = Session(settings, client, budget, secret, log, is_proven=is_proven)
+        session = Session(settings, client, budget, secret, log, sent, is_proven=is_proven)
         try:
-            with progress(report, settings.model, len(waiting)) as advance:
-                stopped = session.ask_all(waiting, advance)
+            with progress(report, settings.model, len(asked)) as advance:
+                stopped = session.ask_all(asked, advance)
         finally:
             left = len(waiting) - session.judged - session.refused
             if client.way is not None and client.way.form != "json_schema":
@@ -205,6 +204,10 @@ def _questions_of(
             yield make_question(settings.model, record, model, output, answer_first=True)
 
 
+def _name(question: Question) -> str:
+    return question.name
+
+
 def _identity(question: Question) -> tuple[str, str, str]:
     return question.record, question.model, question.key
 
@@ -260,6 +263,7 @@ class Session:
     budget: Budget
     secret: Secret
     log: Log
+    sent: Sent
     is_proven: bool = False
     again: str = "poq calibrate judge --again"  # what asks what was refused once more
     is_timed: bool = False  # rows tell how long their replies took
@@ -287,13 +291,18 @@ class Session:
 
     def _ask(self, question: Question, left: int) -> _Attempt:
         """Return the verdict, or none once asking again is pointless or not allowed."""
-        attempt = _Attempt()
+        attempt, name = _Attempt(), question.name
+        self.sent.leaving(name)
         try:
             while left > 0 and not (attempt.replies and self.budget.exhausted()):
                 before, start = self.client.calls, time.perf_counter()
                 try:
                     reply = self.client.ask(
-                        question.prompt, question.text, question.schema, left - 1
+                        question.prompt,
+                        question.text,
+                        question.schema,
+                        left - 1,
+                        self.sent.headers(name, attempt.replies),
                     )
                 except NoAnswerError as error:
                     attempt.failure = str(error)
@@ -308,6 +317,9 @@ class Session:
                 attempt.verdict = self._read(question, reply, attempt)
                 if attempt.verdict is not None or attempt.is_over:
                     break
+        except InputError:  # no request can succeed, and this one was not paid for
+            self.sent.back(name)
+            raise
         finally:
             self.budget.give_back(left)
         return attempt
@@ -322,6 +334,7 @@ class Session:
             self._write(question, verdict, attempt)
             self._check_use(verdict)
             return
+        self.sent.back(question.name)
         self.unanswered += 1
         self.failures += 1
         if self.failures == FAILURES_IN_A_ROW:
@@ -372,6 +385,7 @@ class Session:
                 **({"seconds": attempt.seconds} if self.is_timed else {}),
             }
         )
+        self.sent.back(question.name)
         if "refused" in verdict:
             self.refused += 1
         else:

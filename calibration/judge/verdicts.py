@@ -17,6 +17,7 @@ from typing import Any
 
 from calibration.corpus.records import Record
 from calibration.models.generation import without_trace
+from calibration.workspace import digest
 
 __all__ = [
     "PAIR_PROMPT",
@@ -137,6 +138,11 @@ class Question:
         """What a row of its answer says of it."""
         pair = {} if self.against is None else {"against": self.against}
         return {"record": self.record, "model": self.model, **pair}
+
+    @property
+    def name(self) -> str:
+        """A digest by which notes tell it from every other."""
+        return digest([*self.names.values(), self.key])
 
     def read(self, reply: str) -> dict[str, Any]:
         """Return what a reply says, as a row holds it; raises :class:`UnusableError`."""

@@ -41,9 +41,10 @@ from calibration.latency.timing import (
     reset_peak_memory,
 )
 from calibration.models.devices import chosen_device, is_out_of_memory, release
-from calibration.models.endpoints import origin
-from calibration.models.generation import AskedEndpoint, outputs
+from calibration.models.endpoint_answers import AskedEndpoint
+from calibration.models.generation import outputs
 from calibration.models.scoring import scores
+from calibration.models.server_keys import origin
 from calibration.progress import Report, progress
 from calibration.stage_settings import AskedEvaluatorSpec, EfficiencySettings, EndpointSpec
 from calibration.workspace import (
@@ -82,14 +83,18 @@ class TimingJob:
     hardware: str | None = None
 
 
-def measure(calibration: Calibration, report: Report) -> list[Path]:
+def measure(calibration: Calibration, report: Report, *, resend: bool = False) -> list[Path]:
     """Time every model and evaluator of a calibration; return the files, in order.
+
+    ``resend`` asks servers again for what was on its way when an earlier run was killed.
 
     Raises :class:`~poq_abm.errors.InputError` when a device, a model or a library is not there.
     """
     workspace = Workspace(calibration.out)
     jobs = jobs_of(calibration)
-    asked = [measure_endpoint(calibration, spec, report) for spec in calibration.endpoints]
+    asked = [
+        measure_endpoint(calibration, spec, report, resend=resend) for spec in calibration.endpoints
+    ]
     scored = [measure_asked(calibration, spec, report) for spec in calibration.asked_evaluators]
     return [*asked, *scored, *measure_all(jobs, workspace, calibration.efficiency, report)]
 
@@ -103,7 +108,9 @@ def measure_asked(calibration: Calibration, spec: AskedEvaluatorSpec, report: Re
     return _write_answers(calibration, spec, rows, spec.concurrency, report)
 
 
-def measure_endpoint(calibration: Calibration, spec: EndpointSpec, report: Report) -> Path:
+def measure_endpoint(
+    calibration: Calibration, spec: EndpointSpec, report: Report, *, resend: bool = False
+) -> Path:
     """Time an endpoint with ``efficiency.concurrency`` requests at once, and return the file.
 
     The outputs that were asked for in just that way are its timings: nothing is paid for twice.
@@ -117,7 +124,7 @@ def measure_endpoint(calibration: Calibration, spec: EndpointSpec, report: Repor
         log = Log(workspace.timed(spec.name, settings.concurrency))
         some = spread(records, settings.prompts)
         asked = AskedEndpoint(calibration, spec, some, log, settings.concurrency)
-        asked.complete(report)
+        asked.complete(report, resend=resend)
         rows = asked.rows()
     return _write_answers(calibration, spec, rows, settings.concurrency, report)
 

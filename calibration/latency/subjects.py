@@ -199,7 +199,7 @@ def real_evaluator(calibration: Calibration, spec: EvaluatorSpec, device: str) -
     """
     everything = read_corpus(Workspace(calibration.out).corpus)
     made = [outputs(calibration, model, everything) for model in calibration.models]
-    by_reference = calibration.scoring.pairs == "reference_output"
+    by_reference = calibration.pairs_of(spec) == "reference_output"
     pairs = []
     for number, record in enumerate(_some_records(calibration)):
         row = made[number % len(made)].get(record.id)
@@ -388,7 +388,7 @@ def model_like(calibration: Calibration, spec: ModelSpec, device: str) -> TimedS
 def evaluator_like(calibration: Calibration, spec: EvaluatorSpec, device: str) -> TimedSubject:
     """Return an evaluator of a calibration with random weights; outputs are as long as can be."""
     new_tokens = calibration.efficiency.new_tokens
-    by_reference = calibration.scoring.pairs == "reference_output"
+    by_reference = calibration.pairs_of(spec) == "reference_output"
     pairs = [
         (tokens_of(record.references[0] if by_reference else record.input), new_tokens)
         for record in _records_if_any(calibration)

@@ -33,6 +33,7 @@ _KINDS = frozenset(
 )
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
+_MODULES = "modules.json"  # the parts of an encoder, which need not be a transformer
 GGUF = ".gguf"  #: what the files of llama.cpp end in
 _MAGIC = b"GGUF"
 _CHUNK = 1 << 20
@@ -151,6 +152,8 @@ def _on_hub(model: str, revision: str | None, tried: list[str]) -> ModelSource:
 def _fault(folder: Path) -> str | None:
     """Return what a model's folder lacks, or ``None``."""
     if not (folder / "config.json").is_file():
+        if (folder / _MODULES).is_file():  # of sentence-transformers: word vectors, say, or counts
+            return None
         return "has no config.json"
     if not any(path.suffix in _WEIGHTS for path in _files(folder)):
         return f"has no weights ({', '.join(_WEIGHTS)})"
@@ -272,6 +275,8 @@ def _check_architecture(spec: Spec, source: ModelSource) -> None:
     if not source.is_local or source.gguf is not None:
         return
     file = Path(source.where) / "config.json"
+    if not file.is_file() and file.with_name(_MODULES).is_file():
+        return
     try:
         configuration = json.loads(file.read_text(encoding="utf-8"))
         kind, own_code = configuration.get("model_type"), "auto_map" in configuration

@@ -109,7 +109,11 @@ class BiEncoder:
         self._encoder = _open("SentenceTransformer", spec, source, device)
 
     def raw(self, pairs: Sequence[Pair]) -> list[list[float]]:
-        """Return the cosine of each pair, in [-1, 1]; NaN where an embedding is zero."""
+        """Return the cosine of each pair, in [-1, 1]; 0 where an embedding is zero.
+
+        Encoders of single words have a zero for a text without any, such as an empty output: it is
+        like nothing, which is a score, and no reason to stop.
+        """
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
         embedded = self._encoder.encode(texts, batch_size=len(texts), show_progress_bar=False)
         vectors = dict(zip(texts, np.asarray(embedded, dtype=np.float64), strict=True))
@@ -170,8 +174,8 @@ class Likelihood:
 
 def _cosine(first: Any, second: Any) -> float:
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    if not norms > 0:
-        return math.nan
+    if norms == 0.0:
+        return 0.0
     return float(np.clip(np.dot(first, second) / norms, -1.0, 1.0))
 
 

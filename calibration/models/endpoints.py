@@ -2,56 +2,38 @@
 
 The official client speaks to any such server; its timeouts, its retries and its typed errors are
 the ones in force. Every request it sends is counted. No exception of the client leaves this module:
-its text, its request and its chain may hold the key, which is read from the environment, sent to
-the server it is meant for (a redirect is not followed) and shown to nobody.
+its text, its request and its chain may hold the key, which is sent to the server it is meant for (a
+redirect is not followed) and shown to nobody.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import socket
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from calibration.libraries import require
+from calibration.models.server_keys import OFFICIAL, Secret, is_local, origin
 from calibration.stage_settings import ServerSettings
 from poq_abm.errors import InputError, PoqError
 
 __all__ = [
-    "HIDDEN",
-    "OFFICIAL",
     "BadRequestError",
-    "Budget",
     "Endpoint",
     "NoAnswerError",
-    "Secret",
     "StreamedReply",
     "UnknownRouteError",
-    "is_local",
     "listed",
-    "money",
-    "origin",
-    "read_secret",
-    "side_by_side",
     "text_of",
     "tokens_used",
 ]
-
-OFFICIAL = "https://api.openai.com/v1"
-PLACEHOLDER = "no-key-needed"
-HIDDEN = "[hidden]"
-SHORT = 8  # characters; a shorter key is hidden only where it stands alone, lest it spoil words
 
 UNKNOWN_ROUTE = {404, 405, 501}
 REFUSED_KEY = {401, 403}
@@ -62,9 +44,6 @@ OUT_OF_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
 LONGEST_WAIT_S = 60.0  # a server that wants more is left alone until the next run
 MESSAGE = 300  # characters of a server's message worth showing
 _STREAM = "text/event-stream"
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class NoAnswerError(PoqError):
@@ -77,94 +56,6 @@ class UnknownRouteError(PoqError):
 
 class BadRequestError(NoAnswerError):
     """The server rejects this request: the way it is asked, or this very question."""
-
-
-class Secret:
-    """A key that no ``print``, ``repr``, log record or traceback shows.
-
-    >>> secret = Secret("sk-0123456789")
-    >>> secret
-    Secret([hidden])
-    >>> secret.redact("Incorrect key: sk-0123456789.")
-    'Incorrect key: [hidden].'
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return f"Secret({HIDDEN})"
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no key."""
-        return not self._value
-
-    @property
-    def can_be_sent(self) -> bool:
-        """Whether the key fits into a header: printable ASCII without blanks."""
-        return re.fullmatch(r"[!-~]+", self._value) is not None
-
-    def reveal(self) -> str:
-        """Return the key itself, for the client alone."""
-        return self._value
-
-    def redact(self, text: str) -> str:
-        """Return ``text`` with the key blotted out, also where JSON has escaped its slashes."""
-        if self._value == PLACEHOLDER:
-            return text
-        edge = r"\b" if len(self._value) < SHORT else ""
-        for form in {self._value, self._value.replace("/", r"\/")}:
-            text = re.sub(f"{edge}{re.escape(form)}{edge}", HIDDEN, text)
-        return text
-
-
-def read_secret(variable: str, address: str, environment: Mapping[str, str]) -> Secret:
-    """Return the key in this environment variable; a local server needs none.
-
-    Raises :class:`~poq_abm.errors.InputError` when the variable is not set, empty, or cannot be
-    sent. The message never repeats a value.
-
-    >>> read_secret("OPENAI_API_KEY", "http://127.0.0.1:8000/v1", {}).reveal()
-    'no-key-needed'
-    """
-    secret = Secret(environment.get(variable, "").strip())  # no frame shall show a bare key
-    if secret.is_empty and is_local(address):
-        return Secret(PLACEHOLDER)
-    if secret.is_empty:
-        raise InputError(
-            f"the environment variable {variable} holds no key for {origin(address)}; "
-            f"set it, or name another one in key_variable"
-        )
-    if not secret.can_be_sent:
-        raise InputError(f"the key in {variable} has a blank or a character that is not ASCII")
-    return secret
-
-
-def origin(address: str) -> str:
-    """Return scheme, host and port of an address, which are safe to show.
-
-    >>> origin("https://api.openai.com/v1?token=abc")
-    'https://api.openai.com'
-    """
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def is_local(address: str) -> bool:
-    """Return whether a server runs on this machine or in this network, where keys are rare.
-
-    >>> [is_local(f"http://{host}:8000/v1") for host in ("localhost", "10.0.0.3", "gpu7", "a.com")]
-    [True, True, True, False]
-    """
-    host = urlsplit(address).hostname or ""
-    try:
-        number = ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".localhost", ".internal"))
-    return number.is_private or number.is_loopback or number.is_link_local
 
 
 class Endpoint:
@@ -543,164 +434,3 @@ class StreamedReply:
     output_tokens: int | None
     seconds: float
     marks: tuple[float, ...]
-
-
-class Row(Protocol):
-    """A row of a log, as a budget reads it."""
-
-    def get(self, key: str, /) -> Any:
-        """Return a cell, or ``None``."""
-
-
-def money(
-    settings: ServerSettings, input_tokens: int | None, output_tokens: int | None
-) -> float | None:
-    """Return the dollars that tokens cost; ``None`` without prices or counts.
-
-    ``usd = (input price x input tokens + output price x output tokens) / 10^6``
-
-    >>> prices = {"usd_per_million_input": 10.0, "usd_per_million_output": 50.0}
-    >>> money(ServerSettings(model="m", **prices), 200, 20)
-    0.003
-    """
-    of_input, of_output = settings.usd_per_million_input, settings.usd_per_million_output
-    if of_input is None or of_output is None or input_tokens is None or output_tokens is None:
-        return None
-    return (of_input * input_tokens + of_output * output_tokens) / 1e6
-
-
-class Budget:
-    """Counts what was spent and says when it is enough; threads may share it.
-
-    ``rows`` are those already on the disk. A budget in dollars stops before the call that would
-    pass it, if no call costs more than the dearest so far; requests that failed and report no
-    tokens count as calls and cost nothing that we could know of. What is held for questions on
-    their way is not spent twice.
-
-    >>> settings = ServerSettings(model="m", max_calls=2)
-    >>> Budget(settings, [{"attempts": 2}]).exhausted()
-    'the budget of 2 calls is spent'
-    """
-
-    def __init__(self, settings: ServerSettings, rows: Iterable[Row]) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._dearest = 0.0
-        self._is_blind = False
-        self._reserved = 0
-        self.stopped: str | None = None
-        self.calls = 0
-        self.usd = 0.0
-        for row in rows:
-            self.calls += row.get("attempts") or 0
-            self._spend(row.get("usd") or 0.0)
-
-    def permit(self, on_their_way: int, calls: int) -> int:
-        """Return how many of so many requests one more question may send, and hold them for it.
-
-        None fit if those ``on_their_way`` may yet use up what is left. Where no question is on its
-        way, ``stopped`` says why there is nothing left.
-        """
-        with self._lock:
-            if not on_their_way:
-                self.stopped = self.exhausted()
-            if self.stopped or (on_their_way and not self._has_room(on_their_way)):
-                return 0
-            most = self._settings.max_calls
-            free = calls if most is None else min(calls, most - self.calls - self._reserved)
-            self._reserved += free
-            return free
-
-    def give_back(self, calls: int) -> None:
-        """Let go of the requests that a question did not send: it has its answer, or none."""
-        with self._lock:
-            self._reserved = max(0, self._reserved - max(0, calls))
-
-    def count_calls(self, calls: int) -> None:
-        """Count requests that were sent, whatever came of them."""
-        with self._lock:
-            self.calls += calls
-            self._reserved = max(0, self._reserved - calls)
-
-    def charge(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
-        """Return what these tokens cost in dollars and count it; ``None`` if it is not known."""
-        usd = money(self._settings, input_tokens, output_tokens)
-        with self._lock:
-            if usd is not None:
-                self._spend(usd)
-            elif self._settings.usd_per_million_input is not None:
-                self._is_blind = True
-        return usd
-
-    def exhausted(self) -> str | None:
-        """Return why no further call may be made, or ``None`` if one may."""
-        calls, usd = self._settings.max_calls, self._settings.max_usd
-        if calls is not None and self.calls >= calls:
-            return f"the budget of {calls} calls is spent"
-        if usd is None:
-            return None
-        if self._is_blind:
-            return "the server reports no token counts, so a budget in dollars cannot be kept"
-        if self.usd >= usd or self.usd + self._dearest > usd:
-            return f"of the budget of {usd:g} dollars, {self.usd:.4g} are spent"
-        return None
-
-    def _has_room(self, on_their_way: int) -> bool:
-        calls, usd = self._settings.max_calls, self._settings.max_usd
-        fits = calls is None or self.calls + self._reserved < calls
-        if usd is None or not fits:
-            return fits
-        is_priced = self._dearest > 0.0  # what a question costs, the first one tells
-        return is_priced and self.usd + (on_their_way + 1) * self._dearest <= usd
-
-    def _spend(self, usd: float) -> None:
-        self.usd += usd
-        self._dearest = max(self._dearest, usd)
-
-
-def side_by_side(
-    items: Iterable[T],
-    ask: Callable[[T, int], R],
-    keep: Callable[[T, R], None],
-    concurrency: int,
-    permit: Callable[[int], int] = lambda _: 1,
-    after: Callable[[], None] = lambda: None,
-) -> None:
-    """Ask for every item, at most ``concurrency`` at once, and keep each result as it comes.
-
-    ``ask`` runs in threads, ``keep`` here, before anything further is asked. ``permit`` is told how
-    many items are on their way and says how many requests the next may send; where that is none
-    and nothing is on its way, the rest is left. ``after`` each item that is kept there may be
-    something to tell. Whatever interrupts it, what was asked for is waited for and kept, since it
-    is being paid for; a second interrupt ends the waiting.
-
-    >>> squares = []
-    >>> side_by_side([3], lambda n, _: n * n, lambda n, square: squares.append((n, square)), 2)
-    >>> squares
-    [(3, 9)]
-    """
-    waiting = deque(items)
-    running: dict[Future[R], T] = {}
-    pool = ThreadPoolExecutor(concurrency)
-    try:
-        while waiting or running:
-            while waiting and len(running) < concurrency and (allowed := permit(len(running))) > 0:
-                item = waiting.popleft()
-                running[pool.submit(ask, item, allowed)] = item
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                item = running.pop(future)
-                try:
-                    keep(item, future.result())
-                except KeyboardInterrupt:  # rather kept twice than lost
-                    running[future] = item
-                    raise
-                after()
-    except BaseException:
-        for future, item in running.items():
-            with suppress(Exception):
-                keep(item, future.result())
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

@@ -17,8 +17,10 @@ from calibration.judge.verdicts import SCHEMA, SCORE_PROMPT, Question, make_scor
 from calibration.models.checkpoints import ModelSource, locate_all
 from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
 from calibration.models.encoders import Evaluator, Pair, load_evaluator
-from calibration.models.endpoints import Budget, origin, read_secret
-from calibration.models.generation import check_endpoints, outputs
+from calibration.models.endpoint_answers import check_endpoints
+from calibration.models.generation import outputs
+from calibration.models.server_keys import origin, read_secret
+from calibration.models.spending import Budget, Sent
 from calibration.progress import Advance, Report, progress
 from calibration.stage_settings import AskedEvaluatorSpec, EvaluatorSpec
 from calibration.workspace import (
@@ -61,21 +63,26 @@ def pairs_of(record: Record, output: str, kind: str) -> tuple[Pair, ...]:
     return tuple((first, output) for first in firsts)
 
 
-def score(calibration: Calibration, report: Report) -> dict[str, StageCounts]:
+def score(
+    calibration: Calibration, report: Report, *, resend: bool = False
+) -> dict[str, StageCounts]:
     """Score every output that is not scored yet; return the counts of each evaluator.
+
+    ``resend`` asks servers again for what was on its way when an earlier run was killed.
 
     Raises :class:`~poq_abm.errors.InputError` when there are no outputs, when an evaluator cannot
     be found (before any work) or loaded, and, naming evaluator, record and model, when it returns
     NaN or infinity. Whatever interrupts it, the scores made so far are kept.
     """
-    items = _items(calibration, report)
+    _require_outputs(calibration, report)
     device = chosen_device(calibration.scoring.device) if calibration.encoders else ""
     sources = locate_all(calibration.encoders)
     check_endpoints(calibration.asked_evaluators)
     counts = {}
     for spec in calibration.evaluators:
+        items = _items(calibration, spec)
         if isinstance(spec, AskedEvaluatorSpec):
-            counts[spec.name] = _ask(calibration, spec, items, report)
+            counts[spec.name] = _ask(calibration, spec, items, report, resend=resend)
             report(f"{spec.name}: {counts[spec.name]}")
             continue
         stage = _Scoring(calibration, spec, items, device, report)
@@ -92,7 +99,7 @@ def scores(calibration: Calibration, spec: EvaluatorSpec | AskedEvaluatorSpec) -
     Needs neither evaluator nor libraries. Of a log without a stamp, made by other means, the last
     row of an output counts.
     """
-    items = _items(calibration, lambda _: None)
+    items = _items(calibration, spec)
     log = Workspace(calibration.out).scores(spec.name)
     if isinstance(spec, AskedEvaluatorSpec):
         rows = current_rows(log, lambda _: _asked_keys(spec, items), _name_of)
@@ -165,7 +172,7 @@ class _Scoring:
                 f"and model {item.model!r}"
             )
         best = max(range(len(values)), key=values.__getitem__)
-        is_referred = self.calibration.scoring.pairs == "reference_output"
+        is_referred = self.calibration.pairs_of(self.spec) == "reference_output"
         return {
             "record": item.record,
             "model": item.model,
@@ -183,22 +190,31 @@ def _ask(
     spec: AskedEvaluatorSpec,
     items: Sequence[_Item],
     report: Report,
+    *,
+    resend: bool,
 ) -> StageCounts:
     """Ask an evaluator behind a server for the scores that are missing, within its budget."""
     log, keys = Log(Workspace(calibration.out).scores(spec.name)), _asked_keys(spec, items)
-    side = "references" if calibration.scoring.pairs == "reference_output" else "input"
+    side = "references" if calibration.pairs_of(spec) == "reference_output" else "input"
 
     def make(found: Mapping[Name, Row], missing: int) -> int:
         report(f"{spec.name}: {missing} outputs to score at {origin(spec.base_url)}")
         secret = read_secret(spec.key_variable, spec.base_url, os.environ)
-        budget = Budget(spec, log.read()[0])
+        sent = Sent(spec, log.path)
+        budget = Budget(spec, log.read()[0], sent.unknown)
         waiting = [item for item in items if (item.record, item.model) not in found]
         questions = [_question(item, side, keys[item.record, item.model]) for item in waiting]
+        questions = sent.to_ask(
+            questions,
+            lambda question: question.name,
+            lambda line: report(f"{spec.name}: {line}"),
+            resend=resend,
+        )
         section = f"evaluators.{spec.name}"
         with JudgeClient(spec, secret, "evaluator", section) as client:
-            session = Session(spec, client, budget, secret, log, bool(found), is_timed=True)
+            session = Session(spec, client, budget, secret, log, sent, bool(found), is_timed=True)
             session.again = "poq calibrate score"
-            with progress(report, spec.name, missing) as advance:
+            with progress(report, spec.name, len(questions)) as advance:
                 stopped = session.ask_all(questions, advance)
         if session.refused:
             report(f"{spec.name}: {session.refused} outputs got no score; run again to ask")
@@ -223,23 +239,33 @@ def _asked_keys(spec: AskedEvaluatorSpec, items: Sequence[_Item]) -> dict[Name, 
     }
 
 
-def _items(calibration: Calibration, report: Report) -> list[_Item]:
+def _require_outputs(calibration: Calibration, report: Report) -> None:
+    """Say which models lack outputs; raise where there is none of any."""
     records = read_corpus(Workspace(calibration.out).corpus)
-    items = []
+    found = 0
     for spec in calibration.models:
-        made = outputs(calibration, spec, records)
-        if len(made) < len(records):
-            report(f"{spec.name}: {len(records) - len(made)} of {len(records)} outputs are missing")
-        items += [
-            _Item(r.id, spec.name, pairs_of(r, made[r.id]["output"], calibration.scoring.pairs))
-            for r in records
-            if r.id in made
-        ]
-    if not items:
+        made = len(outputs(calibration, spec, records))
+        if made < len(records):
+            report(f"{spec.name}: {len(records) - made} of {len(records)} outputs are missing")
+        found += made
+    if not found:
         raise InputError(
             f"there are no outputs of these models in {calibration.out}; "
             "make them with `poq calibrate generate`"
         )
+
+
+def _items(calibration: Calibration, evaluator: EvaluatorSpec | AskedEvaluatorSpec) -> list[_Item]:
+    """Return the outputs there are, with the pairs that this evaluator reads."""
+    records, kind = read_corpus(Workspace(calibration.out).corpus), calibration.pairs_of(evaluator)
+    items = []
+    for spec in calibration.models:
+        made = outputs(calibration, spec, records)
+        items += [
+            _Item(r.id, spec.name, pairs_of(r, made[r.id]["output"], kind))
+            for r in records
+            if r.id in made
+        ]
     return items
 
 
@@ -253,7 +279,7 @@ def _keys(
     """Return the key that the row of each output must have."""
     common = {
         "evaluator": spec.model_dump(include={"kind", "activation", "label", "dtype"}),
-        "pairs": calibration.scoring.pairs,
+        "pairs": calibration.pairs_of(spec),
         "stamp": stamp.as_data(),
     }
     return {

@@ -16,9 +16,9 @@ from calibration.configuration import Calibration
 from calibration.corpus.records import SLOT, Record, instruction, read_corpus
 from calibration.judge.judging import read_judgements, read_verdicts
 from calibration.judge.pairs import order_effect, pair_scores
-from calibration.models.endpoints import origin
 from calibration.models.generation import outputs
 from calibration.models.scoring import scores
+from calibration.models.server_keys import origin
 from calibration.profile.costs import Costs, measured_costs
 from calibration.profile.joint import check_joint, write_with_findings
 from calibration.profile.scales import described_ranges, fit_ranges, points_of
@@ -205,11 +205,13 @@ def describe_evaluator(
     workspace: Workspace, spec: EvaluatorSpec | AskedEvaluatorSpec
 ) -> dict[str, Any]:
     """Return what the profile says of an evaluator beside its name."""
+    own_pairs = {} if spec.pairs is None else {"pairs": spec.pairs}
     if isinstance(spec, AskedEvaluatorSpec):
         return {
             "checkpoint": spec.model,
             "endpoint": origin(spec.base_url),
             "kind": spec.kind,
+            **own_pairs,
             "usd_per_million_input": spec.usd_per_million_input,
             "usd_per_million_output": spec.usd_per_million_output,
         }
@@ -217,6 +219,7 @@ def describe_evaluator(
         "checkpoint": without_folder(spec.model),
         **_stamped(workspace.scores(spec.name)),
         "kind": spec.kind,
+        **own_pairs,
         "activation": spec.activation,
         "label": spec.label,
         "dtype": spec.dtype,
@@ -239,8 +242,7 @@ def provenance_of(
         f"Outputs of {len(calibration.models)} models for {len(records):,} records ({told}), at "
         f"most {calibration.generation.max_new_tokens} new tokens.",
         f"Truth: {_metrics(calibration, sizes)} times 10, the maximum over the references.",
-        f"Scores of {len(calibration.evaluators)} evaluators, on pairs of "
-        f"{calibration.scoring.pairs.replace('_', ' and ')}.",
+        f"Scores of {len(calibration.evaluators)} evaluators, on pairs of {_pairs(calibration)}.",
     ]
     if calibration.judge is not None and judged["judged"]:
         measured.append(
@@ -285,6 +287,11 @@ def provenance_of(
 
 
 _JUDGED_BY = {"score": "", "pairs": ", ten times the share of comparisons each won"}
+
+
+def _pairs(calibration: Calibration) -> str:
+    read = dict.fromkeys(calibration.pairs_of(spec) for spec in calibration.evaluators)
+    return " or ".join(kind.replace("_", " and ") for kind in read)
 
 
 def _metrics(calibration: Calibration, tasks: Iterable[str]) -> str:

@@ -13,8 +13,8 @@ import pandas as pd
 
 from calibration.configuration import Calibration
 from calibration.latency.measurement import read_measurement
-from calibration.models.endpoints import money
 from calibration.models.scoring import scores
+from calibration.models.spending import money
 from calibration.profile.score_logs import read_logs
 from calibration.stage_settings import AskedEvaluatorSpec, EndpointSpec
 from calibration.workspace import Workspace, read_stamp

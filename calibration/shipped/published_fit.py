@@ -26,6 +26,7 @@ __all__ = [
     "JointTable",
     "Latents",
     "Targets",
+    "centred",
     "closeness",
     "correlations",
     "draw_latents",
@@ -205,8 +206,8 @@ def fit_table(targets: Targets, records_of_task: Sequence[int]) -> JointTable:
     """
     blocks = _blocks(records_of_task)
     latents = draw_latents(sum(records_of_task), len(targets.quality))
-    truth = squash(_centre(latents.truth, TRUTH_SPREAD, targets.truth))
-    judge = squash(_centre(latents.judge, JUDGE_SPREAD, targets.judge))
+    truth = squash(centred(latents.truth, TRUTH_SPREAD, targets.truth))
+    judge = squash(centred(latents.judge, JUDGE_SPREAD, targets.judge))
     goal = _goal(targets, len(blocks))
     start = _start(targets, len(blocks))
 
@@ -228,8 +229,14 @@ def _blocks(records_of_task: Sequence[int]) -> list[slice]:
     return [slice(end - size, end) for end, size in zip(ends, records_of_task, strict=True)]
 
 
-def _centre(latent: Array, spread: float, means: Array) -> Array:
-    """Return ``a_m + spread latent``, each ``a_m`` such that the squashed column has its mean."""
+def centred(latent: Array, spread: float, means: Array) -> Array:
+    """Return ``a_m + spread latent``, each ``a_m`` such that the squashed column has its mean.
+
+    ``latent`` has shape (records, models), ``means`` (models,), in (0, 10).
+
+    >>> centred(np.array([[-1.0], [1.0]]), 1.0, np.array([5.0])).round(6).tolist()
+    [[-1.0], [1.0]]
+    """
     columns = [spread * column for column in latent.T]
     offsets = [
         brentq(lambda a, c=column, m=mean: float(squash(a + c).mean() - m), -9.0, 9.0, xtol=1e-12)

@@ -14,6 +14,7 @@ from poq_abm.analysis.figure_style import caption, count_of, need
 from poq_abm.analysis.questions import TREATMENTS, AnalysisRequest, FigureKind, told
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError
+from poq_abm.experiment.calibration_error import WIDENED
 from poq_abm.experiment.estimates import shown
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def describe(comparison: pd.DataFrame, name_a: str, name_b: str) -> str:
         parts.append(f"Equal in every pair: {_names(equal)}")
     if silent:
         parts.append(f"Too few pairs to judge: {_names(silent)}")
+    if fragile := [row for row in moved if row.get(WIDENED[0], 1) <= 0 <= row.get(WIDENED[1], 1)]:
+        parts.append(
+            "Measured on other records it might be otherwise: with the calibration's error the "
+            f"interval of {_names(fragile)} holds zero"
+        )
     parts += _worth([*moved, *unclear])
     return " ".join(f"{part}." for part in parts)
 

@@ -114,7 +114,7 @@ def _section(run: StoredRun) -> Iterator[Section]:
         "The economy", with_occurrence(summary),
         with_treatment(run, "group", "measure", "unit", "not 0 in"),
         [("first", "first epoch", "")], [("last", "low", "high", "last epochs", "")], notes,
-    )  # fmt: skip
+    ).with_calibration()  # fmt: skip
 
 
 FIGURES = (

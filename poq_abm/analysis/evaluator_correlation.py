@@ -6,7 +6,9 @@ and says so; it is never the paper's own data.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -56,35 +58,36 @@ def correlation_table(
     >>> table.query("task == 'average' and against == 'truth'")["correlation"].round(2).tolist()
     [0.66, -0.24, -0.04]
     """
+    averaged = [AVERAGE] if len(profile.tasks) > 1 else []
     asked = {"resamples": resamples, "confidence": confidence, "seed": seed}
+    return _correlations(profile, [*profile.tasks, *averaged], asked)
+
+
+def _correlations(profile: Profile, tasks: Sequence[str], asked: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows of :func:`correlation_table` of some tasks, in their order."""
+    columns = {"truth": profile.truth, "judge": profile.judge}
+    sums = {against: _sums(profile, column) for against, column in columns.items()}
+    tasks_of = {task: number for number, task in enumerate(profile.tasks)}
     tables = []
-    for against, column in (("truth", profile.truth), ("judge", profile.judge)):
-        sums = _sums(profile, column)
-        for number, task in enumerate((*profile.tasks, AVERAGE)):
-            if task == AVERAGE and len(profile.tasks) == 1:
-                continue
-            of_task = profile.task_of_record == number
-            part = of_task if task != AVERAGE else np.full(of_task.size, True)
-            strata = profile.task_of_record[part] - (number if task != AVERAGE else 0)
-            found = record_intervals(sums[part], strata, _mean_correlation, **asked)  # type: ignore[arg-type]
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "task": task,
-                        "evaluator": list(profile.evaluators),
-                        "against": against,
-                        "rows": int((~np.isnan(column[part])).sum()),
-                        "correlation": found.estimate,
-                        "low": found.low,
-                        "high": found.high,
-                    }
-                )
+    for task, (against, column) in itertools.product(tasks, columns.items()):
+        numbers = profile.task_of_record
+        part = np.full(numbers.size, True) if task == AVERAGE else numbers == tasks_of[task]
+        strata = np.unique(numbers[part], return_inverse=True)[1]
+        found = record_intervals(sums[against][part], strata, _mean_correlation, **asked)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "task": task,
+                    "evaluator": list(profile.evaluators),
+                    "against": against,
+                    "rows": int((~np.isnan(column[part])).sum()),
+                    "correlation": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                }
             )
-    table = pd.concat(tables, ignore_index=True)
-    order = {task: number for number, task in enumerate((*profile.tasks, AVERAGE))}
-    return table.sort_values("task", key=lambda task: task.map(order), kind="stable").reset_index(
-        drop=True
-    )
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
 def _sums(profile: Profile, column: Array) -> Array:
@@ -131,10 +134,12 @@ def evaluator_correlations(
     one record share its difficulty, and the intervals resample records within each task. Columns:
     evaluator, against, correlation, low, high.
     """
-    table = correlation_table(profile, resamples=resamples, confidence=confidence, seed=seed)
-    averaged = table[table["task"] == (AVERAGE if len(profile.tasks) > 1 else profile.tasks[0])]
+    asked = {"resamples": resamples, "confidence": confidence, "seed": seed}
+    averaged = AVERAGE if len(profile.tasks) > 1 else profile.tasks[0]
     columns = ["evaluator", "against", "correlation", "low", "high"]
-    return averaged[columns].reset_index(drop=True)
+    table = _correlations(profile, [averaged], asked)
+    # Of each reference all evaluators follow one another, as in the whole table.
+    return table[columns]
 
 
 def evaluator_correlation_bars(frame: pd.DataFrame) -> Figure:

@@ -131,7 +131,7 @@ def _by_group(run: StoredRun) -> Iterator[Section]:
          ("latency_ms", "latency", "ms"), ("cost", "cost charged", "C")],
         [("reward_mean", "reward_low", "reward_high", "reward paid", "tokens per job")],
         notes,
-    )  # fmt: skip
+    ).with_calibration()  # fmt: skip
 
 
 SECTIONS = (_by_group,)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from poq_abm.analysis.stored_run import StoredRun, open_results, selected
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.calibration_error import WIDENED
 from poq_abm.experiment.manifest import MANIFEST
 from poq_abm.profile import Profile, load_profile
 from poq_abm.simulation.playable import SYNTHETIC
@@ -59,6 +60,7 @@ MODULES = (
     "rewards",
     "lorenz",
     "alignment",
+    "pay_and_accuracy",
     "explanation",
     "comparison",
     "audit.attacks",
@@ -66,6 +68,8 @@ MODULES = (
     "trust",
     "quality_latency",
     "evaluator_correlation",
+    "cascade",
+    "composite",
     "trilemma",
 )
 
@@ -172,6 +176,13 @@ class FigureKind(NamedTuple):
     needs: tuple[Need, ...] = (NODES,)  #: what a run must have
 
 
+_OF_CALIBRATION = (
+    "The first interval is that of the replications, on the records as measured. With calibration "
+    "error, it also holds how far other records would have moved the estimate: their share of the "
+    "variance would shrink with more records, and with no number of replications."
+)
+
+
 class Section(NamedTuple):
     """A table of a report: a frame, and which of its columns are shown as what."""
 
@@ -182,6 +193,24 @@ class Section(NamedTuple):
     #: column of the mean, of its lower and its upper end, title, unit
     estimates: Sequence[tuple[str, str, str, str, str]] = ()
     notes: Sequence[str] = ()
+
+    def with_calibration(self) -> Section:
+        """Return the section with the interval that holds the calibration's error, if it has one.
+
+        It is that of the last estimate.
+        """
+        if WIDENED[0] not in self.frame:
+            return self
+        mean, *_, unit = self.estimates[-1]
+        low, high, share, *ends = WIDENED
+        return self._replace(
+            estimates=[
+                *self.estimates,
+                (mean, low, high, "with calibration error", unit),
+                (share, ends[0], ends[1], "calibration's share", "of the variance"),
+            ],
+            notes=[*self.notes, _OF_CALIBRATION],
+        )
 
 
 def of_one_treatment(run: StoredRun) -> Iterator[dict[str, Any]]:
@@ -229,7 +258,8 @@ def make(name: str, request: AnalysisRequest) -> pd.DataFrame:
     """
     if name not in tables():
         raise InputError(f"no table {name!r}; {nearest(name, tables())}")
-    _refuse_unfit("analyse", name, tables(), request.run)
+    if request.is_run or tables()[name].needs:
+        _refuse_unfit("analyse", name, tables(), request.run)
     return tables()[name].make(request)
 
 

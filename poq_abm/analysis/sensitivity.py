@@ -104,6 +104,8 @@ def sensitivity(
         If SALib is missing, a name is unknown, a range is empty, or the metric is undefined
         somewhere.
     """
+    if scenario.resample_profile:
+        raise InputError("resample_profile does nothing in a sensitivity: set it to false")
     library = _salib(method)
     problem = _problem(scenario, fields)
     count = samples if samples is not None else (10 if method == "morris" else 128)

@@ -20,7 +20,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.checks.unanimity import unanimity_notes
 from poq_abm.scenario.scenario import build
-from poq_abm.simulation.playable import profile_of
+from poq_abm.simulation.playable import SYNTHETIC, profile_of
 
 __all__ = ["StoredRun", "open_results", "scenarios_of", "select", "selected"]
 
@@ -136,9 +136,11 @@ class StoredRun:
         """The profiles that were drawn from, and the names of those that are not as they were."""
         written: dict[str, str] = self.manifest.get("profiles", {})
         found: dict[str, Profile] = {}
+        here = self.manifest.get("profile")
         for scenario in self._one_of_each_profile():
+            is_here = scenario.profile == here != SYNTHETIC
             try:
-                profile = profile_of(scenario)
+                profile = self.profile if is_here else profile_of(scenario)
             except InputError:
                 continue
             if profile.content_hash in written.values():

@@ -305,9 +305,10 @@ def _section(run: StoredRun) -> Iterator[Section]:
     summary = with_occurrence(summary[summary["mean"].notna()])
     units = {field.name: field.metadata[b"unit"].decode() for field in QUERIES}
     summary["unit"] = summary["measure"].map(units)
-    yield Section("What the protocols let through, take and cost", summary,
-                  with_treatment(run, "measure", "unit", "not 0 in"),
-                  estimates=[("mean", "low", "high", "estimate", "")])  # fmt: skip
+    found = Section("What the protocols let through, take and cost", summary,
+                    with_treatment(run, "measure", "unit", "not 0 in"),
+                    estimates=[("mean", "low", "high", "estimate", "")])  # fmt: skip
+    yield found.with_calibration()
 
 
 _SWEPT = questions.Need("a sweep of verification.protocol", lambda run: AXIS in run.axes)

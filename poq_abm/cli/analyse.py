@@ -20,7 +20,9 @@ __all__ = ["analyse"]
 def analyse(
     context: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="What to say, or `list`.")],
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="A results folder.")] = "",
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="A results folder; a profile for cascade.")
+    ] = "",
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
     against: Annotated[
         str | None, typer.Option(metavar="ID", help="difference: the other treatment.")
@@ -69,7 +71,8 @@ def analyse(
         amount=amount,
         over=over,
     )
-    _print(make(table, request), request.run.notes, csv=csv)
+    of_profile = not known[table].needs and not request.is_run
+    _print(make(table, request), () if of_profile else request.run.notes, csv=csv)
 
 
 def _print(found: pd.DataFrame, notes: Iterable[str], *, csv: bool) -> None:

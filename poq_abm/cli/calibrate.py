@@ -27,7 +27,15 @@ Configuration = Annotated[
 Show = Annotated[
     bool, typer.Option("--show", help="Show each output, score or verdict as it comes.")
 ]
-Stage = Callable[[Any, Callable[[str], None]], Any]
+Resend = Annotated[
+    bool,
+    typer.Option(
+        "--resend",
+        help="Ask servers again for what was on its way when a run was killed; it may be paid "
+        "for twice.",
+    ),
+]
+Stage = Callable[..., Any]
 
 #: verb, module and function of every stage, in their order
 STAGES = {
@@ -38,6 +46,7 @@ STAGES = {
     "efficiency": ("calibration.latency.measurement", "measure"),
     "build": ("calibration.profile.building", "build"),
 }
+_ASKING = ("generate", "score", "judge", "efficiency")  # stages that may ask servers
 
 
 class _Report:
@@ -70,10 +79,10 @@ def _configuration(path: Path, plugin: list[str] | None) -> Any:
     return load_configuration(path)
 
 
-def _play(stage: str, calibration: Any, report: _Report) -> Any:
+def _play(stage: str, calibration: Any, report: _Report, *, resend: bool = False) -> Any:
     module, function = STAGES[stage]
     work: Stage = getattr(import_module(module), function)
-    return work(calibration, report)
+    return work(calibration, report, **({"resend": True} if resend and stage in _ASKING else {}))
 
 
 @contextlib.contextmanager
@@ -103,7 +112,12 @@ def _working_in(out: Path) -> Iterator[None]:
 
 
 @calibrate.command()
-def run(configuration: Configuration, show: Show = False, plugin: Plugins = None) -> None:
+def run(
+    configuration: Configuration,
+    show: Show = False,
+    resend: Resend = False,
+    plugin: Plugins = None,
+) -> None:
     """Do every stage that is not done yet, and write the profile."""
     report = _reporting(show)
     calibration = _configuration(configuration, plugin)
@@ -113,7 +127,7 @@ def run(configuration: Configuration, show: Show = False, plugin: Plugins = None
             if stage == "judge" and calibration.judge is None:
                 continue
             report(f"== {stage}")
-            made = _play(stage, calibration, report)
+            made = _play(stage, calibration, report, resend=resend)
     typer.echo(f"Profile: {made}")
 
 
@@ -146,7 +160,7 @@ def doctor(
 
 def _check(calibration: Any) -> None:
     from calibration.models.checkpoints import check_models  # noqa: PLC0415
-    from calibration.models.generation import check_endpoints  # noqa: PLC0415
+    from calibration.models.endpoint_answers import check_endpoints  # noqa: PLC0415
 
     missing = [str(source.path) for source in calibration.corpus if not source.path.is_file()]
     if missing:
@@ -159,30 +173,59 @@ def _check(calibration: Any) -> None:
         check_judge(calibration)
 
 
-def _stage(name: str, summary: str, *, shows: bool = False) -> None:
-    def work(configuration: Path, plugin: list[str] | None, show: bool = False) -> None:
-        calibration = _configuration(configuration, plugin)
-        with _working_in(calibration.out):
-            made = _play(name, calibration, _reporting(show))
-        if name == "build":
-            typer.echo(f"Profile: {made}")
-
-    def verb(configuration: Configuration, plugin: Plugins = None) -> None:
-        work(configuration, plugin)
-
-    def showing(configuration: Configuration, show: Show = False, plugin: Plugins = None) -> None:
-        work(configuration, plugin, show)
-
-    chosen = showing if shows else verb
-    chosen.__doc__ = summary
-    calibrate.command(name)(chosen)
+def _work(
+    name: str,
+    configuration: Path,
+    plugin: list[str] | None,
+    *,
+    show: bool = False,
+    resend: bool = False,
+) -> Any:
+    calibration = _configuration(configuration, plugin)
+    with _working_in(calibration.out):
+        return _play(name, calibration, _reporting(show), resend=resend)
 
 
-_stage("corpus", "Draw the records and bring them into one form.")
-_stage("generate", "Let every inference model answer every record.", shows=True)
-_stage("score", "Let every evaluator score every answer.", shows=True)
-_stage("efficiency", "Measure latency, throughput, memory and energy of every model.")
-_stage("build", "Make the profile of what the other stages left.")
+@calibrate.command()
+def corpus(configuration: Configuration, plugin: Plugins = None) -> None:
+    """Draw the records and bring them into one form."""
+    _work("corpus", configuration, plugin)
+
+
+@calibrate.command()
+def generate(
+    configuration: Configuration,
+    show: Show = False,
+    resend: Resend = False,
+    plugin: Plugins = None,
+) -> None:
+    """Let every inference model answer every record."""
+    _work("generate", configuration, plugin, show=show, resend=resend)
+
+
+@calibrate.command()
+def score(
+    configuration: Configuration,
+    show: Show = False,
+    resend: Resend = False,
+    plugin: Plugins = None,
+) -> None:
+    """Let every evaluator score every answer."""
+    _work("score", configuration, plugin, show=show, resend=resend)
+
+
+@calibrate.command()
+def efficiency(
+    configuration: Configuration, resend: Resend = False, plugin: Plugins = None
+) -> None:
+    """Measure latency, throughput, memory and energy of every model."""
+    _work("efficiency", configuration, plugin, resend=resend)
+
+
+@calibrate.command()
+def build(configuration: Configuration, plugin: Plugins = None) -> None:
+    """Make the profile of what the other stages left."""
+    typer.echo(f"Profile: {_work('build', configuration, plugin)}")
 
 
 @calibrate.command()
@@ -190,6 +233,7 @@ def judge(
     configuration: Configuration,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was refused.")] = False,
     show: Show = False,
+    resend: Resend = False,
     plugin: Plugins = None,
 ) -> None:
     """Let the judge score a sample of the answers."""
@@ -199,7 +243,7 @@ def judge(
     from calibration.judge.judging import judge as ask  # noqa: PLC0415
 
     with _working_in(calibration.out):
-        ask(calibration, _reporting(show), again=again)
+        ask(calibration, _reporting(show), again=again, resend=resend)
 
 
 _Scores = Annotated[

@@ -48,7 +48,7 @@ def compare(
     """Compare B with A over matched replications: what moved, and how surely."""
     from poq_abm.analysis.comparison import describe  # noqa: PLC0415
     from poq_abm.cli.sides import matched, what_differs  # noqa: PLC0415
-    from poq_abm.experiment.paired import compare as compared  # noqa: PLC0415
+    from poq_abm.experiment.paired import compare_sides  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
@@ -57,9 +57,9 @@ def compare(
     left, right = _sides(a, b, folder, [*(settings or []), *overrides], jobs)
     matched(left, right)
     _check_metrics(on or [], left.main)
-    (played_a, nodes_a), (played_b, nodes_b) = left.tables(), right.tables()
-    table = compared(played_a, played_b, on=on or None, nodes_a=nodes_a, nodes_b=nodes_b)
-    notes = what_differs(left, right, played_a, played_b)
+    played_a, played_b = left.tables(), right.tables()
+    table = compare_sides(played_a, played_b, on or None)
+    notes = what_differs(left, right, played_a.main, played_b.main)
     if csv:
         typer.echo(table.to_csv(index=False), nl=False)
         for note in notes:
@@ -109,6 +109,7 @@ def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bo
 
     from poq_abm.analysis.comparison import is_equal  # noqa: PLC0415
     from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.experiment.calibration_error import WIDENED  # noqa: PLC0415
 
     console = output_console()
     rows: list[dict[str, Any]] = comparison.to_dict("records")  # type: ignore[assignment]
@@ -131,7 +132,8 @@ def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bo
     for heading in ("pairs", "A", "B", "B - A") if wide else ("A", "B", "B - A"):
         table.add_column(heading, justify="right", no_wrap=True)
     gap = " " if roomy else "\n"
-    for heading in (f"95%{gap}interval", f"variance{gap}cut"):
+    widened = ["with\ncalibration"] if WIDENED[0] in comparison else []
+    for heading in (f"95%{gap}interval", *widened, f"variance{gap}cut"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("moved")
     for row in rows:
@@ -145,6 +147,7 @@ _NO_WIDTH = ("mean_a", "low", "high")
 
 def _cells(row: dict[str, Any], width: int) -> list[str]:
     from poq_abm.analysis.comparison import factor  # noqa: PLC0415
+    from poq_abm.experiment.calibration_error import WIDENED  # noqa: PLC0415
     from poq_abm.experiment.estimates import decimals  # noqa: PLC0415
 
     varies = row["low"] < row["high"]
@@ -169,6 +172,7 @@ def _cells(row: dict[str, Any], width: int) -> list[str]:
         number("mean_b"),
         number("difference", "+"),
         interval(number("low", "+"), number("high", "+")),
+        *([interval(*(number(end, "+") for end in WIDENED[:2]))] if WIDENED[0] in row else []),
         cut,
         row["moved"],
     ]

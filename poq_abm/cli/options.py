@@ -14,6 +14,7 @@ __all__ = [
     "Jobs",
     "Plugins",
     "Replications",
+    "ResampleProfile",
     "Rounds",
     "ScenarioArgument",
     "Seed",
@@ -29,6 +30,13 @@ Settings = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Set any field; may be repeated."),
 ]
 Replications = Annotated[int | None, typer.Option(help="Independent repetitions.")]
+ResampleProfile = Annotated[
+    bool,
+    typer.Option(
+        "--resample-profile",
+        help="Play on resampled records too, for intervals with the calibration's error.",
+    ),
+]
 Rounds = Annotated[int | None, typer.Option(help="Rounds of one replication.")]
 Seed = Annotated[int | None, typer.Option(help="Key of every random draw.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Workers; the results do not depend on them.")]

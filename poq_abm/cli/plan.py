@@ -13,6 +13,7 @@ from poq_abm.cli.options import (
     Jobs,
     Plugins,
     Replications,
+    ResampleProfile,
     Rounds,
     ScenarioArgument,
     Seed,
@@ -31,6 +32,7 @@ __all__ = [
     "gap_lines",
     "plan",
     "planned",
+    "resampling_lines",
     "warn",
 ]
 
@@ -47,6 +49,7 @@ def plan(
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
+    resample_profile: ResampleProfile = False,
     trace: Annotated[bool, typer.Option("--trace", help="As if every round were stored.")] = False,
     engine: EngineName = "compiled",
     every: Annotated[bool, typer.Option("--all", help="List every treatment.")] = False,
@@ -57,6 +60,7 @@ def plan(
 
     player = engine_of(engine)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    numbers |= {"resample_profile": True} if resample_profile else {}
     begun = time.perf_counter()
     made = planned(scenario, settings, numbers, plugin, trace=trace)
     planning = time.perf_counter() - begun
@@ -121,10 +125,21 @@ def _contents(plan: Plan, most: int) -> list[str]:
     lines = [f"{scenario.name}: {scenario.question}" if scenario.question else scenario.name]
     lines.append(f"{count:,} treatment{'s' * (count > 1)}, {asked}")
     lines.append(f"{plan.rounds:,} {plan.unit} in all{' at most' if scenario.precision else ''}")
+    lines += resampling_lines(plan)
     lines += [f"  {treatment.id}" for treatment in plan.treatments[:most]]
     if count > most:
         lines.append(f"  ... and {count - most:,} more; --all lists them")
     return [*lines, *estimated_lines(plan), *gap_lines(plan)]
+
+
+def resampling_lines(plan: Plan) -> list[str]:
+    """Return a line on what profiles are resampled for, if they are."""
+    if plan.fewest_records is None:
+        return []
+    return [
+        f"every replication is played on resampled records too ({plan.fewest_records:,} or more a "
+        "task): intervals with the calibration's error stand beside those of the replications"
+    ]
 
 
 def estimated_lines(plan: Plan) -> list[str]:

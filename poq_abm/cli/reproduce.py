@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +12,11 @@ from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from poq_abm.analysis.reproduce.checks import Check
+    from poq_abm.analysis.reproduce.posterior import UnknownConstants
 
 __all__ = ["reproduce"]
+
+_DRAWS, _KEEP = 1_000_000, 200
 
 
 def reproduce(
@@ -24,6 +28,20 @@ def reproduce(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Key of every random draw.")] = 1,
     jobs: Jobs = 1,
+    posterior: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Write what the figures leave open of constants the paper does not state, as a "
+            "table for `sweep: {from: FILE.csv}`, in place of the check.",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=2, help="Draws from the prior.")] = _DRAWS,
+    keep: Annotated[int, typer.Option(min=2, help="Draws kept: those that come nearest.")] = _KEEP,
+    open_quality: Annotated[
+        bool,
+        typer.Option("--open-quality", help="With --posterior: quality is not known either."),
+    ] = False,
 ) -> None:
     """Recompute every number of a published study; exit code 1 if one is not as documented."""
     from poq_abm.analysis.reproduce.checks import published_studies  # noqa: PLC0415
@@ -41,6 +59,15 @@ def reproduce(
             f"--replications {count}: {study} needs {chosen.least} or more for its intervals"
         )
     announce_compilation()
+    if posterior is not None:
+        assert chosen.questions is not None
+        _refuse_existing(posterior)
+        asked = chosen.questions(max(count, 4), seed, jobs, open_quality=open_quality)
+        _write_posterior(study, posterior, asked, draws, keep, seed)
+        return
+    idle = {"--draws": draws != _DRAWS, "--keep": keep != _KEEP, "--open-quality": open_quality}
+    for name in [name for name, given in idle.items() if given]:
+        raise InputError(f"{name} does nothing without --posterior")
     checks = chosen.checks(count, seed, jobs)
     print_checks(checks)
     typer.echo(chosen.note())
@@ -52,6 +79,36 @@ def reproduce(
     if missed := sum(not check.as_documented for check in checks):
         typer.echo(f"{missed} of them are not as documented (in capitals).")
         raise typer.Exit(1)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise InputError(f"{path} exists; a posterior is never overwritten")
+
+
+def _write_posterior(
+    study: str,
+    path: Path,
+    asked: tuple[list[UnknownConstants], str],
+    draws: int,
+    keep: int,
+    seed: int,
+) -> None:
+    """Sample what a study's figures leave open; write the sample, and say what they identify."""
+    from poq_abm.analysis.reproduce.posterior import (  # noqa: PLC0415
+        identified,
+        posterior,
+        write_posterior,
+    )
+    from poq_abm.cli.tables import print_posterior  # noqa: PLC0415
+
+    found = posterior(asked[0], draws, keep, seed, asked[1])
+    write_posterior(found, path, study)
+    print_posterior(identified(found))
+    typer.echo(
+        f"{keep:,} of {draws:,} draws kept; the farthest misses a figure by {found.distance:.2g} "
+        f"times its rounding.\n{found.said}\nPosterior: {path}"
+    )
 
 
 def _counted(checks: list[Check]) -> str:

@@ -12,6 +12,7 @@ from poq_abm.cli.options import (
     Jobs,
     Plugins,
     Replications,
+    ResampleProfile,
     Rounds,
     ScenarioArgument,
     Seed,
@@ -34,6 +35,7 @@ def run(
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
+    resample_profile: ResampleProfile = False,
     trace: Annotated[bool, typer.Option("--trace", help="Store every round.")] = False,
     engine: EngineName = "compiled",
     backend: Annotated[
@@ -64,6 +66,7 @@ def run(
         raise InputError("--scheduler does nothing without --backend dask")
     workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    numbers |= {"resample_profile": True} if resample_profile else {}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
     warn(plan)
     folder = out or default_folder(plan)
@@ -99,6 +102,11 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
         _print_unanimity(plan)
     if plan.scenario.precision is not None and results.precision is not None:
         print_precision(results.precision, plan.scenario.precision)
+        if plan.fewest_records is not None:
+            typer.echo(
+                "Precision is that of the replications, on the records as measured: no number of "
+                "them shortens the calibration's error."
+            )
     typer.echo(f"Results: {folder}")
     if results.failures:
         first = results.failures[0]
@@ -113,7 +121,12 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
     """Print what some treatments came to, which are all that is summarised."""
     from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
-    from poq_abm.cli.tables import print_economy, print_queries, print_summary  # noqa: PLC0415
+    from poq_abm.cli.tables import (  # noqa: PLC0415
+        print_calibration_error,
+        print_economy,
+        print_queries,
+        print_summary,
+    )
     from poq_abm.experiment.economy_study import LAST_SHARE  # noqa: PLC0415
 
     count, left_out = plan.scenario.most_replications, max(left_out, 0)
@@ -122,6 +135,7 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
     if "queries" in results.tables:
         summary = results.query_summary(treatments=treatments)
         print_queries(summary, f"{title} x {_rounds(plan)} queries", left_out)
+        print_calibration_error(summary, "mean")
         for line in gap_lines(plan):
             typer.echo(line)
     else:
@@ -129,8 +143,12 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
         print_summary(results.summary(treatments=treatments), title, left_out)
     _print_unanimity(plan)
     if "epochs" in results.tables:
-        halted = results.replications["halted_epoch"]
-        print_economy(results.economy_summary(treatments=treatments), halted, LAST_SHARE)
+        halted, economy = (
+            results.replications["halted_epoch"],
+            results.economy_summary(treatments=treatments),
+        )
+        print_economy(economy, halted, LAST_SHARE)
+        print_calibration_error(economy[economy["role"] == "network"], "last")
 
 
 def _print_unanimity(plan: Plan) -> None:

@@ -11,7 +11,7 @@ __all__ = ["show"]
 
 def show(scenario: ScenarioArgument, settings: Settings = None, plugin: Plugins = None) -> None:
     """Print the resolved scenario: inheritance and overrides applied, every default written out."""
-    from poq_abm.cli.plan import estimated_lines, gap_lines  # noqa: PLC0415
+    from poq_abm.cli.plan import estimated_lines, gap_lines, resampling_lines  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
@@ -22,5 +22,5 @@ def show(scenario: ScenarioArgument, settings: Settings = None, plugin: Plugins 
         typer.echo(f"\n# {len(plan.treatments)} treatments:")
         for treatment in plan.treatments:
             typer.echo(f"#   {treatment.id}")
-    for line in (*estimated_lines(plan), *gap_lines(plan)):
+    for line in (*resampling_lines(plan), *estimated_lines(plan), *gap_lines(plan)):
         typer.echo(f"# {line}")

@@ -12,6 +12,7 @@ import pandas as pd
 from poq_abm.cli.progress import announce_compilation, progress_bar
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.manifest import read_manifest
+from poq_abm.experiment.paired import SideTables
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.results import Results, read_results
 from poq_abm.experiment.running import run
@@ -20,8 +21,6 @@ from poq_abm.scenario import scenario_names
 __all__ = ["Side", "is_stored", "matched", "open_side", "sides_of_folder", "what_differs"]
 
 SHOWN = 6  # treatments named in a message; more are counted
-
-Tables = tuple[pd.DataFrame, pd.DataFrame | None]  # replications and nodes of one treatment
 
 
 class Side(NamedTuple):
@@ -32,7 +31,7 @@ class Side(NamedTuple):
     profile: str  # its name
     profile_hash: str  # what tells it apart from another of that name
     main: str  # its table of one row per replication
-    tables: Callable[[], Tables]
+    tables: Callable[[], SideTables]
 
 
 def is_stored(source: str) -> bool:
@@ -49,7 +48,7 @@ def open_side(source: str, overrides: Sequence[str], jobs: int) -> Side:
         if len(names) > 1:
             raise InputError(f"{source} holds {_several(names)}; compare two with --in {source}")
         ((profile, content),) = manifest["profiles"].items()
-        tables = _selected(results, names[0])
+        tables = results.side(names[0])
         seed, main = int(results.scenario["seed"]), _main(results)
         return Side(source, seed, profile, content, main, lambda: tables)
     plan = Plan.load(source, overrides)
@@ -61,11 +60,11 @@ def open_side(source: str, overrides: Sequence[str], jobs: int) -> Side:
         )
     drawn = plan.profile(0)
 
-    def play() -> Tables:
+    def play() -> SideTables:
         announce_compilation()
         with progress_bar(source) as bar:
             bar.expect(plan.rounds)
-            return _selected(run(plan.scenario, n_jobs=jobs, progress=bar.played), names[0])
+            return run(plan.scenario, n_jobs=jobs, progress=bar.played).side(names[0])
 
     return Side(source, plan.scenario.seed, drawn.name, drawn.content_hash, plan.main, play)
 
@@ -83,7 +82,7 @@ def sides_of_folder(folder: str, a: str, b: str) -> tuple[Side, Side]:
         profile = str(swept.get("profile", results.scenario["profile"]))
         made = {key: value for key, value in swept.items() if key.startswith("synthetic")}
         told_apart = json.dumps([profile, made], sort_keys=True)
-        tables = _selected(results, name)
+        tables = results.side(name)
         seed = int(results.scenario["seed"])
         return Side(name, seed, Path(profile).name, told_apart, _main(results), lambda: tables)
 
@@ -127,10 +126,6 @@ def what_differs(a: Side, b: Side, left: pd.DataFrame, right: pd.DataFrame) -> l
 
 def _main(results: Results) -> str:
     return "queries" if "queries" in results.tables else "replications"
-
-
-def _selected(results: Results, treatment: str) -> Tables:
-    return results.side(treatment)
 
 
 def _length(table: pd.DataFrame) -> str:

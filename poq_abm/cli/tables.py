@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from poq_abm.analysis.reproduce.checks import Check
+from poq_abm.experiment.calibration_error import WIDENED
 from poq_abm.experiment.estimates import shown
 from poq_abm.scenario.schema.precision import Precision
 
@@ -19,8 +20,10 @@ MOST_TREATMENTS = 24  # more make a table that nobody reads
 __all__ = [
     "MOST_TREATMENTS",
     "output_console",
+    "print_calibration_error",
     "print_checks",
     "print_economy",
+    "print_posterior",
     "print_precision",
     "print_queries",
     "print_summary",
@@ -37,18 +40,30 @@ def output_console() -> Console:
 def print_summary(summary: pd.DataFrame, title: str, left_out: int) -> None:
     """Print ``Results.summary()`` of some treatments in the manner of the published Table 4."""
     swept = left_out > 0 or len(summary["treatment"].unique()) > 1
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    console, widened = output_console(), WIDENED[0] in summary
+    roomy = not widened or console.width >= _ROOMY
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption=_OF_CALIBRATION if widened else None,
+        caption_justify="left",
+        box=box.HEAVY_HEAD if roomy else box.HORIZONTALS,
+        padding=(0, 1) if roomy else 0,
+    )
     if swept:
         table.add_column("treatment", overflow="fold")
     for column in ("role", "group"):
         table.add_column(column)
-    for column in ("nodes", "tokens per job", "95% interval", "latency ms", "cost C", "jobs"):
+    columns = ["nodes"] if roomy else []
+    columns += ["tokens per job" if roomy else "tokens\nper job", "95% interval"]
+    columns += _CALIBRATION if widened else ()
+    columns += ["latency ms", "cost C", "jobs"] if roomy else []
+    for column in columns:
         table.add_column(column, justify="right")
     for _, group in summary.groupby("treatment", sort=False, observed=True):
         for row in group.to_dict("records"):
-            table.add_row(*_cells(row, swept))
+            table.add_row(*_cells(row, swept, widened=widened, roomy=roomy))
         table.add_section()
-    console = output_console()
     console.print(table)
     if left_out:
         console.print(f"{left_out} more treatments: Results.summary() has them all.")
@@ -58,18 +73,59 @@ def print_summary(summary: pd.DataFrame, title: str, left_out: int) -> None:
         console.print("One replication: no interval can be given.")
 
 
-def _cells(row: dict[Hashable, object], swept: bool) -> list[str]:
-    cells = [str(row["treatment"])] if swept else []
-    return [
-        *cells,
+def _cells(row: dict[Hashable, object], swept: bool, *, widened: bool, roomy: bool) -> list[str]:
+    nodes = f"{round(_figure(row['nodes']), 1):,g}"
+    cells = [
+        *([str(row["treatment"])] if swept else []),
         str(row["role"]),
         str(row["group"]),
-        f"{round(float(row['nodes']), 1):,g}",  # type: ignore[arg-type]
+        *([nodes] if roomy else []),
         *_shown(row, "reward_mean", "reward_low", "reward_high"),
+        *(_calibration(row, "reward_mean") if widened else []),
+    ]
+    if not roomy:
+        return cells
+    return [
+        *cells,
         _number(row["latency_ms"], 1) + ("*" if row["latency_source"] == "estimated" else ""),
         _number(row["cost"], 3),
         f"{row['jobs_mean']:,.0f}",
     ]
+
+
+_CALIBRATION = ("95% with\ncalibration", "its share of\nthe variance")
+_OF_CALIBRATION = (
+    "95% interval: the luck of the mechanism, on the records as measured. With calibration: "
+    "had other records been measured, too. Its share: what more records would remove, and more "
+    "replications would not."
+)
+
+
+def _calibration(row: Mapping[Hashable, object], mean: str) -> list[str]:
+    """Return the interval with the calibration's error, and what that has of its variance."""
+    _, interval = _shown(row, mean, *WIDENED[:2])
+    share, low, high = (_figure(row[name]) for name in WIDENED[2:])
+    known = not math.isnan(share)
+    return [interval, f"{share:.0%} [{100 * low:.0f}, {100 * high:.0f}]" if known else "-"]
+
+
+def print_calibration_error(summary: pd.DataFrame, mean: str) -> None:
+    """Print how far measures would move had other records been measured, where that is known."""
+    if WIDENED[0] not in summary:
+        return
+    table = Table(title="With the error of the calibration", title_justify="left",
+                  caption=_OF_CALIBRATION, caption_justify="left")  # fmt: skip
+    swept = len(summary["treatment"].unique()) > 1
+    for column in (["treatment"] if swept else []) + ["measure"]:
+        table.add_column(column, overflow="fold")
+    for column in ("estimate", "95% interval", *_CALIBRATION):
+        table.add_column(column, justify="right")
+    varying = summary[summary["low"] < summary["high"]]
+    for row in varying.to_dict("records"):
+        cells = [str(row["treatment"])] if swept else []
+        ends = _shown(row, mean, "low", "high")
+        table.add_row(*cells, str(row["measure"]), *ends, *_calibration(row, mean))
+    output_console().print(table)
 
 
 _OF_QUERIES = {
@@ -253,6 +309,24 @@ def print_checks(checks: list[Check]) -> None:
     console.print(table)
     if not roomy:
         console.print("A wider terminal shows more columns.")
+
+
+def print_posterior(found: pd.DataFrame) -> None:
+    """Print what published figures tell of constants that a paper does not state."""
+    table = Table(title="What the figures tell", title_justify="left", box=box.HORIZONTALS)
+    table.add_column("constant", overflow="fold")
+    for column in ("prior", "mean", "95% interval", "narrowed", "moves with"):
+        table.add_column(column, justify="right")
+    for row in found.to_dict("records"):
+        other = str(row["moves_with"]).rpartition(".")[2]
+        table.add_row(
+            str(row["constant"]).rpartition(".")[2],
+            f"{_figure(row['prior_low']):g} to {_figure(row['prior_high']):g}",
+            *_shown(row, "mean", "low", "high"),
+            f"{_figure(row['narrowed']):.0%}",
+            f"{other} ({_figure(row['correlation']):+.2f})",
+        )
+    output_console().print(table)
 
 
 def _shown(row: Mapping[Hashable, object], mean: str, low: str, high: str) -> tuple[str, str]:

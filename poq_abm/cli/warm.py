@@ -48,7 +48,7 @@ def warm(
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
-    from poq_abm.compilation import cache_folder  # noqa: PLC0415
+    from poq_abm.compiler import cache_folder  # noqa: PLC0415
 
     names = _names()
     console = Console(stderr=True)

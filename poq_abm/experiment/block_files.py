@@ -21,11 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from poq_abm.experiment.blocks import Block, Span
-from poq_abm.experiment.execute import play_block
+from poq_abm.experiment.execute import play_block, without
 from poq_abm.experiment.files import (
     BackgroundWriter,
     TableWriter,
@@ -144,16 +143,6 @@ class BlockWriter:
                     writer.write(without(rows, plan, played.failures))
             whole.replace(path)
         return played
-
-
-def without(rows: Any, plan: Plan, failures: Sequence[Failure]) -> Any:
-    """Return rows of a trace without those of replications that raised before they were whole."""
-    for failure in failures:
-        id_ = plan.treatments[failure.treatment].id
-        mine = pc.equal(rows.column("treatment").cast(pa.string()), id_)
-        raised = pc.and_(mine, pc.equal(rows.column("replication"), failure.replication))
-        rows = rows.filter(pc.invert(raised))
-    return rows
 
 
 def _groups(path: Path) -> Iterator[Any]:

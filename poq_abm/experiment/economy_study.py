@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from poq_abm.experiment.calibration_error import stacked
 from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, mean_interval
 from poq_abm.experiment.round_study import ReplicationArrays, RoundStudy
 from poq_abm.experiment.round_tables import (
+    EVALUATOR_QUANTILES,
     REWARD_QUANTILES,
     distribution_measures,
     majority_probability,
@@ -97,6 +99,8 @@ class EconomyStudy(RoundStudy):
                 "is missing where a point is not paid as a token: a pool shares, or audits take "
                 "back"
             )
+        if measure in EVALUATOR_QUANTILES and self._pays_by_batch():
+            return super().why_missing(measure)
         return None
 
     def shortened(self, rounds: int) -> Scenario:
@@ -123,7 +127,7 @@ class EconomyStudy(RoundStudy):
             outcome = _outcome_of(economy)
             measures = {
                 **outcome.against(twin.outcome(replication) if twin else outcome, _bad(economy)),
-                **distribution_measures(economy.memory),
+                **distribution_measures(game, economy.memory),
                 **economy_measures(economy),
             }
             if not points_are_tokens(economy.settings):
@@ -376,11 +380,9 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
     confidence
         Level of the interval, in (0, 1).
     """
-    count = int(epochs["epoch"].max()) + 1
-    last = epochs["epoch"] >= count - max(1, math.ceil(LAST_SHARE * count))
     keys = ["treatment", "role", "group"]
     measures = [*_SHOWN, *_OF_NETWORK]
-    ends = epochs[last].groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
+    ends = _ends(epochs)
     firsts = epochs[epochs["epoch"] == 0]
     starts = firsts.groupby([*keys, "replication"], observed=True, sort=False)[measures].mean()
     began = {key: group.mean() for key, group in starts.groupby(level=keys, observed=True)}
@@ -411,6 +413,20 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
                 }
             )
     return pd.DataFrame(rows)
+
+
+def by_replication(epochs: pd.DataFrame) -> pd.Series[float]:
+    """Return how economies ended, by treatment, role, group, replication and measure."""
+    return stacked(_ends(epochs), "measure")
+
+
+def _ends(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of every measure over the last epochs of a group in a replication."""
+    count = int(epochs["epoch"].max()) + 1
+    last = epochs["epoch"] >= count - max(1, math.ceil(LAST_SHARE * count))
+    keys = ["treatment", "role", "group", "replication"]
+    measures = [*_SHOWN, *_OF_NETWORK]
+    return epochs[last].groupby(keys, observed=True, sort=False)[measures].mean()
 
 
 def _over(top: float, bottom: float) -> float:

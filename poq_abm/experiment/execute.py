@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from poq_abm.experiment.blocks import Block, Span
+from poq_abm.experiment.calibration_error import SHARING
 from poq_abm.experiment.executor import Workers, map_blocks
 from poq_abm.experiment.plan import Plan
-from poq_abm.experiment.schemas import SCHEMAS, TRACES
+from poq_abm.experiment.schemas import RESAMPLED, SCHEMAS, TRACES
 from poq_abm.experiment.stopping import next_counts
 from poq_abm.experiment.study import Engine, Failure, Options, Played, Progress
+from poq_abm.profile.resampled import resampled_profile
 from poq_abm.simulation.table_columns import table
 
-__all__ = ["Holder", "columns_by_treatment", "execute", "in_order", "play_block"]
+__all__ = ["Holder", "columns_by_treatment", "execute", "in_order", "play_block", "without"]
 
 
 def play_block(plan: Plan, block: Block, options: Options | None = None) -> Played:
@@ -29,14 +32,46 @@ def play_block(plan: Plan, block: Block, options: Options | None = None) -> Play
     options = (options or Options())._replace(twins=plan.twins, populations=plan.populations)
     parts: dict[str, list[Any]] = {name: [] for name in plan.tables if name not in TRACES}
     failures: list[Failure] = []
-    for number, first, last in block.spans:
+    for span in block.spans:
+        number, first, last = span
         treatment, profile = plan.treatments[number], plan.profile(number)
         played = plan.study(number).play(treatment.id, profile, first, last, options)
-        failures += [replace(failure, treatment=number) for failure in played.failures]
-        for name, rows in played.tables.items():
-            parts[name].append(rows)
+        again = _resampled(plan, span, options) if plan.scenario.resample_profile else ()
+        for one in (played, *again):
+            failures += [replace(failure, treatment=number) for failure in one.failures]
+            for name, rows in one.tables.items():
+                if name in parts:
+                    parts[name].append(rows)
     tables = {name: table(SCHEMAS[name], rows) for name, rows in parts.items()}
+    if plan.scenario.resample_profile and failures:
+        failures = list({(one.treatment, one.replication): one for one in failures[::-1]}.values())
+        failures.sort(key=lambda one: (one.treatment, one.replication))
+        tables = {name: without(rows, plan, failures) for name, rows in tables.items()}
     return Played(tables, tuple(failures))
+
+
+def _resampled(plan: Plan, span: Span, options: Options) -> Iterator[Played]:
+    """Yield what replications come to on resampled profiles, those that share one together."""
+    number, first, last = span
+    treatment, study, profile = plan.treatments[number], plan.study(number), plan.profile(number)
+    options = options._replace(sink=None, twins=None, populations=None)
+    for start in range(first - first % SHARING, last, SHARING):
+        other = resampled_profile(profile, plan.scenario.seed, start // SHARING)
+        ends = max(first, start), min(last, start + SHARING)
+        played = study.play(treatment.id, other, *ends, options)
+        yield Played(
+            {f"{RESAMPLED}{name}": rows for name, rows in played.tables.items()}, played.failures
+        )
+
+
+def without(rows: Any, plan: Plan, failures: Sequence[Failure]) -> Any:
+    """Return rows without those of replications that raised before all of them were whole."""
+    for failure in failures:
+        id_ = plan.treatments[failure.treatment].id
+        mine = pc.equal(rows.column("treatment").cast(pa.string()), id_)
+        raised = pc.and_(mine, pc.equal(rows.column("replication"), failure.replication))
+        rows = rows.filter(pc.invert(raised))
+    return rows
 
 
 class Holder(Protocol):

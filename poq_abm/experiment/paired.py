@@ -17,6 +17,7 @@ import scipy  # which imports scipy.special where it is first used: .2 s
 from numpy.typing import NDArray
 
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.calibration_error import stacked, widen
 from poq_abm.experiment.estimates import (
     CONFIDENCE,
     UNBOUNDED,
@@ -30,9 +31,12 @@ from poq_abm.simulation.queries.query_tables import QUERIES
 __all__ = [
     "REWARD_OF",
     "Pairs",
+    "SideTables",
     "compare",
+    "compare_sides",
     "group_rewards",
     "holm",
+    "metrics_of",
     "paired",
     "units_of",
     "variance_reduction_interval",
@@ -166,6 +170,43 @@ def units_of(table: pd.DataFrame) -> dict[str, str]:
     return {field.name: field.metadata[b"unit"].decode() for field in schema}
 
 
+class SideTables(NamedTuple):
+    """The rows of one treatment: one per replication, and those of its nodes if it has any."""
+
+    main: pd.DataFrame
+    nodes: pd.DataFrame | None = None
+    resampled_main: pd.DataFrame | None = None  #: the same, of resampled profiles
+    resampled_nodes: pd.DataFrame | None = None
+    fewest_records: int | None = None  #: of a task in play, where profiles were resampled
+
+
+def compare_sides(a: SideTables, b: SideTables, on: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return what :func:`compare` does and, where both sides have them, the widened intervals.
+
+    Those are the columns :data:`~poq_abm.experiment.calibration_error.WIDENED`: of the differences
+    between B and A on the same resamples. What ``moved`` says holds for the profile as it is.
+    """
+    table = compare(a.main, b.main, on=on, nodes_a=a.nodes, nodes_b=b.nodes)
+    known = [side.fewest_records for side in (a, b) if side.fewest_records is not None]
+    if len(known) < 2:
+        return table
+    names = table["metric"].tolist()
+    differences = []
+    for main_a, main_b, nodes_a, nodes_b in (
+        (a.main, b.main, a.nodes, b.nodes),
+        (a.resampled_main, b.resampled_main, a.resampled_nodes, b.resampled_nodes),
+    ):
+        assert main_a is not None
+        assert main_b is not None
+        wide = metrics_of(main_b, nodes_b, "B")[names] - metrics_of(main_a, nodes_a, "A")[names]
+        differences.append(stacked(wide, "metric"))
+    within = [
+        range_of(name, unit).of_difference for name, unit in zip(names, table["unit"], strict=True)
+    ]
+    ends = ("difference", "low", "high")
+    return widen(table, tuple(differences), ends, min(known), within=within)
+
+
 def compare(
     a: pd.DataFrame,
     b: pd.DataFrame,
@@ -225,7 +266,7 @@ def compare(
         raise InputError(f"confidence must lie between 0 and 1, got {confidence!r}")
     if (nodes_a is None) != (nodes_b is None):
         raise InputError("rewards of groups need the nodes of both A and B; one is missing")
-    left, right = _metrics(a, nodes_a, "A"), _metrics(b, nodes_b, "B")
+    left, right = metrics_of(a, nodes_a, "A"), metrics_of(b, nodes_b, "B")
     shared = left.index.intersection(right.index)
     if shared.empty:
         raise InputError("A and B have no replication in common; there is no pair to compare")
@@ -266,8 +307,8 @@ def group_rewards(nodes: pd.DataFrame) -> pd.DataFrame:
     return wide.reindex(columns=order)
 
 
-def _metrics(table: pd.DataFrame, nodes: pd.DataFrame | None, name: str) -> pd.DataFrame:
-    """Return all metrics of one treatment, a column each, by replication."""
+def metrics_of(table: pd.DataFrame, nodes: pd.DataFrame | None, name: str) -> pd.DataFrame:
+    """Return all metrics of one treatment, a column each, by replication; errors say ``name``."""
     for part in (table, nodes):
         if part is not None and "replication" not in part:
             raise InputError(f"{name} is no table of replications: it has no column 'replication'")

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from poq_abm.errors import nearest
 from poq_abm.experiment.blocks import Block, Limits, Span, Weight, cut
 from poq_abm.experiment.economy_study import EconomyStudy
 from poq_abm.experiment.precision import PrecisionTarget
 from poq_abm.experiment.query_study import QueryStudy
 from poq_abm.experiment.round_study import RoundStudy
-from poq_abm.experiment.schemas import SCHEMAS, TRACES, range_of
+from poq_abm.experiment.schemas import RESAMPLED, SCHEMAS, TRACES, range_of
 from poq_abm.experiment.study import Study
 from poq_abm.experiment.twins import Twins
 from poq_abm.profile import Profile, latency_of
@@ -103,11 +105,31 @@ class Plan:
     @property
     def rounds(self) -> int:
         """Number of rounds of all treatments and replications together, at most."""
-        return sum(t.scenario.rounds for t in self.treatments) * self.scenario.most_replications
+        count = self.scenario.most_replications * self._times
+        return sum(t.scenario.rounds for t in self.treatments) * count
+
+    @property
+    def _times(self) -> int:
+        """How often a replication is played: on the profile, and on one that is resampled."""
+        return 2 if self.scenario.resample_profile else 1
+
+    @property
+    def fewest_records(self) -> int | None:
+        """The fewest records of a task in play, where profiles are resampled."""
+        if not self.scenario.resample_profile:
+            return None
+        return min(map(self._fewest_records, range(len(self.treatments))))
+
+    def _fewest_records(self, treatment: int) -> int:
+        profile = self.profile(treatment)
+        sizes = np.bincount(profile.task_of_record, minlength=len(profile.tasks))
+        tasks = self.treatments[treatment].scenario.tasks or profile.tasks
+        return min(int(sizes[profile.tasks.index(task)]) for task in tasks)
 
     def rounds_of(self, span: Span) -> int:
         """Return the number of rounds of a span."""
-        return self.treatments[span.treatment].scenario.rounds * (span.last - span.first)
+        rounds = self.treatments[span.treatment].scenario.rounds
+        return rounds * (span.last - span.first) * self._times
 
     def game(self, treatment: int) -> Game:
         """Build the game of one treatment."""
@@ -216,7 +238,11 @@ class Plan:
         return frozenset(study.traced for study in studies if study.traced_rows is None)
 
     def _rows(self, treatment: int) -> dict[str, int]:
-        return self.study(treatment).rows(self.profile(treatment))
+        rows = self.study(treatment).rows(self.profile(treatment))
+        if not self.scenario.resample_profile:
+            return rows
+        again = {f"{RESAMPLED}{name}": count for name, count in rows.items()}
+        return {**rows, **{name: count for name, count in again.items() if name in SCHEMAS}}
 
     def blocks(self, spans: Iterable[Span]) -> list[Block]:
         """Cut what is wanted next into what is played and stored at a time."""
@@ -239,7 +265,7 @@ class Plan:
     def _weight(self, treatment: int) -> Weight:
         rows = self.rows(treatment)
         stored = sum(rows.values()) - sum(rows.get(name, 0) for name in TRACES)
-        return Weight(self.treatments[treatment].scenario.rounds, stored)
+        return Weight(self.treatments[treatment].scenario.rounds * self._times, stored)
 
     def configuration(self) -> dict[str, Any]:
         """Return all that determines the results, as plain data."""
@@ -250,6 +276,7 @@ class Plan:
             "scenario": {**resolved, "profile": Path(self.scenario.profile).name},
             "profiles": [profile.content_hash for profile in self.profiles.values()],
             "trace": self.trace,
+            **({} if (fewest := self.fewest_records) is None else {"fewest_records": fewest}),
             **self._sampled(),
             **self._own_rules(),
         }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from poq_abm.experiment.calibration_error import stacked
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, share_interval
 from poq_abm.experiment.schemas import range_of
 from poq_abm.experiment.study import Options, Played, Study
@@ -23,6 +24,7 @@ __all__ = [
     "SHOWN",
     "TRIALS",
     "QueryStudy",
+    "by_replication",
     "gaps_of",
     "query_interval",
     "summarise_queries",
@@ -146,6 +148,11 @@ def summarise_queries(
             rows.append((treatment, measure, MEASURES[measure], *found, len(known), occurred))
     columns = ["treatment", "measure", "unit", "mean", "low", "high", "replications", "occurred"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def by_replication(queries: pd.DataFrame, measures: Sequence[str]) -> pd.Series[float]:
+    """Return measures of queries by treatment, replication and measure."""
+    return stacked(queries.set_index(["treatment", "replication"])[list(measures)], "measure")
 
 
 def query_interval(

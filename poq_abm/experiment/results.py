@@ -23,17 +23,27 @@ from poq_abm.experiment.block_files import (
     table_folder,
 )
 from poq_abm.experiment.blocks import Span
+from poq_abm.experiment.calibration_error import rewards_by_replication, widen
 from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
 from poq_abm.experiment.execute import in_order
 from poq_abm.experiment.files import recoded
 from poq_abm.experiment.manifest import COMPLETE, FAILED, read_manifest
 from poq_abm.experiment.plan import Plan, played_hash
-from poq_abm.experiment.schemas import NODES, REPLICATIONS, SCHEMAS, TRACES
+from poq_abm.experiment.schemas import (
+    NODES,
+    REPLICATIONS,
+    RESAMPLED,
+    SCHEMAS,
+    TRACES,
+    ranges_of,
+)
 from poq_abm.experiment.store import Store
 from poq_abm.experiment.study import Failure
 
 if TYPE_CHECKING:
     import xarray
+
+    from poq_abm.experiment.paired import SideTables
 
 __all__ = ["Results", "read_results", "treatment_frame"]
 
@@ -59,6 +69,9 @@ class Results:
         The replications that raised, each with its treatment, number, seed and traceback.
     precision
         The precision reached by every treatment, where the scenario asks for one.
+    fewest_records
+        The fewest records of a task in play, where replications were played on resampled profiles
+        too.
     """
 
     scenario: dict[str, Any]
@@ -67,6 +80,7 @@ class Results:
     plan: Plan | None = field(default=None, repr=False)
     failures: list[dict[str, Any]] = field(default_factory=list, repr=False)
     precision: pd.DataFrame | None = field(default=None, repr=False)
+    fewest_records: int | None = field(default=None, repr=False)
 
     @property
     def nodes(self) -> pd.DataFrame:
@@ -154,8 +168,8 @@ class Results:
         for piece in _whole_replications(pieces):
             yield piece.to_pandas()
 
-    def _some(self, name: str, treatments: Collection[str]) -> pd.DataFrame:
-        """Return the rows of some treatments; the blocks of others are not read."""
+    def _some(self, name: str, treatments: Collection[str] | None) -> pd.DataFrame:
+        """Return the rows of some treatments, or of all; the blocks of others are not read."""
         return pd.concat(self.batches(name, SCHEMAS[name].names, treatments))
 
     def summary(
@@ -166,7 +180,15 @@ class Results:
         ``treatments`` leaves out the others.
         """
         self._needs_rounds()
-        return summarise(self.batches("nodes", SUMMARISED, treatments), confidence)
+        found = summarise(self.batches("nodes", SUMMARISED, treatments), confidence)
+        if self.fewest_records is None:
+            return found
+        names = ("nodes", f"{RESAMPLED}nodes")
+        sides = tuple(
+            rewards_by_replication(self.batches(name, SUMMARISED, treatments)) for name in names
+        )
+        ends = ("reward_mean", "reward_low", "reward_high")
+        return widen(found, sides, ends, self.fewest_records, confidence)
 
     def query_summary(
         self,
@@ -185,7 +207,13 @@ class Results:
 
         measures = tuple(query_study.MEASURES) if every else query_study.SHOWN
         queries = self.queries if treatments is None else self._some("queries", treatments)
-        return query_study.summarise_queries(queries, confidence, measures)
+        found = query_study.summarise_queries(queries, confidence, measures)
+        if self.fewest_records is None:
+            return found
+        again = self._some(f"{RESAMPLED}queries", treatments)
+        sides = tuple(query_study.by_replication(part, measures) for part in (queries, again))
+        ends, ranges = ("mean", "low", "high"), ranges_of(found)
+        return widen(found, sides, ends, self.fewest_records, confidence, ranges)
 
     def economy_summary(
         self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
@@ -195,10 +223,16 @@ class Results:
         :func:`poq_abm.experiment.economy_study.summarise_economy` describes the columns.
         ``treatments`` leaves out the others.
         """
-        from poq_abm.experiment.economy_study import summarise_economy  # noqa: PLC0415
+        from poq_abm.experiment import economy_study  # noqa: PLC0415
 
         epochs = self.epochs if treatments is None else self._some("epochs", treatments)
-        return summarise_economy(epochs, confidence)
+        found = economy_study.summarise_economy(epochs, confidence)
+        if self.fewest_records is None:
+            return found
+        again = self._some(f"{RESAMPLED}epochs", treatments)
+        sides = tuple(economy_study.by_replication(part) for part in (epochs, again))
+        ends, ranges = ("last", "low", "high"), ranges_of(found)
+        return widen(found, sides, ends, self.fewest_records, confidence, ranges)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.
@@ -221,23 +255,25 @@ class Results:
         InputError
             If there is no such treatment or no such measure.
         """
-        from poq_abm.experiment.paired import compare  # noqa: PLC0415  (lies to the right)
+        from poq_abm.experiment.paired import compare_sides  # noqa: PLC0415  (lies to the right)
 
         for treatment in (a, b):
             if treatment not in set(self.treatments["treatment"]):
                 known = nearest(treatment, list(self.treatments["treatment"]))
                 raise InputError(f"no treatment {treatment!r}; {known}")
-        (left, nodes_a), (right, nodes_b) = self.side(a), self.side(b)
-        return compare(left, right, on=on, nodes_a=nodes_a, nodes_b=nodes_b)
+        return compare_sides(self.side(a), self.side(b), on)
 
-    def side(self, treatment: str) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    def side(self, treatment: str) -> SideTables:
         """Return the rows of one treatment: of the main table, and of its nodes if it has any."""
-        main = self.main
-        rows = main[main["treatment"] == treatment]
-        if "nodes" not in self.tables:
-            return rows, None
-        nodes = self.nodes
-        return rows, nodes[nodes["treatment"] == treatment]
+        from poq_abm.experiment.paired import SideTables  # noqa: PLC0415
+
+        names = "queries" if "queries" in self.tables else "replications", "nodes"
+        main, nodes, again, nodes_again = (
+            self._some(name, [treatment]) if name in self.tables else None
+            for name in (*names, *(f"{RESAMPLED}{name}" for name in names))
+        )
+        assert main is not None
+        return SideTables(main, nodes, again, nodes_again, self.fewest_records)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Store the results in ``folder``, as ``poq run`` does; return the folder.
@@ -289,6 +325,7 @@ def read_results(folder: str | os.PathLike[str], *, partial: bool = False) -> Re
         {name: StoredTable(path, name, files[name], configuration, ids) for name in files},
         failures=failures,
         precision=pd.DataFrame(manifest["precision"]) if "precision" in manifest else None,
+        fewest_records=manifest["configuration"].get("fewest_records"),
     )
 
 

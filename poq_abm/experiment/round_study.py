@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.experiment.round_tables import (
+    EVALUATOR_QUANTILES,
     adversary_measures,
     distribution_measures,
     replication_rows,
@@ -20,6 +21,7 @@ from poq_abm.experiment.schemas import ECONOMY_MEASURES
 from poq_abm.experiment.study import Engine, Options, Played, Study, TraceSink
 from poq_abm.experiment.twins import Outcome, Twin, Twins
 from poq_abm.profile import Profile
+from poq_abm.rules.payment import Counted
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.game import Game, build_game
@@ -34,7 +36,7 @@ from poq_abm.simulation.replication import (
     open_trace,
 )
 from poq_abm.simulation.rounds import play_replications
-from poq_abm.simulation.settlement import Settled, settled_by_round
+from poq_abm.simulation.settlement import Settled, settle_batch, settled_by_round
 from poq_abm.simulation.stages import (
     is_published,
     open_stages,
@@ -100,7 +102,7 @@ class ReplicationArrays:
         memory: Memory,
     ) -> ReplicationArrays:
         """Return those of :func:`play_plain`, in which nobody deviates; each is its own twin."""
-        made = cls(len(sums))
+        made, missing = cls(len(sums)), np.full(len(sums), math.nan)
         paid = sums[..., NodeSum.REWARD].sum(axis=1) > 0.0
         made._arrays = {
             "replication": np.arange(first, first + len(sums), dtype=np.int32),
@@ -112,9 +114,9 @@ class ReplicationArrays:
         made.measures = {
             "consensus_drift": np.zeros(len(sums)),
             "payout_inflation": np.where(paid, 0.0, math.nan),
-            "reward_gap": np.full(len(sums), math.nan),
+            "reward_gap": missing,
             **dict(zip(MEASURES, measures.T, strict=True)),
-            **{name: np.full(len(sums), math.nan) for name in _OF_ECONOMIES},
+            **dict.fromkeys(_OF_ECONOMIES, missing),
         }
         made.count, made.weights = len(sums), memory.trust.size
         return made
@@ -138,8 +140,14 @@ class RoundStudy(Study):
         return rows
 
     def why_missing(self, measure: str) -> str | None:
-        """Return why a measure is missing: only an economy has it."""
+        """Return why a measure is missing: what it takes is not played here."""
+        if measure in EVALUATOR_QUANTILES and self._pays_by_batch():
+            return "is missing where evaluators are paid for a batch of rounds, not for each"
         return "is measured in economies only" if measure in _OF_ECONOMIES else None
+
+    def _pays_by_batch(self) -> bool:
+        rule, _ = self.scenario.mechanism.rule("evaluator_reward")
+        return bool(rule.counted != Counted.NOTHING)
 
     def play(
         self, treatment: str, profile: Profile, first: int, last: int, options: Options
@@ -169,7 +177,7 @@ class RoundStudy(Study):
             outcome = Outcome.of(ledger, scenario.rounds, inference)
             drift = outcome.against(twin.outcome(replication) if twin else outcome, malicious)
             missing = dict.fromkeys(_OF_ECONOMIES, math.nan)
-            measures = {**drift, **distribution_measures(memory), **missing}
+            measures = {**drift, **distribution_measures(game, memory), **missing}
             arrays.add(replication, ledger, memory, measures)
 
         failures = self._failures(first, last, play)
@@ -310,9 +318,9 @@ def play_plain(
 def many_at_once(scenario: Scenario, game: Game, engine: Engine, sink: TraceSink | None) -> bool:
     """Return whether replications can be played by :func:`play_plain`.
 
-    Nothing of what a long replication or a contested one needs, and no trace.
+    Nothing of what a long replication or a contested one needs, no trace, nothing paid by batch.
     """
-    short = scenario.rounds <= QUIET_STRETCH
+    short = scenario.rounds <= QUIET_STRETCH and game.rules.counted == Counted.NOTHING
     return engine == "compiled" and sink is None and short and game.plain and not game.needs_agents
 
 
@@ -332,8 +340,10 @@ def _engine(
         return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
     kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds)
     stages = open_stages(game)
-    return (
-        kept.ledger,
-        kept.memory,
-        lambda first, last, trace: play(first, last, game, kept, stages, trace),
-    )
+
+    def play_on(first: int, last: int, trace: Trace | None) -> None:
+        play(first, last, game, kept, stages, trace)
+        if last == scenario.rounds:
+            settle_batch(game, game.arrays, kept.ledger, kept.memory)
+
+    return kept.ledger, kept.memory, play_on

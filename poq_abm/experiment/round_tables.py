@@ -11,6 +11,7 @@ import scipy  # which imports scipy.special where it is first used: .2 s
 from numpy.typing import NDArray
 
 from poq_abm.experiment.schemas import ROUNDS
+from poq_abm.rules.payment import Counted
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
@@ -20,6 +21,7 @@ from poq_abm.simulation.settlement import Settled
 from poq_abm.simulation.table_columns import Rows, Words, keys
 
 __all__ = [
+    "EVALUATOR_QUANTILES",
     "REWARD_QUANTILES",
     "adversary_measures",
     "distribution_measures",
@@ -29,8 +31,9 @@ __all__ = [
     "trust_rows",
 ]
 
-#: the measures that are quantiles of rewards
+#: the measures that are quantiles of rewards, and those of evaluators among them
 REWARD_QUANTILES = tuple(name for name in MEASURES if "_reward_" in name)
+EVALUATOR_QUANTILES = tuple(name for name in REWARD_QUANTILES if "_evaluator_" in name)
 
 
 def replication_rows(
@@ -152,13 +155,15 @@ def majority_probability(evaluators: int, malicious: int, committee_size: int) -
     >>> round(majority_probability(20, 6, 3), 3)
     0.202
     """
+    honest = evaluators - malicious
+    least = committee_size // 2 + 1
+    if malicious < least:
+        return 0.0
     log_gamma = scipy.special.gammaln
 
     def choose(n: int, k: int) -> float:
         return float(log_gamma(n + 1) - log_gamma(k + 1) - log_gamma(n - k + 1))
 
-    honest = evaluators - malicious
-    least = committee_size // 2 + 1
     whole = choose(evaluators, committee_size)
     return math.fsum(
         math.exp(choose(malicious, x) + choose(honest, committee_size - x) - whole)
@@ -174,10 +179,10 @@ def adversary_measures(
     weights: int,
     rounds: NDArray[np.int64],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return pay by honesty, malicious majorities and the saturation of trust.
+    """Return pay by honesty, malicious majorities, the saturation of trust, thin comparisons.
 
     One value for each replication: ``sums`` has the shape (replications, nodes, 8), ``counters``
-    (replications, 5); ``weights`` is the number of trust weights there are. Pay per job is missing
+    (replications, 6); ``weights`` is the number of trust weights there are. Pay per job is missing
     where nobody of its kind had a job.
     """
     evaluators = sums[:, game.population.inference_count :]
@@ -191,6 +196,7 @@ def adversary_measures(
         "malicious_majority_expected": np.full(len(sums), expected),
         "saturated_share": counters[:, Counter.SATURATED] / weights,
         "saturated_round": np.where(saturated_round >= 0, saturated_round, math.nan),
+        "thin_comparisons": counters[:, Counter.THIN].astype(float),
     }
 
 
@@ -215,8 +221,14 @@ def _pay(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return pay
 
 
-def distribution_measures(memory: Memory) -> dict[str, float]:
-    """Return Spearman's correlation of consensus and truth, and reward quantiles by kind."""
+def distribution_measures(game: Game, memory: Memory) -> dict[str, float]:
+    """Return Spearman's correlation of consensus and truth, and reward quantiles by kind.
+
+    Those of evaluators are missing where a round does not know yet what it pays.
+    """
     found = np.empty(len(MEASURES))
     measure_histograms(memory.histograms, found)
-    return dict(zip(MEASURES, found.tolist(), strict=True))
+    measures = dict(zip(MEASURES, found.tolist(), strict=True))
+    if game.rules.counted != Counted.NOTHING:
+        measures |= dict.fromkeys(EVALUATOR_QUANTILES, math.nan)
+    return measures

@@ -14,9 +14,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from poq_abm.experiment.block_files import without
 from poq_abm.experiment.blocks import Block
-from poq_abm.experiment.execute import columns_by_treatment, execute, in_order, play_block
+from poq_abm.experiment.execute import columns_by_treatment, execute, in_order, play_block, without
 from poq_abm.experiment.executor import Backend, Workers
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.results import Results, read_results, treatment_frame
@@ -102,6 +101,7 @@ class BlocksInMemory:
             plan,
             sorted(failures, key=lambda failure: (failure["treatment"], failure["replication"])),
             pd.DataFrame(precision_of(plan, self.values(target.metric))) if target else None,
+            plan.fewest_records,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pyarrow as pa
 
 from poq_abm.experiment.estimates import COUNT, POSITIVE, UNBOUNDED, Range
@@ -19,11 +20,13 @@ __all__ = [
     "NODES",
     "RANGES",
     "REPLICATIONS",
+    "RESAMPLED",
     "ROUNDS",
     "SCHEMAS",
     "TRACES",
     "TRUST",
     "range_of",
+    "ranges_of",
 ]
 
 #: what values of a unit can be; amounts of money and tokens may be of either sign
@@ -33,8 +36,8 @@ RANGES = {
     "score 0-10": Range(0.0, 10.0),
     "score -10 to 10": Range(-10.0, 10.0),
     **dict.fromkeys(
-        ("controllers", "epoch", "epochs", "nodes", "operators", "queries", "round", "rounds",
-         "watchers"),
+        ("comparisons", "controllers", "epoch", "epochs", "nodes", "operators", "queries", "round",
+         "rounds", "watchers"),
         COUNT,
     ),
     **dict.fromkeys(
@@ -102,6 +105,11 @@ def range_of(name: str, unit: str) -> Range:
     return RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
 
 
+def ranges_of(summary: pd.DataFrame) -> list[Range]:
+    """Return the range of the measure of every row of a summary, by its name and its unit."""
+    return [range_of(*row) for row in zip(summary["measure"], summary["unit"], strict=True)]
+
+
 #: columns of replications.parquet that an economy fills: name, unit, meaning
 ECONOMY_MEASURES = (
     ("halted_epoch", "epoch", "first epoch in which too few nodes were left; missing if never"),
@@ -154,6 +162,12 @@ REPLICATIONS = pa.schema(
         ),
         column("saturated_share", pa.float64(), "0-1", "weights that end at w_max"),
         column("saturated_round", pa.float64(), "round", "after which all are; missing if never"),
+        column(
+            "thin_comparisons",
+            pa.float64(),
+            "comparisons",
+            "of evaluators on too few records to be paid for, where a batch is",
+        ),
         *(
             column(name, pa.float64(), unit, f"economy: {meaning}")
             for name, unit, meaning in ECONOMY_MEASURES
@@ -186,7 +200,12 @@ ROUNDS = pa.schema(
         column("truth", pa.float64(), "score 0-10", "truth of the answer"),
         # Only plain runs have a trace of rounds, and there a point is paid as a token.
         column("inference_reward", pa.float64(), "tokens", "paid to the inference node"),
-        column("evaluator_rewards", pa.list_(pa.float64()), "tokens", "paid to the evaluators"),
+        column(
+            "evaluator_rewards",
+            pa.list_(pa.float64()),
+            "tokens",
+            "paid to the evaluators; where they are paid by batch, the charge for cost alone",
+        ),
     ]
 )
 
@@ -234,5 +253,9 @@ SCHEMAS = {
     "trust": TRUST,
     "rounds": ROUNDS,
     "query_trace": QUERY_TRACE,
+}
+RESAMPLED = "resampled_"  #: begins the names of the tables of what resampled profiles gave
+SCHEMAS |= {
+    f"{RESAMPLED}{name}": SCHEMAS[name] for name in ("nodes", "replications", "queries", "epochs")
 }
 TRACES = ("rounds", "query_trace")  #: tables that are written as they come

@@ -161,6 +161,34 @@ class Profile:
             )
         return latency
 
+    def price_fault(self, node: str, hardware: str | None) -> str | None:
+        """Return why the answers of a node key have no price on ``hardware``, or ``None``.
+
+        ``None`` for hardware is the first on which the key was measured.
+
+        >>> from poq_abm.profile import load_profile
+        >>> load_profile("published").price_fault("sts_stsb", None)
+        "profile 'published' has no prices (usd_per_answer), as servers with a price list have"
+        """
+        machine = hardware or self.hardware_of(node)[0]
+        if not self._prices:
+            said = "has no prices (usd_per_answer), as servers with a price list have"
+        elif (node, machine) not in self._prices:
+            known = ", ".join(sorted({f"{key} on {where}" for key, where in self._prices}))
+            said = f"has no price of {node!r} on {machine!r}, but of {known}"
+        else:
+            return None
+        return f"profile {self.name!r} {said}"
+
+    def usd_per_answer(self, node: str, hardware: str) -> float:
+        """Return the mean price of one answer, or score, of node key ``node``, in dollars.
+
+        Raises :class:`~poq_abm.errors.InputError` where that is not known.
+        """
+        if fault := self.price_fault(node, hardware):
+            raise InputError(fault)
+        return self._prices[node, hardware]
+
     @cached_property
     def agreed(self) -> NDArray[np.float64]:
         """Mean score of all evaluator models for each answer; shape (records, models)."""
@@ -169,8 +197,17 @@ class Profile:
 
     @cached_property
     def _latencies(self) -> dict[tuple[str, str], float]:
-        columns = (self.costs[name].tolist() for name in ("node", "hardware", "latency_ms"))
-        return {(node, hardware): float(ms) for node, hardware, ms in zip(*columns, strict=True)}
+        return self._known_costs("latency_ms")
+
+    @cached_property
+    def _prices(self) -> dict[tuple[str, str], float]:
+        (column,) = MONEY_COLUMNS
+        return self._known_costs(column) if column in self.costs else {}
+
+    def _known_costs(self, column: str) -> dict[tuple[str, str], float]:
+        """Return a column of the cost table by node key and hardware, where it is known."""
+        rows = zip(*(self.costs[c].tolist() for c in ("node", "hardware", column)), strict=True)
+        return {(node, where): float(cost) for node, where, cost in rows if pd.notna(cost)}
 
     def _freeze(self) -> None:
         for name in _ARRAYS:

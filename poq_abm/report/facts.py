@@ -110,13 +110,21 @@ def _at(section: Any, path: str) -> Any:
     return section
 
 
+_SPOKEN_BASIS = {"latency": "mean latency", "price": "the price of an answer"}
+
+
 def charged_costs(run: StoredRun) -> str:
     """Return what the cost C that rewards charge was normalised from, and over whom."""
     found: dict[str, None] = {}
     for scenario in run.scenarios.values():
         economy = scenario.economy
         money = economy is not None and economy.cost.basis == "money"
-        text = "the money a job costs (energy, hardware, bandwidth)" if money else "mean latency"
+        bases = {role: scenario.mechanism.cost_basis(role) for role in ("inference", "evaluator")}
+        text = _SPOKEN_BASIS[bases["inference"]]
+        if money:
+            text = "the money a job costs (energy, hardware, bandwidth)"
+        elif len(set(bases.values())) > 1:
+            text = " and ".join(f"{_SPOKEN_BASIS[bases[r]]} of the {r} nodes" for r in bases)
         if economy is not None and economy.latency.charged == "realised":
             text += ", times the realised over the mean time of the job"
         found[text] = None

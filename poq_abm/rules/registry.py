@@ -14,6 +14,7 @@ from poq_abm.rules.rule import Declared, Kind, Rule
 
 __all__ = [
     "RuleError",
+    "called",
     "complete",
     "find",
     "load_plugins",
@@ -85,7 +86,7 @@ def register(rule: Own) -> Own:
         If the name is taken by another rule of the kind. The same class may be registered again,
         as a notebook does whose cell is run twice.
     """
-    taken = rules(rule.kind).get(rule.name)
+    taken = called(rule.kind, rule.name)
     if taken is rule:
         return rule
     own = (rule.__module__, rule.__qualname__)
@@ -96,15 +97,21 @@ def register(rule: Own) -> Own:
     return rule
 
 
+def called(kind: Kind[Declared], name: str) -> type[Declared] | None:
+    """Return the rule of a kind that has this name, or has it in a paper; None if none has."""
+    known = rules(kind)
+    return known.get(name) or next((rule for rule in known.values() if name in rule.aliases), None)
+
+
 def find(kind: Kind[Declared], name: str) -> type[Declared]:
     """Return the rule of a kind that a scenario names.
 
     Raises :class:`RuleError` with the nearest name if there is none.
     """
-    known = rules(kind)
-    if name not in known:
-        raise RuleError(f"unknown {kind.name} {name[:80]!r}; {nearest(name, known)}")
-    return known[name]
+    rule = called(kind, name)
+    if rule is None:
+        raise RuleError(f"unknown {kind.name} {name[:80]!r}; {nearest(name, rules(kind))}")
+    return rule
 
 
 def complete(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:

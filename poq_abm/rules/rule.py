@@ -145,6 +145,7 @@ class Rule:
 
     kind: ClassVar[Kind[Any]]
     name: ClassVar[str]
+    aliases: ClassVar[Mapping[str, str]] = {}  #: other published names, and who uses each
     formula: ClassVar[str]
     source: ClassVar[Source]
     parameters: ClassVar[Mapping[str, Parameter]] = {}
@@ -164,8 +165,8 @@ class Rule:
 
     @classmethod
     def remarks(cls) -> list[str]:
-        """Return what else it declares of itself, in words, for tables; its traits."""
-        return []
+        """Return what else it declares of itself, in words, for tables: its names, its traits."""
+        return [f"{name} in {paper}" for name, paper in cls.aliases.items()]
 
     @classmethod
     def check(cls) -> None:

@@ -11,6 +11,7 @@ from poq_abm.scenario.checks.problems import Origins, Place, Problem, ScenarioEr
 from poq_abm.scenario.library import find_scenario, is_path
 from poq_abm.scenario.merging import Override, apply, inherit, parse_override
 from poq_abm.scenario.scenario import Scenario, build
+from poq_abm.scenario.sweep.table import TABLE_PATH, with_table
 from poq_abm.scenario.yaml_source import Document, given, question, read, read_text
 
 __all__ = ["load", "parse"]
@@ -77,4 +78,6 @@ def _assembled(
         except ScenarioError as error:
             problems += error.problems
     data, origins, wrong = apply(data, Origins(document.places), settings)
+    data, unread = with_table(data, Path() if origins.is_override(TABLE_PATH) else folder)
+    wrong += [origins.problem(finding) for finding in unread]
     return build(data, origins, asked, problems + wrong)

@@ -25,17 +25,25 @@ __all__ = [
 CACHE_LINE = 64  # bytes
 
 
-def on_cache_lines(shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]:
-    """Return zeros that begin with a cache line: what is 64 bytes long then lies on one, not two.
+def on_cache_lines(*kinds: tuple[tuple[int, ...], Any]) -> list[NDArray[Any]]:
+    """Return zeros, each with a shape and a type, that begin with a cache line.
 
-    >>> on_cache_lines((3, 8)).ctypes.data % 64
-    0
+    What is 64 bytes long lies on one line then, not on two. All are parts of one piece of memory:
+    a game of a hundred rounds is played in less time than its scratch space is made piece by piece.
+
+    >>> rows, words = on_cache_lines(((3, 8), np.float64), ((5,), np.uint32))
+    >>> rows.ctypes.data % 64, words.ctypes.data % 64, words.shape
+    (0, 0, (5,))
     """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    room = np.zeros(size + CACHE_LINE, np.uint8)
-    first = -room.ctypes.data % CACHE_LINE
-    found: NDArray[Any] = room[first : first + size].view(dtype)
-    return found.reshape(shape)
+    sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in kinds]
+    rooms = [-(-size // CACHE_LINE) * CACHE_LINE for size in sizes]
+    memory = np.zeros(sum(rooms) + CACHE_LINE, np.uint8)
+    at = -memory.ctypes.data % CACHE_LINE
+    found = []
+    for (shape, dtype), size, room in zip(kinds, sizes, rooms, strict=True):
+        found.append(memory[at : at + size].view(dtype).reshape(shape))
+        at += room
+    return found
 
 
 class Rules(NamedTuple):
@@ -53,6 +61,7 @@ class Rules(NamedTuple):
     evaluator_payment: int
     evaluator_parameters: NDArray[np.float64]
     pays_closeness: bool  #: whether evaluators are paid alpha times closeness, less cost
+    counted: int  #: of a batch, as :class:`poq_abm.rules.payment.Counted`
     alpha_inference: float
     beta_inference: float
     alpha_evaluator: float
@@ -136,6 +145,7 @@ class Nodes(NamedTuple):
     evaluator: NDArray[np.int64]  #: (M,) which evaluator model a node runs
     inference_cost: NDArray[np.float64]  #: (F,) in [0, 1]
     evaluator_cost: NDArray[np.float64]  #: (M,) in [0, 1]
+    score_cuts: NDArray[np.float64]  #: (M, C - 1) least scores of the bins reports are counted in
     limits: NDArray[np.uint64]  #: (F,) cumulative schedule weights on the scale of a word
     stake: NDArray[np.float64]  #: (M,) stake, for the rules that weigh by it
     #: constants about which second moments of rewards are taken; they stay as coefficients move

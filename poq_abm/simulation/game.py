@@ -15,7 +15,7 @@ from poq_abm.random import Purpose, uniform
 from poq_abm.rules.aggregation import WeighsBy
 from poq_abm.rules.behaviour.base import Behaviour
 from poq_abm.rules.compiled import Kernels, RulesInPlay, number_of
-from poq_abm.rules.payment import MeasuredFrom
+from poq_abm.rules.payment import Counted, MeasuredFrom, cut_points
 from poq_abm.rules.payment.formulas import SCORE_SCALE, evaluator_reward, inference_reward
 from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.simulation.arrays import ActiveBehaviours, Conduct, GameArrays, Nodes, Rules, Tables
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from poq_abm.scenario import Scenario
 
 __all__ = ["Game", "build_game", "refuse_consensus", "refuse_report"]
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def build_game(
     return Game(
         rules=rules,
         tables=_tables(scenario, profile, codes, np.array(list(shares.values()))),
-        nodes=_nodes(population, profile, rules),
+        nodes=_nodes(population, profile, rules, _cuts(scenario, profile, codes)),
         conduct=population.conduct,
         population=population,
         tasks=tuple(shares),
@@ -183,6 +185,7 @@ def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules
         evaluator_payment=number_of(evaluator),
         evaluator_parameters=evaluator.array(evaluator_values),
         pays_closeness=evaluator.pays_closeness,
+        counted=int(evaluator.counted),
         **coefficients,
         pay_ranges=np.array(ranges),
         trust_update=number_of(update),
@@ -219,7 +222,8 @@ def _plants(scenario: Scenario) -> bool:
     """Return whether anything looks at planted benchmarks."""
     economy = scenario.economy
     slashes = economy is not None and economy.stake.slashing.gold is not None
-    return slashes or scenario.mechanism.trust.rule("update")[0].against_truth
+    paid = scenario.mechanism.rule("evaluator_reward")[0].counted == Counted.TRUTH
+    return slashes or paid or scenario.mechanism.trust.rule("update")[0].against_truth
 
 
 def _gold(records: int, share: float, seed: int, planted: bool) -> NDArray[np.bool_]:
@@ -231,7 +235,22 @@ def _gold(records: int, share: float, seed: int, planted: bool) -> NDArray[np.bo
     return np.array(draws) < share
 
 
-def _nodes(population: NodePopulation, profile: Profile, rules: Rules) -> Nodes:
+def _cuts(scenario: Scenario, profile: Profile, codes: NDArray[np.int64]) -> Array:
+    """Return the cut points of every evaluator model's honest scores, of the tasks in play.
+
+    A row for each model of the profile and then one of zeros, for free places of an economy.
+    """
+    rule, values = scenario.mechanism.rule("evaluator_reward")
+    if rule.counted != Counted.PAIRS:
+        return np.zeros((len(profile.evaluators) + 1, 0))
+    bins, played = int(values["score_bins"]), np.isin(profile.task_of_record, codes)
+    cuts = np.zeros((len(profile.evaluators) + 1, bins - 1))
+    for model in range(len(profile.evaluators)):
+        cuts[model] = cut_points(profile.scores[played, :, model].ravel(), bins)
+    return cuts
+
+
+def _nodes(population: NodePopulation, profile: Profile, rules: Rules, cuts: Array) -> Nodes:
     inference = population.role_is("inference")
     evaluators = population.role_is("evaluator")
     scorers = {model: i for i, model in enumerate(profile.evaluators)}
@@ -241,6 +260,7 @@ def _nodes(population: NodePopulation, profile: Profile, rules: Rules) -> Nodes:
     costs, evaluator_costs = population.reported_cost, population.cost[evaluators]
     alpha_f, beta_f = rules.alpha_inference, rules.beta_inference
     alpha_m, beta_m = rules.alpha_evaluator, rules.beta_evaluator
+    alpha_m = alpha_m if rules.counted == Counted.NOTHING else 0.0  # a round is charged for alone
     return Nodes(
         model=np.array([models[model] for model in population.answering], np.int64),
         evaluator=evaluator[evaluators],
@@ -252,6 +272,7 @@ def _nodes(population: NodePopulation, profile: Profile, rules: Rules) -> Nodes:
         evaluator_anchor=np.array(
             [evaluator_reward(alpha_m, beta_m, 1.0, cost) for cost in evaluator_costs]
         ),
+        score_cuts=cuts[evaluator[evaluators]],
         limits=thresholds(population.weight[inference]),
         stake=stake[evaluators],
     )

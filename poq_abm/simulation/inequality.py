@@ -44,6 +44,10 @@ def gini(amounts: ArrayLike, weights: ArrayLike | None = None) -> Any:
     [0.25, 0.0]
     """
     shares, weight = _ascending(*_shares(amounts, weights))
+    if weight is None:  # the same numbers, without the sums of ones
+        n = shares.shape[-1]
+        ranks = np.arange(1.0 - n, n, 2.0)
+        return _numbers(np.maximum(0.0, (shares * ranks).sum(axis=-1) / n))
     count = weight.sum(axis=-1, keepdims=True)
     ranks = 2.0 * np.cumsum(weight, axis=-1) - weight - count
     return _numbers(np.maximum(0.0, (weight * shares * ranks).sum(axis=-1) / count[..., 0]))
@@ -60,7 +64,7 @@ def lorenz(amounts: ArrayLike, weights: ArrayLike | None = None) -> tuple[Array,
     >>> holders.tolist(), held.tolist()
     ([0.0, 0.5, 1.0], [0.0, 0.25, 1.0])
     """
-    shares, weight = _ascending(*_shares(np.ravel(amounts), weights))
+    shares, weight = _weighted(*_ascending(*_shares(np.ravel(amounts), weights)))
     shares, weight = shares[weight > 0.0], weight[weight > 0.0]
     if shares.size == 0 or np.isnan(shares[0]):
         holders = np.linspace(0.0, 1.0, shares.size + 1) if shares.size else np.zeros(1)
@@ -81,7 +85,7 @@ def theil(amounts: ArrayLike, weights: ArrayLike | None = None) -> Any:
     >>> theil([2, 2]), round(theil([0, 5]), 6)
     (0.0, 0.693147)
     """
-    shares, weight = _shares(amounts, weights)
+    shares, weight = _weighted(*_shares(amounts, weights))
     count = weight.sum(axis=-1, keepdims=True)
     ratios = shares * count
     logs = np.log(ratios, out=np.zeros_like(ratios), where=ratios > 0.0)
@@ -99,7 +103,8 @@ def hhi(amounts: ArrayLike, weights: ArrayLike | None = None) -> Any:
     (0.25, 1.0)
     """
     shares, weight = _shares(amounts, weights)
-    return _numbers((weight * shares * shares).sum(axis=-1))
+    held = shares if weight is None else weight * shares
+    return _numbers((held * shares).sum(axis=-1))
 
 
 def nakamoto_coefficient(
@@ -118,12 +123,17 @@ def nakamoto_coefficient(
     """
     if not 0.0 <= share < 1.0:
         raise ValueError(f"share must lie in [0, 1), not {share!r}")
-    shares, weight = (rows[..., ::-1] for rows in _ascending(*_shares(amounts, weights)))
-    count = np.cumsum(weight, axis=-1)
-    above = np.cumsum(weight * shares, axis=-1) > share + _ROUNDING
+    shares, weight = _ascending(*_shares(amounts, weights))
+    shares = shares[..., ::-1]
+    held = shares if weight is None else weight[..., ::-1] * shares
+    above = np.cumsum(held, axis=-1) > share + _ROUNDING
     last = np.maximum(np.count_nonzero(shares, axis=-1), 1) - 1  # where rounding never passes it
     at = np.where(above.any(axis=-1), np.argmax(above, axis=-1), last)
-    found = np.take_along_axis(count, at[..., None], axis=-1)[..., 0]
+    if weight is None:
+        found = at + 1.0
+    else:
+        count = np.cumsum(weight[..., ::-1], axis=-1)
+        found = np.take_along_axis(count, at[..., None], axis=-1)[..., 0]
     return _numbers(np.where(np.isnan(shares[..., 0]), np.nan, found))
 
 
@@ -132,19 +142,31 @@ def _numbers(found: Array) -> Any:
     return float(found) if found.ndim == 0 else found
 
 
-def _ascending(shares: Array, weight: Array) -> tuple[Array, Array]:
+def _ascending(shares: Array, weight: Array | None) -> tuple[Array, Array | None]:
+    if weight is None:
+        return np.sort(shares, axis=-1), None
     order = np.argsort(shares, axis=-1, kind="stable")
     return np.take_along_axis(shares, order, -1), np.take_along_axis(weight, order, -1)
 
 
-def _shares(amounts: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array]:
-    """Return what each holder holds of the total, and its weight; NaN where there is no total."""
+def _weighted(shares: Array, weight: Array | None) -> tuple[Array, Array]:
+    return shares, np.ones(shares.shape) if weight is None else weight
+
+
+def _shares(amounts: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array | None]:
+    """Return what each holder holds of the total, NaN where there is no total; and its weight.
+
+    There is none where every amount is of one holder, as at the end of every epoch.
+    """
     values = np.asarray(amounts, dtype=np.float64)
     values = values if values.shape[-1:] > (0,) else np.zeros((*values.shape[:-1], 1))
-    weight = np.ones(values.shape) if weights is None else np.asarray(weights, dtype=np.float64)
-    if not (weight.shape == values.shape and np.isfinite(weight).all() and (weight >= 0.0).all()):
-        raise ValueError("weights must be finite, not negative, and one for each amount")
-    values = np.where(weight > 0.0, values, 0.0)
+    weight = None if weights is None else np.asarray(weights, dtype=np.float64)
+    if weight is not None:
+        if not (
+            weight.shape == values.shape and np.isfinite(weight).all() and (weight >= 0.0).all()
+        ):
+            raise ValueError("weights must be finite, not negative, and one for each amount")
+        values = np.where(weight > 0.0, values, 0.0)
     if not np.isfinite(values).all():
         raise ValueError("amounts must be finite")
     if values.min(initial=0.0) < 0.0:
@@ -155,4 +177,5 @@ def _shares(amounts: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array
     most = values.max(axis=-1, keepdims=True)
     # No sum of huge or tiny amounts leaves the range of a double.
     scaled = np.divide(values, most, out=np.full(values.shape, np.nan), where=most > 0.0)
-    return scaled / (weight * scaled).sum(axis=-1, keepdims=True), weight
+    held = scaled if weight is None else weight * scaled
+    return scaled / held.sum(axis=-1, keepdims=True), weight

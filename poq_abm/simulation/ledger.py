@@ -11,17 +11,13 @@ not lost in the difference of two large numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
-from llvmlite import ir
-from numba import types as numba_types
-from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import NDArray
 
-from poq_abm.compilation import compiled, config
+from poq_abm.compilation import compiled, intrinsic_or_python
 from poq_abm.simulation.arrays import on_cache_lines
 
 __all__ = [
@@ -91,39 +87,28 @@ def open_ledger(nodes: int) -> Ledger:
     >>> open_ledger(3).nodes().shape
     (3, 8)
     """
-    block, total = on_cache_lines((nodes, ROW)), on_cache_lines((nodes, ROW))
+    block, total = on_cache_lines(*[((nodes, ROW), np.float64)] * 2)
     return Ledger(block, total, np.zeros(ROW), np.zeros(ROW))
 
 
-types: Any = numba_types  # these carry no types of their own
-intrinsic: Callable[[Any], Any] = numba_intrinsic
-_HALF_ROW: Final = ir.VectorType(ir.DoubleType(), ROW // 2)
-
-
-def _half_row(builder: Any, values: Any) -> Any:
-    """Return numbers side by side in one register, and zeros behind them."""
-    half = ir.Constant(_HALF_ROW, [0.0] * (ROW // 2))
-    for place, value in enumerate(values):
-        half = builder.insert_element(half, value, ir.Constant(ir.IntType(32), place))
-    return half
-
-
-def _add_in_turn(
-    block: NDArray[np.float64], row: SupportsIndex, numbers: tuple[float, ...]
-) -> None:
-    """Add numbers to the first columns of a row, one after the other."""
-    columns = block.reshape(-1, ROW)[row]
-    for column, number in enumerate(numbers):
-        columns[column] += number
-
-
-@intrinsic
-def _add_side_by_side(_typing: Any, block: Any, row: Any, numbers: Any) -> Any:  # noqa: ARG001
-    """Add six numbers to the first columns of a row, four at a time.
+def _six_side_by_side(_typing: Any, block: Any, row: Any, numbers: Any) -> Any:  # noqa: ARG001
+    """Write code that adds six numbers to the first columns of a row, four at a time.
 
     The compiler, left alone, adds one after the other, because it cannot know what else lies where
     a row does. Every column has a sum of its own, so the bits are the same.
     """
+    from llvmlite import ir  # noqa: PLC0415  (part of Numba, which is heavy)
+    from numba import types as numba_types  # noqa: PLC0415
+
+    types: Any = numba_types  # these carry no types of their own
+    half_row = ir.VectorType(ir.DoubleType(), ROW // 2)
+
+    def side_by_side(builder: Any, values: Any) -> Any:
+        """Return numbers in one register, and zeros behind them."""
+        half = ir.Constant(half_row, [0.0] * (ROW // 2))
+        for place, value in enumerate(values):
+            half = builder.insert_element(half, value, ir.Constant(ir.IntType(32), place))
+        return half
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -131,16 +116,21 @@ def _add_side_by_side(_typing: Any, block: Any, row: Any, numbers: Any) -> Any: 
         for first in (0, ROW // 2):
             place = builder.mul(arguments[1], ir.Constant(arguments[1].type, ROW))
             place = builder.add(place, ir.Constant(place.type, first))
-            half = builder.bitcast(builder.gep(array.data, [place]), _HALF_ROW.as_pointer())
-            added = _half_row(builder, given[first:][: ROW // 2])
+            half = builder.bitcast(builder.gep(array.data, [place]), half_row.as_pointer())
+            added = side_by_side(builder, given[first:][: ROW // 2])
             builder.store(builder.fadd(builder.load(half, align=8), added), half, align=8)
         return context.get_dummy_value()
 
-    return types.void(block, types.uint64, types.UniTuple(types.float64, 6)), generate
+    six = types.UniTuple(types.float64, 6)
+    return types.void(block, types.uint64, six), generate
 
 
-#: Numba runs no intrinsic where it is told to compile nothing.
-add_to_row: Callable[..., None] = _add_in_turn if config.DISABLE_JIT else _add_side_by_side
+@intrinsic_or_python(_six_side_by_side)
+def add_to_row(block: NDArray[np.float64], row: SupportsIndex, numbers: tuple[float, ...]) -> None:
+    """Add numbers to the first columns of a row, one after the other."""
+    columns = block.reshape(-1, ROW)[row]
+    for column, number in enumerate(numbers):
+        columns[column] += number
 
 
 @compiled

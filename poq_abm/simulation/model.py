@@ -14,7 +14,7 @@ from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, fold
 from poq_abm.simulation.node_table import NODES, node_rows
 from poq_abm.simulation.replication import Memory, Replication, Trace, open_replication
-from poq_abm.simulation.settlement import settled_by_round
+from poq_abm.simulation.settlement import settle_batch, settled_by_round
 from poq_abm.simulation.stages import open_stages, play
 from poq_abm.simulation.table_columns import table
 
@@ -130,6 +130,7 @@ class PoQModel(mesa.Model):
         self.rounds_played += 1
         if self.rounds_played % BLOCK_ROUNDS == 0:
             fold(self.ledger)
+        self._settle_at_end()
         self.running = self.rounds_played < self.rounds
 
     def run_model(self) -> None:
@@ -188,6 +189,13 @@ class PoQModel(mesa.Model):
         self.last_round = None
         self.scheduler.forget_draws()
         play(first, until, self.game, self.kept, self._stages, trace)
+        if self.rounds_played > first:
+            self._settle_at_end()
+
+    def _settle_at_end(self) -> None:
+        """Pay what is paid when the rounds of the scenario have been played."""
+        if self.rounds_played == self.rounds:
+            settle_batch(self.game, self.game.arrays, self.ledger, self.memory)
 
     def node_table(self) -> pd.DataFrame:
         """Return what every node did and earned so far; columns as in ``Results.nodes``."""

@@ -57,7 +57,7 @@ def node_rows(
         **keys(population.size, treatment, replications),
         "node": np.tile(np.arange(population.size, dtype=np.int32), times),
         **{
-            name: Words(np.tile(words.codes, times), words.known)
+            name: words if times == 1 else Words(np.tile(words.codes, times), words.known)
             for name, words in population.words.items()
         },
         **node_columns(game, sums, settled),

@@ -15,15 +15,18 @@ from poq_abm.profile.hardware import catalogue, regions
 from poq_abm.profile.synthetic import SyntheticSettings, synthetic_profile
 from poq_abm.rules.adaptation.base import resolve_adaptation
 from poq_abm.rules.behaviour.base import Role, resolve
+from poq_abm.rules.payment import Counted
 from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.scenario.checks.sections import problems_of
+from poq_abm.simulation.batch_counts import MOST_TABLE_BYTES, table_bytes
 from poq_abm.simulation.population import malicious_nodes
 
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
 
 SYNTHETIC = "synthetic"
+FEWEST_RESAMPLED = 4  #: replications that tell of a profile's error
 
 Spec = Mapping[str, Any]
 
@@ -74,8 +77,12 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
         scenario.treatments(),
         {
             _too_large: ("mechanism",),
+            _batch_findings: ("mechanism", "population", "economy", "verification", "rounds"),
             partial(_findings, profile=profile): (
                 "population", "malicious", "economy", "synthetic", "profile",
+            ),
+            partial(_resampling_findings, profile=profile): (
+                "resample_profile", "replications", "tasks", "profile", "synthetic",
             ),
         },
     )  # fmt: skip
@@ -90,6 +97,34 @@ def _too_large(scenario: Scenario) -> Iterator[Finding]:
     most = rule.largest_committee
     if most is not None and scenario.mechanism.committee_size > most:
         yield ("mechanism", "committee_size"), f"{rule.name} takes committees of at most {most}"
+
+
+def _batch_findings(scenario: Scenario) -> Iterator[Finding]:
+    """Yield what keeps evaluators from being paid for what a batch of rounds tells of them."""
+    mechanism, path = scenario.mechanism, ("mechanism", "evaluator_reward")
+    rule, values = mechanism.rule("evaluator_reward")
+    if rule.counted == Counted.NOTHING:
+        return
+    if scenario.verification is not None:
+        yield path, f"{rule.name} pays by batches of rounds, and a verification plays none"
+    if rule.counted != Counted.TRUTH and mechanism.committee_size == 1:
+        yield ("mechanism", "committee_size"), f"{rule.name} compares members: 1 has no peers"
+    if rule.counted == Counted.PAIRS:
+        evaluators, most = scenario.population.evaluator_nodes, MOST_TABLE_BYTES
+        needed = table_bytes(evaluators, int(values["score_bins"]))
+        if needed > most:
+            yield (
+                path,
+                f"{rule.name} counts every pair of {evaluators} evaluators, which takes "
+                f"{needed / 2**30:.1f} GiB; at most {most / 2**30:.0f}",
+            )
+    economy = scenario.economy
+    batch = scenario.rounds if economy is None else scenario.rounds // economy.epochs
+    if (least := values.get("minimum_shared", 0)) > batch:
+        yield (
+            ("mechanism", "minimum_shared"),
+            f"is {least}, and a batch has {batch} rounds: nobody can share that many",
+        )
 
 
 def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
@@ -110,6 +145,25 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     yield from _economy_findings(scenario, profile)
     if scenario.synthetic is not None and scenario.profile != SYNTHETIC:
         yield ("synthetic",), f"is not used: the profile is {scenario.profile!r}, not 'synthetic'"
+
+
+def _resampling_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    """Yield why a profile cannot be resampled, or too few replications tell of it."""
+    if not scenario.resample_profile:
+        return
+    path: KeyPath = ("resample_profile",)
+    precision = scenario.precision
+    fewest = scenario.most_replications if precision is None else precision.at_least
+    if fewest < FEWEST_RESAMPLED:
+        yield (
+            path,
+            f"needs {FEWEST_RESAMPLED} replications or more, got {fewest}: two share a resample, "
+            "and one resample alone has no spread",
+        )
+    sizes = np.bincount(profile.task_of_record, minlength=len(profile.tasks))
+    for task in scenario.tasks or profile.tasks:
+        if task in profile.tasks and sizes[profile.tasks.index(task)] == 1:
+            yield path, f"task {task} has one record: there is nothing to resample"
 
 
 def _ring_findings(scenario: Scenario) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,7 @@ class NodeGroup:
     count: int
     weight: float
     latency_ms: float
+    charged: float  #: what its cost is normalised from: its latency, or dollars an answer
     latency_source: str = "measured"  #: or ``estimated``, from what was measured elsewhere
     noise_sd: float = 0.0
     bias_sd: float = 0.0
@@ -196,7 +197,7 @@ class Populations:
     """The populations that treatments of a plan share: of these no axis touches who is there."""
 
     #: by the identity of what they are made of, which is kept so that no other can take it
-    _built: dict[tuple[int, ...], tuple[tuple[object, ...], NodePopulation]] = field(
+    _built: dict[tuple[object, ...], tuple[tuple[object, ...], NodePopulation]] = field(
         default_factory=dict
     )
 
@@ -206,7 +207,8 @@ class Populations:
     def of(self, scenario: Scenario, profile: Profile) -> NodePopulation:
         """Return the population of a scenario, built unless it was lately."""
         parts = (scenario.population, scenario.malicious, profile)
-        key = (*map(id, parts), scenario.seed)
+        bases = tuple(map(scenario.mechanism.cost_basis, ("inference", "evaluator")))
+        key = (*map(id, parts), scenario.seed, *bases)
         known = self._built.get(key)
         if known is None:
             if len(self._built) >= _MOST_SHARED:
@@ -222,15 +224,17 @@ def build_population(scenario: Scenario, profile: Profile) -> NodePopulation:
     :func:`~poq_abm.profile.latencies.latency_of`, and its group says so.
 
     Costs are min-max normalised inside each node class of the population in play, so a node's cost
-    depends on who else is there.
+    depends on who else is there: latencies, or prices where ``mechanism.cost_inference`` or
+    ``cost_evaluator`` says so.
     """
     groups = tuple(_groups(scenario, profile))
     index = np.repeat(np.arange(len(groups)), [group.count for group in groups])
     latency = np.array([group.latency_ms for group in groups])[index]
+    charged = np.array([group.charged for group in groups])[index]
     cost = np.empty_like(latency)
     for role in ("inference", "evaluator"):
         nodes = np.array([group.role == role for group in groups])[index]
-        cost[nodes] = min_max_cost(latency[nodes])
+        cost[nodes] = min_max_cost(charged[nodes])
     weight = np.array([group.weight for group in groups])[index]
     behaviours = [(group.role, group.behaviour) for group in groups]
     behaviour = index.copy()
@@ -272,7 +276,11 @@ def _groups(scenario: Scenario, profile: Profile) -> Iterator[NodeGroup]:
         for label, entry in zip(labels, entries, strict=True):
             for machine, count in entry.machines:
                 if count:
-                    yield _group(role, label, entry, machine, count, profile)
+                    group = _group(role, label, entry, machine, count, profile)
+                    if scenario.mechanism.cost_basis(role) == "price":
+                        usd = profile.usd_per_answer(group.model, group.hardware)
+                        group = replace(group, charged=usd)
+                    yield group
 
 
 def _group(
@@ -295,6 +303,7 @@ def _group(
         count=count,
         weight=float(getattr(entry, "weight", 1.0)),
         latency_ms=latency.ms,
+        charged=latency.ms,
         latency_source=latency.source,
         noise_sd=float(getattr(entry, "noise_sd", 0.0)),
         bias_sd=float(getattr(entry, "bias_sd", 0.0)),

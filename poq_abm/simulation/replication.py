@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from poq_abm.compilation import compiled
 from poq_abm.random import Purpose, normal
 from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays
+from poq_abm.simulation.batch_counts import BatchCounts, open_counts
 from poq_abm.simulation.buffers import Buffers, ReplicationKey, open_buffers
 from poq_abm.simulation.histograms import (
     Histograms,
@@ -53,6 +54,7 @@ class Counter(IntEnum):
     SATURATED_ROUND = 2  #: first round after which all did; -1 so far
     FAULT_ROUND = 3  #: round in which a user's own behaviour reported no score; -1 so far
     FAULT_MEMBER = 4  #: the evaluator that did
+    THIN = 5  #: comparisons of evaluators that rested on too few records, in batches that ended
 
 
 class Memory(NamedTuple):
@@ -60,9 +62,10 @@ class Memory(NamedTuple):
 
     trust: NDArray[np.float64]  #: (M, 1 or tasks) weights
     state: NDArray[np.float64]  #: (M, 5) by :class:`State`
-    counters: NDArray[np.int64]  #: (5,) by :class:`Counter`
+    counters: NDArray[np.int64]  #: (6,) by :class:`Counter`
     trust_log: NDArray[np.float64]  #: (entries, M, 1 or tasks) weights at every interval
     histograms: Histograms  #: histograms of consensus, truth and rewards
+    counts: BatchCounts  #: of the batch that is played, where evaluators are paid when it has ended
 
 
 class Replication(NamedTuple):
@@ -100,9 +103,10 @@ def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
     return Memory(
         trust=np.full((evaluators, columns), rules.trust_start),
         state=state,
-        counters=np.array([0, saturated, -1, -1, -1]),
+        counters=np.array([0, saturated, -1, -1, -1, 0]),
         trust_log=np.empty((entries, evaluators, columns)),
         histograms=open_histograms(rules.pay_ranges.copy()),
+        counts=open_counts(rules, game.nodes),
     )
 
 

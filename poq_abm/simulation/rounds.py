@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.rules.compiled import Kernels
+from poq_abm.rules.payment import Counted
 from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
@@ -21,6 +22,7 @@ from poq_abm.simulation.arrays import (
     InferenceColumn,
     Tables,
 )
+from poq_abm.simulation.batch_counts import count_committee
 from poq_abm.simulation.buffers import (
     Buffers,
     RoundBatch,
@@ -162,6 +164,9 @@ def _play_round(
         if not 0.0 <= consensus <= SCORE_SCALE:
             replication.memory.counters[Counter.FAULT_ROUND] = drawn.number
     compare(consensus, rules, committee, own)
+    if rules.counted != Counted.NOTHING:
+        planted, counts = game.tables.gold[drawn.record], replication.memory.counts
+        count_committee(drawn.number, truth, planted, game, committee, counts)
     cost = nodes.inference_cost[node]
     if assigned is not None:
         cost = cost * assigned.cost_factor[row]

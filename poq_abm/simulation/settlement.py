@@ -11,10 +11,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.rules.payment import BatchPayment
+from poq_abm.simulation.arrays import GameArrays
+from poq_abm.simulation.batch_counts import counted_for
 from poq_abm.simulation.game import Game
-from poq_abm.simulation.ledger import NodeSum
+from poq_abm.simulation.ledger import Ledger, NodeSum
+from poq_abm.simulation.replication import Counter, Memory
 
-__all__ = ["EpochPay", "Settled", "node_columns", "settled_by_round", "spread_of_points"]
+__all__ = [
+    "EpochPay",
+    "Settled",
+    "node_columns",
+    "settle_batch",
+    "settled_by_round",
+    "spread_of_points",
+]
 
 Array = NDArray[np.float64]
 
@@ -40,6 +51,33 @@ def settled_by_round(game: Game, sums: Array) -> Settled:
         latency_ms=one * game.population.latency_ms,
         presence=one,
     )
+
+
+def settle_batch(
+    game: Game, now: GameArrays, ledger: Ledger, memory: Memory, before: Array | None = None
+) -> None:
+    """Pay evaluators for the batch of rounds that has ended, where their pay is by batch.
+
+    Each of an evaluator's J jobs in the batch earns alpha m besides what its round was charged, m
+    being the merit that the rule sees in the counts (:mod:`poq_abm.rules.payment.batch_payment`).
+    ``now`` has the coefficients of the batch, and ``before`` is what stood in the ledger when it
+    began, of shape (N, 8); by default nothing did.
+    """
+    rule, rules, nodes = game.in_play.evaluator_payment, now.rules, now.nodes
+    if not issubclass(rule, BatchPayment):
+        return
+    values = dict(zip(rule.parameters, rules.evaluator_parameters.tolist(), strict=True))
+    merits = rule.merits(counted_for(rule, nodes, memory.counts), values)
+    first = nodes.model.size
+    sums = (ledger.nodes() if before is None else ledger.nodes() - before)[first:]
+    jobs, charged = sums[:, NodeSum.JOBS], sums[:, NodeSum.REWARD]
+    earned = rules.alpha_evaluator * merits.merit * jobs
+    mean = _over(np.stack([charged, charged + earned]), jobs)
+    distance = np.nan_to_num(mean - nodes.evaluator_anchor)
+    ledger.node_total[first:, NodeSum.REWARD] += earned
+    # All jobs of the batch earn the same: their spread about the mean is that of the charges.
+    ledger.node_total[first:, NodeSum.SPREAD] += jobs * (distance[1] ** 2 - distance[0] ** 2)
+    memory.counters[Counter.THIN] += merits.thin
 
 
 class EpochPay:
@@ -159,5 +197,4 @@ def _sd(spread: Array, jobs: Array) -> Array:
 
 def _over(top: Array, bottom: Array) -> Array:
     """Divide, with NaN where the divisor is not positive."""
-    positive = np.broadcast_to(bottom > 0, top.shape)
-    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=positive)
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)

@@ -24,7 +24,7 @@ from poq_abm.rules.compiled import (
     means_of_columns,
     number_of,
 )
-from poq_abm.rules.payment import MeasuredFrom, formulas
+from poq_abm.rules.payment import Counted, MeasuredFrom, formulas
 from poq_abm.rules.payment.closeness import Closeness
 from poq_abm.rules.payment.linear import Linear
 from poq_abm.rules.schedule.committee import seat_committees
@@ -37,6 +37,11 @@ from poq_abm.simulation.arrays import (
     Nodes,
     Rules,
     on_cache_lines,
+)
+from poq_abm.simulation.batch_counts import (
+    compare_columns_with_peers,
+    compare_columns_with_truth,
+    count_pairs_of_columns,
 )
 from poq_abm.simulation.buffers import BATCH_ROUNDS, draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import Game
@@ -105,6 +110,12 @@ class Stages(NamedTuple):
     more_cells: Words  #: (BATCH_ROUNDS,) likewise
 
 
+@compiled
+def alpha_of_a_round(rules: Rules) -> float:
+    """Return what a round pays for full closeness: nothing where a batch pays for it later."""
+    return rules.alpha_evaluator if rules.counted == Counted.NOTHING else 0.0
+
+
 def is_published(game: Game) -> bool:
     """Return whether everybody is honest and the consensus is the mean, if it has stages at all."""
     return (
@@ -117,19 +128,37 @@ def is_published(game: Game) -> bool:
 def open_stages(game: Game) -> Stages | None:
     """Return scratch space for the rounds of a game; None where they cannot be played in stages.
 
-    They can where rules ship and pay is linear and for closeness to the consensus, committees are
-    small, and second moments are taken where :func:`_pay` does.
+    They can where rules ship and pay is linear and for closeness to the consensus or settled by
+    batch, committees are small, and second moments are taken where :func:`_pay` does.
     """
     rules, nodes, tables, conduct = game.rules, game.nodes, game.tables, game.conduct
     size, batch = rules.committee_size, BATCH_ROUNDS
     usual = (
         rules.reference == MeasuredFrom.CONSENSUS
         and rules.inference_payment == number_of(Linear)
-        and rules.evaluator_payment == number_of(Closeness)
+        and (rules.evaluator_payment == number_of(Closeness) or rules.counted != Counted.NOTHING)
         and game.kernels is None
     )
     if not (usual and size <= LARGEST_COMMITTEE and _usual_anchors(game)):
         return None
+    seats, paid = ((size, batch), np.uint32), ((size + 1, batch), np.float64)
+    number, score, word = ((batch,), np.float64), ((size, batch), np.float64), ((batch,), np.uint32)
+    kinds = {
+        "members": seats,
+        "moved": seats,
+        "places": ((size + 1, batch), np.uint32),
+        "answers": word,
+        "scores": score,
+        "truth": number,
+        "consensus": number,
+        "costs": paid,
+        "nearness": paid,
+        "rewards": paid,
+        "spreads": paid,
+        "sums": (((size + 1) * batch * 4,), np.float64),
+        "cells": word,
+        "more_cells": word,
+    }
     return Stages(
         deviating=conduct.inference[:, InferenceColumn.DEVIATES].astype(np.uint32),
         malicious=conduct.evaluators[:, EvaluatorColumn.MALICIOUS].astype(np.uint32),
@@ -137,20 +166,7 @@ def open_stages(game: Game) -> Stages | None:
         all_truths=np.ascontiguousarray(tables.truth).reshape(-1),
         models=nodes.model.astype(np.uint32),
         evaluators=nodes.evaluator.astype(np.uint32),
-        members=on_cache_lines((size, batch), np.uint32),
-        moved=on_cache_lines((size, batch), np.uint32),
-        places=on_cache_lines((size + 1, batch), np.uint32),
-        answers=on_cache_lines((batch,), np.uint32),
-        scores=on_cache_lines((size, batch)),
-        truth=on_cache_lines((batch,)),
-        consensus=on_cache_lines((batch,)),
-        costs=on_cache_lines((size + 1, batch)),
-        nearness=on_cache_lines((size + 1, batch)),
-        rewards=on_cache_lines((size + 1, batch)),
-        spreads=on_cache_lines((size + 1, batch)),
-        sums=on_cache_lines(((size + 1) * batch * 4,)),
-        cells=on_cache_lines((batch,), np.uint32),
-        more_cells=on_cache_lines((batch,), np.uint32),
+        **dict(zip(kinds, on_cache_lines(*kinds.values()), strict=True)),
     )
 
 
@@ -158,7 +174,7 @@ def _usual_anchors(game: Game) -> bool:
     """Return whether nodes' anchors are the rewards of mid-scale and of full closeness."""
     rules, nodes = game.rules, game.nodes
     answers = (rules.alpha_inference, rules.beta_inference, MID_SCALE, nodes.inference_cost)
-    scores = (rules.alpha_evaluator, rules.beta_evaluator, 1.0, nodes.evaluator_cost)
+    scores = (alpha_of_a_round(rules), rules.beta_evaluator, 1.0, nodes.evaluator_cost)
     return np.array_equal(
         nodes.inference_anchor,
         formulas.inference_reward(*answers),  # type: ignore[arg-type]
@@ -199,7 +215,7 @@ def _pay(rounds: int, rules: Rules, stages: Stages) -> None:
         distance = reward - inference_reward(alpha, beta, MID_SCALE, costs[t])
         rewards[t] = reward
         spreads[t] = distance * distance
-    alpha, beta = rules.alpha_evaluator, rules.beta_evaluator
+    alpha, beta = alpha_of_a_round(rules), rules.beta_evaluator
     for k in range(size):
         scores, nearness = stages.scores[k], stages.nearness[k]
         costs, rewards, spreads = stages.costs[k], stages.rewards[k], stages.spreads[k]
@@ -210,6 +226,23 @@ def _pay(rounds: int, rules: Rules, stages: Stages) -> None:
             nearness[t] = near
             rewards[t] = reward
             spreads[t] = distance * distance
+
+
+@compiled_loop
+def _compare_members(
+    start: int, rounds: int, game: GameArrays, replication: Replication, stages: Stages
+) -> None:
+    """Count the rounds, for payment by batch; before their pay, whose places are scratch here."""
+    members, scores, counts = stages.members, stages.scores, replication.memory.counts
+    if game.rules.counted == Counted.PAIRS:
+        scratch = (stages.places, stages.moved)
+        cuts = game.nodes.score_cuts
+        count_pairs_of_columns(start, rounds, members, scores, cuts, counts, *scratch)
+    elif game.rules.counted == Counted.PEERS:
+        compare_columns_with_peers(rounds, members, scores, counts.moments, stages.spreads[0])
+    else:
+        planted = (game.tables.gold, replication.buffers.draws[Slot.RECORD], stages.truth)
+        compare_columns_with_truth(rounds, members, scores, *planted, counts.moments)
 
 
 @compiled_loop
@@ -340,6 +373,8 @@ def play_contested_in_stages(
         seat_committees(stages.members, stages.moved, stages.places, draws)
         _look_up(draws, rounds, game.tables.scores, game.nodes, stages)
         _agree_one_by_one(start, rounds, game, replication, active, stages)
+        if game.rules.counted != Counted.NOTHING:
+            _compare_members(start, rounds, game, replication, stages)
         _pay(rounds, game.rules, stages)
         nodes, size = draws[Slot.NODE], stages.members.shape[0]
         _settle(rounds, nodes, game.nodes.model.size, stages, ledger)
@@ -368,6 +403,8 @@ def play_in_stages(
         seat_committees(stages.members, stages.moved, stages.places, draws)
         _look_up(draws, rounds, game.tables.scores, game.nodes, stages)
         means_of_columns(rounds, stages.scores, stages.consensus)
+        if game.rules.counted != Counted.NOTHING:
+            _compare_members(start, rounds, game, replication, stages)
         _pay(rounds, game.rules, stages)
         _settle(rounds, draws[Slot.NODE], game.nodes.model.size, stages, ledger)
         _count(rounds, stages, replication.memory.histograms)

@@ -8,13 +8,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from poq_abm.rules.committee import Committee, open_committee
-from poq_abm.rules.payment import EvaluatorPayment, InferencePayment
+from poq_abm.rules.payment import (
+    BatchPayment,
+    Counted,
+    EvaluatorPayment,
+    InferencePayment,
+    Merits,
+    cut_points,
+)
 from poq_abm.rules.payment.formulas import closeness
+from poq_abm.rules.registry import complete
 from poq_abm.testing.rule import KernelRuleContract, examples
 
-__all__ = ["EvaluatorPaymentContract", "InferencePaymentContract"]
+__all__ = [
+    "BatchPaymentContract",
+    "EvaluatorPaymentContract",
+    "InferencePaymentContract",
+    "merits_of",
+]
+
+Array = NDArray[np.float64]
 
 _examples = examples()
 _score = st.floats(0.0, 10.0)
@@ -142,3 +158,115 @@ class EvaluatorPaymentContract(KernelRuleContract):
         committee = self.compared(scores)
         expected = alpha * committee.nearness[0] - beta * cost
         assert self.paid(committee, 0, cost, alpha, beta) == expected
+
+
+def merits_of(
+    rule: type[BatchPayment],
+    reports: Array,
+    truth: Array | None = None,
+    *,
+    honest: Array | None = None,
+    **values: float,
+) -> Merits:
+    """Return what a rule thinks of evaluators who all score the same records.
+
+    ``reports`` has the shape (records, evaluators), one half of the batch at even rows; ``honest``
+    are the scores that bins are made of, by default the reports. ``truth`` of shape (records,) is
+    for rules that know it. ``values`` are parameters that are not to have their defaults.
+
+    >>> from poq_abm.rules.payment.peer_correlation import PeerCorrelation
+    >>> scores = np.array([[1.0, 2.0], [3.0, 6.0], [2.0, 4.0]])
+    >>> merits_of(PeerCorrelation, scores, minimum_shared=2).merit.round(9)
+    array([1., 1.])
+    """
+    known = {key: value for key, value in values.items() if key in rule.parameters}
+    given = {key: float(value) for key, value in complete(rule, known).items()}
+    if rule.counted == Counted.PAIRS:
+        of = reports if honest is None else honest
+        return rule.merits(_tables(reports, of, int(given["score_bins"])), given)
+    others = (reports.sum(axis=1, keepdims=True) - reports) / max(1, reports.shape[1] - 1)
+    if rule.counted == Counted.TRUTH:
+        others = np.broadcast_to(np.asarray(truth, float)[:, None], reports.shape)
+    parts = (np.ones_like(reports), reports, others, reports**2, others**2, reports * others)
+    return rule.merits(np.stack([part.sum(axis=0) for part in parts], axis=-1), given)
+
+
+def _tables(reports: Array, honest: Array, bins: int) -> NDArray[np.int64]:
+    """Return the joint tables of all pairs, (M, M, 2, C, C); each pair in one order."""
+    records, evaluators = reports.shape
+    columns = zip(honest.T, reports.T, strict=True)
+    found = [np.searchsorted(cut_points(of, bins), column, "right") for of, column in columns]
+    half = np.arange(records) % 2
+    tables = np.zeros((evaluators, evaluators, 2, bins, bins), np.int64)
+    for one in range(evaluators):
+        for other in range(one + 1, evaluators):
+            np.add.at(tables[one, other], (half, found[one], found[other]), 1)
+    return tables
+
+
+class BatchPaymentContract(EvaluatorPaymentContract):
+    """Tests that a rule which pays for a batch of rounds passes; inherit and say which.
+
+    Who reports the truth beside peers who do is worth 1, whoever they are; comparisons on too few
+    records count as the neutral pay; where the rule pays for information, a constant earns nothing.
+
+    Examples
+    --------
+    >>> from poq_abm.rules.payment.dmi import DeterminantMutualInformation
+    >>> class TestDMI(BatchPaymentContract):
+    ...     rule = DeterminantMutualInformation
+    >>> TestDMI().test_the_truth_is_worth_one()
+    """
+
+    rule: ClassVar[type[BatchPayment]]
+
+    @staticmethod
+    def seen(evaluators: int, noise: float, records: int = 600) -> tuple[Array, Array]:
+        """Return what evaluators see of records, with noise of their own, and the truth."""
+        chance = np.random.default_rng(11)
+        truth = chance.uniform(0.0, 10.0, records)
+        errors = chance.normal(0.0, noise, (records, evaluators))
+        return np.clip(truth[:, None] + errors, 0.0, 10.0), truth
+
+    def test_the_truth_is_worth_one(self) -> None:
+        """Merits of evaluators without error."""
+        reports, truth = self.seen(4, 0.0)
+        merits = merits_of(self.rule, reports, truth, **self.values)
+        np.testing.assert_allclose(merits.merit, 1.0, rtol=0.05)
+        assert merits.thin == 0
+
+    def test_noise_is_worth_less(self) -> None:
+        """The one of five whose errors are largest is worth least."""
+        reports, truth = self.seen(5, 1.0)
+        noisy = np.random.default_rng(5).normal(0.0, 4.0, len(truth))
+        reports[:, 2] = np.clip(reports[:, 2] + noisy, 0.0, 10.0)
+        merit = merits_of(self.rule, reports, truth, **self.values).merit
+        assert np.isfinite(merit).all()
+        assert merit.argmin() == 2
+
+    def test_evaluators_have_no_order(self) -> None:
+        """Turned round, they are worth the same, but for rounding."""
+        reports, truth = self.seen(4, 2.0)
+        merit = merits_of(self.rule, reports, truth, **self.values).merit
+        turned = merits_of(self.rule, reports[:, ::-1], truth, **self.values).merit
+        np.testing.assert_allclose(turned[::-1], merit, rtol=1e-9, atol=1e-12)
+
+    def test_a_constant_earns_nothing_as_claimed(self) -> None:
+        """Neither the mean nor the best score, whatever the others report."""
+        self.claims("pays_information")
+        reports, truth = self.seen(4, 1.0)
+        for constant in (float(reports.mean()), 10.0):
+            lazy = reports.copy()
+            lazy[:, 1] = constant
+            merits = merits_of(self.rule, lazy, truth, honest=reports, **self.values)
+            assert abs(merits.merit[1]) < 1e-9
+
+    def test_too_few_records_are_paid_neutrally(self) -> None:
+        """And counted, where the rule knows a least number of records."""
+        if "minimum_shared" not in self.rule.parameters:
+            pytest.skip("it asks for no least number of records")
+        reports, truth = self.seen(3, 1.0, records=30)
+        asked = {**self.values, "minimum_shared": 31, "neutral_pay": 0.25}
+        merits = merits_of(self.rule, reports, truth, **asked)
+        assert merits.merit.tolist() == [0.25] * 3
+        assert merits.thin == 3

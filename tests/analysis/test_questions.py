@@ -46,6 +46,7 @@ def runs(stored_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     scenarios = {
         "swept": load("adversary_sweep").replace(SWEEP),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
+        "payments": load("pay_for_information", ["rounds=100", "replications=2"]),
     }
     made = {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
     return {name: str(folder) for name, folder in {**stored_runs, **made}.items()}
@@ -55,6 +56,7 @@ REQUESTS = {
     "figure4": ("base", {}),
     "figure5": ("base", {}),
     "figure6": ("base", {}),
+    "cascade": ("base", {}),
     "costs": ("base", {}),
     "ecdf": ("base", {}),
     "violins": ("base", {"role": "inference"}),
@@ -67,6 +69,7 @@ REQUESTS = {
     "trilemma": ("protocols", {}),
     "economy": ("economy", {"metric": "profit"}),
     "phases": ("swept", {}),
+    "accuracy": ("payments", {}),
 }
 
 
@@ -87,7 +90,7 @@ def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -
     figure = draw(kind, AnalysisRequest(runs[folder], **arguments))
     said = words(figure)
     name = json.loads((Path(runs[folder]) / "manifest.json").read_text())["name"]
-    assert (name if kind not in ("figure4", "figure5") else "profile published") in said
+    assert (name if kind not in ("figure4", "figure5", "cascade") else "profile published") in said
     assert re.search(r"n = \d", said), said
     axes = figure.axes[0]
     labels = axes.get_xlabel() + axes.get_ylabel()
@@ -200,7 +203,7 @@ KINDS = {
     "rewards": {"figures": {"figure6", "costs", "ecdf", "violins", "lorenz", "frontier"},
                 "tables": {"rewards", "lorenz", "alignment", "explain", "quality"}},
     "swept": {"figures": {"lines", "forest"}, "tables": {"difference"}},
-    "profile": {"figures": {"figure4", "figure5"}, "tables": set()},
+    "profile": {"figures": {"figure4", "figure5", "cascade"}, "tables": {"cascade", "composite"}},
 }  # fmt: skip
 #: what fits each kind of run; all else is refused, in one line that names it
 FITTING = {

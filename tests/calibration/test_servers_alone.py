@@ -16,7 +16,8 @@ from calibration.doctor import examine
 from calibration.judge.judging import judge
 from calibration.latency.measurement import measure
 from calibration.models.checkpoints import check_models
-from calibration.models.generation import check_endpoints, generate
+from calibration.models.endpoint_answers import check_endpoints
+from calibration.models.generation import generate
 from calibration.models.scoring import score
 from calibration.profile.building import build
 from poq_abm.profile import read_profile

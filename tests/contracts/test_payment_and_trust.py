@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, BatchPayment
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Kind
 from poq_abm.rules.trust import TRUST_UPDATE
-from poq_abm.testing.payment import EvaluatorPaymentContract, InferencePaymentContract
+from poq_abm.testing.payment import (
+    BatchPaymentContract,
+    EvaluatorPaymentContract,
+    InferencePaymentContract,
+)
 from poq_abm.testing.trust import TrustUpdateContract
 
 
-def each(kind: Kind[Any]):
-    return pytest.mark.parametrize("rule", list(shipped(kind).values()), ids=lambda rule: rule.name)
+def each(kind: Kind[Any], test: Callable[[type], bool] = lambda _: True):
+    ships = list(filter(test, shipped(kind).values()))
+    return pytest.mark.parametrize("rule", ships, ids=lambda rule: rule.name)
 
 
 class Given:
@@ -31,8 +37,13 @@ class TestInferencePayment(Given, InferencePaymentContract):
     pass
 
 
-@each(EVALUATOR_PAYMENT)
+@each(EVALUATOR_PAYMENT, test=lambda rule: not issubclass(rule, BatchPayment))
 class TestEvaluatorPayment(Given, EvaluatorPaymentContract):
+    pass
+
+
+@each(EVALUATOR_PAYMENT, test=lambda rule: issubclass(rule, BatchPayment))
+class TestBatchPayment(Given, BatchPaymentContract):
     pass
 
 

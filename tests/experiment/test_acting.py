@@ -74,6 +74,8 @@ def _money(**more: Any) -> dict[str, Any]:
 
 
 POOL = {"economy.payment.scheme": "pool", "economy.payment.pool": 100.0}
+YUMA = {"economy.payment.scheme": "yuma", "economy.payment.pool": 100.0}
+LIQUID = {**YUMA, "economy.payment.yuma": {"bond_rate_low": 0.1, "bond_rate_high": 0.3}}
 BOND = {"economy.stake.bond": 100.0}
 SLASHED = {**BOND, "economy.stake.slashing.deviation": 0.01}
 DOWN = {"economy.latency.outage_probability": 0.9}
@@ -95,10 +97,17 @@ ADAPTS = {"economy.adaptation": [{"name": "epsilon_greedy"}]}
 V = "verification"
 #: what a field needs, besides what every scenario of its section has; by the start of its path
 NEEDS: dict[str, dict[str, Any]] = {
+    "resample_profile": {"replications": 4},
     "mechanism.tau": {"mechanism.aggregation": "trimmed_mean"},
     "mechanism.huber_bend": {"mechanism.aggregation": "huber"},
     "mechanism.mad_cutoff": {"mechanism.aggregation": "mad_filter"},
     "mechanism.kappa": {"mechanism.aggregation": "stake_median"},
+    "mechanism.score_bins": {"mechanism.evaluator_reward": "output_agreement"},
+    "mechanism.minimum_shared": {"mechanism.evaluator_reward": "output_agreement"},
+    "mechanism.neutral_pay": {
+        "mechanism.evaluator_reward": "output_agreement",
+        "mechanism.minimum_shared": 60,
+    },
     "mechanism.trust": {
         "mechanism.trust.update": "multiplicative",
         "mechanism.aggregation": "trust_weighted",
@@ -149,6 +158,10 @@ NEEDS: dict[str, dict[str, Any]] = {
     "economy.service.temperature": {"schedule": "trust_softmax"},
     "economy.payment": {**POOL, **FEE},
     "economy.payment.scheme": {"economy.payment.fee": 0.0},
+    "economy.payment.yuma": YUMA,
+    "economy.payment.yuma.bond_rate": YUMA,
+    "economy.payment.yuma.bond_rate_low": LIQUID,
+    "economy.payment.yuma.bond_rate_high": LIQUID,
     "economy.controllers": {**FEE, "economy.controllers": [{"move": "beta_inference"}]},
     "economy.controllers.0.minimum": {"economy.controllers": [{"move": "beta_inference"}]},
     "economy.controllers.0.maximum": {

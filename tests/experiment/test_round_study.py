@@ -30,7 +30,7 @@ def test_many_at_once_are_the_bits_of_one_by_one(
     sums, network, measures, kept = play_plain(scenario, game, 2, 9, heard.append)
     for row, replication in enumerate(range(2, 9)):
         ledger, memory = play_replication(scenario, game, replication)
-        expected = list(distribution_measures(memory).values())
+        expected = list(distribution_measures(game, memory).values())
         np.testing.assert_array_equal(measures[row], expected)
         np.testing.assert_array_equal(kept.counters, memory.counters)
         np.testing.assert_array_equal(sums[row], ledger.nodes())

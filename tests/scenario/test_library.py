@@ -25,6 +25,7 @@ def test_what_ships() -> None:
         "energy_prices",
         "entry_exit",
         "extractive_baselines",
+        "five_evaluators",
         "hardware_mix",
         "hybrid_poq_otr",
         "many_nodes",
@@ -32,11 +33,15 @@ def test_what_ships() -> None:
         "model_downgrade_under_each_protocol",
         "otr_vulnerability_window",
         "otr_watchers",
+        "pay_for_information",
         "production_network",
+        "small_llms",
         "stake_and_slash",
         "task_inversion",
         "trust_saturation",
         "verification_trilemma",
+        "weight_copying",
+        "yuma_rival",
     ]
 
 

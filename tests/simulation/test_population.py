@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from network_support import game_of, memory_of, play_compiled, published, small_profile
 
+from poq_abm.errors import InputError
 from poq_abm.profile import latency_of, load_profile
 from poq_abm.random import Purpose, normal
 from poq_abm.rules.behaviour.attacks import Attack
@@ -16,6 +18,7 @@ from poq_abm.simulation.game import Game
 from poq_abm.simulation.model import PoQModel
 from poq_abm.simulation.population import (
     NodePopulation,
+    Populations,
     build_population,
     find_active,
     malicious_nodes,
@@ -55,6 +58,22 @@ def test_node_ids_run_over_inference_nodes_first() -> None:
 def test_costs_are_normalised_inside_each_class() -> None:
     people = population((1, 1, 1), (1, 1, 1))
     assert people.cost.tolist() == [0.0, 0.25, 1.0, 0.0, 0.25, 1.0]
+
+
+def test_a_price_can_be_what_a_class_is_charged() -> None:
+    prices = [3e-5, 1e-5, 2e-5, np.nan, np.nan, np.nan]
+    profile = replace(PROFILE, costs=PROFILE.costs.assign(usd_per_answer=prices))
+    usual = with_counts((1, 1, 1), (1, 1, 1))
+    priced = usual.replace({"mechanism.cost_inference": "price"})
+    shared = Populations()
+    assert shared.of(usual, profile).cost.tolist() == [0.0, 0.25, 1.0, 0.0, 0.25, 1.0]
+    people = shared.of(priced, profile)
+    assert people.cost == pytest.approx([1.0, 0.0, 0.5, 0.0, 0.25, 1.0], abs=1e-12)
+    assert people.latency_ms.tolist() == [1000.0, 1500.0, 3000.0, 10.0, 20.0, 50.0]
+    with pytest.raises(InputError, match="no price of 'm0' on 'gpu', but of f0 on gpu"):
+        build_population(priced.replace({"mechanism.cost_evaluator": "price"}), profile)
+    with pytest.raises(InputError, match=r"profile 'small' has no prices \(usd_per_answer\)"):
+        build_population(priced, PROFILE)
 
 
 def test_a_group_without_nodes_does_not_count() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -102,9 +103,10 @@ class ChatServer:
                     self.send_header(name, value)
                 self.send_header("Connection", "close")
                 self.end_headers()
-                for piece in pieces:
-                    self.wfile.write(piece)
-                    self.wfile.flush()
+                with suppress(BrokenPipeError):  # whoever asked may be dead
+                    for piece in pieces:
+                        self.wfile.write(piece)
+                        self.wfile.flush()
                 with ours._lock:
                     ours._busy -= 1
 

@@ -34,6 +34,9 @@ class FakeProfile:
         known = ("rtx_4090", "rtx_3090", "a100_80gb")
         return None if hardware in known else f"no latency on {hardware!r}"
 
+    def price_fault(self, node: str, hardware: str | None) -> str | None:
+        return f"no price of {node!r}"
+
 
 def small(extra: str = "", overrides: Sequence[str] = ()) -> Scenario:
     """The small scenario (its last key is on line 7) with more keys below, from line 8."""

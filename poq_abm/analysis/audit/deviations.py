@@ -14,6 +14,7 @@ from poq_abm.profile.latencies import latency_of
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, resolve, spell
 from poq_abm.rules.registry import rules
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
+from poq_abm.scenario.schema.fields import named
 from poq_abm.simulation.population import build_population, malicious_nodes
 
 __all__ = [
@@ -150,7 +151,7 @@ def deviations(
     """
     if not 0.0 < share <= 1.0:
         raise InputError(f"the coalition's share must lie in (0, 1], got {share:g}")
-    wanted = None if chosen is None else [dict(spec) for spec in chosen]
+    wanted = None if chosen is None else [dict(named(spec)) for spec in chosen]
     for spec in wanted or []:
         known = [name for role in roles for name in rules(BEHAVIOURS[role])]
         if spec.get("name") not in known:

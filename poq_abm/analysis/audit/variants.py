@@ -91,6 +91,8 @@ class VariantRunner:
             raise InputError(
                 f"{scenario.name} has {len(plan.treatments)} treatments; an audit takes one"
             )
+        if scenario.resample_profile:
+            raise InputError("resample_profile does nothing in an audit: set it to false")
         alone = plan.treatments[0].scenario.model_copy(update={"sweep": {}})
         rules: tuple[str, ...] = ()
         if alone.economy is not None:

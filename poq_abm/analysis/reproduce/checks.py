@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final, Literal, NamedTuple
 
+from poq_abm.analysis.reproduce.posterior import UnknownConstants
+
 __all__ = [
     "MODULES",
     "STATUSES",
@@ -119,6 +121,9 @@ class PublishedStudy(NamedTuple):
     usual: int  #: replications by default
     least: int  #: fewer leave intervals without a sign
     takes: tuple[str, ...] = ("replications", "jobs")  #: options heeded besides the seed
+    #: the questions of its posterior, of replications, seed, workers and ``open_quality``, and what
+    #: that rests on
+    questions: Callable[..., tuple[list[UnknownConstants], str]] | None = None
 
 
 def published_studies() -> dict[str, PublishedStudy]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from poq_abm.analysis.evaluator_correlation import evaluator_correlations
 from poq_abm.analysis.reproduce.checks import Check, PublishedStudy, Status
+from poq_abm.analysis.reproduce.posterior import Unknown, UnknownConstants
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.running import run
+from poq_abm.experiment.schemas import RESAMPLED
 from poq_abm.profile import Profile, load_profile
 from poq_abm.profile.published_figures import (
     EVALUATORS,
@@ -162,4 +166,86 @@ def _note() -> str:
     return "\n".join(lines)
 
 
-STUDY = PublishedStudy("cost-aware", _checks, _note, usual=100, least=2)
+POSTERIOR_NOTE = """\
+Conditional on profile {profile}: on the mean qualities that its records give, with the error of
+measuring so many. The profile was solved for Table 4 at alpha = 1 and beta = 0.3: the centre is an
+input, and what the sample adds is what printed digits, one run and the records leave open. Table 4
+fixes only alpha Q - beta C: --open-quality says what is known where quality is not."""
+OPEN_NOTE = """\
+Quality open: level times what profile {profile} gives, and falling less or more with cost by the
+tilt. Table 4 fixes only alpha Q - beta C, so that alpha is not told from the level of quality nor
+beta from its tilt; the sample is the family of pairs that fit, within the priors (assumed)."""
+_PRIOR_ALPHA, _PRIOR_BETA = (0.0, 2.0), (0.0, 1.0)  # assumed, as what follows
+_LEVEL, _TILT = (0.5, 1.5), (-0.3, 0.3)
+
+
+def _questions(
+    replications: int, seed: int, jobs: int, *, open_quality: bool
+) -> tuple[list[UnknownConstants], str]:
+    """Return what Table 4 could tell of alpha and beta, role by role.
+
+    A reward is alpha q - beta C, q and C being what a node has at alpha = 1 and beta = 0: each draw
+    takes q of one replication on resampled records, as the paper's is one run of one calibration.
+    With ``open_quality``, level (q + tilt C) stands for q; no quality lies outside [0, 1].
+    """
+    scenario = load("cost_aware_poq").replace(
+        {
+            "replications": replications,
+            "seed": seed,
+            "resample_profile": True,
+            **{f"mechanism.alpha_{role}": 1.0 for role in ("inference", "evaluator")},
+            **{f"mechanism.beta_{role}": 0.0 for role in ("inference", "evaluator")},
+        }
+    )
+    nodes = run(scenario, n_jobs=jobs).tables[f"{RESAMPLED}nodes"].to_pandas()
+    questions = []
+    for role, table in (("inference", INFERENCE), ("evaluator", EVALUATORS)):
+        own = nodes[nodes["role"] == role].pivot_table(
+            index="replication", columns="model", values=["reward_mean", "cost"], observed=True
+        )
+        models = list(table)
+        questions.append(
+            UnknownConstants(
+                (
+                    Unknown(f"mechanism.alpha_{role}", *_PRIOR_ALPHA),
+                    Unknown(f"mechanism.beta_{role}", *_PRIOR_BETA),
+                    *([Unknown(f"level, {role}", *_LEVEL)] if open_quality else []),
+                    *([Unknown(f"tilt, {role}", *_TILT)] if open_quality else []),
+                ),
+                np.array([table[model].reward for model in models]),
+                0.0005,
+                _rewards(own["reward_mean"][models].to_numpy(), own["cost"][models].to_numpy()),
+            )
+        )
+    note = OPEN_NOTE if open_quality else POSTERIOR_NOTE
+    return questions, note.format(profile=scenario.profile)
+
+
+def _rewards(
+    quality: NDArray[np.float64], cost: NDArray[np.float64]
+) -> Callable[[NDArray[np.float64], np.random.Generator], NDArray[np.float64]]:
+    """Return what gives the rewards of nodes at draws of alpha and beta, each of a replication."""
+
+    def simulate(drawn: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+        played = rng.integers(len(quality), size=len(drawn))
+        charged, q = cost[played], quality[played]
+        alpha, beta, *open_quality = (column[:, None] for column in drawn.T)
+        if open_quality:
+            level, tilt = open_quality
+            q = level * (q + tilt * charged)
+            q = np.where((q >= 0.0) & (q <= 1.0), q, np.inf)
+        rewards: NDArray[np.float64] = alpha * q - beta * charged
+        return rewards
+
+    return simulate
+
+
+STUDY = PublishedStudy(
+    "cost-aware",
+    _checks,
+    _note,
+    usual=100,
+    least=2,
+    takes=("replications", "jobs", "posterior", "draws", "keep", "open_quality"),
+    questions=_questions,
+)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from poq_abm.analysis.reproduce import five_evaluators
 from poq_abm.analysis.reproduce.checks import Check, PublishedStudy
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.results import Results
@@ -313,10 +314,15 @@ def _inversion_checks(replications: int, n_jobs: int, seed: int) -> list[Check]:
     return [replace(check, basis="input", reason=f"the inversion is put in; {check.reason}")]
 
 
+def _checks(replications: int, seed: int, jobs: int) -> list[Check]:
+    own = robust_checks(replications, jobs, seed)
+    return [*own, *five_evaluators.five_evaluator_checks(replications, jobs, seed)]
+
+
 STUDY = PublishedStudy(
     "robust",
-    lambda replications, seed, jobs: robust_checks(replications, jobs, seed),
-    lambda: NOTE,
+    _checks,
+    lambda: f"{NOTE}\n{five_evaluators.NOTE}",
     usual=20,
     least=10,
 )

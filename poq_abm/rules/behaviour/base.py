@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.rules.registry import RuleError, complete, find, rules
+from poq_abm.rules.registry import RuleError, called, complete, find
 from poq_abm.rules.rule import Kind, Parameter, Rule
 
 __all__ = [
@@ -97,8 +97,9 @@ class Behaviour(Rule):
 
     @classmethod
     def remarks(cls) -> list[str]:
-        """Return its traits in words."""
-        return [name.replace("_", " ") for name, has in vars(cls.traits).items() if has]
+        """Return its other names, and its traits in words."""
+        traits = [name.replace("_", " ") for name, has in vars(cls.traits).items() if has]
+        return [*super().remarks(), *traits]
 
     @classmethod
     def check(cls) -> None:
@@ -182,7 +183,7 @@ def _named(role: Role, spec: Mapping[str, Any]) -> type[Behaviour]:
     if not isinstance(name, str):
         raise RuleError("a behaviour needs a name, as in {name: boost, b: 3.0}")
     other: Role = "inference" if role == "evaluator" else "evaluator"
-    if name in rules(BEHAVIOURS[other]) and name not in rules(BEHAVIOURS[role]):
+    if called(BEHAVIOURS[other], name) and not called(BEHAVIOURS[role], name):
         raise RuleError(f"{name!r} is a behaviour of {other} nodes, not of {role} nodes")
     return find(BEHAVIOURS[role], name)
 

@@ -21,6 +21,7 @@ _OURS = Source("assumed", "ours")
 _RECONSTRUCTED = Source(
     "assumed", "attack named by arXiv 2601.21189; formula is our reconstruction"
 )
+_FOLLOW_UP = "arXiv 2603.04028"
 _POINTS = "points on the score scale"
 
 
@@ -47,6 +48,7 @@ class Noise(EvaluatorBehaviour):
     """Adds normal noise to every score."""
 
     name = "noise"
+    aliases = {"random_noise": _FOLLOW_UP}
     formula = "s' = clip(s + Normal(0, sigma), 0, 10)"
     source = _RECONSTRUCTED
     traits = Traits(stochastic=True)
@@ -101,7 +103,10 @@ class Copycat(EvaluatorBehaviour):
     """Reports the mean consensus it has seen so far; its own score until it has seen one."""
 
     name = "copycat"
-    formula = "s' = mean consensus of the node's earlier rounds"
+    formula = (
+        "s' = mean consensus of the node's earlier rounds; under Yuma its weights are the "
+        "consensus published last"
+    )
     source = _OURS
     traits = Traits(stateful=True, lazy=True)
 
@@ -153,6 +158,7 @@ class Intermittent(_Gated):
     """Deviates in a share of its rounds, drawn anew each time."""
 
     name = "intermittent"
+    aliases = {"strategic": _FOLLOW_UP}
     formula = "s' = inner(s) with probability p, else s"
     source = _RECONSTRUCTED
     traits = Traits(stochastic=True)

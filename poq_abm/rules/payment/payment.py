@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from poq_abm.rules.committee import open_committee
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EVALUATOR_PAYMENT",
     "INFERENCE_PAYMENT",
+    "Counted",
     "EvaluatorPayment",
     "InferencePayment",
     "earned_before_cost",
@@ -38,6 +40,15 @@ EVALUATOR_PAYMENT: Kind[EvaluatorPayment] = Kind(
     arguments=("committee", "seat", "cost", "alpha", "beta"),
     field="evaluator_payment",
 )
+
+
+class Counted(IntEnum):
+    """What is counted of the rounds of a batch, for a rule that pays when the batch has ended."""
+
+    NOTHING = 0  #: every round is paid by itself
+    PAIRS = 1  #: how often two members' reports of one answer lie in which bins
+    PEERS = 2  #: moments of a member's reports and the mean of the other members'
+    TRUTH = 3  #: moments of a member's reports and the truth, on planted records
 
 
 class InferencePayment(KernelRule):
@@ -71,6 +82,8 @@ class EvaluatorPayment(KernelRule):
 
     #: whether what is paid, before the charge for cost, is alpha times closeness
     pays_closeness: ClassVar[bool] = False
+    #: what is counted of a batch of rounds; of all rules but those of ``batch_payment``, nothing
+    counted: ClassVar[Counted] = Counted.NOTHING
 
     @classmethod
     def trial(cls) -> tuple[Any, ...]:
@@ -107,5 +120,5 @@ def earned_before_cost(
 
     alpha, beta = coefficients
     if for_merit:
-        return np.asarray(alpha * jobs * np.nan_to_num(merit))
+        return np.asarray(alpha * jobs * np.where(np.isnan(merit), 0.0, merit))
     return np.asarray(points + beta * np.where(jobs > 0.0, jobs * cost, 0.0))

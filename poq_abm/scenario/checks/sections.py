@@ -9,7 +9,7 @@ from typing import Protocol
 from poq_abm.errors import nearest
 from poq_abm.scenario.checks.problems import Finding, Problem, ScenarioError, shown
 from poq_abm.scenario.scenario import Scenario, Treatment
-from poq_abm.scenario.schema.economy import EconomySettings
+from poq_abm.scenario.schema.economy import MOST_PAIRS, EconomySettings
 from poq_abm.scenario.schema.service import MOST_BURSTS
 
 __all__ = ["ProfileLike", "check", "economy_findings", "problems_of"]
@@ -36,6 +36,9 @@ class ProfileLike(Protocol):
     def hardware_fault(self, node: str, hardware: str) -> str | None:
         """Return why a model cannot be played on some hardware, or ``None`` where it can."""
 
+    def price_fault(self, node: str, hardware: str | None) -> str | None:
+        """Return why there is no price of a model's answers, or ``None`` where there is one."""
+
 
 def check(scenario: Scenario, profile: ProfileLike) -> None:
     """Raise :class:`ScenarioError` unless ``profile`` can play every treatment of the scenario.
@@ -50,6 +53,7 @@ def check(scenario: Scenario, profile: ProfileLike) -> None:
                 "economy", "schedule", "rounds", "tasks", "mechanism", "population",
             ),
             partial(_unmeasured, profile=profile): ("population", "tasks"),
+            partial(_unpriced, profile=profile): ("population", "mechanism"),
             _too_large: ("mechanism", "population"),
         },
     )  # fmt: skip
@@ -106,6 +110,21 @@ def _unmeasured(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
                     yield (*here, "hardware"), fault
 
 
+def _unpriced(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
+    """Yield whose answers have no price where rewards charge the price."""
+    population = scenario.population
+    for role, groups, known in (
+        ("inference", population.inference, profile.models),
+        ("evaluator", population.evaluators, profile.evaluators),
+    ):
+        if scenario.mechanism.cost_basis(role) != "price":
+            continue
+        asked = {(g.model, machine): None for g in groups for machine, _ in g.machines}
+        faults = [profile.price_fault(*pair) for pair in asked if pair[0] in known]
+        for fault in dict.fromkeys(filter(None, faults)):
+            yield ("mechanism", f"cost_{role}"), f"price cannot be charged: {fault}"
+
+
 def _too_large(scenario: Scenario) -> Iterator[Finding]:
     """Yield that there are fewer evaluators than a committee has, if there are."""
     size, available = scenario.mechanism.committee_size, scenario.population.evaluator_nodes
@@ -132,6 +151,7 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
         yield ("economy", "epochs"), said
     yield from _unmovable(scenario, economy)
     yield from _too_many_bursts(economy)
+    yield from _unpaid_by_yuma(scenario, economy)
     if economy.stake.top_up and economy.stake.bond == 0.0:
         yield ("economy", "stake", "top_up"), "there is no bond to top up: stake.bond is 0"
     played = tuple(scenario.tasks or tasks)
@@ -142,6 +162,23 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
         yield (
             ("mechanism", "trust", "interval"),
             "needs a constant demand, where epochs have equal rounds; epochs.parquet has trust too",
+        )
+
+
+def _unpaid_by_yuma(scenario: Scenario, economy: EconomySettings) -> Iterator[Finding]:
+    """Yield what keeps Yuma from paying anybody, or from being played."""
+    payment, people = economy.payment, scenario.population
+    if payment.scheme != "yuma":
+        return
+    if payment.yuma.reveal_delay >= economy.epochs:
+        said = f"weights are never revealed: there are {economy.epochs} epochs"
+        yield ("economy", "payment", "yuma", "reveal_delay"), said
+    pairs = people.inference_nodes * people.evaluator_nodes
+    if pairs > MOST_PAIRS:
+        yield (
+            ("economy", "payment", "scheme"),
+            f"yuma keeps a weight of every evaluator for every inference node: at most "
+            f"{MOST_PAIRS:,}, not {pairs:,}",
         )
 
 

@@ -33,6 +33,7 @@ from poq_abm.scenario.schema.stake import Audits, Stake
 __all__ = [
     "MAX_ADAPTATIONS",
     "MAX_EPOCHS",
+    "MOST_PAIRS",
     "Adaptation",
     "AdaptationOptions",
     "Controller",
@@ -40,13 +41,16 @@ __all__ = [
     "EconomySettings",
     "Payment",
     "Preference",
+    "Yuma",
 ]
 
 MAX_EPOCHS: Final = 100_000
 MAX_ADAPTATIONS: Final = 64  #: rules whose draws in an epoch are told apart
+MOST_PAIRS: Final = 4_000_000  #: of an evaluator and an inference node, of which Yuma keeps weights
 
 _MONEY: Final = given("economy.cost.basis", "money")
-_POOLED: Final = given("economy.payment.scheme", "pool")
+_POOLED: Final = given("economy.payment.scheme", "pool", "yuma")
+_YUMA: Final = given("economy.payment.scheme", "yuma")
 _CHARGED: Final = above("economy.payment.fee")
 
 
@@ -105,6 +109,64 @@ class Cost(Strict):
     bytes_per_job: Amount = Field(default=4096.0, description="bytes sent and received for a job")
 
 
+def _has_one_rate(settings: Any) -> bool:
+    return settings.economy.payment.yuma.bond_rate_low is None
+
+
+class Yuma(Strict):
+    """How Yuma settles an epoch, by the weights that evaluators give inference nodes.
+
+    >>> Yuma(reveal_delay=3).bond_rate
+    0.1
+    """
+
+    acts: ClassVar[Mapping[str, When]] = {
+        "bond_rate": LATER
+        & holds(
+            _has_one_rate,
+            "does nothing here: the rate lies between bond_rate_low and bond_rate_high",
+            "economy.payment.yuma.bond_rate_low",
+        ),
+        "bond_rate_low": LATER,
+        "bond_rate_high": LATER,
+        "reveal_delay": LATER,
+    }
+
+    kappa: float = Field(
+        default=0.5, gt=0, le=1, description="share of stake that has to support a weight"
+    )
+    bond_rate: float = Field(
+        default=0.1, gt=0, le=1, description="weight of an epoch in the moving average of bonds"
+    )
+    bond_penalty: Share = Field(
+        default=1.0, description="share of a weight above the consensus that buys no bonds"
+    )
+    bond_rate_low: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="with bond_rate_high: the rate where a node's consensus is low, by quartiles",
+    )
+    bond_rate_high: float | None = Field(
+        default=None, gt=0, lt=1, description="and where it is high (liquid alpha)"
+    )
+    reveal_delay: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="epochs for which weights stay sealed before they count",
+    )
+
+    @model_validator(mode="after")
+    def _rates_are_two(self) -> Yuma:
+        low, high = self.bond_rate_low, self.bond_rate_high
+        if (low is None) != (high is None):
+            raise complaint("bond_rate_low and bond_rate_high need one another")
+        if low is not None and high is not None and not low < high:
+            raise complaint(f"bond_rate_low {low:g} must lie below bond_rate_high {high:g}")
+        return self
+
+
 class Payment(Strict):
     """Where the tokens come from that nodes are paid.
 
@@ -116,20 +178,23 @@ class Payment(Strict):
         "pool": _POOLED,
         "decay": _POOLED & above("economy.payment.pool") & LATER,
         "evaluator_share": _POOLED,
+        "yuma": _YUMA,
         "latency_penalty": _CHARGED,
         "network_share": _CHARGED,
         "treasury_share": _CHARGED,
     }
 
-    scheme: Literal["per_round", "pool"] = Field(
+    scheme: Literal["per_round", "pool", "yuma"] = Field(
         default="per_round",
-        description="rewards are tokens, or points that share an epoch's pool pro rata",
+        description="rewards are tokens; or points that share an epoch's pool pro rata; or points "
+        "only, and Yuma shares the pool by the weights that scores come to",
     )
     pool: Amount = Field(default=0.0, description="tokens minted for the pool in the first epoch")
     decay: float = Field(
         default=1.0, gt=0, le=1, description="minted in an epoch over the epoch before"
     )
     evaluator_share: Share = Field(default=0.3, description="share of the pool for evaluator nodes")
+    yuma: Yuma = Field(default=Yuma(), description="how Yuma shares a pool")
     fee: Amount = Field(default=0.0, description="tokens a user pays for a query that is served")
     latency_penalty: Share = Field(
         default=0.0, description="most that is added to the fee for fast service, as a share"

@@ -21,6 +21,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.registry import called
 from poq_abm.scenario.checks.problems import shown
 
 __all__ = [
@@ -221,8 +223,19 @@ def share_of(share: float, nodes: int) -> int:
 
 
 def named(value: Any) -> Any:
-    """Return a behaviour as a mapping with its name; a bare name has no parameters."""
-    return {"name": value} if isinstance(value, str) else value
+    """Return a behaviour as a mapping with its name; a bare name has no parameters.
+
+    What a paper calls otherwise goes by the name that tables have.
+
+    >>> named("random_noise")
+    {'name': 'noise'}
+    """
+    spec = {"name": value} if isinstance(value, str) else value
+    name = spec.get("name") if isinstance(spec, Mapping) else None
+    if isinstance(name, str):
+        found = (called(kind, name) for kind in BEHAVIOURS.values())
+        return {**spec, "name": next((rule.name for rule in found if rule is not None), name)}
+    return spec
 
 
 def name_or_mapping(names: Iterable[str] = ()) -> dict[str, Any]:

@@ -6,12 +6,12 @@ Symbols follow the linear reward of arXiv:2512.16317, which pays quality and cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
 from poq_abm.rules.aggregation import AGGREGATION
-from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, INFERENCE_PAYMENT, REFERENCE, Counted
 from poq_abm.rules.schedule.schedules import SCHEDULE, SEATING
 from poq_abm.rules.trust import TRUST_REFERENCE, TRUST_UPDATE
 from poq_abm.scenario.schema.fields import Coefficient, Share, When, complaint, holds, lacking
@@ -27,6 +27,7 @@ __all__ = [
     "KINDS",
     "MAX_NODES_IN_ALL",
     "SCORED",
+    "CostBasis",
     "Mechanism",
     "Reward",
     "Trust",
@@ -51,7 +52,8 @@ def _weighs(settings: Any) -> bool:
 def _plants(settings: Any) -> bool:
     economy = settings.economy
     slashes = economy is not None and economy.stake.slashing.gold is not None
-    return slashes or settings.mechanism.trust.rule("update")[0].against_truth
+    pays = settings.mechanism.rule("evaluator_reward")[0].counted == Counted.TRUTH
+    return slashes or pays or settings.mechanism.trust.rule("update")[0].against_truth
 
 
 def _several_tasks(settings: Any) -> bool:
@@ -70,6 +72,15 @@ SCORED: Final = holds(
 )
 
 
+_IN_NO_MONEY: Final = holds(
+    lambda settings: settings.economy is None or settings.economy.cost.basis == "latency",
+    "does nothing here: economy.cost.basis: money says what a job costs",
+    "economy.cost.basis",
+)
+#: What the cost C of a node class normalises.
+CostBasis = Literal["latency", "price"]
+
+
 if TYPE_CHECKING:  # what the declarations of rules make of a section
 
     class _TrustKeys(WithRules):
@@ -81,10 +92,13 @@ if TYPE_CHECKING:  # what the declarations of rules make of a section
 
     class _AggregationKeys(WithRules): ...
 
+    class _EvaluatorKeys(WithRules): ...
+
 else:
     _TrustKeys = keys_of(TRUST_UPDATE, "update")
     _RewardKeys = keys_of(INFERENCE_PAYMENT, "family")
     _AggregationKeys = keys_of(AGGREGATION, "committee_size", "aggregation")
+    _EvaluatorKeys = keys_of(EVALUATOR_PAYMENT)
 
 
 class Trust(_TrustKeys):
@@ -109,8 +123,10 @@ class Trust(_TrustKeys):
         "interval": lacking("verification", "with a verification, no log of trust is kept"),
         "gold_share": holds(
             _plants,
-            "acts only with mechanism.trust.update: gold or economy.stake.slashing.gold",
+            "acts only with mechanism.trust.update: gold, mechanism.evaluator_reward: gold or "
+            "economy.stake.slashing.gold",
             "mechanism.trust.update",
+            "mechanism.evaluator_reward",
             "economy.stake.slashing.gold",
         ),
     }
@@ -124,7 +140,7 @@ class Trust(_TrustKeys):
     )
     per_task: bool = Field(default=False, description="whether each task has weights of its own")
     gold_share: Share = Field(
-        default=0.1, description="share of records whose truth the operator knows (update: gold)"
+        default=0.1, description="share of records whose truth the operator knows"
     )
     interval: int = Field(
         default=0, ge=0, description="rounds between two entries of trust.parquet; 0 keeps none"
@@ -154,7 +170,7 @@ class Reward(_RewardKeys):
     )
 
 
-class Mechanism(_AggregationKeys):
+class Mechanism(_AggregationKeys, _EvaluatorKeys):
     """The payment rule: how a committee is formed, what it agrees on, and who is paid what.
 
     Equations are those of arXiv 2512.16317.
@@ -166,7 +182,11 @@ class Mechanism(_AggregationKeys):
     acts: ClassVar[Mapping[str, When]] = {
         "committee_size": SCORED,
         "aggregation": SCORED,
-        **{key: SCORED & acts for key, acts in acts_of(AGGREGATION).items()},
+        **{
+            key: SCORED & acts
+            for kind in (AGGREGATION, EVALUATOR_PAYMENT)
+            for key, acts in acts_of(kind).items()
+        },
         "trust": SCORED,
         "reference": SCORED,
         "evaluator_reward": SCORED,
@@ -175,6 +195,8 @@ class Mechanism(_AggregationKeys):
         "beta_inference": SCORED,
         "alpha_evaluator": SCORED,
         "beta_evaluator": SCORED,
+        "cost_inference": SCORED & _IN_NO_MONEY,
+        "cost_evaluator": SCORED & _IN_NO_MONEY,
     }
 
     committee_size: int = Field(
@@ -190,7 +212,8 @@ class Mechanism(_AggregationKeys):
     )
     evaluator_reward: Annotated[Any, NamedRule(EVALUATOR_PAYMENT)] = Field(
         default="closeness",
-        description="the published pay for closeness, or a rule of one's own",
+        description="the published pay for closeness, for information over a batch of rounds, or "
+        "a rule of one's own",
     )
     reward: Reward = Field(
         default=Reward(), description="how quality and cost become an inference node's reward"
@@ -213,3 +236,20 @@ class Mechanism(_AggregationKeys):
         default=0.3,
         description="beta_M in R_M = alpha_M closeness - beta_M C (Eq. 5), C in [0, 1]; >= 0",
     )
+    cost_inference: CostBasis = Field(
+        default="latency",
+        description="what C of an inference node normalises: the published mean latency, or the "
+        "price of an answer, usd_per_answer of the profile",
+    )
+    cost_evaluator: CostBasis = Field(
+        default="latency",
+        description="what C of an evaluator normalises: its mean latency, or the price of a score",
+    )
+
+    def cost_basis(self, role: str) -> CostBasis:
+        """Return what the cost of a node class normalises.
+
+        >>> Mechanism(cost_inference="price").cost_basis("inference")
+        'price'
+        """
+        return self.cost_inference if role == "inference" else self.cost_evaluator

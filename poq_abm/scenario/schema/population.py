@@ -127,7 +127,7 @@ class EvaluatorGroup(_Group):
         "model": as_axis(SCORED),
         "count": as_axis(SCORED),
         "hardware": as_axis(SCORED),
-        "stake": _BONDED | _BY_STAKE,
+        "stake": _BONDED | _BY_STAKE | given("economy.payment.scheme", "yuma"),
         "behaviour": SCORED,
         "bias_sd": SCORED,
         "noise_sd": SCORED,

@@ -95,7 +95,8 @@ def _field(parameter: Parameter, description: str) -> tuple[Any, Any]:
         number = Annotated[float, Field(**bounds), AfterValidator(countable)]
         each: Any = dict[Label, number]
         return each, Field(default_factory=dict, description=description)
-    return float, Field(default=parameter.default, description=description, **bounds)
+    number_kind = int if parameter.kind == "count" else float
+    return number_kind, Field(default=parameter.default, description=description, **bounds)
 
 
 def acts_of(kind: Kind[Any]) -> dict[str, When]:

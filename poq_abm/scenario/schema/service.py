@@ -54,7 +54,15 @@ class ServiceLatency(Strict):
         "tail_share": _LOGNORMAL,
         "tail_index": _LOGNORMAL & above("economy.latency.tail_share"),
         "outage_share": OUTAGES,
-        "charged": given("economy.latency.distribution", "lognormal", "exponential"),
+        "charged": given("economy.latency.distribution", "lognormal", "exponential")
+        & holds(
+            lambda settings: {"price"}.isdisjoint(
+                settings.mechanism.cost_basis(role) for role in ("inference", "evaluator")
+            ),
+            "does nothing here: a price is what it is however long a job takes",
+            "mechanism.cost_inference",
+            "mechanism.cost_evaluator",
+        ),
     }
 
     distribution: Literal["fixed", "lognormal", "exponential"] = Field(

@@ -132,6 +132,11 @@ class Settings(WithRules):
     replications: Replications = Field(
         default=20, description="independent repetitions, or the precision that they have to reach"
     )
+    resample_profile: bool = Field(
+        default=False,
+        description="whether replications are played on resampled records too, so that intervals "
+        "contain the error of the calibration",
+    )
     seed: int = Field(default=1, ge=0, le=MAX_SEED, description="the key of every random draw")
     tasks: Shares | None = Field(
         default=None, description="share of the rounds per task; default: all tasks, equal shares"

@@ -24,6 +24,7 @@ _FIXED = {
     "sweep": "a sweep cannot contain a sweep",
     "name": "the name is that of the whole study",
     "replications": "all treatments of a study have the same number of replications",
+    "resample_profile": "it changes no number of a treatment, only what is known of its error",
     "seed": "treatments share their seed so that they see the same luck (common random numbers)",
 }
 

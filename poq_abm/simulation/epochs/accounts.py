@@ -61,17 +61,21 @@ class Accounts:
 
     def move(self, source: Fund | Holding, target: Fund | Holding, amounts: Array | float) -> None:
         """Move tokens; ``amounts`` has one entry for each node where either side is a holding."""
-        if not np.any(amounts):
-            return
-        self._add(source, amounts, -1.0)
-        self._add(target, amounts, 1.0)
-        self.moved += float(np.abs(amounts).sum())
-
-    def _add(self, account: Fund | Holding, amounts: Array | float, sign: float) -> None:
-        if isinstance(account, Holding):
-            self.nodes[account] += sign * np.asarray(amounts)
+        if isinstance(amounts, np.ndarray):
+            total, size = float(amounts.sum()), float(np.abs(amounts).sum())
         else:
-            self.funds[account] += sign * float(np.sum(amounts))
+            total, size = float(amounts), abs(float(amounts))
+        if size == 0.0:
+            return
+        if isinstance(source, Holding):
+            self.nodes[source] -= amounts
+        else:
+            self.funds[source] -= total
+        if isinstance(target, Holding):
+            self.nodes[target] += amounts
+        else:
+            self.funds[target] += total
+        self.moved += size
 
     def imbalance(self) -> float:
         """Return what all accounts together hold over all that was ever moved."""

@@ -79,7 +79,7 @@ class EconomyPopulation:
         self.model_options: Index = np.array(
             [profile.models.index(name) for name in (options.models if options else ())], np.int64
         )
-        self._measure(profile)
+        self._measure(profile, scenario)
         self.prices = Prices(scenario, game, self.machines)
         self._read_behaviours(game)
         self._sealed = scenario.economy is None or scenario.economy.audits.commit_reveal
@@ -98,18 +98,23 @@ class EconomyPopulation:
         self.true_cost: Array = population.cost.copy()
         self.usd_per_job: Array = np.zeros(self.size)
         self.latency_ms: Array = np.zeros(self.size)
+        self._charged: Array = np.zeros(self.size)
         self.service_s: Array = np.zeros(self.size)
         self.changed = False  #: whether anybody decided anything since the last refresh
         self.refresh()
 
-    def _measure(self, profile: Profile) -> None:
-        """Tabulate mean latencies in ms by model and machine, and which are estimates."""
+    def _measure(self, profile: Profile, scenario: Scenario) -> None:
+        """Tabulate latencies in ms by model and machine, which are estimates, what is charged."""
         tables = {
             "inference": _latencies(profile, profile.models, self.machines),
             "evaluator": _latencies(profile, profile.evaluators, self.machines),
         }
         self._latency_ms = {role: ms for role, (ms, _) in tables.items()}
         self._is_estimated = {role: estimated for role, (_, estimated) in tables.items()}
+        self._charged_for = dict(self._latency_ms)
+        for role, names in (("inference", profile.models), ("evaluator", profile.evaluators)):
+            if scenario.mechanism.cost_basis(role) == "price":
+                self._charged_for[role] = _prices(profile, names, self.machines)
 
     @property
     def estimated(self) -> NDArray[np.bool_]:
@@ -173,6 +178,8 @@ class EconomyPopulation:
         self.latency_ms[first:] = self._latency_ms["evaluator"][
             self.evaluator, self.machine[first:]
         ]
+        self._charged[:first] = self._charged_for["inference"][self.model, self.machine[:first]]
+        self._charged[first:] = self._charged_for["evaluator"][self.evaluator, self.machine[first:]]
         self.service_s = self.latency_ms / 1000.0
         self.usd_per_job = self.prices.per_job(self.machine, self.service_s)
         # Rewards charge for the model that is named; what is really run takes the time.
@@ -233,8 +240,8 @@ class EconomyPopulation:
 
     @property
     def cost_basis(self) -> Array:
-        """What costs are normalised from: USD a job, or its mean latency in ms; shape (N,)."""
-        return self.usd_per_job if self.prices.in_money else self.latency_ms
+        """What costs are normalised from: USD a job, its mean latency in ms, or its price."""
+        return self.usd_per_job if self.prices.in_money else self._charged
 
     def _normalise(self) -> None:
         """Normalise costs inside each node class, over the nodes that are there.
@@ -293,7 +300,11 @@ class EconomyPopulation:
         seconds = self.latency_s(int(self.model[node]), machine)
         one = np.array([node])
         run = float(self._seconds(one, self.behaviour[one], np.array([machine]))[0])
-        own = self.prices.job_on(node, machine, seconds) if self.prices.in_money else seconds * 1e3
+        charged, own = self._charged_for["inference"], seconds * 1e3
+        if self.prices.in_money:
+            own = self.prices.job_on(node, machine, seconds)
+        elif charged is not self._latency_ms["inference"]:
+            own = float(charged[self.model[node], machine])
         present = self.cost_basis[self.active & self.role_is("inference")]
         low, high = present.min(), present.max()
         cost = min(1.0, max(0.0, (own - low) / (high - low))) if high > low else 0.0
@@ -334,8 +345,9 @@ class EconomyPopulation:
         return np.array([i for i, (its_role, _) in enumerate(self.behaviours) if its_role == role])
 
     def fits(self, model: int, machine: int) -> bool:
-        """Return whether an inference model runs on a machine."""
-        return bool(np.isfinite(self._latency_ms["inference"][model, machine]))
+        """Return whether an inference model runs on a machine, and it is known what it costs."""
+        tables = self._latency_ms["inference"], self._charged_for["inference"]
+        return all(bool(np.isfinite(table[model, machine])) for table in tables)
 
     def latency_s(self, model: int, machine: int) -> float:
         """Return the mean latency of an inference model on a machine; NaN where it cannot run."""
@@ -355,3 +367,13 @@ def _latencies(
                 table[row, column] = latency.ms
                 estimated[row, column] = latency.source == "estimated"
     return table, estimated
+
+
+def _prices(profile: Profile, models: tuple[str, ...], machines: list[str]) -> Array:
+    """Return the dollars an answer costs, NaN where that is not known."""
+    table = np.full((len(models), len(machines)), np.nan)
+    for row, model in enumerate(models):
+        for column, machine in enumerate(machines):
+            if profile.price_fault(model, machine) is None:
+                table[row, column] = profile.usd_per_answer(model, machine)
+    return table

@@ -20,6 +20,7 @@ from poq_abm.simulation.epochs.accounts import Accounts, Fund, Holding
 from poq_abm.simulation.epochs.controllers import COEFFICIENTS, Coefficients
 from poq_abm.simulation.epochs.dispatch import Queries, open_assignments, open_queries
 from poq_abm.simulation.epochs.economy_population import EconomyPopulation
+from poq_abm.simulation.epochs.evaluator_weights import open_weights
 from poq_abm.simulation.epochs.performance import open_totals
 from poq_abm.simulation.histograms import REWARD_CELLS, reward_scale
 from poq_abm.simulation.ledger import open_ledger
@@ -130,6 +131,11 @@ class EconomyState:
         self.rules = [resolve_adaptation(spec) for spec in self.settings.adaptation]
         self.identities = np.zeros(self.population.size - inference)  #: whitewashed so far
         self.rounds = EpochRounds.of(game)
+        self.weights = (
+            open_weights(self.population.size - inference, inference)
+            if self.settings.payment.scheme == "yuma"
+            else None
+        )
         self.epoch = 0
         self.bond(self.population.active)
         self._count_saturated()

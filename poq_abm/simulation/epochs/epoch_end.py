@@ -171,7 +171,7 @@ def _payoff_if(end: EpochEnd, node: int, behaviour: int) -> float:
 def _worth(end: EpochEnd, performance: Performance, node: int, behaviour: int) -> float:
     """Return the profit of one node, audits of it by expectation, all else as it was."""
     settings, first = end.economy.settings, end.population.inference
-    paid = float(entitlements(settings.payment, end.budget, performance.points, first)[node])
+    paid = float(entitlements(settings.payment, end.budget, performance.claims, first)[node])
     worth = paid + _bonds(end, performance, node, 0.0) - _running(end, performance, node, behaviour)
     if node < first and end.population.misreports_with(behaviour):
         audits = settings.audits
@@ -217,6 +217,9 @@ def _worth_on(end: EpochEnd, node: int, machine: int) -> float:
     jobs, quality = performance.jobs[node], performance.quality[node]
     cost, usd = end.population.costs_on(node, machine, float(jobs), end.economy.hours)
     running = usd / end.economy.settings.cost.usd_per_token
+    if end.economy.settings.payment.scheme == "yuma":
+        # Paid is by weights, which no machine changes.
+        return float(end.flows.paid[node] + end.flows.parts.forfeited[node]) - running
     if jobs == 0.0:
         return -running
     reward = inference_points(rules, NO_TASK, 10.0 * float(quality), cost, end.economy.game.kernels)

@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from poq_abm.random import Purpose
 from poq_abm.rules.schedule.committee import seat_weights
 from poq_abm.rules.schedule.drawing import thresholds
-from poq_abm.simulation.arrays import GameArrays, Nodes, Tables
+from poq_abm.rules.yuma import YumaTerms
+from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays, Nodes, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
+from poq_abm.simulation.batch_counts import clear_counts
 from poq_abm.simulation.buffers import open_buffers
 from poq_abm.simulation.epochs.accounts import Holding
 from poq_abm.simulation.epochs.dispatch import Routing, SchedulerView, dispatch
 from poq_abm.simulation.epochs.economy_state import EconomyState, EpochRounds, RoundPlayer
+from poq_abm.simulation.epochs.evaluator_weights import (
+    EvaluatorWeights,
+    mean_scores,
+    settle_epoch_by_yuma,
+)
 from poq_abm.simulation.epochs.performance import (
     EpochTotals,
     Performance,
@@ -26,12 +33,12 @@ from poq_abm.simulation.epochs.performance import (
     clear_totals,
     performance_of,
 )
-from poq_abm.simulation.histograms import Histograms
 from poq_abm.simulation.ledger import Ledger
 from poq_abm.simulation.population import find_active
 from poq_abm.simulation.queue import Queue, heavy_tailed
 from poq_abm.simulation.replication import Memory, Replication, State, open_trace
 from poq_abm.simulation.rounds import check_reports, play_rounds
+from poq_abm.simulation.settlement import settle_batch
 
 if TYPE_CHECKING:
     from poq_abm.simulation.game import Game
@@ -48,7 +55,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-Columns = TypeVar("Columns", Ledger, Memory, Histograms)
+Columns = TypeVar("Columns", bound=tuple[Any, ...])
 
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
 WEIGHTED = ("trust_softmax", "stake_weighted")  #: drawn by weights that change by epoch
@@ -87,6 +94,7 @@ class EpochStart(NamedTuple):
     ledger: Ledger
     memory: Memory
     player: RoundPlayer
+    weights: EvaluatorWeights | None  #: where Yuma pays by them
 
 
 @dataclass(frozen=True)
@@ -116,11 +124,12 @@ def play_epoch(economy: EconomyState, player: RoundPlayer | None = None) -> Play
     view = _view(economy, down_from, down_until)
     queued = economy.free_at.sum(axis=1)
     _dispatch(economy, first, count, game, view)
-    start = EpochStart(economy.ledger, economy.memory, player)
+    start = EpochStart(economy.ledger, economy.memory, player, _weights_now(economy))
     replays = any(rule.replays for rule in economy.rules)
     before = _copy_of(start) if replays else None
     behaviour = population.behaviour
     performance = _play(economy, (first, count), game, behaviour, start, economy.rounds, totals)
+    economy.weights = performance.weights
     economy.free_at -= 3600.0 * economy.hours
     np.maximum(economy.free_at, 0.0, out=economy.free_at)
     return PlayedEpoch(
@@ -164,17 +173,44 @@ def _play(
 
     ``span`` is the number of the first of them, and how many there are.
     """
-    ledger, memory, player = start
+    ledger, memory, player, weights = start
     first, count = span
     sums, acted = ledger.nodes(), memory.state[:, State.ACTED].copy()
     kept = Replication(economy.key, rounds.play_buffers, ledger, memory)
     clear_totals(totals)
+    clear_counts(memory.counts)
     player.play(first, count, game, behaviour, kept, rounds)
+    settle_batch(economy.game, game, ledger, memory, sums)
     add_rounds(
         count, _terms(economy), game.tables, rounds.assigned, rounds.queries, rounds.trace, totals
     )
     acted = memory.state[:, State.ACTED] - acted
-    return performance_of(ledger.nodes() - sums, acted, economy.population.inference, totals)
+    performance = performance_of(ledger.nodes() - sums, acted, economy.population.inference, totals)
+    if weights is None:
+        return performance
+    terms = economy.settings.payment.yuma
+    scores = mean_scores(count, rounds.assigned, rounds.trace, weights.scores)
+    copies = (game.conduct.evaluators[:, EvaluatorColumn.SEEN] > 0.0) & (acted > 0.0)
+    shares, then = settle_epoch_by_yuma(
+        weights, scores, copies, YumaTerms(**terms.model_dump(exclude={"reveal_delay"})),
+        terms.reveal_delay,
+    )  # fmt: skip
+    return performance._replace(claims=shares, weights=then)
+
+
+def _weights_now(economy: EconomyState) -> EvaluatorWeights | None:
+    """Return what Yuma goes on from, with the stakes of the epoch that begins."""
+    if economy.weights is None:
+        return None
+    active, first = economy.population.active, economy.population.inference
+    known = active & ~np.isnan(economy.smoothed)  # who just came has no history
+    if economy.settings.stake.bond > 0.0:
+        stake = economy.accounts.nodes[Holding.BOND][first:]
+    else:
+        stake = economy.game.nodes.stake
+    stake = np.where(active[first:], np.maximum(stake, 0.0), 0.0)
+    weights = economy.weights.among(stake, known[first:], known[:first])
+    return weights._replace(present=active[:first].copy())
 
 
 def _game_now(economy: EconomyState, values: dict[str, float]) -> GameArrays:
@@ -202,15 +238,15 @@ def _dispatch(
 
 
 def _copy_of(start: EpochStart) -> EpochStart:
-    ledger, memory, player = start
-    return EpochStart(_copied(ledger), _copied(memory), player.copied())
+    ledger, memory, player, weights = start
+    return EpochStart(_copied(ledger), _copied(memory), player.copied(), weights)
 
 
 def _copied(part: Columns) -> Columns:
-    copies: Any = (
-        _copied(array) if isinstance(array, Histograms) else array.copy() for array in part
-    )
-    return type(part)(*copies)
+    copies = (_copied(array) if isinstance(array, tuple) else array.copy() for array in part)
+    kind: Any = type(part)
+    copied: Columns = kind(*copies)
+    return copied
 
 
 def _terms(economy: EconomyState) -> ServiceTerms:

@@ -15,6 +15,7 @@ from poq_abm.simulation.epochs.payment import (
     earned_for,
     entitlements,
     minted_for_pool,
+    parts_by_yuma,
     pay_rewards,
     price_of_point,
 )
@@ -42,10 +43,11 @@ def settle_epoch(economy: EconomyState, played: PlayedEpoch) -> EpochEnd:
     collect_fees(economy.accounts, economy.settings.payment, fees)
     pool = minted_for_pool(economy.settings.payment, economy.epoch)
     budget = pool + float(economy.accounts.funds[Fund.POOL])
-    earned = (budget, played.performance.points, economy.population.inference)
-    paid = entitlements(economy.settings.payment, *earned)
-    point_price = price_of_point(economy.settings.payment, *earned)
-    minted = pay_rewards(economy.accounts, economy.settings.payment, pool, paid)
+    payment, performance = economy.settings.payment, played.performance
+    first = economy.population.inference
+    paid = entitlements(payment, budget, performance.claims, first)
+    point_price = price_of_point(payment, budget, performance.points, first)
+    minted = pay_rewards(economy.accounts, payment, pool, paid)
     forfeited, fines = _audit(economy, paid)
     use = _use(economy, played, active)
     running = _run_costs(economy, use)
@@ -55,6 +57,17 @@ def settle_epoch(economy: EconomyState, played: PlayedEpoch) -> EpochEnd:
     received = _redistribute(economy, slashed, active)
     _renew_identities(economy)
     locked = economy.accounts.nodes[Holding.BOND] + economy.accounts.nodes[Holding.UNBONDING]
+    parts = earned_for(
+        performance,
+        played.game.rules,
+        played.cost,
+        point_price,
+        forfeited=forfeited,
+        fined=slashed - by_rule,
+        uncovered=by_rule + fines - slashed,
+    )
+    if payment.scheme == "yuma":
+        parts = parts_by_yuma(parts, paid, first)
     flows = Flows(
         paid=paid - forfeited,
         point_price=point_price,
@@ -64,15 +77,7 @@ def settle_epoch(economy: EconomyState, played: PlayedEpoch) -> EpochEnd:
         capital=economy.settings.stake.capital_rate * locked,
         fees=fees,
         minted=minted,
-        parts=earned_for(
-            played.performance,
-            played.game.rules,
-            played.cost,
-            point_price,
-            forfeited=forfeited,
-            fined=slashed - by_rule,
-            uncovered=by_rule + fines - slashed,
-        ),
+        parts=parts,
         bond=bond,
         fines=fines,
         use=use,
@@ -143,6 +148,8 @@ def _slash(economy: EconomyState, played: PlayedEpoch, active: NDArray[np.bool_]
 
 def _redistribute(economy: EconomyState, slashed: Array, active: NDArray[np.bool_]) -> Array:
     """Take slashed bonds to where they go; return what other nodes get of them, in tokens."""
+    if not slashed.any():
+        return np.zeros(slashed.size)
     goes_to = economy.settings.stake.slashing.goes_to
     if goes_to == "redistributed":
         received = redistributed(slashed, active)
@@ -150,9 +157,8 @@ def _redistribute(economy: EconomyState, slashed: Array, active: NDArray[np.bool
             economy.accounts.move(Holding.BOND, Fund.POOL, slashed)
             economy.accounts.move(Fund.POOL, Holding.WALLET, received)
             return received
-    if slashed.any():
-        fund = Fund.TREASURY if goes_to == "treasury" else Fund.BURNED
-        economy.accounts.move(Holding.BOND, fund, slashed)
+    fund = Fund.TREASURY if goes_to == "treasury" else Fund.BURNED
+    economy.accounts.move(Holding.BOND, fund, slashed)
     return np.zeros(slashed.size)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "earned_for",
     "entitlements",
     "minted_for_pool",
+    "parts_by_yuma",
     "pay_rewards",
     "points_are_tokens",
     "price_of_point",
@@ -32,8 +33,16 @@ Array = NDArray[np.float64]
 
 #: columns of the nodes' accounts: name, unit, meaning
 PARTS = (
-    ("quality_paid", "tokens", "inference nodes: paid for quality, before cost and audits"),
-    ("closeness_paid", "tokens", "evaluators: paid for closeness, before cost"),
+    (
+        "quality_paid",
+        "tokens",
+        "inference nodes: paid for quality, before cost and audits; under Yuma its incentive",
+    ),
+    (
+        "closeness_paid",
+        "tokens",
+        "evaluators: paid for closeness, before cost; under Yuma its dividends",
+    ),
     ("cost_charged", "tokens", "what pay was lowered by for the cost reported"),
     ("forfeited", "tokens", "rewards that audits took back"),
     ("fined", "tokens", "of the bonds lost, what audits took"),
@@ -72,7 +81,8 @@ def price_of_point(payment: Payment, budget: float, points: Array, inference: in
 
     ``points`` are the sums of what the rounds gave, those of the ``inference`` inference nodes
     first. Per round, a point is a token. From a pool, each role's part of the ``budget`` is divided
-    by the role's points; nodes with less than none do not count, and theirs are paid nothing.
+    by the role's points; nodes with less than none do not count, and theirs are paid nothing. Under
+    Yuma no point is paid anything.
 
     >>> pool = Payment(scheme="pool", evaluator_share=0.25)
     >>> price_of_point(pool, 8.0, np.array([1.0, 2.0, -1.0, 4.0]), 3).tolist()
@@ -80,31 +90,38 @@ def price_of_point(payment: Payment, budget: float, points: Array, inference: in
     """
     if payment.scheme == "per_round":
         return np.ones_like(points)
-    price = np.zeros_like(points)
+    if payment.scheme == "yuma":
+        return np.zeros_like(points)
+    return _price_in_pool(payment, budget, points, inference)
+
+
+def _price_in_pool(payment: Payment, budget: float, claims: Array, inference: int) -> Array:
+    """Return what a claim to a pool is paid, in tokens, for every node."""
+    price = np.zeros_like(claims)
     share = payment.evaluator_share
     for part, pool in (
         (slice(0, inference), budget * (1.0 - share)),
         (slice(inference, None), budget * share),
     ):
-        total = np.maximum(points[part], 0.0).sum()
+        total = np.maximum(claims[part], 0.0).sum()
         if total > 0.0:
-            price[part] = np.where(points[part] > 0.0, pool / total, 0.0)
+            price[part] = np.where(claims[part] > 0.0, pool / total, 0.0)
     return price
 
 
-def entitlements(payment: Payment, budget: float, points: Array, inference: int) -> Array:
-    """Return what an epoch's points are worth in tokens, for every node.
+def entitlements(payment: Payment, budget: float, claims: Array, inference: int) -> Array:
+    """Return what an epoch brings every node, in tokens.
 
-    Arguments as of :func:`price_of_point`. Per round, a negative point is owed. From a pool, who
-    has less than none gets nothing.
+    ``claims`` are points or, under Yuma, shares; other arguments as of :func:`price_of_point`. Per
+    round, a negative point is owed. From a pool, who has less than none gets nothing.
 
     >>> pool = Payment(scheme="pool", evaluator_share=0.25)
     >>> entitlements(pool, 8.0, np.array([1.0, 2.0, -1.0, 4.0]), 3).tolist()
     [2.0, 4.0, 0.0, 2.0]
     """
     if payment.scheme == "per_round":
-        return points
-    worth: Array = price_of_point(payment, budget, points, inference) * np.maximum(points, 0.0)
+        return claims
+    worth: Array = _price_in_pool(payment, budget, claims, inference) * np.maximum(claims, 0.0)
     return worth
 
 
@@ -149,7 +166,7 @@ def earned_for(
     fined: Array,
     uncovered: Array,
 ) -> Parts:
-    """Return what an epoch's pay was for, in tokens at the ``price`` of a node's points.
+    """Return what an epoch's pay by points was for, in tokens at the ``price`` of a node's points.
 
     ``charged`` is the mean cost that its jobs were charged. At the coefficients of the epoch,
     :func:`~poq_abm.rules.payment.earned_before_cost` says what was earned; what a node's points
@@ -167,3 +184,10 @@ def earned_for(
     )  # fmt: skip
     cost = quality + closeness - points
     return Parts(price * quality, price * closeness, price * cost, forfeited, fined, uncovered)
+
+
+def parts_by_yuma(parts: Parts, paid: Array, inference: int) -> Parts:
+    """Return the parts of a pay by Yuma: nobody is charged for cost."""
+    by_role = np.zeros((2, paid.size))
+    by_role[0, :inference], by_role[1, inference:] = paid[:inference], paid[inference:]
+    return parts._replace(quality_paid=by_role[0], closeness_paid=by_role[1])

@@ -11,6 +11,7 @@ from poq_abm.compilation import compiled_loop
 from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.simulation.arrays import Assignments, Tables
 from poq_abm.simulation.epochs.dispatch import Queries
+from poq_abm.simulation.epochs.evaluator_weights import EvaluatorWeights
 from poq_abm.simulation.histograms import LatencyCells, count_latency, open_cells
 from poq_abm.simulation.ledger import NodeSum
 from poq_abm.simulation.replication import Trace
@@ -109,10 +110,12 @@ class Performance(NamedTuple):
     sums: Array  #: (N, 8) what the ledger took in
     jobs: Array  #: (N,) rounds a node took part in
     points: Array  #: (N,) sum of what the rounds gave it
+    claims: Array  #: (N,) what its pay is in proportion to: points, or its shares under Yuma
     quality: Array  #: (F,) mean consensus / 10; NaN without a job
     distance: Array  #: (M,) mean distance from the reference / 10; NaN without a job
     gold_failed: Array  #: (M,) share of planted records scored wrongly; NaN without one
     acted: Array  #: (M,) rounds in which an evaluator did as its behaviour has it
+    weights: EvaluatorWeights | None  #: under Yuma, what the next epoch goes on from
 
 
 def performance_of(sums: Array, acted: Array, inference: int, totals: EpochTotals) -> Performance:
@@ -123,8 +126,10 @@ def performance_of(sums: Array, acted: Array, inference: int, totals: EpochTotal
             sums=sums,
             jobs=jobs,
             points=sums[:, NodeSum.REWARD],
+            claims=sums[:, NodeSum.REWARD],
             quality=sums[:inference, NodeSum.CONSENSUS] / jobs[:inference] / 10.0,
             distance=1.0 - sums[inference:, NodeSum.CLOSENESS] / jobs[inference:],
             gold_failed=totals.gold_failed / totals.gold_seen,
             acted=acted,
+            weights=None,
         )

@@ -64,6 +64,8 @@ def bond_share_lost(
     performance: Performance, downtime: Array, active: NDArray[np.bool_], rule: Slashing
 ) -> Array:
     """Return the share of its bond that each node loses for an epoch; ``downtime`` is (F,)."""
+    if rule.deviation is None and rule.gold is None and rule.downtime is None:
+        return np.zeros(active.size)
     evaluators = np.maximum(
         severity(performance.distance, rule.deviation), severity(performance.gold_failed, rule.gold)
     )

@@ -18,7 +18,8 @@ from calibration.corpus.records import Record
 from calibration.judge.client import JudgeClient
 from calibration.judge.judging import Session
 from calibration.judge.verdicts import make_question
-from calibration.models.endpoints import Budget, Secret
+from calibration.models.server_keys import Secret
+from calibration.models.spending import Budget, Sent
 from calibration.stage_settings import JudgeSettings
 from calibration.workspace import Log
 from poq_abm.errors import InputError
@@ -115,7 +116,9 @@ class Outcome:
             settings = JudgeSettings(model="m", base_url=address, **more)
             self.budget = Budget(settings, [])
             with JudgeClient(settings, secret) as client:
-                session = Session(settings, client, self.budget, secret, log)
+                session = Session(
+                    settings, client, self.budget, secret, log, Sent(settings, log.path)
+                )
                 try:
                     self.stopped = session.ask_all(QUESTIONS, lambda last: None)
                 except InputError as refused:

@@ -21,7 +21,7 @@ from calibration.judge.verdicts import (
     make_question,
     parse_verdict,
 )
-from calibration.models.endpoints import HIDDEN, OFFICIAL, Secret, read_secret
+from calibration.models.server_keys import HIDDEN, OFFICIAL, Secret, read_secret
 from calibration.stage_settings import JudgeSettings
 from poq_abm.errors import InputError
 from poq_abm.limits import MAX_SEED

@@ -18,6 +18,8 @@ from calibration.profile.costs import measured_costs
 from calibration.workspace import Log, StageCounts, Workspace
 from poq_abm.errors import InputError
 from poq_abm.profile import read_profile
+from poq_abm.scenario import Scenario
+from poq_abm.simulation.population import build_population
 
 pytest.importorskip("openai")
 
@@ -410,7 +412,15 @@ def test_providers_of_one_model_are_nodes_with_a_price_each(tmp_path: Path) -> N
         expected = (of_input * tokens + of_output * tokens) / 1e6
         assert costs.loc[name, "usd_per_answer"] == pytest.approx(expected, abs=1e-9)
         assert costs.loc[name, "latency_ms"] > 0.0
+        hardware = costs.loc[name, "hardware"]
+        assert profile.usd_per_answer(name, hardware) == pytest.approx(expected, abs=1e-9)
     assert profile.costs["usd_per_answer"].notna().sum() == 2
+    people = {
+        "inference": [{"model": "dear"}, {"model": "cheap"}],
+        "evaluators": [{"model": "cosine"}],
+    }
+    data = {"population": people, "mechanism": {"committee_size": 1, "cost_inference": "price"}}
+    assert build_population(Scenario.model_validate(data), profile).cost.tolist() == [1.0, 0.0, 0.0]
     assert KEY not in "".join(path.read_text() for path in study.workspace.out.rglob("*.json*"))
 
 

@@ -351,3 +351,16 @@ def test_a_likelihood_takes_neither_activation_nor_any_other_kind_a_file() -> No
         EvaluatorSpec(name="ll", model="m", kind="likelihood", activation="sigmoid")
     with pytest.raises(ValueError, match="its kind is likelihood"):
         EvaluatorSpec(name="ll", model="m.gguf", kind="bi_encoder")
+
+
+def test_an_evaluator_may_read_other_pairs_than_the_rest(
+    settings: Callable[..., Calibration], evaluators: tuple[EvaluatorSpec, ...]
+) -> None:
+    """One encoder stands in a study twice: beside the reference, and beside the input."""
+    calibration = settings("own_pairs")
+    source = evaluators[2].model_copy(update={"name": "source", "pairs": "input_output"})
+    both = calibration.model_copy(update={"evaluators": (evaluators[2], source)})
+    score(both, lambda _: None)
+    rows = {spec.name: scores(both, spec) for spec in both.evaluators}
+    assert all(row["reference"] is None for row in rows["source"].values())
+    assert all(row["reference"] is not None for row in rows["bi"].values())

@@ -36,6 +36,7 @@ from poq_abm.rules.behaviour.evaluators import (
 from poq_abm.rules.behaviour.inference import InferenceBehaviour
 from poq_abm.rules.registry import RuleError, own_rules, register, rules, shipped
 from poq_abm.rules.rule import Parameter, Source
+from poq_abm.scenario import load
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.population import evaluator_row
 from poq_abm.testing.behaviour import BehaviourContract
@@ -357,3 +358,13 @@ def test_a_gate_is_as_lazy_as_what_it_turns_on(gate: str) -> None:
     nested = {"name": gate, "inner": {"name": "targeted", "group": "a", "inner": "copycat"}}
     assert is_lazy("evaluator", nested)
     assert not is_lazy("evaluator", {"name": gate})
+
+
+@pytest.mark.parametrize(
+    ("published", "ours"), [("random_noise", "noise"), ("strategic", "intermittent")]
+)
+def test_a_published_name_is_the_behaviour_of_our_name(published: str, ours: str) -> None:
+    assert resolve("evaluator", {"name": published}) == resolve("evaluator", {"name": ours})
+    scenario = load("trust_saturation", ["sweep=null", f"malicious.behaviour={published}"])
+    assert scenario.malicious is not None
+    assert scenario.malicious.behaviour["name"] == ours

@@ -33,7 +33,12 @@ def test_scenarios_that_ship_hold_nothing_idle(name: str) -> None:
         ("mechanism: {huber_bend: 2.0}", "mechanism.huber_bend: acts only with "),
         ("mechanism: {trust: {rate: 0.3}}", "mechanism.trust.rate: acts only with "),
         ("economy: {payment: {pool: 9}}", "economy.payment.pool: acts only with "
-         "economy.payment.scheme: pool, not 'per_round'"),
+         "economy.payment.scheme: pool or yuma, not 'per_round'"),
+        ("economy: {epochs: 2, payment: {yuma: {kappa: 0.6}}}",
+         "economy.payment.yuma: acts only with economy.payment.scheme: yuma, not 'per_round'"),
+        ("economy: {epochs: 2, payment: {scheme: yuma, yuma: "
+         "{bond_rate: 0.2, bond_rate_low: 0.1, bond_rate_high: 0.3}}}",
+         "economy.payment.yuma.bond_rate: does nothing here: the rate lies between"),
         ("economy: {stake: {slashing: {deviation: 0.1}}}",
          "economy.stake.slashing.deviation: acts only with economy.stake.bond above 0, not 0.0"),
         ("malicious: {share: 0.2, behaviour: boost}",

@@ -4,6 +4,7 @@ import pytest
 from scenario_support import FakeProfile, small
 
 from poq_abm.scenario import ScenarioError, check, load, scenario_names
+from poq_abm.scenario.checks.idle import idle_settings
 
 
 def found(extra: str, overrides: tuple[str, ...] = ()) -> list[str]:
@@ -67,3 +68,26 @@ def test_swept_values_point_at_their_axis_and_are_reported_once() -> None:
             for size in (4, 5)
         ),
     ]
+
+
+def test_a_price_to_charge_has_to_be_known() -> None:
+    extra = "mechanism:\n  cost_inference: price\n  cost_evaluator: latency\n"
+    assert found(extra) == [
+        f"small.yaml:9: mechanism.cost_inference: price cannot be charged: no price of {name!r}"
+        for name in ("llama_3_2_3b", "phi3_mini_4k")
+    ]
+
+
+def test_a_price_does_nothing_where_an_economy_says_what_a_job_costs() -> None:
+    extra = "mechanism: {cost_inference: price}\neconomy: {epochs: 2, cost: {basis: money}}\n"
+    scenario = small(extra)
+    (problem,) = idle_settings(scenario, scenario.treatments()).errors
+    assert "economy.cost.basis: money says what a job costs" in str(problem)
+
+
+def test_a_price_is_what_it_is_however_long_a_job_takes() -> None:
+    extra = "mechanism: {cost_evaluator: price}\neconomy:\n  epochs: 2\n"
+    extra += "  latency: {distribution: exponential, charged: realised}\n"
+    scenario = small(extra)
+    (problem,) = idle_settings(scenario, scenario.treatments()).errors
+    assert "economy.latency.charged" in str(problem)

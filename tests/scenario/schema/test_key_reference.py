@@ -27,7 +27,7 @@ def test_sections_and_lists_are_entered() -> None:
 def test_ranges_defaults_and_kinds_are_those_of_the_schema() -> None:
     assert KEYS["mechanism.committee_size"].takes.startswith("whole number, at least 1")
     assert KEYS["mechanism.beta_inference"].default == "0.3"
-    assert KEYS["economy.payment.scheme"].takes == "`per_round`, `pool`"
+    assert KEYS["economy.payment.scheme"].takes == "`per_round`, `pool`, `yuma`"
     assert KEYS["population.inference"].default == "required"
     assert KEYS["economy.audits.forfeit"].default == "`true`"
 

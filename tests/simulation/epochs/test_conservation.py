@@ -47,7 +47,7 @@ STAKE = section(
     slashing=SLASHING,
 )
 PAYMENT = section(
-    scheme=some("per_round", "pool"),
+    scheme=some("per_round", "pool", "yuma"),
     pool=some(0.0, 50.0),
     decay=some(0.5, 1.0),
     evaluator_share=some(0.0, 0.3, 1.0),
@@ -127,6 +127,7 @@ def economies(draw: st.DrawFn) -> Scenario:
                      "stake_weighted", "power_of_two")
             ),
             "mechanism.beta_inference": draw(some(0.3, 5.0)),
+            "mechanism.evaluator_reward": draw(some("closeness", "peer_correlation", "dmi")),
             "mechanism.reward": {
                 "family": draw(some("linear", "convex_cost", "ratio", "threshold")),
                 "exponent": 2.5,

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from economy_support import account, opened, small_profile
+from economy_support import account, opened, scenario_of, small_profile
 
 import poq_abm
 from poq_abm.profile.hardware import hardware
 from poq_abm.scenario.schema.economy import Cost
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.epochs.economy import Economy
-from poq_abm.simulation.epochs.economy_population import EconomyPopulation
+from poq_abm.simulation.epochs.economy_population import EconomyPopulation, _prices
 from poq_abm.simulation.epochs.prices import hourly_usd
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.replication import State
@@ -68,6 +70,19 @@ def test_refreshing_a_roster_in_which_nobody_changed_changes_nothing() -> None:
     for mine, theirs in ((population.conduct, game.conduct), (population.nodes, game.nodes)):
         for name, left, right in zip(mine._fields, mine, theirs, strict=True):
             np.testing.assert_array_equal(left, right, err_msg=name)
+
+
+def test_a_price_can_be_what_a_class_is_charged() -> None:
+    profile = small_profile()
+    costs = profile.costs.assign(usd_per_answer=[4e-5, 1e-5, *[np.nan] * 3])
+    profile = replace(profile, costs=costs)
+    scenario = scenario_of({"epochs": 1}, mechanism__cost_inference="price")
+    population = EconomyPopulation(scenario, build_game(scenario, profile), profile)
+    assert population.true_cost.tolist() == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+    assert population.costs_on(2, int(population.machine[2]), 10.0, 1.0) == (0.0, 0.0)
+    assert population.fits(0, 0)
+    unpriced = replace(profile, costs=costs.assign(usd_per_answer=[np.nan, 1e-5, *[np.nan] * 3]))
+    assert not np.isfinite(_prices(unpriced, unpriced.models, population.machines)[0, 0])
 
 
 def test_what_a_node_decides_reaches_the_columns() -> None:
