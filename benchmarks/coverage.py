@@ -183,7 +183,7 @@ def _end(target: PrecisionTarget, values: NDArray[np.float64], level: float) -> 
 class Calibrations(NamedTuple):
     """Synthetic calibrations of one world: how large each is, and how long it is played."""
 
-    count: int = 1000
+    calibrated: int = 1000
     records: int = 100
     rounds: int = 1500
     replications: int = 20
@@ -211,13 +211,13 @@ def cover_calibrations(sizes: Calibrations, seed: int = SEED) -> dict[str, tuple
         """
     ).replace({"rounds": sizes.rounds, "replications": sizes.replications, "profile": "synthetic"})
     held = {name: [0, 0] for name in _KNOWN}
-    for number in range(sizes.count):
-        profile = _calibration(sizes.records, seed * sizes.count + number)
+    for number in range(sizes.calibrated):
+        profile = _calibration(sizes.records, seed * sizes.calibrated + number)
         for name, ends in _ends_of(scenario, profile).items():
             for kind, (low, high) in enumerate(ends):
                 held[name][kind] += low <= _KNOWN[name] <= high
     of_counts = (
-        Cover(sizes.count, n, sizes.replications, 1.0) for pair in held.values() for n in pair
+        Cover(sizes.calibrated, n, sizes.replications, 1.0) for pair in held.values() for n in pair
     )
     return {name: (next(of_counts), next(of_counts)) for name in _KNOWN}
 
@@ -241,12 +241,15 @@ def _ends_of(scenario: poq_abm.Scenario, profile: Profile) -> dict[str, Ends]:
     """Return both intervals of every known figure, of one calibration."""
     results = poq_abm.run(scenario, profile=profile)
     rewards = results.summary().set_index(["treatment", "group"]).loc["aggregation=mean"]
-    treatments = results.treatments["treatment"]
-    compared = results.compare(*treatments, on=["consensus_mean"]).iloc[0]
-    rows = [*(rewards.loc[f"model_{number}"] for number in (1, 2)), compared]
+    mean, median = results.treatments["treatment"]
+    compared = results.compare(mean, median, on=["consensus_mean"]).iloc[0]
+    rows: list[Any] = [*(rewards.loc[f"model_{number}"] for number in (1, 2)), compared]
     kinds = [("reward_low", "reward_high")] * 2 + [("low", "high")]
     return {
-        name: ((row[low], row[high]), (row["widened_low"], row["widened_high"]))
+        name: (
+            (float(row[low]), float(row[high])),
+            (float(row["widened_low"]), float(row["widened_high"])),
+        )
         for name, row, (low, high) in zip(_KNOWN, rows, kinds, strict=True)
     }
 

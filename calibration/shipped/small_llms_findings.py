@@ -113,7 +113,7 @@ def _markdown(table: pd.DataFrame) -> str:
     shown = table.copy()
     limits = zip(shown.pop("low"), shown.pop("high"), strict=True)
     interval = [f"[{low:.2f}, {high:.2f}]" for low, high in limits]
-    shown.insert(shown.columns.get_loc("value") + 1, "95% interval", interval)  # type: ignore[operator]
+    shown.insert(list(shown.columns).index("value") + 1, "95% interval", interval)
     lines = [list(shown.columns), ["---"] * shown.shape[1]]
     lines += [
         [f"{x:.3g}" if k == "latency" else f"{x:.2f}" if isinstance(x, float) else str(x)

@@ -43,6 +43,8 @@ APART = {
     "profile": "other tables, which name other models",
     "synthetic": "checked against the profile by a finding of its own",
     "verification.adversaries.vendors.vendor_a.share": "sums to 1 with the others",
+    "mechanism.cost_inference": "needs a profile with prices: tests/simulation/test_population.py",
+    "mechanism.cost_evaluator": "the same",
     "population.inference.0.name": "a label",
     "population.evaluators.0.name": "a label",
 }

@@ -70,7 +70,8 @@ def test_it_is_cautious_where_the_calibration_hardly_errs() -> None:
 
 
 def test_the_benchmark_counts_what_is_held() -> None:
-    covers = cover_calibrations(Calibrations(count=12, records=40, rounds=600, replications=12))
+    sizes = Calibrations(calibrated=12, records=40, rounds=600, replications=12)
+    covers = cover_calibrations(sizes)
     for alone, widened in covers.values():
         assert alone.held < widened.held
         assert binomtest(widened.held, 12, 0.95).pvalue > 0.01
