@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
     EngineName,
     Jobs,
     Plugins,
@@ -21,10 +23,14 @@ from poq_abm.cli.options import (
 from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.results import Results
 
 __all__ = ["run"]
+
+_MOST_BY_GROUP = 4  # treatments of which every group is shown; of more, what the axes move
 
 
 def run(
@@ -54,9 +60,12 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Results folder; default results/NAME-HASH.")
     ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
     from poq_abm.cli.plan import default_folder, engine_of, planned, warn  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
@@ -87,7 +96,24 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
         raise typer.Exit(130) from None
+    if as_json or as_csv:
+        told = {"folder": str(folder), "failures": results.failures}
+        print_data(_tables(results), as_json=as_json, as_csv=as_csv, **told)
+        raise typer.Exit(1 if results.failures else 0)
     _report(plan, results, folder)
+
+
+def _tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Return what is summarised of every treatment that was played."""
+    if not len(results.main):
+        return {"summary": results.main}
+    if "queries" in results.tables:
+        found = {"queries": results.query_summary()}
+    else:
+        found = {"summary": results.summary()}
+    if "epochs" in results.tables:
+        found["economy"] = results.economy_summary()
+    return found if results.precision is None else {**found, "precision": results.precision}
 
 
 def _report(plan: Plan, results: Results, folder: Path) -> None:
@@ -119,19 +145,15 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
 
 
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
-    """Print what some treatments came to, which are all that is summarised."""
+    """Print what a run came to: of a large sweep what its axes move, else every treatment."""
+    from poq_abm.analysis.axis_effects import is_grid  # noqa: PLC0415
     from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
-    from poq_abm.cli.tables import (  # noqa: PLC0415
-        print_calibration_error,
-        print_economy,
-        print_queries,
-        print_summary,
-    )
-    from poq_abm.experiment.economy_study import LAST_SHARE  # noqa: PLC0415
+    from poq_abm.cli.tables import print_axes, print_calibration_error, print_queries  # noqa: PLC0415
 
     count, left_out = plan.scenario.most_replications, max(left_out, 0)
     most = "" if plan.scenario.precision is None else "at most "
     title = f"{plan.scenario.name}: {most}{count:,}"
+    large = len(plan.treatments) > _MOST_BY_GROUP and is_grid(results.treatments)
     if "queries" in results.tables:
         summary = results.query_summary(treatments=treatments)
         print_queries(summary, f"{title} x {_rounds(plan)} queries", left_out)
@@ -140,14 +162,28 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
             typer.echo(line)
     else:
         title += f" replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
-        print_summary(results.summary(treatments=treatments), title, left_out)
+        if large:
+            typer.echo(f"{title}, {len(plan.treatments):,} treatments")
+        else:
+            _print_groups(results, treatments, title, left_out)
+    if is_grid(results.treatments):
+        print_axes(results, alone=not large)
     _print_unanimity(plan)
+
+
+def _print_groups(results: Results, treatments: list[str], title: str, left_out: int) -> None:
+    """Print what each group of each treatment came to, and what its economy did."""
+    from poq_abm.cli.tables import (  # noqa: PLC0415
+        print_calibration_error,
+        print_economy,
+        print_summary,
+    )
+    from poq_abm.experiment.economy_study import LAST_SHARE  # noqa: PLC0415
+
+    print_summary(results.summary(treatments=treatments), title, left_out)
     if "epochs" in results.tables:
-        halted, economy = (
-            results.replications["halted_epoch"],
-            results.economy_summary(treatments=treatments),
-        )
-        print_economy(economy, halted, LAST_SHARE)
+        economy = results.economy_summary(treatments=treatments)
+        print_economy(economy, results.replications["halted_epoch"], LAST_SHARE)
         print_calibration_error(economy[economy["role"] == "network"], "last")
 
 
