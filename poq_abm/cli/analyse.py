@@ -59,14 +59,7 @@ def analyse(
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
     request = AnalysisRequest(
-        folder,
-        treatment=treatment,
-        against=against,
-        role=role,
-        group=group,
-        by=by or (),
-        amount=amount,
-        over=over,
+        folder, treatment, against, role, group, by or (), amount=amount, over=over
     )
     found = make(table, request)
     of_profile = not known[table].needs and not request.is_run

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -101,13 +102,13 @@ class _Column:
     def __init__(self, name: str, cells: Sequence[str]) -> None:
         self.cells = cells
         numeric = all(_NUMBERS.fullmatch(cell) for cell in cells)
-        longest = max((len(line) for cell in cells for line in cell.split("\n")), default=0)
+        longest = max((cell_len(line) for cell in cells for line in cell.split("\n")), default=0)
         self.is_prose = not numeric and longest > _FOLDED_TEXT
         self.heading = _heading(name, min(longest, _WIDEST_TEXT))
-        head = max(map(len, self.heading.split("\n")))
+        head = max(map(cell_len, self.heading.split("\n")))
         self.justify: JustifyMethod = "right" if numeric else "left"
         self.widest = max(head, min(longest, _WIDEST_TEXT) if self.is_prose else longest)
-        words = max((len(word) for cell in cells for word in cell.split()), default=0)
+        words = max((cell_len(word) for cell in cells for word in cell.split()), default=0)
         folded = max(head, _FOLDED_TEXT, min(words, _LONGEST_WORD))
         self.narrowest = min(folded, self.widest) if self.is_prose else self.widest
         self.is_interval = "interval" in name

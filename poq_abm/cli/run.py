@@ -65,7 +65,6 @@ def run(
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
     from poq_abm.cli.plan import default_folder, engine_of, planned, warn  # noqa: PLC0415
-    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
@@ -74,8 +73,8 @@ def run(
     if scheduler is not None and backend != "dask":
         raise InputError("--scheduler does nothing without --backend dask")
     workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
-    numbers = {"replications": replications, "rounds": rounds, "seed": seed}
-    numbers |= {"resample_profile": True} if resample_profile else {}
+    numbers = {"replications": replications, "rounds": rounds, "seed": seed,
+               "resample_profile": resample_profile or None}  # fmt: skip
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
     warn(plan)
     folder = out or default_folder(plan)
@@ -97,10 +96,19 @@ def run(
         typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
         raise typer.Exit(130) from None
     if as_json or as_csv:
-        told = {"folder": str(folder), "failures": results.failures}
-        print_data(_tables(results), as_json=as_json, as_csv=as_csv, **told)
-        raise typer.Exit(1 if results.failures else 0)
-    _report(plan, results, folder)
+        _print_data(results, folder, as_json=as_json, as_csv=as_csv)
+    else:
+        _print_report(plan, results, folder)
+    if results.failures:
+        raise typer.Exit(1)
+
+
+def _print_data(results: Results, folder: Path, *, as_json: bool, as_csv: bool) -> None:
+    """Print what was played for a program: a row for each group of each treatment."""
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
+
+    told = {"folder": str(folder), "failures": results.failures}
+    print_data(_tables(results), as_json=as_json, as_csv=as_csv, **told)
 
 
 def _tables(results: Results) -> dict[str, pd.DataFrame]:
@@ -116,8 +124,8 @@ def _tables(results: Results) -> dict[str, pd.DataFrame]:
     return found if results.precision is None else {**found, "precision": results.precision}
 
 
-def _report(plan: Plan, results: Results, folder: Path) -> None:
-    """Print who earned what, the precision reached and what failed; exit with 1 if anything did."""
+def _print_report(plan: Plan, results: Results, folder: Path) -> None:
+    """Print who earned what, the precision reached and what failed."""
     from poq_abm.cli.tables import MOST_TREATMENTS, print_precision  # noqa: PLC0415
 
     played = results.main["treatment"].unique().astype(str).tolist()
@@ -141,7 +149,6 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
             f"{first['error']}; `poq status {folder}` lists them, --retry-failed plays them again.",
             err=True,
         )
-        raise typer.Exit(1)
 
 
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
