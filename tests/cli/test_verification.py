@@ -98,8 +98,7 @@ def test_compare_two_treatments_with_units(run: Poq) -> None:
     assert "pos" in run("compare", *sides).out, "posting_usd, among all the others"
 
 
-def test_compare_two_scenarios(poq: Poq, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+def test_compare_two_scenarios(poq: Poq) -> None:
     alone = ("--set", "verification.protocol=otr")
     done = poq("compare", "cost_aware_poq", "many_nodes", *alone, *SMALL, "--on", "total_usd")
     assert done.code == 0
