@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,26 +83,32 @@ def run(
     announce_compilation()
     if plugin and any(plan.game(t).needs_agents for t in range(len(plan.treatments))):
         typer.echo("A behaviour in plain Python is played: agent by agent.", err=True)
-    try:
-        with progress_bar(plan.scenario.name) as bar:
-            results = run_to_folder(
-                plan,
-                folder,
-                workers=workers,
-                engine=player,
-                retry_failed=retry_failed,
-                progress=bar.played,
-                expect=bar.expect,
-            )
-    except KeyboardInterrupt:
-        typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
-        raise typer.Exit(130) from None
+    with _finished_later(folder), progress_bar(plan.scenario.name) as bar:
+        results = run_to_folder(
+            plan,
+            folder,
+            workers=workers,
+            engine=player,
+            retry_failed=retry_failed,
+            progress=bar.played,
+            expect=bar.expect,
+        )
     if as_json or as_csv:
         _print_data(results, folder, as_json=as_json, as_csv=as_csv)
     else:
         _print_report(plan, results, folder)
     if results.failures:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _finished_later(folder: Path) -> Iterator[None]:
+    """Say on an interrupt how the run goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
+        raise typer.Exit(130) from None
 
 
 def _print_data(results: Results, folder: Path, *, as_json: bool, as_csv: bool) -> None:
