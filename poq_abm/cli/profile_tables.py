@@ -61,7 +61,7 @@ def print_correlations(table: pd.DataFrame) -> None:
         for row in table.to_dict("records")
     ]
     _print(
-        "Correlation of evaluators with truth and judge",
+        f"Correlation of evaluators with {' and '.join(dict.fromkeys(table['against']))}",
         ["task", "evaluator", "against"],
         ["outputs", "correlation", "95% interval"],
         rows,
@@ -77,12 +77,13 @@ def print_qualities(table: pd.DataFrame) -> None:
             str(row["hardware"]),
             _number(row["latency_ms"], 1),
             *(part for name in names for part in _triple(row, 2, name)),
-            _number(row["truth_per_second"], 3),
+            *([_number(row["truth_per_second"], 3)] if "truth" in names else []),
         ]
         for row in table.to_dict("records")
     ]
     numbers = ["latency ms", *(part for name in names for part in (name, "95% interval"))]
-    _print("Quality against latency", ["model", "hardware"], [*numbers, "truth per second"], rows)
+    numbers += ["truth per second"] if "truth" in names else []
+    _print("Quality against latency", ["model", "hardware"], numbers, rows)
 
 
 def print_shares(table: pd.DataFrame) -> None:
