@@ -81,6 +81,8 @@ MODULES = (
     "poq_abm.analysis.evaluator_correlation",
     "poq_abm.analysis.cascade",
     "poq_abm.analysis.composite",
+    "poq_abm.analysis.contract",
+    "poq_abm.analysis.cheapest_contract",
     "poq_abm.analysis.pay_and_accuracy",
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
