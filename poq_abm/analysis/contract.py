@@ -30,6 +30,7 @@ from poq_abm.profile import Profile
 from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.committee import open_committee
 from poq_abm.rules.payment.batch_payment import cut_points
+from poq_abm.rules.payment.contract import MOST_BINS
 from poq_abm.rules.payment.formulas import SCORE_SCALE, min_max_cost
 from poq_abm.rules.registry import find, rules
 
@@ -49,7 +50,6 @@ __all__ = [
 Array = NDArray[np.float64]
 
 RESAMPLES: Final = 200  #: of records: six linear programs each
-MOST_BINS: Final = 12  #: that the payment rule ``contract`` can be given
 _MOST_SCORES: Final = 2_000_000  # consensus scores that are computed one by one
 _VERSIONS: Final = ("as known", "cost-robust", "monotone")
 
@@ -142,7 +142,7 @@ def _consensus(
             f"{comb(len(known), size):,} committees of {size} for each of {len(answers):,} answers "
             f"are too many; choose a smaller or larger one, or one evaluator"
         )
-    kernel, values = rule.compiled(), rule.array({})
+    kernel, values = rule.compiled(), rule.arguments(rule.array({}))
     committee, found = open_committee(np.zeros(size)), []
     for members in combinations(range(len(known)), size):
         for scores in answers[:, members]:
@@ -255,8 +255,9 @@ def _rows(
         for minimise in ("pay", "budget"):
             pay = cheapest_contract(chances, of, place, minimise=minimise, monotone=monotone)
             pays = np.full(chances.shape[1], np.nan) if pay is None else pay
+            expected = float((chances[place] * pays).sum())
             row: dict[str, object] = {"contract": version, "minimises": minimise,
-                   "expected_pay": float((chances[place] * pays).sum()), "largest_pay": float(pays.max()),
+                   "expected_pay": expected, "largest_pay": float(pays.max()),
                    "low": np.nan, "high": np.nan, "exists_in": np.nan}  # fmt: skip
             row |= {f"pay_{number}": float(each) for number, each in enumerate(pays, start=1)}
             yield row | {"imitated_by": _mix(profile, mix) if pay is None else ""}

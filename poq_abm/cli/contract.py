@@ -104,13 +104,13 @@ def contract(
         _write_out(out, answer)
     chosen["beta_inference"] = charge if cost == "latency" else 0.0
     if write is not None:
-        _write_new(write, _scenario(answer, profile, hardware, chosen), target)
+        _write_new(write, _scenario(answer, profile, hardware, chosen))
     if csv:
         typer.echo(table.to_csv(index=False), nl=False)
         return
     scored = f"scores of {evaluator}" if evaluator else f"consensus of {size} by {rule}"
-    charged = f"beta C, beta = {charge:g}" if cost == "latency" else "USD an answer"
-    _say(f"{target} on profile {loaded.name}: {scored}; costs: {charged}")
+    charged = f"beta C, beta = {charge:g}" if cost == "latency" else "in USD an answer"
+    _say(f"{target} on {loaded.name}: {scored}; costs {charged}")
     _print(answer)
     if write is None:
         _print_lines(_scenario(answer, profile, hardware, chosen))
@@ -251,10 +251,11 @@ def _print_lines(scenario: str) -> None:
         typer.echo(f"\n{section.rstrip()}")
 
 
-def _write_new(path: Path, text: str, target: str) -> None:
-    """Write a scenario; never overwrite a file."""
+def _write_new(path: Path, text: str) -> None:
+    """Write a scenario, if there is one; never overwrite a file."""
     if not text:
-        raise InputError(f"{path} is not written: no contract makes {target} the best to run")
+        _say(f"No contract, no scenario: nothing is written to {path}.")
+        return
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from poq_abm.experiment.running import run
+from poq_abm.scenario import load
+
 FEW = ("--resamples", 20)
 TARGET = ("small_llms", "--target", "gemma3_q4")
 
@@ -33,6 +36,29 @@ def test_csv_is_the_table_and_nothing_else(poq) -> None:
     assert table["contract"].tolist() == [
         *["as known", "as known", "cost-robust", "cost-robust"], *["monotone", "monotone", "linear"]
     ]  # fmt: skip
+
+
+def test_the_scenario_it_writes_pays_the_target_best(poq, tmp_path: Path) -> None:
+    """Indifference is the optimum: the target's mean is the best but for the luck of the rounds."""
+    file = tmp_path / "mine.yaml"
+    shown = poq("contract", *TARGET, *FEW)
+    done = poq("contract", *TARGET, *FEW, "--write", file)
+    assert done.code == 0
+    section = shown.out[shown.out.index("mechanism:") :]
+    assert section in file.read_text()
+    assert "mechanism:" not in done.out
+    assert poq("validate", file).code == 0
+    found = run(load(file).replace({"rounds": 20_000, "replications": 2})).nodes
+    paid = found[found["role"] == "inference"].groupby("model", observed=True)["reward_mean"].mean()
+    assert paid["gemma3_q4"] == pytest.approx(paid.max(), abs=0.03)
+    assert paid["gemma3_q4"] == pytest.approx(0.346 - 0.3 * 0.258, abs=0.03)
+    assert paid.drop("gemma3_q4").min() < paid["gemma3_q4"] - 0.05
+    assert "exists" in poq("contract", *TARGET, *FEW, "--write", file).err
+    lost = ("published", "--target", "qwen2_1_5b", "--bins", 2, "--evaluator", "sts_stsb")
+    refused = poq("contract", *lost, *FEW, "--write", tmp_path / "none.yaml")
+    assert refused.code == 0
+    assert "nothing is written" in said(refused)
+    assert not (tmp_path / "none.yaml").exists()
 
 
 def test_no_contract_is_a_finding(poq) -> None:
