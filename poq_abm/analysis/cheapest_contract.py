@@ -129,7 +129,7 @@ def imitation(
         found = linprog(costs, None, None, alike, [1.0, *tails[:, target]], bounds, method="highs")
     if found.status != 0 or found.fun >= costs[target] - 1e-9 * max(1.0, abs(costs[target])):
         return None
-    weights: Array = np.round(np.asarray(found.x, dtype=np.float64), 9)
+    weights: Array = np.asarray(found.x, dtype=np.float64).round(9)
     return weights
 
 
