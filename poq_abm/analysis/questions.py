@@ -62,6 +62,7 @@ MODULES = (
     "lorenz",
     "alignment",
     "pay_and_accuracy",
+    "dose_response",
     "explanation",
     "comparison",
     "audit.attacks",
