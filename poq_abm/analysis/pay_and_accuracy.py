@@ -24,7 +24,7 @@ from poq_abm.analysis.questions import (
     told,
 )
 from poq_abm.analysis.stored_run import StoredRun
-from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, pearson
 from poq_abm.experiment.schemas import RANGES
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def pay_and_accuracy(
 def _correlation(pay: np.ndarray, accuracy: np.ndarray) -> float:
     """Return Pearson's correlation; NaN where it is not defined."""
     still = pay.size < _LEAST_EVALUATORS or min(np.ptp(pay), np.ptp(accuracy)) < 1e-12
-    return np.nan if still else float(np.corrcoef(pay, accuracy)[0, 1])
+    return np.nan if still else pearson(pay, accuracy)
 
 
 def accuracy_plot(frame: pd.DataFrame) -> Figure:
@@ -182,7 +182,7 @@ FIGURES = (
         "accuracy",
         "whether evaluators' pay follows their accuracy, by payment",
         _figure,
-        ("treatment", "role", "group"),
+        ("treatment", "role"),
         _fits,
         (NODES, _SEVERAL),
     ),

@@ -143,7 +143,7 @@ def test_a_heat_map_takes_a_measure_of_queries(poq: Poq, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("analyse", "rewards", "run"), "what fits it: queries"),
+        (("analyse", "rewards", "run"), "what fits it: cascade, composite, queries"),
         (
             ("plot", "ecdf", "run", "--treatment", "protocol=poq"),
             "is a run of verification protocols; what fits it",
