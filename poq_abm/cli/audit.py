@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from poq_abm.analysis.audit.variants import VariantRunner
     from poq_abm.scenario import Scenario
 
-__all__ = ["audit"]
+__all__ = ["audit", "treatment_of"]
 
 _ROLES = ("inference", "evaluator")
 
@@ -103,7 +103,7 @@ def audit(
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
-    chosen = _treatment(scenario, [*(settings or []), *overrides], treatment)
+    chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
     ranges = [_range(text) for text in break_even or []]
     roles: tuple[Any, ...] = (_role(role),) if role else _ROLES
     announce_compilation()
@@ -144,7 +144,8 @@ def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
         raise InputError(f"{asked[0]} does nothing with --csv, which prints the gains; add --out")
 
 
-def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenario:
+def treatment_of(source: str, overrides: list[str], wanted: str | None) -> Scenario:
+    """Return the treatment of a scenario that is asked for, or its only one."""
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 

@@ -75,8 +75,8 @@ def run(
     if scheduler is not None and backend != "dask":
         raise InputError("--scheduler does nothing without --backend dask")
     workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
-    numbers = {"replications": replications, "rounds": rounds, "seed": seed,
-               "resample_profile": resample_profile or None}  # fmt: skip
+    numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    numbers |= {"resample_profile": True} if resample_profile else {}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
     warn(plan)
     folder = out or default_folder(plan)
