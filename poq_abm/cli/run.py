@@ -27,6 +27,7 @@ from poq_abm.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from poq_abm.experiment.executor import Workers
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.results import Results
 
@@ -68,13 +69,10 @@ def run(
     """Play a scenario and store the results; the same command finishes an interrupted run."""
     from poq_abm.cli.plan import default_folder, engine_of, planned, warn  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
-    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
     player = engine_of(engine)
-    if scheduler is not None and backend != "dask":
-        raise InputError("--scheduler does nothing without --backend dask")
-    workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
+    workers = _workers(jobs, backend, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     numbers |= {"resample_profile": True} if resample_profile else {}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
@@ -99,6 +97,15 @@ def run(
         _print_report(plan, results, folder)
     if results.failures:
         raise typer.Exit(1)
+
+
+def _workers(jobs: int, backend: str | None, scheduler: str | None) -> Workers:
+    """Return the workers asked for, or raise."""
+    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
+
+    if scheduler is not None and backend != "dask":
+        raise InputError("--scheduler does nothing without --backend dask")
+    return Workers(jobs, backend_of(backend) if backend else None, scheduler)
 
 
 @contextmanager
