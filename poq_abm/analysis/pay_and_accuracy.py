@@ -185,7 +185,7 @@ FIGURES = (
         "accuracy",
         "whether evaluators' pay follows their accuracy, by payment",
         _figure,
-        ("treatment", "role"),
+        ("treatment", "role", "group"),
         _fits,
         (NODES, _SEVERAL),
     ),

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from poq_abm.cli.tables import output_console
+from poq_abm.cli.printing import print_frame
 from poq_abm.profile import Profile
 from poq_abm.profile.validity import MONEY_COLUMNS
 
@@ -106,17 +104,8 @@ def _triple(row: dict[Any, Any], digits: int, name: str = "correlation") -> list
 
 
 def _print(title: str, names: list[str], numbers: list[str], rows: list[list[str]]) -> None:
-    if not rows:
-        return
-
-    table = Table(title=title, title_justify="left")
-    for heading in names:
-        table.add_column(heading)
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    output_console().print(table)
+    if rows:
+        print_frame(pd.DataFrame(rows, columns=[*names, *numbers]), title, keys=len(names))
 
 
 def _number(value: object, digits: int) -> str:

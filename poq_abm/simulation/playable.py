@@ -220,10 +220,14 @@ def behaviour_findings(
     people = scenario.population
     groups = zip(people.inference_labels, people.inference, strict=True)
     labels = tuple(label for label, group in groups if group.count > 0)
-    for name, known in (("target", labels), ("model", profile.models)):
+    families = tuple(group.family or group.model for group in people.evaluators if group.count > 0)
+    for name, kind, known in (
+        ("target", "inference group", labels),
+        ("model", "inference model", profile.models),
+        ("family", "family of evaluators", families),
+    ):
         value = columns.get(name)
         if value is not None and value not in known:
-            kind = "inference group" if name == "target" else "inference model"
             yield path, f"there is no {kind} {value!r}; {nearest(value, known)}"
 
 
