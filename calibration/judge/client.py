@@ -178,9 +178,10 @@ class JudgeClient(Endpoint):
         self, body: dict[str, Any], declined: list[str], said: str, reason: str, of: tuple[str, str]
     ) -> Reply:
         """Return what was said; ``reason`` is why the server ended it, in its own word."""
-        known = [tokens_used(body.get("usage"), side) for side in of]
+        of_input, of_output = (tokens_used(body.get("usage"), side) for side in of)
         filtered = reason == "content_filter"
         text = "".join(declined) or ("the reply was filtered" if filtered else said)
         is_cut = reason in CUT
         served = self.redact(str(body.get("model") or ""))
-        return Reply(self.redact(text), bool(declined) or filtered, is_cut, *known, served)
+        is_refusal = bool(declined) or filtered
+        return Reply(self.redact(text), is_refusal, is_cut, of_input, of_output, served)
