@@ -26,6 +26,7 @@ def test_what_ships() -> None:
         "entry_exit",
         "extractive_baselines",
         "five_evaluators",
+        "goodhart",
         "hardware_mix",
         "hybrid_poq_otr",
         "many_nodes",
