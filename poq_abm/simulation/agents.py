@@ -8,6 +8,7 @@ subclass the nodes and override :meth:`InferenceNode.answer` or :meth:`Evaluator
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import mesa
