@@ -57,6 +57,7 @@ class Rules(NamedTuple):
     reference: int  #: as :class:`poq_abm.rules.payment.MeasuredFrom`
     inference_payment: int
     inference_parameters: NDArray[np.float64]  #: a row for each task in play, then one for others
+    counts_answers: bool  #: whether inference nodes are paid by batch
     charges_shortfall: bool  #: whether what a reward is short of alpha Q is the charge for cost
     evaluator_payment: int
     evaluator_parameters: NDArray[np.float64]

@@ -181,6 +181,7 @@ def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules
         reference=int(mechanism.rule("reference")[0].measured_from),
         inference_payment=number_of(inference),
         inference_parameters=parameters,
+        counts_answers=inference.by_batch,
         charges_shortfall=inference.charges_shortfall,
         evaluator_payment=number_of(evaluator),
         evaluator_parameters=evaluator.array(evaluator_values),

@@ -20,7 +20,7 @@ from poq_abm.simulation.arrays import (
     InferenceColumn,
     Tables,
 )
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import count_answer, count_committee
 from poq_abm.simulation.buffers import (
     Buffers,
     RoundBatch,
@@ -168,6 +168,8 @@ def _play_round(
     if rules.counted != Counted.NOTHING:
         planted, counts = game.tables.gold[drawn.record], replication.memory.counts
         count_committee(drawn.number, truth, planted, game, committee, counts)
+    if rules.counts_answers:
+        count_answer(drawn.record, node, consensus, replication.memory.counts)
     cost = nodes.inference_cost[node]
     if assigned is not None:
         cost = cost * assigned.cost_factor[row]
