@@ -21,7 +21,10 @@ def analyse(
     context: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="What to say, or `list`.")],
     folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="A results folder; a profile for cascade.")
+        str,
+        typer.Argument(
+            metavar="DIR", help="A results folder; or a profile: accuracy, cascade, composite."
+        ),
     ] = "",
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
     against: Annotated[
@@ -71,7 +74,7 @@ def analyse(
         amount=amount,
         over=over,
     )
-    of_profile = not known[table].needs and not request.is_run
+    of_profile = known[table].of_profiles and not request.is_run
     _print(make(table, request), () if of_profile else request.run.notes, csv=csv)
 
 
