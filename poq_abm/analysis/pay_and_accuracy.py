@@ -213,8 +213,10 @@ def _record_parts(profile: Profile, bins: Iterable[int]) -> dict[str, Array]:
         rows = np.repeat(np.arange(records), models)
         for one in range(evaluators + 1):
             for other in range(one + 1, evaluators + 1):
-                at = (rows, one, other, rows % 2, found[one].ravel(), found[other].ravel())
-                np.add.at(tables, at, 1.0)
+                cells = (rows, rows % 2, found[one].ravel(), found[other].ravel())
+                at = np.ravel_multi_index(cells, (records, 2, count, count))
+                counted = np.bincount(at, minlength=records * 2 * count * count)
+                tables[:, one, other] = counted.reshape(records, 2, count, count)
         parts[f"pairs {count}"] = tables
     return parts
 
@@ -291,6 +293,8 @@ def _table(request: AnalysisRequest) -> pd.DataFrame:
     run = request.run
     known = evaluator_correlations(run.profile)
     truth = known[known["against"] == "truth"]
+    if truth.empty:
+        raise InputError(f"profile {run.profile.name!r} knows no truth to take accuracy from")
     accuracy = dict(zip(truth["evaluator"].astype(str), truth["correlation"], strict=True))
     rows = request.rows("model", "behaviour", "jobs", "reward_mean")
     return told(pay_and_accuracy(rows, accuracy), run)
@@ -302,7 +306,7 @@ def _figure(request: AnalysisRequest) -> Figure:
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
     if run.has("nodes") and _SEVERAL.is_met(run):
-        yield from drawn_from_a_profile(run)
+        yield from (asked for asked in drawn_from_a_profile(run) if run.profile.knows_truth)
 
 
 def _sections(run: StoredRun) -> Iterator[Section]:

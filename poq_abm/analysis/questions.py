@@ -57,6 +57,7 @@ __all__ = [
 MODULES = (
     "mean_rewards",
     "sweeps",
+    "axis_effects",
     "rewards",
     "lorenz",
     "alignment",

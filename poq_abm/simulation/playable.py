@@ -82,7 +82,7 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
                 "mechanism", "population", "economy", "verification", "rounds", "profile",
             ),
             partial(_findings, profile=profile): (
-                "population", "malicious", "economy", "synthetic", "profile",
+                "population", "malicious", "economy", "synthetic", "profile", "mechanism",
             ),
             partial(_resampling_findings, profile=profile): (
                 "resample_profile", "replications", "tasks", "profile", "synthetic",
@@ -173,8 +173,22 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
         yield from behaviour_findings(path, scenario.malicious.behaviour, scenario, profile)
     yield from _ring_findings(scenario)
     yield from _economy_findings(scenario, profile)
+    if not profile.knows_truth:
+        yield from _truth_findings(scenario, profile)
     if scenario.synthetic is not None and scenario.profile != SYNTHETIC:
         yield ("synthetic",), f"is not used: the profile is {scenario.profile!r}, not 'synthetic'"
+
+
+def _truth_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    """Yield every rule that looks at a truth which the profile does not know."""
+    said = f"needs the truth of planted records, and profile {profile.name!r} knows none"
+    mechanism, economy = scenario.mechanism, scenario.economy
+    if mechanism.rule("evaluator_reward")[0].counted == Counted.TRUTH:
+        yield ("mechanism", "evaluator_reward"), said
+    if mechanism.trust.rule("update")[0].against_truth:
+        yield ("mechanism", "trust", "update"), said
+    if economy is not None and economy.stake.slashing.gold is not None:
+        yield ("economy", "stake", "slashing", "gold"), said
 
 
 def _resampling_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:

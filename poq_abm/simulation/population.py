@@ -403,7 +403,12 @@ def model_run_by(spec: Spec) -> str | None:
 def evaluator_row(spec: Spec, labels: Sequence[str]) -> list[float]:
     """Return the row of :class:`Conduct` of an evaluator; ``labels`` are those of its targets."""
     columns = resolve("evaluator", spec)
-    row: dict[EvaluatorColumn, float] = dict(_HONEST_EVALUATOR)
+    attack, amount = (columns.get(name, 0.0) for name in ("attack", "amount"))
+    made = recipe(int(attack), amount)._asdict()
+    row: dict[EvaluatorColumn, float] = {
+        **_HONEST_EVALUATOR,
+        **{EvaluatorColumn[name.upper()]: value for name, value in made.items()},
+    }
     if "plugin" in columns:
         row[EvaluatorColumn.ATTACK] = float(Attack.PLUGIN)
     for name, value in columns.items():
@@ -413,8 +418,6 @@ def evaluator_row(spec: Spec, labels: Sequence[str]) -> list[float]:
             value = -1.0 if value is None else float(labels.index(value))  # noqa: PLW2901
         row[EvaluatorColumn[name.upper()]] = float(value)
     row[EvaluatorColumn.MALICIOUS] = float(row[EvaluatorColumn.ATTACK] != Attack.HONEST)
-    made = recipe(int(row[EvaluatorColumn.ATTACK]), row[EvaluatorColumn.AMOUNT])
-    row.update({EvaluatorColumn[name.upper()]: value for name, value in made._asdict().items()})
     return [row[trait] for trait in EvaluatorColumn]
 
 

@@ -165,7 +165,8 @@ def member_report(
         on = (seat.trust >= traits[EvaluatorColumn.WAKE_TRUST]) & (
             jobs >= traits[EvaluatorColumn.WAKE_JOBS]
         )
-        on = on & (favoured | (traits[EvaluatorColumn.AGREED] > 0.0))  # a ring attacks everybody
+        favours = traits[EvaluatorColumn.FAVOUR] != 0.0
+        on = on & (favoured | favours | (traits[EvaluatorColumn.AGREED] > 0.0))  # these hit all
     if active.pauses:
         on = on & (seat.chance < traits[EvaluatorColumn.PROBABILITY])
     made = Recipe(

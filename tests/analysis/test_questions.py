@@ -204,7 +204,7 @@ def test_what_cannot_be_drawn_is_explained(runs, kind, folder, arguments, messag
 KINDS = {
     "rewards": {"figures": {"figure6", "costs", "ecdf", "violins", "lorenz", "frontier"},
                 "tables": {"rewards", "lorenz", "alignment", "explain", "quality"}},
-    "swept": {"figures": {"lines", "forest"}, "tables": {"difference"}},
+    "swept": {"figures": {"lines", "forest"}, "tables": {"axes", "difference"}},
     "profile": {"figures": {"figure4", "figure5", "cascade"}, "tables": {"cascade", "composite"}},
 }  # fmt: skip
 #: what fits each kind of run; all else is refused, in one line that names it

@@ -136,6 +136,8 @@ NEEDS: dict[str, dict[str, Any]] = {
     "population.evaluators.0.family": {
         "population.inference.0.behaviour": {"name": "hack", "family": "ce_minilm"},
     },
+    "mechanism.reward.score_edges": {"mechanism.reward.family": "contract"},
+    "mechanism.reward.pays": {"mechanism.reward.family": "contract"},
     "population.inference.0.weight": {"schedule": "weighted"},
     "population.inference.0.stake": {"economy": {"epochs": 2}, **BOND},
     "population.evaluators.0.stake": {"mechanism.aggregation": "stake_median"},
@@ -262,6 +264,8 @@ VALUES: dict[str, list[Any]] = {
     "tasks": [{"qa": 1.0}],
     "mechanism.aggregation": ["median"],
     "mechanism.reward.task_weights": [{"qa": 3.0}],
+    "mechanism.reward.score_edges": [[4.0]],
+    "mechanism.reward.pays": [[0.0, 2.0]],
     "population.inference.0.model": ["qwen2_1_5b"],
     "population.inference.0.hardware": ["a100_80gb"],
     "population.inference.0.region": ["germany"],

@@ -24,8 +24,10 @@ __all__ = [
     "declared",
     "deviating",
     "deviations",
+    "groups_of",
     "members_of",
     "name_switches",
+    "ring_of",
 ]
 
 Spec = Mapping[str, Any]
@@ -47,16 +49,40 @@ class Deviation:
     behaviour: dict[str, Any]
     instead_of: str = "honest"  #: what they do in the scenario
     told: str = ""  #: the behaviour in words, where its own name would mislead
+    #: who is in it with them, as a ring across roles: what they earn counts with the members' pay,
+    #: whoever of them is paid, since a ring can hand it on
+    partners: tuple[Deviation, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Deviation, ...]:
+        """Its members and their partners, those of one group and behaviour at a time."""
+        return (self, *self.partners)
+
+    @property
+    def size(self) -> int:
+        """How many nodes are in it."""
+        return sum(len(part.members) for part in self.parts)
+
+    @property
+    def roles(self) -> str:
+        """The role of its members, or the roles: ``evaluator + inference``."""
+        return " + ".join(dict.fromkeys(part.role for part in self.parts))
+
+    @property
+    def groups(self) -> str:
+        """The group of its members, or the groups: ``all + llama_3_2_3b``."""
+        return " + ".join(dict.fromkeys(part.group for part in self.parts))
 
     @property
     def doing(self) -> str:
-        """The behaviour in words: ``boost``, or ``boost(b=2.0)``."""
-        return self.told or spell(self.behaviour)
+        """The behaviour in words: ``boost``, or ``boost(b=2.0)``; with partners, theirs too."""
+        said = self.told or spell(self.behaviour)
+        return " with ".join([said, *(partner.doing for partner in self.partners)])
 
     @property
     def name(self) -> str:
         """The deviation in words: ``boost by 3 of all``."""
-        return f"{self.doing} by {len(self.members)} of {self.group}"
+        return f"{self.doing} by {self.size} of {self.groups}"
 
 
 class Declared(NamedTuple):
@@ -180,14 +206,16 @@ def name_switches(
     The behaviour ``downgrade`` runs any model instead of the one that is named and charged. It is a
     downgrade where that model takes less time on the node's hardware, which is what it really
     costs, and has no higher mean truth; an upgrade where its mean truth is higher; else a switch.
-    Higher is what lies beyond two standard errors of the paired difference over records.
+    Higher is what lies beyond two standard errors of the paired difference over records; where the
+    profile knows no truth, in the mean score of its evaluators.
     """
+    worth = profile.truth if profile.knows_truth else profile.agreed
     groups = [g for g in build_population(scenario, profile).groups if g.role == "inference"]
     owners = [group for group in groups for _ in range(group.count)]
     place = {model: number for number, model in enumerate(profile.models)}
 
     def is_better(model: str, named: str) -> bool:
-        pairs = profile.truth[:, place[model]] - profile.truth[:, place[named]]
+        pairs = worth[:, place[model]] - worth[:, place[named]]
         error = pairs.std(ddof=1) / math.sqrt(pairs.size) if pairs.size > 1 else 0.0
         return bool(pairs.mean() > _STANDARD_ERRORS * error)
 
@@ -205,8 +233,8 @@ def name_switches(
         )
         if better == {True}:
             return f"upgrade(model={model}; better, {cost})"
-        worth = "no better" if better == {False} else "better for some"
-        return f"switch(model={model}; {worth}, {cost})"
+        rank = "no better" if better == {False} else "better for some"
+        return f"switch(model={model}; {rank}, {cost})"
 
     return [
         replace(one, told=told(one)) if one.behaviour["name"] == "downgrade" else one
@@ -248,12 +276,50 @@ def _of_team(
         yield Deviation(role, group, members, {"name": "honest"}, instead)
 
 
+def groups_of(scenario: Scenario, role: Role) -> list[str]:
+    """Return the groups of a role that have nodes."""
+    labels, groups = _groups(scenario, role)
+    return [label for label, group in zip(labels, groups, strict=True) if group.count]
+
+
+def ring_of(
+    scenario: Scenario, role: Role, group: str, share: float | None, favour: str | None = None
+) -> Deviation:
+    """Return nodes that do as they did, for a search to say what they do instead.
+
+    Without a share the first node of the group, else so many as :func:`members_of` says, and with
+    them all nodes of the inference group they ``favour``, whose pay counts with theirs.
+
+    Raises
+    ------
+    InputError
+        If nobody is left in it, or there is no such group.
+    """
+    partners: tuple[Deviation, ...] = ()
+    if favour is not None:
+        known = groups_of(scenario, "inference")
+        if favour not in known:
+            raise InputError(f"no group {favour!r} of inference nodes; {nearest(favour, known)}")
+        partners = (ring_of(scenario, "inference", favour, 1.0),)
+    members = members_of(scenario, role, group, share)
+    if not members:
+        whose = "" if share is None else f"a share of {share:g} of "
+        raise InputError(f"{whose}{group} leaves no {role} node to deviate")
+    doing = dict(_owners(scenario, role)[members[0]].behaviour)
+    return Deviation(role, group, members, doing, spell(doing), partners=partners)
+
+
 def deviating(scenario: Scenario, deviation: Deviation) -> Scenario:
     """Return the scenario in which the members deviate and all else, every draw too, is as it was.
 
     Nodes keep their places, machines and whether they are there: a group is cut into runs of nodes
-    that are alike in these and in whether they deviate.
+    that are alike in these and in whether they deviate. Whoever does as before is left as it is.
     """
+    for partner in deviation.partners:
+        scenario = deviating(scenario, partner)
+    owners = _owners(scenario, deviation.role)
+    if all(owners[node].behaviour == deviation.behaviour for node in deviation.members):
+        return scenario
     people = scenario.population
     labels, groups = _groups(scenario, deviation.role)
     members = set(deviation.members)

@@ -1,0 +1,186 @@
+"""``poq attack``: what nodes would do if they looked for what pays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from poq_abm.cli.options import (
+    Jobs,
+    Plugins,
+    Replications,
+    Rounds,
+    ScenarioArgument,
+    Seed,
+    Settings,
+)
+from poq_abm.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from poq_abm.analysis.audit.best_response import FoundAttack
+    from poq_abm.rules.behaviour.base import Role
+    from poq_abm.scenario import Scenario
+
+__all__ = ["attack"]
+
+_BY = ("evaluator", "inference", "ring")
+_SHARE = 0.3  #: of the evaluators, in a ring
+
+By = Annotated[
+    str, typer.Option(metavar="evaluator|inference|ring", help="Who looks for what pays.")
+]
+Group = Annotated[
+    str | None, typer.Option(metavar="LABEL", help="Its group; default: each, or all.")
+]
+Share = Annotated[
+    float | None, typer.Option(help=f"Of a ring: share of the evaluators in it ({_SHARE:g}).")
+]
+Favour = Annotated[
+    str | None,
+    typer.Option(metavar="LABEL", help="Of a ring: inference group in it, whose pay counts."),
+]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(help="Gain too small to matter, per job; default: 1% of pay as it is."),
+]
+Seconds = Annotated[float | None, typer.Option(help="Stop after so long, with what was found.")]
+SearchSeed = Annotated[int, typer.Option(min=0, help="Key of where candidates lie.")]
+TreatmentName = Annotated[
+    str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where attacks that gain are written.")]
+
+
+def attack(
+    scenario: ScenarioArgument,
+    by: By = "evaluator",
+    group: Group = None,
+    share: Share = None,
+    favour: Favour = None,
+    epsilon: Epsilon = None,
+    seconds: Seconds = None,
+    search_seed: SearchSeed = 0,
+    treatment: TreatmentName = None,
+    replications: Replications = None,
+    rounds: Rounds = None,
+    seed: Seed = None,
+    jobs: Jobs = 1,
+    settings: Settings = None,
+    plugin: Plugins = None,
+    json: Json = False,
+    out: Out = Path("attacks"),
+) -> None:
+    """Search for the behaviour that gains most, test it on fresh keys, and write it as a file."""
+    from poq_abm.analysis.audit.best_response import SearchSettings, best_response  # noqa: PLC0415
+    from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
+    from poq_abm.cli.audit import treatment_of  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
+    from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
+    from poq_abm.simulation.population import build_population  # noqa: PLC0415
+
+    _refuse(by, share=share, favour=favour)
+    load_plugins(plugin)
+    numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
+    announce_compilation()
+    found: list[FoundAttack] = []
+    with progress_bar(chosen.name) as bar:
+        runner = VariantRunner.of(chosen, n_jobs=jobs, progress=bar.played)
+        population = build_population(runner.scenario, runner.plan.profile(0))
+        how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
+        budget = SearchBudget(seconds=float("inf") if seconds is None else seconds)
+        for who in _searchers(runner.scenario, by, group, share, favour):
+            search = best_response(runner.scenario, population, who, how)
+            found.append(drive(search, runner.player, budget))
+            if found[-1].ended == "interrupted":
+                break
+    written = [_write(one, runner.scenario, out) if one.gains else None for one in found]
+    if json:
+        _print_json(found, written)
+        return
+    for one, path in zip(found, written, strict=True):
+        typer.echo(one.sentence)
+        if path is not None:
+            typer.echo(f"  written to {path}; play it with: poq run {path}")
+    if runner.left_out:
+        typer.echo(f"Adaptation is left out ({', '.join(runner.left_out)}).")
+
+
+def _refuse(by: str, **of_rings: Any) -> None:
+    if by not in _BY:
+        raise InputError(f"--by {by}: {nearest(by, _BY)}")
+    for name, value in of_rings.items():
+        if by != "ring" and value is not None:
+            raise InputError(f"--{name} does nothing with --by {by}; --by ring takes it")
+
+
+def _searchers(
+    scenario: Scenario, by: str, group: str | None, share: float | None, favour: str | None
+) -> list[Any]:
+    """Return who searches: the first node of a group or of each, or a ring."""
+    from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
+
+    role: Role = "inference" if by == "inference" else "evaluator"
+    known = groups_of(scenario, role)
+    if group is not None and group not in known:
+        raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
+    if by == "ring":
+        return [ring_of(scenario, role, group or ALL, _SHARE if share is None else share, favour)]
+    names = known if group is None else [group]
+    return [ring_of(scenario, role, name, None) for name in names]
+
+
+def _write(found: FoundAttack, scenario: Scenario, folder: Path) -> Path:
+    """Write an attack beside those found before, of which none is overwritten."""
+    text = found.as_scenario(scenario)
+    groups = "_".join(part.group for part in found.deviation.parts)
+    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{scenario.name}_{groups}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 10_000):
+            path = folder / (f"{stem}.yaml" if number == 1 else f"{stem}_{number}.yaml")
+            if path.exists() and path.read_text(encoding="utf-8") == text:
+                return path
+            try:
+                with path.open("x", encoding="utf-8") as stream:
+                    stream.write(text)
+            except FileExistsError:
+                continue
+            return path
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror or error}") from error
+    raise InputError(f"{folder} holds 9,999 attacks of this name already")
+
+
+def _print_json(found: list[FoundAttack], written: list[Path | None]) -> None:
+    import json  # noqa: PLC0415
+
+    rows = [_row(one, path) for one, path in zip(found, written, strict=True)]
+    typer.echo(json.dumps(rows, indent=2))
+
+
+def _row(found: FoundAttack, path: Path | None) -> dict[str, Any]:
+    """Return what was found as plain data."""
+    gain = found.gain or (found.last[1] if found.last else None)
+    figures = ("replications", "mean_a", "difference", "low", "high")
+    best = found.deviation.behaviour if found.found else (found.last[0] if found.last else None)
+    return {
+        "roles": found.deviation.roles,
+        "groups": found.deviation.groups,
+        "nodes": found.deviation.size,
+        "behaviour": best,
+        "gains": found.gains,
+        "gain": None if gain is None else {name: getattr(gain, name) for name in figures},
+        "per": found.per,
+        "epsilon": found.epsilon,
+        "tried": found.tried,
+        "ended": found.ended,
+        "confidence": found.settings.confidence,
+        "file": None if path is None else str(path),
+        "sentence": found.sentence,
+    }
