@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from poq_abm.cli.options import (
+    ComputeCost,
     Jobs,
     Plugins,
     Replications,
@@ -61,6 +62,7 @@ def attack(
     share: Share = None,
     favour: Favour = None,
     epsilon: Epsilon = None,
+    compute_cost: ComputeCost = 0.0,
     seconds: Seconds = None,
     search_seed: SearchSeed = 0,
     treatment: TreatmentName = None,
@@ -80,7 +82,6 @@ def attack(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
-    from poq_abm.simulation.population import build_population  # noqa: PLC0415
 
     _refuse(by, share=share, favour=favour)
     load_plugins(plugin)
@@ -90,12 +91,13 @@ def attack(
     announce_compilation()
     found: list[FoundAttack] = []
     with progress_bar(chosen.name) as bar:
-        runner = VariantRunner.of(chosen, n_jobs=jobs, progress=bar.played)
-        population = build_population(runner.scenario, runner.plan.profile(0))
+        runner = VariantRunner.of(
+            chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
+        )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
         budget = SearchBudget(seconds=float("inf") if seconds is None else seconds)
         for who in _searchers(runner.scenario, by, group, share, favour):
-            search = best_response(runner.scenario, population, who, how)
+            search = best_response(runner, who, how)
             found.append(drive(search, runner.player, budget))
             if found[-1].ended == "interrupted":
                 break

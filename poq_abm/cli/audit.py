@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from poq_abm.cli.options import (
+    ComputeCost,
     Jobs,
     Plugins,
     Replications,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "treatment_of"]
 
-_ROLES = ("inference", "evaluator")
+_ROLES = ("inference", "evaluator", "ring")
 
 
 Share = Annotated[float, typer.Option(help="Share of a group or role in a coalition.")]
@@ -39,7 +40,8 @@ Specs = Annotated[
     typer.Option("--behaviour", metavar="SPEC", help="Try this instead; may be repeated."),
 ]
 RoleName = Annotated[
-    str | None, typer.Option(metavar="inference|evaluator", help="Whose deviations.")
+    str | None,
+    typer.Option(metavar="inference|evaluator|ring", help="Whose deviations; ring: of both."),
 ]
 HalfWidth = Annotated[
     float | None, typer.Option(help="Play on until every interval is within +- this.")
@@ -75,6 +77,7 @@ def audit(
     role: RoleName = None,
     half_width: HalfWidth = None,
     epsilon: Epsilon = None,
+    compute_cost: ComputeCost = 0.0,
     break_even: BreakEvens = None,
     frontier: Frontier = False,
     breakdown: Breakdown = False,
@@ -102,10 +105,12 @@ def audit(
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
     ranges = [_range(text) for text in break_even or []]
-    roles: tuple[Any, ...] = (_role(role),) if role else _ROLES
+    roles: tuple[Any, ...] = (_role(role),) if role else _ROLES[:2]
     announce_compilation()
     with progress_bar(chosen.name) as bar:
-        runner = VariantRunner.of(chosen, n_jobs=jobs, progress=bar.played)
+        runner = VariantRunner.of(
+            chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
+        )
         found = audited(
             runner,
             share=share,

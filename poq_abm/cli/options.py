@@ -10,6 +10,7 @@ import typer
 from poq_abm.errors import InputError
 
 __all__ = [
+    "ComputeCost",
     "EngineName",
     "Jobs",
     "Plugins",
@@ -46,6 +47,12 @@ Plugins = Annotated[
         "--plugin",
         metavar="MODULE",
         help="A module with rules or metrics of your own; may be repeated.",
+    ),
+]
+ComputeCost = Annotated[
+    float,
+    typer.Option(
+        help="Tokens that running a model of cost C = 1 takes for a job; lazy nodes save it."
     ),
 ]
 EngineName = Annotated[

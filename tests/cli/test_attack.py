@@ -9,7 +9,7 @@ from poq_abm import load
 from poq_abm.cli import app
 from poq_abm.errors import InputError
 
-SHORT = ["attack", "cost_aware_poq", "--rounds", "100", "--replications", "3"]
+SHORT = ["attack", "cost_aware_poq", "--rounds", "100", "--replications", "8"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import yaml
 from poq_abm.analysis.audit.deviations import Deviation, deviating
 from poq_abm.analysis.audit.families import Family, family_of, in_words
 from poq_abm.analysis.audit.gains import RELATIVE_EPSILON, earned_by, places
-from poq_abm.analysis.audit.variants import PlayedVariant
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.paired import Pairs, paired
@@ -22,18 +22,20 @@ from poq_abm.experiment.search import BudgetSpentError, Step, Tables
 from poq_abm.rules.behaviour.base import spell
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.sweep.designs import Sobol
-from poq_abm.simulation.population import NodePopulation
+from poq_abm.simulation.population import build_population
 
 __all__ = ["FoundAttack", "SearchSettings", "best_response", "climb"]
 
 Spec = dict[str, Any]
 
-_BATCH = 64  #: candidates that are played together
+_BATCH = 64  #: candidates that are played together; of one number to vary, a quarter
 _BATCHES = 8  #: of one climb
 _NARROWING = 0.6  #: of the box around the best, from batch to batch
 _ALIKE = 0.98  #: of the best gain that a simpler behaviour has to keep
 _MOST_CLIMBS = 4  #: after the first, each looks for what gains more than all found before
-_MOST_TESTED = 8  #: times the replications of a test, where the first do not decide
+_MOST_LOOKS = (
+    4  #: at a test, on twice as many replications each time, where the first do not decide
+)
 
 
 class SearchSettings(NamedTuple):
@@ -47,8 +49,8 @@ class SearchSettings(NamedTuple):
 
     @property
     def level(self) -> float:
-        """Confidence of each test: of every climb, and of the certificate (Bonferroni)."""
-        return 1.0 - (1.0 - self.confidence) / (_MOST_CLIMBS + 1)
+        """Confidence of each look at a test, and of the certificate (Bonferroni)."""
+        return 1.0 - (1.0 - self.confidence) / (_MOST_CLIMBS * _MOST_LOOKS + 1)
 
 
 @dataclass
@@ -161,17 +163,18 @@ def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], t
     """
     ranges: Any = {one.name: [0.0, 1.0] for one in family.dimensions}
     centre, width = np.full(len(ranges), 0.5), 1.0
+    size = _BATCH if len(ranges) > 1 else _BATCH // 4
     gain = highest = -math.inf  # of all behaviours, and of lines
     spec: Spec = {}
     for batch in range(_BATCHES):
-        design = Sobol(samples=_BATCH, seed=seed * _BATCHES + batch, ranges=ranges)
+        design = Sobol(samples=size, seed=seed * _BATCHES + batch, ranges=ranges)
         points = np.array(design.points()).T
         points = np.clip(centre - width / 2.0, 0.0, 1.0 - width) + width * points
         specs = [family.at(point) for point in points]
         specs += [dict(named) for named in family.named] if batch == 0 else []
         gains = np.asarray((yield specs))
         gains = np.where(np.isfinite(gains), gains, -math.inf)
-        first, line = int(np.argmax(gains)), int(np.argmax(gains[:_BATCH]))
+        first, line = int(np.argmax(gains)), int(np.argmax(gains[:size]))
         if gains[first] > gain:
             gain, spec = float(gains[first]), specs[first]
         if gains[line] > highest:  # what is declared by name has no place in the cube
@@ -187,22 +190,20 @@ def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], t
 
 
 def best_response(
-    scenario: Scenario,
-    population: NodePopulation,
-    deviation: Deviation,
-    settings: SearchSettings,
+    runner: VariantRunner, deviation: Deviation, settings: SearchSettings
 ) -> Generator[Step, Sequence[Tables], FoundAttack]:
     """Return the best that the members of a deviation can do, all else as it is in a scenario.
 
-    A search for :func:`poq_abm.experiment.search.drive`. One climb finds a candidate on some keys;
-    on fresh ones it is tested against the best before it. One that is shown to gain becomes
-    the best, and the next climb looks for what gains more than it, elsewhere and on other keys; it
-    ends once the upper end of what the last candidate gains is below epsilon. What was found is
-    certified on a last set of keys. Every test has its own keys; all hold together (Bonferroni).
+    A search for :func:`poq_abm.experiment.search.drive`, played by the runner's ``player``. One
+    climb finds a candidate on some keys; on fresh ones it is tested against the best before it. One
+    that is shown to gain becomes the best, and the next climb looks for what gains more than it,
+    elsewhere and on other keys; it ends once the upper end of what the last candidate gains is
+    below epsilon. What was found is certified on a last set of keys. Every test has its own keys;
+    all hold together (Bonferroni).
 
     A budget that is spent, or an interrupt, ends it with what was found so far.
     """
-    oracle = _Oracle(scenario, places(population, deviation), deviation, settings)
+    oracle = _Oracle(runner, deviation, settings)
     found = FoundAttack(deviation, settings)
     try:
         yield from _look(oracle, found)
@@ -235,14 +236,12 @@ class _Oracle:
     """Plays behaviours of some nodes, each time on keys that follow those used before."""
 
     def __init__(
-        self,
-        scenario: Scenario,
-        nodes: Any,
-        deviation: Deviation,
-        settings: SearchSettings,
+        self, runner: VariantRunner, deviation: Deviation, settings: SearchSettings
     ) -> None:
-        self.scenario, self._nodes, self._deviation = scenario, nodes, deviation
-        self._settings = settings
+        self._runner, self._deviation, self._settings = runner, deviation, settings
+        self.scenario = runner.scenario
+        population = build_population(self.scenario, runner.plan.profile(0))
+        self._nodes = places(population, deviation)
         self._next = 0  # replication
 
     def candidate(
@@ -268,7 +267,7 @@ class _Oracle:
     ) -> Generator[Step, Sequence[Tables], Pairs]:
         """Return what a behaviour gains over another on fresh keys, on more where undecided."""
         count, before, after = self._settings.tested, None, None
-        while True:
+        for _ in range(_MOST_LOOKS):
             first, last = self._keys(count)
             pair = yield from self._play([best, spec], first, last)
             before = pair[0] if before is None else before.joined(pair[0])
@@ -278,10 +277,10 @@ class _Oracle:
                 given, honest = self._settings.epsilon, abs(gain.mean_a)
                 found.epsilon = RELATIVE_EPSILON * honest if given is None else given
                 found.per = before.per
-            decided = gain.low > 0.0 or gain.high < found.epsilon
-            if decided or len(before.rewards) >= _MOST_TESTED * self._settings.tested:
-                return gain
+            if gain.low > 0.0 or gain.high < found.epsilon:
+                break
             count = len(before.rewards)  # twice as many in all
+        return gain
 
     def certify(self, spec: Spec) -> Generator[Step, Sequence[Tables], Pairs]:
         """Return what a behaviour gains over what the nodes do in the scenario, on fresh keys."""
@@ -304,11 +303,8 @@ class _Oracle:
             else deviating(self.scenario, replace(self._deviation, behaviour=dict(spec)))
             for spec in specs
         ]
-        tables = yield Step(scenarios, first, last)
-        return [
-            PlayedVariant.of(scenario, one, last - first)
-            for scenario, one in zip(scenarios, tables, strict=True)
-        ]
+        step = Step(scenarios, first, last)
+        return self._runner.read(step, (yield step))
 
     def _more(self, before: PlayedVariant, after: PlayedVariant) -> float:
         """Return the mean gain; NaN where nobody of them had a job."""

@@ -102,9 +102,8 @@ def test_a_climb_drops_what_adds_nothing_and_prefers_what_is_declared_where_bett
 def looked_for(scenario, play=None, *, group="ce_minilm", budget=None, **settings):
     """Drive the search of the first node of a group."""
     runner = VariantRunner.of(scenario)
-    population = build_population(runner.scenario, runner.plan.profile(0))
     who = ring_of(runner.scenario, "evaluator", group, None)
-    search = best_response(runner.scenario, population, who, SearchSettings(tested=4, **settings))
+    search = best_response(runner, who, SearchSettings(tested=4, **settings))
     return drive(search, play or runner.player, budget)
 
 
