@@ -24,6 +24,7 @@ from poq_abm.analysis.questions import (
     told,
 )
 from poq_abm.analysis.stored_run import StoredRun
+from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval, pearson
 from poq_abm.experiment.schemas import RANGES
 
@@ -128,6 +129,8 @@ def _table(request: AnalysisRequest) -> pd.DataFrame:
     run = request.run
     known = evaluator_correlations(run.profile)
     truth = known[known["against"] == "truth"]
+    if truth.empty:
+        raise InputError(f"profile {run.profile.name!r} knows no truth to take accuracy from")
     accuracy = dict(zip(truth["evaluator"].astype(str), truth["correlation"], strict=True))
     rows = request.rows("model", "behaviour", "jobs", "reward_mean")
     return told(pay_and_accuracy(rows, accuracy), run)
@@ -139,7 +142,7 @@ def _figure(request: AnalysisRequest) -> Figure:
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:
     if run.has("nodes") and _SEVERAL.is_met(run):
-        yield from drawn_from_a_profile(run)
+        yield from (asked for asked in drawn_from_a_profile(run) if run.profile.knows_truth)
 
 
 def _sections(run: StoredRun) -> Iterator[Section]:
@@ -182,7 +185,7 @@ FIGURES = (
         "accuracy",
         "whether evaluators' pay follows their accuracy, by payment",
         _figure,
-        ("treatment", "role"),
+        ("treatment", "role", "group"),
         _fits,
         (NODES, _SEVERAL),
     ),

@@ -57,10 +57,12 @@ __all__ = [
 MODULES = (
     "mean_rewards",
     "sweeps",
+    "axis_effects",
     "rewards",
     "lorenz",
     "alignment",
     "pay_and_accuracy",
+    "dose_response",
     "explanation",
     "comparison",
     "audit.attacks",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
     ComputeCost,
     Jobs,
     Plugins,
@@ -51,7 +54,6 @@ SearchSeed = Annotated[int, typer.Option(min=0, help="Key of where candidates li
 TreatmentName = Annotated[
     str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where attacks that gain are written.")]
 
 
@@ -72,13 +74,17 @@ def attack(
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
-    json: Json = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
     out: Out = Path("attacks"),
 ) -> None:
     """Search for the behaviour that gains most, test it on fresh keys, and write it as a file."""
+    import pandas as pd  # noqa: PLC0415
+
     from poq_abm.analysis.audit.best_response import SearchSettings, best_response  # noqa: PLC0415
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
     from poq_abm.cli.audit import treatment_of  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
@@ -102,15 +108,15 @@ def attack(
             if found[-1].ended == "interrupted":
                 break
     written = [_write(one, runner.scenario, out) if one.gains else None for one in found]
-    if json:
-        _print_json(found, written)
+    rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
+    if print_data({"attacks": rows}, as_json=as_json, as_csv=as_csv):
         return
     for one, path in zip(found, written, strict=True):
-        typer.echo(one.sentence)
+        say(one.sentence)
         if path is not None:
             typer.echo(f"  written to {path}; play it with: poq run {path}")
     if runner.left_out:
-        typer.echo(f"Adaptation is left out ({', '.join(runner.left_out)}).")
+        say(f"Adaptation is left out ({', '.join(runner.left_out)}).")
 
 
 def _refuse(by: str, **of_rings: Any) -> None:
@@ -159,30 +165,28 @@ def _write(found: FoundAttack, scenario: Scenario, folder: Path) -> Path:
     raise InputError(f"{folder} holds 9,999 attacks of this name already")
 
 
-def _print_json(found: list[FoundAttack], written: list[Path | None]) -> None:
-    import json  # noqa: PLC0415
-
-    rows = [_row(one, path) for one, path in zip(found, written, strict=True)]
-    typer.echo(json.dumps(rows, indent=2))
-
-
 def _row(found: FoundAttack, path: Path | None) -> dict[str, Any]:
-    """Return what was found as plain data."""
+    """Return what was found as a row of a table."""
+    from poq_abm.analysis.audit.best_response import plainly  # noqa: PLC0415
+
     gain = found.gain or (found.last[1] if found.last else None)
-    figures = ("replications", "mean_a", "difference", "low", "high")
     best = found.deviation.behaviour if found.found else (found.last[0] if found.last else None)
     return {
-        "roles": found.deviation.roles,
-        "groups": found.deviation.groups,
-        "nodes": found.deviation.size,
-        "behaviour": best,
+        "role": found.deviation.roles,
+        "group": found.deviation.groups,
+        "members": found.deviation.size,
+        "behaviour": None if best is None else plainly(best),
         "gains": found.gains,
-        "gain": None if gain is None else {name: getattr(gain, name) for name in figures},
         "per": found.per,
+        "replications": gain.replications if gain else 0,
+        "honest": gain.mean_a if gain else math.nan,
+        "gain": gain.difference if gain else math.nan,
+        "low": gain.low if gain else math.nan,
+        "high": gain.high if gain else math.nan,
+        "confidence": found.settings.confidence,
         "epsilon": found.epsilon,
         "tried": found.tried,
         "ended": found.ended,
-        "confidence": found.settings.confidence,
         "file": None if path is None else str(path),
         "sentence": found.sentence,
     }

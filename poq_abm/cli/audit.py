@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
     ComputeCost,
     Jobs,
     Plugins,
@@ -66,7 +68,6 @@ Breakdown = Annotated[bool, typer.Option("--breakdown", help="How many members b
 TreatmentName = Annotated[
     str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
 ]
-Csv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write every table as CSV here.")]
 
 
@@ -88,17 +89,19 @@ def audit(
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
-    csv: Csv = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
     out: Out = None,
 ) -> None:
     """Try every declared deviation against a scenario: what it gains, and how surely."""
     from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     _refuse_dropped(
-        csv=csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)
+        csv=as_csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)
     )
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
@@ -123,11 +126,11 @@ def audit(
     tables = {"gains": found.gains, **tables}
     if out is not None:
         _write(tables, out)
-    if csv:
-        typer.echo(found.gains.to_csv(index=False), nl=False)
+    said = [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]
+    if print_data(tables, as_json=as_json, as_csv=as_csv, said=said):
         return
     _print(found, tables)
-    for line in [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]:
+    for line in said:
         typer.echo(line)
 
 
@@ -246,7 +249,7 @@ def _more(
 
 def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
     from poq_abm.analysis.audit.attacks import COSTS  # noqa: PLC0415
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.cli.printing import print_frame  # noqa: PLC0415
 
     bonds = ["bonds"] if found.gains["bonds"].any() else []
     columns = ["role", "group", "behaviour", "members", *bonds, "acted", "honest", "gain",
@@ -258,37 +261,18 @@ def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
     )
     gain = "gain in profit per node and epoch" if found.scenario.economy else "gain per job"
     title = f"{found.scenario.name}: {gain} of deviating, {found.confidence:.0%} intervals"
-    output_console().print(_table(title, gains[columns]))
+    print_frame(gains[columns], title, keys=3, number=".4f")
     if "frontier" in tables:
         frontier = tables["frontier"]
         cost = COSTS["epoch" if found.scenario.economy else "job"]
         kept = ["behaviour", "members", "share", "drift", "interval", cost, "efficient"]
         shown = frontier.assign(interval=_intervals(frontier, "drift_low", "drift_high"))
-        output_console().print(_table("What coalitions of all evaluators move, points of 10",
-                                      shown[kept]))  # fmt: skip
+        title = "What coalitions of all evaluators move, points of 10"
+        print_frame(shown[kept], title, number=".4f")
     if "breakdown" in tables:
-        output_console().print(_table("Members that break each rule", tables["breakdown"]))
+        print_frame(tables["breakdown"], "Members that break each rule", number=".4f")
 
 
 def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
     pairs = zip(table[low], table[high], strict=True)
     return ["-" if math.isnan(a) else f"[{a:+.4f}, {b:+.4f}]" for a, b in pairs]
-
-
-def _table(title: str, rows: pd.DataFrame) -> Any:
-    from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(title=escape(title), title_justify="left")
-    for name in rows.columns:
-        table.add_column(str(name), justify="right" if is_numeric_dtype(rows[name]) else "left")
-    for row in rows.itertuples(index=False):
-        table.add_row(*(escape(_cell(value)) for value in row))
-    return table
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.4f}"
-    return str(value)

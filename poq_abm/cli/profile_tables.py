@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from poq_abm.cli.tables import output_console
+from poq_abm.cli.printing import print_frame
 from poq_abm.profile import Profile
 from poq_abm.profile.validity import MONEY_COLUMNS
 
@@ -63,7 +61,7 @@ def print_correlations(table: pd.DataFrame) -> None:
         for row in table.to_dict("records")
     ]
     _print(
-        "Correlation of evaluators with truth and judge",
+        f"Correlation of evaluators with {' and '.join(dict.fromkeys(table['against']))}",
         ["task", "evaluator", "against"],
         ["outputs", "correlation", "95% interval"],
         rows,
@@ -79,12 +77,13 @@ def print_qualities(table: pd.DataFrame) -> None:
             str(row["hardware"]),
             _number(row["latency_ms"], 1),
             *(part for name in names for part in _triple(row, 2, name)),
-            _number(row["truth_per_second"], 3),
+            *([_number(row["truth_per_second"], 3)] if "truth" in names else []),
         ]
         for row in table.to_dict("records")
     ]
     numbers = ["latency ms", *(part for name in names for part in (name, "95% interval"))]
-    _print("Quality against latency", ["model", "hardware"], [*numbers, "truth per second"], rows)
+    numbers += ["truth per second"] if "truth" in names else []
+    _print("Quality against latency", ["model", "hardware"], numbers, rows)
 
 
 def print_shares(table: pd.DataFrame) -> None:
@@ -105,17 +104,8 @@ def _triple(row: dict[Any, Any], digits: int, name: str = "correlation") -> list
 
 
 def _print(title: str, names: list[str], numbers: list[str], rows: list[list[str]]) -> None:
-    if not rows:
-        return
-
-    table = Table(title=title, title_justify="left")
-    for heading in names:
-        table.add_column(heading)
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    output_console().print(table)
+    if rows:
+        print_frame(pd.DataFrame(rows, columns=[*names, *numbers]), title, keys=len(names))
 
 
 def _number(value: object, digits: int) -> str:

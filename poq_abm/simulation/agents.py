@@ -8,7 +8,6 @@ subclass the nodes and override :meth:`InferenceNode.answer` or :meth:`Evaluator
 from __future__ import annotations
 
 import copy
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import mesa
@@ -30,6 +29,7 @@ from poq_abm.simulation.round_steps import (
     RoundDraw,
     Seat,
     agree,
+    answer_truth,
     compare,
     evaluator_points,
     inference_points,
@@ -156,8 +156,8 @@ class InferenceNode(Node):
     def answer(self, record: int) -> Answer:
         """Return the node's answer to ``record``."""
         game = self.model.game
-        answered = math.isnan(game.conduct.inference[self.index, InferenceColumn.FIXED])
-        truth = float(game.tables.truth[record, self.runs]) if answered else 0.0
+        known = float(game.tables.truth[record, self.runs])
+        truth = known if game.plain else answer_truth(known, game.conduct.inference[self.index])
         return Answer(record, self.runs, truth, self.index)
 
     def receive(self, consensus: float, truth: float) -> float:
@@ -209,6 +209,7 @@ class EvaluatorNode(Node):
         return measure(
             looked_up,
             game.conduct.inference[answer.node],
+            game.conduct.evaluators[self.number, EvaluatorColumn.FAMILY],
             model.memory.state[self.number, State.BIAS],
             game.conduct.evaluators[self.number, EvaluatorColumn.NOISE_SD],
             self.seat,

@@ -90,11 +90,12 @@ def pay_range(
     """
     if role == "evaluator":
         return -beta, alpha
-    kernel = in_play.inference_payment.compiled()
+    rule = in_play.inference_payment
+    kernel = rule.compiled()
     at_ends = [
-        kernel(consensus, cost, alpha, beta, *row)
+        kernel(consensus, cost, alpha, beta, *rule.arguments(row))
         for row in parameters[:-1]
-        for consensus in (0.0, SCORE_SCALE)
+        for consensus in rule.telling_scores(row)
         for cost in (0.0, 1.0)
     ]
     return min(-beta, *at_ends), max(at_ends)

@@ -79,7 +79,7 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
             _too_large: ("mechanism",),
             _batch_findings: ("mechanism", "population", "economy", "verification", "rounds"),
             partial(_findings, profile=profile): (
-                "population", "malicious", "economy", "synthetic", "profile",
+                "population", "malicious", "economy", "synthetic", "profile", "mechanism",
             ),
             partial(_resampling_findings, profile=profile): (
                 "resample_profile", "replications", "tasks", "profile", "synthetic",
@@ -143,8 +143,22 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
         yield from behaviour_findings(path, scenario.malicious.behaviour, scenario, profile)
     yield from _ring_findings(scenario)
     yield from _economy_findings(scenario, profile)
+    if not profile.knows_truth:
+        yield from _truth_findings(scenario, profile)
     if scenario.synthetic is not None and scenario.profile != SYNTHETIC:
         yield ("synthetic",), f"is not used: the profile is {scenario.profile!r}, not 'synthetic'"
+
+
+def _truth_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    """Yield every rule that looks at a truth which the profile does not know."""
+    said = f"needs the truth of planted records, and profile {profile.name!r} knows none"
+    mechanism, economy = scenario.mechanism, scenario.economy
+    if mechanism.rule("evaluator_reward")[0].counted == Counted.TRUTH:
+        yield ("mechanism", "evaluator_reward"), said
+    if mechanism.trust.rule("update")[0].against_truth:
+        yield ("mechanism", "trust", "update"), said
+    if economy is not None and economy.stake.slashing.gold is not None:
+        yield ("economy", "stake", "slashing", "gold"), said
 
 
 def _resampling_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
@@ -206,10 +220,14 @@ def behaviour_findings(
     people = scenario.population
     groups = zip(people.inference_labels, people.inference, strict=True)
     labels = tuple(label for label, group in groups if group.count > 0)
-    for name, known in (("target", labels), ("model", profile.models)):
+    families = tuple(group.family or group.model for group in people.evaluators if group.count > 0)
+    for name, kind, known in (
+        ("target", "inference group", labels),
+        ("model", "inference model", profile.models),
+        ("family", "family of evaluators", families),
+    ):
         value = columns.get(name)
         if value is not None and value not in known:
-            kind = "inference group" if name == "target" else "inference model"
             yield path, f"there is no {kind} {value!r}; {nearest(value, known)}"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,6 +51,7 @@ from poq_abm.simulation.replication import (
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     agree,
+    answer_truth,
     compare,
     evaluator_points,
     inference_points,
@@ -81,14 +80,16 @@ def draw_of(
     models: NDArray[np.int64],
     inference: Table | None,
 ) -> RoundDraw:
-    """Return the round whose draws stand in a column; ``inference`` says who freeloads, if any."""
+    """Return the round whose draws stand in a column.
+
+    ``inference`` says whose answers are worth something else than the profile has, if any are.
+    """
     task = int(draws[Slot.TASK, place])
     record, node = int(draws[Slot.RECORD, place]), int(draws[Slot.NODE, place])
     model = models[node]
     truth = tables.truth[record, model]
-    if inference is not None:  # noqa: SIM102  (pruned where None)
-        if not math.isnan(inference[node, InferenceColumn.FIXED]):
-            truth = 0.0
+    if inference is not None:
+        truth = answer_truth(truth, inference[node])
     return RoundDraw(number, place, task, record, node, model, tables.trust_task[task], truth)
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from poq_abm import load
@@ -16,7 +17,7 @@ SHORT = ["attack", "cost_aware_poq", "--rounds", "100", "--replications", "8"]
 def poq(tmp_path, monkeypatch):
     """Run `poq attack` in a folder of its own, with short climbs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("poq_abm.analysis.audit.best_response._BATCHES", 2)
+    monkeypatch.setattr("poq_abm.analysis.audit.best_response._BATCHES", 1)
 
     def run(*arguments):
         return CliRunner().invoke(app, [*SHORT, *arguments], catch_exceptions=False)
@@ -26,13 +27,14 @@ def poq(tmp_path, monkeypatch):
 
 def test_an_attack_is_a_file_that_is_never_overwritten(poq, tmp_path):
     asked = ["--group", "ce_minilm", "--epsilon", "0.005"]
-    (first,) = json.loads(poq(*asked, "--json").stdout)
+    (first,) = json.loads(poq(*asked, "--json").stdout)["attacks"]
     assert first["gains"]
-    assert first["gain"]["low"] > 0.0
+    assert 0.0 < first["low"] < first["gain"] < first["high"]
     path = tmp_path / first["file"]
     written = path.read_text()
     found = load(path)
-    assert first["behaviour"] in [dict(group.behaviour) for group in found.population.evaluators]
+    spec = yaml.safe_load(first["behaviour"])
+    assert spec in [dict(group.behaviour) for group in found.population.evaluators]
     poq(*asked)
     assert [one.name for one in path.parent.iterdir()] == [path.name]  # the same find, once
     path.write_text("mine")

@@ -140,6 +140,7 @@ def inference_behaviours(models: tuple[str, ...]) -> st.SearchStrategy[dict[str,
         st.just({"name": "honest"}),
         st.fixed_dictionaries({"name": st.just("downgrade"), "model": st.sampled_from(models)}),
         st.fixed_dictionaries({"name": st.just("judge_hack"), "b": points}),
+        st.fixed_dictionaries({"name": st.just("hack"), "pressure": points, "gain": levels}),
         st.fixed_dictionaries({"name": st.just("freeload"), "score": points}),
         st.fixed_dictionaries({"name": st.just("misreport_cost"), "factor": chances}),
     )
@@ -354,6 +355,8 @@ def test_every_play_is_within_its_bounds(play: Play) -> None:
     assert np.all((trace.consensus >= low - 1e-13) & (trace.consensus <= high + 1e-13))
     fixed = ~np.isnan(game.conduct.inference[:, InferenceColumn.FIXED])
     truth = play.profile.truth[trace.record, game.nodes.model[trace.node]]
+    lift = game.conduct.inference[trace.node, InferenceColumn.TRUTH_LIFT]
+    truth = np.clip(truth + lift, 0.0, 10.0)
     assert np.array_equal(trace.truth, np.where(fixed[trace.node], 0.0, truth))
     trust = play.scenario.mechanism.trust
     assert np.all((memory.trust >= trust.minimum) & (memory.trust <= trust.maximum))

@@ -24,7 +24,7 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.sweep.designs import Sobol
 from poq_abm.simulation.population import build_population
 
-__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb"]
+__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb", "plainly"]
 
 Spec = dict[str, Any]
 

@@ -248,14 +248,16 @@ def name_switches(
     The behaviour ``downgrade`` runs any model instead of the one that is named and charged. It is a
     downgrade where that model takes less time on the node's hardware, which is what it really
     costs, and has no higher mean truth; an upgrade where its mean truth is higher; else a switch.
-    Higher is what lies beyond two standard errors of the paired difference over records.
+    Higher is what lies beyond two standard errors of the paired difference over records; where the
+    profile knows no truth, in the mean score of its evaluators.
     """
+    worth = profile.truth if profile.knows_truth else profile.agreed
     groups = [g for g in build_population(scenario, profile).groups if g.role == "inference"]
     owners = [group for group in groups for _ in range(group.count)]
     place = {model: number for number, model in enumerate(profile.models)}
 
     def is_better(model: str, named: str) -> bool:
-        pairs = profile.truth[:, place[model]] - profile.truth[:, place[named]]
+        pairs = worth[:, place[model]] - worth[:, place[named]]
         error = pairs.std(ddof=1) / math.sqrt(pairs.size) if pairs.size > 1 else 0.0
         return bool(pairs.mean() > _STANDARD_ERRORS * error)
 
@@ -273,8 +275,8 @@ def name_switches(
         )
         if better == {True}:
             return f"upgrade(model={model}; better, {cost})"
-        worth = "no better" if better == {False} else "better for some"
-        return f"switch(model={model}; {worth}, {cost})"
+        rank = "no better" if better == {False} else "better for some"
+        return f"switch(model={model}; {rank}, {cost})"
 
     return [
         replace(one, told=told(one)) if one.behaviour["name"] == "downgrade" else one

@@ -229,7 +229,10 @@ def activation_rate(base: Any, played: Any, deviation: Deviation, first: int) ->
 
     def differs(name: str) -> NDArray[np.bool_]:
         without, with_ = both(name)
-        return np.asarray(without != with_)
+        changed = without != with_
+        if changed.dtype == bool and without.dtype.kind == "f":  # a truth that nobody knows
+            changed &= ~(np.isnan(without) & np.isnan(with_))
+        return np.asarray(changed)
 
     committee = both("committee")[0]
     alike = ~(differs("node") | differs("record") | differs("committee").any(axis=1))

@@ -32,9 +32,19 @@ _MAX_DEPTH: Final = 4
 COLUMNS: dict[Role, dict[str, Parameter]] = {
     "inference": {
         "model": Parameter("the model that really answers", kind="text"),
-        "lift": Parameter("points added to every evaluator's score", low=-10.0, high=10.0),
+        "lift": Parameter(
+            "points added to the scores of the family's evaluators, of all where none is named",
+            low=-10.0,
+            high=10.0,
+        ),
+        "family": Parameter("the evaluators, by family, that `lift` is about", kind="text"),
+        "lift_elsewhere": Parameter(
+            "points added to the scores of all other evaluators", low=-10.0, high=10.0
+        ),
+        "truth_lift": Parameter("points added to the truth", low=-10.0, high=10.0),
         "fixed": Parameter("the score of a constant answer, whose truth is 0", low=0.0, high=10.0),
         "cost_factor": Parameter("reported over true cost", low=0.0),
+        "effort": Parameter("time an answer takes over what its model takes", low=0.0),
     },
     "evaluator": {
         "attack": Parameter(

@@ -219,11 +219,11 @@ def test_columns_that_cannot_be_played_are_refused(
 
 
 def test_every_column_is_one_the_network_has() -> None:
-    """Two are read before the columns are built: which model runs, and what it costs."""
-    apart = {"model", "cost_factor"}
+    """Three are read before the columns are built: which model runs, how long, at what cost."""
+    apart = {"model", "cost_factor", "effort"}
     assert (
         set(COLUMNS["inference"]) - apart
-        == {"lift", "fixed"}
+        == {"lift", "family", "lift_elsewhere", "truth_lift", "fixed"}
         <= {p.name.lower() for p in InferenceColumn}
     )
     assert set(COLUMNS["evaluator"]) < {trait.name.lower() for trait in EvaluatorColumn}
