@@ -101,6 +101,8 @@ class FoundAttack:
                 f"{who}: who {_does(self.deviation.behaviour, alone)} get{alone} "
                 f"{_shown(self.gain)} {each} more than now ({share:.1%}); {rest} ({most})."
             )
+        if further.low == further.high == 0.0:
+            return f"{who}: nothing found gains anything, every behaviour is paid alike ({most})."
         best = f"the best found is to {_does(spec)}: {_shown(further)}"
         if self.ended == "settled":
             return f"{who}: nothing found gains {self.epsilon:.2g} {each}; {best} ({most})."
