@@ -65,6 +65,10 @@ Frontier = Annotated[
     bool, typer.Option("--frontier", help="What coalitions move, and at what cost.")
 ]
 Breakdown = Annotated[bool, typer.Option("--breakdown", help="How many members break each rule.")]
+Splits = Annotated[
+    list[int] | None,
+    typer.Option("--split", metavar="N", help="What coming as N nodes gains; may be repeated."),
+]
 TreatmentName = Annotated[
     str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
 ]
@@ -82,6 +86,7 @@ def audit(
     break_even: BreakEvens = None,
     frontier: Frontier = False,
     breakdown: Breakdown = False,
+    split: Splits = None,
     treatment: TreatmentName = None,
     replications: Replications = None,
     rounds: Rounds = None,
@@ -100,9 +105,8 @@ def audit(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse_dropped(
-        csv=as_csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)
-    )
+    asked = {"frontier": frontier, "breakdown": breakdown, "split": bool(split)}
+    _refuse_dropped(csv=as_csv, out=out, break_even=bool(break_even), **asked)
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
@@ -122,7 +126,9 @@ def audit(
             half_width=half_width,
             epsilon=epsilon,
         )
-        tables, lines = _more(runner, found, ranges, frontier=frontier, breakdown=breakdown)
+        tables, lines = _more(
+            runner, found, ranges, frontier=frontier, breakdown=breakdown, split=split
+        )
     tables = {"gains": found.gains, **tables}
     if out is not None:
         _write(tables, out)
@@ -225,12 +231,17 @@ def _more(
     *,
     frontier: bool,
     breakdown: bool,
+    split: list[int] | None,
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the further tables that were asked for, and what they say."""
     import pandas as pd  # noqa: PLC0415
 
     from poq_abm.analysis.aggregation_robustness import breakdown_shares  # noqa: PLC0415
     from poq_abm.analysis.audit.attacks import attack_frontier  # noqa: PLC0415
+    from poq_abm.analysis.audit.identities import (  # noqa: PLC0415
+        identity_gains,
+        identity_sentences,
+    )
 
     tables: dict[str, pd.DataFrame] = {}
     roots = _break_evens(runner, found, ranges)
@@ -244,6 +255,10 @@ def _more(
         tables["frontier"] = attack_frontier(runner, specs.values())
     if breakdown:
         tables["breakdown"] = breakdown_shares(runner.scenario.mechanism)
+    if split:
+        audited = {part.role for one in found.deviations for part in one.parts}
+        tables["identities"] = identity_gains(runner, split, roles=sorted(audited, reverse=True))
+        lines += identity_sentences(tables["identities"])
     return tables, lines
 
 
@@ -271,6 +286,13 @@ def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
         print_frame(shown[kept], title, number=".4f")
     if "breakdown" in tables:
         print_frame(tables["breakdown"], "Members that break each rule", number=".4f")
+    if "identities" in tables:
+        split = tables["identities"]
+        kept = ["role", "group", "identities", "one", "several", "gain", "interval"]
+        shown = split.assign(interval=_intervals(split, "low", "high"))
+        each = "epoch" if found.scenario.economy else "round"
+        title = f"Coming as several nodes: tokens per {each}, all together"
+        print_frame(shown[kept], title, keys=3, number=".4f")
 
 
 def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
