@@ -105,14 +105,14 @@ def audit(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    asked = {"frontier": frontier, "breakdown": breakdown, "split": bool(split)}
-    _refuse_dropped(csv=as_csv, out=out, break_even=bool(break_even), **asked)
+    further = {"frontier": frontier, "breakdown": breakdown, "split": split}
+    if as_csv and out is None:
+        _refuse_dropped({"break_even": break_even, **further})
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
     ranges = [_range(text) for text in break_even or []]
-    roles: tuple[Any, ...] = (_role(role),) if role else _ROLES[:2]
     announce_compilation()
     with progress_bar(chosen.name) as bar:
         runner = VariantRunner.of(
@@ -122,13 +122,11 @@ def audit(
             runner,
             share=share,
             behaviours=[_spec(text) for text in behaviour] if behaviour else None,
-            roles=roles,
+            roles=_roles(role),
             half_width=half_width,
             epsilon=epsilon,
         )
-        tables, lines = _more(
-            runner, found, ranges, frontier=frontier, breakdown=breakdown, split=split
-        )
+        tables, lines = _more(runner, found, ranges, further)
     tables = {"gains": found.gains, **tables}
     if out is not None:
         _write(tables, out)
@@ -148,10 +146,10 @@ def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
         write_text(out / f"{name}.csv", table.to_csv(index=False))
 
 
-def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
+def _refuse_dropped(tables: Mapping[str, Any]) -> None:
     """Refuse further tables where only one is printed and none is written."""
     asked = [f"--{name.replace('_', '-')}" for name, wanted in tables.items() if wanted]
-    if csv and out is None and asked:
+    if asked:
         raise InputError(f"{asked[0]} does nothing with --csv, which prints the gains; add --out")
 
 
@@ -176,10 +174,12 @@ def treatment_of(source: str, overrides: list[str], wanted: str | None) -> Scena
     return known[wanted].model_copy(update={"sweep": {}})
 
 
-def _role(name: str) -> str:
+def _roles(name: str | None) -> tuple[Any, ...]:
+    if name is None:
+        return _ROLES[:2]
     if name not in _ROLES:
         raise InputError(f"--role {name}: {nearest(name, _ROLES)}")
-    return name
+    return (name,)
 
 
 def _spec(text: str) -> dict[str, Any]:
@@ -228,10 +228,7 @@ def _more(
     runner: VariantRunner,
     found: Audit,
     ranges: list[tuple[str, float, float]],
-    *,
-    frontier: bool,
-    breakdown: bool,
-    split: list[int] | None,
+    further: Mapping[str, Any],
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the further tables that were asked for, and what they say."""
     import pandas as pd  # noqa: PLC0415
@@ -250,12 +247,12 @@ def _more(
         tables["break_even"] = pd.DataFrame(roots)
     elif ranges:
         lines.append("No deviation is shown to gain: there is nothing to break even.")
-    if frontier:
+    if further["frontier"]:
         specs = {str(d.behaviour): d.behaviour for d in found.deviations if d.role == "evaluator"}
         tables["frontier"] = attack_frontier(runner, specs.values())
-    if breakdown:
+    if further["breakdown"]:
         tables["breakdown"] = breakdown_shares(runner.scenario.mechanism)
-    if split:
+    if split := further["split"]:
         audited = {part.role for one in found.deviations for part in one.parts}
         tables["identities"] = identity_gains(runner, split, roles=sorted(audited, reverse=True))
         lines += identity_sentences(tables["identities"])
