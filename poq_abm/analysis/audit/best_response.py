@@ -69,6 +69,8 @@ class FoundAttack:
     gain: Pairs | None = None  #: of the best found over what the nodes do in the scenario
     #: what the last climb found, and its gain over the best before it: the least that is left
     last: tuple[Spec, Pairs] | None = None
+    #: the best of the climb so far, and its gain over the best before it, on the search's own keys
+    untested: tuple[Spec, float] | None = None
     epsilon: float = math.nan  #: gain too small to matter
     tried: int = 0  #: behaviours played
     ended: str = "climbing"  #: or ``settled``, ``undecided``, ``spent``, ``interrupted``
@@ -88,7 +90,11 @@ class FoundAttack:
         nodes = f"{self.deviation.roles} node{'s' * (count > 1)}"
         who = f"{number} {nodes} of {self.deviation.groups}"
         if self.last is None:
-            return f"{who}: nothing was tested, {_ENDS[self.ended]}."
+            best = ""
+            if self.untested is not None:
+                spec, gain = self.untested
+                best = f"; the best of {self.tried} so far is to {_does(spec)} ({gain:+.4f}?)"
+            return f"{who}: nothing was tested, {_ENDS[self.ended]}{best}."
         each, tested = f"tokens per {self.per}", f"{self.settings.confidence:.0%} family-wise"
         most = f"{self.tried} behaviours tried, {tested}"
         spec, further = self.last
@@ -204,7 +210,16 @@ def best_response(
     all hold together (Bonferroni).
 
     A budget that is spent, or an interrupt, ends it with what was found so far.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two replications to test on, or epsilon is not above 0.
     """
+    if settings.tested < 2:
+        raise InputError("a test on one replication has no interval: two or more are needed")
+    if settings.epsilon is not None and not 0.0 < settings.epsilon < math.inf:
+        raise InputError(f"epsilon must be above 0 and finite, got {settings.epsilon!r}")
     oracle = _Oracle(runner, deviation, settings)
     found = FoundAttack(deviation, settings)
     try:
@@ -250,6 +265,7 @@ class _Oracle:
         self, family: Family, number: int, best: Spec | None, found: FoundAttack
     ) -> Generator[Step, Sequence[Tables], Spec]:
         """Return the best of a climb."""
+        found.untested = None
         first, last = self._keys(self._settings.searched)
         (before,) = yield from self._play([best], first, last)
         climbing = climb(family, self._settings.seed + number)
@@ -258,6 +274,9 @@ class _Oracle:
             played = yield from self._play(specs, first, last)
             found.tried += len(specs)
             gains = [self._more(before, one) for one in played]
+            for spec, gain in zip(specs, gains, strict=True):
+                if found.untested is None or gain > found.untested[1]:  # which NaN never is
+                    found.untested = (spec, gain)
             try:
                 specs = climbing.send(gains)
             except StopIteration as end:
