@@ -129,7 +129,7 @@ def test_what_is_found_gains_on_keys_of_its_own_and_can_be_played(published, sho
     found = looked_for(published, epsilon=0.01)
     assert found.gains
     assert found.gain.low > 0.01
-    again = parse(found.as_scenario(published), origin="attack.yaml")
+    again = parse(found.as_scenario(), origin="attack.yaml")
     spec = found.deviation.behaviour
     assert again.population == deviating(published, found.deviation).population
     assert spec in [dict(group.behaviour) for group in again.population.evaluators]
