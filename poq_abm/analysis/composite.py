@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from poq_abm.analysis.questions import AnalysisRequest, TableKind
 from poq_abm.analysis.resampling import record_intervals
+from poq_abm.errors import InputError
 from poq_abm.profile import Profile
 from poq_abm.random import Purpose, uniform
 
@@ -48,6 +49,8 @@ def composite_table(profile: Profile, *, tau: float = 0.0, seed: int = 1) -> pd.
     with the truth over all answers to records that were not planted, and its 95 % interval, records
     resampled within tasks. Correlations that gate are those of the planted half.
     """
+    if not profile.knows_truth:
+        raise InputError(f"profile {profile.name!r} knows no truth for composites to follow")
     draws = [uniform(seed, 0, int(Purpose.GOLD), r, 0) for r in range(len(profile.records))]
     planted = np.array(draws) < PLANTED
     count, task = len(profile.evaluators), profile.task_of_record
@@ -113,5 +116,6 @@ TABLES = (
         "correlation with the truth of scores, of their mean, and of those that pass an audit",
         _table,
         needs=(),
+        of_profiles=True,
     ),
 )

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import typer
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
-from poq_abm.cli.tables import output_console
+from poq_abm.cli.printing import print_frame, say
 from poq_abm.profile import Profile
 from poq_abm.profile.validity import MONEY_COLUMNS
 
@@ -37,26 +33,12 @@ def print_head(loaded: Profile) -> None:
     sizes = np.bincount(loaded.task_of_record, minlength=len(loaded.tasks))
     tasks = ", ".join(f"{t} ({n:,} records)" for t, n in zip(loaded.tasks, sizes, strict=True))
     typer.echo(f"tasks: {tasks}")
-    _say(f"models: {', '.join(loaded.models)}", indent=2)
-    _say(f"evaluators: {', '.join(loaded.evaluators)}", indent=2)
+    say(f"models: {', '.join(loaded.models)}", indent=2)
+    say(f"evaluators: {', '.join(loaded.evaluators)}", indent=2)
     for word in _SAID:
         sentences = loaded.provenance.get(word) or []
         for number, sentence in enumerate([sentences] if isinstance(sentences, str) else sentences):
-            _say(f"{word if number == 0 else '':>9}  {sentence}", indent=11)
-
-
-def _say(text: str, indent: int) -> None:
-    """Print a line, folded between words where a terminal sets the width."""
-    console = output_console()
-    if console.is_terminal:
-        text = textwrap.fill(
-            text,
-            console.width,
-            subsequent_indent=" " * indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    typer.echo(text)
+            say(f"{word if number == 0 else '':>9}  {sentence}", indent=11)
 
 
 def print_costs(loaded: Profile) -> None:
@@ -85,7 +67,7 @@ def print_correlations(table: pd.DataFrame) -> None:
         for row in table.to_dict("records")
     ]
     _print(
-        "Correlation of evaluators with truth and judge",
+        f"Correlation of evaluators with {' and '.join(dict.fromkeys(table['against']))}",
         ["task", "evaluator", "against"],
         ["outputs", "correlation", _INTERVAL],
         rows,
@@ -102,14 +84,15 @@ def print_qualities(table: pd.DataFrame) -> None:
             *([str(row["hardware"])] if len(places) > 1 else []),
             _number(row["latency_ms"], 1),
             *(part for name in names for part in _triple(row, 2, name)),
-            _number(row["truth_per_second"], 3),
+            *([_number(row["truth_per_second"], 3)] if "truth" in names else []),
         ]
         for row in table.to_dict("records")
     ]
     numbers = ["latency ms", *(part for name in names for part in (name, _INTERVAL))]
     which = ["model", "hardware"] if len(places) > 1 else ["model"]
     title = "Quality against latency" + (f" on {places[0]}" if len(places) == 1 else "")
-    _print(title, which, [*numbers, "truth per second"], rows)
+    numbers += ["truth per second"] if "truth" in names else []
+    _print(title, which, numbers, rows)
 
 
 def print_shares(table: pd.DataFrame) -> None:
@@ -130,51 +113,8 @@ def _triple(row: dict[Any, Any], digits: int, name: str = "correlation") -> list
 
 
 def _print(title: str, names: list[str], numbers: list[str], rows: list[list[str]]) -> None:
-    """Print a table in the roomiest way that the terminal has the width for."""
-    if not rows:
-        return
-    console = output_console()
-    table = _table(title, names, numbers, rows)
-    unlimited = console.options.update_width(1000)
-    if console.measure(table, options=unlimited).maximum > console.width:
-        table = _table(title, names, numbers, rows, narrow=True)
-        if console.measure(table, options=unlimited).maximum > console.width:
-            folded = [_fold_intervals(numbers, row[len(names) :]) for row in rows]
-            rows = [[*row[: len(names)], *cells] for row, cells in zip(rows, folded, strict=True)]
-            kept = [heading for heading in numbers if heading != _INTERVAL]
-            table = _table(title, names, kept, rows, narrow=True)
-    console.print(table)
-
-
-def _table(
-    title: str, names: list[str], numbers: list[str], rows: list[list[str]], *, narrow: bool = False
-) -> Table:
-    """Return a table; a narrow one has no vertical lines, and headings of several lines."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.HORIZONTALS if narrow else box.HEAVY_HEAD,
-        padding=0 if narrow else (0, 1),
-    )
-    for heading in names:
-        table.add_column(heading, overflow="fold")
-    for heading in numbers:
-        lines = heading.replace("_", " ").replace(" ", "\n") if narrow else heading
-        table.add_column(lines, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
-
-
-def _fold_intervals(headings: list[str], cells: list[str]) -> list[str]:
-    """Return the cells of a row with each interval on a second line of the value before it."""
-    folded: list[str] = []
-    for heading, cell in zip(headings, cells, strict=True):
-        if heading == _INTERVAL:
-            folded[-1] += f"\n{cell}"
-        else:
-            folded.append(cell)
-    return folded
+    if rows:
+        print_frame(pd.DataFrame(rows, columns=[*names, *numbers]), title, keys=len(names))
 
 
 def _number(value: object, digits: int) -> str:

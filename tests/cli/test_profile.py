@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from poq_abm.analysis.quality_latency import quality_against_latency
 from poq_abm.cli import profile_tables
@@ -20,8 +19,8 @@ def test_list_names_every_profile_that_ships(poq: Poq) -> None:
     listed = poq("profile", "list")
     assert listed.code == 0
     for name in profile_names():
-        assert f"\n{name} " in listed.out
-    assert "A reconstruction that has the published moments" in listed.out
+        assert f" {name} " in listed.out
+    assert "A reconstruction that has" in listed.out
 
 
 def test_show_tells_the_story_of_a_profile(poq: Poq) -> None:
@@ -47,8 +46,7 @@ def test_show_tells_the_story_of_a_profile(poq: Poq) -> None:
 def test_a_terminal_of_80_columns_shows_names_and_numbers_whole(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    terminal = Console(width=80, force_terminal=True, color_system=None)
-    monkeypatch.setattr(profile_tables, "output_console", lambda: terminal)
+    monkeypatch.setenv("COLUMNS", "80")
     loaded = load_profile("small_llms")
     profile_tables.print_head(loaded)
     profile_tables.print_costs(loaded)
