@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from poq_abm.cli.printing import say
+from poq_abm.cli.printing import print_frame, say
 from poq_abm.profile import Profile
 from poq_abm.profile.validity import MONEY_COLUMNS
 
@@ -113,51 +113,8 @@ def _triple(row: dict[Any, Any], digits: int, name: str = "correlation") -> list
 
 
 def _print(title: str, names: list[str], numbers: list[str], rows: list[list[str]]) -> None:
-    """Print a table in the roomiest way that the terminal has the width for."""
-    if not rows:
-        return
-    console = output_console()
-    table = _table(title, names, numbers, rows)
-    unlimited = console.options.update_width(1000)
-    if console.measure(table, options=unlimited).maximum > console.width:
-        table = _table(title, names, numbers, rows, narrow=True)
-        if console.measure(table, options=unlimited).maximum > console.width:
-            folded = [_fold_intervals(numbers, row[len(names) :]) for row in rows]
-            rows = [[*row[: len(names)], *cells] for row, cells in zip(rows, folded, strict=True)]
-            kept = [heading for heading in numbers if heading != _INTERVAL]
-            table = _table(title, names, kept, rows, narrow=True)
-    console.print(table)
-
-
-def _table(
-    title: str, names: list[str], numbers: list[str], rows: list[list[str]], *, narrow: bool = False
-) -> Table:
-    """Return a table; a narrow one has no vertical lines, and headings of several lines."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.HORIZONTALS if narrow else box.HEAVY_HEAD,
-        padding=0 if narrow else (0, 1),
-    )
-    for heading in names:
-        table.add_column(heading, overflow="fold")
-    for heading in numbers:
-        lines = heading.replace("_", " ").replace(" ", "\n") if narrow else heading
-        table.add_column(lines, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
-
-
-def _fold_intervals(headings: list[str], cells: list[str]) -> list[str]:
-    """Return the cells of a row with each interval on a second line of the value before it."""
-    folded: list[str] = []
-    for heading, cell in zip(headings, cells, strict=True):
-        if heading == _INTERVAL:
-            folded[-1] += f"\n{cell}"
-        else:
-            folded.append(cell)
-    return folded
+    if rows:
+        print_frame(pd.DataFrame(rows, columns=[*names, *numbers]), title, keys=len(names))
 
 
 def _number(value: object, digits: int) -> str:

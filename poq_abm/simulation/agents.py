@@ -20,7 +20,7 @@ from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import Assignments, EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import count_answer, count_committee
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_consensus, refuse_report
 from poq_abm.simulation.ledger import NodeSum, credit, observe
@@ -291,7 +291,7 @@ class Scheduler(mesa.Agent):
         evaluators = [model.evaluator_nodes[member] for member in committee]
         scores = self._collect(evaluators, answer)
         consensus = self._agree()
-        self._compare_members(answer)
+        self._compare_members(answer, consensus)
         reward = model.inference_nodes[node].receive(consensus, answer.truth)
         observe(model.ledger.network_block, consensus, answer.truth)
         rewards = [
@@ -367,9 +367,11 @@ class Scheduler(mesa.Agent):
             refuse_consensus(game, self.model.rounds_played, consensus)
         return consensus
 
-    def _compare_members(self, answer: Answer) -> None:
-        """Count the round, where members are paid for how they compare over a batch of them."""
+    def _compare_members(self, answer: Answer, consensus: float) -> None:
+        """Count the round, where nodes are paid for how they compare over a batch of them."""
         model, game = self.model, self.model.game
+        if game.rules.counts_answers:
+            count_answer(answer.record, answer.node, consensus, model.memory.counts)
         if game.rules.counted != Counted.NOTHING:
             committee, counts = model.kept.buffers.committee, model.memory.counts
             about = (model.rounds_played, answer.truth, bool(game.tables.gold[answer.record]))

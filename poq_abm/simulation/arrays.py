@@ -58,6 +58,7 @@ class Rules(NamedTuple):
     inference_payment: int
     inference_parameters: NDArray[np.float64]  #: a row for each task in play, then one for others
     sets_pay: bool  #: whether the schedule, and no reward family, says what an answer is paid
+    counts_answers: bool  #: whether inference nodes are paid by batch
     charges_shortfall: bool  #: whether what a reward is short of alpha Q is the charge for cost
     evaluator_payment: int
     evaluator_parameters: NDArray[np.float64]

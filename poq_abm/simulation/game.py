@@ -198,6 +198,7 @@ def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules
         inference_payment=number_of(inference),
         inference_parameters=parameters,
         sets_pay=schedule.sets_pay,
+        counts_answers=inference.by_batch and not schedule.sets_pay,
         charges_shortfall=inference.charges_shortfall and not schedule.sets_pay,
         evaluator_payment=number_of(evaluator),
         evaluator_parameters=evaluator.array(evaluator_values),

@@ -22,7 +22,7 @@ from poq_abm.simulation.arrays import (
     InferenceColumn,
     Tables,
 )
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import count_answer, count_committee
 from poq_abm.simulation.buffers import (
     Buffers,
     RoundBatch,
@@ -190,6 +190,8 @@ def _play_round(
     if rules.counted != Counted.NOTHING:
         planted, counts = game.tables.gold[drawn.record], replication.memory.counts
         count_committee(drawn.number, truth, planted, game, committee, counts)
+    if rules.counts_answers:
+        count_answer(drawn.record, node, consensus, replication.memory.counts)
     paid = _points(row, drawn, consensus, game, own, assigned)
     credit(block, node, paid, nodes.inference_anchor[node], consensus, truth, 0.0)
     observe(replication.ledger.network_block, consensus, truth)
