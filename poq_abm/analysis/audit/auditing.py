@@ -72,9 +72,11 @@ class Audit:
         if not lazy or (economy is not None and economy.cost.basis == "money"):
             return None
         who = ", ".join(dict.fromkeys(lazy))
+        by_yuma = economy is not None and economy.payment.scheme == "yuma"
+        charged = "Yuma charges nobody for cost" if by_yuma else "rewards charge C all the same"
         return (
-            f"Who runs no model ({who}) saves its compute, which pay here does not count: rewards "
-            "charge C all the same. An economy with cost.basis: money counts it in profit."
+            f"Who runs no model ({who}) saves its compute, which pay here does not count: "
+            f"{charged}. An economy with cost.basis: money counts it in profit."
         )
 
     @property
