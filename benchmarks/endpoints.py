@@ -39,7 +39,7 @@ __all__ = ["contest", "measure", "model_file", "ours", "plain"]
 AT_ONCE = 4
 GOAL = 0.9  #: of the throughput of plain clients
 TOKENS = 16  #: of every answer
-QUESTIONS, FEW = 48, 8
+QUESTIONS, FEW = 32, 8
 _SAME_WORK = {"ignore_eos": True, "cache_prompt": False}
 _CONTEXT = 512  # tokens, of each answer with its prompt
 

@@ -89,6 +89,7 @@ MODULES = (
     "poq_abm.analysis.audit.auditing",
     "poq_abm.analysis.audit.variants",
     "poq_abm.analysis.audit.attacks",
+    "poq_abm.analysis.audit.best_response",
     "poq_abm.analysis.sensitivity",
     "poq_abm.analysis.figure_style",
     "poq_abm.simulation.inequality",

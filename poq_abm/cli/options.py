@@ -12,6 +12,7 @@ from poq_abm.errors import InputError
 __all__ = [
     "AsCsv",
     "AsJson",
+    "ComputeCost",
     "EngineName",
     "Jobs",
     "Plugins",
@@ -48,6 +49,12 @@ Plugins = Annotated[
         "--plugin",
         metavar="MODULE",
         help="A module with rules or metrics of your own; may be repeated.",
+    ),
+]
+ComputeCost = Annotated[
+    float,
+    typer.Option(
+        help="Tokens that running a model of cost C = 1 takes for a job; lazy nodes save it."
     ),
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from poq_abm.profile import Profile
 from poq_abm.rules.payment import Counted
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.buffers import Buffers, open_buffers
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, NodeSum
@@ -39,6 +40,7 @@ from poq_abm.simulation.replication import (
 from poq_abm.simulation.rounds import play_replications
 from poq_abm.simulation.settlement import Settled, settle_batch, settled_by_round
 from poq_abm.simulation.stages import (
+    Stages,
     is_published,
     open_stages,
     play,
@@ -52,6 +54,18 @@ AGENTS_STRETCH = 2**12
 TRACED_STRETCH = 2 * BLOCK_ROUNDS  # rounds of a trace held in memory at once
 
 _OF_ECONOMIES = tuple(name for name, _, _ in ECONOMY_MEASURES)
+
+
+class Scratch(NamedTuple):
+    """What the replications of a game, one after the other, write over."""
+
+    buffers: Buffers
+    stages: Stages | None
+
+    @classmethod
+    def of(cls, game: Game) -> Scratch:
+        """Return scratch space for a game; that of a short replication costs half its time."""
+        return cls(open_buffers(game.arrays.rules, game.arrays.nodes), open_stages(game))
 
 
 class ReplicationArrays:
@@ -172,6 +186,7 @@ class RoundStudy(Study):
         arrays = ReplicationArrays(last - first)
         inference = game.population.inference_count
         malicious = game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
+        scratch = Scratch.of(game)
 
         def play(replication: int) -> None:
             ledger, memory = play_replication(
@@ -182,6 +197,7 @@ class RoundStudy(Study):
                 sink=options.sink,
                 treatment=treatment,
                 progress=options.progress,
+                scratch=scratch,
             )
             outcome = Outcome.of(ledger, scenario.rounds, inference)
             drift = outcome.against(twin.outcome(replication) if twin else outcome, malicious)
@@ -270,16 +286,17 @@ def play_replication(
     sink: TraceSink | None = None,
     treatment: str = "base",
     progress: Callable[[int], None] | None = None,
+    scratch: Scratch | None = None,
 ) -> tuple[Ledger, Memory]:
     """Play all rounds of one replication and return its ledger and what is remembered.
 
     The rounds are played in stretches, so that memory stays flat, a trace can be written as it
     comes and an interrupt is noticed. ``progress`` is told how many rounds were played since it was
-    last called.
+    last called. ``scratch`` is that of a replication of the game that is over.
     """
     stretch = TRACED_STRETCH if sink else QUIET_STRETCH
     stretch = min(stretch, AGENTS_STRETCH) if engine == "agents" else stretch
-    ledger, memory, play_on = _engine(scenario, game, replication, engine)
+    ledger, memory, play_on = _engine(scenario, game, replication, engine, scratch)
     for first, last in _stretches(scenario.rounds, stretch):
         trace = open_trace(last - first, game.rules.committee_size) if sink else None
         play_on(first, last, trace)
@@ -340,7 +357,7 @@ def _stretches(rounds: int, stretch: int) -> Iterator[tuple[int, int]]:
 
 
 def _engine(
-    scenario: Scenario, game: Game, replication: int, engine: Engine
+    scenario: Scenario, game: Game, replication: int, engine: Engine, scratch: Scratch | None
 ) -> tuple[Ledger, Memory, Callable[[int, int, Trace | None], None]]:
     if engine == "agents" or game.needs_agents:
         # Mesa takes over a second to import and the compiled engine does without it.
@@ -348,8 +365,8 @@ def _engine(
 
         model = PoQModel(scenario, replication=replication, game=game)
         return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
-    kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds)
-    stages = open_stages(game)
+    buffers, stages = scratch or Scratch.of(game)
+    kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds, buffers)
 
     def play_on(first: int, last: int, trace: Trace | None) -> None:
         play(first, last, game, kept, stages, trace)

@@ -8,6 +8,7 @@ subclass the nodes and override :meth:`InferenceNode.answer` or :meth:`Evaluator
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import mesa
@@ -165,7 +166,9 @@ class InferenceNode(Node):
         game = self.model.game
         task = self.model.scheduler.task
         cost = self.cost * self.model.scheduler.cost_factor
-        reward = inference_points(game.rules, task, consensus, cost, game.kernels)
+        reward = self.model.scheduler.price
+        if math.isnan(reward):
+            reward = inference_points(game.rules, task, consensus, cost, game.kernels)
         anchor = game.nodes.inference_anchor[self.index]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, 0.0)
@@ -268,6 +271,7 @@ class Scheduler(mesa.Agent):
         self.task = 0  # of the round that is played
         self.column = 0  # of the trust table, for the task of the round that is played
         self.cost_factor = 1.0  # cost charged over the node's cost, in the round that is played
+        self.price = math.nan  # of its answer, where the schedule sets it
         self._assigned: Assignments | None = None
         self._first = 0  # number of the round that was assigned first
 
@@ -329,6 +333,7 @@ class Scheduler(mesa.Agent):
         buffers.draws[: Slot.COMMITTEE, t] = drawn
         buffers.committee.members[:] = assigned.committee[row]
         self.cost_factor = float(assigned.cost_factor[row])
+        self.price = float(assigned.price[row])
         return *drawn, assigned.committee[row].tolist()
 
     def forget_draws(self) -> None:

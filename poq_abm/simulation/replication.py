@@ -77,12 +77,14 @@ class Replication(NamedTuple):
     memory: Memory
 
 
-def open_replication(game: GameArrays, seed: int, replication: int, rounds: int) -> Replication:
-    """Return a replication before its first round."""
+def open_replication(
+    game: GameArrays, seed: int, replication: int, rounds: int, buffers: Buffers | None = None
+) -> Replication:
+    """Return a replication before its first round; ``buffers`` are those of one that is over."""
     key = ReplicationKey(seed, replication)
     return Replication(
         key,
-        open_buffers(game.rules, game.nodes),
+        buffers or open_buffers(game.rules, game.nodes),
         open_ledger(game.nodes.model.size + game.nodes.evaluator.size),
         open_memory(game, key, rounds),
     )

@@ -29,6 +29,7 @@ def test_what_ships() -> None:
         "goodhart",
         "hardware_mix",
         "hybrid_poq_otr",
+        "learned_reports",
         "many_nodes",
         "model_downgrade",
         "model_downgrade_under_each_protocol",

@@ -14,7 +14,7 @@ import yaml
 from poq_abm.analysis.audit.deviations import Deviation, deviating
 from poq_abm.analysis.audit.families import Family, family_of, in_words
 from poq_abm.analysis.audit.gains import RELATIVE_EPSILON, earned_by, places
-from poq_abm.analysis.audit.variants import PlayedVariant
+from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
 from poq_abm.experiment.paired import Pairs, paired
@@ -22,18 +22,20 @@ from poq_abm.experiment.search import BudgetSpentError, Step, Tables
 from poq_abm.rules.behaviour.base import spell
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.sweep.designs import Sobol
-from poq_abm.simulation.population import NodePopulation
+from poq_abm.simulation.population import build_population
 
-__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb"]
+__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb", "plainly"]
 
 Spec = dict[str, Any]
 
-_BATCH = 64  #: candidates that are played together
+_BATCH = 64  #: candidates that are played together; of one number to vary, a quarter
 _BATCHES = 8  #: of one climb
 _NARROWING = 0.6  #: of the box around the best, from batch to batch
 _ALIKE = 0.98  #: of the best gain that a simpler behaviour has to keep
 _MOST_CLIMBS = 4  #: after the first, each looks for what gains more than all found before
-_MOST_TESTED = 8  #: times the replications of a test, where the first do not decide
+_MOST_LOOKS = (
+    4  #: at a test, on twice as many replications each time, where the first do not decide
+)
 
 
 class SearchSettings(NamedTuple):
@@ -44,11 +46,18 @@ class SearchSettings(NamedTuple):
     confidence: float = CONFIDENCE  #: of all tests of the search together
     epsilon: float | None = None  #: tokens per job that are too few to matter; default: relative
     seed: int = 0  #: of where candidates lie
+    first: int = 0  #: replication with whose keys it begins
+
+    @property
+    def most_keys(self) -> int:
+        """Replications that a search may come to use."""
+        tests = self.tested << (_MOST_LOOKS - 1)  # doubled at every look
+        return _MOST_CLIMBS * (self.searched + tests) + self.tested
 
     @property
     def level(self) -> float:
-        """Confidence of each test: of every climb, and of the certificate (Bonferroni)."""
-        return 1.0 - (1.0 - self.confidence) / (_MOST_CLIMBS + 1)
+        """Confidence of each look at a test, and of the certificate (Bonferroni)."""
+        return 1.0 - (1.0 - self.confidence) / (_MOST_CLIMBS * _MOST_LOOKS + 1)
 
 
 @dataclass
@@ -62,11 +71,14 @@ class FoundAttack:
 
     deviation: Deviation  #: with the best behaviour found
     settings: SearchSettings
+    scenario: Scenario  #: in which all else is as it is
     #: behaviours in the order in which they were found, each with its gain over the one before
     found: list[tuple[Spec, Pairs]] = field(default_factory=list)
     gain: Pairs | None = None  #: of the best found over what the nodes do in the scenario
     #: what the last climb found, and its gain over the best before it: the least that is left
     last: tuple[Spec, Pairs] | None = None
+    #: the best of the climb so far, and its gain over the best before it, on the search's own keys
+    untested: tuple[Spec, float] | None = None
     epsilon: float = math.nan  #: gain too small to matter
     tried: int = 0  #: behaviours played
     ended: str = "climbing"  #: or ``settled``, ``undecided``, ``spent``, ``interrupted``
@@ -86,7 +98,11 @@ class FoundAttack:
         nodes = f"{self.deviation.roles} node{'s' * (count > 1)}"
         who = f"{number} {nodes} of {self.deviation.groups}"
         if self.last is None:
-            return f"{who}: nothing was tested, {_ENDS[self.ended]}."
+            best = ""
+            if self.untested is not None:
+                spec, gain = self.untested
+                best = f"; the best of {self.tried} so far is to {_does(spec)} ({gain:+.4f}?)"
+            return f"{who}: nothing was tested, {_ENDS[self.ended]}{best}."
         each, tested = f"tokens per {self.per}", f"{self.settings.confidence:.0%} family-wise"
         most = f"{self.tried} behaviours tried, {tested}"
         spec, further = self.last
@@ -99,25 +115,27 @@ class FoundAttack:
                 f"{who}: who {_does(self.deviation.behaviour, alone)} get{alone} "
                 f"{_shown(self.gain)} {each} more than now ({share:.1%}); {rest} ({most})."
             )
+        if further.low == further.high == 0.0:
+            return f"{who}: nothing found gains anything, every behaviour is paid alike ({most})."
         best = f"the best found is to {_does(spec)}: {_shown(further)}"
         if self.ended == "settled":
             return f"{who}: nothing found gains {self.epsilon:.2g} {each}; {best} ({most})."
         return f"{who}: {_ENDS[self.ended]}; {best} {each} ({most})."
 
-    def as_scenario(self, scenario: Scenario) -> str:
+    def as_scenario(self) -> str:
         """Return a scenario file in which the members do what was found, all else as it is.
 
         It is data, can be played, compared and extended like any other, and says in comments what
         was found and how another scenario takes the behaviour over.
         """
-        attacked = deviating(scenario, self.deviation)
+        attacked = deviating(self.scenario, self.deviation)
         said = textwrap.wrap(self.sentence, 96)
         said += [f"{part.role}: {plainly(part.behaviour)}" for part in self.deviation.parts]
         if self.deviation.role == "evaluator":
             block = {"share": 0.3, "behaviour": dict(self.deviation.behaviour)}
             said.append("Any scenario can use it, so many of its evaluators at a time:")
             said.append(f"  --set 'malicious={plainly(block)}'")
-        name = f"{scenario.name}_attacked"
+        name = f"{self.scenario.name}_attacked"
         text = attacked.model_copy(update={"name": name}).to_yaml()
         return "".join(f"# {line}\n" for line in said) + "\n" + text
 
@@ -161,17 +179,18 @@ def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], t
     """
     ranges: Any = {one.name: [0.0, 1.0] for one in family.dimensions}
     centre, width = np.full(len(ranges), 0.5), 1.0
+    size = _BATCH if len(ranges) > 1 else _BATCH // 4
     gain = highest = -math.inf  # of all behaviours, and of lines
     spec: Spec = {}
     for batch in range(_BATCHES):
-        design = Sobol(samples=_BATCH, seed=seed * _BATCHES + batch, ranges=ranges)
+        design = Sobol(samples=size, seed=seed * _BATCHES + batch, ranges=ranges)
         points = np.array(design.points()).T
         points = np.clip(centre - width / 2.0, 0.0, 1.0 - width) + width * points
         specs = [family.at(point) for point in points]
         specs += [dict(named) for named in family.named] if batch == 0 else []
         gains = np.asarray((yield specs))
         gains = np.where(np.isfinite(gains), gains, -math.inf)
-        first, line = int(np.argmax(gains)), int(np.argmax(gains[:_BATCH]))
+        first, line = int(np.argmax(gains)), int(np.argmax(gains[:size]))
         if gains[first] > gain:
             gain, spec = float(gains[first]), specs[first]
         if gains[line] > highest:  # what is declared by name has no place in the cube
@@ -187,23 +206,30 @@ def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], t
 
 
 def best_response(
-    scenario: Scenario,
-    population: NodePopulation,
-    deviation: Deviation,
-    settings: SearchSettings,
+    runner: VariantRunner, deviation: Deviation, settings: SearchSettings
 ) -> Generator[Step, Sequence[Tables], FoundAttack]:
     """Return the best that the members of a deviation can do, all else as it is in a scenario.
 
-    A search for :func:`poq_abm.experiment.search.drive`. One climb finds a candidate on some keys;
-    on fresh ones it is tested against the best before it. One that is shown to gain becomes
-    the best, and the next climb looks for what gains more than it, elsewhere and on other keys; it
-    ends once the upper end of what the last candidate gains is below epsilon. What was found is
-    certified on a last set of keys. Every test has its own keys; all hold together (Bonferroni).
+    A search for :func:`poq_abm.experiment.search.drive`, played by the runner's ``player``. One
+    climb finds a candidate on some keys; on fresh ones it is tested against the best before it. One
+    that is shown to gain becomes the best, and the next climb looks for what gains more than it,
+    elsewhere and on other keys; it ends once the upper end of what the last candidate gains is
+    below epsilon. What was found is certified on a last set of keys. Every test has its own keys;
+    all hold together (Bonferroni).
 
     A budget that is spent, or an interrupt, ends it with what was found so far.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two replications to test on, or epsilon is not above 0.
     """
-    oracle = _Oracle(scenario, places(population, deviation), deviation, settings)
-    found = FoundAttack(deviation, settings)
+    if settings.tested < 2:
+        raise InputError("a test on one replication has no interval: two or more are needed")
+    if settings.epsilon is not None and not 0.0 < settings.epsilon < math.inf:
+        raise InputError(f"epsilon must be above 0 and finite, got {settings.epsilon!r}")
+    oracle = _Oracle(runner, deviation, settings)
+    found = FoundAttack(deviation, settings, runner.scenario)
     try:
         yield from _look(oracle, found)
     except BudgetSpentError:
@@ -235,20 +261,19 @@ class _Oracle:
     """Plays behaviours of some nodes, each time on keys that follow those used before."""
 
     def __init__(
-        self,
-        scenario: Scenario,
-        nodes: Any,
-        deviation: Deviation,
-        settings: SearchSettings,
+        self, runner: VariantRunner, deviation: Deviation, settings: SearchSettings
     ) -> None:
-        self.scenario, self._nodes, self._deviation = scenario, nodes, deviation
-        self._settings = settings
-        self._next = 0  # replication
+        self._runner, self._deviation, self._settings = runner, deviation, settings
+        self.scenario = runner.scenario
+        population = build_population(self.scenario, runner.plan.profile(0))
+        self._nodes = places(population, deviation)
+        self._next = settings.first  # replication
 
     def candidate(
         self, family: Family, number: int, best: Spec | None, found: FoundAttack
     ) -> Generator[Step, Sequence[Tables], Spec]:
         """Return the best of a climb."""
+        found.untested = None
         first, last = self._keys(self._settings.searched)
         (before,) = yield from self._play([best], first, last)
         climbing = climb(family, self._settings.seed + number)
@@ -257,6 +282,9 @@ class _Oracle:
             played = yield from self._play(specs, first, last)
             found.tried += len(specs)
             gains = [self._more(before, one) for one in played]
+            for spec, gain in zip(specs, gains, strict=True):
+                if gain > (found.untested[1] if found.untested else -math.inf):  # NaN never is
+                    found.untested = (spec, gain)
             try:
                 specs = climbing.send(gains)
             except StopIteration as end:
@@ -268,7 +296,7 @@ class _Oracle:
     ) -> Generator[Step, Sequence[Tables], Pairs]:
         """Return what a behaviour gains over another on fresh keys, on more where undecided."""
         count, before, after = self._settings.tested, None, None
-        while True:
+        for _ in range(_MOST_LOOKS):
             first, last = self._keys(count)
             pair = yield from self._play([best, spec], first, last)
             before = pair[0] if before is None else before.joined(pair[0])
@@ -278,10 +306,10 @@ class _Oracle:
                 given, honest = self._settings.epsilon, abs(gain.mean_a)
                 found.epsilon = RELATIVE_EPSILON * honest if given is None else given
                 found.per = before.per
-            decided = gain.low > 0.0 or gain.high < found.epsilon
-            if decided or len(before.rewards) >= _MOST_TESTED * self._settings.tested:
-                return gain
+            if gain.low > 0.0 or gain.high < found.epsilon:
+                break
             count = len(before.rewards)  # twice as many in all
+        return gain
 
     def certify(self, spec: Spec) -> Generator[Step, Sequence[Tables], Pairs]:
         """Return what a behaviour gains over what the nodes do in the scenario, on fresh keys."""
@@ -304,11 +332,8 @@ class _Oracle:
             else deviating(self.scenario, replace(self._deviation, behaviour=dict(spec)))
             for spec in specs
         ]
-        tables = yield Step(scenarios, first, last)
-        return [
-            PlayedVariant.of(scenario, one, last - first)
-            for scenario, one in zip(scenarios, tables, strict=True)
-        ]
+        step = Step(scenarios, first, last)
+        return self._runner.read(step, (yield step))
 
     def _more(self, before: PlayedVariant, after: PlayedVariant) -> float:
         """Return the mean gain; NaN where nobody of them had a job."""

@@ -28,6 +28,7 @@ __all__ = [
     "members_of",
     "name_switches",
     "ring_of",
+    "rings",
 ]
 
 Spec = Mapping[str, Any]
@@ -36,6 +37,7 @@ ALL = "all"  #: the group of a coalition that is drawn from the whole role
 
 _STANDARD_ERRORS = 2.0  # beyond which a mean truth is higher, not luck of the records
 #: what does something of its own only where weights change, because it watches them
+_CHEATS = ("downgrade", "freeload")  #: what an inference node may save by, in a ring
 _NEEDS_TRUST = ("sleeper", "whitewash")
 
 
@@ -110,6 +112,8 @@ def declared(scenario: Scenario, role: Role) -> Declared:
             continue
         if name in _NEEDS_TRUST and scenario.mechanism.trust.update == "none":
             skipped.append(f"{name}: watches trust, and mechanism.trust.update is none")
+        elif name == "linear_report":
+            skipped.append(f"{name}: poq attack looks for the numbers it needs")
         elif name == "downgrade":
             found += [{"name": name, "model": model} for model in models]
         elif name == "targeted":
@@ -196,6 +200,44 @@ def deviations(
         for group, members in _teams(scenario, role, share):
             found += _of_team(scenario, role, group, members, options.behaviours)
     return found, skipped
+
+
+def rings(
+    scenario: Scenario, share: float, chosen: Iterable[Spec] | None = None
+) -> Iterator[Deviation]:
+    """Yield joint deviations of evaluators and of the inference nodes they favour.
+
+    For every inference group: ``share`` of all evaluators, or one, raise its scores (``collude``
+    and ``targeted`` in its favour), as its nodes go on as before, run each other model, or do not
+    answer at all (``freeload``). What counts is what all of them get together: whoever gains can
+    hand it on. ``chosen`` replaces what evaluators do and, where it names behaviours of inference
+    nodes, what these do besides going on.
+
+    >>> from poq_abm.scenario import load
+    >>> found = list(rings(load("cost_aware_poq"), 0.7))
+    >>> found[0].name
+    'collude(favour=llama_3_2_3b) with honest by 3 of all + llama_3_2_3b'
+    """
+    members = members_of(scenario, "evaluator", ALL, share)
+    members = members or members_of(scenario, "evaluator", ALL, None)
+    options = declared(scenario, "inference").behaviours
+    for label in groups_of(scenario, "inference"):
+        raising: list[dict[str, Any]] = [
+            {"name": "collude", "favour": label},
+            {"name": "targeted", "group": label},
+        ]
+        answering = [spec for spec in options if spec["name"] in _CHEATS]
+        if chosen is not None:
+            wanted = [dict(named(spec)) for spec in chosen]
+            raising = [spec for spec in wanted if spec["name"] in rules(BEHAVIOURS["evaluator"])]
+            answering = [spec for spec in wanted if spec["name"] in rules(BEHAVIOURS["inference"])]
+        nodes = members_of(scenario, "inference", label, 1.0)
+        doing = dict(_owners(scenario, "inference")[nodes[0]].behaviour)
+        as_before = Deviation("inference", label, nodes, doing, spell(doing))
+        partners = [as_before, *_of_team(scenario, "inference", label, nodes, answering)]
+        for one in _of_team(scenario, "evaluator", ALL, members, raising):
+            for partner in partners:
+                yield replace(one, partners=(partner,))
 
 
 def name_switches(
@@ -293,8 +335,10 @@ def ring_of(
     Raises
     ------
     InputError
-        If nobody is left in it, or there is no such group.
+        If nobody is left in it, the share is out of range, or there is no such group.
     """
+    if share is not None and not 0.0 < share <= 1.0:
+        raise InputError(f"a ring's share must lie in (0, 1], got {share:g}")
     partners: tuple[Deviation, ...] = ()
     if favour is not None:
         known = groups_of(scenario, "inference")

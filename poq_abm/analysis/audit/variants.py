@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from poq_abm.analysis.audit.compute_cost import cost_run
 from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.errors import InputError
 from poq_abm.experiment.executor import Workers
@@ -35,7 +37,7 @@ class PlayedVariant(NamedTuple):
     is driven out has nothing from then on.
     """
 
-    rewards: Array  #: (R, F + M) tokens over the run: rewards, or an economy's profits
+    rewards: Array  #: (R, F + M) tokens over the run: rewards net of compute, or profits
     jobs: Array  #: (R, F + M) rounds the node was paid for, or an economy's epochs
     consensus: Array  #: (R,) mean consensus, in [0, 10]
     bias: Array  #: (R,) mean consensus less mean truth
@@ -44,8 +46,13 @@ class PlayedVariant(NamedTuple):
     uncovered: Array | None = None  #: (R, F + M) of an economy, fines that bonds did not cover
 
     @classmethod
-    def of(cls, scenario: Scenario, tables: Tables, count: int) -> PlayedVariant:
-        """Return what stands in the tables of a scenario that was played ``count`` times."""
+    def of(
+        cls, scenario: Scenario, tables: Tables, count: int, spent: Array | None = None
+    ) -> PlayedVariant:
+        """Return what stands in the tables of a scenario that was played ``count`` times.
+
+        ``spent`` is what a job costs every node, in tokens, where that is not nothing.
+        """
 
         def by_node(table: str, name: str) -> Array:
             values = tables[table].column(name).to_numpy().astype(np.float64)
@@ -55,7 +62,8 @@ class PlayedVariant(NamedTuple):
         consensus, bias = (network.column(name).to_numpy() for name in ("consensus_mean", "bias"))
         if "accounts" not in tables:
             paid, jobs = (by_node("nodes", name) for name in ("reward_total", "jobs"))
-            return cls(paid, jobs, consensus, bias, scenario.rounds)
+            net = paid if spent is None else paid - jobs * spent
+            return cls(net, jobs, consensus, bias, scenario.rounds)
         profit, uncovered = (by_node("accounts", name) for name in ("profit", "uncovered"))
         epochs = settings_of(scenario).epochs
         each = np.full_like(profit, epochs)
@@ -92,12 +100,26 @@ class VariantRunner:
     workers: Workers
     progress: Progress | None = None
     left_out: tuple[str, ...] = ()  #: rules of adaptation that the scenario has
+    #: tokens that running a model of cost C = 1 takes for a job, which who does not run it saves
+    compute_cost: float = 0.0
 
     @classmethod
     def of(
-        cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None
+        cls,
+        scenario: Scenario,
+        *,
+        n_jobs: int = 1,
+        progress: Progress | None = None,
+        compute_cost: float = 0.0,
     ) -> VariantRunner:
         """Return the runner of a scenario, or raise if it has several treatments."""
+        if not 0.0 <= compute_cost < math.inf:
+            raise InputError(f"the cost of compute must be 0 or above, got {compute_cost!r}")
+        if compute_cost and scenario.economy is not None:
+            raise InputError(
+                "a cost of compute does nothing in an economy: what running a model costs there "
+                "is in profits where economy.cost.basis is money"
+            )
         plan = Plan.of(scenario)
         if "nodes" not in plan.tables:
             raise InputError(
@@ -118,7 +140,8 @@ class VariantRunner:
             data["economy"]["adaptation"] = []
             # Written out in full: nobody asked for what no longer acts without these rules.
             alone = Scenario.model_validate(data)
-        return cls(Plan.of(alone, profile=plan.profile(0)), Workers(n_jobs), progress, rules)
+        alone_plan = Plan.of(alone, profile=plan.profile(0))
+        return cls(alone_plan, Workers(n_jobs), progress, rules, compute_cost)
 
     @cached_property
     def player(self) -> PlayInMemory:
@@ -146,11 +169,21 @@ class VariantRunner:
         InputError
             If there is nothing to play, a variant cannot be played, or a replication raises.
         """
-        tables = self.player(Step(list(variants.values()), first, last))
-        return {
-            name: PlayedVariant.of(variant, one, last - first)
-            for (name, variant), one in zip(variants.items(), tables, strict=True)
-        }
+        step = Step(list(variants.values()), first, last)
+        return dict(zip(variants, self.read(step, self.player(step)), strict=True))
+
+    def read(self, step: Step, tables: Sequence[Tables]) -> list[PlayedVariant]:
+        """Return what stands in the tables of a step, net of what compute costs."""
+        profile, price = self.plan.profile(0), self.compute_cost
+        return [
+            PlayedVariant.of(
+                scenario,
+                one,
+                step.last - step.first,
+                price * cost_run(scenario, profile) if price else None,
+            )
+            for scenario, one in zip(step.scenarios, tables, strict=True)
+        ]
 
 
 def _both(first: Array | None, later: Array | None) -> Array | None:
