@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from economy_support import small_profile
 
-from poq_abm.analysis.composite import PLANTED, composite_table, gated_weights
+import poq_abm
+from poq_abm.analysis.composite import COMPOSITE, PLANTED, composite_table, gated_weights
 from poq_abm.profile import load_profile
 from poq_abm.random import Purpose, uniform
+from poq_abm.scenario import load
 
 #: arXiv 2603.04028: default weights and correlations with the truth, in its order of dimensions
 WEIGHTS = np.array([0.15, 0.10, 0.20, 0.25, 0.15, 0.15])
@@ -80,3 +83,29 @@ def test_gating_lifts_the_published_composite_as_published() -> None:
     # Both are printed with three digits; the moments above are rounded to as many.
     assert correlation["all"] == pytest.approx(0.513, abs=0.002)
     assert correlation["gated"] == pytest.approx(0.760, abs=0.002)
+
+
+def test_a_composite_is_played_as_an_evaluator(tmp_path: Path, poq) -> None:
+    made = tmp_path / "made"
+    done = poq("profile", "composite", "five_evaluators", made, "--tau", "0.1")
+    assert done.code == 0
+    assert "0.25 ce_minilm + 0.25 sts_stsb" in done.out
+    profile, parts = load_profile(made), ["ce_minilm", "sts_stsb", "sts_minilm", "sts_paraphrase"]
+    columns = [profile.evaluators.index(name) for name in parts]
+    composite = profile.scores[:, :, profile.evaluators.index(COMPOSITE)]
+    np.testing.assert_allclose(composite, profile.scores[:, :, columns].mean(axis=2), atol=1e-12)
+    assert profile.latency_ms(COMPOSITE, "rtx_4090") == pytest.approx(
+        sum(profile.latency_ms(name, "rtx_4090") for name in parts)
+    )
+    scenario = load("cost_aware_poq").replace(
+        {
+            "profile": str(made),
+            "population.evaluators": [{"model": COMPOSITE}, {"model": "sts_stsb"}],
+            "mechanism.committee_size": 2,
+            "rounds": 20,
+        }
+    )
+    assert COMPOSITE in set(poq_abm.run(scenario, replications=1).nodes["group"])
+    assert poq("profile", "composite", "five_evaluators", made).code == 2
+    said = poq("profile", "composite", "five_evaluators", "other", "--weight", "sts_stbs=1").err
+    assert "did you mean 'sts_stsb'" in said
