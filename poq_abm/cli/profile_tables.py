@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from poq_abm.cli.printing import say
+from poq_abm.cli.printing import print_frame, say
 from poq_abm.profile import Profile
 from poq_abm.profile.validity import MONEY_COLUMNS
 
