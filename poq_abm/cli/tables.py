@@ -203,8 +203,8 @@ def print_axes(results: Results, *, alone: bool) -> None:
             typer.echo(f"{axis} is not shown to move anything.")
     say(
         f"Change: against the first value, over {int(found['replications'].max())} matched "
-        "replications. `poq analyse axes FOLDER` has every measure and its unit, `poq plot lines` and "
-        "`heatmap` draw one."
+        "replications. `poq analyse axes FOLDER` has every measure with its unit; `poq plot lines` "
+        "and `heatmap` draw one."
     )
 
 
