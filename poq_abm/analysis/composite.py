@@ -116,5 +116,6 @@ TABLES = (
         "correlation with the truth of scores, of their mean, and of those that pass an audit",
         _table,
         needs=(),
+        of_profiles=True,
     ),
 )

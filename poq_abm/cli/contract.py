@@ -46,6 +46,9 @@ Size = Annotated[
 Rule = Annotated[
     str | None, typer.Option(metavar="RULE", help="How a committee agrees; default: mean.")
 ]
+Margin = Annotated[
+    float, typer.Option(min=0.0, help="What the target is to earn more than any other, an answer.")
+]
 Bins = Annotated[int, typer.Option(help="Bins of the consensus, 2 to 12.")]
 Spacing = Annotated[
     str, typer.Option("--edges", metavar="quantile|equal", help="Equally likely, or equally wide.")
@@ -70,6 +73,7 @@ def contract(
     evaluator: Evaluator = None,
     committee_size: Size = None,
     aggregation: Rule = None,
+    margin: Margin = 0.0,
     bins: Bins = 5,
     edges: Spacing = "quantile",
     resamples: Resamples = 200,
@@ -100,7 +104,9 @@ def contract(
     binned = score_bins(loaded, bins=bins, spacing=edges, **chosen)  # type: ignore[arg-type]
     costs = model_costs(loaded, basis=cost, beta=charge, hardware=hardware)  # type: ignore[arg-type]
     key = 1 if seed is None else seed
-    table = contract_table(loaded, target, binned, costs, resamples=resamples, seed=key)
+    table = contract_table(
+        loaded, target, binned, costs, margin=margin, resamples=resamples, seed=key
+    )
     table.attrs["unit"] = _UNITS[cost]
     answer = _Answer(loaded, target, binned, costs, table)
     if out is not None:

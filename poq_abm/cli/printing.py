@@ -92,9 +92,18 @@ def print_frame(
         say(caption)
 
 
-def say(text: str) -> None:
-    """Print a sentence or more, in lines that one likes to read."""
-    typer.echo(fill(text, min(output_console().width, _WIDEST_PROSE)))
+def say(text: str, indent: int = 0) -> None:
+    """Print a sentence or more, in lines that one likes to read; all but the first indented."""
+    width = min(output_console().width, _WIDEST_PROSE)
+    typer.echo(
+        fill(
+            text,
+            width,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 class _Column:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from poq_abm.experiment.round_tables import (
     EVALUATOR_QUANTILES,
+    INFERENCE_QUANTILES,
     adversary_measures,
     distribution_measures,
     replication_rows,
@@ -155,13 +156,21 @@ class RoundStudy(Study):
 
     def why_missing(self, measure: str) -> str | None:
         """Return why a measure is missing: what it takes is not played here."""
-        if measure in EVALUATOR_QUANTILES and self._pays_by_batch():
-            return "is missing where evaluators are paid for a batch of rounds, not for each"
+        if (by_batch := self._of_a_batch(measure)) is not None:
+            return by_batch
         return "is measured in economies only" if measure in _OF_ECONOMIES else None
 
-    def _pays_by_batch(self) -> bool:
-        rule, _ = self.scenario.mechanism.rule("evaluator_reward")
-        return bool(rule.counted != Counted.NOTHING)
+    def _of_a_batch(self, measure: str) -> str | None:
+        """Return why a quantile of rewards is missing, if those it is of are paid by batch."""
+        mechanism, who = self.scenario.mechanism, ""
+        if measure in EVALUATOR_QUANTILES:
+            paid = mechanism.rule("evaluator_reward")[0].counted != Counted.NOTHING
+            who = "evaluators" if paid else ""
+        elif measure in INFERENCE_QUANTILES and mechanism.reward.rule("family")[0].by_batch:
+            who = "inference nodes"
+        return (
+            f"is missing where {who} are paid for a batch of rounds, not for each" if who else None
+        )
 
     def play(
         self, treatment: str, profile: Profile, first: int, last: int, options: Options
@@ -337,7 +346,8 @@ def many_at_once(scenario: Scenario, game: Game, engine: Engine, sink: TraceSink
 
     Nothing of what a long replication or a contested one needs, no trace, nothing paid by batch.
     """
-    short = scenario.rounds <= QUIET_STRETCH and game.rules.counted == Counted.NOTHING
+    by_batch = game.rules.counted != Counted.NOTHING or game.rules.counts_answers
+    short = scenario.rounds <= QUIET_STRETCH and not by_batch
     return engine == "compiled" and sink is None and short and game.plain and not game.needs_agents
 
 
