@@ -26,6 +26,9 @@ Start = Annotated[
     list[Path] | None,
     typer.Option("--from", metavar="CERTIFICATE", help="Begin with its design; may be repeated."),
 ]
+Designs = Annotated[
+    int | None, typer.Option(min=1, help="How many are tried; default: as the file says.")
+]
 Delta = Annotated[
     float | None,
     typer.Option(
@@ -38,6 +41,7 @@ Delta = Annotated[
 
 def design(
     design_file: DesignFile,
+    designs: Designs = None,
     replay: Replay = False,
     select: Delta = None,
     start: Start = None,
@@ -55,11 +59,13 @@ def design(
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
-    if replay and (select is not None or start):
-        raise InputError("--replay plays a certificate as it is: leave --select and --from out")
-    if select is not None and start:
-        raise InputError("--from does nothing with --select, which tries all choices")
-    problem = load_design(design_file, tuple(settings or ()))
+    if replay and (select is not None or start or designs is not None):
+        raise InputError(
+            "--replay plays a certificate as it is: leave --select, --from and --designs out"
+        )
+    if select is not None and (start or designs is not None):
+        raise InputError("--from and --designs do nothing with --select, which tries all choices")
+    problem = load_design(design_file, tuple(settings or ()), designs)
     announce_compilation()
     folder = out / f"{problem.scenario.name}-{_digest(problem)}"
     try:

@@ -296,10 +296,12 @@ class DesignProblem:
         return np.stack(found, axis=1) if found else np.empty((count, 0))
 
 
-def load_design(source: str | Path, overrides: tuple[str, ...] = ()) -> DesignProblem:
+def load_design(
+    source: str | Path, overrides: tuple[str, ...] = (), designs: int | None = None
+) -> DesignProblem:
     """Return what a design file, or a certificate, says; ``overrides`` are of its scenario.
 
-    A name without a path is a design that ships.
+    ``designs`` are tried in place of the budget's. A name without a path is a design that ships.
 
     Raises
     ------
@@ -313,6 +315,10 @@ def load_design(source: str | Path, overrides: tuple[str, ...] = ()) -> DesignPr
         raise ScenarioError([origins.problem(wrong)])
     try:
         section = SearchSection.model_validate(said["search"])
+        if designs is not None:
+            DesignBudget.model_validate({**section.budget.model_dump(), "designs": designs})
+            budget = section.budget.model_copy(update={"designs": designs})
+            section = section.model_copy(update={"budget": budget})
     except ValidationError as error:
         raise ScenarioError(map(origins.problem, findings(error, ("search",)))) from None
     problem = DesignProblem(scenario, section, said.get("certificate"))
