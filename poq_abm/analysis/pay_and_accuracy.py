@@ -132,13 +132,15 @@ def pay_on_profile(
     Raises
     ------
     InputError
-        Unless the profile has 2 to 30 evaluators.
+        Unless the profile has 2 to 30 evaluators and knows the truth.
 
     >>> from poq_abm.profile import load_profile
     >>> table = pay_on_profile(load_profile("published"), resamples=20).set_index("treatment")
-    >>> [float(table.deviating_pay[rule].round(2)) for rule in ("closeness", "mutual_information")]
-    [0.84, 0.0]
+    >>> [abs(round(float(table.deviating_pay[rule]), 2)) for rule in ("closeness", "dmi")]
+    [0.85, 0.0]
     """
+    if not profile.knows_truth:
+        raise InputError(f"profile {profile.name!r} knows no truth to take accuracy from")
     if not 2 <= len(profile.evaluators) <= _MOST_EVALUATORS:
         raise InputError(
             f"evaluators are paid beside one another: 2 to {_MOST_EVALUATORS} are needed, and "

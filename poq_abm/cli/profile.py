@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from poq_abm.cli.options import AsCsv, AsJson
+from poq_abm.errors import InputError
 
 __all__ = ["profile"]
 
@@ -95,6 +97,40 @@ def compare(first: Which, second: Which, as_json: AsJson = False, as_csv: AsCsv 
         typer.echo("The profiles are the same.")
     else:
         print_frame(found)
+
+
+@profile.command()
+def composite(
+    source: Which,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the profile is written.")],
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EVALUATOR=W", help="Its weight (all 1 without any); repeat."),
+    ] = None,
+    tau: Annotated[
+        float, typer.Option(help="Correlation on planted records that a column must exceed.")
+    ] = 0.0,
+    by_task: Annotated[
+        bool, typer.Option("--by-task", help="Audit, and weigh, task by task.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Key of which records are planted.")] = 1,
+) -> None:
+    """Write a profile whose evaluators include a composite of those that pass an audit."""
+    from poq_abm.analysis.composite import COMPOSITE, write_composite  # noqa: PLC0415
+    from poq_abm.profile import load_profile  # noqa: PLC0415
+
+    weights = dict(_weight(text) for text in weight or [])
+    made = write_composite(source, folder, weights=weights, tau=tau, by_task=by_task, seed=seed)
+    typer.echo(str(load_profile(made).provenance["inferred"][-1]))
+    typer.echo(f"{made}: play it with `profile: {made}` and evaluators of `model: {COMPOSITE}`")
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise InputError(f"--weight {text}: write EVALUATOR=NUMBER") from None
 
 
 @profile.command()

@@ -182,5 +182,5 @@ class Assignments(NamedTuple):
     node: NDArray[np.int32]  #: (rounds,) inference node; -1 for nobody
     committee: NDArray[np.int32]  #: (rounds, K) evaluator indices in [0, M)
     cost_factor: NDArray[np.float64]  #: (rounds,) cost charged over the node's cost
-    #: (rounds,) points for the answer; NaN where the reward family says what it is paid
+    #: (rounds,) points for the answer, its cost off; NaN where a reward family says what it is paid
     price: NDArray[np.float64]

@@ -98,7 +98,7 @@ def pay_range(
     if role == "evaluator":
         return -beta, alpha
     if auctioned:
-        return 0.0, alpha + beta
+        return -beta, alpha + beta
     rule = in_play.inference_payment
     kernel = rule.compiled()
     at_ends = [

@@ -118,8 +118,8 @@ class SecondScore(Schedule):
     """The node of the best score, v q less the cost that it reports, paid by the second score.
 
     Value v is alpha, q the mean quality of the answers of the node's model to the task in the
-    profile, and c is beta C as reported. Queues are not looked at: what a node says today changes
-    nothing of what it can win tomorrow.
+    profile, and c is beta C as reported. What a job truly costs its node, beta C, comes off the
+    pay. Queues are not looked at: what a node says today changes nothing of what it wins tomorrow.
     """
 
     name = "second_score"

@@ -57,6 +57,7 @@ class SchedulerView(NamedTuple):
     by_cost: NDArray[np.int64]  #: ``active`` by reported cost, the cheapest first
     worth: Array  #: (tasks, F) what an answer of a node is worth, in points; empty if none asks
     asked: Array  #: (F,) the cost that a node reports, in points; empty if none asks
+    borne: Array  #: (F,) the cost that it truly has, in points; empty if none asks
     law: ServiceTime  #: of the time that a job takes, over its mean
     service_s: Array  #: (F,) mean service time
     queue: Queue
@@ -148,8 +149,11 @@ def _assign_node(
     service = view.service_s[node] * factor
     serve(view.queue, node, begin, service)
     assigned.node[row] = node
+    charged = factor if view.charges_realised else 1.0
+    if view.routing == Routing.SECOND_SCORE:
+        price -= charged * view.borne[node]
     assigned.price[row] = price
-    assigned.cost_factor[row] = factor if view.charges_realised else 1.0
+    assigned.cost_factor[row] = charged
     queries.wait[row], queries.service[row] = begin - arrival, service
 
 

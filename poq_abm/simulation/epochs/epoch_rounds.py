@@ -265,9 +265,14 @@ def _terms(economy: EconomyState) -> ServiceTerms:
 
 
 def _cost(economy: EconomyState, count: int, jobs: Array) -> Array:
-    """Return the mean of the costs that every node's jobs were charged, as it reported them."""
+    """Return the mean of the costs that every node's jobs were charged.
+
+    As it reported them; where the schedule sets the pay, as they are.
+    """
     nodes, assigned = economy.population.nodes, economy.rounds.assigned
     cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
+    if economy.game.rules.sets_pay:
+        cost = economy.population.true_cost.copy()
     if not _charges_realised(economy):
         return cost
     first = economy.population.inference
@@ -338,7 +343,7 @@ def _view(
     members = np.flatnonzero(population.active[first:])
     by_cost = active[np.argsort(population.nodes.inference_cost[active], kind="stable")]
     patience = economy.settings.service.patience_s
-    worth, asked = _scores(economy, game.rules)
+    worth, asked, borne = _scores(economy, game.rules)
     return SchedulerView(
         routing=int(ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN)),
         active=active,
@@ -348,6 +353,7 @@ def _view(
         by_cost=by_cost,
         worth=worth,
         asked=asked,
+        borne=borne,
         law=heavy_tailed(
             latency.distribution, latency.sigma, latency.tail_share, latency.tail_index
         ),
@@ -358,18 +364,22 @@ def _view(
     )
 
 
-def _scores(economy: EconomyState, rules: Rules) -> tuple[Array, Array]:
-    """Return what answers are worth, by task and node, and what nodes ask; nothing if none asks.
+def _scores(economy: EconomyState, rules: Rules) -> tuple[Array, Array, Array]:
+    """Return what answers are worth, by task and node, what nodes ask, and what it costs them.
+
+    All are empty where nobody asks.
 
     A node is known by the model that it is paid for, whatever it really runs.
     """
     if not rules.sets_pay:
-        return np.empty((0, 0)), np.empty(0)
+        return np.empty((0, 0)), np.empty(0), np.empty(0)
     tables, population = economy.game.tables, economy.population
     spans = zip(tables.task_first.tolist(), tables.task_size.tolist(), strict=True)
     known = [tables.agreed[first : first + size].mean(axis=0) for first, size in spans]
     quality = np.stack(known)[:, population.model] / SCORE_SCALE
-    return rules.alpha_inference * quality, rules.beta_inference * population.nodes.inference_cost
+    asked = rules.beta_inference * population.nodes.inference_cost
+    borne = rules.beta_inference * population.true_cost[: population.inference]
+    return rules.alpha_inference * quality, asked, borne
 
 
 def _seats(economy: EconomyState, members: NDArray[np.int64]) -> Array:

@@ -174,10 +174,9 @@ def earned_for(
     """
     points, jobs, first = performance.points, performance.jobs, performance.quality.size
     quality, closeness = np.zeros_like(points), np.zeros_like(points)
-    beta = 0.0 if rules.sets_pay else rules.beta_inference  # a price charges for no cost
     quality[:first] = earned_before_cost(
         points[:first], jobs[:first], performance.quality, charged[:first],
-        (rules.alpha_inference, beta), for_merit=rules.charges_shortfall,
+        (rules.alpha_inference, rules.beta_inference), for_merit=rules.charges_shortfall,
     )  # fmt: skip
     closeness[first:] = earned_before_cost(
         points[first:], jobs[first:], 1.0 - performance.distance, charged[first:],

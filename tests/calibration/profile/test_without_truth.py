@@ -18,6 +18,7 @@ from poq_abm.analysis.evaluator_correlation import (
     evaluator_correlation_bars,
     evaluator_correlations,
 )
+from poq_abm.analysis.pay_and_accuracy import pay_on_profile
 from poq_abm.analysis.quality_latency import (
     quality_against_cost,
     quality_against_latency,
@@ -121,8 +122,9 @@ def test_tables_and_figures_leave_out_what_needs_it(profile: Profile) -> None:
         quality_latency_points(qualities)
     with pytest.raises(InputError, match="neither truth nor judge is known"):
         evaluator_correlation_bars(evaluator_correlations(profile, resamples=20))
-    with pytest.raises(InputError, match="knows no truth"):
-        composite_table(profile)
+    for table in (composite_table, pay_on_profile):
+        with pytest.raises(InputError, match="knows no truth"):
+            table(profile)
     nothing = (np.nan, np.nan, np.nan)
     assert "Nobody knows" in agreement_line(ClosenessAgreement(nothing, nothing, nothing))
 
