@@ -34,7 +34,7 @@ __all__ = ["NAME", "configuration", "main", "study"]
 NAME = "small_llms"
 CONTEXT = 1024  #: tokens that a served model holds, prompt and answer together
 LONGEST_REPLY = 160  #: tokens after which a server ends a verdict
-JUDGED = 15  #: outputs of each model and task that the judge grades
+JUDGED = 15  #: outputs of each model and task that the judge grades, at most
 PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 STAGES: Mapping[str, Callable[[Calibration, Callable[[str], None]], Any]] = {
     "corpus": build_corpus,
@@ -52,8 +52,8 @@ PROMPTS = {
 }
 #: What the provenance of the profile says beside what was measured.
 CAVEATS = (
-    f"Repeat it: python -m calibration.shipped.{NAME} QUESTIONS ABSTRACTS FOLDER. Every number but "
-    "the latencies comes back.",
+    f"Repeat it: python -m calibration.shipped.{NAME} QUESTIONS ABSTRACTS FOLDER. With the "
+    "versions of the stamp every number but the latencies comes back.",
     "Models: SmolLM2-135M-Instruct (Apache-2.0), Gemma-3-270M (Gemma licence), "
     "all-MiniLM-L6-v2 (Apache-2.0), WordLlama (MIT). Corpora: XQuAD, English (CC BY-SA 4.0), "
     f"SciTLDR, test (Apache-2.0), abstracts cut to {ABSTRACT_WORDS} words. No text is in the "
@@ -128,7 +128,7 @@ def configuration(
             "base_url": addresses["smollm2_q4"],
             "api": "chat",
             "retries": 0,
-            "per_group": JUDGED,
+            "per_group": min(JUDGED, max(1, records // 4)),
         },
         "prompts": PROMPTS,
         "truth": {"qa": "token_f1", "summarization": "rouge_l"},
