@@ -82,6 +82,7 @@ class RerankClient(JudgeClient):
                 is_cut=False,
                 input_tokens=tokens,
                 output_tokens=None if tokens is None else 0,
+                served=self.redact(str(body.get("model") or "")),
             )
         raise self.unknown(unknown)
 

@@ -12,7 +12,7 @@ from typing import Any
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, read_corpus
 from calibration.judge.client import JudgeClient
-from calibration.judge.judging import Session
+from calibration.judge.judging import Session, served_by
 from calibration.judge.verdicts import SCHEMA, SCORE_PROMPT, Question, make_score_question
 from calibration.models.checkpoints import ModelSource, locate_all
 from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
@@ -214,8 +214,8 @@ def _ask(
         section = f"evaluators.{spec.name}"
         make_client = RerankClient if spec.kind == "reranker" else JudgeClient
         with make_client(spec, secret, "evaluator", section) as client:
-            session = Session(spec, client, budget, secret, log, sent, bool(found), is_timed=True)
-            session.again = "poq calibrate score"
+            session = Session(spec, client, budget, secret, log, sent, bool(found))
+            session.again, session.served = "poq calibrate score", served_by(found.values())
             with progress(report, spec.name, len(questions)) as advance:
                 stopped = session.ask_all(questions, advance)
         if session.refused:

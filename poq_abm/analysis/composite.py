@@ -7,6 +7,7 @@ exceeds tau, with weights over the sum of those kept, for all tasks together or 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -41,35 +42,43 @@ def gated_weights(weights: Array, correlations: Array, tau: float = 0.0) -> Arra
     return gated
 
 
-def composite_table(profile: Profile, *, tau: float = 0.0, seed: int = 1) -> pd.DataFrame:
+def composite_table(
+    profile: Profile,
+    *,
+    weights: Mapping[str, float] | None = None,
+    tau: float = 0.0,
+    seed: int = 1,
+) -> pd.DataFrame:
     """Return how well each dimension and three composites of all follow the truth.
 
-    Rows: every column of the profile's scores; ``equal``, all with the same weight; ``gated``; and
-    ``gated by task``. Columns: composite, weights (of the dimensions; empty by task), correlation
-    with the truth over all answers to records that were not planted, and its 95 % interval, records
-    resampled within tasks. Correlations that gate are those of the planted half.
+    Rows: every column of the profile's scores; ``all``, with the ``weights`` given by column (all
+    the same without); ``gated``; and ``gated by task``. Columns: composite, weights (of the
+    dimensions; empty by task), correlation with the truth over all answers to records that were not
+    planted, and its 95 % interval, records resampled within tasks. Correlations that gate are those
+    of the planted half.
     """
     if not profile.knows_truth:
         raise InputError(f"profile {profile.name!r} knows no truth for composites to follow")
     draws = [uniform(seed, 0, int(Purpose.GOLD), r, 0) for r in range(len(profile.records))]
     planted = np.array(draws) < PLANTED
     count, task = len(profile.evaluators), profile.task_of_record
-    equal = np.full(count, 1.0 / count)
-    gated = gated_weights(equal, _audited(profile, planted), tau)
+    given = np.array([(weights or {}).get(name, float(not weights)) for name in profile.evaluators])
+    ungated = given / given.sum()
+    gated = gated_weights(ungated, _audited(profile, planted), tau)
     by_task = np.stack(
         [
-            gated_weights(equal, _audited(profile, planted & (task == number)), tau)
+            gated_weights(ungated, _audited(profile, planted & (task == number)), tau)
             for number in range(len(profile.tasks))
         ]
     )
     made = {name: np.eye(count)[place] for place, name in enumerate(profile.evaluators)}
-    made |= {"equal": equal, "gated": gated, "gated by task": by_task[task]}
+    made |= {"all": ungated, "gated": gated, "gated by task": by_task[task]}
     rows = []
-    for name, weights in made.items():
-        each = np.broadcast_to(weights, (len(task), count))
+    for name, parts in made.items():
+        each = np.broadcast_to(parts, (len(task), count))
         composite = (profile.scores * each[:, None, :]).sum(axis=2)
         found = _correlation(composite[~planted], profile.truth[~planted], task[~planted], seed)
-        written = "" if weights.ndim > 1 else " ".join(f"{weight:.3g}" for weight in weights)
+        written = "" if parts.ndim > 1 else " ".join(f"{weight:.3g}" for weight in parts)
         rows.append({"composite": name, "weights": written, **found})
     return pd.DataFrame(rows)
 
@@ -116,5 +125,6 @@ TABLES = (
         "correlation with the truth of scores, of their mean, and of those that pass an audit",
         _table,
         needs=(),
+        of_profiles=True,
     ),
 )

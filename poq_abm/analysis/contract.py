@@ -180,11 +180,12 @@ def model_costs(
 
 
 def _programs(
-    chances: Array, costs: Array, target: int
+    chances: Array, costs: Array, target: int, margin: float
 ) -> Iterator[tuple[ContractProgram, Array, bool]]:
     """Yield the program of every version, its costs, and whether it is monotone."""
     for version in _VERSIONS:
-        of = robust_costs(costs, target) if version == "cost-robust" else costs
+        of = robust_costs(costs, target) if version == "cost-robust" else costs.copy()
+        of[target] += margin
         monotone = version == "monotone"
         yield ContractProgram.of(chances, of, target, monotone=monotone), of, monotone
 
@@ -195,6 +196,7 @@ def contract_table(
     binned: ScoreBins,
     costs: Array,
     *,
+    margin: float = 0.0,
     resamples: int = RESAMPLES,
     seed: int = 1,
 ) -> pd.DataFrame:
@@ -205,8 +207,9 @@ def contract_table(
     ``linear``, alpha Q), minimises (``pay`` or ``budget``), expected_pay and largest_pay per answer
     (of ``linear``, alpha), low and high (the 95 % interval of what is minimised), exists_in (the
     share of resamples in which there is one), pay_1 ... (by bin), and imitated_by: where there is
-    none, the cheaper mix of models that scores alike. Records are resampled within their tasks,
-    with bins as they are; an interval needs a contract in nine tenths of the resamples.
+    none, the cheaper mix of models that scores alike. The target earns its node ``margin`` more
+    than any other model does. Records are resampled within their tasks, with bins as they are; an
+    interval needs a contract in nine tenths of the resamples.
 
     Raises :class:`~poq_abm.errors.InputError` for a model that the profile does not have, and for
     one that has no other beside it.
@@ -219,6 +222,7 @@ def contract_table(
         raise InputError(f"profile {profile.name!r} has one model: there is nothing to choose")
     place, shape = profile.models.index(target), binned.shares.shape
     cells = shape[1] * shape[2]
+    needed = costs + margin * (np.arange(costs.size) == place)
 
     def least(totals: Array) -> Array:
         found = []
@@ -226,12 +230,12 @@ def contract_table(
             chances = total[:cells].reshape(shape[1:])
             chances = chances / chances.sum(axis=1, keepdims=True)
             row = []
-            for program, _, _ in _programs(chances, costs, place):
+            for program, _, _ in _programs(chances, costs, place, margin):
                 for objective in program.objectives:
                     solved = program.solve(objective)
                     row.append(np.nan if solved is None else float((objective * solved).sum()))
             quality = total[cells:-1] / total[-1]
-            row.append(least_alpha(quality, costs, place) * quality[place])
+            row.append(least_alpha(quality, needed, place) * quality[place])
             found.append(row)
         drawn.append(np.isfinite(found).mean(axis=0))
         return np.array(found)
@@ -240,17 +244,20 @@ def contract_table(
     sums = np.hstack([binned.shares.reshape(shape[0], -1), binned.quality, np.ones((shape[0], 1))])
     _, strata = np.unique(profile.task_of_record, return_inverse=True)
     found = record_intervals(sums, strata.astype(np.int64), least, resamples=resamples, seed=seed)
-    rows = list(_rows(profile, binned, costs, place))
+    rows = list(_rows(profile, binned, costs, place, margin))
     frame = pd.DataFrame(rows).assign(low=found.low, high=found.high, exists_in=drawn[-1])
+    frame.attrs["margin"] = margin
     return of_profile(frame, profile)
 
 
 def _rows(
-    profile: Profile, binned: ScoreBins, costs: Array, place: int
+    profile: Profile, binned: ScoreBins, costs: Array, place: int, margin: float
 ) -> Iterator[dict[str, object]]:
     """Yield the rows of the table, without what takes resamples."""
     chances = binned.chances
-    for version, (_, of, monotone) in zip(_VERSIONS, _programs(chances, costs, place), strict=True):
+    for version, (_, of, monotone) in zip(
+        _VERSIONS, _programs(chances, costs, place, margin), strict=True
+    ):
         mix = imitation(chances, of, place, monotone=monotone)
         for minimise in ("pay", "budget"):
             pay = cheapest_contract(chances, of, place, minimise=minimise, monotone=monotone)
@@ -262,7 +269,7 @@ def _rows(
             row |= {f"pay_{number}": float(each) for number, each in enumerate(pays, start=1)}
             yield row | {"imitated_by": _mix(profile, mix) if pay is None else ""}
     quality = binned.quality.mean(axis=0)
-    alpha = least_alpha(quality, costs, place)
+    alpha = least_alpha(quality, costs + margin * (np.arange(costs.size) == place), place)
     yield {"contract": "linear", "minimises": "pay", "expected_pay": alpha * quality[place],
            "largest_pay": alpha, "imitated_by": ""}  # fmt: skip
 
@@ -286,16 +293,17 @@ def contract_sentence(frame: pd.DataFrame, target: str, unit: str = "points") ->
 
     ``frame`` is :func:`contract_table`'s.
     """
-    row = frame.iloc[0]
+    row, margin = frame.iloc[0], frame.attrs.get("margin", 0.0)
+    by = f" by {margin:g} {unit}" if margin else ""
+    less = f"costs less than {margin:g} {unit} more" if margin else "costs less"
     if np.isnan(row.expected_pay):
         why = row.imitated_by
-        alike = f"{why} scores alike and costs less" if "+" not in why else (
-            f"the mix {why} scores alike and costs less"
-        )  # fmt: skip
-        return f"No contract on these scores makes {target} the best to run: {alike}."
+        mix = "the mix " if "+" in why else ""
+        said = f"{mix}{why} scores alike and {less}"
+        return f"No contract on these scores makes {target} the best to run{by}: {said}."
     ends = "" if np.isnan(row.low) else f" [{row.low:.4g}, {row.high:.4g}]"
     parts = [
-        f"The cheapest contract that makes {target} the best to run pays {row.expected_pay:.4g}"
+        f"The cheapest contract that makes {target} the best to run{by} pays {row.expected_pay:.4g}"
         f"{ends} {unit} an answer, {row.largest_pay:.4g} at most."
     ]
     rising = frame[frame["contract"] == "monotone"].iloc[0]
@@ -303,7 +311,7 @@ def contract_sentence(frame: pd.DataFrame, target: str, unit: str = "points") ->
     falls = "It pays less for some better scores, so that a node can gain by spoiling its answers"
     if np.isnan(rising.expected_pay):
         parts.append(f"{falls}; no contract does whose pay never falls: {rising.imitated_by} "
-                     "scores as well and costs less.")  # fmt: skip
+                     f"scores as well and {less}.")  # fmt: skip
     elif (np.diff(pays) < 0.0).any():
         parts.append(f"{falls}; pay that never falls comes to {rising.expected_pay:.4g}.")
     linear = frame[frame["contract"] == "linear"].iloc[0]

@@ -16,7 +16,10 @@ def analyse(
     context: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="What to say, or `list`.")],
     folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="A results folder; a profile for cascade.")
+        str,
+        typer.Argument(
+            metavar="DIR", help="A results folder; or a profile: accuracy, cascade, composite."
+        ),
     ] = "",
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
     against: Annotated[
@@ -62,7 +65,7 @@ def analyse(
         folder, treatment, against, role, group, by or (), amount=amount, over=over
     )
     found = make(table, request)
-    of_profile = not known[table].needs and not request.is_run
+    of_profile = known[table].of_profiles and not request.is_run
     for note in () if of_profile else request.run.notes:
         typer.echo(f"note: {note}", err=True)
     if not print_data({table: found}, as_json=as_json, as_csv=as_csv):

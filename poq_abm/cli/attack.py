@@ -23,7 +23,9 @@ from poq_abm.cli.options import (
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from poq_abm.analysis.audit.best_response import FoundAttack
+    from poq_abm.analysis.audit.best_response import FoundAttack, SearchSettings
+    from poq_abm.analysis.audit.deviations import Deviation
+    from poq_abm.analysis.audit.variants import VariantRunner
     from poq_abm.rules.behaviour.base import Role
     from poq_abm.scenario import Scenario
 
@@ -50,6 +52,12 @@ Epsilon = Annotated[
     typer.Option(help="Gain too small to matter, per job; default: 1% of pay as it is."),
 ]
 Seconds = Annotated[float | None, typer.Option(help="Stop after so long, with what was found.")]
+Everybody = Annotated[
+    bool,
+    typer.Option(
+        "--everybody", help="Then let all of the role do what was found, and look again, and so on."
+    ),
+]
 SearchSeed = Annotated[int, typer.Option(min=0, help="Key of where candidates lie.")]
 TreatmentName = Annotated[
     str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
@@ -63,6 +71,7 @@ def attack(
     group: Group = None,
     share: Share = None,
     favour: Favour = None,
+    everybody: Everybody = False,
     epsilon: Epsilon = None,
     compute_cost: ComputeCost = 0.0,
     seconds: Seconds = None,
@@ -81,33 +90,27 @@ def attack(
     """Search for the behaviour that gains most, test it on fresh keys, and write it as a file."""
     import pandas as pd  # noqa: PLC0415
 
-    from poq_abm.analysis.audit.best_response import SearchSettings, best_response  # noqa: PLC0415
+    from poq_abm.analysis.audit.best_response import SearchSettings  # noqa: PLC0415
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
     from poq_abm.cli.audit import treatment_of  # noqa: PLC0415
     from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
-    from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse(by, share=share, favour=favour)
+    _refuse(by, share=share, favour=favour, everybody=everybody)
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
     announce_compilation()
-    found: list[FoundAttack] = []
     with progress_bar(chosen.name) as bar:
         runner = VariantRunner.of(
             chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
         )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
-        budget = SearchBudget(seconds=float("inf") if seconds is None else seconds)
-        for who in _searchers(runner.scenario, by, group, share, favour):
-            search = best_response(runner, who, how)
-            found.append(drive(search, runner.player, budget))
-            if found[-1].ended == "interrupted":
-                break
-    written = [_write(one, runner.scenario, out) if one.gains else None for one in found]
+        whom = _searchers(runner.scenario, by, group, share, favour)
+        found, lines = _search(runner, whom, how, seconds, everybody=everybody)
+    written = [_write(one, out) if one.gains else None for one in found]
     rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
     if print_data({"attacks": rows}, as_json=as_json, as_csv=as_csv):
         return
@@ -115,13 +118,48 @@ def attack(
         say(one.sentence)
         if path is not None:
             typer.echo(f"  written to {path}; play it with: poq run {path}")
+    for line in lines:
+        say(line)
+
+
+def _search(
+    runner: VariantRunner,
+    whom: list[Deviation],
+    how: SearchSettings,
+    seconds: float | None,
+    *,
+    everybody: bool,
+) -> tuple[list[FoundAttack], list[str]]:
+    """Return what each of some nodes finds, and what else there is to say."""
+    from poq_abm.analysis.audit.best_response import best_response  # noqa: PLC0415
+    from poq_abm.analysis.audit.learning import (  # noqa: PLC0415
+        everybody_learns,
+        learning_sentence,
+    )
+    from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
+
+    budget = SearchBudget(seconds=math.inf if seconds is None else seconds)
+    found: list[FoundAttack] = []
+    lines = []
+    for who in whom:
+        if everybody:
+            learned = drive(everybody_learns(runner, who, how), runner.player, budget)
+            lines.append(f"{who.groups}: {learning_sentence(learned)}")
+            found += learned
+        else:
+            found.append(drive(best_response(runner, who, how), runner.player, budget))
+        if found[-1].ended == "interrupted":
+            break
     if runner.left_out:
-        say(f"Adaptation is left out ({', '.join(runner.left_out)}).")
+        lines.append(f"Adaptation is left out ({', '.join(runner.left_out)}).")
+    return found, lines
 
 
-def _refuse(by: str, **of_rings: Any) -> None:
+def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:
     if by not in _BY:
         raise InputError(f"--by {by}: {nearest(by, _BY)}")
+    if by == "ring" and everybody:
+        raise InputError("--everybody does nothing with --by ring: it is of single nodes")
     for name, value in of_rings.items():
         if by != "ring" and value is not None:
             raise InputError(f"--{name} does nothing with --by {by}; --by ring takes it")
@@ -129,7 +167,7 @@ def _refuse(by: str, **of_rings: Any) -> None:
 
 def _searchers(
     scenario: Scenario, by: str, group: str | None, share: float | None, favour: str | None
-) -> list[Any]:
+) -> list[Deviation]:
     """Return who searches: the first node of a group or of each, or a ring."""
     from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
 
@@ -143,11 +181,13 @@ def _searchers(
     return [ring_of(scenario, role, name, None) for name in names]
 
 
-def _write(found: FoundAttack, scenario: Scenario, folder: Path) -> Path:
+def _write(found: FoundAttack, folder: Path) -> Path:
     """Write an attack beside those found before, of which none is overwritten."""
-    text = found.as_scenario(scenario)
+    text = found.as_scenario()
     groups = "_".join(part.group for part in found.deviation.parts)
-    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{scenario.name}_{groups}")
+    stem = "".join(
+        c if c.isalnum() or c in "-_" else "_" for c in f"{found.scenario.name}_{groups}"
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):

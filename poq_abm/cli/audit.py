@@ -65,6 +65,10 @@ Frontier = Annotated[
     bool, typer.Option("--frontier", help="What coalitions move, and at what cost.")
 ]
 Breakdown = Annotated[bool, typer.Option("--breakdown", help="How many members break each rule.")]
+Splits = Annotated[
+    list[int] | None,
+    typer.Option("--split", metavar="N", help="What coming as N nodes gains; may be repeated."),
+]
 TreatmentName = Annotated[
     str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
 ]
@@ -82,6 +86,7 @@ def audit(
     break_even: BreakEvens = None,
     frontier: Frontier = False,
     breakdown: Breakdown = False,
+    split: Splits = None,
     treatment: TreatmentName = None,
     replications: Replications = None,
     rounds: Rounds = None,
@@ -100,15 +105,14 @@ def audit(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse_dropped(
-        csv=as_csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)
-    )
+    further = {"frontier": frontier, "breakdown": breakdown, "split": split}
+    if as_csv and out is None:
+        _refuse_dropped({"break_even": break_even, **further})
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
     ranges = [_range(text) for text in break_even or []]
-    roles: tuple[Any, ...] = (_role(role),) if role else _ROLES[:2]
     announce_compilation()
     with progress_bar(chosen.name) as bar:
         runner = VariantRunner.of(
@@ -118,11 +122,11 @@ def audit(
             runner,
             share=share,
             behaviours=[_spec(text) for text in behaviour] if behaviour else None,
-            roles=roles,
+            roles=_roles(role),
             half_width=half_width,
             epsilon=epsilon,
         )
-        tables, lines = _more(runner, found, ranges, frontier=frontier, breakdown=breakdown)
+        tables, lines = _more(runner, found, ranges, further)
     tables = {"gains": found.gains, **tables}
     if out is not None:
         _write(tables, out)
@@ -142,10 +146,10 @@ def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
         write_text(out / f"{name}.csv", table.to_csv(index=False))
 
 
-def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
+def _refuse_dropped(tables: Mapping[str, Any]) -> None:
     """Refuse further tables where only one is printed and none is written."""
     asked = [f"--{name.replace('_', '-')}" for name, wanted in tables.items() if wanted]
-    if csv and out is None and asked:
+    if asked:
         raise InputError(f"{asked[0]} does nothing with --csv, which prints the gains; add --out")
 
 
@@ -170,10 +174,12 @@ def treatment_of(source: str, overrides: list[str], wanted: str | None) -> Scena
     return known[wanted].model_copy(update={"sweep": {}})
 
 
-def _role(name: str) -> str:
+def _roles(name: str | None) -> tuple[Any, ...]:
+    if name is None:
+        return _ROLES[:2]
     if name not in _ROLES:
         raise InputError(f"--role {name}: {nearest(name, _ROLES)}")
-    return name
+    return (name,)
 
 
 def _spec(text: str) -> dict[str, Any]:
@@ -222,15 +228,17 @@ def _more(
     runner: VariantRunner,
     found: Audit,
     ranges: list[tuple[str, float, float]],
-    *,
-    frontier: bool,
-    breakdown: bool,
+    further: Mapping[str, Any],
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the further tables that were asked for, and what they say."""
     import pandas as pd  # noqa: PLC0415
 
     from poq_abm.analysis.aggregation_robustness import breakdown_shares  # noqa: PLC0415
     from poq_abm.analysis.audit.attacks import attack_frontier  # noqa: PLC0415
+    from poq_abm.analysis.audit.identities import (  # noqa: PLC0415
+        identity_gains,
+        identity_sentences,
+    )
 
     tables: dict[str, pd.DataFrame] = {}
     roots = _break_evens(runner, found, ranges)
@@ -239,11 +247,15 @@ def _more(
         tables["break_even"] = pd.DataFrame(roots)
     elif ranges:
         lines.append("No deviation is shown to gain: there is nothing to break even.")
-    if frontier:
+    if further["frontier"]:
         specs = {str(d.behaviour): d.behaviour for d in found.deviations if d.role == "evaluator"}
         tables["frontier"] = attack_frontier(runner, specs.values())
-    if breakdown:
+    if further["breakdown"]:
         tables["breakdown"] = breakdown_shares(runner.scenario.mechanism)
+    if split := further["split"]:
+        audited = {part.role for one in found.deviations for part in one.parts}
+        tables["identities"] = identity_gains(runner, split, roles=sorted(audited, reverse=True))
+        lines += identity_sentences(tables["identities"])
     return tables, lines
 
 
@@ -271,6 +283,13 @@ def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
         print_frame(shown[kept], title, number=".4f")
     if "breakdown" in tables:
         print_frame(tables["breakdown"], "Members that break each rule", number=".4f")
+    if "identities" in tables:
+        split = tables["identities"]
+        kept = ["role", "group", "identities", "one", "several", "gain", "interval"]
+        shown = split.assign(interval=_intervals(split, "low", "high"))
+        each = "epoch" if found.scenario.economy else "round"
+        title = f"Coming as several nodes: tokens per {each}, all together"
+        print_frame(shown[kept], title, keys=3, number=".4f")
 
 
 def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from poq_abm.cli.options import Seed
+from poq_abm.cli.options import AsCsv, AsJson, Seed
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ Size = Annotated[
 Rule = Annotated[
     str | None, typer.Option(metavar="RULE", help="How a committee agrees; default: mean.")
 ]
+Margin = Annotated[
+    float, typer.Option(min=0.0, help="What the target is to earn more than any other, an answer.")
+]
 Bins = Annotated[int, typer.Option(help="Bins of the consensus, 2 to 12.")]
 Spacing = Annotated[
     str, typer.Option("--edges", metavar="quantile|equal", help="Equally likely, or equally wide.")
@@ -70,20 +73,24 @@ def contract(
     evaluator: Evaluator = None,
     committee_size: Size = None,
     aggregation: Rule = None,
+    margin: Margin = 0.0,
     bins: Bins = 5,
     edges: Spacing = "quantile",
     resamples: Resamples = 200,
     seed: Seed = 1,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
     out: Out = None,
     write: Write = None,
 ) -> None:
     """Find the least pay by score bin that makes a model the best to run, and what that costs."""
     from poq_abm.analysis.contract import (  # noqa: PLC0415
+        contract_sentence,
         contract_table,
         model_costs,
         score_bins,
     )
+    from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
     from poq_abm.profile import load_profile  # noqa: PLC0415
 
     _refuse_idle(cost, beta, evaluator, committee_size, aggregation)
@@ -97,7 +104,9 @@ def contract(
     binned = score_bins(loaded, bins=bins, spacing=edges, **chosen)  # type: ignore[arg-type]
     costs = model_costs(loaded, basis=cost, beta=charge, hardware=hardware)  # type: ignore[arg-type]
     key = 1 if seed is None else seed
-    table = contract_table(loaded, target, binned, costs, resamples=resamples, seed=key)
+    table = contract_table(
+        loaded, target, binned, costs, margin=margin, resamples=resamples, seed=key
+    )
     table.attrs["unit"] = _UNITS[cost]
     answer = _Answer(loaded, target, binned, costs, table)
     if out is not None:
@@ -105,12 +114,12 @@ def contract(
     chosen["beta_inference"] = charge if cost == "latency" else 0.0
     if write is not None:
         _write_new(write, _scenario(answer, profile, hardware, chosen))
-    if csv:
-        typer.echo(table.to_csv(index=False), nl=False)
+    said = contract_sentence(table, target, table.attrs["unit"])
+    if print_data({"contracts": table}, as_json=as_json, as_csv=as_csv, said=said):
         return
     scored = f"scores of {evaluator}" if evaluator else f"consensus of {size} by {rule}"
     charged = f"beta C, beta = {charge:g}" if cost == "latency" else "in USD an answer"
-    _say(f"{target} on {loaded.name}: {scored}; costs {charged}")
+    say(f"{target} on {loaded.name}: {scored}; costs {charged}")
     _print(answer)
     if write is None:
         _print_lines(_scenario(answer, profile, hardware, chosen))
@@ -137,70 +146,70 @@ def _refuse_idle(
             raise InputError(f"{option} does nothing with --evaluator, which pays by one score")
 
 
-def _say(text: str) -> None:
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
-
-    output_console().print(text, markup=False, highlight=False)
-
-
 def _print(answer: _Answer) -> None:
     """Print both tables and what they say."""
     from poq_abm.analysis.contract import contract_sentence  # noqa: PLC0415
+    from poq_abm.cli.printing import say  # noqa: PLC0415
 
     _, target, _, costs, table = answer
     unit = table.attrs["unit"]
     _print_pay(table, unit)
     _print_bins(answer)
-    _say(contract_sentence(table, target, unit))
+    say(contract_sentence(table, target, unit))
     profit = table.iloc[0]["expected_pay"] - costs[answer.profile.models.index(target)]
     if profit < 0.0:
-        _say(f"That is {-profit:.4g} {unit} less than {target} costs: unless every answer is paid "
+        say(f"That is {-profit:.4g} {unit} less than {target} costs: unless every answer is paid "
              "so much on top, a node would rather leave.")  # fmt: skip
 
 
 def _print_pay(found: pd.DataFrame, unit: str) -> None:
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
 
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.cli.printing import print_frame  # noqa: PLC0415
 
-    table = Table(box=box.HORIZONTALS, title=f"Cheapest pay per answer, {unit}",
-                  title_justify="left", padding=(0, 1))  # fmt: skip
-    for name in ("contract", "least"):
-        table.add_column(name)
-    for name in ("expected", "largest", "95% of the least", "exists in"):
-        table.add_column(name, justify="right")
+    rows = []
     for row in found.to_dict("records"):
-        none = math.isnan(row["expected_pay"])
-        cells = ["none", ""] if none else [_number(row[k]) for k in ("expected_pay", "largest_pay")]
-        ends = math.isnan(row["low"])
-        interval = "-" if ends else f"[{_number(row['low'])}, {_number(row['high'])}]"
-        exists = "" if none else f"{row['exists_in']:.0%}"
-        table.add_row(row["contract"], row["minimises"], *cells, interval, exists)
-    output_console().print(table)
+        none, ends = math.isnan(row["expected_pay"]), math.isnan(row["low"])
+        rows.append(
+            {
+                "contract": row["contract"],
+                "least": row["minimises"],
+                "expected": "none" if none else _number(row["expected_pay"]),
+                "largest": "-" if none else _number(row["largest_pay"]),
+                "95% interval of the least": (
+                    "-" if ends else f"[{_number(row['low'])}, {_number(row['high'])}]"
+                ),
+                "exists in": "-" if none else f"{row['exists_in']:.0%}",
+            }
+        )
+    print_frame(pd.DataFrame(rows), f"Cheapest pay per answer, {unit}", keys=2)
 
 
 def _print_bins(answer: _Answer) -> None:
     """Print what each bin is paid, and how often the target's answers fall into it."""
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
 
     from poq_abm.analysis.contract import bin_names  # noqa: PLC0415
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.cli.printing import print_frame  # noqa: PLC0415
 
     found, chances = answer.table, answer.binned.chances
-    title = "Share of answers, and least expected pay, by bin of the score"
-    table = Table(box=box.HORIZONTALS, title=title, title_justify="left", padding=(0, 1))
-    shown = found[(found["minimises"] == "pay") & found["pay_1"].notna()]
-    table.add_column("score")
-    for name in ("target", "others", *shown["contract"]):
-        table.add_column(name, justify="right")
+    paid = found[(found["minimises"] == "pay") & found["pay_1"].notna()]
     place = answer.profile.models.index(answer.target)
     others = (chances.sum(axis=0) - chances[place]) / (len(chances) - 1)
-    for number, name in enumerate(bin_names(answer.binned.edges)):
-        pays = [_number(pay) for pay in shown[f"pay_{number + 1}"]]
-        table.add_row(name, f"{chances[place, number]:.1%}", f"{others[number]:.1%}", *pays)
-    output_console().print(table)
+    rows = [
+        {
+            "score": name,
+            "target": f"{chances[place, number]:.1%}",
+            "others": f"{others[number]:.1%}",
+            **{
+                str(kind): _number(pay)
+                for kind, pay in zip(paid["contract"], paid[f"pay_{number + 1}"], strict=True)
+            },
+        }
+        for number, name in enumerate(bin_names(answer.binned.edges))
+    ]
+    title = "Share of answers, and least expected pay, by bin of the score"
+    print_frame(pd.DataFrame(rows), title)
 
 
 def _number(value: float) -> str:
@@ -254,7 +263,9 @@ def _print_lines(scenario: str) -> None:
 def _write_new(path: Path, text: str) -> None:
     """Write a scenario, if there is one; never overwrite a file."""
     if not text:
-        _say(f"No contract, no scenario: nothing is written to {path}.")
+        from poq_abm.cli.printing import say  # noqa: PLC0415
+
+        say(f"No contract, no scenario: nothing is written to {path}.")
         return
     try:
         with path.open("x", encoding="utf-8") as stream:

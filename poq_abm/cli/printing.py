@@ -26,6 +26,7 @@ __all__ = ["output_console", "print_data", "print_frame", "say"]
 _WITHOUT_TERMINAL = 180  # columns, where nobody says how many there are
 _WIDEST_TEXT = 44  # columns of a cell of words before it is folded
 _FOLDED_TEXT = 14  # columns of a cell of words that is never folded
+_SHORT_HEADING = 8  # columns that every heading may take
 _LONGEST_WORD = 28  # columns; longer ones are broken where they are too wide
 _WIDEST_PROSE = 100  # columns of a line that one likes to read
 #: what numbers, intervals and their missing ones are written with
@@ -91,9 +92,18 @@ def print_frame(
         say(caption)
 
 
-def say(text: str) -> None:
-    """Print a sentence or more, in lines that one likes to read."""
-    typer.echo(fill(text, min(output_console().width, _WIDEST_PROSE)))
+def say(text: str, indent: int = 0) -> None:
+    """Print a sentence or more, in lines that one likes to read; all but the first indented."""
+    width = min(output_console().width, _WIDEST_PROSE)
+    typer.echo(
+        fill(
+            text,
+            width,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 class _Column:
@@ -171,7 +181,7 @@ def _heading(name: str, room: int) -> str:
     """
     lines = [""]
     for word in re.findall(r"[^_ ]+[_ ]?|[_ ]", name):
-        if lines[-1] and len((lines[-1] + word).rstrip()) > max(room, 7):
+        if lines[-1] and len((lines[-1] + word).rstrip()) > max(room, _SHORT_HEADING):
             lines.append("")
         lines[-1] += word
     return "\n".join(line.rstrip() for line in lines)

@@ -169,6 +169,7 @@ def _print_report(plan: Plan, results: Results, folder: Path) -> None:
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
     """Print what a run came to: of a large sweep what its axes move, else every treatment."""
     from poq_abm.analysis.axis_effects import is_grid  # noqa: PLC0415
+    from poq_abm.analysis.stored_run import thin_notes  # noqa: PLC0415
     from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
     from poq_abm.cli.tables import print_axes, print_calibration_error, print_queries  # noqa: PLC0415
 
@@ -190,6 +191,8 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
             _print_groups(results, treatments, title, left_out)
     if is_grid(results.treatments):
         print_axes(results, alone=not large)
+    for note in thin_notes(results.main):
+        typer.echo(f"note: {note}")
     _print_unanimity(plan)
 
 

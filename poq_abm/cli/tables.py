@@ -203,8 +203,8 @@ def print_axes(results: Results, *, alone: bool) -> None:
             typer.echo(f"{axis} is not shown to move anything.")
     say(
         f"Change: against the first value, over {int(found['replications'].max())} matched "
-        "replications. `poq analyse axes FOLDER` has every measure, `poq plot lines` and `heatmap` "
-        "draw one."
+        "replications. `poq analyse axes FOLDER` has every measure with its unit; `poq plot lines` "
+        "and `heatmap` draw one."
     )
 
 
@@ -219,7 +219,6 @@ def _along_axis(axis: str, row: Mapping[Hashable, Any]) -> dict[str, str]:
         "mean": mean,
         "change": "-" if first else change,
         "95% interval": "-" if first else interval,
-        "unit": str(row["unit"]),
     }
 
 
@@ -265,11 +264,11 @@ def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
         rows.append(
             {
                 "treatment": str(row["treatment"]),
+                "precision": str(row["state"]),
                 "replications": f"{row['replications']:,}",
                 "mean": mean,
                 "half-width": "-" if math.isnan(half) else f"{half:.2g}",
                 "interval": interval,
-                "precision": str(row["state"]),
             }
         )
     level = f"{asked.confidence:.0%} interval of each treatment alone"

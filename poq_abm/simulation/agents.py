@@ -8,6 +8,7 @@ subclass the nodes and override :meth:`InferenceNode.answer` or :meth:`Evaluator
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import mesa
@@ -19,7 +20,7 @@ from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import Assignments, EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import count_answer, count_committee
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_consensus, refuse_report
 from poq_abm.simulation.ledger import NodeSum, credit, observe
@@ -165,7 +166,9 @@ class InferenceNode(Node):
         game = self.model.game
         task = self.model.scheduler.task
         cost = self.cost * self.model.scheduler.cost_factor
-        reward = inference_points(game.rules, task, consensus, cost, game.kernels)
+        reward = self.model.scheduler.price
+        if math.isnan(reward):
+            reward = inference_points(game.rules, task, consensus, cost, game.kernels)
         anchor = game.nodes.inference_anchor[self.index]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, 0.0)
@@ -268,6 +271,7 @@ class Scheduler(mesa.Agent):
         self.task = 0  # of the round that is played
         self.column = 0  # of the trust table, for the task of the round that is played
         self.cost_factor = 1.0  # cost charged over the node's cost, in the round that is played
+        self.price = math.nan  # of its answer, where the schedule sets it
         self._assigned: Assignments | None = None
         self._first = 0  # number of the round that was assigned first
 
@@ -287,7 +291,7 @@ class Scheduler(mesa.Agent):
         evaluators = [model.evaluator_nodes[member] for member in committee]
         scores = self._collect(evaluators, answer)
         consensus = self._agree()
-        self._compare_members(answer)
+        self._compare_members(answer, consensus)
         reward = model.inference_nodes[node].receive(consensus, answer.truth)
         observe(model.ledger.network_block, consensus, answer.truth)
         rewards = [
@@ -329,6 +333,7 @@ class Scheduler(mesa.Agent):
         buffers.draws[: Slot.COMMITTEE, t] = drawn
         buffers.committee.members[:] = assigned.committee[row]
         self.cost_factor = float(assigned.cost_factor[row])
+        self.price = float(assigned.price[row])
         return *drawn, assigned.committee[row].tolist()
 
     def forget_draws(self) -> None:
@@ -362,9 +367,11 @@ class Scheduler(mesa.Agent):
             refuse_consensus(game, self.model.rounds_played, consensus)
         return consensus
 
-    def _compare_members(self, answer: Answer) -> None:
-        """Count the round, where members are paid for how they compare over a batch of them."""
+    def _compare_members(self, answer: Answer, consensus: float) -> None:
+        """Count the round, where nodes are paid for how they compare over a batch of them."""
         model, game = self.model, self.model.game
+        if game.rules.counts_answers:
+            count_answer(answer.record, answer.node, consensus, model.memory.counts)
         if game.rules.counted != Counted.NOTHING:
             committee, counts = model.kept.buffers.committee, model.memory.counts
             about = (model.rounds_played, answer.truth, bool(game.tables.gold[answer.record]))

@@ -57,6 +57,8 @@ class Rules(NamedTuple):
     reference: int  #: as :class:`poq_abm.rules.payment.MeasuredFrom`
     inference_payment: int
     inference_parameters: NDArray[np.float64]  #: a row for each task in play, then one for others
+    sets_pay: bool  #: whether the schedule, and no reward family, says what an answer is paid
+    counts_answers: bool  #: whether inference nodes are paid by batch
     charges_shortfall: bool  #: whether what a reward is short of alpha Q is the charge for cost
     evaluator_payment: int
     evaluator_parameters: NDArray[np.float64]
@@ -180,3 +182,5 @@ class Assignments(NamedTuple):
     node: NDArray[np.int32]  #: (rounds,) inference node; -1 for nobody
     committee: NDArray[np.int32]  #: (rounds, K) evaluator indices in [0, M)
     cost_factor: NDArray[np.float64]  #: (rounds,) cost charged over the node's cost
+    #: (rounds,) points for the answer, its cost off; NaN where a reward family says what it is paid
+    price: NDArray[np.float64]

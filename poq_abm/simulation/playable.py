@@ -20,7 +20,7 @@ from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.scenario.checks.sections import problems_of
-from poq_abm.simulation.batch_counts import MOST_TABLE_BYTES, table_bytes
+from poq_abm.simulation.batch_counts import MOST_TABLE_BYTES, answer_bytes, table_bytes
 from poq_abm.simulation.population import malicious_nodes
 
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
@@ -78,6 +78,9 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
         {
             _too_large: ("mechanism",),
             _batch_findings: ("mechanism", "population", "economy", "verification", "rounds"),
+            partial(_ranking_findings, records=len(profile.records)): (
+                "mechanism", "population", "economy", "verification", "rounds", "profile",
+            ),
             partial(_findings, profile=profile): (
                 "population", "malicious", "economy", "synthetic", "profile", "mechanism",
             ),
@@ -124,6 +127,33 @@ def _batch_findings(scenario: Scenario) -> Iterator[Finding]:
         yield (
             ("mechanism", "minimum_shared"),
             f"is {least}, and a batch has {batch} rounds: nobody can share that many",
+        )
+
+
+def _ranking_findings(scenario: Scenario, records: int) -> Iterator[Finding]:
+    """Yield what keeps inference nodes from being paid for how a batch's answers compare."""
+    path: KeyPath = ("mechanism", "reward", "family")
+    rule, values = scenario.mechanism.reward.rule("family")
+    if not rule.by_batch:
+        return
+    nodes, economy = scenario.population.inference_nodes, scenario.economy
+    if scenario.verification is not None:
+        yield path, f"{rule.name} pays by batches of rounds, and a verification plays none"
+    if nodes == 1:
+        yield path, f"{rule.name} compares inference nodes: 1 has nobody to be compared with"
+    if (needed := answer_bytes(records, nodes)) > MOST_TABLE_BYTES:
+        yield (
+            path,
+            f"{rule.name} adds up {records} records of {nodes} inference nodes and compares these, "
+            f"which takes {needed / 2**30:.1f} GiB; at most {MOST_TABLE_BYTES / 2**30:.0f}",
+        )
+    batch = scenario.rounds if economy is None else scenario.rounds // economy.epochs
+    least, most = values.get("minimum_shared", 0), (nodes - 1) * min(batch // 2, records)
+    if nodes > 1 and least > most:
+        yield (
+            ("mechanism", "reward", "minimum_shared"),
+            f"is {least}, and {nodes} nodes can be compared at most {most} times each in a batch "
+            f"of {batch} rounds on {records} records",
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ from poq_abm.simulation.arrays import (
     InferenceColumn,
     Tables,
 )
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import count_answer, count_committee
 from poq_abm.simulation.buffers import (
     Buffers,
     RoundBatch,
@@ -139,6 +141,26 @@ def _note_round(row: int, drawn: RoundDraw, consensus: float, paid: float, trace
 
 
 @compiled
+def _points(
+    row: int,
+    drawn: RoundDraw,
+    consensus: float,
+    game: GameArrays,
+    own: Kernels | None,
+    assigned: Assignments | None,
+) -> float:
+    """Return what an answer is paid: its price, where a schedule set one, else by the family."""
+    cost = game.nodes.inference_cost[drawn.node]
+    price = math.nan
+    if assigned is not None:
+        cost = cost * assigned.cost_factor[row]
+        price = assigned.price[row]
+    if math.isnan(price):
+        return inference_points(game.rules, drawn.task, consensus, cost, own)
+    return price
+
+
+@compiled
 def _play_round(
     row: int,
     drawn: RoundDraw,
@@ -168,10 +190,9 @@ def _play_round(
     if rules.counted != Counted.NOTHING:
         planted, counts = game.tables.gold[drawn.record], replication.memory.counts
         count_committee(drawn.number, truth, planted, game, committee, counts)
-    cost = nodes.inference_cost[node]
-    if assigned is not None:
-        cost = cost * assigned.cost_factor[row]
-    paid = inference_points(rules, drawn.task, consensus, cost, own)
+    if rules.counts_answers:
+        count_answer(drawn.record, node, consensus, replication.memory.counts)
+    paid = _points(row, drawn, consensus, game, own, assigned)
     credit(block, node, paid, nodes.inference_anchor[node], consensus, truth, 0.0)
     observe(replication.ledger.network_block, consensus, truth)
     played.consensus[place], played.truth[place], played.paid[place] = consensus, truth, paid

@@ -71,6 +71,20 @@ def test_the_table_of_a_measured_profile(real: Profile) -> None:
     assert [len(axes.lines) for axes in figure.axes] == [8, 4]
 
 
+def test_a_margin_makes_the_target_the_best_by_so_much(real: Profile) -> None:
+    binned, costs = score_bins(real, bins=4), model_costs(real)
+    place = real.models.index("gemma3_q4")
+    table = contract_table(real, "gemma3_q4", binned, costs, margin=0.05, resamples=20)
+    pays = table[[f"pay_{number}" for number in range(1, 5)]].to_numpy(float)
+    for row in pays[table["contract"] == "as known"]:
+        profit = binned.chances @ row - costs
+        assert profit[place] - np.delete(profit, place).max() == pytest.approx(0.05, abs=1e-6)
+    alpha = table["largest_pay"].iloc[-1]
+    linear = alpha * binned.quality.mean(axis=0) - costs
+    assert linear[place] - np.delete(linear, place).max() == pytest.approx(0.05, abs=1e-9)
+    assert "the best to run by 0.05 points pays" in contract_sentence(table, "gemma3_q4")
+
+
 def test_what_cannot_be_told_apart_is_a_finding() -> None:
     profile = small_profile(scores=5.0)
     binned = score_bins(profile)

@@ -30,9 +30,10 @@ def answered(body: dict[str, Any], _: int) -> Reply:
 def test_both_contestants_ask_the_same_questions_and_count_the_same_tokens() -> None:
     pytest.importorskip("openai")
     with ChatServer(answered) as server:
-        tokens = [ask(server.base_url, RECORDS) for ask in (ours, plain)]
+        found = [ask(server.base_url, RECORDS) for ask in (ours, plain)]
         asked = [sorted(server.asked[:6]), sorted(server.asked[6:])]
-    assert tokens[0] == tokens[1] > 0
+    assert found[0].tokens == found[1].tokens > 0
+    assert all(asked.on_their_way_s > 0.0 for asked in found)
     assert asked[0] == asked[1]
     assert all(body["ignore_eos"] and not body["cache_prompt"] for body in server.bodies)
 
@@ -40,11 +41,12 @@ def test_both_contestants_ask_the_same_questions_and_count_the_same_tokens() -> 
 def test_who_goes_first_changes_from_turn_to_turn() -> None:
     order: list[str] = []
     contestants = {
-        name: lambda _, records, name=name: order.append(name) or len(records) for name in "ab"
+        name: lambda _, records, name=name: order.append(name) or (len(records), 1.0)
+        for name in "ab"
     }
-    rates = contest("", RECORDS, contestants, 2)
+    turns = contest("", RECORDS, contestants, 2)
     assert order == [*"ab", *"ab", *"ba"]
-    assert [len(turns) for turns in rates.values()] == [2, 2]
+    assert [len(played) for played in turns.values()] == [2, 2]
     assert AT_ONCE == 4
 
 

@@ -57,6 +57,9 @@ def test_what_does_not_gain_is_said_and_not_written(poq, tmp_path):
         (["--by", "evaluators"], "--by evaluators: did you mean 'evaluator'"),
         (["--share", "0.5"], "--share does nothing with --by evaluator"),
         (["--by", "inference", "--favour", "x"], "--favour does nothing"),
+        (["--by", "ring", "--everybody"], "--everybody does nothing with --by ring"),
+        (["--by", "ring", "--share", "2"], "share must lie in"),
+        (["--replications", "1"], "two or more are needed"),
         (["--group", "ce_minilmm"], "no group 'ce_minilmm' of evaluator nodes"),
         (["--by", "ring", "--favour", "phi"], "no group 'phi' of inference nodes"),
         (

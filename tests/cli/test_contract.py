@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from poq_abm.experiment.running import run
+from poq_abm.profile.profile import ProfileDescription, write_profile
+from poq_abm.profile.validity import COST_COLUMNS
 from poq_abm.scenario import load
 
 FEW = ("--resamples", 20)
@@ -86,3 +89,32 @@ def test_a_users_mistake_is_a_message(poq, options, message: str) -> None:
     assert done.code == 2
     assert message in said(done)
     assert poq("contract", "small_llms", "--target", "gemma").code == 2
+
+
+def test_costs_in_dollars(poq, tmp_path: Path) -> None:
+    """Pay is in dollars, nothing is charged, and pay that does not cover the price is told."""
+    chance = np.random.default_rng(3)
+    rows = [(f"r{i}", "qa", name) for i in range(40) for name in ("small", "large")]
+    scores = pd.DataFrame(rows, columns=["record", "task", "model"])
+    good = (scores["model"] == "large") & (chance.uniform(size=80) < 0.9)
+    scores = scores.assign(truth=5.0, judge=np.nan, strict=np.where(good, 9.0, 1.0))
+    costs = pd.DataFrame(
+        {
+            "role": ["inference", "inference", "evaluator"],
+            "node": ["small", "large", "strict"],
+            "hardware": "server",
+            "latency_ms": [10.0, 20.0, 1.0],
+            **dict.fromkeys(COST_COLUMNS[4:], np.nan),
+            "usd_per_answer": [0.5, 0.625, np.nan],
+        }
+    )
+    named = [["qa"], ["small", "large"], ["strict"]]
+    about = ProfileDescription("priced", *named, {}, ["server"], {"summary": "made up"})
+    folder = write_profile(tmp_path / "priced", about, scores, costs)
+    done = poq("contract", folder, "--target", "large", "--cost", "price", *FEW, "--edges", "equal")
+    assert done.code == 0
+    assert "costs in USD an answer" in said(done)
+    # 0.125 / share of good answers, paid for a good one: 0.125 in all, and a price of 0.625.
+    assert "pays 0.125 [0.125, 0.125] USD an answer" in said(done)
+    assert "That is 0.5 USD less than large costs" in said(done)
+    assert "beta_inference: 0.0" in done.out

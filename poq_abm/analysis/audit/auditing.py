@@ -80,10 +80,12 @@ class Audit:
                 "which who runs none saves."
             )
         who = ", ".join(dict.fromkeys(lazy))
+        by_yuma = economy is not None and economy.payment.scheme == "yuma"
+        charged = "Yuma charges nobody for cost" if by_yuma else "rewards charge C all the same"
         return (
-            f"Who runs no model ({who}) saves its compute, which pay here does not count: rewards "
-            "charge C all the same. --compute-cost counts it, as does an economy with "
-            "cost.basis: money in profit."
+            f"Who runs no model ({who}) saves its compute, which pay here does not count: "
+            f"{charged}. --compute-cost counts it, as does an economy with cost.basis: money in "
+            "profit."
         )
 
     @property

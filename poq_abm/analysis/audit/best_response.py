@@ -46,6 +46,13 @@ class SearchSettings(NamedTuple):
     confidence: float = CONFIDENCE  #: of all tests of the search together
     epsilon: float | None = None  #: tokens per job that are too few to matter; default: relative
     seed: int = 0  #: of where candidates lie
+    first: int = 0  #: replication with whose keys it begins
+
+    @property
+    def most_keys(self) -> int:
+        """Replications that a search may come to use."""
+        tests = self.tested << (_MOST_LOOKS - 1)  # doubled at every look
+        return _MOST_CLIMBS * (self.searched + tests) + self.tested
 
     @property
     def level(self) -> float:
@@ -64,11 +71,14 @@ class FoundAttack:
 
     deviation: Deviation  #: with the best behaviour found
     settings: SearchSettings
+    scenario: Scenario  #: in which all else is as it is
     #: behaviours in the order in which they were found, each with its gain over the one before
     found: list[tuple[Spec, Pairs]] = field(default_factory=list)
     gain: Pairs | None = None  #: of the best found over what the nodes do in the scenario
     #: what the last climb found, and its gain over the best before it: the least that is left
     last: tuple[Spec, Pairs] | None = None
+    #: the best of the climb so far, and its gain over the best before it, on the search's own keys
+    untested: tuple[Spec, float] | None = None
     epsilon: float = math.nan  #: gain too small to matter
     tried: int = 0  #: behaviours played
     ended: str = "climbing"  #: or ``settled``, ``undecided``, ``spent``, ``interrupted``
@@ -88,7 +98,11 @@ class FoundAttack:
         nodes = f"{self.deviation.roles} node{'s' * (count > 1)}"
         who = f"{number} {nodes} of {self.deviation.groups}"
         if self.last is None:
-            return f"{who}: nothing was tested, {_ENDS[self.ended]}."
+            best = ""
+            if self.untested is not None:
+                spec, gain = self.untested
+                best = f"; the best of {self.tried} so far is to {_does(spec)} ({gain:+.4f}?)"
+            return f"{who}: nothing was tested, {_ENDS[self.ended]}{best}."
         each, tested = f"tokens per {self.per}", f"{self.settings.confidence:.0%} family-wise"
         most = f"{self.tried} behaviours tried, {tested}"
         spec, further = self.last
@@ -108,20 +122,20 @@ class FoundAttack:
             return f"{who}: nothing found gains {self.epsilon:.2g} {each}; {best} ({most})."
         return f"{who}: {_ENDS[self.ended]}; {best} {each} ({most})."
 
-    def as_scenario(self, scenario: Scenario) -> str:
+    def as_scenario(self) -> str:
         """Return a scenario file in which the members do what was found, all else as it is.
 
         It is data, can be played, compared and extended like any other, and says in comments what
         was found and how another scenario takes the behaviour over.
         """
-        attacked = deviating(scenario, self.deviation)
+        attacked = deviating(self.scenario, self.deviation)
         said = textwrap.wrap(self.sentence, 96)
         said += [f"{part.role}: {plainly(part.behaviour)}" for part in self.deviation.parts]
         if self.deviation.role == "evaluator":
             block = {"share": 0.3, "behaviour": dict(self.deviation.behaviour)}
             said.append("Any scenario can use it, so many of its evaluators at a time:")
             said.append(f"  --set 'malicious={plainly(block)}'")
-        name = f"{scenario.name}_attacked"
+        name = f"{self.scenario.name}_attacked"
         text = attacked.model_copy(update={"name": name}).to_yaml()
         return "".join(f"# {line}\n" for line in said) + "\n" + text
 
@@ -204,9 +218,18 @@ def best_response(
     all hold together (Bonferroni).
 
     A budget that is spent, or an interrupt, ends it with what was found so far.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two replications to test on, or epsilon is not above 0.
     """
+    if settings.tested < 2:
+        raise InputError("a test on one replication has no interval: two or more are needed")
+    if settings.epsilon is not None and not 0.0 < settings.epsilon < math.inf:
+        raise InputError(f"epsilon must be above 0 and finite, got {settings.epsilon!r}")
     oracle = _Oracle(runner, deviation, settings)
-    found = FoundAttack(deviation, settings)
+    found = FoundAttack(deviation, settings, runner.scenario)
     try:
         yield from _look(oracle, found)
     except BudgetSpentError:
@@ -244,12 +267,13 @@ class _Oracle:
         self.scenario = runner.scenario
         population = build_population(self.scenario, runner.plan.profile(0))
         self._nodes = places(population, deviation)
-        self._next = 0  # replication
+        self._next = settings.first  # replication
 
     def candidate(
         self, family: Family, number: int, best: Spec | None, found: FoundAttack
     ) -> Generator[Step, Sequence[Tables], Spec]:
         """Return the best of a climb."""
+        found.untested = None
         first, last = self._keys(self._settings.searched)
         (before,) = yield from self._play([best], first, last)
         climbing = climb(family, self._settings.seed + number)
@@ -258,6 +282,9 @@ class _Oracle:
             played = yield from self._play(specs, first, last)
             found.tried += len(specs)
             gains = [self._more(before, one) for one in played]
+            for spec, gain in zip(specs, gains, strict=True):
+                if gain > (found.untested[1] if found.untested else -math.inf):  # NaN never is
+                    found.untested = (spec, gain)
             try:
                 specs = climbing.send(gains)
             except StopIteration as end:

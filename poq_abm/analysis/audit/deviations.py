@@ -335,8 +335,10 @@ def ring_of(
     Raises
     ------
     InputError
-        If nobody is left in it, or there is no such group.
+        If nobody is left in it, the share is out of range, or there is no such group.
     """
+    if share is not None and not 0.0 < share <= 1.0:
+        raise InputError(f"a ring's share must lie in (0, 1], got {share:g}")
     partners: tuple[Deviation, ...] = ()
     if favour is not None:
         known = groups_of(scenario, "inference")

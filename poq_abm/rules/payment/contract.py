@@ -85,7 +85,7 @@ class Contract(InferencePayment):
 
         >>> import numpy as np
         >>> terms = np.array([4.0, 6.0, np.nan]), np.array([0.0, 0.25, 1.0, np.nan])
-        >>> [Contract.kernel(score, 0.5, 2.0, 0.5, *terms) for score in (3.9, 4.0, 10.0)]
+        >>> [float(Contract.kernel(s, 0.5, 2.0, 0.5, *terms)) for s in (3.9, 4.0, 10.0)]
         [-0.25, 0.25, 1.75]
         """
         place = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from poq_abm.rules.committee import open_committee
 from poq_abm.rules.kernels import KernelRule
@@ -12,6 +12,8 @@ from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.rule import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -23,6 +25,7 @@ __all__ = [
     "Counted",
     "EvaluatorPayment",
     "InferencePayment",
+    "Merits",
     "earned_before_cost",
 ]
 
@@ -53,6 +56,13 @@ class Counted(IntEnum):
     TRUTH = 3  #: moments of a member's reports and the truth, on planted records
 
 
+class Merits(NamedTuple):
+    """What the jobs of a batch are worth, before the charge for cost."""
+
+    merit: Array  #: (nodes of the role,) as a share of alpha
+    thin: int  #: comparisons that rest on too few records, and count as the neutral pay
+
+
 class InferencePayment(KernelRule):
     """Base class of the rules that pay an inference node for an answer, in points.
 
@@ -65,8 +75,19 @@ class InferencePayment(KernelRule):
 
     #: whether all that a reward is short of alpha Q is the charge for cost; else that is beta C
     charges_shortfall: ClassVar[bool] = False
+    #: whether a round only charges, and :meth:`merits` says what its batch pays
+    by_batch: ClassVar[bool] = False
     #: whether more quality is never paid less
     rises_with_quality: ClassVar[bool] = True
+
+    @classmethod
+    def merits(cls, answers: Array, values: Mapping[str, float]) -> Merits:
+        """Return what every node's jobs of a batch are worth, where they are paid :attr:`by_batch`.
+
+        ``answers`` has the shape (records, F, 2): how many answers of a node a record had, and the
+        sum of their consensus; ``values`` are those of the parameters.
+        """
+        raise NotImplementedError
 
     @classmethod
     def trial(cls) -> tuple[Any, ...]:

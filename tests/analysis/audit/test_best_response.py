@@ -103,7 +103,7 @@ def looked_for(scenario, play=None, *, group="ce_minilm", budget=None, **setting
     """Drive the search of the first node of a group."""
     runner = VariantRunner.of(scenario)
     who = ring_of(runner.scenario, "evaluator", group, None)
-    search = best_response(runner, who, SearchSettings(tested=4, **settings))
+    search = best_response(runner, who, SearchSettings(**{"tested": 4, **settings}))
     return drive(search, play or runner.player, budget)
 
 
@@ -129,7 +129,7 @@ def test_what_is_found_gains_on_keys_of_its_own_and_can_be_played(published, sho
     found = looked_for(published, epsilon=0.01)
     assert found.gains
     assert found.gain.low > 0.01
-    again = parse(found.as_scenario(published), origin="attack.yaml")
+    again = parse(found.as_scenario(), origin="attack.yaml")
     spec = found.deviation.behaviour
     assert again.population == deviating(published, found.deviation).population
     assert spec in [dict(group.behaviour) for group in again.population.evaluators]
@@ -178,6 +178,7 @@ def test_an_interrupt_ends_a_search(published, raising):
     found = looked_for(published, Mock(published, raising))
     assert (found.ended, found.gains) == ("interrupted", False)
     assert "nothing was tested, the search was interrupted" in found.sentence
+    assert ("the best of 135 so far is to play boost (+0.5000?)" in found.sentence) == bool(raising)
 
 
 def test_an_interrupt_keeps_what_was_found(published):
@@ -187,6 +188,19 @@ def test_an_interrupt_keeps_what_was_found(published):
     assert found.found[0][0]["name"] == "boost"
     assert found.gain.difference == pytest.approx(0.5)
     assert "who plays boost gets +0.5000" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tested": 1}, "two or more are needed"),
+        ({"epsilon": 0.0}, "epsilon must be above 0"),
+        ({"epsilon": math.nan}, "epsilon must be above 0"),
+    ],
+)
+def test_settings_that_decide_nothing_are_refused(published, settings, message):
+    with pytest.raises(InputError, match=message):
+        looked_for(published, Mock(published), **settings)
 
 
 def test_a_budget_ends_a_search(published):

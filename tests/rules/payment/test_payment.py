@@ -145,6 +145,7 @@ def paid_by(family: str, consensus: float, cost: float, alpha: float, beta: floa
         ("threshold", [0.6], 2.0 - 0.25),
         ("threshold", [0.61], -0.25),
         ("task_weighted", [1.5], 3.0 * 0.6 - 0.25),
+        ("bradley_terry", [20.0, 0.5, 1.0], -0.25),
     ],
 )
 def test_families_by_hand(family: str, given: list[float], paid: float) -> None:
