@@ -247,6 +247,8 @@ def behaviour_findings(
     except RuleError as error:
         yield (*path, *error.path), error.message
         return
+    if all(columns.get(name) is None for name in ("target", "model", "family")):
+        return  # names nobody, as most do: who there is need not be listed for each of them
     people = scenario.population
     groups = zip(people.inference_labels, people.inference, strict=True)
     labels = tuple(label for label, group in groups if group.count > 0)
