@@ -38,8 +38,8 @@ def geometric_median(vectors: Array) -> Array:
     for vector in vectors:  # one of them may be it, and iteration only creeps up to such
         here, pull, _ = _forces(vectors, vector)
         if _length(pull) <= here:
-            return vector.copy()
-    centre = vectors.mean(axis=0)
+            return np.array(vector)
+    centre: Array = vectors.mean(axis=0)
     spread = float(np.ptp(vectors, axis=0).max())
     for _ in range(STEPS):
         here, pull, weight = _forces(vectors, centre)
