@@ -10,12 +10,10 @@ listed and not compared. What is none of ours (plain Mesa, loops in C) tells how
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
@@ -25,6 +23,7 @@ from typing import Any, NamedTuple
 from rich import box
 from rich.table import Table
 
+from benchmarks.exporting import exported
 from benchmarks.machine import describe
 from benchmarks.networks import Network
 from benchmarks.reporting import command_line, console_of, footing, number, show
@@ -143,16 +142,6 @@ def _unmatched(turns: Turns) -> list[str]:
     return sorted(set().union(*(here ^ theirs.keys() for theirs in turns.values())))
 
 
-def _extract(commit: str, folder: Path) -> Path:
-    """Write the files of a commit into a folder and return it."""
-    archive = subprocess.run(
-        ["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE, check=True
-    ).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
-    return folder
-
-
 def _print(document: dict[str, Any]) -> None:
     heads = ["benchmark", "measurement", "commit", "there", "here", "ratio"]
     table = Table(*heads, box=box.MARKDOWN)
@@ -182,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[dict[str, Any]] = []
     apart = {}
     with TemporaryDirectory() as folder:
-        places = {HERE: ROOT} | {c: _extract(c, Path(folder) / c) for c in chosen.commits}
+        places = {HERE: ROOT} | {c: exported(ROOT, Path(folder) / c, c) for c in chosen.commits}
         trees = {name: Tree(path, Path(folder) / "compiled" / name)
                  for name, path in places.items()}  # fmt: skip
         for suite in chosen.only:

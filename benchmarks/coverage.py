@@ -281,8 +281,8 @@ def main(arguments: Any = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
     parser.add_argument("--experiments", type=int, default=EXPERIMENTS, help="per case and rule")
     for name, size in Calibrations._field_defaults.items():
-        option = "calibrations" if name == "count" else name
-        default = None if name == "count" else size
+        option = "calibrations" if name == "calibrated" else name
+        default = None if name == "calibrated" else size
         parser.add_argument(f"--{option}", type=int, default=default, help="of the second table")
     options = parser.parse_args(arguments)
     if options.calibrations is not None:

@@ -2,9 +2,11 @@
 
 Every measurement is a fresh process, the interpreter's own start included: its wall time, and the
 CPU seconds of it and its children. A first run finds no compiled code; the next finds what the
-first left. ``import poq_abm`` must load none of the heavy packages that only some users need.
-``--quick`` plays sweeps of a few treatments; ``--large`` adds ``poq warm``, the run after it, and a
-report of ten million rows; ``--tree`` measures another checkout, in which a verb may be missing.
+first left. What is measured is an export of the last commit, because a first run would else begin
+with what lies compiled beside the sources. ``import poq_abm`` must load none of the heavy packages
+that only some users need. ``--quick`` plays sweeps of a few treatments; ``--large`` adds ``poq
+warm``, the run after it, and a report of ten million rows; ``--tree`` measures another checkout,
+in which a verb may be missing.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from benchmarks.exporting import exported
 from benchmarks.machine import describe
 from benchmarks.networks import SCENARIO
 from benchmarks.reporting import command_line, measurement, show
@@ -86,11 +89,12 @@ def measure(
     waits = _waits(quick, large)
     turns: list[list[Spent | None]] = []
     for _ in range(repeats):
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, TemporaryDirectory() as sources:
+            clean = exported(tree.resolve(), Path(sources))
             side = 10 if quick else 100
             values = [step / side for step in range(side)]
             (Path(folder) / "many.yaml").write_text(_MANY.format(values=values))
-            turns.append([_spend(wait, Path(folder), tree.resolve()) for wait in waits])
+            turns.append([_spend(wait, Path(folder), clean) for wait in waits])
     rows = []
     for wait, spent in zip(waits, zip(*turns, strict=True), strict=True):
         known = [each for each in spent if each is not None]
@@ -111,6 +115,7 @@ def measure(
 
 
 _NO_SUCH_VERB = 2
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 _REPORT_LARGE = "poq report, 10 million rows"
 
 
@@ -149,12 +154,14 @@ def _spend(wait: _Wait, folder: Path, tree: Path) -> Spent | None:
     """Do what is waited for, with compiled code in ``folder`` alone; ``None`` without the verb."""
     places = {name: str(folder / wait.cache) for name in
               ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "POQ_CACHE_DIR")}  # fmt: skip
+    # Python may keep its own bytecode, as a user's does, whatever this process was told.
+    kept = {name: text for name, text in os.environ.items() if name != _NO_BYTECODE}
     begun = time.perf_counter()
     with (folder / "said").open("w") as said:
         process = subprocess.Popen(
             [sys.executable, *wait.arguments],
             cwd=folder,
-            env={**os.environ, **places, "PYTHONPATH": str(tree)},
+            env={**kept, **places, "PYTHONPATH": str(tree)},
             stdout=said,
             stderr=said,
         )

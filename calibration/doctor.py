@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -23,14 +23,17 @@ from calibration.corpus.record_samples import draw_records, sample_records
 from calibration.corpus.records import Record, instruction, read_corpus
 from calibration.judge.judging import read_verdicts
 from calibration.latency.machine import hardware_stamp
+from calibration.latency.measurement import read_measurement
 from calibration.libraries import COMMAND
 from calibration.models.checkpoints import locate
 from calibration.models.devices import chosen_device
 from calibration.models.endpoints import Endpoint
 from calibration.models.generation import outputs
+from calibration.models.scoring import scores
 from calibration.models.server_keys import OFFICIAL, origin, read_secret
 from calibration.models.spending import Sent, money
 from calibration.stage_settings import (
+    AskedEvaluatorSpec,
     EndpointSpec,
     EvaluatorSpec,
     JudgeSettings,
@@ -158,33 +161,61 @@ def _counted(records: Sequence[Record]) -> str:
     return f"{len(records):,} records of {', '.join(tasks)}"
 
 
+class _Left(NamedTuple):
+    """What is left to do for one node: rows, seconds and dollars, ``None`` where not known."""
+
+    rows: int
+    seconds: float | None
+    usd: float | None = 0.0
+
+
 def _reckoned(calibration: Calibration, records: Sequence[Record]) -> Iterator[Finding]:
-    """Yield what is left to do, model by model, then the judge's part, then disk and money."""
-    usd, rows = 0.0, 0
+    """Yield what is left to do, node by node, then time, money and disk in all."""
+    parts: list[_Left] = []
     for spec in calibration.models:
         made = outputs(calibration, spec, records)
         waiting = [record for record in records if record.id not in made]
-        rows += len(waiting)
-        text = f"{spec.name}: {len(waiting):,} of {len(records):,} outputs to make, "
-        text += _time(list(made.values()), len(waiting), spec)
+        side_by_side = spec.concurrency if isinstance(spec, EndpointSpec) else 1
+        left = _Left(len(waiting), _seconds(made.values(), len(waiting), side_by_side))
+        text = f"{spec.name}: {left.rows:,} of {len(records):,} outputs to make, {_time(left)}"
         if isinstance(spec, EndpointSpec):
-            cost = _price(calibration, spec, waiting)
-            usd += cost or 0.0
-            text += ", no price" if cost is None else f", at most {_dollars(cost)}"
+            left = left._replace(usd=_price(calibration, spec, waiting))
+            text += ", no price" if left.usd is None else f", at most {_dollars(left.usd)}"
         yield Finding(text)
+        parts.append(left)
         if isinstance(spec, EndpointSpec):
             yield from _lost(spec, spec.name, Workspace(calibration.out).generations(spec.name))
-    for asked in calibration.asked_evaluators:
-        yield from _lost(asked, asked.name, Workspace(calibration.out).scores(asked.name))
-    rows += len(records) * len(calibration.models) * len(calibration.evaluators)
+    for evaluator in calibration.evaluators:
+        parts.append(_scored(calibration, evaluator, records))
+        yield Finding(_told(evaluator.name, parts[-1], "scores to make", evaluator))
+        if isinstance(evaluator, AskedEvaluatorSpec):
+            log = Workspace(calibration.out).scores(evaluator.name)
+            yield from _lost(evaluator, evaluator.name, log)
     if calibration.judge is not None:
         yield from _lost(calibration.judge, "judge", Workspace(calibration.out).judgements)
-        left, cost = _judged(calibration, calibration.judge, records)
-        usd, rows = usd + (cost or 0.0), rows + left
-        told = "no price" if cost is None else f"about {_dollars(cost)}"
-        yield Finding(f"judge: {left:,} questions to ask, {told}")
+        parts.append(_judged(calibration, calibration.judge, records))
+        yield Finding(_told("judge", parts[-1], "questions to ask", calibration.judge))
+    yield from _in_all(calibration, parts)
+
+
+def _in_all(calibration: Calibration, parts: Sequence[_Left]) -> Iterator[Finding]:
+    """Yield time, money and disk of all that is left."""
+    unknown = sum(part.seconds is None for part in parts)
+    seconds = sum(part.seconds or 0.0 for part in parts)
+    if unknown < len(parts):
+        told = f"time: about {timedelta(seconds=math.ceil(seconds))}"
+        yield Finding(told + (f" and {unknown} parts of {len(parts)} unknown" if unknown else ""))
+    usd = sum(part.usd or 0.0 for part in parts)
     yield Finding(f"money: at most {_dollars(usd)} where prices are known")
-    yield _disk(calibration.out, rows * ROW_BYTES)
+    yield _disk(calibration.out, sum(part.rows for part in parts) * ROW_BYTES)
+
+
+def _told(name: str, left: _Left, what: str, spec: object) -> str:
+    """Return what is left for an evaluator or the judge in a line."""
+    text = f"{name}: {left.rows:,} {what}, {_time(left)}"
+    if not isinstance(spec, ServerSettings):
+        return text
+    return text + (", no price" if left.usd is None else f", about {_dollars(left.usd)}")
 
 
 def _lost(settings: ServerSettings, name: str, log: Path) -> Iterator[Finding]:
@@ -197,16 +228,46 @@ def _lost(settings: ServerSettings, name: str, log: Path) -> Iterator[Finding]:
         )
 
 
-def _time(made: Sequence[Row], waiting: int, spec: ModelSpec | EndpointSpec) -> str:
-    """Return how long outputs will take, by those that are there."""
+def _seconds(made: Iterable[Row], waiting: int, side_by_side: int) -> float | None:
+    """Return how long rows will take by those that are there, ``None`` without any."""
     timed = [row["seconds"] / row.get("batch_size", 1) for row in made if row.get("seconds")]
     if not waiting:
+        return 0.0
+    return fmean(timed) * waiting / side_by_side if timed else None
+
+
+def _time(left: _Left) -> str:
+    if not left.rows:
         return "no time"
-    if not timed:
+    if left.seconds is None:
         return "time not known before the first"
-    side_by_side = spec.concurrency if isinstance(spec, EndpointSpec) else 1
-    seconds = fmean(timed) * waiting / side_by_side
-    return f"about {timedelta(seconds=math.ceil(seconds))}"
+    return f"about {timedelta(seconds=math.ceil(left.seconds))}"
+
+
+def _scored(
+    calibration: Calibration,
+    spec: EvaluatorSpec | AskedEvaluatorSpec,
+    records: Sequence[Record],
+) -> _Left:
+    """Return what is left to score; one loaded here is timed by the stage of efficiency alone."""
+    workspace, outputs_each = Workspace(calibration.out), len(calibration.models)
+    done = scores(calibration, spec) if workspace.corpus.exists() else {}
+    left = len(records) * outputs_each - len(done)
+    pairs = calibration.pairs_of(spec)
+    beside = [r.references if pairs == "reference_output" else (r.input,) for r in records]
+    if isinstance(spec, EvaluatorSpec):
+        timed = workspace.efficiency("evaluator", spec.name, spec.batch_size)
+        share = left / max(1, len(records))  # every pair of a record is scored
+        if not left or not timed.exists():
+            return _Left(left, None if left else 0.0)
+        each = fmean(read_measurement(timed)["latencies_ms"]) / 1000.0
+        return _Left(left, each * share * sum(map(len, beside)))
+    read = sum(_tokens(" ".join(texts)) for texts in beside) / max(1, len(records))
+    longest = read + calibration.generation.max_new_tokens
+    written = 0 if spec.kind == "reranker" else VERDICT_TOKENS
+    longest += 0 if spec.kind == "reranker" else PROMPT_TOKENS
+    usd = money(spec, math.ceil(left * longest), left * written)
+    return _Left(left, _seconds(done.values(), left, spec.concurrency), usd)
 
 
 def _tokens(text: str) -> int:
@@ -220,10 +281,8 @@ def _price(calibration: Calibration, spec: EndpointSpec, records: Sequence[Recor
     return money(spec, asked, len(records) * calibration.generation.max_new_tokens)
 
 
-def _judged(
-    calibration: Calibration, settings: JudgeSettings, records: Sequence[Record]
-) -> tuple[int, float | None]:
-    """Return how many questions the judge has not answered yet, and about what they cost."""
+def _judged(calibration: Calibration, settings: JudgeSettings, records: Sequence[Record]) -> _Left:
+    """Return how many questions the judge has not answered yet, their time and their cost."""
     sample = sample_records(list(records), calibration.seed, settings.per_group)
     done = read_verdicts(calibration) if Workspace(calibration.out).corpus.exists() else []
     models = len(calibration.models)
@@ -232,7 +291,8 @@ def _judged(
     texts = sum(_tokens(r.input + " ".join(r.references)) for r in sample) / max(1, len(sample))
     outputs_read = 2 if settings.mode == "pairs" else 1
     longest = texts + outputs_read * calibration.generation.max_new_tokens + PROMPT_TOKENS
-    return left, money(settings, math.ceil(left * longest), left * VERDICT_TOKENS)
+    usd = money(settings, math.ceil(left * longest), left * VERDICT_TOKENS)
+    return _Left(left, _seconds(done, left, settings.concurrency), usd)
 
 
 def _disk(out: Path, needed: int) -> Finding:

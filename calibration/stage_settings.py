@@ -325,14 +325,28 @@ class AskedSettings(ServerSettings):
 
 
 class AskedEvaluatorSpec(AskedSettings):
-    """One evaluator behind a server: a language model that is asked for a score of every pair."""
+    """One evaluator behind a server: a language model that is asked for scores, or a reranker.
+
+    A reranker (:mod:`calibration.models.reranking`) writes nothing: its tokens are all input.
+    """
 
     name: Name
     base_url: Address
-    kind: Literal["llm"] = "llm"
+    kind: Literal["llm", "reranker"] = "llm"
     hardware: Name | None = None
     timeout_s: float = Field(default=600.0, gt=0, le=86_400)
     pairs: Pairs | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rerankers_write_nothing(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("kind") != "reranker":
+            return data
+        for name in ("api", "usd_per_million_output"):
+            if name in data:
+                raise complaint(f"a reranker is asked in one way and writes nothing: no {name!r}")
+        is_priced = data.get("usd_per_million_input") is not None
+        return {**data, "usd_per_million_output": 0.0} if is_priced else data
 
 
 class EvaluatorSpec(Strict):

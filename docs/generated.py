@@ -81,12 +81,19 @@ MODULES = (
     "poq_abm.analysis.evaluator_correlation",
     "poq_abm.analysis.cascade",
     "poq_abm.analysis.composite",
+    "poq_abm.analysis.contract",
+    "poq_abm.analysis.cheapest_contract",
     "poq_abm.analysis.pay_and_accuracy",
     "poq_abm.analysis.trilemma",
     "poq_abm.analysis.deterrence",
     "poq_abm.analysis.audit.auditing",
     "poq_abm.analysis.audit.variants",
     "poq_abm.analysis.audit.attacks",
+    "poq_abm.analysis.audit.best_response",
+    "poq_abm.analysis.design.problem",
+    "poq_abm.analysis.design.searching",
+    "poq_abm.analysis.design.selection",
+    "poq_abm.analysis.design.fronts",
     "poq_abm.analysis.sensitivity",
     "poq_abm.analysis.figure_style",
     "poq_abm.simulation.inequality",
@@ -136,7 +143,9 @@ def _code(formula: str) -> str:
 def _range(parameter: Parameter) -> str:
     """Return what a parameter means, in which range, and its default."""
     default = parameter.default
-    value = f"{default:g}" if isinstance(default, int | float) else str(default or "none")
+    listed = default if isinstance(default, tuple) else [default]
+    value = ", ".join(f"{each:g}" if isinstance(each, int | float) else str(each or "none")
+                      for each in listed)  # fmt: skip
     words = parameter.range().removeprefix("lie ").removeprefix("be ")
     ends = (parameter.meaning, words, "needed" if parameter.required else value)
     return "; ".join(end for end in ends if end)

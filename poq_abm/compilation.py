@@ -92,7 +92,9 @@ def _compiler() -> Any:
         from poq_abm import compiler  # noqa: PLC0415  (Numba is heavy)
 
         while _to_be_told:
-            _to_be_told.pop()(compiler)
+            tell = _to_be_told.pop()
+            if not compiler.config.DISABLE_JIT:  # where all is Python, nobody is to be told
+                tell(compiler)
         return compiler
 
 

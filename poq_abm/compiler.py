@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
@@ -39,12 +40,14 @@ from numba.core.typed_passes import NativeLowering
 from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
 
 __all__ = [
+    "NotCompiledError",
     "cache_folder",
     "for_callers",
     "for_python",
     "name_for_callers",
     "name_intrinsic",
     "on_its_own",
+    "refusing_to_compile",
     "sources_digest",
 ]
 
@@ -59,6 +62,26 @@ _ROOM_NEEDED: Final = 64 * 2**20  # bytes: about twice what all compiled code ta
 _NUMBAS_LOCK: Final = "numba:compiler_lock"  # events of Numba
 _COMPILATION: Final = "numba:compile"
 _MOST_KEPT: Final = 512 * 2**20  # bytes: some hundred runs with compiled functions of one's own
+
+
+_refusing: list[None] = []  # one for each block of code that is not to wait for a compilation
+
+
+class NotCompiledError(Exception):
+    """Code would have had to be compiled, where nobody is to wait for that."""
+
+
+@contextmanager
+def refusing_to_compile() -> Iterator[None]:
+    """Raise :class:`NotCompiledError` where a loop that ships would be compiled.
+
+    A function of somebody's own is compiled in each process and is compiled here too.
+    """
+    _refusing.append(None)
+    try:
+        yield
+    finally:
+        _refusing.pop()
 
 
 def for_python(function: Any, *, absorbed: bool) -> Any:
@@ -210,13 +233,13 @@ class _KeptCode:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Return the code for some types of arguments; None where none is kept."""
-        files = self._files
-        if isinstance(files, NullCache):
-            return None
-        found = None
-        with files._guard_against_spurious_io_errors():
-            found = files._load_overload(signature, target)
-        return found  # noqa: RET504  (Numba lets some errors pass)
+        files, found = self._files, None
+        if not isinstance(files, NullCache):
+            with files._guard_against_spurious_io_errors():
+                found = files._load_overload(signature, target)
+        if found is None and _refusing:
+            raise NotCompiledError(self._function.__qualname__)
+        return found  # (Numba lets some errors pass)
 
 
 @cache

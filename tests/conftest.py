@@ -77,6 +77,7 @@ Poq = Callable[..., Outcome]
 def poq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Poq:
     """Call ``poq`` with these arguments, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # which runners of tests set
 
     def call(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["poq", *map(str, arguments)])

@@ -402,7 +402,7 @@ def test_what_plays_nothing_does_without_numba(verb: str) -> None:
     assert done.stdout.endswith("False\n")
 
 
-@pytest.mark.parametrize(("verb", "compiles"), [("validate", False), ("run", True)])
+@pytest.mark.parametrize(("verb", "compiles"), [("plan", False), ("run", True)])
 def test_what_plays_nothing_compiles_nothing(tmp_path: Path, verb: str, compiles: bool) -> None:
     package = tmp_path / "poq_abm"  # a copy of its own, beside which nothing is compiled yet
     shutil.copytree(
@@ -413,5 +413,6 @@ def test_what_plays_nothing_compiles_nothing(tmp_path: Path, verb: str, compiles
     short = ["--set", "rounds=20", "--set", "replications=1", "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "poq_abm.cli", verb, str(SCENARIO)]
     command += short if verb == "run" else []
-    subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, check=True)
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, check=True)
+    assert (b"poq warm" in done.stdout) == (verb == "plan")
     assert any(kept.rglob("*.nb[ic]")) == compiles

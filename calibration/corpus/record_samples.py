@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.configuration import Calibration
 from calibration.corpus.formats import read_source
 from calibration.corpus.records import DEFAULT, Record, read_corpus, write_corpus
+from calibration.profile.truth import leaves_nothing
 from calibration.stage_settings import CorpusSource
 from calibration.workspace import Workspace
 from poq_abm.errors import InputError, nearest
 from poq_abm.random import Purpose, uniform
 
 __all__ = ["CorpusSummary", "build_corpus", "draw_records", "sample_records", "sampled"]
+
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,13 @@ def draw_records(calibration: Calibration, report: Callable[[str], None]) -> lis
     """Return the records that a calibration is of.
 
     Raises :class:`~poq_abm.errors.InputError` for the faults of
-    :func:`calibration.corpus.formats.read_source`, fewer records than asked, an id in two sources,
-    a task with a single record (minimum and maximum need two), and a template of a task that no
-    record has.
+    :func:`calibration.corpus.formats.read_source`, references of which the metric of truth leaves
+    nothing, fewer records than asked, an id in two sources, a task with a single record (minimum
+    and maximum need two), and a template of a task that no record has.
     """
     records: dict[str, Record] = {}
     for source in calibration.corpus:
-        for record in _taken(source, calibration.seed, report):
+        for record in _taken(source, calibration, report):
             if record.id in records:
                 raise InputError(f"{source.path}: the id {record.id!r} is taken by another source")
             records[record.id] = record
@@ -77,9 +81,14 @@ def _place(seed: int, name: str) -> float:
     return float(uniform(seed, high, int(Purpose.CORPUS), low, 0))
 
 
-def _taken(source: CorpusSource, seed: int, report: Callable[[str], None]) -> list[Record]:
+def _taken(
+    source: CorpusSource, calibration: Calibration, report: Callable[[str], None]
+) -> list[Record]:
+    def told(line: str) -> None:
+        report(f"{source.path.name}: {line}")
+
     by_task: dict[str, list[Record]] = {}
-    for record in read_source(source, lambda line: report(f"{source.path.name}: {line}")):
+    for record in _with_words(read_source(source, told), source, calibration, told):
         by_task.setdefault(record.task, []).append(record)
     taken: list[Record] = []
     for task, records in by_task.items():
@@ -88,10 +97,43 @@ def _taken(source: CorpusSource, seed: int, report: Callable[[str], None]) -> li
                 f"{source.path}: {source.sample} records of task {task!r} are asked for, "
                 f"{len(records)} are there"
             )
-        chosen = sampled(records, seed, source.sample)
+        chosen = sampled(records, calibration.seed, source.sample)
         report(f"{task}: {len(chosen)} of {len(records)} records of {source.path.name}")
         taken += chosen
     return taken
+
+
+def _with_words(
+    records: list[Record],
+    source: CorpusSource,
+    calibration: Calibration,
+    report: Callable[[str], None],
+) -> list[Record]:
+    """Return the records with the references of which the metric of truth leaves something.
+
+    An empty output would be worth as much as can be beside one of which it leaves nothing.
+    """
+    kept: list[Record] = []
+    bare: list[str] = []
+    for record in records:
+        metric = calibration.metric_of(record.task)
+        lost = [text for text in record.references if leaves_nothing(text, metric)]
+        bare += [f"{record.id!r} ({text[:40]!r})" for text in lost[:1]]
+        left = tuple(text for text in record.references if text not in lost)
+        kept += [replace(record, references=left) if lost else record] if left else []
+    if not bare:
+        return records
+    count = "1 record has" if len(bare) == 1 else f"{len(bare):,} records have"
+    said = f"{count} a reference of which the normalisation of truth leaves nothing"
+    if source.unreferenced == "refuse":
+        shown = "; ".join(bare[:_SHOWN]) + ("; ..." if len(bare) > _SHOWN else "")
+        raise InputError(
+            f"{source.path}: {said}, so that an empty output would be worth 10: {shown} "
+            f"('unreferenced: skip' leaves such out)"
+        )
+    gone = len(records) - len(kept)
+    report(f"left out: {said}, and {gone:,} of them no other")
+    return kept
 
 
 def _counts(records: Iterable[Record]) -> dict[str, int]:

@@ -234,14 +234,38 @@ def _jsonl(file: _File) -> list[TableRow]:
 def _json(file: _File) -> list[TableRow]:
     path, text = file.path, _text(file)
     if _is_lines(text):  # what pandas and the hub's tools call JSON is often JSONL
-        return _jsonl(file)
+        rows = _jsonl(file)
+        table = _table_in(rows[0].cells) if len(rows) == 1 else None
+        return rows if table is None else _numbered(path, table)
     found = _parsed(path, text)
-    items = found if isinstance(found, list) else [found]
+    table = _table_in(found) if isinstance(found, dict) else found
+    items = table if isinstance(table, list) else [found]
     wrong = next((item for item in items if not isinstance(item, dict)), None)
-    if items is not found or wrong is not None:
-        shape = described(found if items is not found else wrong)
+    if items is not table or wrong is not None:
+        shape = described(found if items is not table else wrong)
         raise InputError(f"{path}: a table in JSON is a list of objects, found {shape}")
-    return _numbered(path, found)
+    return _numbered(path, items)
+
+
+def _table_in(found: dict[str, Any]) -> list[Any] | None:
+    """Return the rows of a table that is one object, or ``None``.
+
+    It holds a column per key, as pandas writes one; or ``columns`` and ``data``; or nothing but
+    scalars beside one list of objects.
+    """
+    values, columns = list(found.values()), found.get("columns")
+    if values and all(isinstance(column, dict) for column in values):
+        rows = list(values[0])
+        if rows and all(list(column) == rows for column in values):
+            return [{name: column[row] for name, column in found.items()} for row in rows]
+    if isinstance(columns, list) and isinstance(data := found.get("data"), list):
+        wide = [row for row in data if isinstance(row, list) and len(row) == len(columns)]
+        return [dict(zip(columns, row, strict=True)) for row in wide] if wide == data else None
+    lists = [value for value in values if isinstance(value, list)]
+    is_plain = not any(isinstance(value, dict) for value in values)
+    if is_plain and len(lists) == 1 and lists[0] and isinstance(lists[0][0], dict):
+        return lists[0]
+    return None
 
 
 def _numbered(path: Path, found: Iterable[dict[str, Any]]) -> list[TableRow]:

@@ -46,8 +46,8 @@ WAYS = {
 class Reply:
     """What a judge said: a text, or that it declined; token counts where the server reports them.
 
-    ``is_cut`` says that the server ended the text at its limit of tokens. Nothing in it holds the
-    key, even where the server repeated it.
+    ``is_cut`` says that the server ended the text at its limit of tokens, ``served`` what it calls
+    its model. Nothing in it holds the key, even where the server repeated it.
     """
 
     text: str
@@ -55,6 +55,7 @@ class Reply:
     is_cut: bool
     input_tokens: int | None
     output_tokens: int | None
+    served: str = ""
 
 
 class _Asked(NamedTuple):
@@ -177,8 +178,10 @@ class JudgeClient(Endpoint):
         self, body: dict[str, Any], declined: list[str], said: str, reason: str, of: tuple[str, str]
     ) -> Reply:
         """Return what was said; ``reason`` is why the server ended it, in its own word."""
-        known = [tokens_used(body.get("usage"), side) for side in of]
+        of_input, of_output = (tokens_used(body.get("usage"), side) for side in of)
         filtered = reason == "content_filter"
         text = "".join(declined) or ("the reply was filtered" if filtered else said)
         is_cut = reason in CUT
-        return Reply(self.redact(text), bool(declined) or filtered, is_cut, *known)
+        served = self.redact(str(body.get("model") or ""))
+        is_refusal = bool(declined) or filtered
+        return Reply(self.redact(text), is_refusal, is_cut, of_input, of_output, served)

@@ -37,7 +37,15 @@ from calibration.stage_settings import AskedSettings, JudgeSettings
 from calibration.workspace import Log, Workspace
 from poq_abm.errors import InputError
 
-__all__ = ["Session", "Summary", "check_judge", "judge", "read_judgements", "read_verdicts"]
+__all__ = [
+    "Session",
+    "Summary",
+    "check_judge",
+    "judge",
+    "read_judgements",
+    "read_verdicts",
+    "served_by",
+]
 
 FORMS = {"json_object": "a JSON object", "text": "text"}  # what is asked for in place of a schema
 FAILURES_IN_A_ROW = 3  # questions without an answer before we call the server broken
@@ -111,6 +119,7 @@ def judge(
     stopped = None
     with JudgeClient(settings, secret) as client:
         session = Session(settings, client, budget, secret, log, sent, is_proven=is_proven)
+        session.served = served_by(latest.get(_identity(q), {}) for q in questions)
         try:
             with progress(report, settings.model, len(asked)) as advance:
                 stopped = session.ask_all(asked, advance)
@@ -156,6 +165,11 @@ def read_verdicts(calibration: Calibration) -> list[Row]:
     rows, _ = Log(Workspace(calibration.out).judgements).read()
     latest = _latest(rows)
     return [latest[_identity(q)] for q in questions if _identity(q) in latest]
+
+
+def served_by(rows: Iterable[Row]) -> str:
+    """Return what the server called its model when it first said so; nothing if it never did."""
+    return next((str(row["served"]) for row in rows if row.get("served")), "")
 
 
 def _averaged(rows: Iterable[Row]) -> Iterator[Row]:
@@ -238,12 +252,14 @@ class _Attempt:
     verdict: dict[str, Any] | None = None
     calls: int = 0
     seconds: float = 0.0  # of the last reply
+    served: str = ""  # by which model, in the server's word
 
     def add(self, reply: Reply, usd: float | None) -> None:
         self.replies += 1
         self.input_tokens = _sum(self.input_tokens, reply.input_tokens)
         self.output_tokens = _sum(self.output_tokens, reply.output_tokens)
         self.usd = _sum(self.usd, usd)
+        self.served = reply.served
 
 
 @dataclass
@@ -266,7 +282,7 @@ class Session:
     sent: Sent
     is_proven: bool = False
     again: str = "poq calibrate judge --again"  # what asks what was refused once more
-    is_timed: bool = False  # rows tell how long their replies took
+    served: str = ""  # what the server called its model so far
     judged: int = 0
     refused: int = 0
     unanswered: int = 0
@@ -371,21 +387,30 @@ class Session:
         return {**verdict, "justification": self.secret.redact(verdict["justification"])}
 
     def _write(self, question: Question, verdict: dict[str, Any], attempt: _Attempt) -> None:
-        """Append the outcome; only then does it count."""
+        """Append the outcome; only then does it count. That of another model is kept apart."""
+        self.served = self.served or attempt.served
+        is_same = attempt.served in ("", self.served)
         self.log.append(
             {
                 **question.names,
                 "judge": self.settings.model,
-                "key": question.key,
+                "key": question.key if is_same else f"{question.key} other",
                 **verdict,
                 "attempts": attempt.calls,
                 "input_tokens": attempt.input_tokens,
                 "output_tokens": attempt.output_tokens,
                 "usd": attempt.usd,
-                **({"seconds": attempt.seconds} if self.is_timed else {}),
+                "seconds": attempt.seconds,
+                "served": attempt.served,
             }
         )
         self.sent.back(question.name)
+        if not is_same:
+            raise InputError(
+                f"the server calls the model {self.settings.model!r} {attempt.served!r} now, and "
+                f"called it {self.served!r} before; name the version you want as 'model', or "
+                f"remove {self.log.path} to begin anew"
+            )
         if "refused" in verdict:
             self.refused += 1
         else:

@@ -102,7 +102,7 @@ def measure(calibration: Calibration, report: Report, *, resend: bool = False) -
 def measure_asked(calibration: Calibration, spec: AskedEvaluatorSpec, report: Report) -> Path:
     """Write the times of an evaluator behind a server: those its scores took, all of them."""
     rows = [
-        {**row, "first_token_s": None, "token_s": None, "served": spec.model}
+        {"served": spec.model, **row, "first_token_s": None, "token_s": None}
         for row in scores(calibration, spec).values()
     ]
     return _write_answers(calibration, spec, rows, spec.concurrency, report)

@@ -149,6 +149,19 @@ class Endpoint:
         answered: dict[str, Any] = raw.http_response.json()
         return answered
 
+    def post(
+        self, route: str, retries: int, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the reply of a route that the client library does not know, as :meth:`send`."""
+        self._check_listening()
+        patient, asked = self._patient(retries), {"model": self._settings.model, **body}
+        answered: dict[str, Any] = self._guarded(
+            lambda: patient.post(
+                f"/{route}", cast_to=object, body=asked, options={"headers": dict(headers)}
+            )
+        )
+        return answered
+
     def stream(self, retries: int, **body: Any) -> StreamedReply:
         """Return a chat reply that was read token by token, with the times of its parts.
 
@@ -260,7 +273,7 @@ class Endpoint:
                 return code, ""
             return BAD_GATEWAY, f"with an error: {self._message(error)}"
         if listed(body, "choices") or any(
-            isinstance(body.get(part), list) for part in ("output", "data")
+            isinstance(body.get(part), list) for part in ("output", "data", "results")
         ):
             return None
         return BAD_GATEWAY, f"without any {'choice' if 'choices' in body else 'output'}"

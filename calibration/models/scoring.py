@@ -12,13 +12,14 @@ from typing import Any
 from calibration.configuration import Calibration
 from calibration.corpus.records import Record, read_corpus
 from calibration.judge.client import JudgeClient
-from calibration.judge.judging import Session
+from calibration.judge.judging import Session, served_by
 from calibration.judge.verdicts import SCHEMA, SCORE_PROMPT, Question, make_score_question
 from calibration.models.checkpoints import ModelSource, locate_all
 from calibration.models.devices import Batches, chosen_device, chunks, kind_of_device, release
 from calibration.models.encoders import Evaluator, Pair, load_evaluator
 from calibration.models.endpoint_answers import check_endpoints
 from calibration.models.generation import outputs
+from calibration.models.reranking import RerankClient, make_rerank_question
 from calibration.models.server_keys import origin, read_secret
 from calibration.models.spending import Budget, Sent
 from calibration.progress import Advance, Report, progress
@@ -203,7 +204,7 @@ def _ask(
         sent = Sent(spec, log.path)
         budget = Budget(spec, log.read()[0], sent.unknown)
         waiting = [item for item in items if (item.record, item.model) not in found]
-        questions = [_question(item, side, keys[item.record, item.model]) for item in waiting]
+        questions = [_question(spec, item, side, keys) for item in waiting]
         questions = sent.to_ask(
             questions,
             lambda question: question.name,
@@ -211,9 +212,10 @@ def _ask(
             resend=resend,
         )
         section = f"evaluators.{spec.name}"
-        with JudgeClient(spec, secret, "evaluator", section) as client:
-            session = Session(spec, client, budget, secret, log, sent, bool(found), is_timed=True)
-            session.again = "poq calibrate score"
+        make_client = RerankClient if spec.kind == "reranker" else JudgeClient
+        with make_client(spec, secret, "evaluator", section) as client:
+            session = Session(spec, client, budget, secret, log, sent, bool(found))
+            session.again, session.served = "poq calibrate score", served_by(found.values())
             with progress(report, spec.name, len(questions)) as advance:
                 stopped = session.ask_all(questions, advance)
         if session.refused:
@@ -225,14 +227,23 @@ def _ask(
     return complete_log(log, Stamp(spec.model, "endpoint", {}), keys, _name_of, make)
 
 
-def _question(item: _Item, side: str, key: str) -> Question:
+def _question(
+    spec: AskedEvaluatorSpec, item: _Item, side: str, keys: Mapping[Name, str]
+) -> Question:
+    """Return what is asked of one output; to a reranker its references are documents."""
     firsts, output = [first for first, _ in item.pairs], item.pairs[0][1]
+    key = keys[item.record, item.model]
+    if spec.kind == "reranker":
+        query, documents = (output, firsts) if side == "references" else (firsts[0], [output])
+        return make_rerank_question(item.record, item.model, query, documents, key)
     beside = {side: firsts if side == "references" else firsts[0]}
     return make_score_question(item.record, item.model, beside, output, key)
 
 
 def _asked_keys(spec: AskedEvaluatorSpec, items: Sequence[_Item]) -> dict[Name, str]:
-    common = {"model": spec.model, "prompt": SCORE_PROMPT, "schema": SCHEMA}
+    common: dict[str, Any] = {"model": spec.model, "prompt": SCORE_PROMPT, "schema": SCHEMA}
+    if spec.kind == "reranker":
+        common = {"model": spec.model, "kind": spec.kind}
     return {
         (item.record, item.model): digest({**common, "texts": [list(p) for p in item.pairs]})
         for item in items

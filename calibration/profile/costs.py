@@ -137,9 +137,11 @@ def _price(
 def _timed(role: str, found: list[Row], costs: Costs) -> pd.DataFrame:
     """Return the rows of one class out of its measurements."""
     best: dict[tuple[str, str], Row] = {}
+    for row in sorted(found, key=lambda row: bool(row["weights"] == "endpoint")):
+        # A server on the same hardware: the machine's own stamp says more than an address.
+        costs.hardware.setdefault(row["hardware"], {"stamp": row["stamp"]})
     for row in sorted(found, key=lambda row: int(row["batch_size"])):
         best.setdefault((row["node"], row["hardware"]), row)
-        costs.hardware.setdefault(row["hardware"], {"stamp": row["stamp"]})
         costs.batches.append(
             {
                 "role": role,

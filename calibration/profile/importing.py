@@ -39,6 +39,7 @@ NORMALISE = ("auto", *SCOPES)
 #: What becomes of records without a number or a row.
 INCOMPLETE = ("refuse", "drop")
 _TASK = "all"  # the one task of a table without tasks
+_NO_TRUTH = "The truth is not known: what needs it is missing from every result."
 _SHOWN = 5
 
 
@@ -49,7 +50,7 @@ class _ColumnRoles:
     record: tuple[str, ...]
     model: str
     task: str | None
-    truth: str
+    truth: str | None
     evaluators: tuple[str, ...]
     judge: str | None
 
@@ -61,8 +62,8 @@ class _ColumnRoles:
     @property
     def numbers(self) -> tuple[str, ...]:
         """The columns that hold numbers, each once."""
-        judge = () if self.judge is None else (self.judge,)
-        return tuple(dict.fromkeys((self.truth, *self.evaluators, *judge)))
+        named = (self.truth, *self.evaluators, self.judge)
+        return tuple(dict.fromkeys(column for column in named if column is not None))
 
 
 @dataclass
@@ -80,9 +81,10 @@ class ImportSettings:
     """Which column of a table of scores is what, and how its numbers become points of 10.
 
     ``record`` may name several columns (``question_id,turn``). One column may be truth, evaluator
-    and judge at once. A log of a common tool (:data:`calibration.profile.score_logs.LAYOUTS`) has
-    columns by default. ``long`` names the columns ``annotator,score`` of a table with one row per
-    annotator.
+    and judge at once. Without a ``truth`` the profile knows none, and what needs one is left out or
+    refused (:attr:`poq_abm.profile.Profile.knows_truth`). A log of a common tool
+    (:data:`calibration.profile.score_logs.LAYOUTS`) has columns by default. ``long`` names the
+    columns ``annotator,score`` of a table with one row per annotator.
 
     Every column of numbers is mapped to points of 10. Its scale is the one in ``scales``
     (``{"cosine": "0:1", "likert": "1:5"}``), else that of marks like ``8/10``, else inferred from
@@ -148,7 +150,8 @@ def import_table(
         provenance=_provenance(paths, joint, work, transform, cost_notes),
     )
     made = write_with_findings(out, description, joint, costs)
-    for line in (*work.notes, *_mappings(transform), *cost_notes["measured"]):
+    unknown = [_NO_TRUTH] if work.columns.truth is None else []
+    for line in (*work.notes, *unknown, *_mappings(transform), *cost_notes["measured"]):
         report(line)
     return made
 
@@ -201,21 +204,22 @@ def _known(said: str, known: Sequence[str], what: str) -> None:
 def _columns(log: ScoreLog, settings: ImportSettings) -> _ColumnRoles:
     """Return the columns that are named or, in a layout that is recognised, usual."""
     record, model, truth = settings.record, settings.model, settings.truth
-    evaluators = tuple(settings.evaluators)
+    task, evaluators = settings.task, tuple(settings.evaluators)
     if log.layout is not None:
         score = log.layout.score
         record, model = record or log.layout.record, model or log.layout.model
-        truth, evaluators = truth or score, evaluators or ((score,) if score else ())
-    needed = {"record": record, "model": model, "truth": truth, "evaluators": evaluators}
+        task = task or log.layout.task
+        evaluators = evaluators or ((score,) if score else ())
+    needed = {"record": record, "model": model, "evaluators": evaluators}
     unnamed = [name for name, said in needed.items() if not said]
-    if not record or not model or not truth:
+    if not record or not model or not evaluators:
         raise InputError(
             f"{log.name}: say which column is what with {', '.join(f'--{n}' for n in unnamed)}; "
             f"there are {', '.join(map(repr, list(log.frame.columns)[:12]))}"
         )
     is_one = record in log.frame.columns
     parts = (record,) if is_one else tuple(part.strip() for part in record.split(","))
-    return _ColumnRoles(parts, model, settings.task, truth, evaluators, settings.judge)
+    return _ColumnRoles(parts, model, task, truth, evaluators, settings.judge)
 
 
 def _check_columns(work: _Import, stated: Mapping[str, Any]) -> None:
@@ -226,11 +230,11 @@ def _check_columns(work: _Import, stated: Mapping[str, Any]) -> None:
         if column not in log.frame.columns:
             hint = nearest(column, map(str, log.frame.columns))
             faults.append(f"there is no column {column!r}; {hint}")
-    if not columns.evaluators:
-        faults.append("no evaluator is named; a profile needs one or more")
     texts, evaluators = list(columns.texts), list(columns.evaluators)
     both = [c for c in texts if c in columns.numbers]
-    twice = [c for part in (texts, evaluators) for c in part if part.count(c) > 1]
+    names = [*columns.record, columns.model]  # a task may be part of a record's name
+    names += [] if columns.task in columns.record else texts[len(names) :]
+    twice = [c for part in (names, evaluators) for c in part if part.count(c) > 1]
     faults += [f"column {c!r} is named twice" for c in dict.fromkeys([*both, *twice])]
     faults += [
         f"--scale names {column!r}, no column of numbers; {nearest(column, columns.numbers)}"
@@ -261,7 +265,7 @@ def _joint(work: _Import, missing: Sequence[str]) -> tuple[pd.DataFrame, dict[st
         values[column], top = log.numbers(column, missing)
         if not math.isnan(top):
             marked[column] = Scale(0.0, top, "marked")
-    joint["truth"] = values[columns.truth]
+    joint["truth"] = math.nan if columns.truth is None else values[columns.truth]
     for label, name in names.items():
         joint[name] = values[label]
     joint["judge"] = math.nan if columns.judge is None else values[columns.judge]
@@ -292,7 +296,8 @@ def _labelled(work: _Import, kind: str) -> dict[str, dict[str, str]]:
 
 def _complete(work: _Import, joint: pd.DataFrame, incomplete: str) -> pd.DataFrame:
     """Return the records that have a row for every model and every number but the judge's."""
-    needed = ["task", "model", "truth", *work.labels["evaluators"]]
+    numbers = [*([] if work.columns.truth is None else ["truth"]), *work.labels["evaluators"]]
+    needed = ["task", "model", *numbers]
     lacking = joint.loc[joint[needed].isna().any(axis=1), "record"].dropna()
     models = joint.groupby("record")["model"].nunique()
     short = set(models.index[models < joint["model"].nunique()]) | set(lacking)
@@ -335,9 +340,8 @@ def _map(
     work: _Import, joint: pd.DataFrame, known: Mapping[str, Scale | str], normalise: str
 ) -> dict[str, Any]:
     """Bring every column of numbers to points of 10, in place; return the transform."""
-    columns = {"truth": work.columns.truth, **work.labels["evaluators"]}
-    if work.columns.judge is not None:
-        columns["judge"] = work.columns.judge
+    named = {"truth": work.columns.truth, **work.labels["evaluators"], "judge": work.columns.judge}
+    columns = {name: column for name, column in named.items() if column is not None}
     faults: list[str] = []
     scales: dict[str, dict[str, Any]] = {}
     ways: dict[str, str] = {}
@@ -428,8 +432,9 @@ def _provenance(
         with naming(path, "read"):
             digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
     judged = int(joint["judge"].notna().sum())
+    truth = "" if columns.truth is None else f"Truth ({columns.truth}) and evaluators"
     measured = [
-        f"Truth ({columns.truth}) and evaluators ({', '.join(columns.evaluators)}) of "
+        f"{truth or 'Evaluators'} ({', '.join(columns.evaluators)}) of "
         f"{len(joint):,} outputs, by whoever wrote the file.",
         *([f"Judge ({columns.judge}) of {judged:,} outputs."] if columns.judge else []),
         *cost_notes["measured"],
@@ -438,6 +443,8 @@ def _provenance(
     inferred = {name: entry for name, entry in scales.items() if entry["known"] == "inferred"}
     given = {name: entry for name, entry in scales.items() if name not in inferred}
     caveats = ["How these numbers came about is not known to this package.", *work.notes]
+    if columns.truth is None:
+        caveats.append(_NO_TRUTH)
     if columns.truth in columns.evaluators:
         caveats.append(f"The evaluator {columns.truth!r} is the truth itself.")
     return {

@@ -35,8 +35,9 @@ def check_joint(table: pd.DataFrame, evaluators: Sequence[str], place: str) -> N
     """Raise one :class:`~poq_abm.errors.InputError` with every fault of a joint table.
 
     ``table`` has the columns record, task, model, truth and one per evaluator, raw or normalised.
-    Every record needs a row for every model, every number but the judge's must be there, no
-    evaluator may be constant, and a task needs two records: one has neither spread nor interval.
+    Every record needs a row for every model, every number but the judge's must be there (a truth
+    may be missing altogether), no evaluator may be constant, and a task needs two records: one has
+    neither spread nor interval.
 
     >>> table = pd.DataFrame({"record": ["a", "b"], "task": "qa", "model": "m",
     ...                       "truth": [1.0, 2.0], "bi": [3.0, 3.0]})
@@ -76,7 +77,8 @@ def _row_faults(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _value_faults(table: pd.DataFrame, evaluators: Sequence[str]) -> Iterator[str]:
-    for column in ("truth", *evaluators):
+    known = ["truth"] if table["truth"].notna().any() else []
+    for column in (*known, *evaluators):
         what = "the truth" if column == "truth" else f"evaluator {column!r}"
         values = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
         bad = ~np.isfinite(values)

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from calibration.corpus.rows import ANY_ENCODING, read_table
+from calibration.judge.pairs import win_shares
 from poq_abm.errors import InputError, nearest
 
 __all__ = ["LAYOUTS", "Layout", "ScoreLog", "read_logs"]
@@ -26,28 +27,81 @@ _BOOLS = {"true": 1.0, "false": 0.0}
 
 @dataclass(frozen=True)
 class Layout:
-    """A log of a common tool: the columns it is known by, and what they are by default."""
+    """A log of a common tool: the columns it is known by, and what they are by default.
+
+    ``unpack`` turns the rows of one file into those of a table; each has the name of the ``file``
+    and of its ``folder``.
+    """
 
     name: str
     known_by: frozenset[str]
     record: str
     model: str
+    task: str | None = None
     score: str | None = None
     scales: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
-    flatten: Callable[[Cells], Cells] = dict
+    unpack: Callable[[list[Cells]], list[Cells]] = list
 
 
-def _helm(cells: Cells) -> Cells:
-    """Return one column per statistic that is not of a perturbed instance: its mean."""
-    stats = {
-        str(stat["name"].get("name")): stat.get("mean")
-        for stat in cells["stats"]
-        if isinstance(stat, dict)
-        and isinstance(stat.get("name"), dict)
-        and not stat["name"].get("perturbation")
-    }
-    return {**{name: cell for name, cell in cells.items() if name != "stats"}, **stats}
+_WON = {"model_1": "first", "model_2": "second", "tie": "tie"}
+_SAMPLES = re.compile(r"samples_(.+?)(?:_\d{4}-\d\d-\d\dT.*)?")
+_HELM_MODEL = re.compile(r"(.*?)[:,]model=([^,]+)(.*)")
+
+
+def _pairs(rows: list[Cells]) -> list[Cells]:
+    """Return a row for each model of a question: ten times the share of games it won."""
+    verdicts = [
+        {
+            "record": f"{cells['question_id']}_{cells['turn']}",
+            "model": str(cells["model_1"]),
+            "against": str(cells["model_2"]),
+            **({"better": _WON[won]} if won in _WON else {"refused": won}),
+        }
+        for cells in rows
+        for won in (cells["g1_winner"], cells["g2_winner"])
+    ]
+    return [{"score": None, **row} for row in win_shares(verdicts)]
+
+
+def _samples(rows: list[Cells]) -> list[Cells]:
+    """Return a row for each document; of several filters, a column for each metric and filter."""
+    filters = dict.fromkeys(str(cells.get("filter")) for cells in rows)
+    found: dict[Any, Cells] = {}
+    for cells in rows:
+        named = _SAMPLES.fullmatch(str(cells["file"]))
+        row = {"task": named[1] if named else cells["file"], **cells}
+        if len(filters) > 1:
+            metrics = [name for name in cells.get("metrics") or [] if name in cells]
+            row = {name: cell for name, cell in row.items() if name not in metrics}
+            row |= {f"{name}.{cells.get('filter')}": cells[name] for name in metrics}
+            found[cells["doc_id"]] = {**found.get(cells["doc_id"], {}), **row}
+        else:
+            found[len(found)] = row
+    return list(found.values())
+
+
+def _helm(rows: list[Cells]) -> list[Cells]:
+    """Return a column per statistic, its mean, of the instances that are not perturbed.
+
+    The name of the folder holds the model and the scenario, which is the task.
+    """
+    found = []
+    for cells in (cells for cells in rows if not cells.get("perturbation")):
+        stats = {
+            str(stat["name"].get("name")): stat.get("mean")
+            for stat in cells["stats"]
+            if isinstance(stat, dict)
+            and isinstance(stat.get("name"), dict)
+            and not stat["name"].get("perturbation")
+        }
+        named = _HELM_MODEL.fullmatch(str(cells["folder"]))
+        names = {"model": cells["folder"], "task": "all"}
+        if named:
+            names = {"model": named[2], "task": f"{named[1]}{named[3]}"}
+        rest = {name: cell for name, cell in cells.items() if name != "stats"}
+        found.append({**names, **rest, **stats})
+    return found
 
 
 #: The layouts that are recognised; anything else is a table whose columns somebody names.
@@ -62,6 +116,15 @@ LAYOUTS = (
         missing=("-1",),
     ),
     Layout(
+        "MT-Bench pairwise judgements",
+        frozenset({"question_id", "model_1", "model_2", "g1_winner", "g2_winner", "turn"}),
+        record="record",
+        model="model",
+        score="score",
+        scales={"score": "0:10"},
+        unpack=_pairs,
+    ),
+    Layout(
         "AlpacaEval annotations",
         frozenset({"instruction", "generator_2", "annotator", "preference"}),
         record="instruction",
@@ -72,15 +135,18 @@ LAYOUTS = (
     Layout(
         "lm-evaluation-harness samples",
         frozenset({"doc_id", "doc", "target", "resps"}),
-        record="doc_id",
-        model="file",
+        record="task,doc_id",
+        model="folder",
+        task="task",
+        unpack=_samples,
     ),
     Layout(
         "HELM per-instance statistics",
         frozenset({"instance_id", "stats"}),
-        record="instance_id",
-        model="folder",
-        flatten=_helm,
+        record="task,instance_id",
+        model="model",
+        task="task",
+        unpack=_helm,
     ),
 )
 
@@ -178,11 +244,14 @@ def read_logs(paths: Sequence[Path], long: str | None = None) -> ScoreLog:
         decimal = table.decimal if table.decimal == "," else decimal
         layout = _layout_of(table.rows[0].cells if table.rows else {})
         layouts.add(layout)
-        unpack = dict if layout is None else LAYOUTS[layout].flatten
         where = {"file": path.name.split(".")[0], "folder": path.absolute().parent.name}
-        for row in table.rows:
-            rows.append({**where, **_flat(unpack(row.cells))})
-            places.append(row.place.removeprefix(f"{path.parent}/"))
+        cells = [{**where, **row.cells} for row in table.rows]
+        if layout is None or LAYOUTS[layout].unpack is list:
+            places += [row.place.removeprefix(f"{path.parent}/") for row in table.rows]
+        else:  # a row may be made of several
+            cells = [{**where, **row} for row in LAYOUTS[layout].unpack(cells)]
+            places += [path.name] * len(cells)
+        rows += [_flat(row) for row in cells]
     if len(layouts) > 1:
         raise InputError(f"{paths[0].name} and {paths[-1].name} have different layouts")
     name = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1:,} more"

@@ -101,8 +101,9 @@ def fit_task(profile: Profile, number: int, *, seed: int = 1, tolerance: float =
         raise InputError(
             f"task {task!r} has {part.sum()} records; a fit needs {FEWEST_RECORDS} or more"
         )
-    columns = ["truth", *profile.evaluators]
-    parts = [profile.truth[part][:, :, None], profile.scores[part]]
+    columns, parts = [*profile.evaluators], [profile.scores[part]]
+    if profile.knows_truth:
+        columns, parts = ["truth", *columns], [profile.truth[part][:, :, None], *parts]
     if ((~np.isnan(profile.judge[part])).sum(axis=0) >= FEWEST_JUDGED).all():
         columns.append("judge")
         parts.append(profile.judge[part][:, :, None])
@@ -186,7 +187,8 @@ def _long(profile: Profile, task: str, fit: Fit, records: int) -> pd.DataFrame:
     )
     for v, column in enumerate(fit.columns):
         table[column] = drawn[:, :, v].ravel()
-    return table if "judge" in fit.columns else table.assign(judge=np.nan)
+    unknown = {name: np.nan for name in ("truth", "judge") if name not in fit.columns}
+    return table.assign(**unknown)
 
 
 def _provenance(

@@ -29,6 +29,7 @@ __all__ = [
     "best_exact_match",
     "best_f1",
     "exact_match",
+    "leaves_nothing",
     "metric_fault",
     "normalised",
     "numeric_match",
@@ -105,6 +106,10 @@ _NORMALISERS: dict[str, Callable[[str], str]] = {
     "token_f1": normalised,
     "squad_f1": squad_normalised,
 }
+
+
+#: Metrics that normalise as another one does.
+_NORMALISES_AS = dict.fromkeys(("exact", "rouge_l", "numeric"), "token_f1")
 
 
 def token_f1(output: str, reference: str, metric: str = "token_f1") -> float:
@@ -261,6 +266,18 @@ def truth_score(output: str, references: Iterable[str], metric: str = "token_f1"
     if not 0.0 <= value <= 1.0:
         raise InputError(f"the metric {metric!r} gives {value:g} for {output[:60]!r}, not 0 to 1")
     return TOP * value
+
+
+def leaves_nothing(reference: str, metric: str) -> bool:
+    """Return whether normalisation leaves nothing of a reference: an empty output would match it.
+
+    A metric that normalises nothing, such as one's own, has no such reference.
+
+    >>> leaves_nothing("The ...", "token_f1"), leaves_nothing("7", "token_f1")
+    (True, False)
+    """
+    normalise = _NORMALISERS.get(_NORMALISES_AS.get(metric, metric))
+    return normalise is not None and not normalise(reference)
 
 
 def _given(references: Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The profile ``small_llms``: two small language models at three precisions, measured end to end.
 
-``python -m calibration.shipped.small_llms QUESTIONS ABSTRACTS FOLDER`` repeats the whole study.
+``python -m calibration.shipped.small_llms QUESTIONS ABSTRACTS FOLDER`` repeats the whole study,
+each stage in order, and goes on where an earlier run ended.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import yaml
 from calibration.configuration import Calibration, load_configuration
 from calibration.corpus.record_samples import build_corpus
 from calibration.judge.judging import judge
+from calibration.latency.machine import hardware_name
 from calibration.latency.measurement import measure
 from calibration.libraries import library
 from calibration.models.generation import generate
 from calibration.models.scoring import score
 from calibration.profile.building import build
-from calibration.shipped.small_llms_files import prepare
+from calibration.shipped.small_llms_files import ABSTRACT_WORDS, prepare
 from calibration.shipped.small_llms_rules import serve_rules
 from calibration.workspace import write_whole
 from poq_abm.errors import InputError
@@ -32,7 +34,7 @@ __all__ = ["NAME", "configuration", "main", "study"]
 NAME = "small_llms"
 CONTEXT = 1024  #: tokens that a served model holds, prompt and answer together
 LONGEST_REPLY = 160  #: tokens after which a server ends a verdict
-JUDGED = 15  #: outputs of each model and task that the judge grades
+JUDGED = 15  #: outputs of each model and task that the judge grades, at most
 PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 STAGES: Mapping[str, Callable[[Calibration, Callable[[str], None]], Any]] = {
     "corpus": build_corpus,
@@ -48,6 +50,24 @@ PROMPTS = {
     "summarization": "Summarise the abstract in one sentence.\n\nAbstract: {input}\n\n"
     "Summary: In short,",
 }
+#: What the provenance of the profile says beside what was measured.
+CAVEATS = (
+    f"Repeat it: python -m calibration.shipped.{NAME} QUESTIONS ABSTRACTS FOLDER. With the "
+    "versions of the stamp every number but the latencies comes back.",
+    "Models: SmolLM2-135M-Instruct (Apache-2.0), Gemma-3-270M (Gemma licence), "
+    "all-MiniLM-L6-v2 (Apache-2.0), WordLlama (MIT). Corpora: XQuAD, English (CC BY-SA 4.0), "
+    f"SciTLDR, test (Apache-2.0), abstracts cut to {ABSTRACT_WORDS} words. No text is in the "
+    "profile.",
+    "Systems called f32 are the 4-bit files dequantised to 32 bits, not the models as released. "
+    "Systems called q3 are those files with feed-forward weights rounded to 8 levels.",
+    "Prompts, stop string and rounding were chosen by eye, on outputs of records that are in the "
+    "study.",
+    "minilm_input reads 256 tokens, as its model does: longer contexts are cut before they are "
+    "compared.",
+    "The judge and smollm2_likelihood are SmolLM2-135M-Instruct, one of the models they grade.",
+    "Latencies were timed with one thread while other work ran: read their ratios, and no "
+    "difference below a factor of two.",
+)
 
 
 @contextmanager
@@ -81,11 +101,13 @@ def configuration(
         return {"name": f"{name}_f32", "model": file, **extra}
 
     def asked(name: str) -> dict[str, Any]:
-        return {"name": name, "model": name, "base_url": addresses[name]}
+        address, machine = addresses[name], hardware_name("cpu")
+        return {"name": name, "model": name, "base_url": address, "hardware": machine}
 
     return {
         "name": NAME,
         "out": ".",
+        "caveats": list(CAVEATS),
         "corpus": [
             {"format": "table", "path": str(files["questions"]), "sample": records},
             {"format": "table", "path": str(files["abstracts"]), "sample": records},
@@ -100,29 +122,13 @@ def configuration(
             asked("lead_sentence"),
             asked("central_sentence"),
         ],
-        "evaluators": [
-            {"name": "minilm_reference", "model": str(files["minilm"]), "kind": "bi_encoder"},
-            {
-                "name": "minilm_input",
-                "model": str(files["minilm"]),
-                "kind": "bi_encoder",
-                "pairs": "input_output",
-            },
-            {"name": "wordllama", "model": str(files["wordllama"]), "kind": "bi_encoder"},
-            {
-                "name": "smollm2_likelihood",
-                "model": str(files["smollm2_q4"]),
-                "kind": "likelihood",
-                "dtype": "float32",
-            },
-            {"name": "word_overlap", "model": str(files["word_counts"]), "kind": "bi_encoder"},
-        ],
+        "evaluators": _evaluators(files),
         "judge": {
             "model": "smollm2_q4",
             "base_url": addresses["smollm2_q4"],
             "api": "chat",
             "retries": 0,
-            "per_group": JUDGED,
+            "per_group": min(JUDGED, max(1, records // 4)),
         },
         "prompts": PROMPTS,
         "truth": {"qa": "token_f1", "summarization": "rouge_l"},
@@ -130,6 +136,26 @@ def configuration(
         "scoring": {"device": "cpu"},
         "efficiency": {"prompts": 8, "warm_up": 1, "new_tokens": 40},
     }
+
+
+def _evaluators(files: Mapping[str, Path]) -> list[dict[str, Any]]:
+    return [
+        {"name": "minilm_reference", "model": str(files["minilm"]), "kind": "bi_encoder"},
+        {
+            "name": "minilm_input",
+            "model": str(files["minilm"]),
+            "kind": "bi_encoder",
+            "pairs": "input_output",
+        },
+        {"name": "wordllama", "model": str(files["wordllama"]), "kind": "bi_encoder"},
+        {
+            "name": "smollm2_likelihood",
+            "model": str(files["smollm2_q4"]),
+            "kind": "likelihood",
+            "dtype": "float32",
+        },
+        {"name": "word_overlap", "model": str(files["word_counts"]), "kind": "bi_encoder"},
+    ]
 
 
 def study(

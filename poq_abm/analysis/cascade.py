@@ -217,6 +217,7 @@ TABLES = (
         "seats in order of cost, when they suffice, what is saved (profile or run)",
         lambda request: cascade_table(request.profile),
         needs=(),
+        of_profiles=True,
     ),
 )
 FIGURES = (

@@ -18,6 +18,7 @@ from poq_abm.analysis.charts import grouped_bars
 from poq_abm.analysis.figure_style import canvas, caption, need, records_of
 from poq_abm.analysis.questions import AnalysisRequest, FigureKind, drawn_from_a_profile, of_profile
 from poq_abm.analysis.resampling import CONFIDENCE, RESAMPLES, record_intervals
+from poq_abm.errors import InputError
 from poq_abm.profile import Profile
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def correlation_table(
     there is more than one task) under the task ``average``. All record x model rows of a task
     count once; rows without a judgement are left out of the judge's. The intervals resample
     records (:func:`~poq_abm.analysis.resampling.record_intervals`). What is not defined, a
-    constant column or a judge that never spoke, is NaN.
+    constant column or a judge that never spoke, is NaN; a truth that nobody knows has no rows.
 
     Columns: task, evaluator, against (``truth`` or ``judge``), rows, correlation, low, high.
 
@@ -65,7 +66,9 @@ def correlation_table(
 
 def _correlations(profile: Profile, tasks: Sequence[str], asked: Mapping[str, Any]) -> pd.DataFrame:
     """Return the rows of :func:`correlation_table` of some tasks, in their order."""
-    columns = {"truth": profile.truth, "judge": profile.judge}
+    columns = {"judge": profile.judge}
+    if profile.knows_truth:
+        columns = {"truth": profile.truth, **columns}
     sums = {against: _sums(profile, column) for against, column in columns.items()}
     tasks_of = {task: number for number, task in enumerate(profile.tasks)}
     tables = []
@@ -152,6 +155,8 @@ def evaluator_correlation_bars(frame: pd.DataFrame) -> Figure:
     wide = pd.DataFrame({"evaluator": list(dict.fromkeys(frame["evaluator"]))})
     known = frame[frame["correlation"].notna()]
     against = list(dict.fromkeys(known["against"].astype(str)))
+    if not against:
+        raise InputError("no evaluator can be held to anything: neither truth nor judge is known")
     for name in against:
         part = frame[frame["against"] == name].set_index("evaluator").loc[wide["evaluator"]]
         for column, source in ((name, "correlation"), (f"{name}_low", "low"),

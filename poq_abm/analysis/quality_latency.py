@@ -63,7 +63,7 @@ def quality_against_latency(
     One row per model and hardware it was timed on. Truth, judge and the consensus of all
     evaluators (their plain mean) lie in [0, 10] and are means over all records, whatever the task;
     a judge's over the rows it judged. ``truth_per_second`` is the mean truth over the mean latency
-    in seconds. Intervals resample records within their tasks.
+    in seconds. Intervals resample records within their tasks. A truth that nobody knows is NaN.
 
     Columns: model, hardware, latency_ms, truth, truth_low, truth_high, judge, judge_low,
     judge_high, consensus, consensus_low, consensus_high, truth_per_second.
@@ -144,7 +144,7 @@ def _per_job_sums(nodes: pd.DataFrame) -> pd.DataFrame:
     sums = chosen[["group", "replication", "jobs"]].astype({"group": str})
     for name in ("consensus_mean", "truth_mean", "latency_ms"):
         sums[name] = chosen[name] * chosen["jobs"]
-    return sums.groupby(["group", "replication"], sort=False).sum()
+    return sums.groupby(["group", "replication"], sort=False).sum(min_count=1)
 
 
 def quality_latency_points(frame: pd.DataFrame) -> Figure:
@@ -155,6 +155,8 @@ def quality_latency_points(frame: pd.DataFrame) -> Figure:
     """
     need(frame, ["model", "latency_ms", "truth", "truth_low", "truth_high", "judge"])
     shown = [name for name in ("truth", "judge") if frame[name].notna().any()]
+    if not shown:
+        raise InputError("no quality can be shown: neither truth nor judge is known")
     figure, panels = canvas(4.7 * len(shown), 4.2, panels=len(shown))
     paint = colours(list(frame["model"].astype(str)))
     titles = {"truth": "mean truth (points of 10)", "judge": "mean judge score (points of 10)"}

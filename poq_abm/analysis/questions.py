@@ -57,10 +57,12 @@ __all__ = [
 MODULES = (
     "mean_rewards",
     "sweeps",
+    "axis_effects",
     "rewards",
     "lorenz",
     "alignment",
     "pay_and_accuracy",
+    "dose_response",
     "explanation",
     "comparison",
     "audit.attacks",
@@ -158,6 +160,7 @@ class TableKind(NamedTuple):
     make: Callable[[AnalysisRequest], pd.DataFrame]
     takes: tuple[str, ...] = ()  #: fields of :class:`AnalysisRequest` besides the source
     needs: tuple[Need, ...] = (NODES,)  #: what a run must have
+    of_profiles: bool = False  #: whether a profile will do as well
 
 
 def _never(_: StoredRun) -> Iterable[dict[str, Any]]:
@@ -258,7 +261,7 @@ def make(name: str, request: AnalysisRequest) -> pd.DataFrame:
     """
     if name not in tables():
         raise InputError(f"no table {name!r}; {nearest(name, tables())}")
-    if request.is_run or tables()[name].needs:
+    if request.is_run or not tables()[name].of_profiles:
         _refuse_unfit("analyse", name, tables(), request.run)
     return tables()[name].make(request)
 

@@ -22,7 +22,7 @@ from poq_abm.scenario.checks.unanimity import unanimity_notes
 from poq_abm.scenario.scenario import build
 from poq_abm.simulation.playable import SYNTHETIC, profile_of
 
-__all__ = ["StoredRun", "open_results", "scenarios_of", "select", "selected"]
+__all__ = ["StoredRun", "open_results", "scenarios_of", "select", "selected", "thin_notes"]
 
 MOST_CURVES = 6  #: treatments in one picture of a report
 MOST_LOOKED_AT = 1000  #: treatments whose scenarios are read for a note; more would take seconds
@@ -217,11 +217,34 @@ def open_results(folder: str | os.PathLike[str]) -> StoredRun:
         single = int((played < 2).sum())
         subject = "one replication" if single == len(played) else f"{single} treatments have one"
         notes.append(f"{subject}: no interval can be given")
+    notes += thin_notes(results.main)
     if len(results.treatments) <= MOST_LOOKED_AT:
         with contextlib.suppress(InputError):  # behaviours of the user's own may not be loaded
             notes += unanimity_notes(scenarios_of(results))
     name = str(manifest.get("name", path.name))
     return StoredRun(path, name, manifest, results, tuple(notes))
+
+
+def thin_notes(replications: pd.DataFrame) -> list[str]:
+    """Return what to say of comparisons on too few records, of a table of replications.
+
+    >>> import pandas as pd
+    >>> counted = [0.0, 3.0, 0.0]
+    >>> thin_notes(pd.DataFrame({"treatment": ["a", "a", "b"], "thin_comparisons": counted}))
+    ['in 1 of 2 treatments 1.5 comparisons a replication, at most, rested on fewer records than
+    minimum_shared, and count for the neutral pay']
+    """
+    if "thin_comparisons" not in replications:
+        return []
+    mean = replications.groupby("treatment", observed=True)["thin_comparisons"].mean()
+    thin = mean[mean > 0.0]
+    if thin.empty:
+        return []
+    where = f"in {len(thin)} of {len(mean)} treatments " if len(mean) > 1 else ""
+    return [
+        f"{where}{thin.max():,.3g} comparisons a replication, at most, rested on fewer records "
+        "than minimum_shared, and count for the neutral pay"
+    ]
 
 
 def _progress(manifest: dict[str, Any], played: pd.Series[int]) -> str:

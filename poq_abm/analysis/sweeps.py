@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIGURES",
+    "FIRST_MEASURES",
     "SECTIONS",
     "axes_to_show",
     "axis_named",
@@ -45,7 +46,7 @@ SHARE = "malicious.share"  #: the axis of attacks
 _DUST = 1e-12  # a measure that varies less over treatments is not moved by the sweep
 _REWARDS = ["inference_reward_mean", "evaluator_reward_mean"]
 #: what a table of many treatments shows, where it varies; the first so many of these
-_FIRST = (
+FIRST_MEASURES = (
     "inference_reward_mean", "evaluator_reward_mean", "consensus_mean", "correlation", "bias",
     "reward_gap", "saturated_share", "closeness_mean", "inference_cost_mean",
 )  # fmt: skip
@@ -372,8 +373,8 @@ def _network_by_treatment(run: StoredRun, played: pd.DataFrame, names: list[str]
     """One row per treatment, for the telling measures that the sweep moves."""
     groups = played.groupby(played["treatment"].astype(str), sort=False)
     varies = [name for name in names if float(np.ptp(groups[name].mean().dropna())) > _DUST]
-    economy = [name for name in varies if name not in _FIRST and run.has("epochs")]
-    chosen = [name for name in _FIRST if name in varies][:_MOST_MEASURES] + economy[:2]
+    economy = [name for name in varies if name not in FIRST_MEASURES and run.has("epochs")]
+    chosen = [name for name in FIRST_MEASURES if name in varies][:_MOST_MEASURES] + economy[:2]
     units = units_of(played)
     parts = {str(name): part for name, part in groups}
     rows = []

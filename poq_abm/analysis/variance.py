@@ -44,7 +44,8 @@ def variance_shares(
     >>> bool(abs(table.groupby(["task", "quantity"])["share"].sum() - 1).max() < 1e-9)
     True
     """
-    quantities = {"truth": profile.truth, "judge": profile.judge}
+    quantities = {"truth": profile.truth} if profile.knows_truth else {}
+    quantities |= {"judge": profile.judge}
     quantities |= {name: profile.scores[:, :, e] for e, name in enumerate(profile.evaluators)}
     rows = []
     for number, task in enumerate(profile.tasks):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from poq_abm.cli.options import Plugins, refuse_idle
+from poq_abm.cli.options import AsCsv, AsJson, Plugins, refuse_idle
 from poq_abm.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import pandas as pd
 
 __all__ = ["analyse"]
 
@@ -21,7 +16,10 @@ def analyse(
     context: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="What to say, or `list`.")],
     folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="A results folder; a profile for cascade.")
+        str,
+        typer.Argument(
+            metavar="DIR", help="A results folder; or a profile: accuracy, cascade, composite."
+        ),
     ] = "",
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
     against: Annotated[
@@ -44,10 +42,12 @@ def analyse(
         str, typer.Option(metavar="nodes|operators", help="Whose amounts (economies).")
     ] = "nodes",
     plugin: Plugins = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Say what a stored run means: distributions, alignment, and what rewards were paid for."""
     from poq_abm.analysis.questions import AnalysisRequest, make, tables  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data, print_frame  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     known = tables()
@@ -62,23 +62,11 @@ def analyse(
         raise InputError(f"poq analyse {table} needs a results folder")
     load_plugins(plugin)  # what was paid depends on what the behaviours report
     request = AnalysisRequest(
-        folder,
-        treatment=treatment,
-        against=against,
-        role=role,
-        group=group,
-        by=by or (),
-        amount=amount,
-        over=over,
+        folder, treatment, against, role, group, by or (), amount=amount, over=over
     )
-    of_profile = not known[table].needs and not request.is_run
-    _print(make(table, request), () if of_profile else request.run.notes, csv=csv)
-
-
-def _print(found: pd.DataFrame, notes: Iterable[str], *, csv: bool) -> None:
-    for note in notes:
+    found = make(table, request)
+    of_profile = known[table].of_profiles and not request.is_run
+    for note in () if of_profile else request.run.notes:
         typer.echo(f"note: {note}", err=True)
-    if csv:
-        typer.echo(found.to_csv(index=False), nl=False)
-    else:
-        typer.echo(found.to_string(index=False, float_format=lambda value: f"{value:.6g}"))
+    if not print_data({table: found}, as_json=as_json, as_csv=as_csv):
+        print_frame(found)

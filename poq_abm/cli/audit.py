@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
+    ComputeCost,
     Jobs,
     Plugins,
     Replications,
@@ -28,9 +31,9 @@ if TYPE_CHECKING:
     from poq_abm.analysis.audit.variants import VariantRunner
     from poq_abm.scenario import Scenario
 
-__all__ = ["audit"]
+__all__ = ["audit", "treatment_of"]
 
-_ROLES = ("inference", "evaluator")
+_ROLES = ("inference", "evaluator", "ring")
 
 
 Share = Annotated[float, typer.Option(help="Share of a group or role in a coalition.")]
@@ -39,7 +42,8 @@ Specs = Annotated[
     typer.Option("--behaviour", metavar="SPEC", help="Try this instead; may be repeated."),
 ]
 RoleName = Annotated[
-    str | None, typer.Option(metavar="inference|evaluator", help="Whose deviations.")
+    str | None,
+    typer.Option(metavar="inference|evaluator|ring", help="Whose deviations; ring: of both."),
 ]
 HalfWidth = Annotated[
     float | None, typer.Option(help="Play on until every interval is within +- this.")
@@ -61,10 +65,13 @@ Frontier = Annotated[
     bool, typer.Option("--frontier", help="What coalitions move, and at what cost.")
 ]
 Breakdown = Annotated[bool, typer.Option("--breakdown", help="How many members break each rule.")]
+Splits = Annotated[
+    list[int] | None,
+    typer.Option("--split", metavar="N", help="What coming as N nodes gains; may be repeated."),
+]
 TreatmentName = Annotated[
     str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
 ]
-Csv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write every table as CSV here.")]
 
 
@@ -75,9 +82,11 @@ def audit(
     role: RoleName = None,
     half_width: HalfWidth = None,
     epsilon: Epsilon = None,
+    compute_cost: ComputeCost = 0.0,
     break_even: BreakEvens = None,
     frontier: Frontier = False,
     breakdown: Breakdown = False,
+    split: Splits = None,
     treatment: TreatmentName = None,
     replications: Replications = None,
     rounds: Rounds = None,
@@ -85,44 +94,47 @@ def audit(
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
-    csv: Csv = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
     out: Out = None,
 ) -> None:
     """Try every declared deviation against a scenario: what it gains, and how surely."""
     from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse_dropped(
-        csv=csv, out=out, frontier=frontier, breakdown=breakdown, break_even=bool(break_even)
-    )
+    further = {"frontier": frontier, "breakdown": breakdown, "split": split}
+    if as_csv and out is None:
+        _refuse_dropped({"break_even": break_even, **further})
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
-    chosen = _treatment(scenario, [*(settings or []), *overrides], treatment)
+    chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
     ranges = [_range(text) for text in break_even or []]
-    roles: tuple[Any, ...] = (_role(role),) if role else _ROLES
     announce_compilation()
     with progress_bar(chosen.name) as bar:
-        runner = VariantRunner.of(chosen, n_jobs=jobs, progress=bar.played)
+        runner = VariantRunner.of(
+            chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
+        )
         found = audited(
             runner,
             share=share,
             behaviours=[_spec(text) for text in behaviour] if behaviour else None,
-            roles=roles,
+            roles=_roles(role),
             half_width=half_width,
             epsilon=epsilon,
         )
-        tables, lines = _more(runner, found, ranges, frontier=frontier, breakdown=breakdown)
+        tables, lines = _more(runner, found, ranges, further)
     tables = {"gains": found.gains, **tables}
     if out is not None:
         _write(tables, out)
-    if csv:
-        typer.echo(found.gains.to_csv(index=False), nl=False)
+    said = [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]
+    if print_data(tables, as_json=as_json, as_csv=as_csv, said=said):
         return
     _print(found, tables)
-    for line in [*found.sentences, *lines, *(f"left out: {said}" for said in found.skipped)]:
+    for line in said:
         typer.echo(line)
 
 
@@ -134,14 +146,15 @@ def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
         write_text(out / f"{name}.csv", table.to_csv(index=False))
 
 
-def _refuse_dropped(*, csv: bool, out: Path | None, **tables: bool) -> None:
+def _refuse_dropped(tables: Mapping[str, Any]) -> None:
     """Refuse further tables where only one is printed and none is written."""
     asked = [f"--{name.replace('_', '-')}" for name, wanted in tables.items() if wanted]
-    if csv and out is None and asked:
+    if asked:
         raise InputError(f"{asked[0]} does nothing with --csv, which prints the gains; add --out")
 
 
-def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenario:
+def treatment_of(source: str, overrides: list[str], wanted: str | None) -> Scenario:
+    """Return the treatment of a scenario that is asked for, or its only one."""
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
 
@@ -161,10 +174,12 @@ def _treatment(source: str, overrides: list[str], wanted: str | None) -> Scenari
     return known[wanted].model_copy(update={"sweep": {}})
 
 
-def _role(name: str) -> str:
+def _roles(name: str | None) -> tuple[Any, ...]:
+    if name is None:
+        return _ROLES[:2]
     if name not in _ROLES:
         raise InputError(f"--role {name}: {nearest(name, _ROLES)}")
-    return name
+    return (name,)
 
 
 def _spec(text: str) -> dict[str, Any]:
@@ -213,15 +228,17 @@ def _more(
     runner: VariantRunner,
     found: Audit,
     ranges: list[tuple[str, float, float]],
-    *,
-    frontier: bool,
-    breakdown: bool,
+    further: Mapping[str, Any],
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return the further tables that were asked for, and what they say."""
     import pandas as pd  # noqa: PLC0415
 
     from poq_abm.analysis.aggregation_robustness import breakdown_shares  # noqa: PLC0415
     from poq_abm.analysis.audit.attacks import attack_frontier  # noqa: PLC0415
+    from poq_abm.analysis.audit.identities import (  # noqa: PLC0415
+        identity_gains,
+        identity_sentences,
+    )
 
     tables: dict[str, pd.DataFrame] = {}
     roots = _break_evens(runner, found, ranges)
@@ -230,17 +247,21 @@ def _more(
         tables["break_even"] = pd.DataFrame(roots)
     elif ranges:
         lines.append("No deviation is shown to gain: there is nothing to break even.")
-    if frontier:
+    if further["frontier"]:
         specs = {str(d.behaviour): d.behaviour for d in found.deviations if d.role == "evaluator"}
         tables["frontier"] = attack_frontier(runner, specs.values())
-    if breakdown:
+    if further["breakdown"]:
         tables["breakdown"] = breakdown_shares(runner.scenario.mechanism)
+    if split := further["split"]:
+        audited = {part.role for one in found.deviations for part in one.parts}
+        tables["identities"] = identity_gains(runner, split, roles=sorted(audited, reverse=True))
+        lines += identity_sentences(tables["identities"])
     return tables, lines
 
 
 def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
     from poq_abm.analysis.audit.attacks import COSTS  # noqa: PLC0415
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.cli.printing import print_frame  # noqa: PLC0415
 
     bonds = ["bonds"] if found.gains["bonds"].any() else []
     columns = ["role", "group", "behaviour", "members", *bonds, "acted", "honest", "gain",
@@ -252,37 +273,25 @@ def _print(found: Audit, tables: dict[str, pd.DataFrame]) -> None:
     )
     gain = "gain in profit per node and epoch" if found.scenario.economy else "gain per job"
     title = f"{found.scenario.name}: {gain} of deviating, {found.confidence:.0%} intervals"
-    output_console().print(_table(title, gains[columns]))
+    print_frame(gains[columns], title, keys=3, number=".4f")
     if "frontier" in tables:
         frontier = tables["frontier"]
         cost = COSTS["epoch" if found.scenario.economy else "job"]
         kept = ["behaviour", "members", "share", "drift", "interval", cost, "efficient"]
         shown = frontier.assign(interval=_intervals(frontier, "drift_low", "drift_high"))
-        output_console().print(_table("What coalitions of all evaluators move, points of 10",
-                                      shown[kept]))  # fmt: skip
+        title = "What coalitions of all evaluators move, points of 10"
+        print_frame(shown[kept], title, number=".4f")
     if "breakdown" in tables:
-        output_console().print(_table("Members that break each rule", tables["breakdown"]))
+        print_frame(tables["breakdown"], "Members that break each rule", number=".4f")
+    if "identities" in tables:
+        split = tables["identities"]
+        kept = ["role", "group", "identities", "one", "several", "gain", "interval"]
+        shown = split.assign(interval=_intervals(split, "low", "high"))
+        each = "epoch" if found.scenario.economy else "round"
+        title = f"Coming as several nodes: tokens per {each}, all together"
+        print_frame(shown[kept], title, keys=3, number=".4f")
 
 
 def _intervals(table: pd.DataFrame, low: str, high: str) -> list[str]:
     pairs = zip(table[low], table[high], strict=True)
     return ["-" if math.isnan(a) else f"[{a:+.4f}, {b:+.4f}]" for a, b in pairs]
-
-
-def _table(title: str, rows: pd.DataFrame) -> Any:
-    from pandas.api.types import is_numeric_dtype  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(title=escape(title), title_justify="left")
-    for name in rows.columns:
-        table.add_column(str(name), justify="right" if is_numeric_dtype(rows[name]) else "left")
-    for row in rows.itertuples(index=False):
-        table.add_row(*(escape(_cell(value)) for value in row))
-    return table
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.4f}"
-    return str(value)

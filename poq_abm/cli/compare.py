@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poq_abm.cli.options import Jobs, Plugins, Replications, Rounds, Seed, Settings
+from poq_abm.cli.options import AsCsv, AsJson, Jobs, Plugins, Replications, Rounds, Seed, Settings
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -43,10 +43,12 @@ def compare(
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Compare B with A over matched replications: what moved, and how surely."""
     from poq_abm.analysis.comparison import describe  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.sides import matched, what_differs  # noqa: PLC0415
     from poq_abm.experiment.paired import compare_sides  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
@@ -60,8 +62,7 @@ def compare(
     played_a, played_b = left.tables(), right.tables()
     table = compare_sides(played_a, played_b, on or None)
     notes = what_differs(left, right, played_a.main, played_b.main)
-    if csv:
-        typer.echo(table.to_csv(index=False), nl=False)
+    if print_data({"comparison": table}, as_json=as_json, as_csv=as_csv):
         for note in notes:
             typer.echo(note, err=True)
     else:
@@ -96,7 +97,7 @@ def _sides(
 
 
 def _say(lines: list[str]) -> None:
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.cli.printing import output_console  # noqa: PLC0415
 
     for line in lines:
         output_console().print(line, markup=False, highlight=False)
@@ -108,7 +109,7 @@ def _print(comparison: pd.DataFrame, name_a: str, name_b: str, *, keep_equal: bo
     from rich.table import Table  # noqa: PLC0415
 
     from poq_abm.analysis.comparison import is_equal  # noqa: PLC0415
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.cli.printing import output_console  # noqa: PLC0415
     from poq_abm.experiment.calibration_error import WIDENED  # noqa: PLC0415
 
     console = output_console()

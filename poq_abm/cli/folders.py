@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poq_abm.cli.options import Plugins
+from poq_abm.cli.options import AsCsv, AsJson, Plugins
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from poq_abm.experiment.verifying import RunStatus
 
 __all__ = ["status", "verify"]
@@ -27,12 +29,20 @@ def status(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Print the tracebacks of what raised.")
     ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Say how far the run in a results folder has come, and what failed in it."""
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment.verifying import status_of  # noqa: PLC0415
 
     found = status_of(folder)
     manifest = found.manifest
+    if as_json or as_csv:
+        told = {"name": manifest["name"], "status": found.status, "blocks": found.blocks,
+                "failures": found.failures}  # fmt: skip
+        print_data({"treatments": _stored(found)}, as_json=as_json, as_csv=as_csv, **told)
+        return
     typer.echo(f"{manifest['name']}: {_STATES.get(found.status, found.status)}")
     if manifest.get("question"):
         typer.echo(manifest["question"])
@@ -50,6 +60,13 @@ def status(
             typer.echo(failure["traceback"])
     if len(found.failures) > _MOST_LINES:
         typer.echo(f"... and {len(found.failures) - _MOST_LINES:,} more in manifest.json")
+
+
+def _stored(found: RunStatus) -> pd.DataFrame:
+    """Return how many replications are stored of each treatment."""
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.DataFrame({"treatment": list(found.played), "replications": found.played.values()})
 
 
 def _progress(found: RunStatus) -> list[str]:

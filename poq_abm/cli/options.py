@@ -10,6 +10,9 @@ import typer
 from poq_abm.errors import InputError
 
 __all__ = [
+    "AsCsv",
+    "AsJson",
+    "ComputeCost",
     "EngineName",
     "Jobs",
     "Plugins",
@@ -47,6 +50,25 @@ Plugins = Annotated[
         metavar="MODULE",
         help="A module with rules or metrics of your own; may be repeated.",
     ),
+]
+ComputeCost = Annotated[
+    float,
+    typer.Option(
+        help="Tokens that running a model of cost C = 1 takes for a job; lazy nodes save it."
+    ),
+]
+
+
+def _alone(context: typer.Context, wanted: bool) -> bool:
+    """Refuse a second encoding before anything is played."""
+    if wanted and any(context.params.get(name) for name in ("as_json", "as_csv")):
+        raise InputError("--json and --csv: choose one")
+    return wanted
+
+
+AsJson = Annotated[bool, typer.Option("--json", callback=_alone, help="Print every table as JSON.")]
+AsCsv = Annotated[
+    bool, typer.Option("--csv", callback=_alone, help="Print the (first) table as CSV.")
 ]
 EngineName = Annotated[
     str, typer.Option(metavar="compiled|agents", help="Who plays; the results are the same bits.")

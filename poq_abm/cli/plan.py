@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
     EngineName,
     Jobs,
     Plugins,
@@ -22,6 +25,9 @@ from poq_abm.cli.options import (
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from poq_abm.experiment.estimating import Estimate
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.study import Engine
 
@@ -53,10 +59,12 @@ def plan(
     trace: Annotated[bool, typer.Option("--trace", help="As if every round were stored.")] = False,
     engine: EngineName = "compiled",
     every: Annotated[bool, typer.Option("--all", help="List every treatment.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """List the treatments of a scenario and estimate time, memory and disk; nothing is stored."""
-    from poq_abm.cli.progress import announce_compilation, duration  # noqa: PLC0415
-    from poq_abm.experiment.estimating import estimate  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
+    from poq_abm.cli.progress import duration  # noqa: PLC0415
 
     player = engine_of(engine)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
@@ -65,11 +73,22 @@ def plan(
     made = planned(scenario, settings, numbers, plugin, trace=trace)
     planning = time.perf_counter() - begun
     warn(made)
-    for line in _contents(made, most=len(made.treatments) if every else _MOST_TREATMENTS):
+    contents = _contents(made, most=len(made.treatments) if every else _MOST_TREATMENTS)
+    for line in () if as_json or as_csv else contents:
         typer.echo(line)
-    announce_compilation()
-    needs = estimate(made, engine=player, workers=jobs, planning=planning)
+    needs = _needs(made, player, jobs, planning)
+    told = {
+        "folder": str(default_folder(made)),
+        made.unit: made.rounds,
+        "estimate": None if needs is None else asdict(needs),
+    }
+    if print_data({"treatments": _treatments(made)}, as_json=as_json, as_csv=as_csv, **told):
+        return
     typer.echo(f"results  {default_folder(made)}")
+    if needs is None:
+        say("time, memory and disk are not known before code that plays such rounds is compiled: "
+            "`poq warm` does that once, and so does the first run")  # fmt: skip
+        return
     typer.echo(
         f"time     about {duration(needs.seconds)} with {jobs} worker{'s' * (jobs > 1)} on this "
         f"machine as it is now ({duration(needs.fastest)} to {duration(needs.slowest)} by the "
@@ -79,6 +98,25 @@ def plan(
         f"memory   about {_size(needs.memory)} (workers that are processes need as much each)"
     )
     typer.echo(f"disk     about {_size(needs.disk)}")
+
+
+def _needs(plan: Plan, engine: Engine, workers: int, planning: float) -> Estimate | None:
+    """Return what a plan will take; nothing where the code to try it with is not compiled."""
+    from poq_abm.compiler import NotCompiledError, refusing_to_compile  # noqa: PLC0415
+    from poq_abm.experiment.estimating import estimate  # noqa: PLC0415
+
+    try:
+        with refusing_to_compile():
+            return estimate(plan, engine=engine, workers=workers, planning=planning)
+    except NotCompiledError:
+        return None
+
+
+def _treatments(plan: Plan) -> pd.DataFrame:
+    """Return a row a treatment: its name, and where it stands on every axis."""
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.DataFrame([{"treatment": t.id, **t.settings} for t in plan.treatments])
 
 
 def planned(

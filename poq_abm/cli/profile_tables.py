@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from poq_abm.cli.tables import output_console
+from poq_abm.cli.printing import print_frame, say
 from poq_abm.profile import Profile
 from poq_abm.profile.validity import MONEY_COLUMNS
 
 __all__ = ["print_correlations", "print_costs", "print_head", "print_qualities", "print_shares"]
 
+_INTERVAL = "95% interval"
 _SAID = ("published", "measured", "inferred", "assumed", "caveats")
 
 
@@ -34,12 +33,12 @@ def print_head(loaded: Profile) -> None:
     sizes = np.bincount(loaded.task_of_record, minlength=len(loaded.tasks))
     tasks = ", ".join(f"{t} ({n:,} records)" for t, n in zip(loaded.tasks, sizes, strict=True))
     typer.echo(f"tasks: {tasks}")
-    typer.echo(f"models: {', '.join(loaded.models)}")
-    typer.echo(f"evaluators: {', '.join(loaded.evaluators)}")
+    say(f"models: {', '.join(loaded.models)}", indent=2)
+    say(f"evaluators: {', '.join(loaded.evaluators)}", indent=2)
     for word in _SAID:
         sentences = loaded.provenance.get(word) or []
         for number, sentence in enumerate([sentences] if isinstance(sentences, str) else sentences):
-            typer.echo(f"{word if number == 0 else '':>9}  {sentence}")
+            say(f"{word if number == 0 else '':>9}  {sentence}", indent=11)
 
 
 def print_costs(loaded: Profile) -> None:
@@ -53,7 +52,12 @@ def print_costs(loaded: Profile) -> None:
         [row["role"], row["node"], row["hardware"], *(_number(row[c], digits[c]) for c in known)]
         for row in loaded.costs.to_dict("records")
     ]
-    _print("Costs", ["role", "node", "hardware"], known, rows)
+    places = sorted(set(loaded.costs["hardware"]))
+    if len(places) == 1:  # the same in every row: said once
+        rows = [[*row[:2], *row[3:]] for row in rows]
+        _print(f"Costs on {places[0]}", ["role", "node"], known, rows)
+    else:
+        _print("Costs", ["role", "node", "hardware"], known, rows)
 
 
 def print_correlations(table: pd.DataFrame) -> None:
@@ -63,28 +67,32 @@ def print_correlations(table: pd.DataFrame) -> None:
         for row in table.to_dict("records")
     ]
     _print(
-        "Correlation of evaluators with truth and judge",
+        f"Correlation of evaluators with {' and '.join(dict.fromkeys(table['against']))}",
         ["task", "evaluator", "against"],
-        ["outputs", "correlation", "95% interval"],
+        ["outputs", "correlation", _INTERVAL],
         rows,
     )
 
 
 def print_qualities(table: pd.DataFrame) -> None:
     """Print the table of :func:`poq_abm.analysis.quality_latency.quality_against_latency`."""
+    places = sorted(set(table["hardware"].astype(str)))
     names = [name for name in ("truth", "judge", "consensus") if table[name].notna().any()]
     rows = [
         [
             row["model"],
-            str(row["hardware"]),
+            *([str(row["hardware"])] if len(places) > 1 else []),
             _number(row["latency_ms"], 1),
             *(part for name in names for part in _triple(row, 2, name)),
-            _number(row["truth_per_second"], 3),
+            *([_number(row["truth_per_second"], 3)] if "truth" in names else []),
         ]
         for row in table.to_dict("records")
     ]
-    numbers = ["latency ms", *(part for name in names for part in (name, "95% interval"))]
-    _print("Quality against latency", ["model", "hardware"], [*numbers, "truth per second"], rows)
+    numbers = ["latency ms", *(part for name in names for part in (name, _INTERVAL))]
+    which = ["model", "hardware"] if len(places) > 1 else ["model"]
+    title = "Quality against latency" + (f" on {places[0]}" if len(places) == 1 else "")
+    numbers += ["truth per second"] if "truth" in names else []
+    _print(title, which, numbers, rows)
 
 
 def print_shares(table: pd.DataFrame) -> None:
@@ -93,7 +101,7 @@ def print_shares(table: pd.DataFrame) -> None:
     for (task, quantity), part in table.groupby(["task", "quantity"], sort=False):
         shares = [cell for row in part.to_dict("records") for cell in _triple(row, 2, "share")]
         rows.append([str(task), str(quantity), *shares])
-    numbers = [h for source in ("record", "model", "residual") for h in (source, "95% interval")]
+    numbers = [h for source in ("record", "model", "residual") for h in (source, _INTERVAL)]
     _print("Share of variance", ["task", "quantity"], numbers, rows)
 
 
@@ -105,17 +113,8 @@ def _triple(row: dict[Any, Any], digits: int, name: str = "correlation") -> list
 
 
 def _print(title: str, names: list[str], numbers: list[str], rows: list[list[str]]) -> None:
-    if not rows:
-        return
-
-    table = Table(title=title, title_justify="left")
-    for heading in names:
-        table.add_column(heading)
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    output_console().print(table)
+    if rows:
+        print_frame(pd.DataFrame(rows, columns=[*names, *numbers]), title, keys=len(names))
 
 
 def _number(value: object, digits: int) -> str:

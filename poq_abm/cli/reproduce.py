@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poq_abm.cli.options import Jobs, refuse_idle
+from poq_abm.cli.options import AsCsv, AsJson, Jobs, refuse_idle
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from poq_abm.analysis.reproduce.checks import Check
     from poq_abm.analysis.reproduce.posterior import UnknownConstants
 
@@ -42,9 +45,12 @@ def reproduce(
         bool,
         typer.Option("--open-quality", help="With --posterior: quality is not known either."),
     ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Recompute every number of a published study; exit code 1 if one is not as documented."""
     from poq_abm.analysis.reproduce.checks import published_studies  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation  # noqa: PLC0415
     from poq_abm.cli.tables import print_checks  # noqa: PLC0415
 
@@ -63,22 +69,36 @@ def reproduce(
         assert chosen.questions is not None
         _refuse_existing(posterior)
         asked = chosen.questions(max(count, 4), seed, jobs, open_quality=open_quality)
-        _write_posterior(study, posterior, asked, draws, keep, seed)
+        _write_posterior(study, posterior, asked, draws, keep, seed, as_json=as_json, as_csv=as_csv)
         return
     idle = {"--draws": draws != _DRAWS, "--keep": keep != _KEEP, "--open-quality": open_quality}
     for name in [name for name, given in idle.items() if given]:
         raise InputError(f"{name} does nothing without --posterior")
     checks = chosen.checks(count, seed, jobs)
-    print_checks(checks)
-    typer.echo(chosen.note())
+    missed = sum(not check.as_documented for check in checks)
+    if not print_data({"checks": _as_frame(checks)}, as_json=as_json, as_csv=as_csv):
+        print_checks(checks)
+        _say(checks, chosen.note(), missed)
+    if missed:
+        raise typer.Exit(1)
+
+
+def _as_frame(checks: list[Check]) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.DataFrame([{**asdict(check), "status": check.status} for check in checks])
+
+
+def _say(checks: list[Check], note: str, missed: int) -> None:
+    """Print how many figures are as documented, of each kind."""
+    typer.echo(note)
     typer.echo(f"{len(checks)} figures: {_counted(checks)}.")
     kinds = list(dict.fromkeys(check.figure for check in checks))
     for kind in kinds if len(kinds) > 1 else ():
         own = [check for check in checks if check.figure == kind]
         typer.echo(f"  {kind}, {len(own)}: {_counted(own)}.")
-    if missed := sum(not check.as_documented for check in checks):
+    if missed:
         typer.echo(f"{missed} of them are not as documented (in capitals).")
-        raise typer.Exit(1)
 
 
 def _refuse_existing(path: Path) -> None:
@@ -93,6 +113,9 @@ def _write_posterior(
     draws: int,
     keep: int,
     seed: int,
+    *,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Sample what a study's figures leave open; write the sample, and say what they identify."""
     from poq_abm.analysis.reproduce.posterior import (  # noqa: PLC0415
@@ -100,11 +123,15 @@ def _write_posterior(
         posterior,
         write_posterior,
     )
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.tables import print_posterior  # noqa: PLC0415
 
     found = posterior(asked[0], draws, keep, seed, asked[1])
     write_posterior(found, path, study)
-    print_posterior(identified(found))
+    told = identified(found)
+    if print_data({"constants": told}, as_json=as_json, as_csv=as_csv):
+        return
+    print_posterior(told)
     typer.echo(
         f"{keep:,} of {draws:,} draws kept; the farthest misses a figure by {found.distance:.2g} "
         f"times its rounding.\n{found.said}\nPosterior: {path}"

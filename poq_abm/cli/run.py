@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
     EngineName,
     Jobs,
     Plugins,
@@ -21,10 +25,15 @@ from poq_abm.cli.options import (
 from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from poq_abm.experiment.executor import Workers
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.results import Results
 
 __all__ = ["run"]
+
+_MOST_BY_GROUP = 4  # treatments of which every group is shown; of more, what the axes move
 
 
 def run(
@@ -54,17 +63,16 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Results folder; default results/NAME-HASH.")
     ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Play a scenario and store the results; the same command finishes an interrupted run."""
     from poq_abm.cli.plan import default_folder, engine_of, planned, warn  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
-    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
     player = engine_of(engine)
-    if scheduler is not None and backend != "dask":
-        raise InputError("--scheduler does nothing without --backend dask")
-    workers = Workers(jobs, backend_of(backend) if backend else None, scheduler)
+    workers = _workers(jobs, backend, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     numbers |= {"resample_profile": True} if resample_profile else {}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
@@ -73,25 +81,66 @@ def run(
     announce_compilation()
     if plugin and any(plan.game(t).needs_agents for t in range(len(plan.treatments))):
         typer.echo("A behaviour in plain Python is played: agent by agent.", err=True)
+    with _finished_later(folder), progress_bar(plan.scenario.name) as bar:
+        results = run_to_folder(
+            plan,
+            folder,
+            workers=workers,
+            engine=player,
+            retry_failed=retry_failed,
+            progress=bar.played,
+            expect=bar.expect,
+        )
+    if as_json or as_csv:
+        _print_data(results, folder, as_json=as_json, as_csv=as_csv)
+    else:
+        _print_report(plan, results, folder)
+    if results.failures:
+        raise typer.Exit(1)
+
+
+def _workers(jobs: int, backend: str | None, scheduler: str | None) -> Workers:
+    """Return the workers asked for, or raise."""
+    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
+
+    if scheduler is not None and backend != "dask":
+        raise InputError("--scheduler does nothing without --backend dask")
+    return Workers(jobs, backend_of(backend) if backend else None, scheduler)
+
+
+@contextmanager
+def _finished_later(folder: Path) -> Iterator[None]:
+    """Say on an interrupt how the run goes on."""
     try:
-        with progress_bar(plan.scenario.name) as bar:
-            results = run_to_folder(
-                plan,
-                folder,
-                workers=workers,
-                engine=player,
-                retry_failed=retry_failed,
-                progress=bar.played,
-                expect=bar.expect,
-            )
+        yield
     except KeyboardInterrupt:
         typer.echo(f"Interrupted; the same command finishes {folder}.", err=True)
         raise typer.Exit(130) from None
-    _report(plan, results, folder)
 
 
-def _report(plan: Plan, results: Results, folder: Path) -> None:
-    """Print who earned what, the precision reached and what failed; exit with 1 if anything did."""
+def _print_data(results: Results, folder: Path, *, as_json: bool, as_csv: bool) -> None:
+    """Print what was played for a program: a row for each group of each treatment."""
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
+
+    told = {"folder": str(folder), "failures": results.failures}
+    print_data(_tables(results), as_json=as_json, as_csv=as_csv, **told)
+
+
+def _tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Return what is summarised of every treatment that was played."""
+    if not len(results.main):
+        return {"summary": results.main}
+    if "queries" in results.tables:
+        found = {"queries": results.query_summary()}
+    else:
+        found = {"summary": results.summary()}
+    if "epochs" in results.tables:
+        found["economy"] = results.economy_summary()
+    return found if results.precision is None else {**found, "precision": results.precision}
+
+
+def _print_report(plan: Plan, results: Results, folder: Path) -> None:
+    """Print who earned what, the precision reached and what failed."""
     from poq_abm.cli.tables import MOST_TREATMENTS, print_precision  # noqa: PLC0415
 
     played = results.main["treatment"].unique().astype(str).tolist()
@@ -115,23 +164,19 @@ def _report(plan: Plan, results: Results, folder: Path) -> None:
             f"{first['error']}; `poq status {folder}` lists them, --retry-failed plays them again.",
             err=True,
         )
-        raise typer.Exit(1)
 
 
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
-    """Print what some treatments came to, which are all that is summarised."""
+    """Print what a run came to: of a large sweep what its axes move, else every treatment."""
+    from poq_abm.analysis.axis_effects import is_grid  # noqa: PLC0415
+    from poq_abm.analysis.stored_run import thin_notes  # noqa: PLC0415
     from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
-    from poq_abm.cli.tables import (  # noqa: PLC0415
-        print_calibration_error,
-        print_economy,
-        print_queries,
-        print_summary,
-    )
-    from poq_abm.experiment.economy_study import LAST_SHARE  # noqa: PLC0415
+    from poq_abm.cli.tables import print_axes, print_calibration_error, print_queries  # noqa: PLC0415
 
     count, left_out = plan.scenario.most_replications, max(left_out, 0)
     most = "" if plan.scenario.precision is None else "at most "
     title = f"{plan.scenario.name}: {most}{count:,}"
+    large = len(plan.treatments) > _MOST_BY_GROUP and is_grid(results.treatments)
     if "queries" in results.tables:
         summary = results.query_summary(treatments=treatments)
         print_queries(summary, f"{title} x {_rounds(plan)} queries", left_out)
@@ -140,14 +185,30 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
             typer.echo(line)
     else:
         title += f" replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
-        print_summary(results.summary(treatments=treatments), title, left_out)
+        if large:
+            typer.echo(f"{title}, {len(plan.treatments):,} treatments")
+        else:
+            _print_groups(results, treatments, title, left_out)
+    if is_grid(results.treatments):
+        print_axes(results, alone=not large)
+    for note in thin_notes(results.main):
+        typer.echo(f"note: {note}")
     _print_unanimity(plan)
+
+
+def _print_groups(results: Results, treatments: list[str], title: str, left_out: int) -> None:
+    """Print what each group of each treatment came to, and what its economy did."""
+    from poq_abm.cli.tables import (  # noqa: PLC0415
+        print_calibration_error,
+        print_economy,
+        print_summary,
+    )
+    from poq_abm.experiment.economy_study import LAST_SHARE  # noqa: PLC0415
+
+    print_summary(results.summary(treatments=treatments), title, left_out)
     if "epochs" in results.tables:
-        halted, economy = (
-            results.replications["halted_epoch"],
-            results.economy_summary(treatments=treatments),
-        )
-        print_economy(economy, halted, LAST_SHARE)
+        economy = results.economy_summary(treatments=treatments)
+        print_economy(economy, results.replications["halted_epoch"], LAST_SHARE)
         print_calibration_error(economy[economy["role"] == "network"], "last")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Annotated
 
 import typer
 
-from poq_abm.cli.options import Plugins
+from poq_abm.cli.options import AsCsv, AsJson, Plugins
 
 __all__ = ["scenarios"]
 
@@ -16,20 +17,26 @@ def scenarios(
         bool, typer.Option("--schema", help="Print the JSON Schema of a scenario file instead.")
     ] = False,
     plugin: Plugins = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """List the scenarios that ship, with the question each one answers."""
     if schema:
         _print_schema(plugin)
         return
-    from rich.table import Table  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
 
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
+    from poq_abm.cli.printing import output_console, print_data  # noqa: PLC0415
     from poq_abm.scenario import load, scenario_names  # noqa: PLC0415
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name in scenario_names():
-        table.add_row(name, load(name).question)
-    output_console().print(table)
+    names = scenario_names()
+    listed = pd.DataFrame({"name": names, "question": [load(name).question for name in names]})
+    if print_data({"scenarios": listed}, as_json=as_json, as_csv=as_csv):
+        return
+    width, room = output_console().width, max(map(len, names)) + 2
+    for name, question in listed.itertuples(index=False):
+        typer.echo(fill(question, width, initial_indent=name.ljust(room),
+                        subsequent_indent=" " * room))  # fmt: skip
 
 
 def _print_schema(plugin: list[str] | None) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
     Jobs,
     Plugins,
     Replications,
@@ -42,10 +44,12 @@ def sensitivity(
     jobs: Jobs = 1,
     settings: Settings = None,
     plugin: Plugins = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the indices as CSV.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Say how strongly an outcome depends on fields, replication noise set apart (extra)."""
     from poq_abm.analysis.sensitivity import sensitivity as analysed  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.experiment.plan import Plan  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
@@ -66,10 +70,9 @@ def sensitivity(
             n_jobs=jobs,
             progress=bar.played,
         )
-    if csv:
-        typer.echo(found.indices.to_csv(index=False), nl=False)
-        return
-    _print(found)
+    tables = {"indices": found.indices, "noise": found.noise}
+    if not print_data(tables, as_json=as_json, as_csv=as_csv):
+        _print(found)
 
 
 def _span(text: str) -> tuple[str, Any]:
@@ -89,22 +92,20 @@ def _span(text: str) -> tuple[str, Any]:
 
 
 def _print(found: Any) -> None:
-    from rich.table import Table  # noqa: PLC0415
+    from poq_abm.cli.printing import print_frame  # noqa: PLC0415
 
-    from poq_abm.cli.tables import output_console  # noqa: PLC0415
-
-    title = f"{found.metric}: {found.method} indices, {len(found.points)} points"
-    table = Table(title=title, title_justify="left")
-    for name in ("field", "index"):
-        table.add_column(name)
-    for name in ("estimate", "95% interval", "design +-"):
-        table.add_column(name, justify="right")
-    for row in found.indices.to_dict("records"):
-        interval = "-" if math.isnan(row["low"]) else f"[{row['low']:.4g}, {row['high']:.4g}]"
-        design = "-" if math.isnan(row["design_half_width"]) else f"{row['design_half_width']:.3g}"
-        estimate = "-" if math.isnan(row["estimate"]) else f"{row['estimate']:.4g}"
-        table.add_row(row["field"], row["index"], estimate, interval, design)
-    output_console().print(table)
+    rows = found.indices
+    shown = rows[["field", "index"]].assign(
+        estimate=[_figure(value) for value in rows["estimate"]],
+        **{
+            "95% interval": [
+                "-" if math.isnan(low) else f"[{low:.4g}, {high:.4g}]"
+                for low, high in zip(rows["low"], rows["high"], strict=True)
+            ],
+            "design +-": [_figure(value, 3) for value in rows["design_half_width"]],
+        },
+    )
+    print_frame(shown, f"{found.metric}: {found.method} indices, {len(found.points)} points")
     noise = found.noise.iloc[0]
     if math.isnan(noise["noise_share"]):
         typer.echo("One replication: no interval, and replication noise is not known.")
@@ -113,3 +114,7 @@ def _print(found: Any) -> None:
             f"Replication noise is {noise['noise_share']:.2%} of the outcome's variance over the "
             "design; intervals are over replications, `design` is what another design could change."
         )
+
+
+def _figure(value: float, digits: int = 4) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}g}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from poq_abm.analysis.axis_effects import averaged_side, treatments_at
 from poq_abm.cli.progress import announce_compilation, progress_bar
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.manifest import read_manifest
@@ -70,21 +71,25 @@ def open_side(source: str, overrides: Sequence[str], jobs: int) -> Side:
 
 
 def sides_of_folder(folder: str, a: str, b: str) -> tuple[Side, Side]:
-    """Return two treatments of one stored run."""
+    """Return two treatments of one stored run, or the means over all that share a value."""
     results = read_results(folder)
     manifest = read_manifest(Path(folder))
     settings = {str(entry["id"]): entry["settings"] for entry in manifest["treatments"]}
 
     def side(name: str) -> Side:
-        if name not in settings:
+        found = [name] if name in settings else treatments_at(results, name)
+        if not found:
             raise InputError(f"{folder} has no treatment {name!r}; {nearest(name, settings)}")
-        swept = settings[name]
-        profile = str(swept.get("profile", results.scenario["profile"]))
-        made = {key: value for key, value in swept.items() if key.startswith("synthetic")}
-        told_apart = json.dumps([profile, made], sort_keys=True)
-        tables = results.side(name)
-        seed = int(results.scenario["seed"])
-        return Side(name, seed, Path(profile).name, told_apart, _main(results), lambda: tables)
+        swept = [settings[one] for one in found]
+        profiles = [str(one.get("profile", results.scenario["profile"])) for one in swept]
+        made = [{k: v for k, v in one.items() if k.startswith("synthetic")} for one in swept]
+        told_apart = json.dumps([profiles, made], sort_keys=True)
+        tables = averaged_side(results, found)
+        seed, said = int(results.scenario["seed"]), name
+        if len(found) > 1:
+            said = f"{name} (mean of {len(found)} treatments)"
+        profile = Path(profiles[0]).name
+        return Side(said, seed, profile, told_apart, _main(results), lambda: tables)
 
     return side(a), side(b)
 

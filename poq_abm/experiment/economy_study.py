@@ -13,7 +13,6 @@ from poq_abm.experiment.calibration_error import stacked
 from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, mean_interval
 from poq_abm.experiment.round_study import ReplicationArrays, RoundStudy
 from poq_abm.experiment.round_tables import (
-    EVALUATOR_QUANTILES,
     REWARD_QUANTILES,
     distribution_measures,
     majority_probability,
@@ -99,9 +98,7 @@ class EconomyStudy(RoundStudy):
                 "is missing where a point is not paid as a token: a pool shares, or audits take "
                 "back"
             )
-        if measure in EVALUATOR_QUANTILES and self._pays_by_batch():
-            return super().why_missing(measure)
-        return None
+        return self._of_a_batch(measure)
 
     def shortened(self, rounds: int) -> Scenario:
         """Return the scenario with fewer epochs of as many rounds."""

@@ -35,7 +35,14 @@ from poq_abm.simulation.population import Populations
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RESULTS_VERSION", "Plan", "configuration_hash", "played_hash", "study_of"]
+__all__ = [
+    "RESULTS_VERSION",
+    "Plan",
+    "configuration_hash",
+    "played_hash",
+    "source_of",
+    "study_of",
+]
 
 #: raised whenever the same configuration would give other numbers or other columns
 RESULTS_VERSION = 5
@@ -74,14 +81,14 @@ class Plan:
         treatments = tuple(scenario.treatments())
         profiles: dict[str, Profile] = {}
         for treatment in treatments:
-            key = _source(treatment.scenario)
+            key = source_of(treatment.scenario)
             if key not in profiles:
                 profiles[key] = profile or profile_of(treatment.scenario)
         if len(profiles) == 1:
             check_playable(scenario, next(iter(profiles.values())))
         else:
             for treatment in treatments:
-                check_playable(treatment.scenario, profiles[_source(treatment.scenario)])
+                check_playable(treatment.scenario, profiles[source_of(treatment.scenario)])
         _check_metric(scenario, treatments)
         _check_studies(scenario, treatments, profiles)
         idle = idle_settings(scenario, treatments)
@@ -142,7 +149,7 @@ class Plan:
         seen: set[tuple[int, str]] = set()  # treatments share the populations no axis touches
         for index, treatment in enumerate(self.treatments):
             people = treatment.scenario.population
-            key = (id(people), _source(treatment.scenario))
+            key = (id(people), source_of(treatment.scenario))
             if key not in seen:
                 seen.add(key)
                 profile = self.profile(index)
@@ -198,7 +205,7 @@ class Plan:
 
     def profile(self, treatment: int) -> Profile:
         """Return the profile that one treatment draws from."""
-        return self.profiles[_source(self.treatments[treatment].scenario)]
+        return self.profiles[source_of(self.treatments[treatment].scenario)]
 
     def study(self, treatment: int) -> Study:
         """Return what one treatment plays."""
@@ -404,13 +411,13 @@ def _check_studies(
         raise ScenarioError([scenario.origins.problem((path, f"{said}; give it to all or none"))])
     problems: dict[Problem, None] = {}
     for study in studies:
-        found = study.findings(profiles[_source(study.scenario)])
+        found = study.findings(profiles[source_of(study.scenario)])
         problems.update(dict.fromkeys(map(study.scenario.origins.problem, found)))
     if problems:
         raise ScenarioError(problems)
 
 
-def _source(scenario: Scenario) -> str:
+def source_of(scenario: Scenario) -> str:
     """Return what tells the profiles of treatments apart."""
     if scenario.profile != SYNTHETIC:
         return scenario.profile

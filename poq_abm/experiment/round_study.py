@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.experiment.round_tables import (
     EVALUATOR_QUANTILES,
+    INFERENCE_QUANTILES,
     adversary_measures,
     distribution_measures,
     replication_rows,
@@ -24,6 +25,7 @@ from poq_abm.profile import Profile
 from poq_abm.rules.payment import Counted
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
+from poq_abm.simulation.buffers import Buffers, open_buffers
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
 from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, NodeSum
@@ -38,6 +40,7 @@ from poq_abm.simulation.replication import (
 from poq_abm.simulation.rounds import play_replications
 from poq_abm.simulation.settlement import Settled, settle_batch, settled_by_round
 from poq_abm.simulation.stages import (
+    Stages,
     is_published,
     open_stages,
     play,
@@ -51,6 +54,18 @@ AGENTS_STRETCH = 2**12
 TRACED_STRETCH = 2 * BLOCK_ROUNDS  # rounds of a trace held in memory at once
 
 _OF_ECONOMIES = tuple(name for name, _, _ in ECONOMY_MEASURES)
+
+
+class Scratch(NamedTuple):
+    """What the replications of a game, one after the other, write over."""
+
+    buffers: Buffers
+    stages: Stages | None
+
+    @classmethod
+    def of(cls, game: Game) -> Scratch:
+        """Return scratch space for a game; that of a short replication costs half its time."""
+        return cls(open_buffers(game.arrays.rules, game.arrays.nodes), open_stages(game))
 
 
 class ReplicationArrays:
@@ -141,13 +156,21 @@ class RoundStudy(Study):
 
     def why_missing(self, measure: str) -> str | None:
         """Return why a measure is missing: what it takes is not played here."""
-        if measure in EVALUATOR_QUANTILES and self._pays_by_batch():
-            return "is missing where evaluators are paid for a batch of rounds, not for each"
+        if (by_batch := self._of_a_batch(measure)) is not None:
+            return by_batch
         return "is measured in economies only" if measure in _OF_ECONOMIES else None
 
-    def _pays_by_batch(self) -> bool:
-        rule, _ = self.scenario.mechanism.rule("evaluator_reward")
-        return bool(rule.counted != Counted.NOTHING)
+    def _of_a_batch(self, measure: str) -> str | None:
+        """Return why a quantile of rewards is missing, if those it is of are paid by batch."""
+        mechanism, who = self.scenario.mechanism, ""
+        if measure in EVALUATOR_QUANTILES:
+            paid = mechanism.rule("evaluator_reward")[0].counted != Counted.NOTHING
+            who = "evaluators" if paid else ""
+        elif measure in INFERENCE_QUANTILES and mechanism.reward.rule("family")[0].by_batch:
+            who = "inference nodes"
+        return (
+            f"is missing where {who} are paid for a batch of rounds, not for each" if who else None
+        )
 
     def play(
         self, treatment: str, profile: Profile, first: int, last: int, options: Options
@@ -163,6 +186,7 @@ class RoundStudy(Study):
         arrays = ReplicationArrays(last - first)
         inference = game.population.inference_count
         malicious = game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
+        scratch = Scratch.of(game)
 
         def play(replication: int) -> None:
             ledger, memory = play_replication(
@@ -173,6 +197,7 @@ class RoundStudy(Study):
                 sink=options.sink,
                 treatment=treatment,
                 progress=options.progress,
+                scratch=scratch,
             )
             outcome = Outcome.of(ledger, scenario.rounds, inference)
             drift = outcome.against(twin.outcome(replication) if twin else outcome, malicious)
@@ -261,16 +286,17 @@ def play_replication(
     sink: TraceSink | None = None,
     treatment: str = "base",
     progress: Callable[[int], None] | None = None,
+    scratch: Scratch | None = None,
 ) -> tuple[Ledger, Memory]:
     """Play all rounds of one replication and return its ledger and what is remembered.
 
     The rounds are played in stretches, so that memory stays flat, a trace can be written as it
     comes and an interrupt is noticed. ``progress`` is told how many rounds were played since it was
-    last called.
+    last called. ``scratch`` is that of a replication of the game that is over.
     """
     stretch = TRACED_STRETCH if sink else QUIET_STRETCH
     stretch = min(stretch, AGENTS_STRETCH) if engine == "agents" else stretch
-    ledger, memory, play_on = _engine(scenario, game, replication, engine)
+    ledger, memory, play_on = _engine(scenario, game, replication, engine, scratch)
     for first, last in _stretches(scenario.rounds, stretch):
         trace = open_trace(last - first, game.rules.committee_size) if sink else None
         play_on(first, last, trace)
@@ -320,7 +346,8 @@ def many_at_once(scenario: Scenario, game: Game, engine: Engine, sink: TraceSink
 
     Nothing of what a long replication or a contested one needs, no trace, nothing paid by batch.
     """
-    short = scenario.rounds <= QUIET_STRETCH and game.rules.counted == Counted.NOTHING
+    by_batch = game.rules.counted != Counted.NOTHING or game.rules.counts_answers
+    short = scenario.rounds <= QUIET_STRETCH and not by_batch
     return engine == "compiled" and sink is None and short and game.plain and not game.needs_agents
 
 
@@ -330,7 +357,7 @@ def _stretches(rounds: int, stretch: int) -> Iterator[tuple[int, int]]:
 
 
 def _engine(
-    scenario: Scenario, game: Game, replication: int, engine: Engine
+    scenario: Scenario, game: Game, replication: int, engine: Engine, scratch: Scratch | None
 ) -> tuple[Ledger, Memory, Callable[[int, int, Trace | None], None]]:
     if engine == "agents" or game.needs_agents:
         # Mesa takes over a second to import and the compiled engine does without it.
@@ -338,8 +365,8 @@ def _engine(
 
         model = PoQModel(scenario, replication=replication, game=game)
         return model.ledger, model.memory, lambda _, last, trace: model.run_agents(last, trace)
-    kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds)
-    stages = open_stages(game)
+    buffers, stages = scratch or Scratch.of(game)
+    kept = open_replication(game.arrays, scenario.seed, replication, scenario.rounds, buffers)
 
     def play_on(first: int, last: int, trace: Trace | None) -> None:
         play(first, last, game, kept, stages, trace)

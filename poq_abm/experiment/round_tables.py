@@ -22,6 +22,7 @@ from poq_abm.simulation.table_columns import Rows, Words, keys
 
 __all__ = [
     "EVALUATOR_QUANTILES",
+    "INFERENCE_QUANTILES",
     "REWARD_QUANTILES",
     "adversary_measures",
     "distribution_measures",
@@ -31,8 +32,9 @@ __all__ = [
     "trust_rows",
 ]
 
-#: the measures that are quantiles of rewards, and those of evaluators among them
+#: the measures that are quantiles of rewards, and those of either role among them
 REWARD_QUANTILES = tuple(name for name in MEASURES if "_reward_" in name)
+INFERENCE_QUANTILES = tuple(name for name in REWARD_QUANTILES if "_inference_" in name)
 EVALUATOR_QUANTILES = tuple(name for name in REWARD_QUANTILES if "_evaluator_" in name)
 
 
@@ -224,11 +226,13 @@ def _pay(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def distribution_measures(game: Game, memory: Memory) -> dict[str, float]:
     """Return Spearman's correlation of consensus and truth, and reward quantiles by kind.
 
-    Those of evaluators are missing where a round does not know yet what it pays.
+    Those of a role are missing where a round does not know yet what it pays.
     """
     found = np.empty(len(MEASURES))
     measure_histograms(memory.histograms, found)
     measures = dict(zip(MEASURES, found.tolist(), strict=True))
     if game.rules.counted != Counted.NOTHING:
         measures |= dict.fromkeys(EVALUATOR_QUANTILES, math.nan)
+    if game.rules.counts_answers:
+        measures |= dict.fromkeys(INFERENCE_QUANTILES, math.nan)
     return measures

@@ -166,7 +166,7 @@ REPLICATIONS = pa.schema(
             "thin_comparisons",
             pa.float64(),
             "comparisons",
-            "of evaluators on too few records to be paid for, where a batch is",
+            "of evaluators, or inference nodes, on too few records to be paid for, by batch",
         ),
         *(
             column(name, pa.float64(), unit, f"economy: {meaning}")
@@ -199,7 +199,12 @@ ROUNDS = pa.schema(
         column("consensus", pa.float64(), "score 0-10", "aggregate of the scores"),
         column("truth", pa.float64(), "score 0-10", "truth of the answer"),
         # Only plain runs have a trace of rounds, and there a point is paid as a token.
-        column("inference_reward", pa.float64(), "tokens", "paid to the inference node"),
+        column(
+            "inference_reward",
+            pa.float64(),
+            "tokens",
+            "paid to the inference node; where it is paid by batch, the charge for cost alone",
+        ),
         column(
             "evaluator_rewards",
             pa.list_(pa.float64()),

@@ -112,7 +112,9 @@ def cloud_chart(
         'stroke-dasharray="4 4" fill="none"><title>consensus = truth</title></path>'
     ]
     xs, ys = _across(truth, field), _up(consensus, field)
-    for x, y, which in zip(xs.tolist(), ys.tolist(), task.tolist(), strict=True):
+    known = np.isfinite(xs)  # of a truth that nobody knows nothing is drawn
+    cells = (xs[known].tolist(), ys[known].tolist(), task[known].tolist())
+    for x, y, which in zip(*cells, strict=True):
         colour = PALETTE[which % len(PALETTE)]
         shape = (
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -229,6 +230,8 @@ def agreement_line(found: ClosenessAgreement | None) -> str:
     """Return how consensus and truth agree, in a sentence."""
     if found is None:
         return "No round has been played yet."
+    if math.isnan(found.bias[0]):
+        return "Nobody knows the truth of these answers, so that consensus is held to nothing."
     return (
         f"Bias of consensus {estimate(found.bias, '+')} points; mean distance from truth "
         f"{estimate(found.error)} points; correlation with truth "

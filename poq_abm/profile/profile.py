@@ -75,7 +75,8 @@ class Profile:
     scores
         Normalised scores in [0, 10]; shape (records, models, evaluators).
     truth
-        Ground-truth proxy in [0, 10]; shape (records, models); analysis only.
+        Ground-truth proxy in [0, 10], all NaN where nobody knows it; shape (records, models);
+        analysis only.
     judge
         Judge score in [0, 10], NaN where there is none; shape (records, models).
     costs
@@ -188,6 +189,16 @@ class Profile:
         if fault := self.price_fault(node, hardware):
             raise InputError(fault)
         return self._prices[node, hardware]
+
+    @cached_property
+    def knows_truth(self) -> bool:
+        """Whether there is a truth; where there is none, what needs it is missing or refused.
+
+        >>> from poq_abm.profile import load_profile
+        >>> load_profile("published").knows_truth
+        True
+        """
+        return not bool(np.isnan(self.truth).any())
 
     @cached_property
     def agreed(self) -> NDArray[np.float64]:

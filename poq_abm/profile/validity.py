@@ -184,8 +184,10 @@ def score_faults(
             if not (table["task"] == task).any():
                 yield f"{SCORES_FILE} has no record of task {task!r}"
         yield from _grid_faults(table, models)
+    knows_truth = "truth" in table.columns and table["truth"].notna().any()
     for column in ("truth", *evaluators):
-        yield from _off_scale(table, column, may_be_missing=False)
+        is_unknown = column == "truth" and not knows_truth  # of no answer, which is allowed
+        yield from _off_scale(table, column, may_be_missing=is_unknown)
     yield from _off_scale(table, "judge", may_be_missing=True)
 
 

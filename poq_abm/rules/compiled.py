@@ -159,9 +159,13 @@ def _own_kernel(rule: type[KernelRule]) -> Callable[..., float]:
     return _written(text, "play", compiled_anew, scope)
 
 
-def _call(rule: type[Rule], kernel: str) -> str:
+def _call(rule: type[KernelRule], kernel: str) -> str:
     """Return the call of a kernel, which takes as many values from the array as it declares."""
-    values = [f"parameters[{place}]" for place in range(len(rule.parameters))]
+    places = [
+        f"{place.start}:{place.stop}" if isinstance(place, slice) else place
+        for place in rule.places()
+    ]
+    values = [f"parameters[{place}]" for place in places]
     return f"{kernel}({', '.join([*rule.kind.arguments, *values])})"
 
 

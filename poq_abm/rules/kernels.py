@@ -23,7 +23,8 @@ class KernelRule(Rule):
     """Base class of the rules that a round calls: what such a rule does is its kernel.
 
     A kernel is a static method in plain Python that takes what its kind hands it, then the rule's
-    parameters under their own names and in declared order, and returns a number. Both engines
+    parameters under their own names and in declared order (a list as an array of its full length,
+    NaN where nothing is given), and returns a number. Both engines
     compile it by Numba, with the functions that it calls. It keeps none of the arrays it is given,
     and writes only over those that are there to work in.
     """
@@ -50,13 +51,33 @@ class KernelRule(Rule):
         import numpy as np  # noqa: PLC0415  (declarations are read without it)
 
         values = complete(cls, given)
-        table = np.empty((len(tasks) + 1, len(cls.parameters)))
-        for place, (name, parameter) in enumerate(cls.parameters.items()):
+        width = sum(parameter.most for parameter in cls.parameters.values())
+        table = np.empty((len(tasks) + 1, width))
+        for place, (name, parameter) in zip(cls.places(), cls.parameters.items(), strict=True):
             value = values[name]
+            if isinstance(place, slice):
+                table[:, place] = parameter.padded(value)
+                continue
             each = value if isinstance(value, Mapping) else {}
             other = parameter.default if isinstance(value, Mapping) else value
             table[:, place] = [each.get(task, other) for task in tasks] + [other]
         return table
+
+    @classmethod
+    def places(cls) -> list[int | slice]:
+        """Return where the value of each parameter lies in such an array; a list takes a slice."""
+        found: list[int | slice] = []
+        first = 0
+        for parameter in cls.parameters.values():
+            is_list = parameter.kind == "list"
+            found.append(slice(first, first + parameter.most) if is_list else first)
+            first += parameter.most
+        return found
+
+    @classmethod
+    def arguments(cls, values: NDArray[np.float64]) -> tuple[Any, ...]:
+        """Return the values of an array as a kernel takes them."""
+        return tuple(values[place] for place in cls.places())
 
     @classmethod
     def compiled(cls) -> Callable[..., float]:
@@ -95,7 +116,14 @@ class KernelRule(Rule):
     @classmethod
     def _try(cls) -> None:
         """Call the kernel, so that what cannot be compiled is found before anything is played."""
-        examples = [parameter.example() for parameter in cls.parameters.values()]
+        import numpy as np  # noqa: PLC0415
+
+        examples = [
+            np.array(each.padded(each.default or [each.example()]))
+            if each.kind == "list"
+            else each.example()
+            for each in cls.parameters.values()
+        ]
         try:
             number = float(cls.compiled()(*cls.trial(), *examples))
         except Exception as error:

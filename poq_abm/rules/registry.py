@@ -117,7 +117,8 @@ def find(kind: Kind[Declared], name: str) -> type[Declared]:
 def complete(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of every parameter: as given, or its default.
 
-    Raises :class:`RuleError` with the key that is unknown, missing or out of range.
+    Raises :class:`RuleError` with the key that is unknown, missing or out of range, and for values
+    that do not fit together.
     """
     for key in given:
         if key not in rule.parameters:
@@ -133,6 +134,8 @@ def complete(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
         fault = "must be given a value" if value is None else parameter.fault(value)
         if fault is not None:
             raise RuleError(f"{rule.name}: {key} {fault}", key)
+    if fault := rule.conflict(values):
+        raise RuleError(f"{rule.name}: {fault}")
     return values
 
 

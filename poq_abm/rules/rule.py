@@ -55,16 +55,17 @@ class Parameter:
     """A parameter of a rule: its meaning, symbol, unit, default and range.
 
     ``kind`` is ``number``, ``count`` (a whole number), ``by task`` (a number for each task that is
-    named, the default for others), ``switch`` (yes or no), ``text`` (a name in the scenario) or
-    ``behaviour`` (another behaviour).
+    named, the default for others), ``list`` (one to ``most`` numbers), ``switch`` (yes or no),
+    ``text`` (a name in the scenario) or ``behaviour`` (another behaviour).
     The range is closed at an end unless ``open_low`` or ``open_high`` opens it.
     """
 
     meaning: str
     default: Any = None
-    kind: Literal["number", "count", "by task", "switch", "text", "behaviour"] = "number"
+    kind: Literal["number", "count", "by task", "list", "switch", "text", "behaviour"] = "number"
     low: float = -math.inf
     high: float = math.inf
+    most: int = 1  #: how many numbers a list may hold
     required: bool = False  #: must be given: there is no default
     symbol: str = ""  #: in the formula, e.g. ``tau``
     unit: str = ""  #: e.g. ``points``; empty for a pure number
@@ -89,6 +90,8 @@ class Parameter:
         if self.kind == "by task" and isinstance(value, Mapping):
             faults = ((task, replace(self, kind="number").fault(v)) for task, v in value.items())
             return next((f"of {task} {fault}" for task, fault in faults if fault), None)
+        if self.kind == "list":
+            return self._fault_of_list(value)
         if self.kind == "switch":
             return None if isinstance(value, bool) else f"must be true or false, got {value!r}"
         return self._fault_of_number(value)
@@ -104,10 +107,25 @@ class Parameter:
         high = value < self.high if self.open_high else value <= self.high
         return None if low and high else f"must {self.range()}, got {value:g}"
 
+    def _fault_of_list(self, value: Any) -> str | None:
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= self.most:
+            return f"must be a list of 1 to {self.most} numbers, got {value!r}"
+        faults = (replace(self, kind="number").fault(each) for each in value)
+        return next((f"{fault} in the list" for fault in faults if fault), None)
+
     def _fault_of_text(self, value: Any) -> str | None:
         if self.options and value not in self.options:
             return f"must be {' or '.join(map(repr, self.options))}, got {value!r}"
         return None if isinstance(value, str) else f"must be text, got {value!r}"
+
+    def padded(self, numbers: Iterable[float]) -> list[float]:
+        """Return a list of numbers at its full length, NaN in the places that are left over.
+
+        >>> Parameter("bounds", kind="list", most=3).padded([1.0, 2.0])
+        [1.0, 2.0, nan]
+        """
+        given = [float(number) for number in numbers]
+        return given + [math.nan] * (self.most - len(given))
 
     def example(self) -> float:
         """Return a number in the range: the default, where there is one.
@@ -176,6 +194,11 @@ class Rule:
                 f"{cls.name} does not say who answers for it, as in "
                 "source = Source('assumed', 'ours')"
             )
+
+    @classmethod
+    def conflict(cls, values: Mapping[str, Any]) -> str | None:  # noqa: ARG003
+        """Return why values that are right one by one do not fit together, or nothing."""
+        return None
 
     @classmethod
     def code(cls) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from poq_abm.scenario.scenario import Scenario, build
 from poq_abm.scenario.sweep.table import TABLE_PATH, with_table
 from poq_abm.scenario.yaml_source import Document, given, question, read, read_text
 
-__all__ = ["load", "parse"]
+__all__ = ["load", "load_beside", "parse"]
 
 
 def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Scenario:
@@ -56,6 +56,23 @@ def parse(
     3
     """
     return _assembled(read(text, origin), question(text), folder, None, overrides)
+
+
+def load_beside(
+    path: Path, sections: Sequence[str], overrides: Sequence[str] = ()
+) -> tuple[Scenario, dict[str, Any], Origins]:
+    """Return the scenario of a file, what the file says in more sections, and where.
+
+    The sections are no part of a scenario, and no override reaches them; they are plain data, and
+    those that the file lacks are left out. Raises :class:`ScenarioError`.
+    """
+    text = read_text(path, str(path))
+    document = read(text, str(path))
+    origins = Origins(document.places)
+    said = {name: document.data.pop(name) for name in sections if name in document.data}
+    document.places = {at: place for at, place in document.places.items() if at[:1] not in
+                       [(name,) for name in sections]}  # fmt: skip
+    return _assembled(document, question(text), path.parent, path, overrides), said, origins
 
 
 def _assembled(

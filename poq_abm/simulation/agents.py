@@ -20,7 +20,7 @@ from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_committee
 from poq_abm.rules.schedule.drawing import Slot
 from poq_abm.simulation.arrays import Assignments, EvaluatorColumn, InferenceColumn
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import count_answer, count_committee
 from poq_abm.simulation.buffers import draw_ahead, draw_behaviour_luck
 from poq_abm.simulation.game import refuse_consensus, refuse_report
 from poq_abm.simulation.ledger import NodeSum, credit, observe
@@ -30,6 +30,7 @@ from poq_abm.simulation.round_steps import (
     RoundDraw,
     Seat,
     agree,
+    answer_truth,
     compare,
     evaluator_points,
     inference_points,
@@ -156,8 +157,8 @@ class InferenceNode(Node):
     def answer(self, record: int) -> Answer:
         """Return the node's answer to ``record``."""
         game = self.model.game
-        answered = math.isnan(game.conduct.inference[self.index, InferenceColumn.FIXED])
-        truth = float(game.tables.truth[record, self.runs]) if answered else 0.0
+        known = float(game.tables.truth[record, self.runs])
+        truth = known if game.plain else answer_truth(known, game.conduct.inference[self.index])
         return Answer(record, self.runs, truth, self.index)
 
     def receive(self, consensus: float, truth: float) -> float:
@@ -165,7 +166,9 @@ class InferenceNode(Node):
         game = self.model.game
         task = self.model.scheduler.task
         cost = self.cost * self.model.scheduler.cost_factor
-        reward = inference_points(game.rules, task, consensus, cost, game.kernels)
+        reward = self.model.scheduler.price
+        if math.isnan(reward):
+            reward = inference_points(game.rules, task, consensus, cost, game.kernels)
         anchor = game.nodes.inference_anchor[self.index]
         block = self.model.ledger.node_block
         credit(block, self.index, reward, anchor, consensus, truth, 0.0)
@@ -209,6 +212,7 @@ class EvaluatorNode(Node):
         return measure(
             looked_up,
             game.conduct.inference[answer.node],
+            game.conduct.evaluators[self.number, EvaluatorColumn.FAMILY],
             model.memory.state[self.number, State.BIAS],
             game.conduct.evaluators[self.number, EvaluatorColumn.NOISE_SD],
             self.seat,
@@ -267,6 +271,7 @@ class Scheduler(mesa.Agent):
         self.task = 0  # of the round that is played
         self.column = 0  # of the trust table, for the task of the round that is played
         self.cost_factor = 1.0  # cost charged over the node's cost, in the round that is played
+        self.price = math.nan  # of its answer, where the schedule sets it
         self._assigned: Assignments | None = None
         self._first = 0  # number of the round that was assigned first
 
@@ -286,7 +291,7 @@ class Scheduler(mesa.Agent):
         evaluators = [model.evaluator_nodes[member] for member in committee]
         scores = self._collect(evaluators, answer)
         consensus = self._agree()
-        self._compare_members(answer)
+        self._compare_members(answer, consensus)
         reward = model.inference_nodes[node].receive(consensus, answer.truth)
         observe(model.ledger.network_block, consensus, answer.truth)
         rewards = [
@@ -328,6 +333,7 @@ class Scheduler(mesa.Agent):
         buffers.draws[: Slot.COMMITTEE, t] = drawn
         buffers.committee.members[:] = assigned.committee[row]
         self.cost_factor = float(assigned.cost_factor[row])
+        self.price = float(assigned.price[row])
         return *drawn, assigned.committee[row].tolist()
 
     def forget_draws(self) -> None:
@@ -361,9 +367,11 @@ class Scheduler(mesa.Agent):
             refuse_consensus(game, self.model.rounds_played, consensus)
         return consensus
 
-    def _compare_members(self, answer: Answer) -> None:
-        """Count the round, where members are paid for how they compare over a batch of them."""
+    def _compare_members(self, answer: Answer, consensus: float) -> None:
+        """Count the round, where nodes are paid for how they compare over a batch of them."""
         model, game = self.model, self.model.game
+        if game.rules.counts_answers:
+            count_answer(answer.record, answer.node, consensus, model.memory.counts)
         if game.rules.counted != Counted.NOTHING:
             committee, counts = model.kept.buffers.committee, model.memory.counts
             about = (model.rounds_played, answer.truth, bool(game.tables.gold[answer.record]))

@@ -57,6 +57,8 @@ class Rules(NamedTuple):
     reference: int  #: as :class:`poq_abm.rules.payment.MeasuredFrom`
     inference_payment: int
     inference_parameters: NDArray[np.float64]  #: a row for each task in play, then one for others
+    sets_pay: bool  #: whether the schedule, and no reward family, says what an answer is paid
+    counts_answers: bool  #: whether inference nodes are paid by batch
     charges_shortfall: bool  #: whether what a reward is short of alpha Q is the charge for cost
     evaluator_payment: int
     evaluator_parameters: NDArray[np.float64]
@@ -110,22 +112,26 @@ class EvaluatorColumn(IntEnum):
     SHIFT = 13  #: points added,
     SPREAD = 14  #: s.d. of the points added at random,
     FAVOUR = 15  #: points added for favoured nodes and taken from others
+    FAMILY = 16  #: number of the family that its model is of
 
 
 class InferenceColumn(IntEnum):
     """What an inference node's row of :class:`Conduct` holds."""
 
-    LIFT = 0  #: points by which it inflates every evaluator's score
+    LIFT = 0  #: points by which it inflates the scores of a family's evaluators, or of all
     FIXED = 1  #: score of a constant answer; NaN where it answers
     GROUP = 2  #: its inference group
     DEVIATES = 3  #: 1 where it does anything but play honestly
+    FAMILY = 4  #: number of that family; -1 for all evaluators
+    LIFT_ELSEWHERE = 5  #: points by which it moves the scores of all others
+    TRUTH_LIFT = 6  #: points by which it moves the truth of its answers
 
 
 class Conduct(NamedTuple):
     """What deviates from honest, deterministic play; one row per node."""
 
-    evaluators: NDArray[np.float64]  #: (M, 16) by :class:`EvaluatorColumn`
-    inference: NDArray[np.float64]  #: (F, 4) by :class:`InferenceColumn`
+    evaluators: NDArray[np.float64]  #: (M, 17) by :class:`EvaluatorColumn`
+    inference: NDArray[np.float64]  #: (F, 7) by :class:`InferenceColumn`
 
 
 class ActiveBehaviours(NamedTuple):
@@ -176,3 +182,5 @@ class Assignments(NamedTuple):
     node: NDArray[np.int32]  #: (rounds,) inference node; -1 for nobody
     committee: NDArray[np.int32]  #: (rounds, K) evaluator indices in [0, M)
     cost_factor: NDArray[np.float64]  #: (rounds,) cost charged over the node's cost
+    #: (rounds,) points for the answer, its cost off; NaN where a reward family says what it is paid
+    price: NDArray[np.float64]

@@ -1,8 +1,8 @@
-"""What the rounds of a batch are counted for, where evaluators are paid when it has ended.
+"""What the rounds of a batch are counted for, where nodes are paid when it has ended.
 
 A round is one record that its committee scores. Pairs of members are counted by the bins of their
 reports and by the half of the batch that the round belongs to (even or odd numbers): integers,
-whose sums do not depend on who adds them in which order.
+whose sums do not depend on who adds them in which order. Answers are added up by record and node.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST_TABLE_BYTES",
     "BatchCounts",
+    "answer_bytes",
     "clear_counts",
     "compare_columns_with_peers",
     "compare_columns_with_truth",
+    "count_answer",
     "count_committee",
     "count_pairs_of_columns",
     "counted_for",
@@ -43,6 +45,7 @@ class BatchCounts(NamedTuple):
     """The counts of a batch so far; arrays that nothing is counted in are empty."""
 
     tables: NDArray[np.uint32]  #: (M M 2 C C,) reports of pairs, by :attr:`Counted.PAIRS`
+    answers: NDArray[np.float64]  #: (records, F, 2) how many, and the sum of their consensus
     moments: NDArray[np.float64]  #: (M, 8) of reports and what they are compared with; six in use
 
 
@@ -55,13 +58,23 @@ def table_bytes(evaluators: int, bins: int) -> int:
     return 4 * HALVES * (evaluators * bins) ** 2
 
 
-def open_counts(rules: Rules, nodes: Nodes) -> BatchCounts:
+def answer_bytes(records: int, nodes: int) -> int:
+    """Return the memory that the answers of so many nodes, and their comparisons, take.
+
+    >>> answer_bytes(400, 100)
+    720000
+    """
+    return 8 * (2 * records * nodes + nodes**2)
+
+
+def open_counts(rules: Rules, nodes: Nodes, records: int) -> BatchCounts:
     """Return the counts of a game before a batch's first round."""
     evaluators, bins = nodes.evaluator.size, nodes.score_cuts.shape[1] + 1
     pairs = table_bytes(evaluators, bins) // 4 if rules.counted == Counted.PAIRS else 0
     rows = evaluators if rules.counted in (Counted.PEERS, Counted.TRUTH) else 0
     return BatchCounts(
         np.zeros(pairs, np.uint32),
+        np.zeros((records, nodes.model.size, 2) if rules.counts_answers else (0, 0, 2)),
         *on_cache_lines(((rows, ROW), np.float64)),
     )
 
@@ -69,6 +82,7 @@ def open_counts(rules: Rules, nodes: Nodes) -> BatchCounts:
 def clear_counts(counts: BatchCounts) -> None:
     """Forget every round: another batch begins."""
     counts.tables.fill(0)
+    counts.answers.fill(0.0)
     counts.moments.fill(0.0)
 
 
@@ -78,6 +92,13 @@ def counted_for(rule: type[BatchPayment], nodes: Nodes, counts: BatchCounts) -> 
         return counts.moments[:, :MOMENTS]
     evaluators, bins = nodes.evaluator.size, nodes.score_cuts.shape[1] + 1
     return counts.tables.reshape(evaluators, evaluators, HALVES, bins, bins)
+
+
+@compiled
+def count_answer(record: int, node: int, consensus: float, counts: BatchCounts) -> None:
+    """Count the answer of an inference node to a record, by the consensus on it."""
+    counts.answers[record, node, 0] += 1.0
+    counts.answers[record, node, 1] += consensus
 
 
 @compiled_loop

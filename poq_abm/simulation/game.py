@@ -77,24 +77,34 @@ class Game:
 
     def pay_range(self, role: str, alpha: float, beta: float) -> tuple[float, float]:
         """Return the least and the most that an answer or a score is paid at these coefficients."""
-        return pay_range(self.in_play, self.rules.inference_parameters, role, alpha, beta)
+        parameters, auctioned = self.rules.inference_parameters, self.rules.sets_pay
+        return pay_range(self.in_play, parameters, role, alpha, beta, auctioned=auctioned)
 
 
 def pay_range(
-    in_play: RulesInPlay, parameters: NDArray[np.float64], role: str, alpha: float, beta: float
+    in_play: RulesInPlay,
+    parameters: NDArray[np.float64],
+    role: str,
+    alpha: float,
+    beta: float,
+    *,
+    auctioned: bool = False,
 ) -> tuple[float, float]:
     """Return the least and the most that a role is paid for a job, in points.
 
     ``parameters`` are those of inference payment, a row a task. A rule that pays an evaluator for
-    anything but closeness may pay more or less.
+    anything but closeness may pay more or less. ``auctioned`` answers are paid by the second score.
     """
     if role == "evaluator":
         return -beta, alpha
-    kernel = in_play.inference_payment.compiled()
+    if auctioned:
+        return -beta, alpha + beta
+    rule = in_play.inference_payment
+    kernel = rule.compiled()
     at_ends = [
-        kernel(consensus, cost, alpha, beta, *row)
+        kernel(consensus, cost, alpha, beta, *rule.arguments(row))
         for row in parameters[:-1]
-        for consensus in (0.0, SCORE_SCALE)
+        for consensus in rule.telling_scores(row)
         for cost in (0.0, 1.0)
     ]
     return min(-beta, *at_ends), max(at_ends)
@@ -161,6 +171,7 @@ def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules
     update, update_values = trust.rule("update")
     measured_from = trust.rule("reference")[0].measured_from
     in_play = RulesInPlay(aggregation, inference, evaluator, update)
+    schedule = scenario.rule("schedule")[0]
     parameters = inference.by_task(inference_values, tasks)
     coefficients = {
         name: float(getattr(mechanism, name))
@@ -168,12 +179,17 @@ def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules
     }
     ranges = [
         pay_range(
-            in_play, parameters, role, coefficients[f"alpha_{role}"], coefficients[f"beta_{role}"]
+            in_play,
+            parameters,
+            role,
+            coefficients[f"alpha_{role}"],
+            coefficients[f"beta_{role}"],
+            auctioned=schedule.sets_pay,
         )
         for role in ("inference", "evaluator")
     ]
     return in_play, Rules(
-        drawn_by=int(scenario.rule("schedule")[0].drawn_by),
+        drawn_by=int(schedule.drawn_by),
         committee_size=mechanism.committee_size,
         aggregation=number_of(aggregation),
         aggregation_parameters=aggregation.array(aggregation_values),
@@ -181,7 +197,9 @@ def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules
         reference=int(mechanism.rule("reference")[0].measured_from),
         inference_payment=number_of(inference),
         inference_parameters=parameters,
-        charges_shortfall=inference.charges_shortfall,
+        sets_pay=schedule.sets_pay,
+        counts_answers=inference.by_batch and not schedule.sets_pay,
+        charges_shortfall=inference.charges_shortfall and not schedule.sets_pay,
         evaluator_payment=number_of(evaluator),
         evaluator_parameters=evaluator.array(evaluator_values),
         pays_closeness=evaluator.pays_closeness,

@@ -20,7 +20,7 @@ from poq_abm.rules.registry import RuleError
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Problem, Scenario, ScenarioError, check
 from poq_abm.scenario.checks.problems import Finding, KeyPath, shown
 from poq_abm.scenario.checks.sections import problems_of
-from poq_abm.simulation.batch_counts import MOST_TABLE_BYTES, table_bytes
+from poq_abm.simulation.batch_counts import MOST_TABLE_BYTES, answer_bytes, table_bytes
 from poq_abm.simulation.population import malicious_nodes
 
 __all__ = ["SYNTHETIC", "behaviour_findings", "check_playable", "profile_of"]
@@ -78,8 +78,11 @@ def check_playable(scenario: Scenario, profile: Profile) -> None:
         {
             _too_large: ("mechanism",),
             _batch_findings: ("mechanism", "population", "economy", "verification", "rounds"),
+            partial(_ranking_findings, records=len(profile.records)): (
+                "mechanism", "population", "economy", "verification", "rounds", "profile",
+            ),
             partial(_findings, profile=profile): (
-                "population", "malicious", "economy", "synthetic", "profile",
+                "population", "malicious", "economy", "synthetic", "profile", "mechanism",
             ),
             partial(_resampling_findings, profile=profile): (
                 "resample_profile", "replications", "tasks", "profile", "synthetic",
@@ -127,6 +130,33 @@ def _batch_findings(scenario: Scenario) -> Iterator[Finding]:
         )
 
 
+def _ranking_findings(scenario: Scenario, records: int) -> Iterator[Finding]:
+    """Yield what keeps inference nodes from being paid for how a batch's answers compare."""
+    path: KeyPath = ("mechanism", "reward", "family")
+    rule, values = scenario.mechanism.reward.rule("family")
+    if not rule.by_batch:
+        return
+    nodes, economy = scenario.population.inference_nodes, scenario.economy
+    if scenario.verification is not None:
+        yield path, f"{rule.name} pays by batches of rounds, and a verification plays none"
+    if nodes == 1:
+        yield path, f"{rule.name} compares inference nodes: 1 has nobody to be compared with"
+    if (needed := answer_bytes(records, nodes)) > MOST_TABLE_BYTES:
+        yield (
+            path,
+            f"{rule.name} adds up {records} records of {nodes} inference nodes and compares these, "
+            f"which takes {needed / 2**30:.1f} GiB; at most {MOST_TABLE_BYTES / 2**30:.0f}",
+        )
+    batch = scenario.rounds if economy is None else scenario.rounds // economy.epochs
+    least, most = values.get("minimum_shared", 0), (nodes - 1) * min(batch // 2, records)
+    if nodes > 1 and least > most:
+        yield (
+            ("mechanism", "reward", "minimum_shared"),
+            f"is {least}, and {nodes} nodes can be compared at most {most} times each in a batch "
+            f"of {batch} rounds on {records} records",
+        )
+
+
 def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     population = scenario.population
     path: KeyPath
@@ -143,8 +173,22 @@ def _findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
         yield from behaviour_findings(path, scenario.malicious.behaviour, scenario, profile)
     yield from _ring_findings(scenario)
     yield from _economy_findings(scenario, profile)
+    if not profile.knows_truth:
+        yield from _truth_findings(scenario, profile)
     if scenario.synthetic is not None and scenario.profile != SYNTHETIC:
         yield ("synthetic",), f"is not used: the profile is {scenario.profile!r}, not 'synthetic'"
+
+
+def _truth_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
+    """Yield every rule that looks at a truth which the profile does not know."""
+    said = f"needs the truth of planted records, and profile {profile.name!r} knows none"
+    mechanism, economy = scenario.mechanism, scenario.economy
+    if mechanism.rule("evaluator_reward")[0].counted == Counted.TRUTH:
+        yield ("mechanism", "evaluator_reward"), said
+    if mechanism.trust.rule("update")[0].against_truth:
+        yield ("mechanism", "trust", "update"), said
+    if economy is not None and economy.stake.slashing.gold is not None:
+        yield ("economy", "stake", "slashing", "gold"), said
 
 
 def _resampling_findings(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
@@ -203,13 +247,19 @@ def behaviour_findings(
     except RuleError as error:
         yield (*path, *error.path), error.message
         return
+    if all(columns.get(name) is None for name in ("target", "model", "family")):
+        return  # names nobody, as most do: who there is need not be listed for each of them
     people = scenario.population
     groups = zip(people.inference_labels, people.inference, strict=True)
     labels = tuple(label for label, group in groups if group.count > 0)
-    for name, known in (("target", labels), ("model", profile.models)):
+    families = tuple(group.family or group.model for group in people.evaluators if group.count > 0)
+    for name, kind, known in (
+        ("target", "inference group", labels),
+        ("model", "inference model", profile.models),
+        ("family", "family of evaluators", families),
+    ):
         value = columns.get(name)
         if value is not None and value not in known:
-            kind = "inference group" if name == "target" else "inference model"
             yield path, f"there is no {kind} {value!r}; {nearest(value, known)}"
 
 

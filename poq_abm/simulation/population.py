@@ -31,6 +31,8 @@ __all__ = [
     "Spec",
     "build_population",
     "cost_factor_of",
+    "cost_of_effort",
+    "effort_of",
     "evaluator_row",
     "find_active",
     "inference_row",
@@ -62,13 +64,18 @@ _HONEST_EVALUATOR = {
     EvaluatorColumn.MALICIOUS: 0.0,
     EvaluatorColumn.NOISE_SD: 0.0,
     EvaluatorColumn.BIAS_SD: 0.0,
+    EvaluatorColumn.FAMILY: 0.0,
 }
 _HONEST_INFERENCE = {
     InferenceColumn.LIFT: 0.0,
     InferenceColumn.FIXED: math.nan,
     InferenceColumn.GROUP: 0.0,
     InferenceColumn.DEVIATES: 0.0,
+    InferenceColumn.FAMILY: -1.0,
+    InferenceColumn.LIFT_ELSEWHERE: 0.0,
+    InferenceColumn.TRUTH_LIFT: 0.0,
 }
+_ADDED = [InferenceColumn.LIFT, InferenceColumn.LIFT_ELSEWHERE, InferenceColumn.TRUTH_LIFT]
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class NodeGroup:
     noise_sd: float = 0.0
     bias_sd: float = 0.0
     stake: float = 1.0
+    family: str = ""  #: of evaluators, what they share with others that please alike
     entry: str = ""  #: label of the entry, which all machines of a mix share
     region: str | None = None
     active: int | None = None  #: nodes of the whole entry that are there at first; all if none
@@ -126,6 +134,12 @@ class NodePopulation:
         return {**said, "behaviour": words(names, self.behaviour)}
 
     @cached_property
+    def families(self) -> tuple[str, ...]:
+        """The families of evaluators, in the order of their groups."""
+        named = (group.family for group in self.groups if group.role == "evaluator")
+        return tuple(dict.fromkeys(named))
+
+    @cached_property
     def conduct(self) -> Conduct:
         """What every node does, from the behaviours."""
         entries = [group.entry for group in self.groups if group.role == "inference"]
@@ -135,7 +149,8 @@ class NodePopulation:
             for role, spec in self.behaviours
         ]
         inference_rows = [
-            inference_row(spec) if role == "inference" else None for role, spec in self.behaviours
+            inference_row(spec, self.families) if role == "inference" else None
+            for role, spec in self.behaviours
         ]
         first = self.inference_count
         evaluators = np.array([evaluator_rows[b] for b in self.behaviour[first:]])
@@ -144,6 +159,8 @@ class NodePopulation:
         groups = [self.groups[g] for g in self.group[first:]]
         evaluators[:, EvaluatorColumn.NOISE_SD] = [group.noise_sd for group in groups]
         evaluators[:, EvaluatorColumn.BIAS_SD] = [group.bias_sd for group in groups]
+        families = [self.families.index(group.family) for group in groups]
+        evaluators[:, EvaluatorColumn.FAMILY] = families
         return Conduct(evaluators, inference)
 
     @cached_property
@@ -153,7 +170,7 @@ class NodePopulation:
         return bool(
             (evaluators[:, EvaluatorColumn.ATTACK] == Attack.HONEST).all()
             and (evaluators[:, [EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD]] == 0.0).all()
-            and (inference[:, InferenceColumn.LIFT] == 0.0).all()
+            and (inference[:, _ADDED] == 0.0).all()
             and np.isnan(inference[:, InferenceColumn.FIXED]).all()
         )
 
@@ -165,12 +182,19 @@ class NodePopulation:
 
     @cached_property
     def reported_cost(self) -> NDArray[np.float64]:
-        """Cost that enters every inference node's reward, shape (F,)."""
-        factor = [
-            cost_factor_of(spec) if role == "inference" else 1.0 for role, spec in self.behaviours
-        ]
+        """Cost that enters every inference node's reward, shape (F,).
+
+        Who takes longer than its model does is charged for that, on the scale of all costs.
+        """
         first = self.inference_count
-        costs: NDArray[np.float64] = self.cost[:first] * np.array(factor)[self.behaviour[:first]]
+        does = self.behaviour[:first]
+        factor, effort = (
+            np.array([of(spec) if role == "inference" else 1.0 for role, spec in self.behaviours])
+            for of in (cost_factor_of, effort_of)
+        )
+        charged = np.array([group.charged for group in self.groups])[self.group[:first]]
+        more = cost_of_effort(effort[does], charged, charged)
+        costs: NDArray[np.float64] = (self.cost[:first] + more) * factor[does]
         return costs
 
     @cached_property
@@ -308,6 +332,7 @@ def _group(
         noise_sd=float(getattr(entry, "noise_sd", 0.0)),
         bias_sd=float(getattr(entry, "bias_sd", 0.0)),
         stake=float(entry.stake),
+        family=str(getattr(entry, "family", None) or entry.model),
         region=entry.region,
         active=entry.active,
     )
@@ -347,6 +372,28 @@ def cost_factor_of(spec: Spec) -> float:
     return float(resolve("inference", spec).get("cost_factor", 1.0))
 
 
+def effort_of(spec: Spec) -> float:
+    """Return the time an answer takes over what its model takes, under a behaviour."""
+    return float(resolve("inference", spec).get("effort", 1.0))
+
+
+def cost_of_effort(
+    effort: NDArray[np.float64], charged: NDArray[np.float64], present: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what more effort than its model's adds to a node's normalised cost.
+
+    (effort - 1) x / (max - min), with x what a node is charged for and the range that of all nodes
+    that are there, which stays as it is; 0 where that is empty.
+
+    >>> import numpy as np
+    >>> cost_of_effort(np.array([1.0, 1.5]), np.array([20.0, 30.0]), np.array([20.0, 30.0]))
+    array([0. , 1.5])
+    """
+    span = float(np.ptp(present)) if present.size else 0.0
+    added: NDArray[np.float64] = (effort - 1.0) * charged / (span if span > 0.0 else np.inf)
+    return added
+
+
 def model_run_by(spec: Spec) -> str | None:
     """Return the model that really answers under a behaviour, where it is not the one named."""
     model: str | None = resolve("inference", spec).get("model")
@@ -356,7 +403,12 @@ def model_run_by(spec: Spec) -> str | None:
 def evaluator_row(spec: Spec, labels: Sequence[str]) -> list[float]:
     """Return the row of :class:`Conduct` of an evaluator; ``labels`` are those of its targets."""
     columns = resolve("evaluator", spec)
-    row: dict[EvaluatorColumn, float] = dict(_HONEST_EVALUATOR)
+    attack, amount = (columns.get(name, 0.0) for name in ("attack", "amount"))
+    made = recipe(int(attack), amount)._asdict()
+    row: dict[EvaluatorColumn, float] = {
+        **_HONEST_EVALUATOR,
+        **{EvaluatorColumn[name.upper()]: value for name, value in made.items()},
+    }
     if "plugin" in columns:
         row[EvaluatorColumn.ATTACK] = float(Attack.PLUGIN)
     for name, value in columns.items():
@@ -366,16 +418,19 @@ def evaluator_row(spec: Spec, labels: Sequence[str]) -> list[float]:
             value = -1.0 if value is None else float(labels.index(value))  # noqa: PLW2901
         row[EvaluatorColumn[name.upper()]] = float(value)
     row[EvaluatorColumn.MALICIOUS] = float(row[EvaluatorColumn.ATTACK] != Attack.HONEST)
-    made = recipe(int(row[EvaluatorColumn.ATTACK]), row[EvaluatorColumn.AMOUNT])
-    row.update({EvaluatorColumn[name.upper()]: value for name, value in made._asdict().items()})
     return [row[trait] for trait in EvaluatorColumn]
 
 
-def inference_row(spec: Spec) -> list[float]:
-    """Return the row of :class:`Conduct` of an inference node, its group left at 0."""
+def inference_row(spec: Spec, families: Sequence[str]) -> list[float]:
+    """Return the row of :class:`Conduct` of an inference node, its group left at 0.
+
+    ``families`` are those of the evaluators that it can please.
+    """
     columns = resolve("inference", spec)
     row = dict(_HONEST_INFERENCE)
     for name, value in columns.items():
+        if name == "family":
+            value = families.index(value)  # noqa: PLW2901
         if name.upper() in InferenceColumn.__members__:
             row[InferenceColumn[name.upper()]] = float(value)
     row[InferenceColumn.DEVIATES] = float(bool(columns))

@@ -54,7 +54,7 @@ class Counter(IntEnum):
     SATURATED_ROUND = 2  #: first round after which all did; -1 so far
     FAULT_ROUND = 3  #: round in which a user's own behaviour reported no score; -1 so far
     FAULT_MEMBER = 4  #: the evaluator that did
-    THIN = 5  #: comparisons of evaluators that rested on too few records, in batches that ended
+    THIN = 5  #: comparisons that rested on too few records, in batches that ended
 
 
 class Memory(NamedTuple):
@@ -65,7 +65,7 @@ class Memory(NamedTuple):
     counters: NDArray[np.int64]  #: (6,) by :class:`Counter`
     trust_log: NDArray[np.float64]  #: (entries, M, 1 or tasks) weights at every interval
     histograms: Histograms  #: histograms of consensus, truth and rewards
-    counts: BatchCounts  #: of the batch that is played, where evaluators are paid when it has ended
+    counts: BatchCounts  #: of the batch that is played, where nodes are paid when it has ended
 
 
 class Replication(NamedTuple):
@@ -77,12 +77,14 @@ class Replication(NamedTuple):
     memory: Memory
 
 
-def open_replication(game: GameArrays, seed: int, replication: int, rounds: int) -> Replication:
-    """Return a replication before its first round."""
+def open_replication(
+    game: GameArrays, seed: int, replication: int, rounds: int, buffers: Buffers | None = None
+) -> Replication:
+    """Return a replication before its first round; ``buffers`` are those of one that is over."""
     key = ReplicationKey(seed, replication)
     return Replication(
         key,
-        open_buffers(game.rules, game.nodes),
+        buffers or open_buffers(game.rules, game.nodes),
         open_ledger(game.nodes.model.size + game.nodes.evaluator.size),
         open_memory(game, key, rounds),
     )
@@ -106,7 +108,7 @@ def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
         counters=np.array([0, saturated, -1, -1, -1, 0]),
         trust_log=np.empty((entries, evaluators, columns)),
         histograms=open_histograms(rules.pay_ranges.copy()),
-        counts=open_counts(rules, game.nodes),
+        counts=open_counts(rules, game.nodes, len(tables.truth)),
     )
 
 

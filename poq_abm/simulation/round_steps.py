@@ -46,6 +46,7 @@ __all__ = [
     "RoundDraw",
     "Seat",
     "agree",
+    "answer_truth",
     "compare",
     "evaluator_points",
     "inference_points",
@@ -97,6 +98,7 @@ def look_up_scores(record: int, model: int, game: GameArrays, committee: Committ
 def measure(
     looked_up: float,
     answering: Table,
+    family: float,
     bias: float,
     noise_sd: float,
     seat: int,
@@ -107,15 +109,29 @@ def measure(
 
     clip(s + lift + bias + noise_sd z, 0, 10); a freeloader's constant answer stands for s.
     ``answering`` is the row of :class:`~poq_abm.simulation.arrays.InferenceColumn` of the node that
-    answered. The noise is keyed by round and seat, so that a larger committee leaves the first
-    seats as they were.
+    answered, whose lift depends on whether the member's ``family`` is the one it pleases. The noise
+    is keyed by round and seat, so that a larger committee leaves the first seats as they were.
     """
     fixed = answering[InferenceColumn.FIXED]
     score = looked_up if math.isnan(fixed) else fixed
-    score += answering[InferenceColumn.LIFT] + bias
+    pleased = answering[InferenceColumn.FAMILY]
+    fooled = (pleased < 0.0) | (pleased == family)
+    lift = answering[InferenceColumn.LIFT if fooled else InferenceColumn.LIFT_ELSEWHERE]
+    score += lift + bias
     if noise_sd > 0.0:
         score += noise_sd * normal(key.seed, key.replication, Purpose.NOISE, round_, seat)
     return in_scale(score)
+
+
+@compiled
+def answer_truth(truth: float, answering: Table) -> float:
+    """Return the truth of a node's answer, the profile's being ``truth``: 0 for a constant one.
+
+    ``answering`` is the node's row, as for :func:`measure`.
+    """
+    if not math.isnan(answering[InferenceColumn.FIXED]):
+        return 0.0
+    return in_scale(truth + answering[InferenceColumn.TRUTH_LIFT])
 
 
 @compiled
@@ -149,7 +165,8 @@ def member_report(
         on = (seat.trust >= traits[EvaluatorColumn.WAKE_TRUST]) & (
             jobs >= traits[EvaluatorColumn.WAKE_JOBS]
         )
-        on = on & (favoured | (traits[EvaluatorColumn.AGREED] > 0.0))  # a ring attacks everybody
+        favours = traits[EvaluatorColumn.FAVOUR] != 0.0
+        on = on & (favoured | favours | (traits[EvaluatorColumn.AGREED] > 0.0))  # these hit all
     if active.pauses:
         on = on & (seat.chance < traits[EvaluatorColumn.PROBABILITY])
     made = Recipe(
@@ -183,7 +200,9 @@ def report_scores(
         member = np.uint64(committee.members[k])
         noise_sd = evaluators[member, EvaluatorColumn.NOISE_SD] if active.strays else 0.0
         bias = memory.state[member, State.BIAS]
-        score = measure(committee.scores[k], answering, bias, noise_sd, k, drawn.number, key)
+        family = evaluators[member, EvaluatorColumn.FAMILY]
+        looked_up, number = committee.scores[k], drawn.number
+        score = measure(looked_up, answering, family, bias, noise_sd, k, number, key)
         if active.deviates:
             seat = Seat(
                 k,

@@ -22,7 +22,7 @@ from poq_abm.simulation.arrays import (
     InferenceColumn,
     Tables,
 )
-from poq_abm.simulation.batch_counts import count_committee
+from poq_abm.simulation.batch_counts import count_answer, count_committee
 from poq_abm.simulation.buffers import (
     Buffers,
     RoundBatch,
@@ -53,6 +53,7 @@ from poq_abm.simulation.replication import (
 from poq_abm.simulation.round_steps import (
     RoundDraw,
     agree,
+    answer_truth,
     compare,
     evaluator_points,
     inference_points,
@@ -81,14 +82,16 @@ def draw_of(
     models: NDArray[np.int64],
     inference: Table | None,
 ) -> RoundDraw:
-    """Return the round whose draws stand in a column; ``inference`` says who freeloads, if any."""
+    """Return the round whose draws stand in a column.
+
+    ``inference`` says whose answers are worth something else than the profile has, if any are.
+    """
     task = int(draws[Slot.TASK, place])
     record, node = int(draws[Slot.RECORD, place]), int(draws[Slot.NODE, place])
     model = models[node]
     truth = tables.truth[record, model]
-    if inference is not None:  # noqa: SIM102  (pruned where None)
-        if not math.isnan(inference[node, InferenceColumn.FIXED]):
-            truth = 0.0
+    if inference is not None:
+        truth = answer_truth(truth, inference[node])
     return RoundDraw(number, place, task, record, node, model, tables.trust_task[task], truth)
 
 
@@ -138,6 +141,26 @@ def _note_round(row: int, drawn: RoundDraw, consensus: float, paid: float, trace
 
 
 @compiled
+def _points(
+    row: int,
+    drawn: RoundDraw,
+    consensus: float,
+    game: GameArrays,
+    own: Kernels | None,
+    assigned: Assignments | None,
+) -> float:
+    """Return what an answer is paid: its price, where a schedule set one, else by the family."""
+    cost = game.nodes.inference_cost[drawn.node]
+    price = math.nan
+    if assigned is not None:
+        cost = cost * assigned.cost_factor[row]
+        price = assigned.price[row]
+    if math.isnan(price):
+        return inference_points(game.rules, drawn.task, consensus, cost, own)
+    return price
+
+
+@compiled
 def _play_round(
     row: int,
     drawn: RoundDraw,
@@ -167,10 +190,9 @@ def _play_round(
     if rules.counted != Counted.NOTHING:
         planted, counts = game.tables.gold[drawn.record], replication.memory.counts
         count_committee(drawn.number, truth, planted, game, committee, counts)
-    cost = nodes.inference_cost[node]
-    if assigned is not None:
-        cost = cost * assigned.cost_factor[row]
-    paid = inference_points(rules, drawn.task, consensus, cost, own)
+    if rules.counts_answers:
+        count_answer(drawn.record, node, consensus, replication.memory.counts)
+    paid = _points(row, drawn, consensus, game, own, assigned)
     credit(block, node, paid, nodes.inference_anchor[node], consensus, truth, 0.0)
     observe(replication.ledger.network_block, consensus, truth)
     played.consensus[place], played.truth[place], played.paid[place] = consensus, truth, paid

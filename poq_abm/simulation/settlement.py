@@ -56,28 +56,46 @@ def settled_by_round(game: Game, sums: Array) -> Settled:
 def settle_batch(
     game: Game, now: GameArrays, ledger: Ledger, memory: Memory, before: Array | None = None
 ) -> None:
-    """Pay evaluators for the batch of rounds that has ended, where their pay is by batch.
+    """Pay for the batch of rounds that has ended those nodes whose pay is by batch.
 
-    Each of an evaluator's J jobs in the batch earns alpha m besides what its round was charged, m
-    being the merit that the rule sees in the counts (:mod:`poq_abm.rules.payment.batch_payment`).
-    ``now`` has the coefficients of the batch, and ``before`` is what stood in the ledger when it
-    began, of shape (N, 8); by default nothing did.
+    Each of a node's J jobs in the batch earns alpha m besides what its round was charged, m being
+    the merit that its role's rule sees in the counts: of evaluators
+    (:mod:`poq_abm.rules.payment.batch_payment`) and of inference nodes
+    (:attr:`~poq_abm.rules.payment.InferencePayment.by_batch`). ``now`` has the coefficients of the
+    batch, and ``before`` is what stood in the ledger when it began, of shape (N, 8); by default
+    nothing did.
     """
-    rule, rules, nodes = game.in_play.evaluator_payment, now.rules, now.nodes
-    if not issubclass(rule, BatchPayment):
+    rules, nodes, first = now.rules, now.nodes, now.nodes.model.size
+    answers, scores = game.in_play.inference_payment, game.in_play.evaluator_payment
+    if not (answers.by_batch or issubclass(scores, BatchPayment)):
         return
-    values = dict(zip(rule.parameters, rules.evaluator_parameters.tolist(), strict=True))
-    merits = rule.merits(counted_for(rule, nodes, memory.counts), values)
-    first = nodes.model.size
-    sums = (ledger.nodes() if before is None else ledger.nodes() - before)[first:]
+    sums = ledger.nodes() if before is None else ledger.nodes() - before
+    if answers.by_batch:
+        values = dict(zip(answers.parameters, rules.inference_parameters[-1].tolist(), strict=True))
+        merits = answers.merits(memory.counts.answers, values)
+        earned, anchor = rules.alpha_inference * merits.merit, nodes.inference_anchor
+        _pay_jobs(ledger.node_total[:first], sums[:first], earned, anchor)
+        memory.counters[Counter.THIN] += merits.thin
+    if issubclass(scores, BatchPayment):
+        values = dict(zip(scores.parameters, rules.evaluator_parameters.tolist(), strict=True))
+        merits = scores.merits(counted_for(scores, nodes, memory.counts), values)
+        earned, anchor = rules.alpha_evaluator * merits.merit, nodes.evaluator_anchor
+        _pay_jobs(ledger.node_total[first:], sums[first:], earned, anchor)
+        memory.counters[Counter.THIN] += merits.thin
+
+
+def _pay_jobs(rows: Array, sums: Array, per_job: Array, anchor: Array) -> None:
+    """Add to the ledger's rows of some nodes what every job of the batch earned each of them.
+
+    ``sums`` is what the ledger took in during the batch. All jobs of a node earn the same: their
+    spread about the mean is that of the charges.
+    """
     jobs, charged = sums[:, NodeSum.JOBS], sums[:, NodeSum.REWARD]
-    earned = rules.alpha_evaluator * merits.merit * jobs
+    earned = per_job * jobs
     mean = _over(np.stack([charged, charged + earned]), jobs)
-    distance = np.nan_to_num(mean - nodes.evaluator_anchor)
-    ledger.node_total[first:, NodeSum.REWARD] += earned
-    # All jobs of the batch earn the same: their spread about the mean is that of the charges.
-    ledger.node_total[first:, NodeSum.SPREAD] += jobs * (distance[1] ** 2 - distance[0] ** 2)
-    memory.counters[Counter.THIN] += merits.thin
+    distance = np.nan_to_num(mean - anchor)
+    rows[:, NodeSum.REWARD] += earned
+    rows[:, NodeSum.SPREAD] += jobs * (distance[1] ** 2 - distance[0] ** 2)
 
 
 class EpochPay:

@@ -42,8 +42,8 @@ _committee = st.lists(_score, min_size=1, max_size=20)
 class InferencePaymentContract(KernelRuleContract):
     """Tests that a rule which pays for answers passes; inherit and say which.
 
-    A good answer is paid no less than a bad one, a dear one no more than a cheap one, and what is
-    paid is finite.
+    A good answer is paid no less than a bad one where the rule claims it, a dear one no more than a
+    cheap one, and what is paid is finite and lies between what the telling scores are paid.
 
     Examples
     --------
@@ -65,7 +65,8 @@ class InferencePaymentContract(KernelRuleContract):
     def test_quality_is_paid_no_less(
         self, one: float, other: float, cost: float, alpha: float, beta: float
     ) -> None:
-        """R(c, C) <= R(c', C) for c <= c'."""
+        """R(c, C) <= R(c', C) for c <= c', where the rule claims so."""
+        self.claims("rises_with_quality")
         low, high = sorted((one, other))
         assert self.paid(low, cost, alpha, beta) <= self.paid(high, cost, alpha, beta)
 
@@ -77,6 +78,16 @@ class InferencePaymentContract(KernelRuleContract):
         """R(c, C') <= R(c, C) for C <= C'."""
         cheap, dear = sorted((one, other))
         assert self.paid(consensus, dear, alpha, beta) <= self.paid(consensus, cheap, alpha, beta)
+
+    @_examples
+    @given(_score, _share, _coefficient, _coefficient)
+    def test_the_telling_scores_tell_the_most_and_the_least(
+        self, consensus: float, cost: float, alpha: float, beta: float
+    ) -> None:
+        """What any score is paid lies between what these are paid, at the same cost."""
+        telling = self.rule.telling_scores(self.rule.array(self.values))
+        ends = [self.paid(score, cost, alpha, beta) for score in telling]
+        assert min(ends) <= self.paid(consensus, cost, alpha, beta) <= max(ends)
 
     @_examples
     @given(_score, _share, _coefficient, _coefficient)

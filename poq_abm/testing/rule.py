@@ -140,7 +140,8 @@ class KernelRuleContract(RuleContract):
     def called(self, *arguments: Any) -> float:
         """Return what the kernel makes of what its kind hands it."""
         if not hasattr(self, "_kernel"):
-            self._kernel, self._given = self.rule.compiled(), self.rule.array(self.values)
+            self._kernel = self.rule.compiled()
+            self._given = self.rule.arguments(self.rule.array(self.values))
         return float(self._kernel(*arguments, *self._given))
 
     def claims(self, claim: str) -> None:
@@ -159,6 +160,8 @@ def _wrong(parameter: Parameter) -> list[Any]:
         return [1, "yes", ["a"]]
     if parameter.kind == "by task":
         return ["3", True, ["a"], {"a task": "3"}, {"a task": math.nan}]
+    if parameter.kind == "list":
+        return ["3", 3.0, True, [], [math.nan], ["a"], [0.5] * (parameter.most + 1)]
     if parameter.kind not in ("number", "count"):
         return [3.5, True, ["a"]]
     wrong: list[Any] = [math.nan, "3", True, [1.0]]

@@ -47,6 +47,7 @@ def runs(stored_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
         "swept": load("adversary_sweep").replace(SWEEP),
         "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
         "payments": load("pay_for_information", ["rounds=100", "replications=2"]),
+        "doses": load("goodhart", ["rounds=100", "replications=2"]),
     }
     made = {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
     return {name: str(folder) for name, folder in {**stored_runs, **made}.items()}
@@ -70,6 +71,7 @@ REQUESTS = {
     "economy": ("economy", {"metric": "profit"}),
     "phases": ("swept", {}),
     "accuracy": ("payments", {}),
+    "dose": ("doses", {}),
 }
 
 
@@ -202,7 +204,7 @@ def test_what_cannot_be_drawn_is_explained(runs, kind, folder, arguments, messag
 KINDS = {
     "rewards": {"figures": {"figure6", "costs", "ecdf", "violins", "lorenz", "frontier"},
                 "tables": {"rewards", "lorenz", "alignment", "explain", "quality"}},
-    "swept": {"figures": {"lines", "forest"}, "tables": {"difference"}},
+    "swept": {"figures": {"lines", "forest"}, "tables": {"axes", "difference"}},
     "profile": {"figures": {"figure4", "figure5", "cascade"}, "tables": {"cascade", "composite"}},
 }  # fmt: skip
 #: what fits each kind of run; all else is refused, in one line that names it

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import poq_abm
-from poq_abm.analysis.stored_run import open_results, scenarios_of, select
+from poq_abm.analysis.stored_run import open_results, scenarios_of, select, thin_notes
 from poq_abm.errors import InputError
 from poq_abm.experiment.manifest import read_manifest
 from poq_abm.experiment.plan import Plan
@@ -34,6 +34,19 @@ def test_of_a_whole_run_only_what_it_cannot_tell_is_noted(folder: Path) -> None:
     assert opened.name == "committee_size"
     assert [note.split(":")[0] for note in opened.notes] == ["in committee_size=1"], "K = 1"
     assert len(opened.results.nodes) == 3 * 4 * 8
+
+
+def test_comparisons_on_too_few_records_are_noted(tmp_path: Path) -> None:
+    settings = ["rounds=30", "replications=2", "mechanism.evaluator_reward=dmi"]
+    results = poq_abm.run(load("cost_aware_poq", [*settings, "mechanism.minimum_shared=30"]))
+    assert thin_notes(results.replications) == []
+    few = load("extractive_baselines", [*settings, "mechanism.committee_size=2"])
+    opened = open_results(poq_abm.run(few).save(tmp_path / "run"))
+    pairs = opened.results.replications["thin_comparisons"].mean()
+    assert opened.notes == (
+        f"{pairs:,.3g} comparisons a replication, at most, rested on fewer records than "
+        "minimum_shared, and count for the neutral pay",
+    )
 
 
 def test_a_partial_run_is_read_and_said_to_be_partial(folder: Path) -> None:

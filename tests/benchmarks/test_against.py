@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import against
 from benchmarks.against import Figure, Tree, compare, figures, play
+from benchmarks.exporting import exported
 
 
 def document(rate, seconds):
@@ -51,7 +52,7 @@ def test_trees_take_turns_and_the_better_reads_above_one(monkeypatch):
 
 
 def test_what_one_alone_reports_is_listed(monkeypatch, capsys):
-    monkeypatch.setattr(against, "_extract", lambda _commit, folder: folder)
+    monkeypatch.setattr(against, "exported", lambda _checkout, folder, _commit: folder)
 
     def answer(_suite, tree, _quick):
         mine = {"name": "mine", "value": 1.0, "unit": "s"}
@@ -75,5 +76,5 @@ def test_a_commit_is_written_beside(tmp_path):
     known = subprocess.run(asked, cwd=against.ROOT, capture_output=True, check=False)
     if known.returncode != 0:
         pytest.skip("no git here")
-    folder = against._extract("HEAD", tmp_path / "tree")
+    folder = exported(against.ROOT, tmp_path / "tree")
     assert (folder / "pyproject.toml").is_file()

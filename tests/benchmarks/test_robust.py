@@ -9,6 +9,7 @@ import pytest
 from benchmarks import robust
 from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.behaviour.base import BEHAVIOURS
+from poq_abm.rules.payment import EVALUATOR_PAYMENT, Counted
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.trust import TRUST_UPDATE
 from poq_abm.simulation.arrays import EvaluatorColumn
@@ -21,6 +22,11 @@ def expected() -> set[str]:
     return (
         {f"rule {rule}" for rule in shipped(AGGREGATION) if rule != "mean"}
         | {f"trust {name}" for name in shipped(TRUST_UPDATE) if name != "none"}
+        | {
+            f"payment {name}"
+            for name, payment in shipped(EVALUATOR_PAYMENT).items()
+            if payment.counted != Counted.NOTHING
+        }
         | {f"evaluator {kind.name}" for kind in shipped(BEHAVIOURS["evaluator"]).values()}
         | {f"inference {kind.name}" for kind in shipped(BEHAVIOURS["inference"]).values()}
     )
@@ -37,9 +43,10 @@ def test_quick_mode_has_all_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(contests) == expected()
     for name in contests:
         row = rows[name]
-        assert row["goal"] == 0.25
+        goal = 0.5 if name.startswith("payment ") else 0.25
+        assert row["goal"] == goal
         assert row["goal_is"] == "at least"
-        assert row["met"] is (row["value"] >= 0.25)
+        assert row["met"] is (row["value"] >= goal)
     assert rows[sweep]["value"] is None, "not timed in quick mode"
     assert rows[sweep]["met"] is None
 

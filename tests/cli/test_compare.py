@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
-from poq_abm.cli import tables
 from poq_abm.cli.compare import _broken
 from tests.conftest import interrupt
 
@@ -145,7 +143,7 @@ def test_one_replication_is_too_few(poq, larger: str) -> None:
     [
         (
             ("committee_size=1", "comittee_size=3", "--in", "swept"),
-            "swept has no treatment 'comittee_size=3'; did you mean 'committee_size=3'?",
+            "no axis 'comittee_size'; did you mean 'committee_size'?",
         ),
         (
             ("committee_size", "cost_aware_poq"),
@@ -204,7 +202,7 @@ def test_an_unfinished_folder_is_refused(poq, swept: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_no_number_is_cut_off(poq, swept: str, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     ids = ("committee_size=1", "committee_size=3")
-    monkeypatch.setattr(tables, "output_console", lambda: Console(width=width))
+    monkeypatch.setenv("COLUMNS", str(width))
     done = poq("compare", *ids, "--in", swept)
     assert "…" not in done.out
     assert max(len(line) for line in done.out.splitlines()) <= width

@@ -14,6 +14,7 @@ SMALL = ("--rounds", 50, "--replications", 4)
 
 
 def test_plan_lists_treatments_and_what_they_take(poq: Poq, tmp_path: Path) -> None:
+    poq("run", "committee_size", *SMALL, "--out", "played")  # compiles: without, time is not known
     planned = poq("plan", "committee_size", *SMALL, "--jobs", 2)
     assert planned.code == 0
     assert "3 treatments, 4 replications each" in planned.out
@@ -21,7 +22,7 @@ def test_plan_lists_treatments_and_what_they_take(poq: Poq, tmp_path: Path) -> N
     assert "committee_size=2" in planned.out
     for line in ("time", "memory", "disk"):
         assert f"\n{line} " in planned.out
-    assert list(tmp_path.iterdir()) == [], "nothing is stored"
+    assert list(tmp_path.iterdir()) == [tmp_path / "played"], "nothing is stored"
 
 
 def test_plan_names_the_folder_that_run_uses(poq: Poq, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_reproduce_otr_counts_each_status_and_keeps_sources_apart(poq) -> None:
     counts = "13 reproduced, 8 input, 5 solved for, 6 contradicted, 3 not testable."
     assert f"35 figures: {counts}" in said
     assert "claim, 23: 2 reproduced, 8 input, 5 solved for, 5 contradicted, 3 not testable." in said
-    assert "our defaults" in said
+    assert "defaults" in said
     assert "the abstract is known to us" in said
     assert "inferred" in said
     assert "assumed" in said

@@ -37,7 +37,7 @@ def test_kinds_can_be_listed(poq) -> None:
     assert [line.split()[0] for line in lines] == list(KINDS)
 
 
-OPTIONS = {"treatment", "against", "role", "by", "metric", "x", "y", "where"}
+OPTIONS = {"treatment", "against", "role", "group", "by", "metric", "x", "y", "where"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from poq_abm.profile import profile_names
+from poq_abm.analysis.quality_latency import quality_against_latency
+from poq_abm.cli import profile_tables
+from poq_abm.profile import load_profile, profile_names
 from poq_abm.profile.profile import folder_of
 from tests.conftest import Poq
 
@@ -17,8 +19,8 @@ def test_list_names_every_profile_that_ships(poq: Poq) -> None:
     listed = poq("profile", "list")
     assert listed.code == 0
     for name in profile_names():
-        assert f"\n{name} " in listed.out
-    assert "A reconstruction that has the published moments" in listed.out
+        assert f" {name} " in listed.out
+    assert "A reconstruction that has" in listed.out
 
 
 def test_show_tells_the_story_of_a_profile(poq: Poq) -> None:
@@ -39,6 +41,21 @@ def test_show_tells_the_story_of_a_profile(poq: Poq) -> None:
     ]  # fmt: skip
     assert "0.660" in row
     assert "[0.6" in row
+
+
+def test_a_terminal_of_80_columns_shows_names_and_numbers_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    loaded = load_profile("small_llms")
+    profile_tables.print_head(loaded)
+    profile_tables.print_costs(loaded)
+    profile_tables.print_qualities(quality_against_latency(loaded, resamples=20, seed=1))
+    lines = capsys.readouterr().out.splitlines()
+    names = {line.split()[0] for line in lines if line.startswith(" ") and line.strip()}
+    assert {*loaded.models, "inference", "evaluator"} <= names
+    assert not any("…" in line for line in lines)
+    assert max(map(len, lines[1:])) <= 80  # the first has the hash
 
 
 def test_show_is_the_same_twice(poq: Poq) -> None:

@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from rich.console import Console
 
 from poq_abm.analysis.reproduce import robust
-from poq_abm.cli import tables
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role
 from poq_abm.rules.registry import rules as known
 from poq_abm.rules.registry import shipped
 from poq_abm.scenario.schema.mechanism import KINDS
 
 
-@pytest.fixture
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tables be so wide that no cell is broken."""
-    monkeypatch.setattr(tables, "output_console", lambda: Console(width=2000))
-
-
-def listed(printed: str) -> dict[tuple[str, str], str]:
-    """Return the rows of a printed table by their first two cells."""
-    rows: dict[tuple[str, str], str] = {}
-    last = ("", "")
+def listed(printed: str) -> dict[str, str]:
+    """Return what is told of each rule, by its kind in capitals and its name."""
+    told, kind, name = dict[tuple[str, str], str](), "", ""
     for line in printed.splitlines():
-        cells = [cell.strip() for cell in line.strip("│").split("│")]
-        if len(cells) < 3:
-            continue
-        if cells[0]:
-            last = (cells[0], cells[1])
-        rows[last] = rows.get(last, "") + " " + " | ".join(cells)
-    return rows
+        if line.startswith(" "):
+            told[kind, name] = f"{told[kind, name]} {line.strip()}"
+        elif line.partition(" (")[0].isupper():
+            kind = line.partition(" (")[0]
+        elif line:
+            name, told[kind, line] = line, ""
+    return told
 
 
-@pytest.mark.usefixtures("wide")
 def test_rules_lists_what_every_rule_declares(poq) -> None:
     done = poq("rules")
-    rows = listed(done.out)
+    told = listed(done.out)
     assert done.code == 0
-    assert set(rows) == {(kind.name, name) for kind in KINDS for name in shipped(kind)}
     for kind in KINDS:
         for name, rule in shipped(kind).items():
-            row = rows[kind.name, name]
-            assert rule.formula in row
-            assert str(rule.source) in row
-            assert all(key in row for key in rule.parameters)
+            said = told[kind.name.upper(), name]
+            assert " ".join(rule.formula.split()) in said
+            assert str(rule.source) in said
+            for key, parameter in rule.parameters.items():
+                assert f"{key}: " in said
+                assert parameter.meaning in said
+                assert parameter.unit in said
 
 
-@pytest.mark.usefixtures("wide")
 def test_rules_prints_formulas_as_they_are_written(poq) -> None:
-    rows = listed(poq("rules").out)
-    for name, formula in {
+    told = listed(poq("rules").out)
+    for (kind, name), formula in {
         ("aggregation rule", "mean"): "c = (1 / K) sum_k s_k",
         ("aggregation rule", "trimmed_mean"): "floor(tau K)",
         ("aggregation rule", "trust_weighted"): "sum_k w_k s_k / sum_k w_k",
@@ -58,23 +51,25 @@ def test_rules_prints_formulas_as_they_are_written(poq) -> None:
         ("reward family", "linear"): "alpha Q - beta C",
         ("trust update", "multiplicative"): "w (1 + lambda (0.5 - d))",
     }.items():
-        assert formula in rows[name]
+        assert formula in told[kind.upper(), name]
 
 
-@pytest.mark.usefixtures("wide")
 @pytest.mark.parametrize("role", ["evaluator", "inference"])
 def test_behaviours_lists_every_one(poq, role: Role) -> None:
-    done = poq("behaviours")
-    found = listed(done.out).items()
-    rows = {name: row for (kind, name), row in found if kind == BEHAVIOURS[role].name}
+    done = poq("behaviours", "--json")
     assert done.code == 0
+    rows = {
+        row["name"]: row
+        for row in json.loads(done.out)["rules"]
+        if row["kind"] == BEHAVIOURS[role].name
+    }
     assert set(rows) == set(known(BEHAVIOURS[role]))
     for name, kind in known(BEHAVIOURS[role]).items():
-        assert kind.formula in rows[name]
-        assert str(kind.source) in rows[name]
-        assert all(key in rows[name] for key in kind.parameters)
+        assert rows[name]["formula"] == kind.formula
+        assert rows[name]["source"] == str(kind.source)
+        assert all(f"{key}: " in rows[name]["parameters"] for key in kind.parameters)
         traits = [trait.replace("_", " ") for trait, has in vars(kind.traits).items() if has]
-        assert all(trait in rows[name] for trait in traits)
+        assert all(trait in rows[name]["traits"] for trait in traits)
 
 
 def test_reproduce_robust_agrees_and_keeps_sources_apart(poq) -> None:

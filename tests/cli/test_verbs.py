@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import poq_abm
@@ -67,9 +69,11 @@ def test_scenarios_prints_the_schema_of_a_file(poq) -> None:
 
 
 def test_scenarios_asks_one_question_a_line(poq) -> None:
-    lines = poq("scenarios").out.strip().splitlines()
-    assert [line.split()[0] for line in lines] == scenario_names()
-    assert all(line.rstrip().endswith("?") for line in lines)
+    listed = pd.read_csv(io.StringIO(poq("scenarios", "--csv").out))
+    assert listed["name"].tolist() == scenario_names()
+    assert listed["question"].str.endswith("?").all()
+    printed = [line for line in poq("scenarios").out.splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in printed] == scenario_names()
 
 
 def test_show_prints_a_scenario_that_plays_alike(poq, tmp_path: Path) -> None:

@@ -102,6 +102,10 @@ def acts(labels: list[str]) -> st.SearchStrategy[dict[str, Any]]:
         st.fixed_dictionaries({"name": st.sampled_from(["boost", "sabotage"]), "b": points}),
         st.fixed_dictionaries({"name": st.just("constant"), "score": points}),
         st.fixed_dictionaries(
+            {"name": st.just("linear_report"), "a": points, "b": st.floats(-3.0, 3.0)},
+            optional={"g": st.floats(-2.0, 2.0), "h": points},
+        ),
+        st.fixed_dictionaries(
             {"name": st.just("collude"), "b": points},
             optional={"favour": st.sampled_from(labels)},
         ),
@@ -120,7 +124,7 @@ def gates(labels: list[str]) -> dict[str, st.SearchStrategy[dict[str, Any]]]:
 
 @st.composite
 def evaluator_behaviours(draw: st.DrawFn, labels: list[str]) -> dict[str, Any]:
-    """One of the eleven, nested up to four deep; each gate at most once, in any order."""
+    """One of the twelve, nested up to four deep; each gate at most once, in any order."""
     spec = draw(acts(labels))
     known = gates(labels)
     names = draw(st.lists(st.sampled_from(sorted(known)), unique=True, max_size=3))
@@ -136,6 +140,7 @@ def inference_behaviours(models: tuple[str, ...]) -> st.SearchStrategy[dict[str,
         st.just({"name": "honest"}),
         st.fixed_dictionaries({"name": st.just("downgrade"), "model": st.sampled_from(models)}),
         st.fixed_dictionaries({"name": st.just("judge_hack"), "b": points}),
+        st.fixed_dictionaries({"name": st.just("hack"), "pressure": points, "gain": levels}),
         st.fixed_dictionaries({"name": st.just("freeload"), "score": points}),
         st.fixed_dictionaries({"name": st.just("misreport_cost"), "factor": chances}),
     )
@@ -350,6 +355,8 @@ def test_every_play_is_within_its_bounds(play: Play) -> None:
     assert np.all((trace.consensus >= low - 1e-13) & (trace.consensus <= high + 1e-13))
     fixed = ~np.isnan(game.conduct.inference[:, InferenceColumn.FIXED])
     truth = play.profile.truth[trace.record, game.nodes.model[trace.node]]
+    lift = game.conduct.inference[trace.node, InferenceColumn.TRUTH_LIFT]
+    truth = np.clip(truth + lift, 0.0, 10.0)
     assert np.array_equal(trace.truth, np.where(fixed[trace.node], 0.0, truth))
     trust = play.scenario.mechanism.trust
     assert np.all((memory.trust >= trust.minimum) & (memory.trust <= trust.maximum))
@@ -388,6 +395,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sleeper": {"trust": 1.01, "jobs": 5, "inner": {"name": "collude"}},
     "targeted": {"group": "i1", "inner": {"name": "intermittent", "p": 0.7}},
     "collude": {"favour": "i2"},
+    "linear_report": {"a": 3, "b": 0.7, "g": 0.2, "h": 2, "group": "i1", "p": 0.8, "trust": 0.99},
     "whitewash": {"below": 0.97, "inner": {"name": "sabotage", "b": 9.0}},
     "downgrade": {"model": "f0"},
 }

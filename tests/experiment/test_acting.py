@@ -96,6 +96,8 @@ CHEATS = {
 }
 ADAPTS = {"economy.adaptation": [{"name": "epsilon_greedy"}]}
 
+RANKED = {"mechanism.reward.family": "bradley_terry"}
+
 V = "verification"
 #: what a field needs, besides what every scenario of its section has; by the start of its path
 NEEDS: dict[str, dict[str, Any]] = {
@@ -128,6 +130,14 @@ NEEDS: dict[str, dict[str, Any]] = {
     "mechanism.reward.exponent": {"mechanism.reward.family": "convex_cost"},
     "mechanism.reward.threshold": {"mechanism.reward.family": "threshold"},
     "mechanism.reward.task_weights": {"mechanism.reward.family": "task_weighted"},
+    "mechanism.reward.minimum_shared": {**RANKED, "rounds": 200},
+    "mechanism.reward.neutral_pay": {**RANKED, "mechanism.reward.minimum_shared": 60},
+    "mechanism.reward.prior_ties": {**RANKED, "rounds": 900},
+    "population.evaluators.0.family": {
+        "population.inference.0.behaviour": {"name": "hack", "family": "ce_minilm"},
+    },
+    "mechanism.reward.score_edges": {"mechanism.reward.family": "contract"},
+    "mechanism.reward.pays": {"mechanism.reward.family": "contract"},
     "population.inference.0.weight": {"schedule": "weighted"},
     "population.inference.0.stake": {"economy": {"epochs": 2}, **BOND},
     "population.evaluators.0.stake": {"mechanism.aggregation": "stake_median"},
@@ -254,6 +264,8 @@ VALUES: dict[str, list[Any]] = {
     "tasks": [{"qa": 1.0}],
     "mechanism.aggregation": ["median"],
     "mechanism.reward.task_weights": [{"qa": 3.0}],
+    "mechanism.reward.score_edges": [[4.0]],
+    "mechanism.reward.pays": [[0.0, 2.0]],
     "population.inference.0.model": ["qwen2_1_5b"],
     "population.inference.0.hardware": ["a100_80gb"],
     "population.inference.0.region": ["germany"],
@@ -262,6 +274,7 @@ VALUES: dict[str, list[Any]] = {
     "population.evaluators.0.hardware": ["a100_80gb"],
     "population.evaluators.0.region": ["germany"],
     "population.evaluators.0.behaviour": ["constant"],
+    "population.evaluators.0.family": ["ce_minilm"],
     "malicious.behaviour": ["sabotage"],
     "economy.regions": [{"us": 900.0}],
     "economy.demand.tasks_end": [{"qa": 1.0}],

@@ -155,6 +155,85 @@ def test_an_epoch_is_a_batch_and_agents_play_it_to_the_same_bits(rule: str) -> N
     assert played.ledger.nodes()[3:, NodeSum.REWARD].any()
 
 
+RANKED = {"mechanism__reward": {"family": "bradley_terry", "minimum_shared": 5}}
+
+
+def test_every_engine_ranks_answers_alike_and_pays_chances() -> None:
+    """Inference nodes by ranking beside evaluators by correlation, each from their own counts."""
+    scenario = scenario_with("peer_correlation", malicious=LIARS, **RANKED)
+    game = game_of(scenario, PROFILE)
+    assert open_stages(game) is None
+    one, other = compiled(game, scenario), compiled(game, scenario, 1, 300, staged=False)
+    model = PoQModel(scenario, game=game)
+    model.run_agents(250)
+    model.run(400)
+    model.run_agents(700)
+    for kept in (other, model.kept):
+        assert_same_bits(kept.ledger, one.ledger)
+        assert_same_bits(kept.memory.counts, one.memory.counts)
+    answers, rows = one.memory.counts.answers, one.ledger.nodes()[:3]
+    assert answers[:, :, 0].sum(axis=0).tolist() == rows[:, NodeSum.JOBS].tolist()
+    values = game.in_play.inference_payment.parameters
+    assert list(values) == ["minimum_shared", "neutral_pay", "prior_ties"]
+    merits = game.in_play.inference_payment.merits(
+        answers, {"minimum_shared": 5, "neutral_pay": 0.5, "prior_ties": 1.0}
+    )
+    assert merits.thin == 0
+    paid = rows[:, NodeSum.JOBS] * (merits.merit - 0.3 * game.nodes.inference_cost)
+    np.testing.assert_allclose(rows[:, NodeSum.REWARD], paid, rtol=1e-9)
+    assert merits.merit.mean() == pytest.approx(0.5, abs=1e-12)
+
+
+def test_a_node_with_too_few_comparisons_is_paid_the_neutral_amount_and_counted() -> None:
+    """Of three nodes in 20 rounds on 15 records, nobody meets the others 28 times."""
+    reward = {"family": "bradley_terry", "minimum_shared": 18, "neutral_pay": 0.25}
+    scenario = scenario_with("closeness", rounds=20, replications=1, mechanism__reward=reward,
+                             mechanism__minimum_shared=20)  # fmt: skip
+    results = poq_abm.run(scenario, profile=PROFILE)
+    row = results.replications.iloc[0]
+    assert row.thin_comparisons == 3
+    assert np.isnan(row.honest_inference_reward_q05)
+    assert np.isfinite(row.honest_evaluator_reward_q05)
+    nodes = results.nodes.query("role == 'inference'")
+    paid = nodes.reward_mean + 0.3 * nodes.cost
+    np.testing.assert_allclose(paid, 0.25, rtol=1e-12)
+
+
+def test_an_epoch_is_ranked_by_itself_and_agents_play_it_to_the_same_bits() -> None:
+    economy = {
+        "epochs": 3,
+        "payment": {"scheme": "pool", "pool": 50.0},
+        "options": {"inference": ["judge_hack"]},
+        "adaptation": [{"name": "best_response", "role": "inference", "revisions": 1}],
+    }
+    scenario = scenario_with("closeness", rounds=240, economy=economy,
+                             mechanism__minimum_shared=20, **RANKED)  # fmt: skip
+    played = Economy(scenario, build_game(scenario, PROFILE), PROFILE)
+    played.run()  # accounts are checked in every epoch
+    by_agents = EconomyModel(scenario, profile=PROFILE, by_agents=True)
+    by_agents.run()
+    assert_same_bits(by_agents.economy.ledger, played.ledger)
+    nodes = played.record.nodes()
+    assert np.array_equal(by_agents.economy.record.nodes(), nodes, equal_nan=True)
+
+
+ALONE = {"population": {"inference": [{"model": "f0"}], "evaluators": [{"model": "m0"}] * 3}}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (ALONE, "family: bradley_terry compares inference nodes: 1 has nobody"),
+        ({"rounds": 4}, "minimum_shared: is 5, and 3 nodes can be compared at most 4 times"),
+        ({"verification": {"protocol": "poq"}}, "bradley_terry pays by batches of rounds"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(more: Any, said: str) -> None:
+    ranked = scenario_with("closeness", mechanism__minimum_shared=20, **RANKED, **more)
+    with pytest.raises(ScenarioError, match="(?s)" + said):
+        check_playable(ranked, PROFILE)
+
+
 @pytest.mark.parametrize(
     ("rule", "more", "said"),
     [

@@ -50,6 +50,7 @@ def play(
     *,
     profile: Profile | None = None,
     rounds: int = 200,
+    families: dict[str, str] | None = None,
     **changes: Any,
 ) -> Played:
     """Play i0 (f0), i1 (f1) and e0, e1, e2 (m0, m1, m2), all evaluators in every committee."""
@@ -65,6 +66,7 @@ def play(
                 "name": f"e{i}",
                 "model": f"m{i}",
                 "behaviour": (evaluators or {}).get(f"e{i}", honest),
+                "family": (families or {}).get(f"e{i}"),
             }
             for i in range(3)
         ],

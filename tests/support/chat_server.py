@@ -65,8 +65,8 @@ def failing(status: int, message: str = "broken", **headers: str) -> Reply:
 class ChatServer:
     """A chat server that listens on a free port of 127.0.0.1 while it is entered.
 
-    ``models`` are those it lists, ``bodies`` and ``keys`` what it was asked with; ``busiest`` is
-    how many requests it had at once, if each waits for ``together`` of them.
+    ``models`` are those it lists, ``paths``, ``bodies`` and ``keys`` where and with what it was
+    asked; ``busiest`` is how many requests it had at once, if each waits for ``together`` of them.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class ChatServer:
         self.models = models or []
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str] = []
+        self.paths: list[str] = []
         self.busiest = self._busy = 0
         self._lock = threading.Lock()
         self._barrier = threading.Barrier(together)
@@ -97,6 +98,7 @@ class ChatServer:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                ours.paths.append(self.path)
                 status, headers, pieces = ours._answer(body, self.headers)
                 self.send_response(status)
                 for name, value in headers.items():

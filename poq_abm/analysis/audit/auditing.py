@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from poq_abm.analysis.audit.deviations import (
     deviating,
     deviations,
     name_switches,
+    rings,
 )
 from poq_abm.analysis.audit.gains import by_cost, gain_table, sentences
 from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner, activation_rate, trace_of
@@ -44,6 +45,7 @@ class Audit:
     half_width: float | None = None
     epsilon: float | None = None  #: as asked for; by default a share of honest pay
     left_out: tuple[str, ...] = ()  #: rules of adaptation that were not played
+    compute_cost: float = 0.0  #: tokens that running a model of C = 1 takes for a job
 
     @property
     def sentences(self) -> list[str]:
@@ -68,13 +70,22 @@ class Audit:
     def _unpriced(self) -> str | None:
         """Return who saves compute that this scenario does not price, if anybody does."""
         economy = self.scenario.economy
-        lazy = [d.doing for d in self.deviations if is_lazy(d.role, d.behaviour)]
+        parts = [part for one in self.deviations for part in one.parts]
+        lazy = [part.doing for part in parts if is_lazy(part.role, part.behaviour)]
         if not lazy or (economy is not None and economy.cost.basis == "money"):
             return None
+        if self.compute_cost:
+            return (
+                f"Gains are net of {self.compute_cost:g} tokens for running a model of C = 1, "
+                "which who runs none saves."
+            )
         who = ", ".join(dict.fromkeys(lazy))
+        by_yuma = economy is not None and economy.payment.scheme == "yuma"
+        charged = "Yuma charges nobody for cost" if by_yuma else "rewards charge C all the same"
         return (
-            f"Who runs no model ({who}) saves its compute, which pay here does not count: rewards "
-            "charge C all the same. An economy with cost.basis: money counts it in profit."
+            f"Who runs no model ({who}) saves its compute, which pay here does not count: "
+            f"{charged}. --compute-cost counts it, as does an economy with cost.basis: money in "
+            "profit."
         )
 
     @property
@@ -95,7 +106,7 @@ def audit(
     *,
     share: float = 0.3,
     behaviours: Iterable[Mapping[str, Any]] | None = None,
-    roles: Sequence[Role] = ROLES,
+    roles: Sequence[Role | Literal["ring"]] = ROLES,
     replications: int | None = None,
     half_width: float | None = None,
     epsilon: float | None = None,
@@ -117,7 +128,8 @@ def audit(
     behaviours
         Behaviours to try instead of all declared ones, as ``{name: boost, b: 2.0}``.
     roles
-        Whose deviations.
+        Whose deviations; ``ring`` for rings of both, see
+        :func:`poq_abm.analysis.audit.deviations.rings`.
     replications
         Independent repetitions; default: the scenario's, the least ones of a precision target.
     half_width
@@ -150,7 +162,12 @@ def audit(
     if epsilon is not None and not 0.0 < epsilon < math.inf:
         raise InputError(f"epsilon must be above 0 and finite, got {epsilon!r}")
     runner = scenario if isinstance(scenario, VariantRunner) else VariantRunner.of(scenario)
-    tried, skipped = deviations(runner.scenario, share=share, chosen=behaviours, roles=roles)
+    specs = None if behaviours is None else list(behaviours)
+    alone: list[Role] = [role for role in ROLES if role in roles]
+    tried, skipped = deviations(runner.scenario, share=share, chosen=specs, roles=alone or ROLES)
+    tried = (tried if alone else []) + (
+        list(rings(runner.scenario, share, specs)) if "ring" in roles else []
+    )
     tried = name_switches(tried, runner.scenario, runner.plan.profile(0))
     if not tried:
         raise InputError("nobody can deviate: no behaviour is left to try")
@@ -177,7 +194,15 @@ def audit(
         _refine(runner, variants, played, gains, half_width)
         gains = table()
     return Audit(
-        runner.scenario, tried, gains, skipped, confidence, half_width, epsilon, runner.left_out
+        runner.scenario,
+        tried,
+        gains,
+        skipped,
+        confidence,
+        half_width,
+        epsilon,
+        runner.left_out,
+        runner.compute_cost,
     )
 
 

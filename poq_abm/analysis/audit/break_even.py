@@ -48,6 +48,14 @@ def _bond(scenario: Scenario, role: Role) -> FieldRange | None:
     return FieldRange("economy.stake.bond", 0.0, 10.0 * economy.stake.bond or MOST_BOND)
 
 
+def _beta(scenario: Scenario, role: Role) -> FieldRange | None:
+    """Return a range of the weight of cost, but where Yuma pays, which charges nobody for it."""
+    economy = scenario.economy
+    if economy is not None and economy.payment.scheme == "yuma":
+        return None
+    return FieldRange(f"mechanism.beta_{role}", 0.0, 2.0)
+
+
 def _slash_rate(scenario: Scenario, role: Role) -> FieldRange | None:
     """Return a range of rates, where there is a bond and a limit; tiers have their own."""
     economy = scenario.economy
@@ -76,7 +84,7 @@ def _audit_rate(scenario: Scenario, role: Role) -> FieldRange | None:
 #: what can be asked to break even without naming a path, and where that applies; another rule of
 #: payment adds its own, and any number of a scenario can be named by its path
 FIELDS: dict[str, Callable[[Scenario, Role], FieldRange | None]] = {
-    "beta": lambda _, role: FieldRange(f"mechanism.beta_{role}", 0.0, 2.0),
+    "beta": _beta,
     "trust rate": lambda scenario, _: (
         None
         if scenario.mechanism.trust.update == "none"

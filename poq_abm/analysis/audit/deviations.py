@@ -24,8 +24,11 @@ __all__ = [
     "declared",
     "deviating",
     "deviations",
+    "groups_of",
     "members_of",
     "name_switches",
+    "ring_of",
+    "rings",
 ]
 
 Spec = Mapping[str, Any]
@@ -34,6 +37,7 @@ ALL = "all"  #: the group of a coalition that is drawn from the whole role
 
 _STANDARD_ERRORS = 2.0  # beyond which a mean truth is higher, not luck of the records
 #: what does something of its own only where weights change, because it watches them
+_CHEATS = ("downgrade", "freeload")  #: what an inference node may save by, in a ring
 _NEEDS_TRUST = ("sleeper", "whitewash")
 
 
@@ -47,16 +51,40 @@ class Deviation:
     behaviour: dict[str, Any]
     instead_of: str = "honest"  #: what they do in the scenario
     told: str = ""  #: the behaviour in words, where its own name would mislead
+    #: who is in it with them, as a ring across roles: what they earn counts with the members' pay,
+    #: whoever of them is paid, since a ring can hand it on
+    partners: tuple[Deviation, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Deviation, ...]:
+        """Its members and their partners, those of one group and behaviour at a time."""
+        return (self, *self.partners)
+
+    @property
+    def size(self) -> int:
+        """How many nodes are in it."""
+        return sum(len(part.members) for part in self.parts)
+
+    @property
+    def roles(self) -> str:
+        """The role of its members, or the roles: ``evaluator + inference``."""
+        return " + ".join(dict.fromkeys(part.role for part in self.parts))
+
+    @property
+    def groups(self) -> str:
+        """The group of its members, or the groups: ``all + llama_3_2_3b``."""
+        return " + ".join(dict.fromkeys(part.group for part in self.parts))
 
     @property
     def doing(self) -> str:
-        """The behaviour in words: ``boost``, or ``boost(b=2.0)``."""
-        return self.told or spell(self.behaviour)
+        """The behaviour in words: ``boost``, or ``boost(b=2.0)``; with partners, theirs too."""
+        said = self.told or spell(self.behaviour)
+        return " with ".join([said, *(partner.doing for partner in self.partners)])
 
     @property
     def name(self) -> str:
         """The deviation in words: ``boost by 3 of all``."""
-        return f"{self.doing} by {len(self.members)} of {self.group}"
+        return f"{self.doing} by {self.size} of {self.groups}"
 
 
 class Declared(NamedTuple):
@@ -84,6 +112,8 @@ def declared(scenario: Scenario, role: Role) -> Declared:
             continue
         if name in _NEEDS_TRUST and scenario.mechanism.trust.update == "none":
             skipped.append(f"{name}: watches trust, and mechanism.trust.update is none")
+        elif name == "linear_report":
+            skipped.append(f"{name}: poq attack looks for the numbers it needs")
         elif name == "downgrade":
             found += [{"name": name, "model": model} for model in models]
         elif name == "targeted":
@@ -172,6 +202,44 @@ def deviations(
     return found, skipped
 
 
+def rings(
+    scenario: Scenario, share: float, chosen: Iterable[Spec] | None = None
+) -> Iterator[Deviation]:
+    """Yield joint deviations of evaluators and of the inference nodes they favour.
+
+    For every inference group: ``share`` of all evaluators, or one, raise its scores (``collude``
+    and ``targeted`` in its favour), as its nodes go on as before, run each other model, or do not
+    answer at all (``freeload``). What counts is what all of them get together: whoever gains can
+    hand it on. ``chosen`` replaces what evaluators do and, where it names behaviours of inference
+    nodes, what these do besides going on.
+
+    >>> from poq_abm.scenario import load
+    >>> found = list(rings(load("cost_aware_poq"), 0.7))
+    >>> found[0].name
+    'collude(favour=llama_3_2_3b) with honest by 3 of all + llama_3_2_3b'
+    """
+    members = members_of(scenario, "evaluator", ALL, share)
+    members = members or members_of(scenario, "evaluator", ALL, None)
+    options = declared(scenario, "inference").behaviours
+    for label in groups_of(scenario, "inference"):
+        raising: list[dict[str, Any]] = [
+            {"name": "collude", "favour": label},
+            {"name": "targeted", "group": label},
+        ]
+        answering = [spec for spec in options if spec["name"] in _CHEATS]
+        if chosen is not None:
+            wanted = [dict(named(spec)) for spec in chosen]
+            raising = [spec for spec in wanted if spec["name"] in rules(BEHAVIOURS["evaluator"])]
+            answering = [spec for spec in wanted if spec["name"] in rules(BEHAVIOURS["inference"])]
+        nodes = members_of(scenario, "inference", label, 1.0)
+        doing = dict(_owners(scenario, "inference")[nodes[0]].behaviour)
+        as_before = Deviation("inference", label, nodes, doing, spell(doing))
+        partners = [as_before, *_of_team(scenario, "inference", label, nodes, answering)]
+        for one in _of_team(scenario, "evaluator", ALL, members, raising):
+            for partner in partners:
+                yield replace(one, partners=(partner,))
+
+
 def name_switches(
     tried: Iterable[Deviation], scenario: Scenario, profile: Profile
 ) -> list[Deviation]:
@@ -180,14 +248,16 @@ def name_switches(
     The behaviour ``downgrade`` runs any model instead of the one that is named and charged. It is a
     downgrade where that model takes less time on the node's hardware, which is what it really
     costs, and has no higher mean truth; an upgrade where its mean truth is higher; else a switch.
-    Higher is what lies beyond two standard errors of the paired difference over records.
+    Higher is what lies beyond two standard errors of the paired difference over records; where the
+    profile knows no truth, in the mean score of its evaluators.
     """
+    worth = profile.truth if profile.knows_truth else profile.agreed
     groups = [g for g in build_population(scenario, profile).groups if g.role == "inference"]
     owners = [group for group in groups for _ in range(group.count)]
     place = {model: number for number, model in enumerate(profile.models)}
 
     def is_better(model: str, named: str) -> bool:
-        pairs = profile.truth[:, place[model]] - profile.truth[:, place[named]]
+        pairs = worth[:, place[model]] - worth[:, place[named]]
         error = pairs.std(ddof=1) / math.sqrt(pairs.size) if pairs.size > 1 else 0.0
         return bool(pairs.mean() > _STANDARD_ERRORS * error)
 
@@ -205,8 +275,8 @@ def name_switches(
         )
         if better == {True}:
             return f"upgrade(model={model}; better, {cost})"
-        worth = "no better" if better == {False} else "better for some"
-        return f"switch(model={model}; {worth}, {cost})"
+        rank = "no better" if better == {False} else "better for some"
+        return f"switch(model={model}; {rank}, {cost})"
 
     return [
         replace(one, told=told(one)) if one.behaviour["name"] == "downgrade" else one
@@ -248,12 +318,52 @@ def _of_team(
         yield Deviation(role, group, members, {"name": "honest"}, instead)
 
 
+def groups_of(scenario: Scenario, role: Role) -> list[str]:
+    """Return the groups of a role that have nodes."""
+    labels, groups = _groups(scenario, role)
+    return [label for label, group in zip(labels, groups, strict=True) if group.count]
+
+
+def ring_of(
+    scenario: Scenario, role: Role, group: str, share: float | None, favour: str | None = None
+) -> Deviation:
+    """Return nodes that do as they did, for a search to say what they do instead.
+
+    Without a share the first node of the group, else so many as :func:`members_of` says, and with
+    them all nodes of the inference group they ``favour``, whose pay counts with theirs.
+
+    Raises
+    ------
+    InputError
+        If nobody is left in it, the share is out of range, or there is no such group.
+    """
+    if share is not None and not 0.0 < share <= 1.0:
+        raise InputError(f"a ring's share must lie in (0, 1], got {share:g}")
+    partners: tuple[Deviation, ...] = ()
+    if favour is not None:
+        known = groups_of(scenario, "inference")
+        if favour not in known:
+            raise InputError(f"no group {favour!r} of inference nodes; {nearest(favour, known)}")
+        partners = (ring_of(scenario, "inference", favour, 1.0),)
+    members = members_of(scenario, role, group, share)
+    if not members:
+        whose = "" if share is None else f"a share of {share:g} of "
+        raise InputError(f"{whose}{group} leaves no {role} node to deviate")
+    doing = dict(_owners(scenario, role)[members[0]].behaviour)
+    return Deviation(role, group, members, doing, spell(doing), partners=partners)
+
+
 def deviating(scenario: Scenario, deviation: Deviation) -> Scenario:
     """Return the scenario in which the members deviate and all else, every draw too, is as it was.
 
     Nodes keep their places, machines and whether they are there: a group is cut into runs of nodes
-    that are alike in these and in whether they deviate.
+    that are alike in these and in whether they deviate. Whoever does as before is left as it is.
     """
+    for partner in deviation.partners:
+        scenario = deviating(scenario, partner)
+    owners = _owners(scenario, deviation.role)
+    if all(owners[node].behaviour == deviation.behaviour for node in deviation.members):
+        return scenario
     people = scenario.population
     labels, groups = _groups(scenario, deviation.role)
     members = set(deviation.members)

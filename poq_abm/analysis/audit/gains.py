@@ -53,9 +53,11 @@ Row = Mapping[Hashable, Any]
 
 
 def places(population: NodePopulation, deviation: Deviation) -> NDArray[np.int64]:
-    """Return the node ids of the members of a deviation."""
-    first = 0 if deviation.role == "inference" else population.inference_count
-    return np.asarray(deviation.members, dtype=np.int64) + first
+    """Return the node ids of the members of a deviation, and of their partners."""
+    first = {"inference": 0, "evaluator": population.inference_count}
+    return np.concatenate(
+        [np.asarray(part.members, np.int64) + first[part.role] for part in deviation.parts]
+    )
 
 
 def earned_by(played: PlayedVariant, nodes: NDArray[np.int64]) -> Array:
@@ -212,10 +214,10 @@ def _row(
     moved = played.rewards[:, nodes].sum(axis=1) - base.rewards[:count, nodes].sum(axis=1)
     drift = paired(base.consensus[:count], played.consensus, confidence)
     return {
-        "role": deviation.role,
-        "group": deviation.group,
+        "role": deviation.roles,
+        "group": deviation.groups,
         "behaviour": deviation.doing,
-        "members": len(deviation.members),
+        "members": deviation.size,
         "instead_of": deviation.instead_of,
         "replications": alone.replications,
         "per": played.per,

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from poq_abm.analysis.audit.compute_cost import cost_run
 from poq_abm.analysis.audit.deviations import Deviation
 from poq_abm.errors import InputError
-from poq_abm.experiment.blocks import Span
-from poq_abm.experiment.executor import Workers, map_blocks
+from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import Plan, study_of
-from poq_abm.experiment.running import BlockPlayer, BlocksInMemory
 from poq_abm.experiment.schemas import ROUNDS
+from poq_abm.experiment.search import PlayInMemory, Step, Tables
 from poq_abm.experiment.study import Options, Progress
 from poq_abm.profile import Profile
-from poq_abm.scenario import Scenario, Treatment
+from poq_abm.scenario import Scenario
 from poq_abm.simulation.epochs.economy_state import settings_of
-from poq_abm.simulation.playable import check_playable
 
 __all__ = ["MOST_ROUNDS", "PlayedVariant", "VariantRunner", "activation_rate", "trace_of"]
 
@@ -36,13 +37,37 @@ class PlayedVariant(NamedTuple):
     is driven out has nothing from then on.
     """
 
-    rewards: Array  #: (R, F + M) tokens over the run: rewards, or an economy's profits
+    rewards: Array  #: (R, F + M) tokens over the run: rewards net of compute, or profits
     jobs: Array  #: (R, F + M) rounds the node was paid for, or an economy's epochs
     consensus: Array  #: (R,) mean consensus, in [0, 10]
     bias: Array  #: (R,) mean consensus less mean truth
     rounds: int  #: of the run; of an economy, its epochs
     per: str = "job"  #: or ``epoch``, what ``jobs`` counts
     uncovered: Array | None = None  #: (R, F + M) of an economy, fines that bonds did not cover
+
+    @classmethod
+    def of(
+        cls, scenario: Scenario, tables: Tables, count: int, spent: Array | None = None
+    ) -> PlayedVariant:
+        """Return what stands in the tables of a scenario that was played ``count`` times.
+
+        ``spent`` is what a job costs every node, in tokens, where that is not nothing.
+        """
+
+        def by_node(table: str, name: str) -> Array:
+            values = tables[table].column(name).to_numpy().astype(np.float64)
+            return np.asarray(values.reshape(count, -1))
+
+        network = tables["replications"]
+        consensus, bias = (network.column(name).to_numpy() for name in ("consensus_mean", "bias"))
+        if "accounts" not in tables:
+            paid, jobs = (by_node("nodes", name) for name in ("reward_total", "jobs"))
+            net = paid if spent is None else paid - jobs * spent
+            return cls(net, jobs, consensus, bias, scenario.rounds)
+        profit, uncovered = (by_node("accounts", name) for name in ("profit", "uncovered"))
+        epochs = settings_of(scenario).epochs
+        each = np.full_like(profit, epochs)
+        return cls(profit, each, consensus, bias, epochs, "epoch", uncovered)
 
     def joined(self, later: PlayedVariant) -> PlayedVariant:
         """Return these replications followed by later ones."""
@@ -75,12 +100,26 @@ class VariantRunner:
     workers: Workers
     progress: Progress | None = None
     left_out: tuple[str, ...] = ()  #: rules of adaptation that the scenario has
+    #: tokens that running a model of cost C = 1 takes for a job, which who does not run it saves
+    compute_cost: float = 0.0
 
     @classmethod
     def of(
-        cls, scenario: Scenario, *, n_jobs: int = 1, progress: Progress | None = None
+        cls,
+        scenario: Scenario,
+        *,
+        n_jobs: int = 1,
+        progress: Progress | None = None,
+        compute_cost: float = 0.0,
     ) -> VariantRunner:
         """Return the runner of a scenario, or raise if it has several treatments."""
+        if not 0.0 <= compute_cost < math.inf:
+            raise InputError(f"the cost of compute must be 0 or above, got {compute_cost!r}")
+        if compute_cost and scenario.economy is not None:
+            raise InputError(
+                "a cost of compute does nothing in an economy: what running a model costs there "
+                "is in profits where economy.cost.basis is money"
+            )
         plan = Plan.of(scenario)
         if "nodes" not in plan.tables:
             raise InputError(
@@ -101,7 +140,13 @@ class VariantRunner:
             data["economy"]["adaptation"] = []
             # Written out in full: nobody asked for what no longer acts without these rules.
             alone = Scenario.model_validate(data)
-        return cls(Plan.of(alone, profile=plan.profile(0)), Workers(n_jobs), progress, rules)
+        alone_plan = Plan.of(alone, profile=plan.profile(0))
+        return cls(alone_plan, Workers(n_jobs), progress, rules, compute_cost)
+
+    @cached_property
+    def player(self) -> PlayInMemory:
+        """What plays variants of the scenario, and searches among them."""
+        return PlayInMemory(self.workers, self.progress, dict(self.plan.profiles), self.plan.twins)
 
     @property
     def scenario(self) -> Scenario:
@@ -124,57 +169,21 @@ class VariantRunner:
         InputError
             If there is nothing to play, a variant cannot be played, or a replication raises.
         """
-        if last <= first:
-            raise InputError(f"at least one replication is needed, got {last - first}")
-        profile = self.plan.profile(0)
-        for variant in variants.values():
-            check_playable(variant, profile)
-        treatments = tuple(Treatment(name, {}, variant) for name, variant in variants.items())
-        # The profile stands under the key of the scenario's source, which variants share.
-        plan = Plan(self.scenario, treatments, self.plan.profiles, twins=self.plan.twins)
-        blocks = BlocksInMemory(plan)
-        spans = [Span(number, first, last) for number in range(len(treatments))]
-        cut = plan.blocks(spans)
-        for outcome in map_blocks(plan, cut, BlockPlayer(), self.workers, progress=self.progress):
-            blocks.record(outcome)
-        tables = blocks.results()
-        if tables.failures:
-            raise InputError(f"a replication raised: {tables.failures[0]['error']}")
-        network = tables.tables["replications"]
-        both = [network.column(name).to_numpy() for name in ("consensus_mean", "bias")]
-        if "accounts" not in tables.tables:
-            nodes = tables.tables["nodes"]
-            paid = [nodes.column(name).to_numpy() for name in ("reward_total", "jobs")]
-            lengths = [variant.rounds for variant in variants.values()]
-            return _split(list(variants), last - first, paid, both, lengths, "job")
-        accounts = tables.tables["accounts"]
-        profit, uncovered = (accounts.column(n).to_numpy() for n in ("profit", "uncovered"))
-        lengths = [settings_of(variant).epochs for variant in variants.values()]
-        epochs = np.repeat(lengths, profit.size // len(lengths))
-        nodes_too = [profit, epochs, uncovered]
-        return _split(list(variants), last - first, nodes_too, both, lengths, "epoch")
+        step = Step(list(variants.values()), first, last)
+        return dict(zip(variants, self.read(step, self.player(step)), strict=True))
 
-
-def _split(
-    names: Sequence[str],
-    count: int,
-    nodes: list[Array],
-    network: list[Array],
-    rounds: list[int],
-    per: str,
-) -> dict[str, PlayedVariant]:
-    """Cut columns, which run over variants, replications and nodes, by variant."""
-    size = nodes[0].size // (len(names) * count)
-    rewards, jobs, *rest = (
-        column.astype(np.float64).reshape(len(names), count, size) for column in nodes
-    )
-    consensus, bias = (column.reshape(len(names), count) for column in network)
-    return {
-        name: PlayedVariant(
-            rewards[i], jobs[i], consensus[i], bias[i], rounds[i], per, *(part[i] for part in rest)
-        )
-        for i, name in enumerate(names)
-    }
+    def read(self, step: Step, tables: Sequence[Tables]) -> list[PlayedVariant]:
+        """Return what stands in the tables of a step, net of what compute costs."""
+        profile, price = self.plan.profile(0), self.compute_cost
+        return [
+            PlayedVariant.of(
+                scenario,
+                one,
+                step.last - step.first,
+                price * cost_run(scenario, profile) if price else None,
+            )
+            for scenario, one in zip(step.scenarios, tables, strict=True)
+        ]
 
 
 def _both(first: Array | None, later: Array | None) -> Array | None:
@@ -220,7 +229,10 @@ def activation_rate(base: Any, played: Any, deviation: Deviation, first: int) ->
 
     def differs(name: str) -> NDArray[np.bool_]:
         without, with_ = both(name)
-        return np.asarray(without != with_)
+        changed = without != with_
+        if changed.dtype == bool and without.dtype.kind == "f":  # a truth that nobody knows
+            changed &= ~(np.isnan(without) & np.isnan(with_))
+        return np.asarray(changed)
 
     committee = both("committee")[0]
     alike = ~(differs("node") | differs("record") | differs("committee").any(axis=1))

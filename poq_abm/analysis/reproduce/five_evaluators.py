@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from poq_abm.analysis.reproduce.checks import Check, Status
-from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.estimates import mean_interval, pearson
 from poq_abm.experiment.results import Results
 from poq_abm.experiment.running import run
 from poq_abm.profile import Profile, load_profile, published_figures
@@ -109,11 +109,11 @@ def _correlation_checks(profile: Profile) -> Iterator[Check]:
     ranked = figures.TRUTH_RANK_CORRELATION | figures.CONSENSUS_RANK_CORRELATION
     for name, column in columns.items():
         item = name if name in profile.evaluators else f"{name} of five"
-        yield _read(item, "correlation with truth", linear[name], _correlation(column, truth),
+        yield _read(item, "correlation with truth", linear[name], pearson(column, truth),
                     CORRELATION_MARGIN, "two printed decimals")  # fmt: skip
     for name, column in columns.items():
         item = name if name in profile.evaluators else f"{name} of five"
-        by_rank = _correlation(rankdata(column), rankdata(truth))
+        by_rank = pearson(rankdata(column), rankdata(truth))
         reason = "the profile carries linear correlations; ranks were not fitted"
         yield _read(item, "rank correlation with truth", ranked[name], by_rank,
                     CORRELATION_MARGIN, reason, basis="not testable")  # fmt: skip
@@ -134,19 +134,13 @@ def _read(
                  basis=basis)  # fmt: skip
 
 
-def _correlation(x: Array, y: Array) -> float:
-    """Return Pearson's correlation, without a BLAS."""
-    x, y = x - x.mean(), y - y.mean()
-    return float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum()))
-
-
 def _other_paper() -> Iterator[Check]:
     """Yield the correlations that another paper prints of three of the evaluators."""
     other = load_profile("published")
     for name, printed in published_figures.TRUTH_CORRELATION.items():
         e, tasks = other.evaluators.index(name), range(len(other.tasks))
         within = [
-            _correlation(other.scores[rows, :, e].ravel(), other.truth[rows].ravel())
+            pearson(other.scores[rows, :, e].ravel(), other.truth[rows].ravel())
             for task in tasks
             for rows in [other.task_of_record == task]
         ]

@@ -89,4 +89,5 @@ class Aggregation(KernelRule):
         Raises :class:`~poq_abm.rules.registry.RuleError` for a parameter that is unknown or out of
         range.
         """
-        return float(cls.compiled()(open_committee(scores, weights), *cls.array(given)))
+        values = cls.arguments(cls.array(given))
+        return float(cls.compiled()(open_committee(scores, weights), *values))

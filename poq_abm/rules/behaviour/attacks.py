@@ -26,7 +26,8 @@ class Attack(IntEnum):
     CONSTANT = 4  #: the score always reported
     COPYCAT = 5  #: not used
     COLLUDE = 6  #: points by which the ring shifts its agreed score
-    PLUGIN = 7  #: what a user's own behaviour makes of it
+    LINEAR = 7  #: not used; what it is made of, its behaviour says
+    PLUGIN = 8  #: what a user's own behaviour makes of it
 
 
 class Recipe(NamedTuple):

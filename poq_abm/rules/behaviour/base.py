@@ -32,15 +32,29 @@ _MAX_DEPTH: Final = 4
 COLUMNS: dict[Role, dict[str, Parameter]] = {
     "inference": {
         "model": Parameter("the model that really answers", kind="text"),
-        "lift": Parameter("points added to every evaluator's score", low=-10.0, high=10.0),
+        "lift": Parameter(
+            "points added to the scores of the family's evaluators, of all where none is named",
+            low=-10.0,
+            high=10.0,
+        ),
+        "family": Parameter("the evaluators, by family, that `lift` is about", kind="text"),
+        "lift_elsewhere": Parameter(
+            "points added to the scores of all other evaluators", low=-10.0, high=10.0
+        ),
+        "truth_lift": Parameter("points added to the truth", low=-10.0, high=10.0),
         "fixed": Parameter("the score of a constant answer, whose truth is 0", low=0.0, high=10.0),
         "cost_factor": Parameter("reported over true cost", low=0.0),
+        "effort": Parameter("time an answer takes over what its model takes", low=0.0),
     },
     "evaluator": {
         "attack": Parameter(
-            "kind of misreport, of poq_abm.rules.behaviour.attacks", low=0.0, high=6.0
+            "kind of misreport, of poq_abm.rules.behaviour.attacks", low=0.0, high=7.0
         ),
         "amount": Parameter("its size"),
+        "own": Parameter("weight of its own score in what it reports"),
+        "seen": Parameter("weight of the mean consensus it has seen"),
+        "shift": Parameter("points added"),
+        "favour": Parameter("points added for the target, and taken from others"),
         "probability": Parameter("chance that it is on in a round", low=0.0, high=1.0),
         "wake_trust": Parameter("weight below which the node is honest"),
         "wake_jobs": Parameter("rounds it sits in before it deviates"),
@@ -94,6 +108,11 @@ class Behaviour(Rule):
         if cls.report is None:
             raise NotImplementedError(f"{cls.__name__} defines neither columns nor report")
         return {}
+
+    @classmethod
+    def runs_no_model(cls, spec: Mapping[str, Any]) -> bool:
+        """Return whether it runs no model while it acts."""
+        return cls.traits.lazy
 
     @classmethod
     def remarks(cls) -> list[str]:
@@ -161,7 +180,7 @@ def is_lazy(role: Role, spec: Mapping[str, Any]) -> bool:
         if parameter.kind == "behaviour"
     ]
     specs = [{"name": each} if isinstance(each, str) else each for each in inner]
-    return kind.traits.lazy or any(is_lazy(role, each) for each in specs)
+    return kind.runs_no_model(spec) or any(is_lazy(role, each) for each in specs)
 
 
 def spell(spec: Mapping[str, Any]) -> str:

@@ -134,6 +134,46 @@ class Collude(EvaluatorBehaviour):
         return {"attack": Attack.COLLUDE, "amount": values["b"], "target": values["favour"]}
 
 
+class LinearReport(EvaluatorBehaviour):
+    """Reports a line of its score, pulled to what it has seen: the family attacks are sought in."""
+
+    name = "linear_report"
+    formula = (
+        "s' = clip(a + b s + g (mu - s) + h 1[answer of `group`]) with probability p while "
+        "trust >= trust, else s; mu = mean consensus of the node's earlier rounds, s at first"
+    )
+    source = _OURS
+    traits = Traits(stochastic=True, stateful=True, private_information=True)
+    parameters = {
+        "a": Parameter(f"{_POINTS} added", low=-20.0, high=20.0, required=True),
+        "b": Parameter("weight of its score", low=-3.0, high=3.0, required=True),
+        "g": Parameter("pull towards the mean consensus it has seen", 0.0, low=-2.0, high=2.0),
+        "h": Parameter(f"{_POINTS} added for the group", 0.0, low=-10.0, high=10.0),
+        "group": Parameter("inference group that h is for; without one, all are", kind="text"),
+        "p": Parameter("chance per round", 1.0, low=0.0, high=1.0),
+        "trust": Parameter("trust from which it deviates", 0.0, low=0.0),
+    }
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        half = values["h"] / 2.0
+        aims = values["group"] is not None
+        made = {
+            "own": values["b"] - values["g"],
+            "seen": values["g"],
+            "shift": values["a"] + (half if aims else values["h"]),
+        }
+        # What a node does without a target or a threshold takes no look at either.
+        gates = {"favour": half, "target": values["group"]} if aims else {}
+        gates |= {"wake_trust": values["trust"]} if values["trust"] > 0.0 else {}
+        gates |= {"probability": values["p"]} if values["p"] < 1.0 else {}
+        return {"attack": Attack.LINEAR, **made, **gates}
+
+    @classmethod
+    def runs_no_model(cls, spec: Mapping[str, Any]) -> bool:
+        return bool(spec.get("b") == spec.get("g", 0.0))
+
+
 class _Gated(EvaluatorBehaviour):
     """A behaviour that turns another one on and off."""
 

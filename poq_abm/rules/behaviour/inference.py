@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from poq_abm.rules.behaviour.attacks import HIGHEST, LOWEST
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Behaviour, Columns, Traits
 from poq_abm.rules.rule import Parameter, Source
 
@@ -57,6 +58,51 @@ class JudgeHack(InferenceBehaviour):
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
         return {"lift": values["b"]}
+
+
+class Hack(InferenceBehaviour):
+    """Optimises answers against a family of evaluators: scores rise with pressure, truth falls.
+
+    The law of best-of-n over-optimisation with d the square root of the divergence from the honest
+    answers, in nats: what is optimised rises by gain d, the truth by gain d - loss d^2, whose peak
+    is gain^2 / (4 loss), at d = gain / (2 loss). The evaluators of the family take the rise for
+    quality; all others see what became of the truth, which is assumed.
+    """
+
+    name = "hack"
+    formula = (
+        "s = clip(s + gain d) for the family, clip(s + d (gain - loss d)) for other evaluators; "
+        "truth = clip(truth + d (gain - loss d)); time = (1 + rise d) that of its model"
+    )
+    source = Source(
+        "published", "law of arXiv 2210.10760 (best of n); its coefficients and `rise` are assumed"
+    )
+    traits = Traits(private_information=True)
+    parameters = {
+        "pressure": Parameter(
+            "how hard answers are optimised", 3.0, low=0.0, high=10.0, symbol="d", unit="nats^0.5"
+        ),
+        "family": Parameter(
+            "family of the evaluators that are optimised against; without one, all are",
+            kind="text",
+        ),
+        "gain": Parameter("points of score and truth at first, per d", 1.0, low=0.0, high=10.0),
+        "loss": Parameter("points of truth lost, per d^2", 0.5, low=0.0, high=10.0),
+        "rise": Parameter("share by which an answer takes longer, per d", 0.1, low=0.0, high=10.0),
+    }
+
+    @classmethod
+    def columns(cls, values: Mapping[str, Any]) -> Columns:
+        d, gain = values["pressure"], values["gain"]
+        truth = min(max(d * (gain - values["loss"] * d), LOWEST - HIGHEST), HIGHEST)
+        columns: Columns = {
+            "lift": min(gain * d, HIGHEST),
+            "truth_lift": truth,
+            "effort": 1.0 + values["rise"] * d,
+        }
+        if values["family"] is None:
+            return columns
+        return {**columns, "family": values["family"], "lift_elsewhere": truth}
 
 
 class Freeload(InferenceBehaviour):

@@ -2,7 +2,6 @@
 
 from poq_abm.rules.payment.batch_payment import (
     BatchPayment,
-    Merits,
     MomentPayment,
     PairPayment,
     cut_points,
@@ -13,6 +12,7 @@ from poq_abm.rules.payment.payment import (
     Counted,
     EvaluatorPayment,
     InferencePayment,
+    Merits,
     earned_before_cost,
 )
 from poq_abm.rules.payment.reference import REFERENCE, MeasuredFrom, Reference

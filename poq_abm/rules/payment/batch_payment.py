@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from poq_abm.rules.payment.formulas import evaluator_reward
-from poq_abm.rules.payment.payment import Counted, EvaluatorPayment
+from poq_abm.rules.payment.payment import Counted, EvaluatorPayment, Merits
 from poq_abm.rules.rule import Parameter
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[np.float64]
     Counts: TypeAlias = NDArray[np.generic]
 
-__all__ = ["BatchPayment", "Merits", "MomentPayment", "PairPayment", "correlation", "cut_points"]
+__all__ = ["BatchPayment", "MomentPayment", "PairPayment", "correlation", "cut_points"]
 
 _MOST_BINS: Final = 5
 _STILL: Final = 1e-9  # points^2: a variance below which reports are all the same but for rounding
@@ -37,13 +37,6 @@ _COMPARED: Final = {
         "share of alpha that a comparison on fewer records counts for", 0.0, low=0.0, high=1.0
     ),
 }
-
-
-class Merits(NamedTuple):
-    """What the jobs of a batch are worth, before the charge for cost."""
-
-    merit: Array  #: (M,) as a share of alpha
-    thin: int  #: comparisons that rest on too few records, and count as the neutral pay
 
 
 class BatchPayment(EvaluatorPayment):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from poq_abm.rules.committee import open_committee
 from poq_abm.rules.kernels import KernelRule
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.rule import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -21,6 +25,7 @@ __all__ = [
     "Counted",
     "EvaluatorPayment",
     "InferencePayment",
+    "Merits",
     "earned_before_cost",
 ]
 
@@ -51,23 +56,51 @@ class Counted(IntEnum):
     TRUTH = 3  #: moments of a member's reports and the truth, on planted records
 
 
+class Merits(NamedTuple):
+    """What the jobs of a batch are worth, before the charge for cost."""
+
+    merit: Array  #: (nodes of the role,) as a share of alpha
+    thin: int  #: comparisons that rest on too few records, and count as the neutral pay
+
+
 class InferencePayment(KernelRule):
     """Base class of the rules that pay an inference node for an answer, in points.
 
     A kernel takes the consensus in [0, 10], the cost C that is charged, in [0, 1] unless it was
-    realised, and the coefficients alpha and beta, then the rule's parameters. More quality is paid
-    no less and more cost no more.
+    realised, and the coefficients alpha and beta, then the rule's parameters. More cost is paid no
+    more.
     """
 
     kind = INFERENCE_PAYMENT
 
     #: whether all that a reward is short of alpha Q is the charge for cost; else that is beta C
     charges_shortfall: ClassVar[bool] = False
+    #: whether a round only charges, and :meth:`merits` says what its batch pays
+    by_batch: ClassVar[bool] = False
+    #: whether more quality is never paid less
+    rises_with_quality: ClassVar[bool] = True
+
+    @classmethod
+    def merits(cls, answers: Array, values: Mapping[str, float]) -> Merits:
+        """Return what every node's jobs of a batch are worth, where they are paid :attr:`by_batch`.
+
+        ``answers`` has the shape (records, F, 2): how many answers of a node a record had, and the
+        sum of their consensus; ``values`` are those of the parameters.
+        """
+        raise NotImplementedError
 
     @classmethod
     def trial(cls) -> tuple[Any, ...]:
         """Return a good answer at half the highest cost."""
         return 6.0, 0.5, 1.0, 0.3
+
+    @classmethod
+    def telling_scores(cls, parameters: Array) -> Sequence[float]:  # noqa: ARG003
+        """Return consensus scores among which are one that is paid least and one paid most.
+
+        ``parameters`` are the values as the engines have them.
+        """
+        return 0.0, SCORE_SCALE
 
 
 class EvaluatorPayment(KernelRule):

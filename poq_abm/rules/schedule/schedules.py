@@ -34,11 +34,15 @@ class Schedule(Rule):
 
     drawn_by: ClassVar[DrawnBy] = DrawnBy.UNIFORM
     in_economies: ClassVar[bool] = False  #: it looks at queues, prices, stakes or reputation
+    sets_pay: ClassVar[bool] = False  #: it says what an answer is paid, in place of a reward
 
     @classmethod
     def remarks(cls) -> list[str]:
-        """Return whether it needs an economy."""
-        return ["in economies"] if cls.in_economies else []
+        """Return whether it needs an economy, and whether it says what is paid."""
+        return [
+            *(["in economies"] if cls.in_economies else []),
+            *(["sets the pay"] if cls.sets_pay else []),
+        ]
 
     @classmethod
     def check(cls) -> None:
@@ -108,6 +112,21 @@ class PowerOfTwo(Schedule):
     formula = "argmin free time over two draws"
     source = _OURS
     in_economies = True
+
+
+class SecondScore(Schedule):
+    """The node of the best score, v q less the cost that it reports, paid by the second score.
+
+    Value v is alpha, q the mean quality of the answers of the node's model to the task in the
+    profile, and c is beta C as reported. What a job truly costs its node, beta C, comes off the
+    pay. Queues are not looked at: what a node says today changes nothing of what it wins tomorrow.
+    """
+
+    name = "second_score"
+    formula = "argmax_i (v q_i - c_i), paid v q_w - max_{j != w} (v q_j - c_j)"
+    source = Source("published", "arXiv 2603.17302; q from the profile is ours")
+    in_economies = True
+    sets_pay = True
 
 
 class Seating(Schedule):

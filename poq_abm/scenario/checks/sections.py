@@ -151,6 +151,7 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
         yield ("economy", "epochs"), said
     yield from _unmovable(scenario, economy)
     yield from _too_many_bursts(economy)
+    yield from _unprojected(scenario, economy)
     yield from _unpaid_by_yuma(scenario, economy)
     if economy.stake.top_up and economy.stake.bond == 0.0:
         yield ("economy", "stake", "top_up"), "there is no bond to top up: stake.bond is 0"
@@ -201,6 +202,16 @@ def _too_many_bursts(economy: EconomySettings) -> Iterator[Finding]:
     if count > MOST_BURSTS:
         said = f"an epoch would have about {count:.3g} bursts; {MOST_BURSTS:,} can be drawn"
         yield ("economy", "demand", "burst_minutes"), said
+
+
+def _unprojected(scenario: Scenario, economy: EconomySettings) -> Iterator[Finding]:
+    """Yield rules of adaptation that project rewards by the family, where a schedule sets pay."""
+    if not scenario.rule("schedule")[0].sets_pay:
+        return
+    for index, rule in enumerate(economy.adaptation):
+        if rule["name"] == "upgrade":
+            said = f"upgrade projects a family's pay, and schedule: {scenario.schedule} sets it"
+            yield ("economy", "adaptation", index), said
 
 
 def _needing(scenario: Scenario) -> Iterator[Finding]:

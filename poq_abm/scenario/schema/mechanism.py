@@ -72,6 +72,11 @@ SCORED: Final = holds(
 )
 
 
+_NO_AUCTION: Final = holds(
+    lambda settings: not settings.rule("schedule")[0].sets_pay,
+    "does nothing here: schedule: second_score says what an answer is paid",
+    "schedule",
+)
 _IN_NO_MONEY: Final = holds(
     lambda settings: settings.economy is None or settings.economy.cost.basis == "latency",
     "does nothing here: economy.cost.basis: money says what a job costs",
@@ -190,7 +195,7 @@ class Mechanism(_AggregationKeys, _EvaluatorKeys):
         "trust": SCORED,
         "reference": SCORED,
         "evaluator_reward": SCORED,
-        "reward": SCORED,
+        "reward": SCORED & _NO_AUCTION,
         "alpha_inference": SCORED,
         "beta_inference": SCORED,
         "alpha_evaluator": SCORED,

@@ -27,6 +27,7 @@ from poq_abm.scenario.schema.fields import (
     as_tuple,
     complaint,
     given,
+    holds,
 )
 from poq_abm.scenario.schema.mechanism import MAX_NODES_IN_ALL, SCORED
 from poq_abm.scenario.schema.rule_keys import with_rule
@@ -50,6 +51,21 @@ Hardware = Annotated[
 
 _BONDED = above("economy.stake.bond")
 _BY_STAKE = with_rule(AGGREGATION, lambda rule: rule.weighs_by == WeighsBy.STAKE)
+
+
+def _names_a_family(settings: Any) -> bool:
+    """Return whether a behaviour of inference nodes is about one family of evaluators."""
+    options = settings.economy.options.inference if settings.economy is not None else ()
+    named = [*(group.behaviour for group in settings.population.inference), *options]
+    return any("family" in spec for spec in named)
+
+
+_PLEASED = holds(
+    _names_a_family,
+    "acts only where a behaviour of inference nodes names a family of evaluators, as in "
+    "{name: hack, family: ...}",
+    "population.inference",
+)
 
 
 class _Group(Strict):
@@ -131,6 +147,7 @@ class EvaluatorGroup(_Group):
         "behaviour": SCORED,
         "bias_sd": SCORED,
         "noise_sd": SCORED,
+        "family": _PLEASED,
     }
 
     behaviour: Behaviour = Field(
@@ -141,6 +158,11 @@ class EvaluatorGroup(_Group):
     )
     noise_sd: float = Field(
         default=0.0, ge=0, description="s.d. of the noise of each of its scores, in points"
+    )
+    family: Label | None = Field(
+        default=None,
+        description="what it shares with evaluators that the same answers please; default: the "
+        "model",
     )
     name: Label | None = Field(default=None, description="label of the group; default: the model")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 from pydantic_core import core_schema
 
 from poq_abm.rules.registry import RuleError, complete, find, rules, shipped
@@ -16,6 +16,7 @@ from poq_abm.scenario.schema.fields import (
     Label,
     Strict,
     When,
+    as_tuple,
     complaint,
     countable,
     name_or_mapping,
@@ -95,6 +96,14 @@ def _field(parameter: Parameter, description: str) -> tuple[Any, Any]:
         number = Annotated[float, Field(**bounds), AfterValidator(countable)]
         each: Any = dict[Label, number]
         return each, Field(default_factory=dict, description=description)
+    if parameter.kind == "list":
+        entry = Annotated[float, Field(**bounds), AfterValidator(countable)]
+        entries: Any = Annotated[
+            tuple[entry, ...],
+            BeforeValidator(as_tuple),
+            Field(min_length=1, max_length=parameter.most),
+        ]
+        return entries, Field(default=parameter.default, description=description)
     number_kind = int if parameter.kind == "count" else float
     return number_kind, Field(default=parameter.default, description=description, **bounds)
 
@@ -136,6 +145,16 @@ class WithRules(Strict):
         """Return the rule that a key names, and the values of its parameters."""
         rule = find(_kind_of(type(self), key), _name(getattr(self, key)))
         return rule, self.values_of(key, rule)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Refuse values of a rule's parameters that are right one by one and not together."""
+        for key, field in type(self).model_fields.items():
+            if any(isinstance(item, NamedRule) for item in field.metadata):
+                rule, values = self.rule(key)
+                if fault := rule.conflict(values):
+                    raise complaint(fault)
+        return self
 
     def values_of(self, key: str, rule: type[Rule]) -> dict[str, Any]:
         """Return the values that the parameters of a rule would have if the key named it.

@@ -144,7 +144,7 @@ class Settings(WithRules):
     schedule: Annotated[Any, NamedRule(SCHEDULE)] = Field(
         default="uniform",
         description="which inference node gets the next job; cheapest, trust_softmax, "
-        "stake_weighted and power_of_two with an economy only",
+        "stake_weighted, power_of_two and second_score with an economy only",
     )
     mechanism: Mechanism = Field(default=Mechanism(), description="the payment rule")
     population: Population = Field(description="who plays")

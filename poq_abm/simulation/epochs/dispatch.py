@@ -13,6 +13,7 @@ from poq_abm.compilation import compiled, compiled_loop
 from poq_abm.random import Purpose, below, uniform
 from poq_abm.rules.schedule.committee import SeatWeights, seat_by_weight, seat_committee
 from poq_abm.rules.schedule.drawing import Slot
+from poq_abm.rules.schedule.second_score import second_score
 from poq_abm.simulation.arrays import Assignments, GameArrays
 from poq_abm.simulation.buffers import Buffers, ReplicationKey, draw_ahead
 from poq_abm.simulation.queue import (
@@ -42,6 +43,7 @@ class Routing(IntEnum):
     DRAWN = 0  #: the node drawn, uniformly, in turn or by weight
     CHEAPEST = 1  #: of the nodes that are free, the one that reports the lowest cost
     POWER_OF_TWO = 2  #: of two nodes drawn, the one that is free earlier
+    SECOND_SCORE = 3  #: the one of the best score, which is paid by the second
 
 
 class SchedulerView(NamedTuple):
@@ -53,6 +55,9 @@ class SchedulerView(NamedTuple):
     by_weight: bool  #: whether seats in a committee go by weight
     seats: SeatWeights  #: of ``members``
     by_cost: NDArray[np.int64]  #: ``active`` by reported cost, the cheapest first
+    worth: Array  #: (tasks, F) what an answer of a node is worth, in points; empty if none asks
+    asked: Array  #: (F,) the cost that a node reports, in points; empty if none asks
+    borne: Array  #: (F,) the cost that it truly has, in points; empty if none asks
     law: ServiceTime  #: of the time that a job takes, over its mean
     service_s: Array  #: (F,) mean service time
     queue: Queue
@@ -80,6 +85,7 @@ def open_assignments(rounds: int, committee_size: int) -> Assignments:
         node=np.empty(rounds, np.int32),
         committee=np.empty((rounds, committee_size), np.int32),
         cost_factor=np.ones(rounds),
+        price=np.full(rounds, np.nan),
     )
 
 
@@ -124,8 +130,13 @@ def _assign_node(
 ) -> None:
     """Find the node of one query and let it queue there, unless it would wait too long."""
     arrival = queries.arrival[row]
-    drawn = view.active[np.int64(buffers.draws[Slot.NODE, place])]
-    node = _route(drawn, arrival, round_, key, view)
+    number = np.int64(buffers.draws[Slot.NODE, place])
+    price = math.nan
+    if view.routing == Routing.SECOND_SCORE:
+        worth = view.worth[assigned.task[row]]
+        node, price = second_score(worth, view.asked, view.active, number)
+    else:
+        node = _route(view.active[number], arrival, round_, key, view)
     factor = 1.0
     if view.law.distribution != Distribution.FIXED:
         u = uniform(key.seed, key.replication, Purpose.SERVICE, round_, 0)
@@ -138,7 +149,11 @@ def _assign_node(
     service = view.service_s[node] * factor
     serve(view.queue, node, begin, service)
     assigned.node[row] = node
-    assigned.cost_factor[row] = factor if view.charges_realised else 1.0
+    charged = factor if view.charges_realised else 1.0
+    if view.routing == Routing.SECOND_SCORE:
+        price -= charged * view.borne[node]
+    assigned.price[row] = price
+    assigned.cost_factor[row] = charged
     queries.wait[row], queries.service[row] = begin - arrival, service
 
 

@@ -18,6 +18,8 @@ from poq_abm.simulation.arrays import Conduct, EvaluatorColumn, InferenceColumn,
 from poq_abm.simulation.epochs.prices import Prices, ResourceUse
 from poq_abm.simulation.population import (
     cost_factor_of,
+    cost_of_effort,
+    effort_of,
     evaluator_row,
     inference_row,
     model_run_by,
@@ -36,7 +38,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 _UNDERCUT = 0.01  #: of the range of costs, below the cheapest honest report
-_NODE_TRAITS = (EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD)  # a node's own, whatever it does
+#: a node's own, whatever it does
+_NODE_TRAITS = (EvaluatorColumn.NOISE_SD, EvaluatorColumn.BIAS_SD, EvaluatorColumn.FAMILY)
 
 
 class EconomyPopulation:
@@ -131,7 +134,7 @@ class EconomyPopulation:
         count = len(self.behaviours)
         self._evaluator_rows = np.zeros((count, len(EvaluatorColumn)))
         self._inference_rows = np.zeros((count, len(InferenceColumn)))
-        self._cost_factor = np.ones(count)
+        self._cost_factor, self._effort = np.ones(count), np.ones(count)
         self._really_run = np.full(count, -1)
         #: whether nodes run no model in the rounds in which they do as each behaviour has it
         self.lazy = np.array([is_lazy(role, spec) for role, spec in self.behaviours])
@@ -139,8 +142,9 @@ class EconomyPopulation:
             if role == "evaluator":
                 self._evaluator_rows[index] = evaluator_row(spec, labels)
             else:
-                self._inference_rows[index] = inference_row(spec)
+                self._inference_rows[index] = inference_row(spec, game.population.families)
                 self._cost_factor[index] = cost_factor_of(spec)
+                self._effort[index] = effort_of(spec)
                 really = model_run_by(spec)
                 self._really_run[index] = -1 if really is None else self.models.index(really)
 
@@ -199,7 +203,11 @@ class EconomyPopulation:
         cheapest, if that is lower than its own factor would have it.
         """
         first = self.inference
+        basis = self.cost_basis[:first]
+        effort = self._effort[behaviour]
         costs = self.true_cost[:first]
+        if (effort != 1.0).any():
+            costs = costs + cost_of_effort(effort, basis, basis[self.active[:first]])
         factors = self._cost_factor[behaviour]
         reported: Array = costs * factors
         misreports = factors != 1.0
@@ -216,7 +224,7 @@ class EconomyPopulation:
         runs_other = (really >= 0) & np.isfinite(run)
         seconds = np.where(runs_other, run, latency[self.model[nodes], machines]) / 1000.0
         answers = np.isnan(self._inference_rows[behaviours, InferenceColumn.FIXED])
-        return np.where(answers, seconds, 0.0)  # a constant takes no time
+        return np.where(answers, seconds * self._effort[behaviours], 0.0)  # a constant takes none
 
     def use_with(
         self, use: ResourceUse, played: Performance, node: int, behaviour: int
@@ -305,6 +313,7 @@ class EconomyPopulation:
             own = self.prices.job_on(node, machine, seconds)
         elif charged is not self._latency_ms["inference"]:
             own = float(charged[self.model[node], machine])
+        own *= float(self._effort[self.behaviour[node]])
         present = self.cost_basis[self.active & self.role_is("inference")]
         low, high = present.min(), present.max()
         cost = min(1.0, max(0.0, (own - low) / (high - low))) if high > low else 0.0

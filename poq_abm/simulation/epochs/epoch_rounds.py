@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poq_abm.random import Purpose
+from poq_abm.rules.payment.formulas import SCORE_SCALE
 from poq_abm.rules.schedule.committee import seat_weights
 from poq_abm.rules.schedule.drawing import thresholds
 from poq_abm.rules.yuma import YumaTerms
-from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays, Nodes, Tables
+from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays, Nodes, Rules, Tables
 from poq_abm.simulation.arrivals import arrive_at_random, arrive_evenly, most_queries
 from poq_abm.simulation.batch_counts import clear_counts
 from poq_abm.simulation.buffers import open_buffers
@@ -60,7 +61,11 @@ Columns = TypeVar("Columns", bound=tuple[Any, ...])
 STRIDE = 2**24  #: round numbers that an epoch owns where its number of queries varies
 WEIGHTED = ("trust_softmax", "stake_weighted")  #: drawn by weights that change by epoch
 #: schedules that look at more than the node drawn
-ROUTINGS = {"cheapest": Routing.CHEAPEST, "power_of_two": Routing.POWER_OF_TWO}
+ROUTINGS = {
+    "cheapest": Routing.CHEAPEST,
+    "power_of_two": Routing.POWER_OF_TWO,
+    "second_score": Routing.SECOND_SCORE,
+}
 
 
 class CompiledRounds:
@@ -121,7 +126,7 @@ def play_epoch(economy: EconomyState, player: RoundPlayer | None = None) -> Play
     first = _first_round(economy)
     count = _arrive(economy, first, values["fee"])
     downtime, down_from, down_until = _outages(economy)
-    view = _view(economy, down_from, down_until)
+    view = _view(economy, game, down_from, down_until)
     queued = economy.free_at.sum(axis=1)
     _dispatch(economy, first, count, game, view)
     start = EpochStart(economy.ledger, economy.memory, player, _weights_now(economy))
@@ -260,9 +265,14 @@ def _terms(economy: EconomyState) -> ServiceTerms:
 
 
 def _cost(economy: EconomyState, count: int, jobs: Array) -> Array:
-    """Return the mean of the costs that every node's jobs were charged, as it reported them."""
+    """Return the mean of the costs that every node's jobs were charged.
+
+    As it reported them; where the schedule sets the pay, as they are.
+    """
     nodes, assigned = economy.population.nodes, economy.rounds.assigned
     cost = np.concatenate([nodes.inference_cost, nodes.evaluator_cost])
+    if economy.game.rules.sets_pay:
+        cost = economy.population.true_cost.copy()
     if not _charges_realised(economy):
         return cost
     first = economy.population.inference
@@ -324,13 +334,16 @@ def _outages(economy: EconomyState) -> tuple[Array, Array, Array]:
     return np.where(down, latency.outage_share, 0.0), start, start + length
 
 
-def _view(economy: EconomyState, down_from: Array, down_until: Array) -> SchedulerView:
+def _view(
+    economy: EconomyState, game: GameArrays, down_from: Array, down_until: Array
+) -> SchedulerView:
     population, latency = economy.population, economy.settings.latency
     first = population.inference
     active = np.flatnonzero(population.active[:first])
     members = np.flatnonzero(population.active[first:])
     by_cost = active[np.argsort(population.nodes.inference_cost[active], kind="stable")]
     patience = economy.settings.service.patience_s
+    worth, asked, borne = _scores(economy, game.rules)
     return SchedulerView(
         routing=int(ROUTINGS.get(economy.scenario.schedule, Routing.DRAWN)),
         active=active,
@@ -338,6 +351,9 @@ def _view(economy: EconomyState, down_from: Array, down_until: Array) -> Schedul
         by_weight=economy.settings.stake.sampling != "uniform",
         seats=seat_weights(_seats(economy, members)),
         by_cost=by_cost,
+        worth=worth,
+        asked=asked,
+        borne=borne,
         law=heavy_tailed(
             latency.distribution, latency.sigma, latency.tail_share, latency.tail_index
         ),
@@ -346,6 +362,24 @@ def _view(economy: EconomyState, down_from: Array, down_until: Array) -> Schedul
         patience_s=math.inf if patience is None else float(patience),
         charges_realised=_charges_realised(economy),
     )
+
+
+def _scores(economy: EconomyState, rules: Rules) -> tuple[Array, Array, Array]:
+    """Return what answers are worth, by task and node, what nodes ask, and what it costs them.
+
+    All are empty where nobody asks.
+
+    A node is known by the model that it is paid for, whatever it really runs.
+    """
+    if not rules.sets_pay:
+        return np.empty((0, 0)), np.empty(0), np.empty(0)
+    tables, population = economy.game.tables, economy.population
+    spans = zip(tables.task_first.tolist(), tables.task_size.tolist(), strict=True)
+    known = [tables.agreed[first : first + size].mean(axis=0) for first, size in spans]
+    quality = np.stack(known)[:, population.model] / SCORE_SCALE
+    asked = rules.beta_inference * population.nodes.inference_cost
+    borne = rules.beta_inference * population.true_cost[: population.inference]
+    return rules.alpha_inference * quality, asked, borne
 
 
 def _seats(economy: EconomyState, members: NDArray[np.int64]) -> Array:

@@ -221,8 +221,9 @@ def _points(game: Game, scores: NDArray[np.float64], cost: float) -> NDArray[np.
 
 
 def _cheap_model(profile: Profile, name: str | None) -> str:
-    if name is None:
-        return profile.models[int(profile.truth.mean(axis=0).argmin())]
+    if name is None:  # the one worth least, by what is known
+        worth = profile.truth if profile.knows_truth else profile.agreed
+        return profile.models[int(worth.mean(axis=0).argmin())]
     if name not in profile.models:
         raise InputError(
             f"verification.adversaries.downgrade.model: the profile has no model {name[:80]!r}; "

@@ -257,7 +257,7 @@ def _score(
         answering = game.conduct.inference[drawn.node]
         for k in range(committee.members.size):
             looked_up = committee.scores[k]
-            score = measure(looked_up, answering, 0.0, 0.0, k, drawn.number, kept.key)
+            score = measure(looked_up, answering, 0.0, 0.0, 0.0, k, drawn.number, kept.key)
             committee.scores[k] = score
 
 

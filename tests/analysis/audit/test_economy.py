@@ -319,3 +319,16 @@ def test_choices_that_rest_on_rules_left_out_do_not_stop_an_audit(name: str) -> 
     assert runner.left_out
     assert runner.scenario.economy is not None
     assert not runner.scenario.economy.adaptation
+
+
+def test_nobody_is_charged_for_cost_where_yuma_pays() -> None:
+    """Neither does the weight of cost break even, nor is a lazy node charged all the same."""
+    scenario = load("yuma_rival").treatments()[-1].scenario
+    assert scenario.economy is not None
+    assert scenario.economy.payment.scheme == "yuma"
+    for role in ("inference", "evaluator"):
+        assert not [span for span in usual_ranges(scenario, role) if "beta" in span.field]
+    short = scenario.replace({"rounds": 120, "replications": 2})
+    found = audit(short, behaviours=[{"name": "constant"}], roles=["evaluator"])
+    (note,) = [line for line in found.sentences if line.startswith("Who runs no model")]
+    assert "Yuma charges nobody for cost" in note

@@ -9,11 +9,14 @@ from poq_abm.analysis.aggregation_robustness import breaking_members
 from poq_abm.analysis.audit.attacks import attack_frontier, attack_phases
 from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.break_even import break_even
+from poq_abm.analysis.audit.compute_cost import cost_run
 from poq_abm.analysis.audit.deviations import ALL, Deviation, members_of
 from poq_abm.analysis.audit.variants import VariantRunner
+from poq_abm.errors import InputError
+from poq_abm.experiment.plan import Plan
 from poq_abm.rules.aggregation import AGGREGATION
 from poq_abm.rules.registry import shipped
-from poq_abm.scenario import Scenario
+from poq_abm.scenario import Scenario, load
 from poq_abm.scenario.checks.problems import Origins
 from poq_abm.scenario.scenario import build
 
@@ -66,6 +69,66 @@ def test_who_boosts_alone_loses_what_its_distance_costs() -> None:
     assert row["gain"] == pytest.approx(-0.9 * 3.0 / 10, abs=1e-12)
     assert row["verdict"] == "loses"
     assert "honesty is the best response" in found.sentences[0]
+
+
+def test_a_ring_gains_what_its_answers_get_less_what_raising_them_costs() -> None:
+    """Three of ten raise answers of 5 by 3: Q by .09 an answer, closeness by -.21 a report."""
+    scenario = alike(10, **{"population.evaluators.0.noise_sd": 0.0})
+    found = audit(scenario, roles=["ring"], behaviours=[{"name": "collude", "favour": "model_1"}])
+    (row,) = found.gains.to_dict("records")
+    assert (row["role"], row["members"]) == ("evaluator + inference", 5)  # 3, and both nodes
+    assert row["gain"] == pytest.approx((0.09 - 3 * 0.21) / 4, abs=1e-12)  # four jobs a round
+    assert row["gain_per_round"] == pytest.approx(0.09 - 3 * 0.21, abs=1e-12)
+    assert "evaluator + inference all + model_1: honesty is the best response" in found.sentences[0]
+
+
+def test_one_evaluator_is_ring_enough_and_a_cheat_may_be_covered() -> None:
+    """What K = 1 raises by 3 costs the evaluator nothing and is worth .3 a round to the answer."""
+    alone = alike(2, **{"population.evaluators.0.noise_sd": 0.0, "mechanism.committee_size": 1})
+    targeted = {"name": "targeted", "group": "model_1"}
+    found = audit(alone, roles=["ring"], behaviours=[targeted, {"name": "freeload"}])
+    boosted, covered = found.gains["gain_per_round"]
+    seats = found.gains["acted"].iloc[0]
+    assert seats == 1.0
+    assert boosted == pytest.approx(0.5 * 0.3, abs=0.02)  # it sits in every other committee
+    assert covered == pytest.approx(0.5 * 0.3 - 0.3, abs=0.02)  # a score of 2, not 5
+    assert found.profitable[0].name.startswith("targeted")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "saved"),
+    [
+        ({"name": "constant", "score": 1.0}, 1.0),
+        ({"name": "intermittent", "p": 0.4, "inner": "copycat"}, 0.4),
+        ({"name": "linear_report", "a": 4.0, "b": 0.0}, 1.0),
+        ({"name": "linear_report", "a": 4.0, "b": 0.5}, 0.0),
+        ({"name": "targeted", "group": "phi3_mini_4k", "inner": "constant"}, 0.0),
+    ],
+)
+def test_who_runs_no_model_saves_its_cost_where_compute_has_one(
+    behaviour: dict[str, object], saved: float
+) -> None:
+    """At K = 1 every report is paid alike, so that what is saved is all that is gained."""
+    scenario = load("cost_aware_poq", ["mechanism.committee_size=1", "rounds=60"])
+    runner = VariantRunner.of(scenario, compute_cost=0.25)
+    found = audit(runner, behaviours=[behaviour], roles=["evaluator"], replications=2)
+    gains = dict(zip(found.gains["group"], found.gains["gain"], strict=True))
+    assert gains["sts_stsb"] == pytest.approx(0.0, abs=1e-12)  # of cost 0
+    assert gains["ce_deberta"] == pytest.approx(0.25 * saved, abs=1e-12)  # of cost 1
+
+
+def test_running_another_model_costs_what_that_one_does() -> None:
+    cheat = "population.inference.4.behaviour={name: downgrade, model: tinylama_1_1b}"
+    scenario = load("cost_aware_poq", [cheat])
+    costs = cost_run(scenario, Plan.of(scenario).profile(0))
+    assert 0.0 < costs[2] == costs[4] < 1.0
+
+
+def test_a_cost_of_compute_is_refused_where_it_does_nothing() -> None:
+    with pytest.raises(InputError, match="does nothing in an economy"):
+        VariantRunner.of(load("entry_exit"), compute_cost=0.1)
+    with pytest.raises(InputError, match="must be 0 or above"):
+        VariantRunner.of(load("cost_aware_poq"), compute_cost=-0.1)
 
 
 RULES = shipped(AGGREGATION)

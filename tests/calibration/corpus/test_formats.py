@@ -215,6 +215,16 @@ def test_a_hubs_table_of_squad_is_read_as_the_original(ending: str, tmp_path: Pa
     assert second.references == ("Denver",)
 
 
+def test_cnn_dailymail_is_read_as_the_hub_has_it(tmp_path: Path) -> None:
+    rows = [
+        {"article": f"(CNN) Text {i}.", "highlights": f"Point {i} .\nTwo .", "id": f"9c{i}"}
+        for i in range(2)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "test-00000-of-00001.parquet")
+    (first, _) = read(tmp_path / "test-00000-of-00001.parquet", "cnn_dailymail")
+    assert first == Record("9c0", "summarization", "(CNN) Text 0.", ("Point 0 .\nTwo .",))
+
+
 def test_questions_that_are_unanswerable_by_design_are_left_out_and_told(tmp_path: Path) -> None:
     impossible = question("q2", is_impossible=True)
     original = write(tmp_path / "s.json", squad(question("q1", "Ann"), impossible))

@@ -22,11 +22,11 @@ XQUAD = Path(__file__).parents[4] / "shared" / "data" / "xquad_en.json"
 
 
 def records(names: Sequence[str]) -> list[Record]:
-    return [Record(name, "qa", "?", ("a",)) for name in names]
+    return [Record(name, "qa", "?", ("b",)) for name in names]
 
 
 def rows(task: str, size: int) -> list[dict[str, Any]]:
-    return [{"id": f"{task}{i}", "task": task, "input": "?", "reference": "a"} for i in range(size)]
+    return [{"id": f"{task}{i}", "task": task, "input": "?", "reference": "b"} for i in range(size)]
 
 
 def study(folder: Path, tables: dict[str, list[dict[str, Any]]], **changes: Any) -> Calibration:
@@ -167,3 +167,24 @@ def test_a_sample_of_real_questions(tmp_path: Path) -> None:
     summary = build_corpus(calibration, silent)
     assert summary.records_of_task == {"qa": 200}
     assert len(read_corpus(summary.path)) == 200
+
+
+def test_a_reference_of_which_normalisation_leaves_nothing_is_refused_or_left_out(
+    tmp_path: Path,
+) -> None:
+    """An article alone, as the answer A of a multiple choice is one, or marks alone."""
+    table = rows("qa", 4)
+    table[1]["reference"] = "A."
+    table[2] = {**table[2], "reference": None, "references": ["The", "b"]}
+    named = {"t": {"reference": ["reference", "references"], "task": "qa"}}
+    with pytest.raises(InputError) as caught:
+        build_corpus(study(tmp_path, {"t.jsonl": table}, **named), silent)
+    assert "2 records have a reference of which the normalisation" in str(caught.value)
+    assert "an empty output would be worth 10: 'qa1' ('A.'); 'qa2' ('The')" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    named["t"]["unreferenced"] = "skip"
+    said: list[str] = []
+    made = build_corpus(study(tmp_path, {"t.jsonl": table}, **named), said.append)
+    found = {record.id: record.references for record in read_corpus(made.path)}
+    assert found == {"qa0": ("b",), "qa2": ("b",), "qa3": ("b",)}
+    assert said[0].endswith("leaves nothing, and 1 of them no other")

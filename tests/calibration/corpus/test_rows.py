@@ -94,3 +94,33 @@ def test_the_limit_of_the_csv_module_is_left_as_it_was(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv")
     read_rows(tmp_path / "a.csv")
     assert csv.field_size_limit() == before
+
+
+TABLE = [{"record": "в1", "分数": 3}, {"record": "в2", "分数": 4}]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        TABLE,
+        {"data": TABLE},
+        {"version": "1", "rows": TABLE},
+        {"columns": ["record", "分数"], "index": [0, 1], "data": [["в1", 3], ["в2", 4]]},
+        {"record": {"0": "в1", "1": "в2"}, "分数": {"0": 3, "1": 4}},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_is_a_table_in_any_of_its_forms(
+    tmp_path: Path, written: Any, indent: int | None
+) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(written, ensure_ascii=False, indent=indent), encoding="utf-8")
+    assert [row.cells for row in read_rows(path)] == TABLE
+
+
+@pytest.mark.parametrize("written", [{"a": 1}, {"a": [1, 2]}, {"columns": ["a"], "data": [[1, 2]]}])
+def test_json_that_is_no_table_is_said(tmp_path: Path, written: Any) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(written, indent=1))
+    with pytest.raises(InputError, match="a table in JSON is a list of objects, found an object"):
+        read_rows(path)

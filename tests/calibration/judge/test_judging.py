@@ -72,6 +72,11 @@ class Study:
     def rows(self) -> list[Row]:
         return self.log.read()[0]
 
+    @property
+    def untimed(self) -> list[Row]:
+        """The rows without how long their replies took."""
+        return [{key: cell for key, cell in row.items() if key != "seconds"} for row in self.rows]
+
 
 @pytest.fixture(autouse=True)
 def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -101,7 +106,7 @@ def test_every_output_gets_the_score_the_judge_gave(study: Study) -> None:
     assert len(set(expected)) > 1
     assert study.rows[0].keys() == {
         *("record", "model", "judge", "key", "score", "justification"),
-        *("attempts", "input_tokens", "output_tokens", "usd"),
+        *("attempts", "input_tokens", "output_tokens", "usd", "seconds", "served"),
     }
     assert study.rows[0]["input_tokens"] == 200
     assert study.said[-1] == "judged 16, refused 0, left 0; 16 calls in all"
@@ -212,14 +217,14 @@ def test_an_output_that_is_not_there_is_waited_for(study: Study) -> None:
 def test_a_damaged_last_line_is_asked_again(study: Study) -> None:
     with JudgeServer() as server:
         study.run(server.base_url)
-        whole = study.log.path.read_bytes()
-        study.log.path.write_bytes(whole[:-30])
+        whole = study.untimed
+        study.log.path.write_bytes(study.log.path.read_bytes()[:-30])
         assert study.run(server.base_url).judged == 1
-    assert study.log.path.read_bytes() == whole
+    assert study.untimed == whole
     assert any("is damaged" in line for line in study.said)
 
 
-def test_an_interrupted_run_ends_in_the_same_bytes(study: Study, tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_in_the_same_rows(study: Study, tmp_path: Path) -> None:
     class Interrupt:
         """Shows each verdict, and somebody presses Ctrl-C at the tenth."""
 
@@ -238,7 +243,22 @@ def test_an_interrupted_run_ends_in_the_same_bytes(study: Study, tmp_path: Path)
         assert study.run(server.base_url).judged == 6
         other = Study(tmp_path / "other")
         other.run(server.base_url)
-    assert study.log.path.read_bytes() == other.log.path.read_bytes()
+    assert study.untimed == other.untimed
+
+
+def test_a_judge_that_changes_its_model_is_stopped(study: Study) -> None:
+    """What the other model said was paid for, is kept, and counts for nothing."""
+    with JudgeServer() as server:
+        assert study.run(server.base_url, max_calls=3).judged == 3
+        rows = [json.loads(line) for line in study.log.path.read_text().splitlines()]
+        for row in rows:
+            row["served"] = "judge-0"
+        study.log.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with pytest.raises(InputError, match="'judge-1' now, and called it 'judge-0' before"):
+            study.run(server.base_url)
+        assert len(server.questions) == 4
+    assert len(study.rows) == 4
+    assert len(read_judgements(study.calibration(None))) == 3
 
 
 def test_without_a_judge_nothing_happens(study: Study) -> None:
@@ -268,7 +288,7 @@ def test_both_ways_of_asking_give_the_same_judgements(study: Study, tmp_path: Pa
         study.run(server.base_url, api="responses")
         other.run(server.base_url, api="chat")
     assert server.paths == ["responses"] * 16 + ["chat/completions"] * 16
-    assert study.log.path.read_bytes() == other.log.path.read_bytes()
+    assert study.untimed == other.untimed
 
 
 @pytest.mark.parametrize("api", ["auto", "chat", "responses"])

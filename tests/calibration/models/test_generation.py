@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -387,3 +388,24 @@ def test_rows_are_plain_json_lines(settings: Callable[..., Calibration]) -> None
     lines = Workspace(calibration.out).generations("llama").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["record"] for line in lines] == ["r1", "r2"]
     assert read_corpus(Workspace(calibration.out).corpus) == RECORDS[:2]
+
+
+def test_a_model_without_a_chat_template_gets_the_instruction_as_it_is(
+    settings: Callable[..., Calibration], tiny: TinyModels, tmp_path: Path
+) -> None:
+    """As of a GGUF file that holds none; said once, and no reason to stop."""
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny.language["llama"], bare)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(bare))
+    tokenizer.chat_template = None
+    (bare / "chat_template.jinja").unlink(missing_ok=True)
+    tokenizer.save_pretrained(str(bare))
+    said: list[str] = []
+    calibration = settings("bare", model={"name": "bare", "model": str(bare)})
+    assert generate(calibration, said.append)["bare"].made == len(RECORDS)
+    told = "bare: no chat template; the instruction is given as it is"
+    assert said.count(told) == 1
+    plain = settings("plain", model={"name": "bare", "model": str(bare), "prompt": "plain"})
+    generate(plain, said.append)
+    assert said.count(told) == 1
+    assert texts_of(plain) == texts_of(calibration)

@@ -191,7 +191,10 @@ def test_ids_stay_text(table: pd.DataFrame, tmp_path: Path) -> None:
 FAULTS = {
     "a misspelt column": ({"truth": "expart"}, "no column 'expart'; did you mean 'expert'"),
     "a misspelt evaluator": ({"evaluators": ["bi", "GPT4 judge"]}, "did you mean 'GPT-4 (judge)'"),
-    "no evaluator": ({"evaluators": [], "scales": []}, "no evaluator is named"),
+    "no evaluator": (
+        {"evaluators": [], "scales": []},
+        "say which column is what with --evaluators",
+    ),
     "an evaluator twice": ({"evaluators": ["bi", "bi"]}, "column 'bi' is named twice"),
     "a name as evaluator": ({"evaluators": ["system"]}, "column 'system' is named twice"),
     "text as an evaluator": (

@@ -183,7 +183,26 @@ def test_mt_bench_needs_no_column_named(tmp_path: Path) -> None:
     profile = read_profile(made)
     assert profile.records == ("82_1", "82_2", "83_1", "83_2", "84_1", "84_2")
     assert said[0] == "judgement.jsonl has the layout of MT-Bench single judgements."
-    assert profile.truth.max() == 10.0
+    assert profile.scores.max() == 10.0
+    assert not profile.knows_truth
+
+
+def test_mt_bench_pairs_become_shares_of_games_won(tmp_path: Path) -> None:
+    pairs = [("a", "b"), ("a", "c"), ("b", "c")]
+    rows = [
+        {
+            "question_id": 81 + i, "model_1": one, "model_2": two, "judge": ["gpt-4", "pair-v2"],
+            "g1_winner": "model_1", "g2_winner": "tie" if i else "model_1", "turn": 1,
+        }
+        for i in range(3) for one, two in pairs
+    ]  # fmt: skip
+    made = read_profile(import_parts(lines(tmp_path / "p.jsonl", rows), out=tmp_path / "mine"))
+    assert made.records == ("81_1", "82_1", "83_1")
+    assert made.scores[0, :, 0].tolist() == [10.0, 5.0, 0.0]
+    assert made.scores[1, :, 0].tolist() == [7.5, 5.0, 2.5]
+    errors = [{**row, "g2_winner": "error"} for row in rows]
+    made = read_profile(import_parts(lines(tmp_path / "e.jsonl", errors), out=tmp_path / "other"))
+    assert made.scores[1, :, 0].tolist() == [10.0, 5.0, 0.0]
 
 
 def test_alpaca_eval_needs_no_column_named(tmp_path: Path) -> None:
@@ -195,7 +214,7 @@ def test_alpaca_eval_needs_no_column_named(tmp_path: Path) -> None:
     ]  # fmt: skip
     (tmp_path / "annotations.json").write_text(json.dumps(rows))
     made = read_profile(import_parts(tmp_path / "annotations.json", out=tmp_path / "mine"))
-    np.testing.assert_allclose(made.truth[0], [0.0, 1.0, 2.0])
+    np.testing.assert_allclose(made.scores[0, :, 0], [0.0, 1.0, 2.0])
 
 
 def test_lm_eval_samples_are_a_file_per_model(tmp_path: Path) -> None:
@@ -208,11 +227,11 @@ def test_lm_eval_samples_are_a_file_per_model(tmp_path: Path) -> None:
         ]  # fmt: skip
         (tmp_path / model).mkdir()
         paths.append(lines(tmp_path / model / "samples_gsm8k.jsonl", rows))
-    roles = {"truth": "exact_match", "evaluators": ["exact_match"], "model": "folder"}
+    roles = {"truth": "exact_match", "evaluators": ["exact_match"]}
     made = read_profile(import_parts(paths, out=tmp_path / "mine", **roles))
     assert made.models == ("llama", "qwen")
     assert made.truth.tolist() == [[0, 10], [10, 0], [0, 10], [10, 0]]
-    with pytest.raises(InputError, match=r"say which column is what with --truth, --evaluators;"):
+    with pytest.raises(InputError, match=r"say which column is what with --evaluators;"):
         import_parts(paths, out=tmp_path / "other")
 
 
@@ -229,6 +248,51 @@ def test_helm_statistics_become_columns_and_perturbed_ones_do_not(tmp_path: Path
     made = read_profile(import_parts(path, out=tmp_path / "mine", **roles))
     assert made.truth.ravel().tolist() == [0, 2.5, 5, 7.5]
     assert made.models == (read_logs([path]).frame["folder"].iloc[0].replace("-", "_").lower(),)
+
+
+def test_lm_eval_filters_and_tasks_are_told_apart(tmp_path: Path) -> None:
+    """Of several filters a document has a row each; of several tasks the same numbers."""
+    paths = []
+    for m, model in enumerate(("meta-llama__Llama-3.2-1B", "Qwen__Qwen2-1.5B")):
+        home = tmp_path / model
+        home.mkdir()
+        filtered = [
+            {"doc_id": i, "doc": {"question": "?"}, "target": "3", "resps": [["so 3"]],
+             "filtered_resps": [name], "filter": name, "metrics": ["exact_match"],
+             "arguments": {"gen_args_0": {"arg_0": "Q", "arg_1": {"until": ["Q"]}}},
+             "exact_match": float((i + m) % 2 if name == "strict-match" else i % 2)}
+            for name in ("strict-match", "flexible-extract") for i in range(4)
+        ]  # fmt: skip
+        time = f"2024-10-0{m + 1}T12-00-00.123"
+        paths.append(lines(home / f"samples_gsm8k_{time}.jsonl", filtered))
+    named = ["exact_match.strict-match", "exact_match.flexible-extract"]
+    made = read_profile(import_parts(paths, out=tmp_path / "mine", evaluators=named))
+    assert made.models == ("meta_llama__llama_3_2_1b", "qwen__qwen2_1_5b")
+    assert (made.tasks, made.records[0]) == (("gsm8k",), "gsm8k_0")
+    assert made.scores[:, 0, 0].tolist() == [0, 10, 0, 10]
+    assert made.scores[:, 1, 0].tolist() == [10, 0, 10, 0]
+    assert made.scores[:, 1, 1].tolist() == [0, 10, 0, 10]
+
+
+def test_helm_folders_name_model_and_task(tmp_path: Path) -> None:
+    stat = lambda name, mean: {"name": {"name": name, "split": "test"}, "mean": mean}  # noqa: E731
+    paths = []
+    for m, model in enumerate(("openai_gpt-4o", "meta_llama-3.1-8b")):
+        for task in ("anatomy", "law"):
+            home = tmp_path / f"mmlu:subject={task},method=joint,model={model}"
+            home.mkdir()
+            rows = [
+                {"instance_id": f"id{i}", "train_trial_index": 0, **changed,
+                 "stats": [stat("exact_match", float((i + m) % 2)), stat("em", i / 4)]}
+                for i in range(4) for changed in ({}, {"perturbation": {"name": "typos"}})
+            ]  # fmt: skip
+            paths.append(home / "per_instance_stats.json")
+            paths[-1].write_text(json.dumps(rows, indent=1))
+    roles = {"truth": "exact_match", "evaluators": ["em"]}
+    made = read_profile(import_parts(paths, out=tmp_path / "mine", **roles))
+    assert made.models == ("openai_gpt_4o", "meta_llama_3_1_8b")
+    assert made.tasks == ("mmlu_subject_anatomy_method_joint", "mmlu_subject_law_method_joint")
+    assert made.truth.shape == (8, 2)
 
 
 def test_nested_objects_are_columns_with_dots(tmp_path: Path) -> None:

@@ -10,9 +10,15 @@ from urllib.request import Request, urlopen
 import numpy as np
 import numpy.typing as npt
 
-from calibration.shipped.small_llms import PROMPTS, configuration
+from calibration.shipped import small_llms_findings as findings
+from calibration.shipped.small_llms import CAVEATS, PROMPTS, configuration
 from calibration.shipped.small_llms_files import HIGHEST, round_blocks
 from calibration.shipped.small_llms_rules import SYSTEMS, parts, serve_rules
+from poq_abm.analysis.evaluator_correlation import correlation_table
+from poq_abm.profile import load_profile
+from poq_abm.profile.profile import folder_of
+
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "small_llms.md"
 
 
 def unpacked(packed: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.float64]:
@@ -64,3 +70,22 @@ def test_three_precisions_of_each_model() -> None:
     names = [model["name"] for model in asked["models"]]
     assert names[:3] == ["smollm2_f32", "smollm2_q4", "smollm2_q3"]
     assert asked["generation"]["temperature"] == 0  # precision alone tells the three apart
+
+
+def test_the_page_says_what_the_findings_compute() -> None:
+    page, profile = PAGE.read_text(encoding="utf-8"), load_profile("small_llms")
+    for table in (findings.systems, findings.downgrades, findings.agreement_pay, findings.claims):
+        assert findings.markdown(table(profile)) in page
+    evaluators = findings.evaluators(profile)
+    assert findings.markdown(evaluators) in page
+    shown = correlation_table(profile, resamples=20, seed=1)
+    average = shown[(shown["task"] == "average") & (shown["against"] == "truth")]
+    assert np.allclose(average["correlation"], evaluators["value"])  # one definition
+
+
+def test_what_ships_says_its_machine_and_what_it_leans_on() -> None:
+    profile = load_profile("small_llms")
+    assert set(profile.costs["hardware"]) == {"amd_epyc_2_cores"}
+    assert tuple(profile.provenance["caveats"]) == CAVEATS
+    (machine,) = json.loads((folder_of("small_llms") / "profile.json").read_text())["hardware"]
+    assert machine["stamp"]["cpu"]["usable_cores"] == 2

@@ -16,7 +16,8 @@ from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Source
 from poq_abm.testing.behaviour import BehaviourContract
 
-NEEDED: dict[str, dict[str, str]] = {
+NEEDED: dict[str, dict[str, object]] = {
+    "linear_report": {"a": 4.0, "b": 0.4, "g": 0.1, "p": 0.9},
     "targeted": {"group": "second"},
     "downgrade": {"model": "model_1"},
 }

@@ -10,6 +10,7 @@ import pytest
 from behaviour_support import SCORES, Played, play, seats, tiny
 
 from poq_abm.random import Purpose, normal, uniform
+from poq_abm.rules.behaviour.base import is_lazy
 from poq_abm.simulation.arrays import EvaluatorColumn
 from poq_abm.simulation.replication import Counter, State
 
@@ -154,6 +155,44 @@ def test_whitewash_comes_back_with_fresh_trust() -> None:
 def test_whitewash_without_need_keeps_its_name() -> None:
     played = play({"e1": {"name": "whitewash"}}, mechanism__trust=LEARNING)
     assert not played.memory.state[:, State.IDENTITIES].any()
+
+
+def test_a_linear_report_is_its_formula() -> None:
+    """On everything it scores, with chance p, while trusted; h for one group alone."""
+    spec = {"name": "linear_report", "a": 2.0, "b": 0.5, "g": 0.25, "h": 1.5, "group": "i1",
+            "p": 0.6, "trust": 0.9}  # fmt: skip
+    played = play({"e1": spec}, mechanism__trust=LEARNING)
+    s = played.table[:, 1]
+    before = np.concatenate([[0.0], np.cumsum(played.trace.consensus)[:-1]])
+    seen = np.divide(before, np.arange(200), out=s.copy(), where=np.arange(200) > 0)
+    report = 2.0 + 0.5 * s + 0.25 * (seen - s) + 1.5 * (played.trace.node == 1)
+    on = (keyed(uniform, Purpose.GATE, played, 1) < 0.6) & (trust_before(played, 1) >= 0.9)
+    assert 10 < on.sum() < 120
+    expected = np.where(on, np.clip(report, 0.0, 10.0), s)
+    assert np.allclose(played.reports[:, 1], expected, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("known", "line"),
+    [
+        ({"name": "boost", "b": 2.0}, {"a": 2.0, "b": 1.0}),
+        ({"name": "boost", "b": 2.0}, {"a": 0.5, "b": 1.0, "h": 1.5}),
+        ({"name": "sabotage", "b": 2.0}, {"a": -2.0, "b": 1.0}),
+        ({"name": "constant", "score": 7.25}, {"a": 7.25, "b": 0.0}),
+        ({"name": "copycat"}, {"a": 0.0, "b": 1.0, "g": 1.0}),
+        ({"name": "honest"}, {"a": 0.0, "b": 1.0}),
+        ({"name": "intermittent", "p": 0.3}, {"a": 3.0, "b": 1.0, "p": 0.3}),
+        ({"name": "sleeper", "trust": 1.01}, {"a": 3.0, "b": 1.0, "trust": 1.01}),
+    ],
+)
+def test_declared_attacks_are_corners_of_the_linear_family(
+    known: dict[str, Any], line: dict[str, Any]
+) -> None:
+    """To the last bit, and lazy where they are."""
+    spec = {"name": "linear_report", **line}
+    one, other = (play({"e1": s}, mechanism__trust=LEARNING).reports for s in (known, spec))
+    assert np.array_equal(one, other)
+    assert is_lazy("evaluator", known) == is_lazy("evaluator", spec)
 
 
 def test_gates_nest() -> None:

@@ -205,7 +205,7 @@ def setting(monkeypatch: pytest.MonkeyPatch, role: Role, columns: Any) -> type[B
         ("inference", {"cost_factor": -1.0}, "mine: column cost_factor must be at least 0, got -1"),
         ("inference", {"model": None}, "mine: column model must be text, got None"),
         ("evaluator", {"lift": 1.0}, "mine sets no column of evaluator nodes: 'lift'"),
-        ("evaluator", {"attack": 9}, "mine: column attack must lie in [0, 6], got 9"),
+        ("evaluator", {"attack": 9}, "mine: column attack must lie in [0, 7], got 9"),
         ("evaluator", {"amount": "3"}, "mine: column amount must be a number, got '3'"),
         ("evaluator", lambda: {}["b"], "the columns of mine cannot be had: KeyError: 'b'"),
         ("evaluator", None, "the columns of mine cannot be had: TypeError"),
@@ -219,11 +219,11 @@ def test_columns_that_cannot_be_played_are_refused(
 
 
 def test_every_column_is_one_the_network_has() -> None:
-    """Two are read before the columns are built: which model runs, and what it costs."""
-    apart = {"model", "cost_factor"}
+    """Three are read before the columns are built: which model runs, how long, at what cost."""
+    apart = {"model", "cost_factor", "effort"}
     assert (
         set(COLUMNS["inference"]) - apart
-        == {"lift", "fixed"}
+        == {"lift", "family", "lift_elsewhere", "truth_lift", "fixed"}
         <= {p.name.lower() for p in InferenceColumn}
     )
     assert set(COLUMNS["evaluator"]) < {trait.name.lower() for trait in EvaluatorColumn}
@@ -345,7 +345,8 @@ def test_every_column_is_documented() -> None:
 )
 def test_lazy_is_who_reports_no_score_of_a_model(kind: type[Behaviour]) -> None:
     """As the formula has it: neither the node's own score nor those that a ring agrees on."""
-    spec = {"name": kind.name, **({"group": "a"} if "group" in kind.parameters else {})}
+    needed = [key for key, parameter in kind.parameters.items() if parameter.required]
+    spec = {"name": kind.name, **{key: "a" if key == "group" else 0.5 for key in needed}}
     row = evaluator_row(spec, ["a"])
     assert is_lazy("evaluator", spec) == (
         row[EvaluatorColumn.OWN] == 0.0 == row[EvaluatorColumn.AGREED]

@@ -62,6 +62,14 @@ def test_what_a_file_says_to_no_effect_is_a_mistake(extra: str, said: str) -> No
     assert not warnings
 
 
+def test_a_family_acts_where_somebody_pleases_one() -> None:
+    people = "population: {{inference: [{{model: a{}}}], evaluators: [{{model: b, family: c}}]}}"
+    (error,), _ = found(parse(people.format("")))
+    assert "population.evaluators.0.family: acts only where a behaviour of inference" in error
+    hack = ", behaviour: {name: hack, family: c}"
+    assert found(parse(people.format(hack))) == ([], [])
+
+
 def test_what_holds_anyhow_may_be_said() -> None:
     assert found(parse(POPULATION + "mechanism: {tau: 0.2, kappa: 0.5}")) == ([], [])
 

@@ -134,7 +134,7 @@ def test_epochs_share_the_rounds_equally(epochs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule", ["cheapest", "trust_softmax", "stake_weighted", "power_of_two"]
+    "schedule", ["cheapest", "trust_softmax", "stake_weighted", "power_of_two", "second_score"]
 )
 def test_a_schedule_that_looks_at_queues_or_stakes_needs_an_economy(schedule: str) -> None:
     (line,) = found(f"schedule: {schedule}\n")

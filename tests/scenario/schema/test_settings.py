@@ -42,6 +42,8 @@ def test_defaults() -> None:
             "reference": "inclusive",
             "reward": {
                 "family": "linear",
+                "score_edges": [5.0],
+                "pays": [0.0, 1.0],
                 "exponent": 2.0,
                 "threshold": 0.5,
                 "task_weights": {},

@@ -85,6 +85,28 @@ def test_a_price_can_be_what_a_class_is_charged() -> None:
     assert not np.isfinite(_prices(unpriced, unpriced.models, population.machines)[0, 0])
 
 
+def test_who_optimises_answers_takes_longer_and_is_charged_for_it() -> None:
+    """Half as long again at 2 s, where costs span 1 s: a whole more. Families stay as they are."""
+    options = {"inference": [{"name": "hack", "pressure": 5.0, "family": "m1"}]}
+    population = opened({"epochs": 1, "options": options}).population
+    families = population.conduct.evaluators[:, EvaluatorColumn.FAMILY].copy()
+    hack = [spec["name"] for _, spec in population.behaviours].index("hack")
+    seconds, costs = population.service_s.copy(), population.nodes.inference_cost.copy()
+    tried, conduct = population.columns_with(2, hack)
+    population.behaviour[2] = hack
+    population.refresh()
+    changed = population.nodes.inference_cost - costs
+    np.testing.assert_allclose(changed, [0.0, 0.0, 0.5 * seconds[2] / np.ptp(seconds[:4]), 0.0])
+    assert population.service_s[2] == 1.5 * seconds[2]
+    assert not population.misreports.any()
+    np.testing.assert_array_equal(tried.inference_cost, population.nodes.inference_cost)
+    np.testing.assert_array_equal(conduct.inference, population.conduct.inference)
+    np.testing.assert_array_equal(
+        population.conduct.evaluators[:, EvaluatorColumn.FAMILY], families
+    )
+    assert families.tolist().count(population.conduct.inference[2, InferenceColumn.FAMILY]) > 0
+
+
 def test_what_a_node_decides_reaches_the_columns() -> None:
     economy = opened({"epochs": 1, **OPTIONS})
     population = economy.population

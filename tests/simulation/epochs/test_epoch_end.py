@@ -13,7 +13,13 @@ from poq_abm.simulation.epochs.epoch_end import EpochEnd
 from poq_abm.simulation.epochs.epoch_rounds import play_epoch
 from poq_abm.simulation.epochs.epoch_settlement import settle_epoch
 
-INFERENCE = ["freeload", "misreport_cost", "judge_hack", {"name": "downgrade", "model": "f1"}]
+INFERENCE = [
+    "freeload",
+    "misreport_cost",
+    "judge_hack",
+    "hack",
+    {"name": "downgrade", "model": "f1"},
+]
 EVALUATOR = [
     "noise",
     {"name": "boost", "b": 4.0},

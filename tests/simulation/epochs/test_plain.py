@@ -45,7 +45,7 @@ def test_the_published_scenario(epochs: int) -> None:
 
 EVALUATORS = ["honest", "noise", "boost", "sabotage", "intermittent", "copycat", "sleeper",
               "whitewash"]  # fmt: skip
-INFERENCE = ["honest", "judge_hack", "freeload", "misreport_cost", {"name": "downgrade",
+INFERENCE = ["honest", "judge_hack", "hack", "freeload", "misreport_cost", {"name": "downgrade",
              "model": "f0"}]  # fmt: skip
 TRUST = st.fixed_dictionaries(
     {

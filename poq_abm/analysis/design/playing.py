@@ -1,0 +1,143 @@
+"""Playing designs: figures by replication, and a file in which what was played is found again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.errors import InputError
+from poq_abm.experiment.executor import Workers
+from poq_abm.experiment.plan import RESULTS_VERSION, source_of, study_of
+from poq_abm.experiment.search import PlayInMemory, Step, Tables
+from poq_abm.experiment.study import Progress
+from poq_abm.rules.registry import own_rules
+from poq_abm.scenario import Scenario
+from poq_abm.simulation.playable import profile_of
+
+__all__ = ["FigurePlayer", "Figures", "PlayedDesigns"]
+
+Figures = dict[str, NDArray[np.float64]]  #: by metric, replication by replication
+_MOST_ROUNDS = 200_000_000  #: that are played before what came of them is written
+
+
+@dataclass
+class PlayedDesigns:
+    """What was played, by what determines it; kept in a file if one is given.
+
+    A line a scenario, appended and flushed step by step. A line that a kill cut short is dropped
+    when the file is read, and what it said is played again.
+    """
+
+    path: Path | None = None
+    known: dict[str, Figures] = field(default_factory=dict)
+    found: int = 0  #: how often something was found again
+
+    def __post_init__(self) -> None:
+        """Read what the file holds."""
+        if self.path is None or not self.path.exists():
+            return
+        with self._clearly():
+            content = self.path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(self.path, whole)
+        for line in content[:whole].splitlines():
+            entry = json.loads(line)
+            self.known[entry["key"]] = {
+                name: np.array(values, dtype=np.float64) for name, values in entry["values"].items()
+            }
+
+    def keep(self, played: Sequence[tuple[str, Figures]]) -> None:
+        """Take what was played."""
+        self.known.update(played)
+        if self.path is None or not played:
+            return
+        lines = [
+            json.dumps({"key": key, "values": {k: v.tolist() for k, v in figures.items()}})
+            for key, figures in played
+        ]
+        with self._clearly():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write("".join(f"{line}\n" for line in lines))
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    @contextlib.contextmanager
+    def _clearly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror or error}") from error
+
+
+@dataclass
+class FigurePlayer:
+    """Plays the steps of a search and answers with figures; what was played before is looked up."""
+
+    metrics: tuple[str, ...]
+    played: PlayedDesigns = field(default_factory=PlayedDesigns)
+    workers: Workers = field(default_factory=Workers)
+    progress: Progress | None = None
+    _profiles: dict[str, str] = field(default_factory=dict)  #: hashes by source
+
+    def __post_init__(self) -> None:
+        """Make the player of what is not known yet."""
+        self._play: Callable[[Step], list[Tables]] = PlayInMemory(self.workers, self.progress)
+
+    def __call__(self, step: Step) -> list[Figures]:
+        """Return the figures of every scenario of a step."""
+        keys = [self._key(scenario, step) for scenario in step.scenarios]
+        new: dict[str, Scenario] = {}
+        for key, scenario in zip(keys, step.scenarios, strict=True):
+            if key not in self.played.known:
+                new.setdefault(key, scenario)
+        self.played.found += len(keys) - len(new)
+        for part in self._parts(new, step):
+            tables = self._play(Step([new[key] for key in part], step.first, step.last))
+            figures = [self._figures(new[key], one) for key, one in zip(part, tables, strict=True)]
+            self.played.keep(list(zip(part, figures, strict=True)))
+        return [self.played.known[key] for key in keys]
+
+    @staticmethod
+    def _parts(new: dict[str, Scenario], step: Step) -> Iterator[list[str]]:
+        part, rounds = list[str](), 0
+        for key, scenario in new.items():
+            part.append(key)
+            rounds += scenario.rounds * (step.last - step.first)
+            if rounds >= _MOST_ROUNDS:
+                yield part
+                part, rounds = [], 0
+        if part:
+            yield part
+
+    def _figures(self, scenario: Scenario, tables: Tables) -> Figures:
+        main = tables[study_of(scenario).main]
+        return {
+            name: main.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+            for name in self.metrics
+        }
+
+    def _key(self, scenario: Scenario, step: Step) -> str:
+        """Return the digest of all that determines some figures."""
+        source = source_of(scenario)
+        if source not in self._profiles:
+            self._profiles[source] = profile_of(scenario).content_hash
+        data: dict[str, Any] = scenario.resolved()
+        for name in ("name", "replications"):
+            data.pop(name, None)
+        text = json.dumps(
+            [RESULTS_VERSION, {**data, "profile": self._profiles[source]}, list(self.metrics),
+             [rule.digest() for rule in own_rules()], step.first, step.last],
+            sort_keys=True,
+        )  # fmt: skip
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,392 @@
+"""The search for a mechanism as data: what may vary, what is wanted, what must hold, what it costs.
+
+A design file is a scenario with one more section, ``search``. It is read as strictly as a scenario,
+and nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from poq_abm.errors import nearest
+from poq_abm.experiment.plan import Plan, study_of
+from poq_abm.experiment.schemas import SCHEMAS
+from poq_abm.scenario import Scenario, ScenarioError
+from poq_abm.scenario.checks.explaining import findings
+from poq_abm.scenario.checks.problems import Finding, Origins
+from poq_abm.scenario.library import find_scenario, is_path
+from poq_abm.scenario.loading import load_beside
+from poq_abm.scenario.paths import fault, split, value_at
+from poq_abm.scenario.schema.fields import Strict, as_tuple, complaint
+from poq_abm.scenario.sweep.designs import AxisRange
+
+__all__ = [
+    "HONEST",
+    "Constraint",
+    "DesignBudget",
+    "DesignProblem",
+    "Measured",
+    "Objective",
+    "SearchSection",
+    "SearchedAudit",
+    "Variable",
+    "load_design",
+]
+
+HONEST = "honest"  #: the population as the scenario has it
+_DIGITS = 4  #: of a number that is searched: a mechanism that can be read
+
+Settings = dict[str, Any]
+Array = NDArray[np.float64]
+
+
+def _list_of(value: Any) -> Any:
+    return as_tuple(value) if isinstance(value, list) else (value,)
+
+
+class Variable(Strict):
+    """A field that is searched: a range, or some choices; and what else has to hold for it to act.
+
+    >>> Variable(low=1, high=9).is_whole, Variable(choices=("mean", "median")).ends
+    (True, ('mean', 'median'))
+    """
+
+    low: float | int | None = Field(default=None, description="the lowest value")
+    high: float | int | None = Field(default=None, description="the highest value")
+    scale: str = Field(default="linear", description="linear or log")
+    choices: Annotated[tuple[Any, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="instead of a range: the values to choose from"
+    )
+    when: dict[str, Any] = Field(
+        default={}, description="other fields with the value, or list of values, they must have"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Variable:
+        ranged = self.low is not None or self.high is not None
+        if ranged == bool(self.choices):
+            raise complaint("needs either low and high, or choices")
+        if self.choices and len(self.choices) < 2:
+            raise complaint("one choice is none: name two or more")
+        if ranged:
+            if self.low is None or self.high is None:
+                raise complaint("needs both low and high")
+            AxisRange.model_validate({"low": self.low, "high": self.high, "scale": self.scale})
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both ends of its range were written as whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """What is tried one at a time: both ends, or all choices."""
+        return self.choices or (self.low, self.high)
+
+    def readable(self, value: float) -> float:
+        """Return a number of the range with few digits."""
+        assert self.low is not None
+        assert self.high is not None
+        return float(min(max(float(f"{value:.{_DIGITS}g}"), self.low), self.high))
+
+    def acts_in(self, settings: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+        """Return whether what it needs holds, given settings laid over a scenario's data."""
+        for path, wanted in self.when.items():
+            value = settings[path] if path in settings else value_at(split(path), below)
+            if value not in (wanted if isinstance(wanted, list) else [wanted]):
+                return False
+        return True
+
+
+class Measured(Strict):
+    """A figure of a replication: a metric under one population, or the worst under several."""
+
+    under: Annotated[tuple[str, ...], BeforeValidator(_list_of)] = Field(
+        default=(HONEST,), description="names of populations; of several, the worst counts"
+    )
+    absolute: bool = Field(default=False, description="whether its size counts, without its sign")
+
+    def worst(self, metric: str, sign: float, played: Mapping[str, Mapping[str, Array]]) -> Array:
+        """Return ``sign`` x the metric by replication, the highest over the populations."""
+        figures = [np.asarray(played[name][metric], dtype=np.float64) for name in self.under]
+        sized = [np.abs(values) if self.absolute else values for values in figures]
+        highest: Array = (sign * np.array(sized)).max(axis=0)  # NaN where any is
+        return highest
+
+
+class Objective(Measured):
+    """What is wanted: the mean of a metric as low, or as high, as can be."""
+
+    minimise: str | None = Field(default=None, description="a column of replications")
+    maximise: str | None = Field(default=None, description="a column of replications")
+    tolerance: float = Field(default=0.0, ge=0.0, description="a difference too small to matter")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Objective:
+        if (self.minimise is None) == (self.maximise is None):
+            raise complaint("needs one of minimise and maximise")
+        return self
+
+    @property
+    def metric(self) -> str:
+        """The metric, whichever way."""
+        return str(self.minimise or self.maximise)
+
+    @property
+    def sign(self) -> float:
+        """What makes it a loss."""
+        return 1.0 if self.minimise else -1.0
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables."""
+        name = f"|{self.metric}|" if self.absolute else self.metric
+        return name if self.under == (HONEST,) else f"{name} ({', '.join(self.under)})"
+
+    def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
+        """Return the loss by replication."""
+        return self.worst(self.metric, self.sign, played)
+
+
+class Constraint(Measured):
+    """What must hold: the mean of a metric at most, or at least, so much."""
+
+    metric: str = Field(description="a column of replications")
+    at_most: float | None = Field(default=None, description="the highest mean that is allowed")
+    at_least: float | None = Field(default=None, description="the lowest mean that is allowed")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Constraint:
+        if (self.at_most is None) == (self.at_least is None):
+            raise complaint("needs one of at_most and at_least")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The condition in words."""
+        name = f"|{self.metric}|" if self.absolute else self.metric
+        under = "" if self.under == (HONEST,) else f" ({', '.join(self.under)})"
+        bound = f"<= {self.at_most:g}" if self.at_most is not None else f">= {self.at_least:g}"
+        return f"{name}{under} {bound}"
+
+    def excess(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
+        """Return by how much it is violated, by replication; at most 0 where it holds."""
+        if self.at_most is not None:
+            return self.worst(self.metric, 1.0, played) - self.at_most
+        assert self.at_least is not None
+        return self.worst(self.metric, -1.0, played) + self.at_least
+
+
+class SearchedAudit(Strict):
+    """The audit that the chosen design must pass: nothing declared gains more than a bound."""
+
+    at_most: float = Field(gt=0.0, description="tokens per job, of the simultaneous upper ends")
+    share: float = Field(default=0.3, gt=0.0, le=1.0, description="of a coalition")
+    replications: int = Field(default=20, ge=2, description="matched pairs")
+    behaviours: Annotated[tuple[Any, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="behaviours to try; default: all that are declared"
+    )
+
+
+class DesignBudget(Strict):
+    """How much is played, in each of the three stages."""
+
+    designs: int = Field(default=2000, ge=1, le=1_000_000, description="that are tried")
+    generation: int = Field(default=50, ge=2, le=10_000, description="designs of a generation")
+    replications: int = Field(default=10, ge=1, description="of a design, while searching")
+    front: int = Field(default=30, ge=1, le=500, description="members that are played again")
+    fresh: int = Field(default=20, ge=2, description="fresh replications of a member, at first")
+    looks: int = Field(default=4, ge=1, le=12, description="times that they are doubled, plus one")
+    certified: int = Field(default=60, ge=2, description="replications of the certificate")
+    confidence: float = Field(default=0.95, gt=0.0, lt=1.0, description="of each stage")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of where designs lie")
+
+    @model_validator(mode="after")
+    def _enough(self) -> DesignBudget:
+        if self.designs < 2 * self.generation:
+            raise complaint(
+                f"a budget of {self.designs} designs is too small: a search needs two generations "
+                f"of {self.generation} at least"
+            )
+        return self
+
+
+class SearchSection(Strict):
+    """The section ``search`` of a design file."""
+
+    variables: dict[str, Variable] = Field(min_length=1, description="by the field's path")
+    populations: dict[str, dict[str, Any]] = Field(
+        default={}, description="by name: what is laid over the scenario, as a behaviour's share"
+    )
+    objectives: Annotated[tuple[Objective, ...], BeforeValidator(as_tuple)] = Field(min_length=1)
+    constraints: Annotated[tuple[Constraint, ...], BeforeValidator(as_tuple)] = ()
+    audit: SearchedAudit | None = None
+    budget: DesignBudget = DesignBudget()
+
+
+@dataclass(frozen=True)
+class DesignProblem:
+    """A scenario and what is searched around it."""
+
+    scenario: Scenario
+    search: SearchSection
+    certificate: Any = None  #: what a certificate says was found, as it stands in the file
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The scenario as plain data, which settings are laid over."""
+        return self.scenario.resolved()
+
+    @cached_property
+    def published(self) -> Settings:
+        """What the scenario itself has for the variables that act in it."""
+        found: Settings = {}
+        for path, variable in self.search.variables.items():
+            if variable.acts_in({}, self.data):
+                found[path] = value_at(split(path), self.data)
+        return found
+
+    @cached_property
+    def populations(self) -> tuple[str, ...]:
+        """Names of the populations that any figure needs, in the order of their mention."""
+        figures: tuple[Objective | Constraint, ...] = (
+            *self.search.objectives,
+            *self.search.constraints,
+        )
+        return tuple(dict.fromkeys(name for figure in figures for name in figure.under))
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The columns that any figure needs."""
+        figures: tuple[Objective | Constraint, ...] = (
+            *self.search.objectives,
+            *self.search.constraints,
+        )
+        return tuple(dict.fromkeys(figure.metric for figure in figures))
+
+    def scenarios(self, settings: Settings, seed: int = 0) -> list[Scenario]:
+        """Return a design under every population; ``seed`` is added to the scenario's.
+
+        Raises :class:`ScenarioError` for a design that cannot be.
+        """
+        keys = {"seed": self.scenario.seed + seed} if seed else {}
+        return [
+            self.scenario.replace({**keys, **settings, **self.search.populations.get(name, {})})
+            for name in self.populations
+        ]
+
+    def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
+        """Return (replications, objectives), all to be minimised."""
+        return np.stack([one.losses(played) for one in self.search.objectives], axis=1)
+
+    def excesses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
+        """Return (replications, constraints), by how much each is violated."""
+        count = len(next(iter(next(iter(played.values())).values())))
+        found = [one.excess(played) for one in self.search.constraints]
+        return np.stack(found, axis=1) if found else np.empty((count, 0))
+
+
+def load_design(
+    source: str | Path, overrides: tuple[str, ...] = (), designs: int | None = None
+) -> DesignProblem:
+    """Return what a design file, or a certificate, says; ``overrides`` are of its scenario.
+
+    ``designs`` are tried in place of the budget's. A name without a path is a design that ships.
+
+    Raises
+    ------
+    ScenarioError
+        Naming every problem with its file and line.
+    """
+    path = Path(source) if isinstance(source, Path) or is_path(source) else _shipped(source)
+    scenario, said, origins = load_beside(path, ("search", "certificate"), overrides)
+    if "search" not in said:
+        wrong: Finding = (("search",), "is missing: a design file says what is searched")
+        raise ScenarioError([origins.problem(wrong)])
+    try:
+        section = SearchSection.model_validate(said["search"])
+        if designs is not None:
+            DesignBudget.model_validate({**section.budget.model_dump(), "designs": designs})
+            budget = section.budget.model_copy(update={"designs": designs})
+            section = section.model_copy(update={"budget": budget})
+    except ValidationError as error:
+        raise ScenarioError(map(origins.problem, findings(error, ("search",)))) from None
+    problem = DesignProblem(scenario, section, said.get("certificate"))
+    _check(problem, origins)
+    return problem
+
+
+def _shipped(name: str) -> Path:
+    folder = find_scenario("cost_aware_poq").parent / "designs"
+    path = folder / f"{name}.yaml"
+    if path.is_file():
+        return path
+    return find_scenario(name)
+
+
+def _check(problem: DesignProblem, origins: Origins) -> None:
+    """Raise for what a section that is well-formed asks of a scenario that cannot have it."""
+    found = [*_wrong_paths(problem), *_wrong_figures(problem)]
+    if problem.scenario.treatments()[1:]:
+        found.append((("sweep",), "a design file has no sweep: its variables say what varies"))
+    if problem.scenario.precision is not None:
+        found.append((("replications",), "must be a number here: search.budget says how many"))
+    if found:
+        raise ScenarioError(map(origins.problem, found))
+    for name, settings in problem.search.populations.items():
+        try:
+            Plan.of(problem.scenario.replace(settings))
+        except ScenarioError as error:
+            said = error.problems[0]
+            where = ("search", "populations", name)
+            message = ": ".join(part for part in (said.path, said.message) if part)
+            raise ScenarioError([origins.problem((where, message))]) from error
+
+
+def _wrong_paths(problem: DesignProblem) -> Iterator[Finding]:
+    variables = problem.search.variables
+    for name, variable in variables.items():
+        where = ("search", "variables", name)
+        if (said := fault(split(name), problem.data)) is not None:
+            yield where, said
+        for other in variable.when:
+            if other not in variables and (said := fault(split(other), problem.data)):
+                yield (*where, "when", other), said
+            elif other in variables and list(variables).index(other) >= list(variables).index(name):
+                yield (*where, "when", other), "has to stand above what depends on it"
+    for name in problem.populations:
+        known = [HONEST, *problem.search.populations]
+        if name not in known:
+            yield ("search",), f"no population {name!r}; {nearest(name, known)}"
+    for name, settings in problem.search.populations.items():
+        for path in settings:
+            if path in variables:
+                yield ("search", "populations", name, path), "is a variable as well"
+
+
+def _wrong_figures(problem: DesignProblem) -> Iterator[Finding]:
+    study = study_of(problem.scenario)
+    known = [field.name for field in SCHEMAS[study.main] if str(field.type) == "double"]
+    parts: dict[str, tuple[Objective | Constraint, ...]] = {
+        "objectives": problem.search.objectives,
+        "constraints": problem.search.constraints,
+    }
+    for part, figures in parts.items():
+        for number, figure in enumerate(figures):
+            if figure.metric not in known:
+                said = f"no metric {figure.metric!r}; {nearest(figure.metric, known)}"
+                yield ("search", part, number), said
+    for number, constraint in enumerate(problem.search.constraints):
+        bound = constraint.at_most if constraint.at_most is not None else constraint.at_least
+        if bound is not None and not math.isfinite(bound):
+            yield ("search", "constraints", number), "must be a finite number"

@@ -1,0 +1,232 @@
+"""``poq attack``: what nodes would do if they looked for what pays."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
+    ComputeCost,
+    Jobs,
+    Plugins,
+    Replications,
+    Rounds,
+    ScenarioArgument,
+    Seed,
+    Settings,
+)
+from poq_abm.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from poq_abm.analysis.audit.best_response import FoundAttack, SearchSettings
+    from poq_abm.analysis.audit.deviations import Deviation
+    from poq_abm.analysis.audit.variants import VariantRunner
+    from poq_abm.rules.behaviour.base import Role
+    from poq_abm.scenario import Scenario
+
+__all__ = ["attack"]
+
+_BY = ("evaluator", "inference", "ring")
+_SHARE = 0.3  #: of the evaluators, in a ring
+
+By = Annotated[
+    str, typer.Option(metavar="evaluator|inference|ring", help="Who looks for what pays.")
+]
+Group = Annotated[
+    str | None, typer.Option(metavar="LABEL", help="Its group; default: each, or all.")
+]
+Share = Annotated[
+    float | None, typer.Option(help=f"Of a ring: share of the evaluators in it ({_SHARE:g}).")
+]
+Favour = Annotated[
+    str | None,
+    typer.Option(metavar="LABEL", help="Of a ring: inference group in it, whose pay counts."),
+]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(help="Gain too small to matter, per job; default: 1% of pay as it is."),
+]
+Seconds = Annotated[float | None, typer.Option(help="Stop after so long, with what was found.")]
+Everybody = Annotated[
+    bool,
+    typer.Option(
+        "--everybody", help="Then let all of the role do what was found, and look again, and so on."
+    ),
+]
+SearchSeed = Annotated[int, typer.Option(min=0, help="Key of where candidates lie.")]
+TreatmentName = Annotated[
+    str | None, typer.Option(metavar="ID", help="Which treatment of a sweep.")
+]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where attacks that gain are written.")]
+
+
+def attack(
+    scenario: ScenarioArgument,
+    by: By = "evaluator",
+    group: Group = None,
+    share: Share = None,
+    favour: Favour = None,
+    everybody: Everybody = False,
+    epsilon: Epsilon = None,
+    compute_cost: ComputeCost = 0.0,
+    seconds: Seconds = None,
+    search_seed: SearchSeed = 0,
+    treatment: TreatmentName = None,
+    replications: Replications = None,
+    rounds: Rounds = None,
+    seed: Seed = None,
+    jobs: Jobs = 1,
+    settings: Settings = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    out: Out = Path("attacks"),
+) -> None:
+    """Search for the behaviour that gains most, test it on fresh keys, and write it as a file."""
+    import pandas as pd  # noqa: PLC0415
+
+    from poq_abm.analysis.audit.best_response import SearchSettings  # noqa: PLC0415
+    from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
+    from poq_abm.cli.audit import treatment_of  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
+    from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
+    from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
+
+    _refuse(by, share=share, favour=favour, everybody=everybody)
+    load_plugins(plugin)
+    numbers = {"replications": replications, "rounds": rounds, "seed": seed}
+    overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    chosen = treatment_of(scenario, [*(settings or []), *overrides], treatment)
+    announce_compilation()
+    with progress_bar(chosen.name) as bar:
+        runner = VariantRunner.of(
+            chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
+        )
+        how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
+        whom = _searchers(runner.scenario, by, group, share, favour)
+        found, lines = _search(runner, whom, how, seconds, everybody=everybody)
+    written = [_write(one, out) if one.gains else None for one in found]
+    rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
+    if print_data({"attacks": rows}, as_json=as_json, as_csv=as_csv):
+        return
+    for one, path in zip(found, written, strict=True):
+        say(one.sentence)
+        if path is not None:
+            typer.echo(f"  written to {path}; play it with: poq run {path}")
+    for line in lines:
+        say(line)
+
+
+def _search(
+    runner: VariantRunner,
+    whom: list[Deviation],
+    how: SearchSettings,
+    seconds: float | None,
+    *,
+    everybody: bool,
+) -> tuple[list[FoundAttack], list[str]]:
+    """Return what each of some nodes finds, and what else there is to say."""
+    from poq_abm.analysis.audit.best_response import best_response  # noqa: PLC0415
+    from poq_abm.analysis.audit.learning import (  # noqa: PLC0415
+        everybody_learns,
+        learning_sentence,
+    )
+    from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
+
+    budget = SearchBudget(seconds=math.inf if seconds is None else seconds)
+    found: list[FoundAttack] = []
+    lines = []
+    for who in whom:
+        if everybody:
+            learned = drive(everybody_learns(runner, who, how), runner.player, budget)
+            lines.append(f"{who.groups}: {learning_sentence(learned)}")
+            found += learned
+        else:
+            found.append(drive(best_response(runner, who, how), runner.player, budget))
+        if found[-1].ended == "interrupted":
+            break
+    if runner.left_out:
+        lines.append(f"Adaptation is left out ({', '.join(runner.left_out)}).")
+    return found, lines
+
+
+def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:
+    if by not in _BY:
+        raise InputError(f"--by {by}: {nearest(by, _BY)}")
+    if by == "ring" and everybody:
+        raise InputError("--everybody does nothing with --by ring: it is of single nodes")
+    for name, value in of_rings.items():
+        if by != "ring" and value is not None:
+            raise InputError(f"--{name} does nothing with --by {by}; --by ring takes it")
+
+
+def _searchers(
+    scenario: Scenario, by: str, group: str | None, share: float | None, favour: str | None
+) -> list[Deviation]:
+    """Return who searches: the first node of a group or of each, or a ring."""
+    from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
+
+    role: Role = "inference" if by == "inference" else "evaluator"
+    known = groups_of(scenario, role)
+    if group is not None and group not in known:
+        raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
+    if by == "ring":
+        return [ring_of(scenario, role, group or ALL, _SHARE if share is None else share, favour)]
+    names = known if group is None else [group]
+    return [ring_of(scenario, role, name, None) for name in names]
+
+
+def _write(found: FoundAttack, folder: Path) -> Path:
+    """Write an attack beside those found before, of which none is overwritten."""
+    text = found.as_scenario()
+    groups = "_".join(part.group for part in found.deviation.parts)
+    stem = "".join(
+        c if c.isalnum() or c in "-_" else "_" for c in f"{found.scenario.name}_{groups}"
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 10_000):
+            path = folder / (f"{stem}.yaml" if number == 1 else f"{stem}_{number}.yaml")
+            if path.exists() and path.read_text(encoding="utf-8") == text:
+                return path
+            try:
+                with path.open("x", encoding="utf-8") as stream:
+                    stream.write(text)
+            except FileExistsError:
+                continue
+            return path
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror or error}") from error
+    raise InputError(f"{folder} holds 9,999 attacks of this name already")
+
+
+def _row(found: FoundAttack, path: Path | None) -> dict[str, Any]:
+    """Return what was found as a row of a table."""
+    from poq_abm.analysis.audit.best_response import plainly  # noqa: PLC0415
+
+    gain = found.gain or (found.last[1] if found.last else None)
+    best = found.deviation.behaviour if found.found else (found.last[0] if found.last else None)
+    return {
+        "role": found.deviation.roles,
+        "group": found.deviation.groups,
+        "members": found.deviation.size,
+        "behaviour": None if best is None else plainly(best),
+        "gains": found.gains,
+        "per": found.per,
+        "replications": gain.replications if gain else 0,
+        "honest": gain.mean_a if gain else math.nan,
+        "gain": gain.difference if gain else math.nan,
+        "low": gain.low if gain else math.nan,
+        "high": gain.high if gain else math.nan,
+        "confidence": found.settings.confidence,
+        "epsilon": found.epsilon,
+        "tried": found.tried,
+        "ended": found.ended,
+        "file": None if path is None else str(path),
+        "sentence": found.sentence,
+    }

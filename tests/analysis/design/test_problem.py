@@ -1,0 +1,81 @@
+"""Design files: read as strictly as scenarios."""
+
+import pytest
+
+from poq_abm.analysis.design.problem import load_design
+from poq_abm.scenario import ScenarioError
+
+TEXT = """\
+# Which committee?
+extends: cost_aware_poq
+rounds: 50
+search:
+  variables:
+    mechanism.aggregation: {choices: [mean, trimmed_mean]}
+    mechanism.committee_size: {low: 1, high: 3}
+    mechanism.tau: {low: 0.01, high: 0.4, scale: log, when: {mechanism.aggregation: trimmed_mean}}
+  populations:
+    boosters: {malicious: {share: 0.4, behaviour: boost}}
+  objectives:
+    - {maximise: correlation}
+    - {minimise: bias, absolute: true, under: [honest, boosters]}
+  constraints:
+    - {metric: evaluator_reward_mean, at_least: 0.1}
+  budget: {designs: 40, generation: 10}
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a design file with some of its text replaced."""
+
+    def read_with(*changes):
+        text = TEXT
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "which.yaml"
+        path.write_text(text)
+        return load_design(path)
+
+    return read_with
+
+
+def test_it_says_what_is_needed_and_what_the_scenario_itself_has(read):
+    problem = read()
+    assert problem.populations == ("honest", "boosters")
+    assert problem.metrics == ("correlation", "bias", "evaluator_reward_mean")
+    assert problem.published == {"mechanism.aggregation": "mean", "mechanism.committee_size": 3}
+    honest, attacked = problem.scenarios({"mechanism.committee_size": 2}, seed=4)
+    assert (honest.mechanism.committee_size, honest.seed, honest.malicious) == (2, 5, None)
+    assert attacked.malicious is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("low: 1, high: 3", "low: 4, high: 3", 7, "low must be below high, got 4 and 3"),
+        ("low: 1, high: 3", "low: 4", 7, "needs both low and high"),
+        ("choices: [mean, trimmed_mean]", "choices: [mean]", 6, "one choice is none"),
+        ("{low: 1, high: 3}", "{low: 1, high: 3, choices: [1, 2]}", 7, "either low and high"),
+        ("mechanism.tau:", "mechanism.taau:", 8, "did you mean 'tau'"),
+        ("{mechanism.aggregation: trimmed", "{mechanism.agregation: trimmed", 8, "aggregation"),
+        ("{maximise: correlation}", "{maximise: corelation}", 12, "did you mean 'correlation'"),
+        ("{maximise: correlation}", "{under: honest}", 12, "one of minimise and maximise"),
+        ("at_least: 0.1", "at_lest: 0.1", 15, "unknown key"),
+        (", at_least: 0.1", "", 15, "one of at_most and at_least"),
+        ("[honest, boosters]", "[honest, bosters]", 4, "did you mean 'boosters'"),
+        ("share: 0.4", "share: 1.4", 10, "must be at most 1"),
+        ("behaviour: boost", "behaviour: bost", 10, "boost"),
+        ("designs: 40", "designs: 4", 16, "a budget of 4 designs is too small"),
+        ("designs: 40", "designs: !!python/name:os.system 4", 16, ""),
+        ("search:", "searching:", 4, "unknown key"),
+        ("boosters: {", "boosters: {mechanism.committee_size: 2, ", 10, "is a variable as well"),
+        ("rounds: 50", "sweep: {rounds: [5, 6]}", 3, "a design file has no sweep"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(read, old, new, line, said):
+    with pytest.raises(ScenarioError) as caught:
+        read((old, new))
+    assert any(f"which.yaml:{line}" in text and said in text for text in
+               str(caught.value).splitlines()), caught.value  # fmt: skip

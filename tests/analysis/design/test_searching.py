@@ -1,0 +1,217 @@
+"""The three stages of a search, against games that a few lines play."""
+
+import math
+
+import numpy as np
+import pytest
+
+from poq_abm.analysis.design.problem import load_design
+from poq_abm.analysis.design.proposing import Genetic
+from poq_abm.analysis.design.searching import CERTIFIED_SEED, search_designs
+from poq_abm.analysis.design.tables import design_tables, notes, paragraph
+from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.search import drive
+
+HEAD = "extends: cost_aware_poq\nname: mock\nseed: 7\nsearch:\n"
+
+
+class Listed:
+    """Proposes what a list says, in its order."""
+
+    def __init__(self, designs):
+        self.designs = iter(designs)
+
+    def ask(self, count):
+        """Return the next designs."""
+        return [next(self.designs) for _ in range(count)]
+
+    def tell(self, outcomes):
+        """Forget."""
+
+
+def problem_of(tmp_path, text):
+    path = tmp_path / "mock.yaml"
+    path.write_text(HEAD + text)
+    return load_design(path)
+
+
+def playing(game):
+    """Return who plays a game of (scenario, generator of its replication) -> figures."""
+
+    def play(step):
+        answers = []
+        for scenario in step.scenarios:
+            rows = [
+                game(scenario.mechanism, np.random.default_rng([scenario.seed, r]))
+                for r in range(step.first, step.last)
+            ]
+            answers.append({name: np.array([row[name] for row in rows]) for name in rows[0]})
+        return answers
+
+    return play
+
+
+ALPHA = """
+  variables: {mechanism.alpha_inference: {low: 0.0, high: 1.0}}
+  objectives: [{minimise: welfare}]
+  budget: {designs: 20, generation: 10, replications: 2, front: 8, fresh: 8, looks: 3}
+"""
+
+
+def test_a_front_that_fits_its_keys_is_caught_on_fresh_ones(tmp_path):
+    """One design is lucky on the keys of the search: there it looks best, and it is not."""
+    problem = problem_of(tmp_path, ALPHA.replace("{minimise: welfare}",
+                         "{minimise: welfare}, {minimise: bias}"))  # fmt: skip
+    lucky = 0.9
+
+    def play(step):
+        answers = []
+        for scenario in step.scenarios:
+            alpha = scenario.mechanism.alpha_inference
+            r = np.arange(step.first, step.last)
+            luck = np.where((alpha == lucky) & (r < 2) & (scenario.seed == 7), -5.0, 0.0)
+            noise = 0.01 * np.random.default_rng([scenario.seed, step.first]).normal(size=r.size)
+            answers.append({"welfare": alpha + luck + noise, "bias": np.full(r.size, alpha)})
+        return answers
+
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
+    found = drive(search_designs(problem, Listed(grid)), play)
+    planted = [m for m in found.members if m.settings["mechanism.alpha_inference"] == lucky]
+    assert [member.state for member in planted] == ["out"]
+    assert planted[0].probability == 0.0
+    assert found.chosen.settings == {"mechanism.alpha_inference": 0.05}
+    assert "lost it on" in " ".join(notes(found))
+
+
+def test_the_certificate_covers_the_truth_as_often_as_it_says(tmp_path, monkeypatch):
+    """Eight designs of equal worth 0, chosen by their luck: 200 certificates at 95%.
+
+    Were the keys of the search certified, the best of eight would mostly look better than it is:
+    its mean of two is below -1 in half of the searches, and the truth is 0.
+    """
+    few = ALPHA.replace("designs: 20, generation: 10", "designs: 8, generation: 4")
+    problem = problem_of(tmp_path, few.replace("looks: 3", "looks: 1, certified: 10"))
+    monkeypatch.setattr(
+        "poq_abm.analysis.design.searching.probabilities", lambda played, seed: np.ones(8)
+    )
+    made, make = {}, type(problem).scenarios
+
+    def scenarios(self, settings, seed=0):
+        key = (str(settings), seed)
+        return made[key] if key in made else made.setdefault(key, make(self, settings, seed))
+
+    monkeypatch.setattr(type(problem), "scenarios", scenarios)
+    grid = [{"mechanism.alpha_inference": n / 8} for n in range(1, 9)]
+    covered = fooled = 0
+    for repetition in range(200):
+        rng = np.random.default_rng(repetition)
+
+        def play(step, rng=rng):
+            return [{"welfare": rng.normal(size=step.last - step.first)} for _ in step.scenarios]
+
+        found = drive(search_designs(problem, Listed(grid)), play)
+        _, _, low, high = mean_interval(found.certified.outcome.losses[:, 0], 0.95)
+        covered += low <= 0.0 <= high
+        fooled += found.first_losses[0, 0] < -1.0
+    assert covered >= 200 * 0.95 - 4 * math.sqrt(200 * 0.95 * 0.05)
+    assert fooled > 60
+
+
+def test_what_nobody_meets_is_said_with_the_least_violated_design(tmp_path):
+    text = ALPHA + "  constraints: [{metric: bias, at_most: 0.0}, {metric: welfare, at_most: 9}]\n"
+    problem = problem_of(tmp_path, text)
+    game = playing(lambda m, rng: {"welfare": 1.0, "bias": m.alpha_inference})
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
+    found = drive(search_designs(problem, Listed(grid)), game)
+    assert found.certified is None
+    said = " ".join(notes(found))
+    assert "No design meets every constraint. The least violated is alpha_inference 0.05" in said
+    assert "misses bias <= 0 by 0.05" in said
+    assert "Objective welfare is the same for every design" in said
+    assert paragraph(found) == ""
+
+
+def test_a_field_without_effect_and_designs_that_cannot_be_are_said(tmp_path):
+    text = ALPHA.replace("1.0}}", "1.0}, mechanism.committee_size: {low: 2, high: 9}}")
+    problem = problem_of(tmp_path, text)
+    grid = [
+        {"mechanism.alpha_inference": n / 20, "mechanism.committee_size": 2 + (n % 2) * 7}
+        for n in range(1, 21)
+    ]
+    game = playing(lambda m, rng: {"welfare": m.alpha_inference + rng.normal()})
+    found = drive(search_designs(problem, Listed(grid)), game)
+    said = " ".join(notes(found))
+    assert "committee_size has no effect around the chosen design" in said
+    tables = design_tables(found)
+    assert tables["progress"]["hypervolume"].is_monotonic_increasing
+    assert "alpha_inference" in set(tables["tornado"]["field"])
+
+
+def test_every_stage_has_keys_of_its_own(tmp_path):
+    problem = problem_of(tmp_path, ALPHA)
+    seen = []
+    game = playing(lambda m, rng: {"welfare": m.alpha_inference + rng.normal()})
+
+    def play(step):
+        seen.append((step.scenarios[0].seed, step.first, step.last))
+        return game(step)
+
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
+    drive(search_designs(problem, Listed(grid)), play)
+    search = {s for s in seen if s[1:] == (0, 2)}
+    assert search == {(7, 0, 2)}
+    assert all(first >= 2 for seed, first, _ in seen if seed == 7 and (seed, first) != (7, 0))
+    assert (7 + CERTIFIED_SEED, 0, problem.search.budget.certified) in seen
+
+
+INSPECTION = """
+  variables:
+    mechanism.alpha_inference: {low: 0.05, high: 1.0, scale: log}
+    mechanism.beta_inference: {low: 1.0, high: 20.0, scale: log}
+  objectives: [{minimise: welfare}]
+  constraints: [{metric: reward_gap, at_most: 0.0}]
+  budget: {designs: 600, generation: 30, replications: 1, front: 1, fresh: 2, looks: 1,
+    certified: 2, seed: 3}
+"""
+DRAWS = (np.arange(200_000) + np.random.default_rng(5).random(200_000)) / 200_000
+
+
+def inspected(step):
+    """Play an inspection game: p is alpha_inference, the slash S beta_inference.
+
+    Of 200,000 Bernoulli inspections, the same luck for all p, the share that caught a cheat who
+    gains G = 1; what it costs is c p + r S with c = .02, r = .001.
+    """
+    answers = []
+    for scenario in step.scenarios:
+        p, slash = scenario.mechanism.alpha_inference, scenario.mechanism.beta_inference
+        caught, size = np.searchsorted(DRAWS, p) / DRAWS.size, step.last - step.first
+        answers.append({"welfare": np.full(size, 0.02 * p + 0.001 * slash),
+                        "reward_gap": np.full(size, 1.0 - caught * slash)})  # fmt: skip
+    return answers
+
+
+def test_the_best_inspection_is_found_from_the_simulated_break_even(tmp_path):
+    """Minimise p c + r S with p S >= G: p* = sqrt(r G / c) = .2236, S* = sqrt(c G / r) = 4.472.
+
+    600 rates, each with the slash at which cheating breaks even in simulation. The cost is flat: at
+    2% from p* it is .02% higher, so that inspections are drawn one from each of 200,000 strata,
+    which leaves the share that is caught an error of 1e-5 at most.
+    """
+    grid = []
+    for p in np.geomspace(0.05, 1.0, 600):
+        caught = np.searchsorted(DRAWS, p) / DRAWS.size
+        slash = math.nextafter(1.0 / caught, math.inf)
+        grid.append({"mechanism.alpha_inference": float(p), "mechanism.beta_inference": slash})
+    problem = problem_of(tmp_path, INSPECTION)
+    found = drive(search_designs(problem, Listed(grid)), inspected)
+    chosen = found.chosen.settings
+    assert chosen["mechanism.alpha_inference"] == pytest.approx(0.2236, rel=0.02)
+    assert chosen["mechanism.beta_inference"] == pytest.approx(4.472, rel=0.02)
+
+
+def test_the_genetic_search_comes_within_two_percent_of_the_least_cost(tmp_path):
+    pytest.importorskip("optuna")
+    problem = problem_of(tmp_path, INSPECTION)
+    found = drive(search_designs(problem, Genetic(problem)), inspected)
+    assert found.first_losses[0, 0] == pytest.approx(2 * math.sqrt(0.02 * 0.001), rel=0.02)
