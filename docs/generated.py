@@ -63,6 +63,7 @@ MODULES = (
     "poq_abm.experiment.plan",
     "poq_abm.experiment.running",
     "poq_abm.experiment.results",
+    "poq_abm.experiment.labels",
     "poq_abm.experiment.export",
     "poq_abm.experiment.estimates",
     "poq_abm.experiment.economy_study",

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.feather
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.estimates import shown
 from poq_abm.experiment.files import write_table, write_text, written
+from poq_abm.experiment.labels import label, told
 from poq_abm.experiment.results import Results
 from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.simulation.table_columns import column
@@ -36,28 +36,6 @@ FORMATS: Mapping[str, str] = {
 }
 _STATA_NAME, _STATA_LABEL = 32, 80  # the most characters that Stata takes
 _MOST_LINES = 40  # of a LaTeX table on one page
-_END = "end of the 95% interval over replications"
-#: unit and meaning of what stands in summaries and in no table
-_OF_SUMMARY = {
-    "nodes": ("nodes", "of the group that were there at a time"),
-    "replications": ("replications", "that the estimate rests on"),
-    "jobs_mean": ("rounds", "jobs of the group in a replication"),
-    "reward_mean": ("tokens per job", "mean over replications"),
-    "reward_sd": ("tokens per job", "s.d. over replications"),
-    "reward_low": ("tokens per job", f"lower {_END}"),
-    "reward_high": ("tokens per job", f"upper {_END}"),
-    "measure": ("", "what is measured, in the unit of its row"),
-    "unit": ("", "unit of first, last, mean, low and high"),
-    "first": ("", "mean of the first epoch"),
-    "last": ("", "mean of the last fifth of the epochs"),
-    "mean": ("", "estimate over replications"),
-    "low": ("", f"lower {_END}"),
-    "high": ("", f"upper {_END}"),
-    "occurred": ("replications", "in which the measure was not 0 at the end"),
-    "widened_low": ("", f"lower {_END} with the calibration's error"),
-    "widened_high": ("", f"upper {_END} with the calibration's error"),
-    "calibration_share": ("0-1", "share of the variance that more records would remove"),
-}
 
 
 def export(
@@ -122,8 +100,10 @@ def labelled(results: Results, table: str) -> Any:
         If the results have no such table.
     """
     if table == SUMMARY:
-        made = pa.Table.from_pandas(_summary(results), preserve_index=False)
-        fields = [_field_of_summary(field) for field in made.schema]
+        protocols = "queries" in results.tables
+        means = results.query_summary(every=True) if protocols else results.overview()
+        made = pa.Table.from_pandas(means, preserve_index=False)
+        fields = [column(field.name, field.type, *label(field.name)) for field in made.schema]
     elif table in results.tables:
         source = results.tables[table]
         made = source() if callable(source) else source
@@ -145,21 +125,6 @@ def labelled(results: Results, table: str) -> Any:
 def _refuse(table: str | None, taken: tuple[str, ...], holds: str) -> None:
     if table is not None and table not in taken:
         raise InputError(f"such a file holds {holds}, not the table {table!r}")
-
-
-def _summary(results: Results) -> pd.DataFrame:
-    """Return means and intervals: of queries, of an economy, or of rewards."""
-    if "queries" in results.tables:
-        return results.query_summary(every=True)
-    return results.economy_summary() if "epochs" in results.tables else results.summary()
-
-
-def _field_of_summary(field: Any) -> Any:
-    known = {f.name: f for schema in (SCHEMAS["epochs"], SCHEMAS["nodes"]) for f in schema}
-    if field.name in _OF_SUMMARY or field.name not in known:
-        unit, meaning = _OF_SUMMARY.get(field.name, ("", ""))
-        return column(field.name, field.type, unit, meaning)
-    return field.with_metadata(known[field.name].metadata)
 
 
 def _axis_names(treatments: pd.DataFrame, taken: list[str]) -> dict[str, str]:
@@ -278,7 +243,7 @@ def _write_netcdf(results: Results, path: Path) -> None:
 
 def _latex(results: Results) -> str:
     """Return the summary as a LaTeX table, an interval in each row and what it rests on below."""
-    summary = _summary(results)
+    summary = results.overview()
     axes = _axis_names(results.treatments, list(summary.columns))
     settings = results.treatments.set_index("treatment")
     rows = []
@@ -287,7 +252,7 @@ def _latex(results: Results) -> str:
             continue  # 0 throughout
         swept = {name: settings.loc[row["treatment"], path] for path, name in axes.items()}
         words = {n: f"{v:g}" if isinstance(v, float) else str(v) for n, v in swept.items()}
-        rows.append({**words, **_estimates(row)})
+        rows.append({**words, **told(row)})
     frame = pd.DataFrame(rows)
     scenario, name = results.scenario, str(results.scenario.get("name", "results"))
     fewest, most = summary["replications"].min(), summary["replications"].max()
@@ -312,21 +277,3 @@ def _latex(results: Results) -> str:
 
 def _is_numeric(values: pd.Series[Any]) -> bool:
     return all(re.fullmatch(r"[-+\d.,\[\]± e]*", str(value)) for value in values)
-
-
-def _estimates(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the cells of a row of a summary that a paper prints, by their headings."""
-    if "measure" in row:
-        mean, interval = shown(row["last" if "last" in row else "mean"], row["low"], row["high"])
-        ours = {key: str(row[key]) for key in ("group", "measure", "unit") if key in row}
-        first = {"first": shown(row["first"], row["low"], row["high"])[0]} if "first" in row else {}
-        return {**ours, **first, "last" if first else "mean": mean, "95% interval": interval}
-    mean, interval = shown(row["reward_mean"], row["reward_low"], row["reward_high"])
-    return {
-        "role": str(row["role"]),
-        "group": str(row["group"]),
-        "tokens per job": mean,
-        "95% interval": interval,
-        "cost C": f"{row['cost']:.3f}",
-        "latency, ms": f"{row['latency_ms']:,.0f}",
-    }
