@@ -178,7 +178,9 @@ def sweep_lines(frame: pd.DataFrame, x: str, y: str | None = None, *, label: str
     need(frame, [x, "mean", "low", "high", *([y] if y else [])])
     figure, (axes,) = canvas(7.6 if y else 6.4, 4.0)
     is_number = pd.api.types.is_numeric_dtype(frame[x])
-    parts = [(None, frame)] if y is None else list(frame.groupby(y, sort=False))
+    parts: list[tuple[Any, pd.DataFrame]] = (
+        [(None, frame)] if y is None else list(frame.groupby(y, sort=False))
+    )
     paint = colours(range(min(len(parts), MOST_LINES)))
     ticks = list(dict.fromkeys(frame[x].astype(str)))
     drawn: dict[bytes, str] = {}  # a line that lies under another is named with it
@@ -186,12 +188,13 @@ def sweep_lines(frame: pd.DataFrame, x: str, y: str | None = None, *, label: str
         line = part.sort_values(x) if is_number else part
         at = line[x] if is_number else line[x].astype(str).map(ticks.index)
         errors = [(line["mean"] - line["low"]).fillna(0.0), (line["high"] - line["mean"]).fillna(0)]
-        points = line[["mean", "low", "high"]].to_numpy(dtype=np.float64).tobytes()
-        first = drawn.setdefault(points, str(value))
+        name = str(value)
+        ends = np.array([at, *(line[column] for column in ("mean", "low", "high"))], np.float64)
+        first = drawn.setdefault(ends.tobytes(), name)
         axes.errorbar(
             at, line["mean"], yerr=errors, color=paint[number], capsize=3, linewidth=1.6,
             marker=MARKERS[number % len(MARKERS)], markersize=5,
-            label=str(value) if first == str(value) else f"{value} (the same as {first})",
+            label=name if first == name else f"{name} (the same as {first})",
             linestyle=DASHES[number % len(DASHES)] if is_number else "none",
         )  # fmt: skip
     if len(ticks) <= _MOST_TICKS:
