@@ -58,6 +58,7 @@ def _register() -> None:
     from poq_abm.cli.compare import compare
     from poq_abm.cli.contract import contract
     from poq_abm.cli.design import design
+    from poq_abm.cli.equilibrium import equilibrium
     from poq_abm.cli.explore import explore
     from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
@@ -77,7 +78,18 @@ def _register() -> None:
     experiments = (plan, run, status, verify, compare, warm)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, adaptations, protocols, reproduce)
-    analysis = (analyse, audit, attack, design, contract, sensitivity, plot, report, explore)
+    analysis = (
+        analyse,
+        audit,
+        attack,
+        equilibrium,
+        design,
+        contract,
+        sensitivity,
+        plot,
+        report,
+        explore,
+    )
     for group in (calibrate, profile):
         app.add_typer(group)
     for verb in (*experiments, *analysis, *files, *reference):

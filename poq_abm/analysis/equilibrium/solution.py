@@ -33,6 +33,7 @@ PRECISIONS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _STARTS = 40  # steps of the grid that basins are counted on, along an edge of two or three
 _FEW = 12  # the same, of more strategies
 _NEAR = 0.01
+_NUDGED = 0.001  # of a mix, to see whether it is stable
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class SolvedGame:
     """A game and its solutions.
 
     ``payoffs`` has a row for every composition of the others and strategy; ``equilibria`` one for
-    every symmetric equilibrium of the mean payoffs and every pure mix, with its regret; ``ranks``
-    is alpha-rank; ``path`` the logit equilibria; ``invasion`` from what share of deviators on a
-    deviation from honesty pays. Intervals are of replications, by bootstrap.
+    every symmetric equilibrium of the mean payoffs and every pure mix, with its regret, whether it
+    is stable under replicator dynamics, and its basin; ``ranks`` is alpha-rank; ``path`` the logit
+    equilibria; ``invasion`` from what share of deviators on a deviation from honesty pays.
+    Intervals are of replications, by bootstrap.
     """
 
     game: ReducedGame
@@ -67,8 +69,8 @@ class SolvedGame:
         said = [_of_honesty(self), _of_basins(self)]
         top = self.ranks.iloc[int(self.ranks["time"].to_numpy().argmax())]
         said.append(
-            f"By alpha-rank a population that copies what earns more spends {top['time']:.0%} "
-            f"[{top['low']:.0%}, {top['high']:.0%}] of its time as all {top['strategy']}."
+            f"By alpha-rank a population that copies what earns more spends {top['time']:.1%} "
+            f"[{top['low']:.1%}, {top['high']:.1%}] of its time as all {top['strategy']}."
         )
         said += [_of_invasion(row) for row in self.invasion.to_dict("records")]
         players, nodes = self.game.others[0].sum() + 1, self.game.nodes[0].sum() + 1
@@ -146,6 +148,7 @@ def _equilibria(
             {
                 **dict(zip(game.strategies, mix.tolist(), strict=True)),
                 "equilibrium": not any(mix is one for one in corners),
+                "stable": _is_stable(game, mix),
                 "regret": float(regret(mix, paid)),
                 "low": float(low),
                 "high": float(high),
@@ -154,6 +157,14 @@ def _equilibria(
             }
         )
     return pd.DataFrame(rows)
+
+
+def _is_stable(game: ReducedGame, mix: Array) -> bool:
+    """Return whether replicator dynamics come back to a mix from a little way off to each side."""
+    starts = (1.0 - _NUDGED) * mix + _NUDGED * (0.9 * np.eye(mix.size) + 0.1 / mix.size)
+    ended = replicator_basins(game.paid, starts)
+    near = np.abs(ended.attractors - mix).max(axis=1) < _NEAR
+    return bool(ended.basins[near].sum() > 1.0 - 0.5 / mix.size)
 
 
 def _ranks(game: ReducedGame, resampled: Array, confidence: float) -> pd.DataFrame:

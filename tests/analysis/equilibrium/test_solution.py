@@ -29,6 +29,7 @@ def test_a_deviation_that_pays_where_many_do_it():
     table = solved.equilibria.set_index("honest")
     assert sorted(table.index.to_numpy().round(6)) == [0.0, 0.5, 1.0]
     assert table["equilibrium"].all()
+    assert table["stable"].to_dict() == {1.0: True, 0.0: True, table.index[2]: False}
     assert table.loc[[1.0, 0.0], "basin"].tolist() == pytest.approx([19 / 39, 19 / 39])
     assert solved.invasion["threshold"].tolist() == [0.5]
     assert solved.unsettled == 0.0
