@@ -2,7 +2,8 @@
 
 Sphinx reads the docstrings as they are written (numpy style, reStructuredText), and MyST the pages,
 which are plain Markdown that any viewer of repositories shows as well. What is generated from the
-schema and from the command line is put into the pages as they are read; nothing is written here.
+schema, the command line and the docstrings is brought up to date as the pages are read; nothing is
+written here (``python docs/generated.py`` does that).
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import generated
+from pygments.lexers.special import TextLexer
 
 import poq_abm
 
@@ -35,3 +37,4 @@ napoleon_use_rtype = False
 def setup(app):
     """Fill the pages that are generated."""
     app.connect("source-read", generated.fill)
+    app.add_lexer("csv", TextLexer)  # viewers of repositories colour it, Pygments does not know it

@@ -1,15 +1,17 @@
 """What the pages take from the code: rules, the schema's keys, the verbs, the public modules.
 
-``python docs/generated.py`` writes a page for each protocol, and the tables of rules into the pages
-that have them, between ``<!-- rules: KIND -->`` and ``<!-- end -->``; the reference is filled as it
-is built.
+``python docs/generated.py`` writes a page for each protocol, and into the pages that have them, up
+to ``<!-- end -->``, the tables of rules (``<!-- rules: KIND -->``) and the reference
+(``<!-- generated: NAME -->``): so the pages read in the repository as they do on the site, where
+the public names have their whole docstrings.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,14 +34,15 @@ __all__ = [
     "cli",
     "figure_rows",
     "fill",
+    "listing",
     "modules",
     "page_of",
     "protocol_page",
     "protocols",
     "rule_table",
     "scenario",
-    "with_rules",
-    "write_rules",
+    "updated",
+    "write_pages",
 ]
 
 DOCS: Final = Path(__file__).parent
@@ -63,6 +66,8 @@ MODULES = (
     "poq_abm.experiment.plan",
     "poq_abm.experiment.running",
     "poq_abm.experiment.results",
+    "poq_abm.experiment.labels",
+    "poq_abm.experiment.export",
     "poq_abm.experiment.estimates",
     "poq_abm.experiment.economy_study",
     "poq_abm.experiment.paired",
@@ -149,16 +154,6 @@ def _range(parameter: Parameter) -> str:
     words = parameter.range().removeprefix("lie ").removeprefix("be ")
     ends = (parameter.meaning, words, "needed" if parameter.required else value)
     return "; ".join(end for end in ends if end)
-
-
-def with_rules(page: str) -> str:
-    """Return a page with its tables of rules as the code has them now."""
-    return re.sub(
-        r"(<!-- rules: (\w+) -->\n).*?(?=<!-- end -->)",
-        lambda match: f"{match[1]}\n{rule_table(KINDS[match[2]])}\n\n",
-        page,
-        flags=re.DOTALL,
-    )
 
 
 def page_of(name: str) -> Path:
@@ -263,27 +258,36 @@ def _shown(value: Any) -> str:
     return f"`{value}`" if isinstance(value, str) else f"{value:,g}"
 
 
-def write_rules() -> None:
-    """Bring the pages of protocols and the tables of rules in all pages up to date."""
+def updated(page: str, parts: Mapping[str, Callable[[], str]] | None = None) -> str:
+    r"""Return a page with what is generated in it as the code has it now.
+
+    >>> updated("<!-- generated: cli --> ... <!-- end -->", {"cli": lambda: "poq"})
+    '<!-- generated: cli -->\n\npoq\n\n<!-- end -->'
+    """
+    made = PARTS if parts is None else parts
+
+    def text(match: re.Match[str]) -> str:
+        what, name = match[2], match[3]
+        found = rule_table(KINDS[name]) if what == "rules" else made[name]()
+        return f"{match[1]}\n\n{found}\n\n"
+
+    marked = r"(<!-- (rules|generated): (\w+) -->).*?(?=<!-- end -->)"
+    return re.sub(marked, text, page, flags=re.DOTALL)
+
+
+def write_pages() -> None:
+    """Bring the pages of protocols and what is generated in all pages up to date."""
     for name, rule in shipped(PROTOCOLS).items():
         page_of(name).write_text(protocol_page(rule), encoding="utf-8")
     for path in DOCS.rglob("*.md"):
         page = path.read_text(encoding="utf-8")
-        if with_rules(page) != page:
-            path.write_text(with_rules(page), encoding="utf-8")
+        if (now := updated(page)) != page:
+            path.write_text(now, encoding="utf-8")
 
 
 def fill(_app: Any, _page: str, source: list[str]) -> None:
-    """Replace ``<!-- generated: NAME -->`` in a page by what NAME stands for."""
-    made = {
-        "scenario": scenario,
-        "cli": cli,
-        "modules": modules,
-        "protocols": protocols,
-        "questions": questions,
-        "rules": round_rules,
-    }
-    source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda m: made[m[1]](), source[0])
+    """Bring a page that Sphinx reads up to date, public names with their whole docstrings."""
+    source[0] = updated(source[0], {**PARTS, "modules": modules})
 
 
 def scenario() -> str:
@@ -358,5 +362,58 @@ def modules() -> str:
     return "\n\n".join(parts)
 
 
+def listing() -> str:
+    """Return the public names of every module, with what they take and what they are."""
+    parts = []
+    for name in MODULES:
+        module = importlib.import_module(name)
+        rows = [f"| {_call(module, each)} | {_said(module, each)} |" for each in module.__all__]
+        head = _first_lines(module.__doc__)
+        parts.append(
+            f"## `{name}`\n\n{head}\n\n" + "\n".join(["| name | what |", "|---|---|", *rows])
+        )
+    return "\n\n".join(parts)
+
+
+def _call(module: Any, name: str) -> str:
+    """Return a name, of a function with the names of what it takes."""
+    found = getattr(module, name)
+    if not inspect.isfunction(found):
+        return f"`{name}`"
+    taken = inspect.signature(found).parameters
+    return f"`{name}({', '.join(taken)})`"
+
+
+def _said(module: Any, name: str) -> str:
+    found = getattr(module, name)
+    if inspect.isclass(found) or inspect.isfunction(found):
+        return _first_lines(found.__doc__)
+    parts, text = found if type(found) is tuple else (found,), repr(found)
+    plain = all(isinstance(part, int | float | str) for part in parts)
+    return f"`{text}`" if plain and len(text) <= _LONGEST_VALUE else ""
+
+
+def _first_lines(text: str | None) -> str:
+    r"""Return the first paragraph of a docstring in one line, as Markdown writes it.
+
+    >>> _first_lines("A :class:`Plan`, or ``None``.\n\nMore.")
+    'A `Plan`, or `None`.'
+    """
+    line = " ".join((text or "").strip().partition("\n\n")[0].split()).replace("|", "\\|")
+    return re.sub(r":\w+:`~?", "`", line).replace("``", "`")
+
+
+_LONGEST_VALUE = 60  # characters of a constant that is shown
+
+#: what is generated in pages, by how a page asks for it
+PARTS: Final[dict[str, Callable[[], str]]] = {
+    "scenario": scenario,
+    "cli": cli,
+    "modules": listing,
+    "protocols": protocols,
+    "questions": questions,
+    "rules": round_rules,
+}
+
 if __name__ == "__main__":
-    write_rules()
+    write_pages()

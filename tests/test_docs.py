@@ -140,9 +140,18 @@ def rows(page: str, title: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.stem)
-def test_the_tables_of_rules_are_those_that_the_code_writes(page: Path) -> None:
+@pytest.mark.usefixtures("shipped_rules")
+def test_what_is_generated_in_a_page_is_what_the_code_writes(page: Path) -> None:
     text = page.read_text()
-    assert generated.with_rules(text) == text, "python docs/generated.py"
+    assert generated.updated(text) == text, "python docs/generated.py"
+
+
+def test_no_page_of_the_repository_is_a_placeholder() -> None:
+    pages = {path: path.read_text() for path in (ROOT / "docs").rglob("*.md")}
+    parts = [name for text in pages.values() for name in re.findall("generated: (\\w+)", text)]
+    assert sorted(parts) == sorted(generated.PARTS)
+    assert all(text.count("<!-- end") == len(re.findall(r"<!-- (?:rules|generated): ", text))
+               for text in pages.values())  # fmt: skip
 
 
 @pytest.mark.parametrize("name", shipped(PROTOCOLS))

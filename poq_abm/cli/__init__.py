@@ -60,6 +60,7 @@ def _register() -> None:
     from poq_abm.cli.design import design
     from poq_abm.cli.equilibrium import equilibrium
     from poq_abm.cli.explore import explore
+    from poq_abm.cli.export import export
     from poq_abm.cli.folders import status, verify
     from poq_abm.cli.new import new
     from poq_abm.cli.plan import plan
@@ -88,6 +89,7 @@ def _register() -> None:
         sensitivity,
         plot,
         report,
+        export,
         explore,
     )
     for group in (calibrate, profile):

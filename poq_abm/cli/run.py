@@ -168,15 +168,14 @@ def _print_report(plan: Plan, results: Results, folder: Path) -> None:
 
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
     """Print what a run came to: of a large sweep what its axes move, else every treatment."""
-    from poq_abm.analysis.axis_effects import is_grid  # noqa: PLC0415
-    from poq_abm.analysis.stored_run import thin_notes  # noqa: PLC0415
     from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
     from poq_abm.cli.tables import print_axes, print_calibration_error, print_queries  # noqa: PLC0415
 
     count, left_out = plan.scenario.most_replications, max(left_out, 0)
     most = "" if plan.scenario.precision is None else "at most "
     title = f"{plan.scenario.name}: {most}{count:,}"
-    large = len(plan.treatments) > _MOST_BY_GROUP and is_grid(results.treatments)
+    grid = _is_grid(results)
+    large = len(plan.treatments) > _MOST_BY_GROUP and grid
     if "queries" in results.tables:
         summary = results.query_summary(treatments=treatments)
         print_queries(summary, f"{title} x {_rounds(plan)} queries", left_out)
@@ -189,11 +188,23 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
             typer.echo(f"{title}, {len(plan.treatments):,} treatments")
         else:
             _print_groups(results, treatments, title, left_out)
-    if is_grid(results.treatments):
+    if grid:
         print_axes(results, alone=not large)
-    for note in thin_notes(results.main):
-        typer.echo(f"note: {note}")
+    if "thin_comparisons" in results.main and results.main["thin_comparisons"].any():
+        from poq_abm.analysis.stored_run import thin_notes  # noqa: PLC0415
+
+        for note in thin_notes(results.main):
+            typer.echo(f"note: {note}")
     _print_unanimity(plan)
+
+
+def _is_grid(results: Results) -> bool:
+    """Return whether a sweep's axes can be told apart; what asks that takes a while to import."""
+    if len(results.treatments) == 1:
+        return False
+    from poq_abm.analysis.axis_effects import is_grid  # noqa: PLC0415
+
+    return is_grid(results.treatments)
 
 
 def _print_groups(results: Results, treatments: list[str], title: str, left_out: int) -> None:

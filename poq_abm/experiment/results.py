@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,10 @@ from poq_abm.experiment.calibration_error import rewards_by_replication, widen
 from poq_abm.experiment.estimates import CONFIDENCE, SUMMARISED, summarise
 from poq_abm.experiment.execute import in_order
 from poq_abm.experiment.files import recoded
+from poq_abm.experiment.labels import attributes, dataset, told
 from poq_abm.experiment.manifest import COMPLETE, FAILED, read_manifest
 from poq_abm.experiment.plan import Plan, played_hash
 from poq_abm.experiment.schemas import (
-    NODES,
-    REPLICATIONS,
     RESAMPLED,
     SCHEMAS,
     TRACES,
@@ -48,14 +48,16 @@ if TYPE_CHECKING:
 __all__ = ["Results", "read_results", "treatment_frame"]
 
 _KEYS = ("treatment", "replication")
-_NODE_KEYS = ("treatment", "replication", "node")
-_NODE_PREFIX = "node_"
+MOST_SHOWN = 6  #: treatments that a notebook shows of a sweep
 ROWS_PER_BATCH = 2**19  #: of a table that is read piece by piece; some tens of megabytes
 
 
 @dataclass
 class Results:
     """The tables of a run; ``poq_abm.experiment.schemas`` describes their columns.
+
+    ``attrs`` of a DataFrame bear the name of the scenario and the units of its columns. A notebook
+    shows results by themselves: estimates with their intervals.
 
     Attributes
     ----------
@@ -147,8 +149,42 @@ class Results:
         table = table(columns) if callable(table) else table
         table = table.select(columns) if columns else table
         table = table.unify_dictionaries() if name in TRACES else recoded(table)
-        frame: pd.DataFrame = table.to_pandas()
+        return self._labelled(table.to_pandas(), name)
+
+    def _labelled(self, frame: pd.DataFrame, table: str = "") -> pd.DataFrame:
+        frame.attrs |= attributes(str(self.scenario.get("name", "")), frame.columns, table)
         return frame
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what was played, and estimates with their intervals."""
+        shown = [str(name) for name in self.treatments["treatment"][:MOST_SHOWN]]
+        found = self.overview(treatments=shown if len(shown) < len(self.treatments) else None)
+        named = {"treatment": ""} if len(self.treatments) > 1 else {}
+        rows = [
+            {**{key: str(row[key]) for key in named}, **told(row)}
+            for row in found.to_dict("records")
+        ]
+        left_out = len(self.treatments) - len(shown)
+        more = f"<p>{left_out:,} more treatments: <code>Results.overview()</code></p>"
+        return "".join(
+            [
+                f"<p><b>{escape(str(self.scenario.get('name', 'results')))}</b>: ",
+                f"{len(self.treatments):,} treatment{'s' * (len(self.treatments) > 1)}; ",
+                f"tables {', '.join(map(escape, self.tables))}</p>",
+                pd.DataFrame(rows).to_html(index=False, border=0, na_rep="-"),
+                more if left_out else "",
+            ]
+        )
+
+    def overview(
+        self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
+    ) -> pd.DataFrame:
+        """Return the summary of what was played: of queries, of an economy, or of rewards."""
+        if "queries" in self.tables:
+            return self.query_summary(confidence, treatments)
+        if "epochs" in self.tables:
+            return self.economy_summary(confidence, treatments)
+        return self.summary(confidence, treatments)
 
     def batches(
         self, name: str, columns: Sequence[str], treatments: Collection[str] | None = None
@@ -182,13 +218,13 @@ class Results:
         self._needs_rounds()
         found = summarise(self.batches("nodes", SUMMARISED, treatments), confidence)
         if self.fewest_records is None:
-            return found
+            return self._labelled(found)
         names = ("nodes", f"{RESAMPLED}nodes")
         sides = tuple(
             rewards_by_replication(self.batches(name, SUMMARISED, treatments)) for name in names
         )
         ends = ("reward_mean", "reward_low", "reward_high")
-        return widen(found, sides, ends, self.fewest_records, confidence)
+        return self._labelled(widen(found, sides, ends, self.fewest_records, confidence))
 
     def query_summary(
         self,
@@ -209,11 +245,11 @@ class Results:
         queries = self.queries if treatments is None else self._some("queries", treatments)
         found = query_study.summarise_queries(queries, confidence, measures)
         if self.fewest_records is None:
-            return found
+            return self._labelled(found)
         again = self._some(f"{RESAMPLED}queries", treatments)
         sides = tuple(query_study.by_replication(part, measures) for part in (queries, again))
         ends, ranges = ("mean", "low", "high"), ranges_of(found)
-        return widen(found, sides, ends, self.fewest_records, confidence, ranges)
+        return self._labelled(widen(found, sides, ends, self.fewest_records, confidence, ranges))
 
     def economy_summary(
         self, confidence: float = CONFIDENCE, treatments: Collection[str] | None = None
@@ -228,11 +264,11 @@ class Results:
         epochs = self.epochs if treatments is None else self._some("epochs", treatments)
         found = economy_study.summarise_economy(epochs, confidence)
         if self.fewest_records is None:
-            return found
+            return self._labelled(found)
         again = self._some(f"{RESAMPLED}epochs", treatments)
         sides = tuple(economy_study.by_replication(part) for part in (epochs, again))
         ends, ranges = ("last", "low", "high"), ranges_of(found)
-        return widen(found, sides, ends, self.fewest_records, confidence, ranges)
+        return self._labelled(widen(found, sides, ends, self.fewest_records, confidence, ranges))
 
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.
@@ -242,7 +278,7 @@ class Results:
         InputError
             If the package ``xarray`` is missing.
         """
-        labelled: xarray.Dataset = _dataset(self.treatments, self.replications, self.nodes)
+        labelled: xarray.Dataset = dataset(self.treatments, self.replications, self.nodes)
         return labelled
 
     def compare(self, a: str, b: str, on: list[str] | None = None) -> pd.DataFrame:
@@ -442,42 +478,3 @@ def _last_replication(rows: Any) -> int:
 def treatment_frame(settings: list[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
     """Return one row per treatment: its id and what the axes set."""
     return pd.DataFrame([{"treatment": name, **values} for name, values in settings])
-
-
-def _dataset(treatments: pd.DataFrame, replications: pd.DataFrame, nodes: pd.DataFrame) -> Any:
-    """Return one ``xarray.Dataset`` over treatment, replication and node.
-
-    Measures of replications keep their names and have the dimensions (treatment, replication);
-    measures of nodes are called ``node_...`` and have (treatment, replication, node). What a
-    treatment lacks is missing. Swept fields are coordinates of treatment.
-
-    Raises
-    ------
-    InputError
-        If the package ``xarray`` is missing.
-    """
-    try:
-        import xarray  # noqa: PLC0415  (an extra)
-    except ImportError:
-        raise InputError('labelled arrays need an extra: pip install "poq-abm[xarray]"') from None
-    of_replications = _measures(replications, REPLICATIONS, ["treatment", "replication"], "")
-    of_nodes = _measures(nodes, NODES, list(_NODE_KEYS), _NODE_PREFIX)
-    made = xarray.merge([of_replications, of_nodes], join="outer", compat="no_conflicts")
-    made = made.reindex(treatment=treatments["treatment"].tolist())
-    settings = treatments.set_index("treatment")
-    swept = {name: ("treatment", settings[name].to_numpy()) for name in settings}
-    return made.assign_coords(swept)
-
-
-def _measures(frame: pd.DataFrame, schema: Any, keys: list[str], prefix: str) -> Any:
-    """Return the numbers of a table as a dataset over its keys, with their units."""
-    columns = [f.name for f in schema if f.name not in keys and str(f.type) in ("double", "int64")]
-    indexed = frame.astype({"treatment": str}).set_index(keys)[columns].astype(float)
-    arrays = indexed.to_xarray().rename({name: prefix + name for name in columns})
-    for name in columns:
-        metadata = schema.field(name).metadata
-        arrays[prefix + name].attrs = {
-            "units": metadata[b"unit"].decode(),
-            "long_name": metadata[b"meaning"].decode(),
-        }
-    return arrays

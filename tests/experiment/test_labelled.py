@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import poq_abm
@@ -44,3 +45,32 @@ def test_a_database_reads_the_tables(swept: Scenario, tmp_path: Path) -> None:
         ("committee_size=3", 15),
     ]
     assert [total for *_, total in rows] == pytest.approx(sums.sort_index().tolist())
+
+
+def test_tables_bear_their_scenario_and_units(swept: Scenario, tmp_path: Path) -> None:
+    results = poq_abm.run(swept)
+    for read in (results, poq_abm.read_results(results.save(tmp_path))):
+        attributes = read.nodes.attrs
+        assert attributes["scenario"] == "cost_aware_poq"
+        assert attributes["units"]["reward_mean"] == "tokens per job"
+        assert attributes["units"]["latency_ms"] == "ms"
+        assert read.replications.attrs["units"]["bias"] == "score -10 to 10"
+        assert read.summary().attrs["units"]["reward_low"] == "tokens per job"
+
+
+def test_attributes_outlive_what_pandas_does(small: Scenario, tmp_path: Path) -> None:
+    nodes = poq_abm.run(small).nodes
+    assert nodes.query("role == 'inference'").attrs == nodes.attrs
+    nodes.to_parquet(tmp_path / "n.parquet")
+    assert pd.read_parquet(tmp_path / "n.parquet").attrs == nodes.attrs
+
+
+def test_results_show_themselves_in_a_notebook(small: Scenario, stored_runs) -> None:
+    eight = small.replace({"replications": 2, "sweep": {"rounds": list(range(50, 58))}})
+    shown = poq_abm.run(eight)._repr_html_()
+    assert "<b>cost_aware_poq</b>: 8 treatments; tables nodes, replications" in shown
+    assert "tokens per job" in shown
+    assert "2 more treatments" in shown
+    assert "rounds=50" in shown and "rounds=57" not in shown
+    for folder in stored_runs.values():
+        assert "95% interval" in poq_abm.read_results(folder)._repr_html_()
