@@ -79,6 +79,7 @@ MODULES = (
     "poq_abm.analysis.alignment",
     "poq_abm.analysis.explanation",
     "poq_abm.analysis.comparison",
+    "poq_abm.analysis.convergence",
     "poq_abm.analysis.sweeps",
     "poq_abm.analysis.epochs",
     "poq_abm.analysis.trust",
