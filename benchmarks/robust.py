@@ -82,12 +82,12 @@ def scenarios() -> dict[str, Scenario]:
     return {name: base.replace(change) for name, change in changes.items()}
 
 
-def _needed(parameters: Any, name: str) -> dict[str, str]:
-    """Return a value for every parameter that must be given; all such parameters are names."""
-    values: dict[str, str] = {}
+def _needed(parameters: Any, name: str) -> dict[str, Any]:
+    """Return a value for every parameter that must be given: a name, or a number in its range."""
+    values: dict[str, Any] = {}
     for key, parameter in parameters.items():
         if isinstance(parameter, Parameter) and parameter.required:
-            values[key] = name
+            values[key] = name if parameter.kind == "text" else parameter.example()
     return values
 
 

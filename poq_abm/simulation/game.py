@@ -77,8 +77,20 @@ class Game:
 
     def pay_range(self, role: str, alpha: float, beta: float) -> tuple[float, float]:
         """Return the least and the most that an answer or a score is paid at these coefficients."""
-        parameters, auctioned = self.rules.inference_parameters, self.rules.sets_pay
-        return pay_range(self.in_play, parameters, role, alpha, beta, auctioned=auctioned)
+        return pay_range(
+            self.in_play,
+            self.rules.inference_parameters,
+            role,
+            alpha,
+            beta,
+            dearest=dearest(self.population),
+            auctioned=self.rules.sets_pay,
+        )
+
+
+def dearest(population: NodePopulation) -> float:
+    """Return the most that a cost is charged as: 1, unless a node's effort is above its model's."""
+    return float(population.reported_cost.max(initial=1.0))
 
 
 def pay_range(
@@ -88,26 +100,28 @@ def pay_range(
     alpha: float,
     beta: float,
     *,
+    dearest: float = 1.0,
     auctioned: bool = False,
 ) -> tuple[float, float]:
     """Return the least and the most that a role is paid for a job, in points.
 
-    ``parameters`` are those of inference payment, a row a task. A rule that pays an evaluator for
-    anything but closeness may pay more or less. ``auctioned`` answers are paid by the second score.
+    ``parameters`` are those of inference payment, a row a task; ``dearest`` is the highest cost. A
+    rule that pays an evaluator for anything but closeness may pay more or less. ``auctioned``
+    answers are paid by the second score.
     """
     if role == "evaluator":
         return -beta, alpha
     if auctioned:
-        return -beta, alpha + beta
+        return -beta * dearest, alpha + beta
     rule = in_play.inference_payment
     kernel = rule.compiled()
     at_ends = [
         kernel(consensus, cost, alpha, beta, *rule.arguments(row))
         for row in parameters[:-1]
         for consensus in rule.telling_scores(row)
-        for cost in (0.0, 1.0)
+        for cost in (0.0, 1.0, dearest)
     ]
-    return min(-beta, *at_ends), max(at_ends)
+    return min(-beta * dearest, *at_ends), max(at_ends)
 
 
 def refuse_report(game: Game, round_: int, member: int, score: float, made: str = "") -> None:
@@ -144,7 +158,7 @@ def build_game(
     population = (populations or Populations()).of(scenario, profile)
     shares = scenario.tasks or dict.fromkeys(profile.tasks, 1.0)
     codes = np.array([profile.tasks.index(task) for task in shares], dtype=np.int64)
-    in_play, rules = _rules(scenario, tuple(shares))
+    in_play, rules = _rules(scenario, tuple(shares), dearest(population))
     learns = rules.trust_learns or rules.trust_interval > 0
     contested = scenario.malicious is not None  # also at share 0, so that treatments compare
     quick = in_play.all_ship and rules.weighs_by != WeighsBy.TRUST
@@ -162,7 +176,9 @@ def build_game(
     )
 
 
-def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules]:
+def _rules(
+    scenario: Scenario, tasks: Sequence[str], most_charged: float
+) -> tuple[RulesInPlay, Rules]:
     """Return the rules of the mechanism, and what compiled code reads of them."""
     mechanism, trust = scenario.mechanism, scenario.mechanism.trust
     aggregation, aggregation_values = mechanism.rule("aggregation")
@@ -184,6 +200,7 @@ def _rules(scenario: Scenario, tasks: Sequence[str]) -> tuple[RulesInPlay, Rules
             role,
             coefficients[f"alpha_{role}"],
             coefficients[f"beta_{role}"],
+            dearest=most_charged,
             auctioned=schedule.sets_pay,
         )
         for role in ("inference", "evaluator")

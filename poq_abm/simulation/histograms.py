@@ -130,11 +130,11 @@ def find_cells(
     scale: float,
     cells: int,
 ) -> None:
-    """Put the cells of the first values into ``found``; the values lie inside the range."""
-    top = np.int32(cells - 1)
+    """Put the cells of the first values into ``found``, those of :func:`_cell`."""
+    top = cells - 1.0
     for i in range(count):
-        place = np.int32((values[i] - low) * scale)
-        found[i] = np.uint32(min(max(place, np.int32(0)), top))
+        place = (values[i] - low) * scale
+        found[i] = np.uint32(np.int32(min(max(place, 0.0), top)))
 
 
 @compiled

@@ -87,4 +87,4 @@ def test_what_is_not_clear_is_asked(
 def test_columns_that_nobody_names_are_asked_for(poq: Poq, scores: Path, tmp_path: Path) -> None:
     refused = poq("calibrate", "import", scores, "--out", tmp_path / "mine")
     assert refused.code == 2
-    assert "with --record, --model, --truth, --evaluators; there are 'file'" in refused.err
+    assert "with --record, --model, --evaluators; there are 'file'" in refused.err

@@ -27,6 +27,7 @@ from poq_abm.simulation.histograms import (
     cell_percentile,
     count_latency,
     count_reward,
+    find_cells,
     open_cells,
     percentiles,
     reward_scale,
@@ -93,6 +94,14 @@ def test_a_latency_that_never_varies_is_its_percentile(
 
 def test_what_lies_outside_goes_to_the_ends() -> None:
     assert (cell_of(0.0), cell_of(1e30)) == (0, LATENCY_CELLS - 1)
+
+
+def test_what_lies_far_outside_goes_to_the_ends_of_a_batch_too() -> None:
+    """More than an integer holds, as a huge coefficient times a cost above 1 pays."""
+    values = np.array([-1e30, -1.0, 0.0, 0.5, 1.0, 2.0, 1e30, math.inf, -math.inf])
+    found = np.empty(values.size, np.uint32)
+    find_cells(found, values, values.size, 0.0, 10.0, 10)
+    assert found.tolist() == [0, 0, 0, 5, 9, 9, 9, 9, 0]
 
 
 def test_no_entries_have_no_percentile() -> None:

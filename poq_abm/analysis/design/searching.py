@@ -352,7 +352,8 @@ def _order(found: FoundDesigns) -> list[int]:
     means = np.array([found.members[n].outcome.losses.mean(axis=0) for n in open_])
     level = _level(found.problem, len(open_) * len(found.problem.search.constraints))
     width = np.ptp(means, axis=0)
-    away = np.linalg.norm((means - means.min(axis=0)) / np.where(width > 0.0, width, 1.0), axis=1)
+    scaled = (means - means.min(axis=0)) / np.where(width > 0.0, width, 1.0)
+    away = np.sqrt((scaled**2).sum(axis=1))
     ranked = sorted(
         zip(open_, away, strict=True),
         key=lambda item: (

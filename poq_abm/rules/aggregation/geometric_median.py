@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
 
 __all__ = ["geometric_median"]
-
-Array = NDArray[np.float64]
 
 STEPS: Final = 1000  #: of the iteration at most
 CLOSE: Final = 1e-12  #: a step over the spread of the vectors that ends it
@@ -29,9 +31,12 @@ def geometric_median(vectors: Array) -> Array:
 
     Source: Weiszfeld (1937); Vardi and Zhang (2000), PNAS 97, 1423-1426.
 
+    >>> import numpy as np
     >>> geometric_median(np.array([[0.0, 0.0], [4.0, 4.0], [9.0, 9.0]])).tolist()
     [4.0, 4.0]
     """
+    import numpy as np  # noqa: PLC0415  (whoever asks which rules there are needs none of it)
+
     vectors = np.asarray(vectors, dtype=np.float64)
     if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
         raise ValueError("vectors (members, dimensions) of finite scores are needed")
@@ -53,6 +58,8 @@ def geometric_median(vectors: Array) -> Array:
 
 def _forces(vectors: Array, centre: Array) -> tuple[int, Array, float]:
     """Return how many vectors lie at a centre, the pull of the others, and their weight."""
+    import numpy as np  # noqa: PLC0415
+
     apart = vectors - centre
     distance = np.sqrt((apart**2).sum(axis=1))
     away = distance > 0.0
@@ -62,4 +69,4 @@ def _forces(vectors: Array, centre: Array) -> tuple[int, Array, float]:
 
 
 def _length(vector: Array) -> float:
-    return float(np.sqrt((vector**2).sum()))
+    return math.sqrt(float((vector**2).sum()))

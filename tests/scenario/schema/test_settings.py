@@ -42,6 +42,9 @@ def test_defaults() -> None:
             "reference": "inclusive",
             "reward": {
                 "family": "linear",
+                "minimum_shared": 20,
+                "neutral_pay": 0.5,
+                "prior_ties": 1.0,
                 "score_edges": [5.0],
                 "pays": [0.0, 1.0],
                 "exponent": 2.0,
@@ -82,6 +85,7 @@ def test_defaults() -> None:
         "active": None,
         "behaviour": {"name": "honest"},
         "bias_sd": 0.0,
+        "family": None,
         "noise_sd": 0.0,
         "stake": 1.0,
         "name": None,
