@@ -158,7 +158,7 @@ def verdict(table: pd.DataFrame, rounds: int) -> str:
     share = share.replace([np.inf], np.nan).dropna()
     most = ""
     if len(share):
-        name, times = differ["metric"][share.idxmax()], share.max()
+        times, name = max(zip(share, differ.loc[share.index, "metric"], strict=True))
         most = (
             f"; at most (the 95% interval of {name}) by {times:.1f} times half that of its estimate"
         )
