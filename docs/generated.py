@@ -52,6 +52,7 @@ KINDS: Final[dict[str, Kind[Any]]] = {**BEHAVIOURS, "adaptation": ADAPTATIONS}
 #: what somebody who uses the package from Python needs, in the order of the house
 MODULES = (
     "poq_abm.scenario",
+    "poq_abm.scenario.metagraph",
     "poq_abm.profile",
     "poq_abm.profile.synthetic",
     "poq_abm.simulation.model",
