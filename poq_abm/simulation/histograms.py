@@ -134,7 +134,8 @@ def find_cells(
     top = cells - 1.0
     for i in range(count):
         place = (values[i] - low) * scale
-        found[i] = np.uint32(np.int32(min(max(place, 0.0), top)))
+        inside = place if place > 0.0 else 0.0  # also of NaN, as of an unknown truth
+        found[i] = np.uint32(np.int32(inside if inside < top else top))
 
 
 @compiled

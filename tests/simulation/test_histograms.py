@@ -97,11 +97,11 @@ def test_what_lies_outside_goes_to_the_ends() -> None:
 
 
 def test_what_lies_far_outside_goes_to_the_ends_of_a_batch_too() -> None:
-    """More than an integer holds, as a huge coefficient times a cost above 1 pays."""
-    values = np.array([-1e30, -1.0, 0.0, 0.5, 1.0, 2.0, 1e30, math.inf, -math.inf])
+    """More than an integer holds, as a huge coefficient times a cost above 1 pays; no truth."""
+    values = np.array([-1e30, -1.0, 0.0, 0.5, 1.0, 2.0, 1e30, math.inf, -math.inf, math.nan])
     found = np.empty(values.size, np.uint32)
     find_cells(found, values, values.size, 0.0, 10.0, 10)
-    assert found.tolist() == [0, 0, 0, 5, 9, 9, 9, 9, 0]
+    assert found.tolist() == [0, 0, 0, 5, 9, 9, 9, 9, 0, 0]
 
 
 def test_no_entries_have_no_percentile() -> None:
