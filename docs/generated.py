@@ -25,6 +25,7 @@ from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.protocol.protocol import PROTOCOLS, VerificationProtocol
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Kind, Parameter
+from poq_abm.scenario import load, scenario_names
 from poq_abm.scenario.schema.key_reference import keys_below, markdown
 from poq_abm.scenario.schema.mechanism import KINDS as ROUND_KINDS
 from poq_abm.scenario.schema.settings import Settings
@@ -41,6 +42,7 @@ __all__ = [
     "protocols",
     "rule_table",
     "scenario",
+    "scenarios",
     "updated",
     "write_pages",
 ]
@@ -304,6 +306,20 @@ def scenario() -> str:
     return "\n\n".join(parts)
 
 
+def scenarios() -> str:
+    """Return the scenarios that ship: the question of each, what it plays, and what it sweeps."""
+    rows = ["| scenario | question | plays | sweeps |", "|---|---|---|---|"]
+    for name in scenario_names():
+        found = load(name)
+        plays = "rounds" if found.economy is None else "an economy"
+        plays = plays if found.verification is None else "verification protocols"
+        treatments = found.treatments()
+        axes = ", ".join(f"`{axis}`" for axis in treatments[0].settings)
+        swept = f"{axes}: {len(treatments):,} treatments" if len(treatments) > 1 else ""
+        rows.append(f"| `{name}` | {found.question} | {plays} | {swept} |")
+    return "\n".join(rows)
+
+
 def cli() -> str:
     """Return every verb with its arguments and options."""
     return "\n\n".join(_verbs(typer.main.get_command(app), "poq"))
@@ -410,6 +426,7 @@ _LONGEST_VALUE = 60  # characters of a constant that is shown
 #: what is generated in pages, by how a page asks for it
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "scenario": scenario,
+    "scenarios": scenarios,
     "cli": cli,
     "modules": listing,
     "protocols": protocols,
