@@ -59,6 +59,7 @@ def _register() -> None:
     from poq_abm.cli.contract import contract
     from poq_abm.cli.converge import converge
     from poq_abm.cli.design import design
+    from poq_abm.cli.equilibrium import equilibrium
     from poq_abm.cli.explore import explore
     from poq_abm.cli.export import export
     from poq_abm.cli.folders import status, verify
@@ -79,7 +80,7 @@ def _register() -> None:
     experiments = (plan, run, status, verify, compare, warm)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, adaptations, protocols, reproduce)
-    questions = (analyse, audit, attack, design, contract, sensitivity, converge)
+    questions = (analyse, audit, attack, equilibrium, design, contract, sensitivity, converge)
     analysis = (*questions, plot, report, export, explore)
     for group in (calibrate, profile):
         app.add_typer(group)
