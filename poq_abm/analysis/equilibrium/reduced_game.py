@@ -36,6 +36,7 @@ HONEST: dict[str, Any] = {"name": "honest"}
 PLAYERS = 5  #: of the reduced game, where there are so many nodes
 MOST_CELLS = 1_000  #: compositions times strategies
 MOST_STRATEGIES = 6
+_DUST = 1e-12  #: of a payoff: what sums of equal rewards differ by for their rounding alone
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def reduced_game(
             f"the node had a job in {known.sum()} of {last} replications, and two or more are "
             "needed: play more rounds or replications"
         )
-    samples = paid[known].reshape(-1, len(specs), len(others))
+    samples = _without_dust(paid[known]).reshape(-1, len(specs), len(others))
     dropped = int((~known).sum())
     return ReducedGame(runner.scenario, role, tuple(specs), others, nodes, samples, per, dropped)
 
@@ -189,6 +190,12 @@ def best_deviations(
     means = np.where(seen, paid, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     order = np.argsort(-means, kind="stable")[:most]
     return [dict(tried[place]) for place in order]
+
+
+def _without_dust(paid: Array) -> Array:
+    """Return payoffs in which what differs from the first cell by rounding alone equals it."""
+    dust = _DUST * float(np.abs(paid).max())
+    return np.where(np.abs(paid - paid[:, :1]) <= dust, paid[:, :1], paid)
 
 
 def _check(specs: Mapping[str, Spec], role: Role) -> None:

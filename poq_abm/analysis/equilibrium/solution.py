@@ -33,6 +33,7 @@ PRECISIONS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _STARTS = 40  # steps of the grid that basins are counted on, along an edge of two or three
 _FEW = 12  # the same, of more strategies
 _NEAR = 0.01
+_MOST_ENDS = 4  # named in a sentence
 _NUDGED = 0.001  # of a mix, to see whether it is stable
 
 
@@ -66,6 +67,10 @@ class SolvedGame:
     def sentences(self) -> list[str]:
         """What it comes to, in words."""
         unit = f"tokens per {self.game.per}"
+        payoffs = self.game.payoffs
+        if payoffs.max() == payoffs.min():
+            names = ", ".join(self.game.strategies)
+            return [f"Whatever the others do, {names} earn the same: every mix is an equilibrium."]
         said = [_of_honesty(self), _of_basins(self)]
         top = self.ranks.iloc[int(self.ranks["time"].to_numpy().argmax())]
         said.append(
@@ -161,9 +166,11 @@ def _equilibria(
 
 def _is_stable(game: ReducedGame, mix: Array) -> bool:
     """Return whether replicator dynamics come back to a mix from a little way off to each side."""
+    if game.payoffs.max() == game.payoffs.min():
+        return False
     starts = (1.0 - _NUDGED) * mix + _NUDGED * (0.9 * np.eye(mix.size) + 0.1 / mix.size)
     ended = replicator_basins(game.paid, starts)
-    near = np.abs(ended.attractors - mix).max(axis=1) < _NEAR
+    near = np.abs(ended.attractors - mix).max(axis=1) < _NUDGED / 2.0
     return bool(ended.basins[near].sum() > 1.0 - 0.5 / mix.size)
 
 
@@ -256,6 +263,9 @@ def _of_basins(solved: SolvedGame) -> str:
         parts.append(
             f"{row['basin']:.0%} end as {mix if len(used) > 1 else 'all ' + next(iter(used))}"
         )
+    if len(parts) > _MOST_ENDS:
+        rest = float(np.sort(table["basin"].to_numpy())[:-_MOST_ENDS].sum())
+        parts[_MOST_ENDS:] = [f"{rest:.0%} elsewhere"]
     if solved.unsettled > 0.0005:
         parts.append(f"{solved.unsettled:.0%} do not settle")
     return f"Of mixes from which more and more do what earns more, {', '.join(parts)}."

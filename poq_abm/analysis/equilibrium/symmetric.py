@@ -84,12 +84,12 @@ def _balanced(
 
     for _ in range(_ITERATIONS):
         (off,) = apart(mix[None])
-        if np.abs(off).max() <= 1e-13 * spread:
-            break
         slopes = (apart(mix + _NUDGE * moves) - apart(mix - _NUDGE * moves)).T / (2.0 * _NUDGE)
         step = solve_linear(slopes, off)
-        if step is None:
+        if step is None:  # also where it is one of a continuum
             return None
+        if np.abs(off).max() <= 1e-13 * spread:
+            break
         mix = mix - (step[:, None] * moves).sum(axis=0)
         if mix[used].min() < -0.5 or not np.isfinite(mix).all():
             return None

@@ -43,6 +43,12 @@ def test_the_payoff_of_a_role_is_the_mean_of_its_groups(runner, game):
     assert together == pytest.approx(np.mean(alone, axis=0), abs=1e-12)
 
 
+def test_a_committee_of_one_pays_all_behaviours_alike():
+    alone = load("cost_aware_poq", ["mechanism.committee_size=1", "rounds=50", "replications=2"])
+    samples = reduced_game(VariantRunner.of(alone), [BOOST]).samples
+    assert (samples == samples[:, :1, :1]).all()
+
+
 def test_resampling_keeps_cells_of_a_replication_together(game):
     again = game.resampled(3)
     assert again.shape == (3, 3, 6)

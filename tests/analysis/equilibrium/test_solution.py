@@ -59,6 +59,14 @@ def test_a_gain_that_is_sure():
     assert set(solved.tables) == {"payoffs", "equilibria", "ranks", "path", "invasion"}
 
 
+def test_where_all_earn_the_same_it_is_said():
+    solved = solve(made_up(("honest", "boost"), lambda i, x: 0.7))
+    assert solved.sentences == [
+        "Whatever the others do, honest, boost earn the same: every mix is an equilibrium."
+    ]
+    assert not solved.equilibria["stable"].any()
+
+
 def test_ends_of_many_resamples_of_a_mean_are_student_s():
     values = np.random.default_rng(0).normal(size=(20_000, 1)) * math.sqrt(9 / 10 / 10)
     low, high = bootstrap_ends(values, 10)[:, 0]
