@@ -25,6 +25,7 @@ from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.protocol.protocol import PROTOCOLS, VerificationProtocol
 from poq_abm.rules.registry import shipped
 from poq_abm.rules.rule import Kind, Parameter
+from poq_abm.scenario import load, scenario_names
 from poq_abm.scenario.schema.key_reference import keys_below, markdown
 from poq_abm.scenario.schema.mechanism import KINDS as ROUND_KINDS
 from poq_abm.scenario.schema.settings import Settings
@@ -41,6 +42,7 @@ __all__ = [
     "protocols",
     "rule_table",
     "scenario",
+    "scenarios",
     "updated",
     "write_pages",
 ]
@@ -52,6 +54,7 @@ KINDS: Final[dict[str, Kind[Any]]] = {**BEHAVIOURS, "adaptation": ADAPTATIONS}
 #: what somebody who uses the package from Python needs, in the order of the house
 MODULES = (
     "poq_abm.scenario",
+    "poq_abm.scenario.metagraph",
     "poq_abm.profile",
     "poq_abm.profile.synthetic",
     "poq_abm.simulation.model",
@@ -79,6 +82,7 @@ MODULES = (
     "poq_abm.analysis.alignment",
     "poq_abm.analysis.explanation",
     "poq_abm.analysis.comparison",
+    "poq_abm.analysis.convergence",
     "poq_abm.analysis.sweeps",
     "poq_abm.analysis.epochs",
     "poq_abm.analysis.trust",
@@ -302,6 +306,20 @@ def scenario() -> str:
     return "\n\n".join(parts)
 
 
+def scenarios() -> str:
+    """Return the scenarios that ship: the question of each, what it plays, and what it sweeps."""
+    rows = ["| scenario | question | plays | sweeps |", "|---|---|---|---|"]
+    for name in scenario_names():
+        found = load(name)
+        plays = "rounds" if found.economy is None else "an economy"
+        plays = plays if found.verification is None else "verification protocols"
+        treatments = found.treatments()
+        axes = ", ".join(f"`{axis}`" for axis in treatments[0].settings)
+        swept = f"{axes}: {len(treatments):,} treatments" if len(treatments) > 1 else ""
+        rows.append(f"| `{name}` | {found.question} | {plays} | {swept} |")
+    return "\n".join(rows)
+
+
 def cli() -> str:
     """Return every verb with its arguments and options."""
     return "\n\n".join(_verbs(typer.main.get_command(app), "poq"))
@@ -408,6 +426,7 @@ _LONGEST_VALUE = 60  # characters of a constant that is shown
 #: what is generated in pages, by how a page asks for it
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "scenario": scenario,
+    "scenarios": scenarios,
     "cli": cli,
     "modules": listing,
     "protocols": protocols,

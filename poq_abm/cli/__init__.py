@@ -57,7 +57,9 @@ def _register() -> None:
     from poq_abm.cli.calibrate import calibrate
     from poq_abm.cli.compare import compare
     from poq_abm.cli.contract import contract
+    from poq_abm.cli.converge import converge
     from poq_abm.cli.design import design
+    from poq_abm.cli.equilibrium import equilibrium
     from poq_abm.cli.explore import explore
     from poq_abm.cli.export import export
     from poq_abm.cli.folders import status, verify
@@ -78,18 +80,8 @@ def _register() -> None:
     experiments = (plan, run, status, verify, compare, warm)
     files = (scenarios, show, validate, new)
     reference = (rules, behaviours, adaptations, protocols, reproduce)
-    analysis = (
-        analyse,
-        audit,
-        attack,
-        design,
-        contract,
-        sensitivity,
-        plot,
-        report,
-        export,
-        explore,
-    )
+    questions = (analyse, audit, attack, equilibrium, design, contract, sensitivity, converge)
+    analysis = (*questions, plot, report, export, explore)
     for group in (calibrate, profile):
         app.add_typer(group)
     for verb in (*experiments, *analysis, *files, *reference):

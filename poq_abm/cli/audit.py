@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from poq_abm.analysis.audit.variants import VariantRunner
     from poq_abm.scenario import Scenario
 
-__all__ = ["audit", "treatment_of"]
+__all__ = ["audit", "behaviour_of", "treatment_of"]
 
 _ROLES = ("inference", "evaluator", "ring")
 
@@ -121,7 +121,7 @@ def audit(
         found = audited(
             runner,
             share=share,
-            behaviours=[_spec(text) for text in behaviour] if behaviour else None,
+            behaviours=[behaviour_of(text) for text in behaviour] if behaviour else None,
             roles=_roles(role),
             half_width=half_width,
             epsilon=epsilon,
@@ -182,16 +182,16 @@ def _roles(name: str | None) -> tuple[Any, ...]:
     return (name,)
 
 
-def _spec(text: str) -> dict[str, Any]:
+def behaviour_of(text: str, option: str = "--behaviour") -> dict[str, Any]:
     """Return a behaviour as it is written in a scenario: a name, or a mapping with one."""
     from poq_abm.scenario.yaml_source import read_value  # noqa: PLC0415
 
-    value = read_value(text, f"--behaviour {text}")
+    value = read_value(text, f"{option} {text}")
     if isinstance(value, str):
         return {"name": value}
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         return dict(value)
-    raise InputError(f"--behaviour {text}: write a name, or {{name: boost, b: 3.0}}")
+    raise InputError(f"{option} {text}: write a name, or {{name: boost, b: 3.0}}")
 
 
 def _range(text: str) -> tuple[str, float, float]:

@@ -49,12 +49,22 @@ population:
 """
 
 
-def new(name: Annotated[str, typer.Argument(help="Name of the scenario.")]) -> None:
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the scenario.")],
+    metagraph: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Take stakes and ranks of a Bittensor subnet's snapshot."
+        ),
+    ] = None,
+) -> None:
     """Write NAME.yaml, a commented scenario to start from; never overwrite a file."""
     from poq_abm.scenario import parse  # noqa: PLC0415
 
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     text = STARTER.format(name=path.stem, file=path)
+    if metagraph is not None:
+        text = _of_metagraph(path.stem, metagraph)
     parse(text, origin=str(path))  # a name that no scenario may have ends here
     try:
         with path.open("x", encoding="utf-8") as stream:
@@ -64,3 +74,10 @@ def new(name: Annotated[str, typer.Argument(help="Name of the scenario.")]) -> N
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     typer.echo(f"Wrote {path}. Play it with: poq run {path}")
+
+
+def _of_metagraph(name: str, file: Path) -> str:
+    from poq_abm.profile import load_profile  # noqa: PLC0415
+    from poq_abm.scenario.metagraph import read_metagraph, scenario_text  # noqa: PLC0415
+
+    return scenario_text(name, file.name, read_metagraph(file), load_profile("published"))

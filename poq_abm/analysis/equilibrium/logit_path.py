@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.analysis.equilibrium.elimination import solve_linear
+
 __all__ = ["logit_path"]
 
 Array = NDArray[np.float64]
@@ -75,9 +77,9 @@ def logit_path(payoffs: Payoffs, sizes: Sequence[int], precisions: Sequence[floa
 def _points(payoffs: Payoffs, sizes: Sequence[int]) -> Iterator[Array]:
     """Yield points of the path: log-odds against each role's first strategy, then lambda."""
     point = np.zeros(sum(sizes) - len(sizes) + 1)
-    along = np.zeros_like(point)
-    along[-1] = 1.0
-    along = _direction(payoffs, sizes, point, along)
+    # At lambda = 0 the slopes by log-odds are the identity: there always is a direction.
+    along = _direction(payoffs, sizes, point, np.append(np.zeros(point.size - 1), 1.0))
+    assert along is not None
     step = _FIRST
     yield point
     for _ in range(_MOST_STEPS):
@@ -87,11 +89,10 @@ def _points(payoffs: Payoffs, sizes: Sequence[int]) -> Iterator[Array]:
         if there is None or np.abs(there - point).max() > 2.0 * step:
             step /= 2.0
             continue
-        try:
-            along = _direction(payoffs, sizes, there, along)
-        except np.linalg.LinAlgError:
+        onward = _direction(payoffs, sizes, there, along)
+        if onward is None:
             return
-        point = there
+        point, along = there, onward
         step = min(1.3 * step, _LONGEST)
         yield point
 
@@ -101,9 +102,8 @@ def _corrected(payoffs: Payoffs, sizes: Sequence[int], guess: Array, along: Arra
     point = guess.copy()
     for _ in range(_ITERATIONS):
         off = np.append(_residual(payoffs, sizes, point), (along * (point - guess)).sum())
-        try:
-            move = np.linalg.solve(np.vstack([_slopes(payoffs, sizes, point), along]), off)
-        except np.linalg.LinAlgError:
+        move = solve_linear(np.vstack([_slopes(payoffs, sizes, point), along]), off)
+        if move is None:
             return None
         point = point - move
         if np.abs(move).max() <= _TOLERANCE * (1.0 + np.abs(point).max()):
@@ -111,13 +111,12 @@ def _corrected(payoffs: Payoffs, sizes: Sequence[int], guess: Array, along: Arra
     return None
 
 
-def _direction(payoffs: Payoffs, sizes: Sequence[int], point: Array, before: Array) -> Array:
-    """Return the unit vector along the path, on from the one before."""
+def _direction(payoffs: Payoffs, sizes: Sequence[int], point: Array, before: Array) -> Array | None:
+    """Return the unit vector along the path, on from the one before, where there is one."""
     goal = np.zeros_like(point)
     goal[-1] = 1.0
-    along = np.linalg.solve(np.vstack([_slopes(payoffs, sizes, point), before]), goal)
-    unit: Array = along / np.sqrt((along * along).sum())
-    return unit
+    along = solve_linear(np.vstack([_slopes(payoffs, sizes, point), before]), goal)
+    return None if along is None else np.asarray(along / np.sqrt((along * along).sum()))
 
 
 def _residual(payoffs: Payoffs, sizes: Sequence[int], point: Array) -> Array:

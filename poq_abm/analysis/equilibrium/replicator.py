@@ -15,7 +15,9 @@ __all__ = ["Basins", "replicator_basins", "simplex_grid"]
 
 Array = NDArray[np.float64]
 
-_STEP = 0.2  # in which the best strategy's odds grow by at most exp(.2)
+_STEP = 0.2  # of the logarithm of the odds between what is done by some
+_RARE = 0.001  # share of what is done by nobody to speak of
+_FASTER = 5.0  # where payoffs are closer than they are at most
 _MOST_STEPS = 5_000
 _STILL = 1e-9  # change of a share in a step
 _SETTLED = 1e-6  # of the payoffs' spread: more regret is only a slow start from a corner
@@ -43,8 +45,8 @@ def replicator_basins(payoffs: Callable[[Array], Array], starts: Array) -> Basin
     """Return the attractors of the replicator dynamics and how many of the starts reach each.
 
     dx_i / dt = x_i (u_i(x) - sum_j x_j u_j(x)), in steps x_i exp(h u_i(x)), brought back to a sum
-    of 1: they have the same rest points and never leave the simplex. Time has no unit here: h is
-    such that odds change by at most exp(.2) a step.
+    of 1: they have the same rest points and never leave the simplex. Time has no unit here,
+    and h is larger where payoffs are closer: orbits are the same.
 
     Parameters
     ----------
@@ -66,7 +68,6 @@ def replicator_basins(payoffs: Callable[[Array], Array], starts: Array) -> Basin
     mixes = starts.copy()
     paid = payoffs(mixes)
     spread = float((paid.max(axis=1) - paid.min(axis=1)).max())
-    pace = _STEP / spread if spread > 0.0 else 0.0
     still = np.zeros(len(mixes), dtype=bool)
     for _ in range(_MOST_STEPS):
         moving = np.flatnonzero(~still)
@@ -74,7 +75,11 @@ def replicator_basins(payoffs: Callable[[Array], Array], starts: Array) -> Basin
             break
         here = mixes[moving]
         paid = payoffs(here)
-        growth = here * np.exp(pace * (paid - paid.max(axis=1, keepdims=True)))
+        better = paid - paid.max(axis=1, keepdims=True, where=here > _RARE, initial=-np.inf)
+        local = -better.min(axis=1, keepdims=True, where=here > _RARE, initial=0.0)
+        pace = np.divide(_STEP, np.maximum(local, spread / _FASTER), where=spread > 0.0,
+                         out=np.zeros_like(local))  # fmt: skip
+        growth = here * np.exp(pace * np.minimum(better, spread))
         after = growth / growth.sum(axis=1, keepdims=True)
         mixes[moving] = after
         resting = regret(here, paid) <= _SETTLED * spread

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.analysis.equilibrium.elimination import solve_linear
 from poq_abm.analysis.equilibrium.regret import regret
 from poq_abm.analysis.equilibrium.replicator import simplex_grid
 
@@ -83,13 +84,12 @@ def _balanced(
 
     for _ in range(_ITERATIONS):
         (off,) = apart(mix[None])
+        slopes = (apart(mix + _NUDGE * moves) - apart(mix - _NUDGE * moves)).T / (2.0 * _NUDGE)
+        step = solve_linear(slopes, off)
+        if step is None:  # also where it is one of a continuum
+            return None
         if np.abs(off).max() <= 1e-13 * spread:
             break
-        slopes = (apart(mix + _NUDGE * moves) - apart(mix - _NUDGE * moves)).T / (2.0 * _NUDGE)
-        try:
-            step = np.linalg.solve(slopes, off)
-        except np.linalg.LinAlgError:
-            return None
         mix = mix - (step[:, None] * moves).sum(axis=0)
         if mix[used].min() < -0.5 or not np.isfinite(mix).all():
             return None
