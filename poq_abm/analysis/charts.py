@@ -31,14 +31,29 @@ MOST_LINES = 8  #: in one picture
 _MOST_INSIDE = 4  # in the legend; a longer one would cover the lines
 
 
-def forest(rows: pd.DataFrame, label: str) -> Figure:
+def forest(rows: pd.DataFrame, label: str = "", by: str | None = None) -> Figure:
     """Return estimates with their intervals, one below the other, on both sides of zero.
+
+    ``label`` names the axis. With ``by``, each value of that column has a panel with a scale of its
+    own, and the value names its axis.
 
     ``rows`` has the columns ``label``, ``at``, ``first`` and ``last`` (ends of the interval),
     ``shown`` (drawn filled and in colour) and, for a second, thinner interval, ``family_low`` and
     ``family_high``.
     """
-    figure, (axes,) = canvas(7.6, max(2.6, 1.2 + 0.24 * len(rows)))
+    panels = [(label, rows)] if by is None else list(rows.groupby(by, sort=False))
+    heights = [len(part) + 1.5 for _, part in panels]
+    figure, axes = canvas(
+        7.6, max(2.6, 0.9 + 0.24 * len(rows) + 0.5 * len(panels)), len(panels),
+        stacked=True, height_ratios=heights,
+    )  # fmt: skip
+    for panel, (name, part) in zip(axes, panels, strict=True):
+        _rows_of_forest(panel, part)
+        panel.set_xlabel(str(name), fontsize=9)
+    return figure
+
+
+def _rows_of_forest(axes: Axes, rows: pd.DataFrame) -> None:
     up, down = colours(range(2)).values()
     places = np.arange(len(rows))[::-1]
     for place, row in zip(places, rows.to_dict("records"), strict=True):
@@ -54,8 +69,6 @@ def forest(rows: pd.DataFrame, label: str) -> Figure:
     axes.axvline(0.0, color="black", linewidth=0.6, zorder=0)
     axes.set_yticks(places, rows["label"].tolist(), fontsize=7)
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.set_xlabel(label)
-    return figure
 
 
 def cells_of(frame: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError
 from poq_abm.experiment.calibration_error import WIDENED
 from poq_abm.experiment.estimates import shown
+from poq_abm.experiment.labels import measure_in_words, unit_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,13 +178,11 @@ def _worth(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def difference_forest(frame: pd.DataFrame) -> Figure:
-    """Return a forest of paired differences, each in half-widths of its own 95% interval.
+    """Return a forest of paired differences, with 95% intervals, a panel for each unit.
 
-    ``frame`` is :func:`poq_abm.experiment.paired.compare`. Metrics have units of their own, so
-    each difference is divided by half the width of its interval, whose ends then lie one to the
-    left and one to the right. The numbers in their units stand beside the names. Differences
-    without an interval, or the same in every pair, cannot be scaled; those that are not 0 are named
-    below the figure.
+    ``frame`` is :func:`poq_abm.experiment.paired.compare`. The numbers stand beside the names.
+    Differences without an interval, or the same in every pair, are not drawn; those of the latter
+    that are not 0 are named below the figure.
     """
     need(frame, ["metric", "difference", "low", "high", "p_value", "moved"])
     moves = pd.Series([not is_equal(row) for row in frame.to_dict("records")], frame.index)
@@ -191,31 +190,40 @@ def difference_forest(frame: pd.DataFrame) -> Figure:
     table = frame[frame["low"].notna() & varies].head(MOST_ROWS)
     same = frame[(frame["low"] == frame["high"]) & (frame["difference"] != 0.0)]
     unmoved = ", ".join(
-        f"{row['metric']} {row['difference']:+.4g}" for row in same.to_dict("records")
+        f"{measure_in_words(row['metric'])} {row['difference']:+.4g}"
+        for row in same.to_dict("records")
     )
     if table.empty:
         raise InputError(
             "no difference varies over its pairs, so that there is no interval to draw; the same "
             f"in every pair: {unmoved or 'all, without a difference'}"
         )
-    half = (table["high"] - table["low"]) / 2.0
-    scaled = table.assign(
+    units = table["unit"] if "unit" in table else pd.Series("", table.index)
+    drawn = table.assign(
+        axis=[_axis(unit) for unit in units],
         label=[
-            f"{row['metric']}: {row['difference']:+.4g} {row.get('unit', '')}".strip()
+            f"{measure_in_words(row['metric'])}: {row['difference']:+.4g}"
             for row in table.to_dict("records")
         ],
-        at=table["difference"] / half,
-        first=table["low"] / half,
-        last=table["high"] / half,
+        at=table["difference"],
+        first=table["low"],
+        last=table["high"],
         shown=table["moved"] != "no evidence",
     )
     names = frame.attrs.get("sides", ("A", "B"))
-    figure = forest(scaled, "difference (half-widths of its 95% interval)")
-    figure.axes[0].set_xscale("symlog", linthresh=2.0)  # a hundred half-widths hide one otherwise
+    figure = forest(drawn, by="axis")
     caption(figure, f"From {names[0]} to {names[1]}", frame, count_of(frame),
-            "filled: shown at 95% over all rows (Holm)",
+            "bars 95% each; filled: shown at 95% over all rows (Holm)",
             unmoved and f"the same in every pair, so not drawn: {unmoved}")  # fmt: skip
     return figure
+
+
+def _axis(unit: str) -> str:
+    """Return how the axis of differences in a unit is named."""
+    if not unit:
+        return "difference"
+    words = unit_in_words(unit)
+    return f"difference (measures from {words})" if " to " in words else f"difference ({words})"
 
 
 def _forest_of_run(request: AnalysisRequest) -> Figure:

@@ -20,6 +20,7 @@ from poq_abm.analysis.questions import (
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.labels import measure_in_words
 from poq_abm.experiment.schemas import EPOCHS, NETWORK, range_of
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def epoch_bands(table: pd.DataFrame) -> Figure:
         axes.fill_between(curve["epoch"], curve["low"], curve["high"], color=colour, alpha=0.2)
     attrs = table.attrs
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"{attrs['measure']} ({attrs['unit']})")
+    axes.set_ylabel(measure_in_words(attrs["measure"], attrs["unit"]))
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    caption(figure, f"{attrs['measure']} over epochs", table, f"n = {attrs['count']} replications",
-            "bands: 95% intervals")  # fmt: skip
+    title = f"{measure_in_words(attrs['measure'])} over epochs"
+    caption(figure, title, table, f"n = {attrs['count']} replications", "bands: 95% intervals")
     return figure
 
 

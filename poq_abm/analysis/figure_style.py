@@ -61,14 +61,15 @@ _STYLE: Any = {
     "patch.force_edgecolor": True,
 }
 _CHARACTERS_PER_INCH = 17.0  # of a caption
+_OF_A_TITLE = 11.0  # the same, of its larger letters
 _TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
 _CLIP = re.compile(r'<clipPath id="(p[0-9a-f]+)"')
 
 
 def canvas(
-    width: float = 6.4, height: float = 4.0, panels: int = 1, **grid: Any
+    width: float = 6.4, height: float = 4.0, panels: int = 1, *, stacked: bool = False, **grid: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of one row of panels, in the style of all figures.
+    """Return an empty figure of panels side by side or stacked, in the style of all figures.
 
     ``grid`` goes to Matplotlib's ``subplots``.
     """
@@ -77,7 +78,8 @@ def canvas(
 
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, list(figure.subplots(1, panels, squeeze=False, **grid)[0])
+        rows, columns = (panels, 1) if stacked else (1, panels)
+        return figure, list(figure.subplots(rows, columns, squeeze=False, **grid).flat)
 
 
 def colours(classes: Sequence[Hashable]) -> dict[Hashable, str]:
@@ -119,7 +121,12 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
     ``frame.attrs`` may hold ``scenario`` (its name) and ``notes`` (a list of warnings, as of a
     partial run).
     """
-    figure.suptitle(title, fontsize=11)
+    across = int(_OF_A_TITLE * figure.get_figwidth())
+    # Treatments' names have no blanks, and break after a comma.
+    whole_title = (
+        textwrap.wrap(title.replace(",", ", "), across) if len(title) > across else [title]
+    )
+    figure.suptitle("\n".join(whole_title), fontsize=11)
     scenario = str(frame.attrs.get("scenario", ""))
     named = scenario if scenario.startswith("profile ") or not scenario else f"scenario {scenario}"
     # What a reader must not miss gets a line of its own.

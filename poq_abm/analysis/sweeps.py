@@ -21,6 +21,7 @@ from poq_abm.analysis.questions import (
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.experiment.labels import field_in_words, measure_in_words
 from poq_abm.experiment.paired import units_of
 from poq_abm.experiment.results import Results
 from poq_abm.experiment.schemas import range_of
@@ -177,28 +178,36 @@ def sweep_lines(frame: pd.DataFrame, x: str, y: str | None = None, *, label: str
     need(frame, [x, "mean", "low", "high", *([y] if y else [])])
     figure, (axes,) = canvas(7.6 if y else 6.4, 4.0)
     is_number = pd.api.types.is_numeric_dtype(frame[x])
-    parts = [(None, frame)] if y is None else list(frame.groupby(y, sort=False))
+    parts: list[tuple[Any, pd.DataFrame]] = (
+        [(None, frame)] if y is None else list(frame.groupby(y, sort=False))
+    )
     paint = colours(range(min(len(parts), MOST_LINES)))
     ticks = list(dict.fromkeys(frame[x].astype(str)))
+    drawn: dict[bytes, str] = {}  # a line that lies under another is named with it
     for number, (value, part) in enumerate(parts[:MOST_LINES]):
         line = part.sort_values(x) if is_number else part
         at = line[x] if is_number else line[x].astype(str).map(ticks.index)
         errors = [(line["mean"] - line["low"]).fillna(0.0), (line["high"] - line["mean"]).fillna(0)]
+        name = str(value)
+        ends = np.array([at, *(line[column] for column in ("mean", "low", "high"))], np.float64)
+        first = drawn.setdefault(ends.tobytes(), name)
         axes.errorbar(
             at, line["mean"], yerr=errors, color=paint[number], capsize=3, linewidth=1.6,
-            marker=MARKERS[number % len(MARKERS)], markersize=5, label=str(value),
+            marker=MARKERS[number % len(MARKERS)], markersize=5,
+            label=name if first == name else f"{name} (the same as {first})",
             linestyle=DASHES[number % len(DASHES)] if is_number else "none",
         )  # fmt: skip
     if len(ticks) <= _MOST_TICKS:
         places = list(dict.fromkeys(frame[x])) if is_number else range(len(ticks))
         axes.set_xticks(places, ticks, fontsize=8)
-    axes.set_xlabel(x)
+    axes.set_xlabel(field_in_words(x))
     axes.set_ylabel(label or "mean")
     if y is not None:
-        legend(axes, len(parts), y.rpartition(".")[2])
+        legend(axes, len(parts), field_in_words(y))
     left_out = len(parts) - MOST_LINES
-    caption(figure, f"{label or 'mean'} along {x.rpartition('.')[2]}", frame, count_of(frame),
-            "bars 95%", f"{left_out} more lines left out" if left_out > 0 else "")  # fmt: skip
+    more = f"{left_out} more lines left out" if left_out > 0 else ""
+    caption(figure, f"{_without_unit(label) or 'mean'} along {field_in_words(x)}", frame,
+            count_of(frame), "means over replications, bars 95%", more)  # fmt: skip
     return figure
 
 
@@ -226,10 +235,12 @@ def heat_map(
         digits = _digits(table.to_numpy())
         texts = table.map(lambda v: "" if np.isnan(v) else f"{v:.{digits}f}")
         write_cells(axes, table, texts + single.map(lambda alone: "*" if alone is True else ""))
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    caption(figure, f"{label or value} over {_leaf(x)} and {_leaf(y)}", frame,
-            count_of(frame))  # fmt: skip
+    axes.set_xlabel(field_in_words(x))
+    axes.set_ylabel(field_in_words(y))
+    title = f"{_without_unit(label) or value} over {field_in_words(x)} and {field_in_words(y)}"
+    starred = "replications" in frame and bool((frame["replications"] < 2).any())
+    caption(figure, title, frame, count_of(frame), "means over replications",
+            "* one replication: no interval" if starred else "")  # fmt: skip
     return figure
 
 
@@ -238,13 +249,14 @@ def _digits(values: np.ndarray) -> int:
     return 3 if most < 1.0 else 2 if most < 100.0 else 0
 
 
-def _leaf(path: str) -> str:
-    return path.rpartition(".")[2]
+def _without_unit(label: str) -> str:
+    """Return a label up to the unit in brackets at its end; a title needs no unit."""
+    return label.rpartition(" (")[0] if label.endswith(")") else label
 
 
 def fixed_axes(where: Mapping[str, str]) -> list[str]:
     """Return what a figure says of the axes that it does not show."""
-    return [f"{key} = {value}" for key, value in where.items()]
+    return [f"{field_in_words(key)} = {value}" for key, value in where.items()]
 
 
 def other_axis(run: StoredRun, wanted: str | None, option: str, but: Sequence[str] = ()) -> str:
@@ -281,7 +293,7 @@ def _measure(
     usual = "profit_mean" if run.has("epochs") else "evaluator_reward_mean"
     metric = request.metric or ("dishonest_stands" if run.has("queries") else usual)
     frame = metric_over_axes(run.results, metric, axes, where=request.where)
-    return told(frame, run, *fixed_axes(request.where)), f"{metric} ({units[metric]})"
+    return told(frame, run, *fixed_axes(request.where)), measure_in_words(metric, units[metric])
 
 
 def _heat(request: AnalysisRequest) -> Figure:

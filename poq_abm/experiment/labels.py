@@ -11,7 +11,15 @@ from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import shown
 from poq_abm.experiment.schemas import EPOCHS, NODES, REPLICATIONS, SCHEMAS
 
-__all__ = ["attributes", "dataset", "label", "told"]
+__all__ = [
+    "attributes",
+    "dataset",
+    "field_in_words",
+    "label",
+    "measure_in_words",
+    "told",
+    "unit_in_words",
+]
 
 _NODE_KEYS = ("treatment", "replication", "node")
 _NODE_PREFIX = "node_"
@@ -52,6 +60,71 @@ def label(name: str, table: str = "") -> tuple[str, str]:
             metadata = schema.field(name).metadata
             return metadata[b"unit"].decode(), metadata[b"meaning"].decode()
     return "", ""
+
+
+#: units that a reader would not know by their short names
+_UNITS_IN_WORDS = {
+    "0-1": "0 to 1", "score 0-10": "points of 10", "score -10 to 10": "points of 10",
+    "C": "cost C", "s": "seconds", "s per query": "seconds per query",
+    "queries per s": "queries per second",
+}  # fmt: skip
+#: measures and fields whose names with blanks for underscores do not say what they are
+_IN_WORDS = {
+    "bias": "bias of the consensus",
+    "consensus_mean": "mean consensus",
+    "truth_mean": "mean truth",
+    "correlation": "correlation of consensus and truth",
+    "spearman": "rank correlation of consensus and truth",
+    "inference_reward_mean": "mean reward of inference nodes",
+    "evaluator_reward_mean": "mean reward of evaluators",
+    "inference_cost_mean": "mean cost of inference nodes",
+    "evaluator_cost_mean": "mean cost of evaluators",
+    "honest_reward_mean": "mean reward of honest evaluators",
+    "malicious_reward_mean": "mean reward of malicious evaluators",
+    "closeness_mean": "mean closeness",
+    "profit_mean": "mean profit",
+    "malicious_majority": "share of rounds that a malicious majority rules",
+    "malicious_majority_expected": "chance of a malicious majority",
+    "dishonest_stands": "dishonest answers that stand",
+    "malicious.share": "malicious share of evaluators",
+    "mechanism.aggregation": "consensus rule",
+    "mechanism.committee_size": "committee size K (evaluators)",
+    "verification.protocol": "verification protocol",
+    "economy.payment.scheme": "payment scheme",
+}
+
+
+def unit_in_words(unit: str) -> str:
+    """Return a unit as an axis of a figure says it.
+
+    >>> unit_in_words("score -10 to 10"), unit_in_words("tokens per job")
+    ('points of 10', 'tokens per job')
+    """
+    return _UNITS_IN_WORDS.get(unit, unit)
+
+
+def measure_in_words(name: str, unit: str | None = None) -> str:
+    """Return a measure as a figure names it, with its unit where one is given.
+
+    >>> measure_in_words("bias", "score -10 to 10"), measure_in_words("reward_gap")
+    ('bias of the consensus (points of 10)', 'reward gap')
+    """
+    # What is said of a group already has blanks, and the group's name is its owner's.
+    words = _IN_WORDS.get(name, name if " " in name else name.replace("_", " "))
+    return f"{words} ({unit_in_words(unit)})" if unit else words
+
+
+def field_in_words(path: str) -> str:
+    """Return a field of a scenario as a figure names it: its own words, or the end of its path.
+
+    >>> field_in_words("malicious.share"), field_in_words("economy.stake.slashing.rate")
+    ('malicious share of evaluators', 'slashing rate')
+    """
+    if path in _IN_WORDS:
+        return _IN_WORDS[path]
+    first, *rest = path.split(".")
+    parts = rest if rest and first == "mechanism" else [first, *rest]
+    return " ".join(parts[-2:]).replace("_", " ")
 
 
 def attributes(scenario: str, columns: Iterable[str], table: str = "") -> dict[str, Any]:

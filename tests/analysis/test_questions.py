@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -20,8 +21,10 @@ from poq_abm.analysis.audit.attacks import (
 from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.gains import gain_forest
 from poq_abm.analysis.audit.variants import VariantRunner
+from poq_abm.analysis.comparison import difference_forest
 from poq_abm.analysis.figure_style import FORMATS, canvas, write
 from poq_abm.analysis.questions import AnalysisRequest, draw, figures, make, tables
+from poq_abm.analysis.sweeps import sweep_lines
 from poq_abm.errors import InputError
 from poq_abm.scenario import load
 from tests.conftest import interrupt
@@ -97,6 +100,82 @@ def test_every_kind_has_units_n_and_the_name_of_what_it_shows(runs, kind: str) -
     axes = figure.axes[0]
     labels = axes.get_xlabel() + axes.get_ylabel()
     assert "(" in labels or kind in ("heatmap", "trust", "trilemma"), labels
+
+
+def written_boxes(figure) -> list[tuple[str, object]]:
+    """Return the upright texts that a figure shows and their boxes in pixels, once laid out."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    beyond = set()  # labels of ticks outside the limits of their axis, which are not drawn
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        slack = 1e-9 * (high - low)
+        for tick in (*axis.majorTicks, *axis.minorTicks):
+            if not low - slack <= tick.get_loc() <= high + slack:
+                beyond |= {tick.label1, tick.label2}
+    return [
+        (text.get_text(), text.get_window_extent(canvas.get_renderer()))
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and text not in beyond
+        and text.get_rotation() in (0.0, 90.0)  # the box of a slanted text is mostly empty
+    ]  # fmt: skip
+
+
+def assert_legible(figure) -> None:
+    """Check that no text leaves the canvas or lies on another."""
+    width, height = figure.bbox.size
+    boxes = written_boxes(figure)
+    for said, box in boxes:
+        assert box.x0 > -1, said
+        assert box.y0 > -1, said
+        assert box.x1 < width + 1, said
+        assert box.y1 < height + 1, said
+    for (said, one), (other, two) in itertools.combinations(boxes, 2):
+        across = min(one.x1, two.x1) - max(one.x0, two.x0)
+        down = min(one.y1, two.y1) - max(one.y0, two.y0)
+        assert min(across, down) < 1.5, (said, other)
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_no_text_is_cut_or_lies_on_another(runs, kind: str) -> None:
+    folder, arguments = REQUESTS[kind]
+    assert_legible(draw(kind, AnalysisRequest(runs[folder], **arguments)))
+
+
+def test_a_forest_of_long_names_is_legible_with_a_panel_for_each_unit() -> None:
+    rows = [
+        (f"reward of inference group_with_a_long_name_{k}", unit, 10.0**k, True)
+        for k, unit in enumerate(["tokens per job", "tokens per job", "0-1", "score -10 to 10"])
+    ]
+    frame = pd.DataFrame(rows, columns=["metric", "unit", "difference", "moved"])
+    frame = frame.assign(low=frame["difference"] * 0.5, high=frame["difference"] * 2.0, p_value=0.1,
+                         replications=3)  # fmt: skip
+    four = "behaviour=boost,committee_size=3,beta_inference=0.25"
+    frame.attrs |= {"sides": (f"share=0,aggregation=mean,{four}", f"share=0.3,{four}")}
+    figure = difference_forest(frame)
+    assert_legible(figure)
+    first, *others = figure.axes
+    assert first.get_xlabel() == "difference (tokens per job)"
+    assert len(others) == 2
+    assert [line.get_xdata()[0] for line in first.lines if line.get_marker() == "o"] == [1.0, 10.0]
+
+
+def test_figures_speak_of_fields_and_measures_in_words(runs) -> None:
+    for kind in ("lines", "heatmap"):
+        said = words(draw(kind, AnalysisRequest(runs["swept"], **REQUESTS[kind][1])))
+        assert "malicious share of evaluators" in said
+        assert "consensus rule" in said
+        assert "bias of the consensus (points of 10)" in said
+        assert "mechanism." not in said
+
+
+def test_a_line_that_lies_under_another_is_named_in_the_legend() -> None:
+    rows = [(x, y, 1.0, 0.9, 1.1) for y in ("mean", "median") for x in (0, 1)]
+    frame = pd.DataFrame(rows, columns=["x", "y", "mean", "low", "high"])
+    assert "median (the same as mean)" in words(sweep_lines(frame, "x", "y"))
 
 
 class Watched(AnalysisRequest):
@@ -239,7 +318,7 @@ def test_a_kind_fits_a_run_or_says_what_does(stored_runs, name: str, what: str) 
 
 
 def test_the_usual_measure_is_one_of_the_study(stored_runs) -> None:
-    for name, label in (("economy", "profit_mean"), ("protocols", "dishonest_stands")):
+    for name, label in (("economy", "mean profit"), ("protocols", "dishonest answers that stand")):
         assert (
             draw("lines", AnalysisRequest(str(stored_runs[name])))
             .axes[0]

@@ -25,6 +25,7 @@ from poq_abm.analysis.sweeps import (
 )
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import CONFIDENCE
+from poq_abm.experiment.labels import field_in_words
 from poq_abm.experiment.paired import paired
 from poq_abm.experiment.results import Results
 from poq_abm.rules.behaviour.base import Role, spell
@@ -247,7 +248,7 @@ def attack_phase_diagram(frame: pd.DataFrame) -> Figure:
     paint_cells(figure, axes, table, "drift of the mean consensus (points of 10)")
     write_cells(axes, table, marks, size=12)
     axes.set_xlabel("share of evaluators that attack (0-1)")
-    axes.set_ylabel(field)
+    axes.set_ylabel(field_in_words(field))
     against = frame.attrs.get("gain_against", "being honest")
     caption(figure, "Where the attack pays", frame,
             f"+ pays, {_SIGNS['costs']} costs, ? undecided, against {against} (95%)",
