@@ -179,7 +179,7 @@ def trilemma(table: pd.DataFrame) -> Figure:
 
     ``table`` is what :func:`trilemma_table` returns.
     """
-    grid = {"sharey": True, "width_ratios": [1.1, 1.4, 1.2, 0.9]}
+    grid: dict[str, Any] = {"sharey": True, "width_ratios": [1.1, 1.4, 1.2, 0.9]}
     figure, panels = canvas(14.0, 0.55 * len(table) + 2.2, panels=4, **grid)
     for panel, draw in zip(panels, (_integrity, _waiting, _money, _throughput), strict=True):
         draw(panel, table)
