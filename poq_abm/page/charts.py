@@ -28,7 +28,7 @@ _DOTS = ("dot", "square")  # what tells tasks apart besides colour
 _WIDTH, _HEIGHT = 560, 300
 
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 534, 12, 248  # of the field that is drawn in
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 534, 12, 248  # of the field that is drawn in
 
 
 Floats = NDArray[np.float64]
@@ -216,7 +216,7 @@ def _axes(x_label: str, y_label: str, across: Range, limits: Range) -> str:
         'stroke-opacity="0.6"/>'
         f'<text x="{(_LEFT + _RIGHT) / 2}" y="{_HEIGHT - 10}" text-anchor="middle">'
         f"{escape(x_label)}</text>"
-        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">'
+        f'<text transform="translate(17 {middle}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_label)}</text>"
     )
     return "".join(parts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,19 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_support import WIDTHS, opened_browser, outside, watched_page
 
 from poq_abm.scenario import load
 
 pytest.importorskip("solara", reason='the page needs the extra: pip install "poq-abm[explore]"')
 pytest.importorskip("solara_assets", reason='the page needs pip install "poq-abm[explore]"')
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason='a browser is driven by pip install "poq-abm[browser]"'
-)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-]
+pytestmark = pytest.mark.slow
 #: `poq`, in a process that notes whom it would call
 PROGRAM = """
 import socket, sys
@@ -81,28 +74,14 @@ def address(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    """A page that fails the test if it asked anybody else for anything, or complained."""
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    asked: list[str] = []
-    complaints: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("websocket", lambda socket: asked.append(socket.url.replace("ws://", "http://")))
-    opened.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    yield opened
-    outside = [url for url in asked if not url.startswith((f"{address}/", "data:", "blob:"))]
-    opened.close()
-    assert len(asked) > 5
-    assert outside == []
-    assert complaints == []
+    with watched_page(browser, (f"{address}/",)) as page:
+        yield page
 
 
 def visit(page: Any, url: str) -> Any:
@@ -248,16 +227,13 @@ def test_saving_writes_a_scenario_once(page: Any, address: str, folder: Path) ->
     assert (folder / "cheaper.yaml").read_text() == text
 
 
-def test_a_phone_needs_no_sideways_scrolling(page: Any, address: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
+def test_nothing_is_out_of_sight_and_a_phone_shows_slider_and_chart_at_once(
+    page: Any, address: str, folder: Path
+) -> None:
     visit(page, address)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for width in WIDTHS:
+        assert outside(page, width) == []
     slider = page.locator("input[type=range][aria-label^='α_F']").bounding_box()
     chart = page.locator("[data-chart=inference] > svg").bounding_box()
-    assert chart["y"] + chart["height"] < slider["y"] < 844  # both in sight at once
-
-
-def test_the_server_calls_nobody(page: Any, address: str, folder: Path) -> None:
-    visit(page, address)
-    page.wait_for_timeout(500)
+    assert chart["y"] + chart["height"] < slider["y"] < 900
     assert "CALLED" not in (folder / "said").read_text()
