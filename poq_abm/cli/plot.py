@@ -53,11 +53,12 @@ def plot(
     """Draw a run or a profile, as vector graphics and PNG."""
     from poq_abm.analysis.figure_style import write  # noqa: PLC0415
     from poq_abm.analysis.questions import AnalysisRequest, draw, figures  # noqa: PLC0415
+    from poq_abm.cli.printing import say  # noqa: PLC0415
 
     known = figures()
     if kind == "list":
         for name, one in known.items():
-            typer.echo(f"{name:<10} {one.shows}")
+            say(f"{name:<10} {one.shows}", indent=11)
         return
     if not source:
         raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
