@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import gallery
 import typer
 
 from poq_abm.analysis.questions import figures, tables
@@ -77,6 +78,7 @@ MODULES = (
     "poq_abm.analysis.stored_run",
     "poq_abm.analysis.questions",
     "poq_abm.analysis.rewards",
+    "poq_abm.analysis.distributions",
     "poq_abm.analysis.lorenz",
     "poq_abm.analysis.mean_rewards",
     "poq_abm.analysis.alignment",
@@ -428,6 +430,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "scenario": scenario,
     "scenarios": scenarios,
     "cli": cli,
+    "gallery": gallery.gallery,
     "modules": listing,
     "protocols": protocols,
     "questions": questions,

@@ -17,8 +17,9 @@ import seaborn as sns
 
 import poq_abm
 from poq_abm.analysis.alignment import reward_alignment
+from poq_abm.analysis.distributions import reward_violins
 from poq_abm.analysis.lorenz import lorenz_curves, lorenz_figure
-from poq_abm.analysis.rewards import reward_distribution, reward_violins
+from poq_abm.analysis.rewards import reward_distribution
 
 models = ["llama_3_2_3b", "gemma_2_2b_it", "tinylama_1_1b", "qwen2_1_5b"]
 scenario = poq_abm.load("cost_aware_poq").replace({

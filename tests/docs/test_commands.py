@@ -32,6 +32,7 @@ STAGED = {
     "README.md": "test_docs.py",
     "docs/tutorial.md": "docs/test_tutorial.py",
     "docs/tutorial_own_models.md": "docs/test_tutorial_own_models.py",
+    "docs/gallery.md": "analysis/test_figure_geometry.py",  # with fewer rounds
     "docs/how-to/calibration.md": "docs/test_tutorial_own_models.py",  # the same, of other models
 }
 #: verbs that are run elsewhere: they serve a page, need models, or take long
@@ -119,7 +120,11 @@ STAGE: dict[str, list[Callable[[Poq], None]]] = {
     "docs/how-to/audit.md": [own_scenario],
     "docs/how-to/commands.md": [played("cost_aware_poq"), snapshot],
     "docs/how-to/equilibrium.md": [own_scenario],
-    "docs/how-to/figures.md": [played("cost_aware_poq"), played("adversary_sweep", "y")],
+    "docs/how-to/figures.md": [
+        played("cost_aware_poq"),
+        played("adversary_sweep", "y"),
+        played("committee_size", "z"),
+    ],
     "docs/how-to/find_an_attack.md": [own_scenario],
     "docs/how-to/report.md": [played("cost_aware_poq")],
     "docs/reference/behaviours.md": [own_behaviour],
