@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,11 @@ def test_every_command_of_the_tutorial_runs(
         said[verb] = told.out
         if verb == "new":  # what the page tells the reader to write
             (tmp_path / "mine.yaml").write_text(scenario)
-    assert "From aggregation=mean to aggregation=median, bias fell by" in said["compare"]
+    (drift,) = re.findall(r"the drift (fell by .*?\])", TUTORIAL.read_text())
+    compared = " ".join(said["compare"].split())
+    assert f"to aggregation=median, consensus_drift {drift}" in compared
+    audited = " ".join(said["audit"].split())
+    assert "honest by one node of booster gains" in audited
+    assert "constant by a ring of 3 of all gains" in audited
     assert (tmp_path / "mine" / "report.html").stat().st_size > 100_000
     assert (tmp_path / "mine" / "lines.svg").is_file()
