@@ -2,12 +2,16 @@
 
 ``python docs/gallery.py`` plays the runs in a folder of its own and draws every figure into
 ``docs/images/gallery``; ``python docs/generated.py`` writes the page. The tests draw the same
-figures of the same scenarios, with fewer rounds.
+figures of the same scenarios, with fewer rounds. ``python docs/gallery.py terminal`` takes the
+picture of a terminal in which a run was played, ``docs/images/terminal.svg``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -16,11 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from rich.console import Console
+from rich.text import Text
 
 from poq_abm.analysis.questions import figures
 from poq_abm.cli import main
+from poq_abm.experiment.files import write_text
 
-__all__ = ["FIGURES", "RUNS", "gallery"]
+__all__ = ["FIGURES", "RUNS", "SESSION", "gallery"]
 
 IMAGES: Final = Path(__file__).parent / "images" / "gallery"
 #: what is played: a scenario that ships, and what of it is set
@@ -125,5 +132,30 @@ def draw(kinds: list[str]) -> None:
                     raise
 
 
+#: what the picture of a terminal shows, and how wide it is
+SESSION: Final = "poq run cost_aware_poq"
+COLUMNS: Final = 80
+
+
+def picture_terminal() -> None:
+    """Play a run and draw what it printed, as a terminal shows it; the picture loads nothing."""
+    printed = io.StringIO()
+    os.environ["COLUMNS"] = str(COLUMNS)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        sys.argv = shlex.split(SESSION)
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(printed):
+            main()
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    console.print(Text(f"$ {SESSION}", style="bold"))
+    console.print(Text(printed.getvalue().rstrip()))
+    picture = console.export_svg(title="poq_abm", unique_id="terminal")
+    fonts = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)  # which would be asked of a CDN
+    write_text(IMAGES.parent / "terminal.svg", fonts.sub("", picture))
+
+
 if __name__ == "__main__":
-    draw(sys.argv[1:])
+    if sys.argv[1:] == ["terminal"]:
+        picture_terminal()
+    else:
+        draw(sys.argv[1:])

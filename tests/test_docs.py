@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.conftest import Poq
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
+import gallery  # noqa: E402
 import generated  # noqa: E402
 
 
@@ -55,6 +57,20 @@ def test_what_the_readme_shows_runs(
     assert (tmp_path / "boost.svg").stat().st_size > 10_000
     nodes = names["model"].node_table()
     assert nodes["jobs"].sum() == 5000 * 3
+
+
+def test_the_picture_of_a_terminal_shows_what_is_printed(
+    poq: Poq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = (ROOT / "docs" / "images" / "terminal.svg").read_text()
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "").replace(
+        "https://www.textualize.io", ""
+    )
+    shown = html.unescape(re.sub(r"<[^>]+>", " ", picture)).replace("\xa0", " ").split()
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    told = poq(*gallery.SESSION.split()[1:])
+    printed = [word for word in told.out.split() if not word.startswith("results/")]
+    assert [word for word in printed if word not in shown] == [], "python docs/gallery.py terminal"
 
 
 COLUMNS = [
