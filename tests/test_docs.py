@@ -217,6 +217,11 @@ def test_every_rule_that_is_a_class_is_documented() -> None:
         for name, rule in shipped(kind).items():
             (row,) = [line for line in table.splitlines() if line.startswith(f"| `{name}` |")]
             assert all(f"`{key}`" in row for key in rule.parameters)
+            for key, parameter in rule.parameters.items():
+                (told,) = [each for each in table.splitlines() if f"| `{name}` `{key}` |" in each]
+                assert parameter.meaning in told
+                assert f"| {parameter.unit} |" in told
+                assert parameter.range().removeprefix("be ").removeprefix("lie ") in told
             assert str(rule.source) in row
 
 
