@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from poq_abm.analysis import questions
+from poq_abm.analysis.charts import legend
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours
 from poq_abm.analysis.questions import (
     AnalysisRequest,
@@ -80,7 +81,7 @@ def epoch_bands(table: pd.DataFrame) -> Figure:
     attrs = table.attrs
     axes.set_xlabel("epoch")
     axes.set_ylabel(measure_in_words(attrs["measure"], attrs["unit"]))
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend(axes, len(curves), most_inside=0)
     title = f"{measure_in_words(attrs['measure'])} over epochs"
     caption(figure, title, table, f"n = {attrs['count']} replications", "bands: 95% intervals")
     return figure

@@ -117,7 +117,7 @@ def attack(
     for one, path in zip(found, written, strict=True):
         say(one.sentence)
         if path is not None:
-            typer.echo(f"  written to {path}; play it with: poq run {path}")
+            say(f"  written to {path}; play it with: poq run {path}", indent=4)
     for line in lines:
         say(line)
 

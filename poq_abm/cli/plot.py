@@ -12,7 +12,7 @@ from poq_abm.errors import InputError, nearest
 
 __all__ = ["plot"]
 
-Against = Annotated[str | None, typer.Option(metavar="ID", help="forest: the other treatment.")]
+Against = Annotated[str | None, typer.Option(metavar="ID", help="The other treatment of two.")]
 By = Annotated[str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")]
 Metric = Annotated[
     str | None,
@@ -24,6 +24,13 @@ Metric = Annotated[
 Where = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="AXIS=VALUE", help="Fix another axis; may be repeated."),
+]
+Width = Annotated[
+    str | None,
+    typer.Option(metavar="column|page|INCHES", help="As wide as a paper's column, or page."),
+]
+Font = Annotated[
+    str, typer.Option(metavar="sans|serif|times|FAMILY", help="What letters are set in.")
 ]
 
 
@@ -49,15 +56,18 @@ def plot(
     x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,
     where: Where = None,
+    width: Width = None,
+    font: Font = "sans",
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
-    from poq_abm.analysis.figure_style import write  # noqa: PLC0415
+    from poq_abm.analysis.figure_style import printed, width_named, write  # noqa: PLC0415
     from poq_abm.analysis.questions import AnalysisRequest, draw, figures  # noqa: PLC0415
+    from poq_abm.cli.printing import say  # noqa: PLC0415
 
     known = figures()
     if kind == "list":
         for name, one in known.items():
-            typer.echo(f"{name:<10} {one.shows}")
+            say(f"{name:<10} {one.shows}", indent=11)
         return
     if not source:
         raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
@@ -78,9 +88,10 @@ def plot(
     )
     if not request.is_run and treatment is not None:
         raise InputError(f"--treatment does nothing for a profile; {source} is no results folder")
-    figure = draw(kind, request)
     stem = out or (Path(source) / kind if request.is_run else Path(kind))
-    for path in write(figure, stem, form or ("svg", "png")):
+    with printed(None if width is None else width_named(width), font):
+        written = write(draw(kind, request), stem, form or ("svg", "png"))
+    for path in written:
         typer.echo(str(path))
 
 
