@@ -1,6 +1,7 @@
 """The search for the best response: known optima, honest tests, and nothing lost on the way."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +258,18 @@ def test_a_ring_counts_the_pay_of_whom_it_favours(published):
 
 def test_whoever_does_as_before_leaves_the_scenario_as_it_is(published):
     assert deviating(published, ring_of(published, "evaluator", "all", 1.0)) is published
+
+
+def test_a_ring_may_take_members_out_of_another():
+    """Two of a colluding three join a ring of others: the third goes on as they had agreed."""
+    published = load("collusion_ring", ["sweep={}", "rounds=300"])
+    ring = ring_of(published, "evaluator", "all", 0.3)
+    whole = next(g for g in published.population.evaluators if g.name == "ring")
+    lone = replace(ring, members=(8, 9), behaviour={"name": "boost"})
+    left = [g for g in deviating(published, lone).population.evaluators
+            if g.behaviour == whole.behaviour]  # fmt: skip
+    assert [group.count for group in left] == [1]
+    runner = VariantRunner.of(published)
+    played = runner.play({"base": published, "left": deviating(published, lone)}, 0, 1)
+    assert (played["base"].jobs[:, -3:] == played["left"].jobs[:, -3:]).all()
+    assert played["base"].consensus != played["left"].consensus
