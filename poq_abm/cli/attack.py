@@ -23,6 +23,8 @@ from poq_abm.cli.options import (
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from poq_abm.analysis.audit.best_response import FoundAttack, SearchSettings
     from poq_abm.analysis.audit.deviations import Deviation
     from poq_abm.analysis.audit.variants import VariantRunner
@@ -55,7 +57,7 @@ Seconds = Annotated[float | None, typer.Option(help="Stop after so long, with wh
 Everybody = Annotated[
     bool,
     typer.Option(
-        "--everybody", help="Then let all of the role do what was found, and look again, and so on."
+        "--everybody", help="Add what is found to what all of the role may do, and look again."
     ),
 ]
 SearchSeed = Annotated[int, typer.Option(min=0, help="Key of where candidates lie.")]
@@ -109,10 +111,11 @@ def attack(
         )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
         whom = _searchers(runner.scenario, by, group, share, favour)
-        found, lines = _search(runner, whom, how, seconds, everybody=everybody)
+        found, lines, learned = _search(runner, whom, how, seconds, everybody=everybody)
     written = [_write(one, out) if one.gains else None for one in found]
     rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
-    if print_data({"attacks": rows}, as_json=as_json, as_csv=as_csv):
+    tables = {"attacks": rows, **({"learned": pd.concat(learned)} if learned else {})}
+    if print_data(tables, as_json=as_json, as_csv=as_csv):
         return
     for one, path in zip(found, written, strict=True):
         say(one.sentence)
@@ -129,30 +132,30 @@ def _search(
     seconds: float | None,
     *,
     everybody: bool,
-) -> tuple[list[FoundAttack], list[str]]:
-    """Return what each of some nodes finds, and what else there is to say."""
+) -> tuple[list[FoundAttack], list[str], list[pd.DataFrame]]:
+    """Return what each of some nodes finds, what else there is to say, and what all come to do."""
     from poq_abm.analysis.audit.best_response import best_response  # noqa: PLC0415
-    from poq_abm.analysis.audit.learning import (  # noqa: PLC0415
-        everybody_learns,
-        learning_sentence,
-    )
+    from poq_abm.analysis.equilibrium.double_oracle import double_oracle  # noqa: PLC0415
     from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
 
     budget = SearchBudget(seconds=math.inf if seconds is None else seconds)
     found: list[FoundAttack] = []
-    lines = []
+    lines, tables = [], []
     for who in whom:
         if everybody:
-            learned = drive(everybody_learns(runner, who, how), runner.player, budget)
-            lines.append(f"{who.groups}: {learning_sentence(learned)}")
-            found += learned
+            learned = drive(double_oracle(runner, who, how), runner.player, budget)
+            lines.append(f"{who.groups}: {learned.sentence}")
+            tables.append(learned.table.assign(group=who.groups))
+            found += learned.found
+            interrupted = learned.interrupted
         else:
             found.append(drive(best_response(runner, who, how), runner.player, budget))
-        if found[-1].ended == "interrupted":
+            interrupted = found[-1].ended == "interrupted"
+        if interrupted:
             break
     if runner.left_out:
         lines.append(f"Adaptation is left out ({', '.join(runner.left_out)}).")
-    return found, lines
+    return found, lines, tables
 
 
 def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:

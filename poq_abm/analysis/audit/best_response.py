@@ -24,12 +24,14 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.sweep.designs import Sobol
 from poq_abm.simulation.population import build_population
 
-__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb", "plainly"]
+__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb", "does", "plainly"]
 
 Spec = dict[str, Any]
 
 _BATCH = 64  #: candidates that are played together; of one number to vary, a quarter
 _BATCHES = 8  #: of one climb
+_SEARCHED = 2  #: replications on which candidates are compared
+_LONG = 20_000  #: rounds of a replication that tells candidates apart by itself
 _NARROWING = 0.6  #: of the box around the best, from batch to batch
 _ALIKE = 0.98  #: of the best gain that a simpler behaviour has to keep
 _MOST_CLIMBS = 4  #: after the first, each looks for what gains more than all found before
@@ -41,7 +43,7 @@ _MOST_LOOKS = (
 class SearchSettings(NamedTuple):
     """How a best response is looked for and tested."""
 
-    searched: int = 2  #: replications on which candidates are compared
+    searched: int | None = None  #: replications on which candidates are compared; default: two
     tested: int = 20  #: fresh replications on which one is tested, and then certified
     confidence: float = CONFIDENCE  #: of all tests of the search together
     epsilon: float | None = None  #: tokens per job that are too few to matter; default: relative
@@ -52,7 +54,7 @@ class SearchSettings(NamedTuple):
     def most_keys(self) -> int:
         """Replications that a search may come to use."""
         tests = self.tested << (_MOST_LOOKS - 1)  # doubled at every look
-        return _MOST_CLIMBS * (self.searched + tests) + self.tested
+        return _MOST_CLIMBS * ((self.searched or _SEARCHED) + tests) + self.tested
 
     @property
     def level(self) -> float:
@@ -101,7 +103,7 @@ class FoundAttack:
             best = ""
             if self.untested is not None:
                 spec, gain = self.untested
-                best = f"; the best of {self.tried} so far is to {_does(spec)} ({gain:+.4f}?)"
+                best = f"; the best of {self.tried} so far is to {does(spec)} ({gain:+.4f}?)"
             return f"{who}: nothing was tested, {_ENDS[self.ended]}{best}."
         each, tested = f"tokens per {self.per}", f"{self.settings.confidence:.0%} family-wise"
         most = f"{self.tried} behaviours tried, {tested}"
@@ -112,12 +114,12 @@ class FoundAttack:
             if self.ended == "settled":
                 rest = f"nothing found gains {self.epsilon:.2g} more"
             return (
-                f"{who}: who {_does(self.deviation.behaviour, alone)} get{alone} "
+                f"{who}: who {does(self.deviation.behaviour, alone)} get{alone} "
                 f"{_shown(self.gain)} {each} more than now ({share:.1%}); {rest} ({most})."
             )
         if further.low == further.high == 0.0:
-            return f"{who}: nothing found gains anything, every behaviour is paid alike ({most})."
-        best = f"the best found is to {_does(spec)}: {_shown(further)}"
+            return f"{who}: nothing found gains anything; to {does(spec)} is paid alike ({most})."
+        best = f"the best found is to {does(spec)}: {_shown(further)}"
         if self.ended == "settled":
             return f"{who}: nothing found gains {self.epsilon:.2g} {each}; {best} ({most})."
         return f"{who}: {_ENDS[self.ended]}; {best} {each} ({most})."
@@ -149,7 +151,12 @@ _ENDS = {
 }
 
 
-def _does(spec: Spec, alone: str = "") -> str:
+def does(spec: Spec, alone: str = "") -> str:
+    """Return what nodes do, as a sentence says it; ``alone`` is the ending of one that does.
+
+    >>> does({"name": "linear_report", "a": 4.45, "b": 0.3}), does({"name": "boost"}, "s")
+    ('report 4.45 + 0.3 s', 'plays boost')
+    """
     if spec["name"] == "linear_report":
         return f"report{alone} {in_words(spec)}"
     return f"play{alone} {spell(spec)}"
@@ -274,7 +281,8 @@ class _Oracle:
     ) -> Generator[Step, Sequence[Tables], Spec]:
         """Return the best of a climb."""
         found.untested = None
-        first, last = self._keys(self._settings.searched)
+        alone = self.scenario.rounds >= _LONG
+        first, last = self._keys(self._settings.searched or (1 if alone else _SEARCHED))
         (before,) = yield from self._play([best], first, last)
         climbing = climb(family, self._settings.seed + number)
         specs = next(climbing)

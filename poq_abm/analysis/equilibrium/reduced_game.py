@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,13 +21,21 @@ from poq_abm.analysis.audit.gains import earned_by
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.analysis.equilibrium.mixture_payoffs import compositions, mixture_payoffs
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.search import Step, Tables, drive
 from poq_abm.random import Purpose, fill_below
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, spell
 from poq_abm.rules.registry import rules
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.population import build_population, malicious_nodes
 
-__all__ = ["ReducedGame", "best_deviations", "reduced_game", "split_nodes"]
+__all__ = [
+    "ReducedGame",
+    "best_deviations",
+    "play_reduced_game",
+    "reduced_game",
+    "split_nodes",
+    "splitting",
+]
 
 Array = NDArray[np.float64]
 Spec = Mapping[str, Any]
@@ -36,6 +44,7 @@ HONEST: dict[str, Any] = {"name": "honest"}
 PLAYERS = 5  #: of the reduced game, where there are so many nodes
 MOST_CELLS = 1_000  #: compositions times strategies
 MOST_STRATEGIES = 6
+_PARTS = 1_000_000  #: of a whole, to which a mix is told
 _DUST = 1e-12  #: of a payoff: what sums of equal rewards differ by for their rounding alone
 
 
@@ -138,6 +147,24 @@ def reduced_game(
         If a behaviour needs a ring, there are too few nodes or too many compositions, or the node
         had no job in nearly all replications.
     """
+    last = runner.replications if replications is None else replications
+    playing = play_reduced_game(runner, deviations, role, group, players=players, keys=(0, last))
+    return drive(playing, runner.player)
+
+
+def play_reduced_game(
+    runner: VariantRunner,
+    deviations: Iterable[Spec],
+    role: Role,
+    group: str = ALL,
+    *,
+    players: int | None = None,
+    keys: tuple[int, int],
+) -> Generator[Step, Sequence[Tables], ReducedGame]:
+    """Return what :func:`reduced_game` does, on the keys of some replications, as part of a search.
+
+    It yields one step, of all cells.
+    """
     specs = {spell(spec): dict(spec) for spec in [HONEST, *deviations]}
     _check(specs, role)
     seats = _seats(runner.scenario, role, group)
@@ -154,13 +181,12 @@ def reduced_game(
     nodes = np.array([split_nodes(counts.tolist(), most - 1) for counts in others])
     chosen = list(specs.values())
     cells = [(own, list(zip(chosen, row.tolist(), strict=True))) for own in chosen for row in nodes]
-    last = runner.replications if replications is None else replications
-    paid, per = _earned(runner, role, seats, cells, (0, last))
+    paid, per = yield from _earned(runner, role, seats, cells, keys)
     known = np.isfinite(paid).all(axis=1)
     if known.sum() < 2:
         raise InputError(
-            f"the node had a job in {known.sum()} of {last} replications, and two or more are "
-            "needed: play more rounds or replications"
+            f"the node had a job in {known.sum()} of {known.size} replications, and two or more "
+            "are needed: play more rounds or replications"
         )
     samples = _without_dust(paid[known]).reshape(-1, len(specs), len(others))
     dropped = int((~known).sum())
@@ -185,7 +211,9 @@ def best_deviations(
         raise InputError(f"no behaviour of {role} nodes is left to try; name one by --strategy")
     honest = [(HONEST, len(seats[0].others))]
     first = runner.replications
-    paid, _ = _earned(runner, role, seats, [(spec, honest) for spec in tried], (first, 2 * first))
+    cells = [(spec, honest) for spec in tried]
+    playing = _earned(runner, role, seats, cells, (first, 2 * first))
+    paid, _ = drive(playing, runner.player)
     seen = np.isfinite(paid)
     means = np.where(seen, paid, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     order = np.argsort(-means, kind="stable")[:most]
@@ -241,7 +269,7 @@ def _earned(
     seats: Sequence[_Seat],
     cells: Sequence[tuple[Spec, Sequence[tuple[Spec, int]]]],
     keys: tuple[int, int],
-) -> tuple[Array, str]:
+) -> Generator[Step, Sequence[Tables], tuple[Array, str]]:
     """Return what a node earns in every cell, shape (replications, cells), and per what.
 
     A cell is what the node does and how many of the others do what.
@@ -251,7 +279,8 @@ def _earned(
         for seat in seats
         for number, (own, others) in enumerate(cells)
     }
-    played = runner.play(variants, *keys)
+    step = Step(list(variants.values()), *keys)
+    played = dict(zip(variants, runner.read(step, (yield step)), strict=True))
     population = build_population(runner.scenario, runner.plan.profile(0))
     first = 0 if role == "inference" else population.inference_count
     paid = np.zeros((keys[1] - keys[0], len(cells)))
@@ -260,6 +289,20 @@ def _earned(
         for number in range(len(cells)):
             paid[:, number] += seat.weight * earned_by(played[f"{seat.node}.{number}"], node)
     return paid, next(iter(played.values())).per
+
+
+def splitting(
+    scenario: Scenario, role: Role, group: str, own: Spec, mix: Sequence[tuple[Spec, float]]
+) -> Scenario:
+    """Return the scenario in which a node does ``own`` and the others of its role split as a mix.
+
+    The node is the first of the group; shares of the others are brought to whole nodes by largest
+    remainders.
+    """
+    (seat,) = _seats(scenario, role, group)
+    counts = split_nodes([round(share * _PARTS) for _, share in mix], len(seat.others))
+    others = [(spec, count) for (spec, _), count in zip(mix, counts, strict=True)]
+    return _doing(scenario, role, seat, own, others)
 
 
 def _doing(
