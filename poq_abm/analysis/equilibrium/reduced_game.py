@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,8 +25,10 @@ from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.search import Step, Tables, drive
 from poq_abm.random import Purpose, fill_below
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, spell
+from poq_abm.rules.payment.payment import Counted
 from poq_abm.rules.registry import rules
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.game import build_game
 from poq_abm.simulation.population import build_population, malicious_nodes
 
 __all__ = [
@@ -60,6 +63,7 @@ class ReducedGame:
     samples: Array  #: (replications, strategies, ways) payoffs on common keys
     per: str  #: ``job`` or ``epoch``, what tokens are counted by
     dropped: int = 0  #: replications in which the node had no job
+    width: float = math.nan  #: most by which two payoffs can differ; missing where that is open
 
     @property
     def payoffs(self) -> Array:
@@ -190,7 +194,22 @@ def play_reduced_game(
         )
     samples = _without_dust(paid[known]).reshape(-1, len(specs), len(others))
     dropped = int((~known).sum())
-    return ReducedGame(runner.scenario, role, tuple(specs), others, nodes, samples, per, dropped)
+    width = _pay_width(runner, role)
+    return ReducedGame(
+        runner.scenario, role, tuple(specs), others, nodes, samples, per, dropped, width
+    )
+
+
+def _pay_width(runner: VariantRunner, role: Role) -> float:
+    """Return between how far ends pay for a job lies; missing for profits and pay by batch."""
+    mechanism = runner.scenario.mechanism
+    key = "reward" if role == "inference" else "evaluator_reward"
+    if runner.scenario.economy is not None or mechanism.rule(key)[0].counted != Counted.NOTHING:
+        return math.nan
+    game = build_game(runner.scenario, runner.plan.profile(0))
+    alpha, beta = (getattr(game.rules, f"{name}_{role}") for name in ("alpha", "beta"))
+    low, high = game.pay_range(role, alpha, beta)
+    return high - low + runner.compute_cost
 
 
 def best_deviations(
