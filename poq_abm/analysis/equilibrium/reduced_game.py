@@ -32,12 +32,18 @@ from poq_abm.simulation.game import build_game
 from poq_abm.simulation.population import build_population, malicious_nodes
 
 __all__ = [
+    "Payee",
+    "PlayedCell",
     "ReducedGame",
     "best_deviations",
+    "play_cells",
     "play_reduced_game",
     "reduced_game",
+    "resampled_means",
+    "seats_of",
     "split_nodes",
     "splitting",
+    "without_dust",
 ]
 
 Array = NDArray[np.float64]
@@ -82,20 +88,33 @@ class ReducedGame:
 
     def resampled(self, count: int, seed: int = 1) -> Array:
         """Return mean payoffs of resampled replications, shape (count, strategies, ways)."""
-        places = np.empty(len(self.samples), dtype=np.int64)
-        found = np.empty((count, *self.samples.shape[1:]))
-        for number in range(count):
-            fill_below(places, places.size, seed, 0, int(Purpose.BOOTSTRAP), number)
-            found[number] = self.samples[places].mean(axis=0)
-        return found
+        return resampled_means(self.samples, count, seed)
 
 
-class _Seat(NamedTuple):
+def resampled_means(samples: Array, count: int, seed: int = 1) -> Array:
+    """Return means over resampled replications, the first axis of ``samples``, ``count`` times."""
+    places = np.empty(len(samples), dtype=np.int64)
+    found = np.empty((count, *samples.shape[1:]))
+    for number in range(count):
+        fill_below(places, places.size, seed, 0, int(Purpose.BOOTSTRAP), number)
+        found[number] = samples[places].mean(axis=0)
+    return found
+
+
+class Payee(NamedTuple):
     """A node whose payoff counts, with its weight, and the others in the order they deviate."""
 
     node: int
     weight: float
     others: list[int]
+
+
+class PlayedCell(NamedTuple):
+    """What is played to learn what a node earns: what it does, and how many others do what."""
+
+    scenario: Scenario  #: which says what all others do
+    own: Spec
+    others: Sequence[tuple[Spec, int]]
 
 
 def split_nodes(counts: Sequence[int], nodes: int) -> list[int]:
@@ -171,7 +190,7 @@ def play_reduced_game(
     """
     specs = {spell(spec): dict(spec) for spec in [HONEST, *deviations]}
     _check(specs, role)
-    seats = _seats(runner.scenario, role, group)
+    seats = seats_of(runner.scenario, role, group)
     most = len(seats[0].others) + 1
     count = min(PLAYERS, most) if players is None else players
     if not 2 <= count <= most:
@@ -184,15 +203,19 @@ def play_reduced_game(
         )
     nodes = np.array([split_nodes(counts.tolist(), most - 1) for counts in others])
     chosen = list(specs.values())
-    cells = [(own, list(zip(chosen, row.tolist(), strict=True))) for own in chosen for row in nodes]
-    paid, per = yield from _earned(runner, role, seats, cells, keys)
+    cells = [
+        PlayedCell(runner.scenario, own, list(zip(chosen, row.tolist(), strict=True)))
+        for own in chosen
+        for row in nodes
+    ]
+    paid, per = yield from play_cells(runner, role, seats, cells, keys)
     known = np.isfinite(paid).all(axis=1)
     if known.sum() < 2:
         raise InputError(
             f"the node had a job in {known.sum()} of {known.size} replications, and two or more "
             "are needed: play more rounds or replications"
         )
-    samples = _without_dust(paid[known]).reshape(-1, len(specs), len(others))
+    samples = without_dust(paid[known]).reshape(-1, len(specs), len(others))
     dropped = int((~known).sum())
     width = _pay_width(runner, role)
     return ReducedGame(
@@ -219,7 +242,7 @@ def best_deviations(
 
     They are chosen on keys of their own, those of the replications after the scenario's.
     """
-    seats = _seats(runner.scenario, role, group)
+    seats = seats_of(runner.scenario, role, group)
     known = rules(BEHAVIOURS[role])
     tried = [
         spec
@@ -230,8 +253,8 @@ def best_deviations(
         raise InputError(f"no behaviour of {role} nodes is left to try; name one by --strategy")
     honest = [(HONEST, len(seats[0].others))]
     first = runner.replications
-    cells = [(spec, honest) for spec in tried]
-    playing = _earned(runner, role, seats, cells, (first, 2 * first))
+    cells = [PlayedCell(runner.scenario, spec, honest) for spec in tried]
+    playing = play_cells(runner, role, seats, cells, (first, 2 * first))
     paid, _ = drive(playing, runner.player)
     seen = np.isfinite(paid)
     means = np.where(seen, paid, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
@@ -239,7 +262,7 @@ def best_deviations(
     return [dict(tried[place]) for place in order]
 
 
-def _without_dust(paid: Array) -> Array:
+def without_dust(paid: Array) -> Array:
     """Return payoffs in which what differs from the first cell by rounding alone equals it."""
     dust = _DUST * float(np.abs(paid).max())
     return np.where(np.abs(paid - paid[:, :1]) <= dust, paid[:, :1], paid)
@@ -263,7 +286,8 @@ def _check(specs: Mapping[str, Spec], role: Role) -> None:
             )
 
 
-def _seats(scenario: Scenario, role: Role, group: str) -> list[_Seat]:
+def seats_of(scenario: Scenario, role: Role, group: str) -> list[Payee]:
+    """Return the nodes whose payoff counts in a game of a role: of a group, or one of each."""
     known = groups_of(scenario, role)
     if group != ALL and group not in known:
         raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
@@ -278,25 +302,22 @@ def _seats(scenario: Scenario, role: Role, group: str) -> list[_Seat]:
     seats = []
     for label in chosen:
         (node,) = members_of(scenario, role, label, None)
-        seats.append(_Seat(node, sizes[label] / whole, [one for one in order if one != node]))
+        seats.append(Payee(node, sizes[label] / whole, [one for one in order if one != node]))
     return seats
 
 
-def _earned(
+def play_cells(
     runner: VariantRunner,
     role: Role,
-    seats: Sequence[_Seat],
-    cells: Sequence[tuple[Spec, Sequence[tuple[Spec, int]]]],
+    seats: Sequence[Payee],
+    cells: Sequence[PlayedCell],
     keys: tuple[int, int],
 ) -> Generator[Step, Sequence[Tables], tuple[Array, str]]:
-    """Return what a node earns in every cell, shape (replications, cells), and per what.
-
-    A cell is what the node does and how many of the others do what.
-    """
+    """Return what a node earns in every cell, shape (replications, cells), and per what."""
     variants = {
-        f"{seat.node}.{number}": _doing(runner.scenario, role, seat, own, others)
+        f"{seat.node}.{number}": _doing(cell.scenario, role, seat, cell.own, cell.others)
         for seat in seats
-        for number, (own, others) in enumerate(cells)
+        for number, cell in enumerate(cells)
     }
     step = Step(list(variants.values()), *keys)
     played = dict(zip(variants, runner.read(step, (yield step)), strict=True))
@@ -318,14 +339,14 @@ def splitting(
     The node is the first of the group; shares of the others are brought to whole nodes by largest
     remainders.
     """
-    (seat,) = _seats(scenario, role, group)
+    (seat,) = seats_of(scenario, role, group)
     counts = split_nodes([round(share * _PARTS) for _, share in mix], len(seat.others))
     others = [(spec, count) for (spec, _), count in zip(mix, counts, strict=True)]
     return _doing(scenario, role, seat, own, others)
 
 
 def _doing(
-    scenario: Scenario, role: Role, seat: _Seat, own: Spec, others: Sequence[tuple[Spec, int]]
+    scenario: Scenario, role: Role, seat: Payee, own: Spec, others: Sequence[tuple[Spec, int]]
 ) -> Scenario:
     """Return the scenario of one cell; the last strategies are given out first."""
     members: list[tuple[Spec, list[int]]] = [(own, [seat.node])]
