@@ -137,6 +137,11 @@ class FoundAttack:
             block = {"share": 0.3, "behaviour": dict(self.deviation.behaviour)}
             said.append("Any scenario can use it, so many of its evaluators at a time:")
             said.append(f"  --set 'malicious={plainly(block)}'")
+        else:
+            said.append("Any scenario can use it, by a group of its inference nodes:")
+            said.append(
+                f"  --set 'population.inference.0.behaviour={plainly(self.deviation.behaviour)}'"
+            )
         name = f"{self.scenario.name}_attacked"
         text = attacked.model_copy(update={"name": name}).to_yaml()
         return "".join(f"# {line}\n" for line in said) + "\n" + text

@@ -36,11 +36,11 @@ __all__ = [
     "PlayedCell",
     "ReducedGame",
     "best_deviations",
+    "payees_of",
     "play_cells",
     "play_reduced_game",
     "reduced_game",
     "resampled_means",
-    "seats_of",
     "split_nodes",
     "splitting",
     "without_dust",
@@ -190,8 +190,8 @@ def play_reduced_game(
     """
     specs = {spell(spec): dict(spec) for spec in [HONEST, *deviations]}
     _check(specs, role)
-    seats = seats_of(runner.scenario, role, group)
-    most = len(seats[0].others) + 1
+    payees = payees_of(runner.scenario, role, group)
+    most = len(payees[0].others) + 1
     count = min(PLAYERS, most) if players is None else players
     if not 2 <= count <= most:
         raise InputError(f"{most} {role} nodes make a game of 2 to {most} players, not {count}")
@@ -208,7 +208,7 @@ def play_reduced_game(
         for own in chosen
         for row in nodes
     ]
-    paid, per = yield from play_cells(runner, role, seats, cells, keys)
+    paid, per = yield from play_cells(runner, role, payees, cells, keys)
     known = np.isfinite(paid).all(axis=1)
     if known.sum() < 2:
         raise InputError(
@@ -242,7 +242,7 @@ def best_deviations(
 
     They are chosen on keys of their own, those of the replications after the scenario's.
     """
-    seats = seats_of(runner.scenario, role, group)
+    payees = payees_of(runner.scenario, role, group)
     known = rules(BEHAVIOURS[role])
     tried = [
         spec
@@ -251,10 +251,10 @@ def best_deviations(
     ]
     if not tried:
         raise InputError(f"no behaviour of {role} nodes is left to try; name one by --strategy")
-    honest = [(HONEST, len(seats[0].others))]
+    honest = [(HONEST, len(payees[0].others))]
     first = runner.replications
     cells = [PlayedCell(runner.scenario, spec, honest) for spec in tried]
-    playing = play_cells(runner, role, seats, cells, (first, 2 * first))
+    playing = play_cells(runner, role, payees, cells, (first, 2 * first))
     paid, _ = drive(playing, runner.player)
     seen = np.isfinite(paid)
     means = np.where(seen, paid, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
@@ -286,7 +286,7 @@ def _check(specs: Mapping[str, Spec], role: Role) -> None:
             )
 
 
-def seats_of(scenario: Scenario, role: Role, group: str) -> list[Payee]:
+def payees_of(scenario: Scenario, role: Role, group: str) -> list[Payee]:
     """Return the nodes whose payoff counts in a game of a role: of a group, or one of each."""
     known = groups_of(scenario, role)
     if group != ALL and group not in known:
@@ -299,24 +299,24 @@ def seats_of(scenario: Scenario, role: Role, group: str) -> list[Payee]:
     if not chosen or len(free) < 2:
         raise InputError(f"a game needs two {role} nodes or more that are free to choose")
     whole = sum(sizes[label] for label in chosen)
-    seats = []
+    payees = []
     for label in chosen:
         (node,) = members_of(scenario, role, label, None)
-        seats.append(Payee(node, sizes[label] / whole, [one for one in order if one != node]))
-    return seats
+        payees.append(Payee(node, sizes[label] / whole, [one for one in order if one != node]))
+    return payees
 
 
 def play_cells(
     runner: VariantRunner,
     role: Role,
-    seats: Sequence[Payee],
+    payees: Sequence[Payee],
     cells: Sequence[PlayedCell],
     keys: tuple[int, int],
 ) -> Generator[Step, Sequence[Tables], tuple[Array, str]]:
     """Return what a node earns in every cell, shape (replications, cells), and per what."""
     variants = {
-        f"{seat.node}.{number}": _doing(cell.scenario, role, seat, cell.own, cell.others)
-        for seat in seats
+        f"{payee.node}.{number}": _doing(cell.scenario, role, payee, cell.own, cell.others)
+        for payee in payees
         for number, cell in enumerate(cells)
     }
     step = Step(list(variants.values()), *keys)
@@ -324,10 +324,10 @@ def play_cells(
     population = build_population(runner.scenario, runner.plan.profile(0))
     first = 0 if role == "inference" else population.inference_count
     paid = np.zeros((keys[1] - keys[0], len(cells)))
-    for seat in seats:
-        node = np.array([first + seat.node])
+    for payee in payees:
+        node = np.array([first + payee.node])
         for number in range(len(cells)):
-            paid[:, number] += seat.weight * earned_by(played[f"{seat.node}.{number}"], node)
+            paid[:, number] += payee.weight * earned_by(played[f"{payee.node}.{number}"], node)
     return paid, next(iter(played.values())).per
 
 
@@ -339,20 +339,20 @@ def splitting(
     The node is the first of the group; shares of the others are brought to whole nodes by largest
     remainders.
     """
-    (seat,) = seats_of(scenario, role, group)
-    counts = split_nodes([round(share * _PARTS) for _, share in mix], len(seat.others))
+    (payee,) = payees_of(scenario, role, group)
+    counts = split_nodes([round(share * _PARTS) for _, share in mix], len(payee.others))
     others = [(spec, count) for (spec, _), count in zip(mix, counts, strict=True)]
-    return _doing(scenario, role, seat, own, others)
+    return _doing(scenario, role, payee, own, others)
 
 
 def _doing(
-    scenario: Scenario, role: Role, seat: Payee, own: Spec, others: Sequence[tuple[Spec, int]]
+    scenario: Scenario, role: Role, payee: Payee, own: Spec, others: Sequence[tuple[Spec, int]]
 ) -> Scenario:
     """Return the scenario of one cell; the last strategies are given out first."""
-    members: list[tuple[Spec, list[int]]] = [(own, [seat.node])]
+    members: list[tuple[Spec, list[int]]] = [(own, [payee.node])]
     at = 0
     for spec, count in reversed(others):
-        members.append((spec, seat.others[at : at + count]))
+        members.append((spec, payee.others[at : at + count]))
         at += count
     together: dict[str, tuple[Spec, list[int]]] = {}
     for spec, nodes in members:

@@ -16,9 +16,9 @@ from poq_abm.analysis.equilibrium.logit_path import logit_path
 from poq_abm.analysis.equilibrium.reduced_game import (
     HONEST,
     PlayedCell,
+    payees_of,
     play_cells,
     resampled_means,
-    seats_of,
     without_dust,
 )
 from poq_abm.analysis.equilibrium.solution import PRECISIONS, RESAMPLES, bootstrap_ends
@@ -192,19 +192,19 @@ def two_role_game(
     found, per = [], ""
     for role in ROLES:
         (other,) = (one for one in ROLES if one != role)
-        seats = seats_of(runner.scenario, role, ALL)
+        payees = payees_of(runner.scenario, role, ALL)
         around = [
             deviating(runner.scenario, Deviation(other, ALL, everyone[other], dict(spec)))
             for spec in specs[other]
         ]
         own = specs[role]
         cells = [
-            PlayedCell(scenario, doing, [(others, len(seats[0].others))])
+            PlayedCell(scenario, doing, [(others, len(payees[0].others))])
             for doing in own
             for others in own
             for scenario in around
         ]
-        paid, per = drive(play_cells(runner, role, seats, cells, (0, last)), runner.player)
+        paid, per = drive(play_cells(runner, role, payees, cells, (0, last)), runner.player)
         found.append((paid, (len(own), len(own), len(around))))
     known = np.isfinite(np.concatenate([paid for paid, _ in found], axis=1)).all(axis=1)
     if known.sum() < 2:

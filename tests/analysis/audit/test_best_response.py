@@ -10,7 +10,12 @@ import pyarrow as pa
 import pytest
 
 from poq_abm import load
-from poq_abm.analysis.audit.best_response import SearchSettings, best_response, climb
+from poq_abm.analysis.audit.best_response import (
+    FoundAttack,
+    SearchSettings,
+    best_response,
+    climb,
+)
 from poq_abm.analysis.audit.deviations import deviating, ring_of
 from poq_abm.analysis.audit.families import Dimension, Family, family_of
 from poq_abm.analysis.audit.gains import places
@@ -132,6 +137,9 @@ def test_what_is_found_gains_on_keys_of_its_own_and_can_be_played(published, sho
     assert found.gain.low > 0.01
     again = parse(found.as_scenario(), origin="attack.yaml")
     spec = found.deviation.behaviour
+    (used,) = (line for line in found.as_scenario().splitlines() if "--set" in line)
+    other = load("learned_reports", ["sweep={}", used.partition("--set '")[2].rstrip("'")])
+    assert dict(other.malicious.behaviour) == spec
     assert again.population == deviating(published, found.deviation).population
     assert spec in [dict(group.behaviour) for group in again.population.evaluators]
 
@@ -202,6 +210,13 @@ def test_luck_on_the_keys_of_the_search_does_not_pass_the_test(published):
     assert keys[-1][0] >= 2  # fresh ones
 
 
+def test_a_long_replication_tells_candidates_apart_by_itself(published):
+    short, long = Mock(published), Mock(published)
+    looked_for(published, short)
+    looked_for(published.replace({"rounds": 20_000}), long)
+    assert (short.steps[1].last, long.steps[1].last) == (2, 1)
+
+
 @pytest.mark.parametrize("raising", [0, 3])
 def test_an_interrupt_ends_a_search(published, raising):
     found = looked_for(published, Mock(published, raising))
@@ -254,6 +269,15 @@ def test_a_ring_counts_the_pay_of_whom_it_favours(published):
     assert any(spec["name"] == "collude" for spec in family.named)
     with pytest.raises(InputError, match="phi3_mini_4k"):
         ring_of(published, "evaluator", "all", 0.7, favour="phi3")
+
+
+def test_what_an_inference_node_found_is_told_as_others_take_it_over(published):
+    one = ring_of(published, "inference", "phi3_mini_4k", None)
+    less = {"name": "misreport_cost", "factor": 0.0}
+    found = FoundAttack(replace(one, behaviour=less), SearchSettings(), published)
+    (used,) = (line for line in found.as_scenario().splitlines() if "--set" in line)
+    other = load("cost_aware_poq", [used.partition("--set '")[2].rstrip("'")])
+    assert dict(other.population.inference[0].behaviour) == less
 
 
 def test_whoever_does_as_before_leaves_the_scenario_as_it_is(published):
