@@ -224,12 +224,13 @@ def play_reduced_game(
 
 
 def _pay_width(runner: VariantRunner, role: Role) -> float:
-    """Return between how far ends pay for a job lies; missing for profits and pay by batch."""
-    mechanism = runner.scenario.mechanism
-    key = "reward" if role == "inference" else "evaluator_reward"
-    if runner.scenario.economy is not None or mechanism.rule(key)[0].counted != Counted.NOTHING:
-        return math.nan
+    """Return how wide the range of pay for a job is; missing for profits, batches, own rules."""
     game = build_game(runner.scenario, runner.plan.profile(0))
+    by_batch = game.rules.counted != Counted.NOTHING
+    if role == "inference":
+        by_batch = game.in_play.inference_payment.by_batch
+    if runner.scenario.economy is not None or by_batch or not game.in_play.all_ship:
+        return math.nan
     alpha, beta = (getattr(game.rules, f"{name}_{role}") for name in ("alpha", "beta"))
     low, high = game.pay_range(role, alpha, beta)
     return high - low + runner.compute_cost

@@ -33,5 +33,9 @@ def test_pay_of_a_round_has_a_range_and_profit_has_none():
     game = reduced_game(VariantRunner.of(load("cost_aware_poq", short), compute_cost=0.2), boost)
     assert game.width == pytest.approx(1.5)
     assert "in a range of 1.5)" in " ".join(solve(game).sentences)
+    answering = VariantRunner.of(load("cost_aware_poq", [*short, "mechanism.beta_inference=0.5"]))
+    assert reduced_game(answering, [{"name": "freeload"}], role="inference").width == 1.5
+    batch = load("cost_aware_poq", [*short, "mechanism.evaluator_reward=output_agreement"])
+    assert math.isnan(reduced_game(VariantRunner.of(batch), boost).width)
     economy = load("cost_aware_poq", [*short, "economy={epochs: 2}"])
     assert math.isnan(reduced_game(VariantRunner.of(economy), boost).width)
