@@ -85,7 +85,7 @@ def learn(seed, episodes=300):
     return values
 
 
-learned = [learn(seed) for seed in range(8)]
+learned = [learn(seed) for seed in range(6)]
 
 # %% [markdown]
 # ## What they do, on replications that none of them has seen
