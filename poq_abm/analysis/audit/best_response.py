@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from poq_abm.analysis.audit.deviations import Deviation, deviating
 from poq_abm.analysis.audit.families import Family, family_of, in_words
@@ -32,6 +33,7 @@ _BATCH = 64  #: candidates that are played together; of one number to vary, a qu
 _BATCHES = 8  #: of one climb
 _SEARCHED = 2  #: replications on which candidates are compared
 _LONG = 20_000  #: rounds of a replication that tells candidates apart by itself
+_NEAR = 0.3  #: width of the box around what a climb starts from
 _NARROWING = 0.6  #: of the box around the best, from batch to batch
 _ALIKE = 0.98  #: of the best gain that a simpler behaviour has to keep
 _MOST_CLIMBS = 4  #: after the first, each looks for what gains more than all found before
@@ -181,33 +183,39 @@ def plainly(value: Mapping[str, Any]) -> str:
     return str(text).strip()
 
 
-def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], tuple[Spec, float]]:
+def climb(
+    family: Family, seed: int, start: Spec | None = None
+) -> Generator[list[Spec], Sequence[float], tuple[Spec, float]]:
     """Return the behaviour of a family with the highest gain, and that gain.
 
     A generator: it yields behaviours and is sent their gains. First what is declared by name and
     points spread over the whole family (scrambled Sobol' points, by the seed alone), then points of
     a box around the best, which narrows from batch to batch; last the best without parts that add
-    next to nothing. On the same keys the surface has no noise, so that nothing is smoothed.
+    next to nothing. With a behaviour to start from half of the points lie around that one: so that
+    what is near is seen to as well as what is elsewhere. On the same keys the surface has no noise,
+    so that nothing is smoothed.
     """
     ranges: Any = {one.name: [0.0, 1.0] for one in family.dimensions}
-    centre, width = np.full(len(ranges), 0.5), 1.0
     size = _BATCH if len(ranges) > 1 else _BATCH // 4
-    gain = highest = -math.inf  # of all behaviours, and of lines
+    boxes = [_Box(np.full(len(ranges), 0.5), 1.0)]
+    if start is not None and (place := family.place(start)) is not None:
+        boxes.append(_Box(np.array(place), _NEAR))
+    gain = -math.inf
     spec: Spec = {}
     for batch in range(_BATCHES):
         design = Sobol(samples=size, seed=seed * _BATCHES + batch, ranges=ranges)
-        points = np.array(design.points()).T
-        points = np.clip(centre - width / 2.0, 0.0, 1.0 - width) + width * points
-        specs = [family.at(point) for point in points]
+        spread = np.array(design.points()).T
+        each = size // len(boxes)
+        points = [box.around(spread[n * each : (n + 1) * each]) for n, box in enumerate(boxes)]
+        specs = [family.at(point) for some in points for point in some]
         specs += [dict(named) for named in family.named] if batch == 0 else []
         gains = np.asarray((yield specs))
         gains = np.where(np.isfinite(gains), gains, -math.inf)
-        first, line = int(np.argmax(gains)), int(np.argmax(gains[:size]))
+        first = int(np.argmax(gains))
         if gains[first] > gain:
             gain, spec = float(gains[first]), specs[first]
-        if gains[line] > highest:  # what is declared by name has no place in the cube
-            highest, centre = float(gains[line]), points[line]
-        width *= _NARROWING
+        for number, (box, some) in enumerate(zip(boxes, points, strict=True)):
+            box.narrow(some, gains[number * each : (number + 1) * each])
     if not spec:
         raise InputError("nobody who could deviate had a job: there is nothing to compare")
     if spec["name"] == family.varied and (simpler := family.simpler(spec)):
@@ -215,6 +223,27 @@ def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], t
             if kept >= _ALIKE * gain and kept > 0.0:
                 return one, kept
     return spec, gain
+
+
+@dataclass
+class _Box:
+    """Where points are tried, in the unit cube: around the best of them, and ever closer."""
+
+    centre: NDArray[np.float64]
+    width: float
+    highest: float = -math.inf  #: gain of a point
+
+    def around(self, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return points of the box for points of the whole cube, shape (points, numbers)."""
+        first = np.clip(self.centre - self.width / 2.0, 0.0, 1.0 - self.width)
+        return np.asarray(first + self.width * spread)
+
+    def narrow(self, points: NDArray[np.float64], gains: NDArray[np.float64]) -> None:
+        """Move to the best of some points, where it is better than those before."""
+        best = int(np.argmax(gains))
+        if gains[best] > self.highest:
+            self.highest, self.centre = float(gains[best]), points[best]
+        self.width *= _NARROWING
 
 
 def best_response(
@@ -289,7 +318,8 @@ class _Oracle:
         alone = self.scenario.rounds >= _LONG
         first, last = self._keys(self._settings.searched or (1 if alone else _SEARCHED))
         (before,) = yield from self._play([best], first, last)
-        climbing = climb(family, self._settings.seed + number)
+        start = best or found.deviation.behaviour
+        climbing = climb(family, self._settings.seed + number, start)
         specs = next(climbing)
         while True:
             played = yield from self._play(specs, first, last)

@@ -29,9 +29,9 @@ LINES = Family((), "linear_report", (Dimension("level", 0.0, 10.0), Dimension("b
 MATRIX = Path(__file__).parents[4] / "shared" / "data" / "summeval_scores.csv"
 
 
-def climbed(family, gain_of):
+def climbed(family, gain_of, start=None):
     """Drive a climb with a function of a behaviour."""
-    climbing = climb(family, 0)
+    climbing = climb(family, 0, start)
     specs = next(climbing)
     while True:
         try:
@@ -100,6 +100,26 @@ def test_a_climb_drops_what_adds_nothing_and_prefers_what_is_declared_where_bett
     )
     with pytest.raises(InputError, match="had a job"):
         climbed(wide, lambda spec: math.nan)
+
+
+def test_a_climb_sees_to_what_is_near_its_start_and_to_what_is_elsewhere():
+    """A needle by the start, which points over the whole family miss, and a hill far from both."""
+    start = {"name": "linear_report", "a": 6.2, "b": 0.3}
+
+    def needle(spec):
+        level = spec["a"] + 5.0 * spec["b"]
+        return math.exp(-(((level - 7.6) / 0.05) ** 2) - ((spec["b"] - 0.32) / 0.01) ** 2)
+
+    def hill(spec):
+        return 1.0 - abs(spec["a"] + 5.0 * spec["b"] - 2.0) / 10.0 - abs(spec["b"] - 1.5)
+
+    def both(spec):
+        return max(needle(spec), 0.4 * hill(spec))
+
+    assert climbed(LINES, both)[1] == pytest.approx(0.4, abs=0.01)
+    assert climbed(LINES, both, start)[1] > 0.9
+    assert climbed(LINES, hill, start)[1] > 0.98
+    assert climbed(LINES, hill, {"name": "boost"}) == climbed(LINES, hill)
 
 
 # ------------------------------------------------------------------------------- in a simulation
