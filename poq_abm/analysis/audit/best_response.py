@@ -120,7 +120,7 @@ class FoundAttack:
                 f"{_shown(self.gain)} {each} more than now ({share:.1%}); {rest} ({most})."
             )
         if further.low == further.high == 0.0:
-            return f"{who}: nothing found gains anything; to {does(spec)} is paid alike ({most})."
+            return f"{who}: nothing found gains anything, the best is paid as now ({most})."
         best = f"the best found is to {does(spec)}: {_shown(further)}"
         if self.ended == "settled":
             return f"{who}: nothing found gains {self.epsilon:.2g} {each}; {best} ({most})."

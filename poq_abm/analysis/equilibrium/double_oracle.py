@@ -70,13 +70,14 @@ class LearnedMix:
         else:
             parts = (f"{self.mix[n]:.0%} {does(self.strategies[n])}" for n in used)
             doing = f"as {' and '.join(parts)}"
+        told = "one search sees" if searches == 1 else f"{searches} searches see"
         if last.gains:
             return f"{doing}, something still gains after {searches} searches: it did not settle."
         if last.ended != "settled":
             return f"{doing}, it is undecided whether anything gains: more replications."
         return (
             f"{doing}, nothing found gains {last.epsilon:.2g} tokens per {last.per} more: a "
-            f"symmetric equilibrium within that, as far as {searches} searches see."
+            f"symmetric equilibrium within that, as far as {told}."
         )
 
 
