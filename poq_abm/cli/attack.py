@@ -49,6 +49,12 @@ Favour = Annotated[
     str | None,
     typer.Option(metavar="LABEL", help="Of a ring: inference group in it, whose pay counts."),
 ]
+Answering = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC", help="Of a ring: what the group it favours does; default: as now."
+    ),
+]
 Epsilon = Annotated[
     float | None,
     typer.Option(help="Gain too small to matter, per job; default: 1% of pay as it is."),
@@ -73,6 +79,7 @@ def attack(
     group: Group = None,
     share: Share = None,
     favour: Favour = None,
+    answering: Answering = None,
     everybody: Everybody = False,
     epsilon: Epsilon = None,
     compute_cost: ComputeCost = 0.0,
@@ -99,7 +106,7 @@ def attack(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse(by, share=share, favour=favour, everybody=everybody)
+    _refuse(by, share=share, favour=favour, answering=answering, everybody=everybody)
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
@@ -110,7 +117,7 @@ def attack(
             chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
         )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
-        whom = _searchers(runner.scenario, by, group, share, favour)
+        whom = _searchers(runner.scenario, by, group, share, favour, answering)
         found, lines, learned = _search(runner, whom, how, seconds, everybody=everybody)
     written = [_write(one, out) if one.gains else None for one in found]
     rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
@@ -161,6 +168,8 @@ def _search(
 def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:
     if by not in _BY:
         raise InputError(f"--by {by}: {nearest(by, _BY)}")
+    if of_rings["answering"] is not None and of_rings["favour"] is None:
+        raise InputError("--answering does nothing without --favour, which says whose answers")
     if by == "ring" and everybody:
         raise InputError("--everybody does nothing with --by ring: it is of single nodes")
     for name, value in of_rings.items():
@@ -169,17 +178,25 @@ def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:
 
 
 def _searchers(
-    scenario: Scenario, by: str, group: str | None, share: float | None, favour: str | None
+    scenario: Scenario,
+    by: str,
+    group: str | None,
+    share: float | None,
+    favour: str | None,
+    answering: str | None,
 ) -> list[Deviation]:
     """Return who searches: the first node of a group or of each, or a ring."""
     from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
+    from poq_abm.cli.audit import behaviour_of  # noqa: PLC0415
 
     role: Role = "inference" if by == "inference" else "evaluator"
     known = groups_of(scenario, role)
     if group is not None and group not in known:
         raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
     if by == "ring":
-        return [ring_of(scenario, role, group or ALL, _SHARE if share is None else share, favour)]
+        spec = None if answering is None else behaviour_of(answering, "--answering")
+        size = _SHARE if share is None else share
+        return [ring_of(scenario, role, group or ALL, size, favour, spec)]
     names = known if group is None else [group]
     return [ring_of(scenario, role, name, None) for name in names]
 

@@ -69,6 +69,11 @@ def test_what_everybody_learns_is_a_table(poq):
         (["--by", "inference", "--favour", "x"], "--favour does nothing"),
         (["--by", "ring", "--everybody"], "--everybody does nothing with --by ring"),
         (["--by", "ring", "--share", "2"], "share must lie in"),
+        (["--by", "ring", "--answering", "freeload"], "--answering does nothing without --favour"),
+        (
+            ["--by", "ring", "--share", "0.7", "--favour", "phi3_mini_4k", "--answering", "boost"],
+            "no behaviour 'boost' of inference nodes",
+        ),
         (["--replications", "1"], "two or more are needed"),
         (["--group", "ce_minilmm"], "no group 'ce_minilmm' of evaluator nodes"),
         (["--by", "ring", "--favour", "phi"], "no group 'phi' of inference nodes"),

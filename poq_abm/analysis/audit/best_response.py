@@ -116,15 +116,21 @@ class FoundAttack:
             if self.ended == "settled":
                 rest = f"nothing found gains {self.epsilon:.2g} more"
             return (
-                f"{who}: who {does(self.deviation.behaviour, alone)} get{alone} "
+                f"{who}: who {does(self.deviation.behaviour, alone)}{self._aside} get{alone} "
                 f"{_shown(self.gain)} {each} more than now ({share:.1%}); {rest} ({most})."
             )
         if further.low == further.high == 0.0:
             return f"{who}: nothing found gains anything, the best is paid as now ({most})."
-        best = f"the best found is to {does(spec)}: {_shown(further)}"
+        best = f"the best found is to {does(spec)}{self._aside}: {_shown(further)}"
         if self.ended == "settled":
             return f"{who}: nothing found gains {self.epsilon:.2g} {each}; {best} ({most})."
         return f"{who}: {_ENDS[self.ended]}; {best} {each} ({most})."
+
+    @property
+    def _aside(self) -> str:
+        """What partners do that they did not do before, in words."""
+        changed = [one for one in self.deviation.partners if spell(one.behaviour) != one.instead_of]
+        return "".join(f", as {one.group} plays {spell(one.behaviour)}," for one in changed)
 
     def as_scenario(self) -> str:
         """Return a scenario file in which the members do what was found, all else as it is.

@@ -21,6 +21,7 @@ from poq_abm.analysis.audit.families import Dimension, Family, family_of
 from poq_abm.analysis.audit.gains import places
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.errors import InputError
+from poq_abm.experiment.paired import paired
 from poq_abm.experiment.search import BudgetSpentError, SearchBudget, drive
 from poq_abm.scenario import parse
 from poq_abm.simulation.population import build_population
@@ -302,6 +303,23 @@ def test_what_an_inference_node_found_is_told_as_others_take_it_over(published):
 
 def test_whoever_does_as_before_leaves_the_scenario_as_it_is(published):
     assert deviating(published, ring_of(published, "evaluator", "all", 1.0)) is published
+
+
+def test_whom_a_ring_favours_may_do_otherwise(published):
+    """One that answers nothing is covered by the ring: both changes count, and both are told."""
+    ring = ring_of(
+        published, "evaluator", "all", 0.7, favour="phi3_mini_4k", answering={"name": "freeload"}
+    )
+    line = {"name": "linear_report", "a": 10.0, "b": 0.0}
+    played = deviating(published, replace(ring, behaviour=line)).population
+    assert [dict(g.behaviour)["name"] for g in played.inference].count("freeload") == 1
+    assert [dict(g.behaviour)["name"] for g in played.evaluators].count("linear_report") == 2
+    gain = paired(np.array([1.0, 1.1, 0.9]), np.array([2.0, 2.1, 1.9]))
+    found = FoundAttack(
+        replace(ring, behaviour=line), SearchSettings(), published, [(line, gain)], gain,
+        last=(line, gain), ended="undecided",
+    )  # fmt: skip
+    assert "who report 10 + 0 s, as phi3_mini_4k plays freeload, get" in found.sentence
 
 
 def test_a_ring_may_take_members_out_of_another():
