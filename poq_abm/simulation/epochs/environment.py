@@ -55,8 +55,8 @@ class EconomyEnvironment(ParallelEnv):
     * **Actions** are numbers: which behaviour of :meth:`actions` the node shows in the epoch. These
       are what its role does in the scenario, what ``economy.options`` name, and ``choices``, so
       that an amount to lie by is a choice each. With ``may_leave`` the last is to be :data:`AWAY`.
-    * **Rewards** are the profit of the epoch, in tokens. Where all act as they begin they sum to
-      that of the economy's own run, bit for bit.
+    * **Rewards** are the profit of the epoch, in tokens. Where all act as they begin, and no rule
+      adapts, their sum is that of the economy's own run.
     * **Observations** are the seven numbers of :data:`OBSERVED`.
     * **Episodes** last as long as the scenario and are then truncated. One is a replication:
       ``reset(seed=r)`` plays replication r, whose draws are the same whatever is done; without a

@@ -95,6 +95,20 @@ def test_a_node_may_stay_away_and_come_back(scenario):
     assert (earned[2:] > 0.0).all()
 
 
+def test_where_too_few_stay_the_network_halts(scenario):
+    environment = EconomyEnvironment(scenario, may_leave=True)
+    environment.reset(seed=0)
+    acts = {agent: len(environment.actions(agent)) - 1 for agent in environment.agents}
+    seen, earned, _, over, notes = environment.step(acts)
+    assert set(earned.values()) == {0.0}
+    assert all(note == {"behaviour": AWAY, "halted": True} for note in notes.values())
+    assert not any(row[1] for row in seen.values())
+    for _ in range(5):
+        _, earned, _, over, _ = environment.step(acts)
+    assert all(over.values())
+    assert environment.agents == []
+
+
 def test_mistakes_are_told(scenario):
     with pytest.raises(InputError, match="has no economy"):
         EconomyEnvironment(load("cost_aware_poq"))
