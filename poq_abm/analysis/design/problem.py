@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from poq_abm.analysis.audit.deviations import searchers
 from poq_abm.errors import nearest
 from poq_abm.experiment.plan import Plan, study_of
 from poq_abm.experiment.schemas import SCHEMAS
@@ -45,6 +46,7 @@ __all__ = [
 HONEST = "honest"  #: the population as the scenario has it
 _DIGITS = 4  #: of a number that is searched: a mechanism that can be read
 
+Searcher = Literal["evaluator", "inference", "ring"]
 Settings = dict[str, Any]
 Array = NDArray[np.float64]
 
@@ -188,9 +190,15 @@ class Constraint(Measured):
 
 
 class SearchedAudit(Strict):
-    """The audit that the chosen design must pass: nothing declared gains more than a bound."""
+    """The audit that the chosen design must pass: no deviation gains more than a bound.
+
+    Neither one that is declared, nor one that a search for a best response finds.
+    """
 
     at_most: float = Field(gt=0.0, description="tokens per job, of the simultaneous upper ends")
+    by: Annotated[tuple[Searcher, ...], BeforeValidator(as_tuple)] = Field(
+        default=get_args(Searcher), description="who searches for a best response; [] for nobody"
+    )
     share: float = Field(default=0.3, gt=0.0, le=1.0, description="of a coalition")
     replications: int = Field(default=20, ge=2, description="matched pairs")
     behaviours: Annotated[tuple[Any, ...], BeforeValidator(as_tuple)] = Field(
@@ -339,6 +347,7 @@ def _check(problem: DesignProblem, origins: Origins) -> None:
     found = [*_wrong_paths(problem), *_wrong_figures(problem)]
     if problem.scenario.treatments()[1:]:
         found.append((("sweep",), "a design file has no sweep: its variables say what varies"))
+    found += _wrong_audit(problem)
     if problem.scenario.precision is not None:
         found.append((("replications",), "must be a number here: search.budget says how many"))
     if found:
@@ -372,6 +381,19 @@ def _wrong_paths(problem: DesignProblem) -> Iterator[Finding]:
         for path in settings:
             if path in variables:
                 yield ("search", "populations", name, path), "is a variable as well"
+
+
+def _wrong_audit(problem: DesignProblem) -> Iterator[Finding]:
+    asked = problem.search.audit
+    if asked is None:
+        return
+    if study_of(problem.scenario).main == "queries":
+        yield ("search", "audit"), "takes rounds, and this scenario has a verification"
+        return
+    for number, by in enumerate(asked.by):
+        if "by" in asked.model_fields_set and not searchers(problem.scenario, by, asked.share):
+            said = f"{by}: a share of {asked.share:g} leaves nobody to look for a best response"
+            yield ("search", "audit", "by", number), said
 
 
 def _wrong_figures(problem: DesignProblem) -> Iterator[Finding]:

@@ -28,22 +28,25 @@ from poq_abm.scenario import Scenario, ScenarioError
 
 __all__ = [
     "CERTIFIED_SEED",
+    "MOST_AUDITED",
     "AuditOf",
+    "Audited",
     "Certified",
     "DesignOutcome",
     "DesignPlayer",
     "FoundDesigns",
     "Member",
+    "certified_scenario",
+    "play_certified",
     "search_designs",
 ]
 
 Array = NDArray[np.float64]
 Playing = Generator[Step, Sequence[Figures], Any]
-AuditOf = Callable[[Scenario], float]  #: the highest simultaneous upper end of any gain
 
 #: added to the scenario's seed for the certificate, whose keys nothing before has seen
 CERTIFIED_SEED = 1
-_MOST_AUDITED = 5  #: members, before it is said that none passes
+MOST_AUDITED = 5  #: members, before it is said that none passes
 _MOST_TRACED = 40  #: generations whose hypervolume is computed
 
 
@@ -91,13 +94,34 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Audited:
+    """What deviations from a design may gain at most, simultaneously; tokens per job or epoch."""
+
+    declared: float  #: of all declared ones together
+    searched: float | None = None  #: of all that searches for a best response found, if any looked
+    tried: int = 0  #: behaviours that these searches played
+    told: str = ""  #: the search with the highest end, in words
+    per: str = "job"
+
+    @property
+    def upper(self) -> float:
+        """The highest of them."""
+        return self.declared if self.searched is None else max(self.declared, self.searched)
+
+
+AuditOf = Callable[[Scenario], Audited]
+
+
+@dataclass(frozen=True)
 class Certified:
     """The chosen design and the scenario's own one, on keys that nothing before has seen."""
 
-    member: int
+    settings: Settings
     outcome: DesignOutcome
-    published: DesignOutcome | None
-    audited: float | None = None  #: highest simultaneous upper end of the audit, tokens per job
+    published: DesignOutcome | None  #: none where it cannot be, or is the one that was chosen
+    audited: Audited | None = None
+    tried: int = 0  #: designs, before it was chosen
+    probability: float = float("nan")  #: of being dominated by no other member of the front
 
 
 @dataclass
@@ -116,14 +140,15 @@ class FoundDesigns:
     published: DesignOutcome | None = None  #: the scenario's own design, on the keys of the front
     fresh: int = 0  #: replications of the front
     tornado: list[tuple[str, Any, Array]] = field(default_factory=list)  #: differences of losses
-    failed_audits: list[tuple[int, float]] = field(default_factory=list)  #: member, upper end
+    failed_audits: list[tuple[int, Audited]] = field(default_factory=list)  #: by member
+    chosen_member: int | None = None
     certified: Certified | None = None
     constant: list[str] = field(default_factory=list)  #: objectives that never vary
 
     @property
     def chosen(self) -> Member | None:
         """The member that was certified."""
-        return None if self.certified is None else self.members[self.certified.member]
+        return None if self.chosen_member is None else self.members[self.chosen_member]
 
 
 def key_of(settings: Settings) -> str:
@@ -369,31 +394,51 @@ def _certify(
     problem: DesignProblem, found: FoundDesigns, audited: AuditOf | None
 ) -> Generator[Step, Sequence[Figures], None]:
     """Choose a member, vary its fields one at a time, and play it on keys of its own."""
-    player, budget = DesignPlayer(problem), problem.search.budget
-    number, upper = _passing(problem, found, audited)
+    number, bounds = _passing(problem, found, audited)
     if number is None:
         return
-    chosen = found.members[number].settings
+    found.chosen_member, member = number, found.members[number]
     yield from _tornado(problem, found, number)
-    designs = [chosen] if found.published is None else [chosen, problem.published]
-    outcomes = yield from player.certain(designs, (0, budget.certified), CERTIFIED_SEED)
-    published = outcomes[1] if len(outcomes) > 1 else None
-    found.certified = Certified(number, outcomes[0], published, upper)
+    outcome, published = yield from play_certified(problem, member.settings)
+    found.certified = Certified(
+        member.settings, outcome, published, bounds, found.tried, member.probability
+    )
+
+
+def certified_scenario(problem: DesignProblem, settings: Settings) -> Scenario:
+    """Return a design with all honest, on the keys of a certificate."""
+    keys = {"seed": problem.scenario.seed + CERTIFIED_SEED}
+    return problem.scenario.replace({**keys, **settings})
+
+
+def play_certified(
+    problem: DesignProblem, settings: Settings
+) -> Generator[Step, Sequence[Figures], tuple[DesignOutcome, DesignOutcome | None]]:
+    """Return what came of a design, and of the scenario's own one if it is another.
+
+    On the keys of a certificate.
+    """
+    player, keys = DesignPlayer(problem), (0, problem.search.budget.certified)
+    own = [] if problem.published == settings else [problem.published]
+    chosen, *others = yield from player.play([settings, *own], keys, CERTIFIED_SEED)
+    if isinstance(chosen, str):
+        raise InputError(f"the design of the certificate cannot be played: {chosen}")
+    published = [one for one in others if isinstance(one, DesignOutcome)]
+    return chosen, published[0] if published else None
 
 
 def _passing(
     problem: DesignProblem, found: FoundDesigns, audited: AuditOf | None
-) -> tuple[int | None, float | None]:
-    """Return the first member whose audit passes, and the upper end of what deviations gain."""
+) -> tuple[int | None, Audited | None]:
+    """Return the first member whose audit passes, and what deviations may gain."""
     order, asked = _order(found), problem.search.audit
     if asked is None or audited is None:
         return (order[0] if order else None), None
-    for number in order[:_MOST_AUDITED]:
-        keys = {"seed": problem.scenario.seed + CERTIFIED_SEED}
-        upper = audited(problem.scenario.replace({**keys, **found.members[number].settings}))
-        if upper <= asked.at_most:
-            return number, upper
-        found.failed_audits.append((number, upper))
+    for number in order[:MOST_AUDITED]:
+        bounds = audited(certified_scenario(problem, found.members[number].settings))
+        if bounds.upper <= asked.at_most:
+            return number, bounds
+        found.failed_audits.append((number, bounds))
     return None, None
 
 

@@ -9,12 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.design.problem import Objective, Settings
-from poq_abm.analysis.design.searching import DesignOutcome, FoundDesigns
+from poq_abm.analysis.design.problem import (
+    Constraint,
+    DesignProblem,
+    Objective,
+    SearchedAudit,
+    Settings,
+)
+from poq_abm.analysis.design.searching import Audited, Certified, DesignOutcome, FoundDesigns
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.paired import paired
 
-__all__ = ["design_tables", "in_words", "notes", "paragraph"]
+__all__ = ["certified_level", "design_tables", "in_words", "notes", "paragraph"]
 
 Array = NDArray[np.float64]
 
@@ -139,8 +145,15 @@ def notes(found: FoundDesigns) -> list[str]:
             )
     if (lost := _overfit(found)) is not None:
         said.append(lost)
-    for number, upper in found.failed_audits:
-        said.append(f"Member {number} failed its audit: a deviation may gain up to {upper:.4g}.")
+    for number, bounds in found.failed_audits:
+        searched = bounds.searched is not None and bounds.searched > bounds.declared
+        who = (
+            f"a search for a best response: {bounds.told}" if searched else "a declared deviation."
+        )
+        said.append(
+            f"Member {number} failed its audit, up to {bounds.upper:.4g} tokens per {bounds.per} "
+            f"may be gained by {who}"
+        )
     if found.certified is None:
         said.append("No member of the front is left to be certified.")
     return said
@@ -172,16 +185,11 @@ def _overfit(found: FoundDesigns) -> str | None:
     )
 
 
-def paragraph(found: FoundDesigns) -> str:
+def paragraph(problem: DesignProblem, certified: Certified) -> str:
     """Return the certificate in words: what was chosen, what it does, how surely."""
-    certified, chosen = found.certified, found.chosen
-    if certified is None or chosen is None:
-        return ""
-    search = found.problem.search
+    search = problem.search
     budget, count = search.budget, len(certified.outcome.losses)
-    together = 1.0 - (1.0 - budget.confidence) / (
-        len(search.objectives) * (1 if certified.published is None else 2) + len(search.constraints)
-    )
+    together = certified_level(problem, certified)
     parts = []
     for number, objective in enumerate(search.objectives):
         values = objective.sign * certified.outcome.losses[:, number]
@@ -193,26 +201,43 @@ def paragraph(found: FoundDesigns) -> str:
             said += f", {pairs.difference:+.4g} [{pairs.low:+.4g}, {pairs.high:+.4g}]"
         parts.append(said)
     against = "" if certified.published is None else " (and against the scenario's own mechanism)"
-    held = [_constraint(found, number, together) for number in range(len(search.constraints))]
-    if certified.audited is not None:
-        assert search.audit is not None
-        held.append(
-            f"no declared deviation gains more than {certified.audited:.4g} tokens per job, of "
-            f"{search.audit.at_most:g} that are allowed"
-        )
+    held = [
+        _constraint(one, certified.outcome.excesses[:, number], together)
+        for number, one in enumerate(search.constraints)
+    ]
+    if certified.audited is not None and search.audit is not None:
+        held.append(_bounds(certified.audited, search.audit))
     return (
-        f"Of {found.tried:,} designs, {in_words(chosen.settings)}. On {count} replications that no "
-        f"earlier stage has seen{against}: {'; '.join(parts)}. "
+        f"Of {certified.tried:,} designs, {in_words(certified.settings)}. On {count} replications "
+        f"that no earlier stage has seen{against}: {'; '.join(parts)}. "
         + (f"{'; '.join(held)[0].upper()}{'; '.join(held)[1:]}. " if held else "")
         + f"Its probability of being dominated by no other member of the front is "
-        f"{chosen.probability:.2f}. Intervals hold together at {budget.confidence:.0%}."
+        f"{certified.probability:.2f}. Intervals hold together at {budget.confidence:.0%}"
+        + (", and so do the bounds of its audit." if certified.audited is not None else ".")
     )
 
 
-def _constraint(found: FoundDesigns, number: int, level: float) -> str:
-    assert found.certified is not None
-    constraint = found.problem.search.constraints[number]
-    _, _, _, high = mean_interval(found.certified.outcome.excesses[:, number], level)
+def certified_level(problem: DesignProblem, certified: Certified) -> float:
+    """Return the level of each interval of a certificate, so that all hold together."""
+    search = problem.search
+    sides = 1 if certified.published is None else 2
+    intervals = sides * len(search.objectives) + len(search.constraints)
+    return 1.0 - (1.0 - search.budget.confidence) / intervals
+
+
+def _bounds(audited: Audited, asked: SearchedAudit) -> str:
+    unit = f"tokens per {audited.per}"
+    said = f"no declared deviation gains more than {audited.declared:.4g} {unit}"
+    if audited.searched is not None:
+        said += (
+            f", and none that a search of {audited.tried:,} behaviours found more than "
+            f"{audited.searched:.4g}"
+        )
+    return f"{said}, of {asked.at_most:g} that are allowed"
+
+
+def _constraint(constraint: Constraint, excesses: Array, level: float) -> str:
+    _, _, _, high = mean_interval(excesses, level)
     if math.isnan(high) or high <= 0.0:
         return f"{constraint.label} holds, by {-high:.4g} at least"
     return f"{constraint.label} is not shown: it may be missed by {high:.4g}"

@@ -1,13 +1,15 @@
 """The three stages of a search, against games that a few lines play."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from poq_abm.analysis.design.certificate import as_certificate, replay
 from poq_abm.analysis.design.problem import load_design
 from poq_abm.analysis.design.proposing import Genetic
-from poq_abm.analysis.design.searching import CERTIFIED_SEED, search_designs
+from poq_abm.analysis.design.searching import CERTIFIED_SEED, Audited, search_designs
 from poq_abm.analysis.design.tables import design_tables, notes, paragraph
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.search import drive
@@ -128,7 +130,40 @@ def test_what_nobody_meets_is_said_with_the_least_violated_design(tmp_path):
     assert "No design meets every constraint. The least violated is alpha_inference 0.05" in said
     assert "misses bias <= 0 by 0.05" in said
     assert "Objective welfare is the same for every design" in said
-    assert paragraph(found) == ""
+    assert found.chosen is None
+
+
+def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
+    text = ALPHA + "  audit: {at_most: 0.2, by: [evaluator]}\n"
+    problem = problem_of(tmp_path, text.replace("{minimise: welfare}",
+                         "{minimise: welfare}, {maximise: bias}"))  # fmt: skip
+    game = playing(lambda m, rng: {"welfare": m.alpha_inference + 0 * rng.normal(),
+                                   "bias": m.alpha_inference})  # fmt: skip
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
+    asked = []
+
+    def audited(scenario):
+        asked.append((scenario.seed, scenario.mechanism.alpha_inference))
+        searched = [0.3, 0.1][len(asked) - 1]
+        return Audited(0.15, searched, 576, "who reports 9 gets more")
+
+    found = drive(search_designs(problem, Listed(grid), audited), game)
+    assert [seed for seed, _ in asked] == [7 + CERTIFIED_SEED] * 2
+    assert found.certified.settings == {"mechanism.alpha_inference": asked[1][1]}
+    said = " ".join(notes(found))
+    assert "failed its audit, up to 0.3 tokens per job may be gained by a search" in said
+    assert "who reports 9 gets more" in said
+    sentence = paragraph(problem, found.certified)
+    assert "No declared deviation gains more than 0.15 tokens per job" in sentence
+    assert "a search of 576 behaviours found more than 0.1, of 0.2 that are allowed" in sentence
+    path = tmp_path / "certificate.yaml"
+    path.write_text(as_certificate(problem, found.certified))
+    same = Audited(0.15, 0.1, 576, "who reports 9 gets more")
+    certified, other = drive(replay(load_design(path), lambda _: same), game)
+    assert other == []
+    assert as_certificate(load_design(path), certified) == path.read_text()
+    _, other = drive(replay(load_design(path), lambda _: replace(same, declared=0.125)), game)
+    assert other == [("audit.declared", 0.15, 0.125)]
 
 
 def test_a_field_without_effect_and_designs_that_cannot_be_are_said(tmp_path):
