@@ -270,8 +270,11 @@ def _compared_with(
 @compiled_or_python
 def compare(consensus: float, rules: Rules, committee: Committee, own: Kernels | None) -> None:
     """Put each member's closeness to what it is compared with into the committee."""
+    alike = rules.reference == MeasuredFrom.CONSENSUS
     for k in range(rules.committee_size):
-        against = _compared_with(rules.reference, k, consensus, rules, committee, own)
+        against = consensus
+        if not alike:
+            against = _compared_with(rules.reference, k, consensus, rules, committee, own)
         committee.nearness[k] = closeness(committee.scores[k], against)
 
 
