@@ -40,6 +40,10 @@ Start = Annotated[
 Designs = Annotated[
     int | None, typer.Option(min=1, help="How many are tried; default: as the file says.")
 ]
+Repeat = Annotated[
+    int | None,
+    typer.Option(min=1, help="Search from so many seeds, to see what most of them attain."),
+]
 Delta = Annotated[
     float | None,
     typer.Option(
@@ -53,6 +57,7 @@ Delta = Annotated[
 def design(
     design_file: DesignFile,
     designs: Designs = None,
+    repeat: Repeat = None,
     replay: Replay = False,
     select: Delta = None,
     start: Start = None,
@@ -72,14 +77,18 @@ def design(
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
-    if replay and (select is not None or start or settings or designs is not None):
+    searching = {"--from": start, "--designs": designs, "--repeat": repeat}
+    given = [name for name, value in searching.items() if value]
+    if replay and (given or settings or select is not None):
         raise InputError(
-            "--replay plays a certificate as it is: leave --select, --from, --designs and --set out"
+            "--replay plays a certificate as it is: leave --set, --select, "
+            f"{' and '.join(searching)} out"
         )
-    if select is not None and (start or designs is not None):
-        raise InputError("--from and --designs do nothing with --select, which tries all choices")
+    if select is not None and given:
+        raise InputError(f"{given[0]} does nothing with --select, which tries all choices")
     workers = workers_of(jobs, backend, scheduler)
-    problem = load_design(design_file, tuple(settings or ()), designs)
+    changed = tuple(settings or ())
+    problem = load_design(design_file, changed, designs=designs, searches=repeat)
     announce_compilation()
     folder = out / f"{problem.scenario.name}-{_digest(problem)}"
     try:
@@ -119,7 +128,14 @@ def _player(problem: DesignProblem, out: Path | None, workers: Workers, told: An
 
 
 def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> FoundDesigns:
-    from poq_abm.analysis.design import Genetic, auditor, load_design, search_designs  # noqa: PLC0415
+    from poq_abm.analysis.design import (  # noqa: PLC0415
+        Genetic,
+        auditor,
+        load_design,
+        look_again,
+        play_cases,
+        search_designs,
+    )
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
     first = []
@@ -129,7 +145,12 @@ def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> 
             raise InputError(f"{path} is no certificate of poq design")
         first.append(said["design"])
     audited = auditor(problem.search, player.workers, player.progress)
-    return drive(search_designs(problem, Genetic(problem, first), audited), player)
+    found = drive(search_designs(problem, Genetic(problem, first), audited), player)
+    others = [Genetic(problem, first, n) for n in range(1, problem.search.budget.searches)]
+    drive(look_again(found, others), player)
+    if problem.search.uncertainties and found.chosen is not None:
+        found.cases = drive(play_cases(problem, found.chosen.settings), player)
+    return found
 
 
 def _write(found: FoundDesigns, folder: Path) -> Path | None:
@@ -167,11 +188,15 @@ def _print(
     titles = {
         "front": f"The front, on {found.fresh} fresh replications",
         "tornado": "What one field at a time does to the chosen design",
-        "dominated": "Who is shown to dominate whom",
+        "dominated": "What is shown to be dominated by which member, and what it would gain there",
         "progress": "Share of the box of all feasible outcomes that the front covers",
+        "attainment": "The front of all searches, and the share of them that attain it",
+        "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
+    progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")
+    tables["progress"] = progress.rename(columns=lambda n: f"search {n}").reset_index()
     for name, table in tables.items():
-        if len(table):
+        if len(table) and name in titles:
             print_frame(
                 _narrow(table), titles[name], number=".4g", keys=2 * (name == "tornado") or 1
             )

@@ -132,6 +132,29 @@ def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_pat
     assert "failed its audit, up to" in " ".join(said["notes"])
 
 
+def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_path):
+    pytest.importorskip("optuna")
+    cases = """
+  uncertainties: {rounds: {low: 2, high: 60}}
+  constraints: [{metric: correlation, at_least: 0.0}]
+  budget: {cases: 40, """
+    text = TEXT.replace("rounds: 60", "rounds: 40").replace("  budget: {", cases)
+    text = text.replace(
+        "  constraints:\n    - {metric: inference_reward_mean, at_least: 0.0}\n", ""
+    )
+    (tmp_path / "cases.yaml").write_text(text)
+    done = poq("cases.yaml", "--repeat", "2", "--json")
+    assert done.exit_code == 0
+    said = json.loads(done.stdout)
+    assert {row["search"] for row in said["progress"]} == {1, 2}
+    assert {row["attained"] for row in said["attainment"]} <= {0.5, 1.0}
+    assert len(said["cases"]) == 40
+    notes = " ".join(said["notes"])
+    assert "Searched again from 1 other seed" in notes
+    assert "Of 40 cases of rounds (2 replications each)" in notes
+    assert poq("cases.yaml", "--repeat", "2").exit_code == 0
+
+
 def test_a_short_list_is_selected_from_and_its_table_is_data(poq, tmp_path):
     listed = TEXT.replace("{low: 1, high: 3}", "{choices: [1, 3]}")
     (tmp_path / "listed.yaml").write_text(listed)
@@ -147,7 +170,7 @@ def test_a_short_list_is_selected_from_and_its_table_is_data(poq, tmp_path):
 def test_what_is_missing_or_does_nothing_is_refused(poq, monkeypatch):
     with pytest.raises(InputError, match="no section `certificate`"):
         poq("which.yaml", "--replay")
-    with pytest.raises(InputError, match="leave --select, --from"):
+    with pytest.raises(InputError, match="leave --set, --select, --from"):
         poq("which.yaml", "--replay", "--select", "1")
     with pytest.raises(InputError, match="search"):
         poq("cost_aware_poq")

@@ -15,13 +15,11 @@ from poq_abm.analysis.audit.auditing import audit
 from poq_abm.analysis.audit.best_response import FoundAttack, SearchSettings, best_response
 from poq_abm.analysis.audit.deviations import searchers
 from poq_abm.analysis.audit.variants import VariantRunner
+from poq_abm.analysis.design.found import Audited, AuditOf, Certified
 from poq_abm.analysis.design.playing import Figures
 from poq_abm.analysis.design.problem import DesignProblem, Objective, SearchSection, Settings
 from poq_abm.analysis.design.searching import (
     MOST_AUDITED,
-    Audited,
-    AuditOf,
-    Certified,
     certified_scenario,
     play_certified,
 )
