@@ -63,7 +63,7 @@ from poq_abm.simulation.replication import (
     sum_up,
 )
 from poq_abm.simulation.round_steps import agree, learn, report_scores
-from poq_abm.simulation.rounds import check_reports, draw_of, play_rounds
+from poq_abm.simulation.rounds import check_reports, draw_of, play_replications, play_rounds
 
 __all__ = [
     "LARGEST_COMMITTEE",
@@ -72,8 +72,10 @@ __all__ = [
     "open_stages",
     "play",
     "play_contested_in_stages",
+    "play_contested_replications_in_stages",
     "play_in_stages",
     "play_replications_in_stages",
+    "play_replications_of",
 ]
 
 LARGEST_COMMITTEE = 16  # seating by comparisons takes time in proportion to its square
@@ -415,22 +417,59 @@ def play_in_stages(
 
 @compiled_loop
 def play_replications_in_stages(
-    first: int,
-    last: int,
     rounds: int,
     game: GameArrays,
     replication: Replication,
     sums: ReplicationSums,
     stages: Stages,
 ) -> None:
-    """Play replications ``first`` to ``last - 1`` of a game, one after the other.
+    """Play replications of a game that :func:`is_published`, one after the other.
 
     As :func:`poq_abm.simulation.rounds.play_replications` does.
     """
     beginning = int(np.int64(0))  # a literal would be compiled for alone
-    for number in range(first, last):
-        play_in_stages(beginning, rounds, game, begin_another(number, replication), stages)
-        sum_up(number - first, replication, sums)
+    for row in range(sums.numbers.size):
+        begun = begin_another(int(sums.numbers[row]), game, replication)
+        play_in_stages(beginning, rounds, game, begun, stages)
+        sum_up(row, begun, sums)
+
+
+@compiled_loop
+def play_contested_replications_in_stages(
+    rounds: int,
+    game: GameArrays,
+    replication: Replication,
+    sums: ReplicationSums,
+    active: ActiveBehaviours | None,
+    stages: Stages,
+) -> None:
+    """Play replications of a game with whatever rule, trust and behaviours, likewise."""
+    beginning = int(np.int64(0))  # a literal would be compiled for alone
+    for row in range(sums.numbers.size):
+        begun = begin_another(int(sums.numbers[row]), game, replication)
+        play_contested_in_stages(beginning, rounds, game, begun, active, stages)
+        sum_up(row, begun, sums)
+
+
+def play_replications_of(
+    rounds: int,
+    game: Game,
+    replication: Replication,
+    sums: ReplicationSums,
+    stages: Stages | None,
+) -> None:
+    """Play the replications whose numbers the sums have, by the quickest loop that can.
+
+    For games that neither pay by batch nor need a kernel of one's own. ``replication`` is one of
+    the game, whose arrays are written over.
+    """
+    given = (rounds, game.arrays, replication, sums)
+    if stages is None:
+        play_replications(*given, game.active)
+    elif is_published(game):
+        play_replications_in_stages(*given, stages)
+    else:
+        play_contested_replications_in_stages(*given, game.active, stages)
 
 
 def play(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -241,6 +241,10 @@ class DesignProblem:
     scenario: Scenario
     search: SearchSection
     certificate: Any = None  #: what a certificate says was found, as it stands in the file
+    #: the scenario by population and seed, whose sections designs share
+    _populated: dict[tuple[str, int], Scenario] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -279,11 +283,12 @@ class DesignProblem:
 
         Raises :class:`ScenarioError` for a design that cannot be.
         """
-        keys = {"seed": self.scenario.seed + seed} if seed else {}
-        return [
-            self.scenario.replace({**keys, **settings, **self.search.populations.get(name, {})})
-            for name in self.populations
-        ]
+        for name in self.populations:
+            if (name, seed) not in self._populated:
+                keys = {"seed": self.scenario.seed + seed} if seed else {}
+                said = {**keys, **self.search.populations.get(name, {})}
+                self._populated[name, seed] = self.scenario.replace(said)
+        return [self._populated[name, seed].replace(settings) for name in self.populations]
 
     def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
         """Return (replications, objectives), all to be minimised."""
