@@ -62,7 +62,7 @@ from poq_abm.simulation.replication import (
     begin_another,
     sum_up,
 )
-from poq_abm.simulation.round_steps import agree, learn, report_scores
+from poq_abm.simulation.round_steps import agree, compare, learn, report_scores
 from poq_abm.simulation.rounds import check_reports, draw_of, play_replications, play_rounds
 
 __all__ = [
@@ -119,9 +119,10 @@ def alpha_of_a_round(rules: Rules) -> float:
 
 
 def is_published(game: Game) -> bool:
-    """Return whether everybody is honest and the consensus is the mean, if it has stages at all."""
+    """Return whether everybody is honest and compared with the mean, if it has stages at all."""
     return (
         game.plain
+        and game.rules.reference == MeasuredFrom.CONSENSUS
         and game.rules.aggregation == number_of(Mean)
         and not game.conduct.inference[:, InferenceColumn.DEVIATES].any()
     )
@@ -130,14 +131,13 @@ def is_published(game: Game) -> bool:
 def open_stages(game: Game) -> Stages | None:
     """Return scratch space for the rounds of a game; None where they cannot be played in stages.
 
-    They can where rules ship and pay is linear and for closeness to the consensus or settled by
-    batch, committees are small, and second moments are taken where :func:`_pay` does.
+    They can where rules ship and pay is linear and for closeness or settled by batch, committees
+    are small, and second moments are taken where :func:`_pay` does.
     """
     rules, nodes, tables, conduct = game.rules, game.nodes, game.tables, game.conduct
     size, batch = rules.committee_size, BATCH_ROUNDS
     usual = (
-        rules.reference == MeasuredFrom.CONSENSUS
-        and rules.inference_payment == number_of(Linear)
+        rules.inference_payment == number_of(Linear)
         and (rules.evaluator_payment == number_of(Closeness) or rules.counted != Counted.NOTHING)
         and game.kernels is None
     )
@@ -208,7 +208,10 @@ def _look_up(draws: Words, rounds: int, scores: Floats, nodes: Nodes, stages: St
 
 @compiled_loop
 def _pay(rounds: int, rules: Rules, stages: Stages) -> None:
-    """Put closeness, rewards and their squared distances from the anchors into the stages."""
+    """Put closeness, rewards and their squared distances from the anchors into the stages.
+
+    Closeness to the consensus: to anything else, it is there already.
+    """
     consensus, size = stages.consensus, stages.members.shape[0]
     alpha, beta = rules.alpha_inference, rules.beta_inference
     costs, rewards, spreads = stages.costs[size], stages.rewards[size], stages.spreads[size]
@@ -221,11 +224,12 @@ def _pay(rounds: int, rules: Rules, stages: Stages) -> None:
     for k in range(size):
         scores, nearness = stages.scores[k], stages.nearness[k]
         costs, rewards, spreads = stages.costs[k], stages.rewards[k], stages.spreads[k]
+        if rules.reference == MeasuredFrom.CONSENSUS:
+            for t in range(rounds):
+                nearness[t] = closeness(scores[t], consensus[t])
         for t in range(rounds):
-            near = closeness(scores[t], consensus[t])
-            reward = evaluator_reward(alpha, beta, near, costs[t])
+            reward = evaluator_reward(alpha, beta, nearness[t], costs[t])
             distance = reward - evaluator_reward(alpha, beta, 1.0, costs[t])
-            nearness[t] = near
             rewards[t] = reward
             spreads[t] = distance * distance
 
@@ -326,7 +330,10 @@ def _agree_one_by_one(
     active: ActiveBehaviours | None,
     stages: Stages,
 ) -> None:
-    """Let committees report, agree and learn, round by round; leave their scores in the stages."""
+    """Let committees report, agree and learn, round by round; leave their scores in the stages.
+
+    And how near they came, where members are not compared with the consensus.
+    """
     draws, committee, memory = (
         replication.buffers.draws,
         replication.buffers.committee,
@@ -344,6 +351,11 @@ def _agree_one_by_one(
             report_scores(drawn, game, replication, active, None)
             trust = memory.trust
             consensus = agree(game.rules, game.nodes.stake, trust, drawn.column, committee, None)
+        if game.rules.reference != MeasuredFrom.CONSENSUS:
+            compare(consensus, game.rules, committee, None)
+            for k in range(stages.members.shape[0]):
+                stages.nearness[k, t] = committee.nearness[k]
+        if active is not None:
             learn(drawn, consensus, game, committee, memory, None)
             stages.truth[t] = drawn.truth
             for k in range(stages.members.shape[0]):

@@ -135,6 +135,12 @@ def test_only_honest_means_are_published() -> None:
 
 CONTESTED = {
     **scenarios(),
+    "mean without oneself": published(mechanism__reference="leave_one_out"),
+    "trust, compared with the others": published(
+        mechanism={"aggregation": "trust_weighted", "reference": "leave_one_out"},
+        mechanism__trust={"update": "hedge"},
+        malicious={"share": 0.4, "behaviour": "boost"},
+    ),
     "trust by task, logged": published(
         mechanism__aggregation="trust_weighted_median",
         mechanism__trust={"update": "ema", "per_task": True, "interval": 50},
@@ -164,7 +170,7 @@ def test_the_same_bits_whatever_is_contested(name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"mechanism__reference": "leave_one_out"}, {"mechanism__reward__family": "convex_cost"}],
+    [{"mechanism__reward__family": "convex_cost"}, {"mechanism__reward__family": "threshold"}],
     ids=str,
 )
 def test_what_is_not_played_in_stages(changes: dict[str, Any]) -> None:
