@@ -77,6 +77,28 @@ def test_a_search_that_was_killed_ends_with_the_same_bytes_and_is_certified(
     assert "the same command goes on" in stopped.stdout
 
 
+def test_a_space_that_grew_keeps_what_was_played_and_begins_with_what_was_found(poq, tmp_path):
+    pytest.importorskip("optuna")
+    assert poq("which.yaml", "--out", "kept").exit_code == 0
+    (played,) = (tmp_path / "kept").glob("*.jsonl")
+    (certificate,) = (tmp_path / "kept").rglob("certificate.yaml")
+    before = played.read_bytes()
+    size = "mechanism.committee_size: {low: 1, high: 3}"
+    grown = TEXT.replace(size, f"{size}\n    mechanism.beta_evaluator: {{low: 0.0, high: 0.6}}")
+    (tmp_path / "which.yaml").write_text(grown)
+    for folder in ("kept", "fresh"):
+        done = poq("which.yaml", "--out", folder, "--from", str(certificate))
+        assert done.exit_code == 0
+    after = played.read_bytes()
+    assert after.startswith(before)
+    fresh = (tmp_path / "fresh" / played.name).read_bytes()
+    assert len(after) - len(before) < len(fresh), "the mechanism and the certified design are there"
+    (found,) = (tmp_path / "fresh").rglob("certificate.yaml")
+    assert (tmp_path / "kept" / found.relative_to(tmp_path / "fresh")).read_bytes() == (
+        found.read_bytes()
+    ), "what was played before changes nothing"
+
+
 def test_a_short_list_is_selected_from_and_its_table_is_data(poq, tmp_path):
     listed = TEXT.replace("{low: 1, high: 3}", "{choices: [1, 3]}")
     (tmp_path / "listed.yaml").write_text(listed)

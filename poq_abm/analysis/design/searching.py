@@ -258,11 +258,14 @@ def _trace(
     width = np.ptp(points, axis=0)
     # an objective that does not vary counts as reached, and adds no volume of its own
     scaled = np.where(width > 0.0, (points - points.min(axis=0)) / np.where(width > 0, width, 1), 0)
+    front, last = np.empty(0, np.int64), 0
     for tried, size in ends[:: max(len(ends) // _MOST_TRACED, 1)] + ends[-1:]:
         if found.trace and found.trace[-1][0] == tried:
             continue
-        volume = hypervolume(scaled[numbers < size], np.ones(points.shape[1]))
-        found.trace.append((tried, volume))
+        new = np.flatnonzero((numbers >= last) & (numbers < size))
+        front, last = np.concatenate([front, new]), size
+        front = front[non_dominated(scaled[front])]
+        found.trace.append((tried, hypervolume(scaled[front], np.ones(points.shape[1]))))
 
 
 def _front(
