@@ -97,12 +97,13 @@ def _settings(problem: DesignProblem, seed: int) -> dict[str, Any]:
     """Return a design drawn from the ranges and choices of a search."""
     rng, found = np.random.default_rng(seed), dict[str, Any]()
     for path, variable in problem.search.variables.items():
+        low, high = float(variable.low or 0), float(variable.high or 0)
         if variable.choices:
             found[path] = variable.choices[rng.integers(len(variable.choices))]
         elif variable.is_whole:
-            found[path] = int(rng.integers(int(variable.low or 0), int(variable.high or 0) + 1))
+            found[path] = int(rng.integers(int(low), int(high) + 1))
         else:
-            found[path] = variable.readable(rng.uniform(variable.low, variable.high))
+            found[path] = variable.readable(rng.uniform(low, high))
     return found
 
 

@@ -250,9 +250,11 @@ def agree(
 def compare(consensus: float, rules: Rules, committee: Committee, own: Kernels | None) -> None:
     """Put each member's closeness to what it is compared with into the committee."""
     rule, parameters, near = rules.aggregation, rules.aggregation_parameters, committee.nearness
-    find_references(rules.reference, rule, parameters, own, committee, consensus, near)
+    alike = rules.reference == MeasuredFrom.CONSENSUS
+    if not alike:
+        find_references(rules.reference, rule, parameters, own, committee, consensus, near)
     for k in range(rules.committee_size):
-        near[k] = closeness(committee.scores[k], near[k])
+        near[k] = closeness(committee.scores[k], consensus if alike else near[k])
 
 
 @compiled_or_python

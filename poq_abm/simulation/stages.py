@@ -377,6 +377,7 @@ def play_contested_in_stages(
     The same bits as :func:`poq_abm.simulation.rounds.play_rounds` leaves.
     """
     ledger, draws, memory = replication.ledger, replication.buffers.draws, replication.memory
+    deviate = stages.deviating.any()
     start = first
     while start < last:
         stop = min(last, (start // BATCH_ROUNDS + 1) * BATCH_ROUNDS)
@@ -392,9 +393,12 @@ def play_contested_in_stages(
         _pay(rounds, game.rules, stages)
         nodes, size = draws[Slot.NODE], stages.members.shape[0]
         _settle(rounds, nodes, game.nodes.model.size, stages, ledger)
-        majorities = _count_kinds(rounds, nodes, size, stages, memory.histograms)
-        if active is not None:
-            memory.counters[Counter.MAJORITY] += majorities
+        if active is None and not deviate:
+            _count(rounds, stages, memory.histograms)
+        else:
+            majorities = _count_kinds(rounds, nodes, size, stages, memory.histograms)
+            if active is not None:
+                memory.counters[Counter.MAJORITY] += majorities
         if stop % BLOCK_ROUNDS == 0:
             fold(ledger)
         start = stop
