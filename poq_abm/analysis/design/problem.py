@@ -204,12 +204,20 @@ class DesignBudget(Strict):
     designs: int = Field(default=2000, ge=1, le=1_000_000, description="that are tried")
     generation: int = Field(default=50, ge=2, le=10_000, description="designs of a generation")
     replications: int = Field(default=10, ge=1, description="of a design, while searching")
+    confirm: int = Field(
+        default=40, ge=0, description="more of them, for a design that no other would dominate"
+    )
     front: int = Field(default=30, ge=1, le=500, description="members that are played again")
     fresh: int = Field(default=20, ge=2, description="fresh replications of a member, at first")
     looks: int = Field(default=4, ge=1, le=12, description="times that they are doubled, plus one")
     certified: int = Field(default=60, ge=2, description="replications of the certificate")
     confidence: float = Field(default=0.95, gt=0.0, lt=1.0, description="of each stage")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of where designs lie")
+
+    @property
+    def searched(self) -> int:
+        """Replications that the search may have seen: those after it are fresh."""
+        return self.replications + self.confirm
 
     @model_validator(mode="after")
     def _enough(self) -> DesignBudget:
