@@ -103,7 +103,10 @@ class FoundAttack:
                 spec, gain = self.untested
                 best = f"; the best of {self.tried} so far is to {_does(spec)} ({gain:+.4f}?)"
             return f"{who}: nothing was tested, {_ENDS[self.ended]}{best}."
-        each, tested = f"tokens per {self.per}", f"{self.settings.confidence:.0%} family-wise"
+        each, tested = (
+            f"tokens per {self.per}",
+            f"{100.0 * self.settings.confidence:.4g}% family-wise",
+        )
         most = f"{self.tried} behaviours tried, {tested}"
         spec, further = self.last
         if self.found and self.gain is not None:

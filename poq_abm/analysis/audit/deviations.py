@@ -29,6 +29,7 @@ __all__ = [
     "name_switches",
     "ring_of",
     "rings",
+    "searchers",
 ]
 
 Spec = Mapping[str, Any]
@@ -351,6 +352,19 @@ def ring_of(
         raise InputError(f"{whose}{group} leaves no {role} node to deviate")
     doing = dict(_owners(scenario, role)[members[0]].behaviour)
     return Deviation(role, group, members, doing, spell(doing), partners=partners)
+
+
+def searchers(scenario: Scenario, by: str, share: float | None = None) -> list[Deviation]:
+    """Return who looks for a best response: the first node of each group of a role, or a ring.
+
+    A ``ring`` is a share of all evaluators; none where the share leaves nobody.
+    """
+    if by == "ring":
+        found = members_of(scenario, "evaluator", ALL, share)
+        return [ring_of(scenario, "evaluator", ALL, share)] if found else []
+    role: Role = "inference" if by == "inference" else "evaluator"
+    able = [one for one in groups_of(scenario, role) if members_of(scenario, role, one, None)]
+    return [ring_of(scenario, role, one, None) for one in able]
 
 
 def deviating(scenario: Scenario, deviation: Deviation) -> Scenario:
