@@ -37,7 +37,7 @@ def test_what_the_readme_shows_runs(
     (tmp_path / "boost.yaml").write_text(scenario)
     assert poq("run", "boost.yaml", "--out", "boost").code == 0
     told = poq("compare", *["aggregation=mean,share=0.3", "aggregation=median,share=0.3"],
-               "--in", "boost", "--on", "bias")  # fmt: skip
+               "--in", "boost", "--metric", "bias")  # fmt: skip
     assert "bias fell by 0.2207 [0.2169, 0.2245] (30 matched replications)" in told.out
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, object] = {}

@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = ["attack"]
 
-_BY = ("evaluator", "inference", "ring")
+_ROLES = ("evaluator", "inference", "ring")
 _SHARE = 0.3  #: of the evaluators, in a ring
 
-By = Annotated[
+RoleName = Annotated[
     str, typer.Option(metavar="evaluator|inference|ring", help="Who looks for what pays.")
 ]
 Group = Annotated[
-    str | None, typer.Option(metavar="LABEL", help="Its group; default: each, or all.")
+    str | None, typer.Option(metavar="GROUP", help="Its group; default: each, or all.")
 ]
 Share = Annotated[
     float | None, typer.Option(help=f"Of a ring: share of the evaluators in it ({_SHARE:g}).")
 ]
 Favour = Annotated[
     str | None,
-    typer.Option(metavar="LABEL", help="Of a ring: inference group in it, whose pay counts."),
+    typer.Option(metavar="GROUP", help="Of a ring: inference group in it, whose pay counts."),
 ]
 Epsilon = Annotated[
     float | None,
@@ -67,7 +67,7 @@ Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where attacks that ga
 
 def attack(
     scenario: ScenarioArgument,
-    by: By = "evaluator",
+    role: RoleName = "evaluator",
     group: Group = None,
     share: Share = None,
     favour: Favour = None,
@@ -97,7 +97,7 @@ def attack(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse(by, share=share, favour=favour, everybody=everybody)
+    _refuse(role, share=share, favour=favour, everybody=everybody)
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
@@ -108,11 +108,11 @@ def attack(
             chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
         )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
-        whom = _searchers(runner.scenario, by, group, share, favour)
+        whom = _searchers(runner.scenario, role, group, share, favour)
         found, lines = _search(runner, whom, how, seconds, everybody=everybody)
     written = [_write(one, out) if one.gains else None for one in found]
     rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
-    if print_data({"attacks": rows}, as_json=as_json, as_csv=as_csv):
+    if print_data({"attacks": rows}, as_json=as_json, as_csv=as_csv, said=lines):
         return
     for one, path in zip(found, written, strict=True):
         say(one.sentence)
@@ -155,27 +155,27 @@ def _search(
     return found, lines
 
 
-def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:
-    if by not in _BY:
-        raise InputError(f"--by {by}: {nearest(by, _BY)}")
-    if by == "ring" and everybody:
-        raise InputError("--everybody does nothing with --by ring: it is of single nodes")
+def _refuse(role: str, *, everybody: bool, **of_rings: Any) -> None:
+    if role not in _ROLES:
+        raise InputError(f"--role {role}: {nearest(role, _ROLES)}")
+    if role == "ring" and everybody:
+        raise InputError("--everybody does nothing with --role ring: it is of single nodes")
     for name, value in of_rings.items():
-        if by != "ring" and value is not None:
-            raise InputError(f"--{name} does nothing with --by {by}; --by ring takes it")
+        if role != "ring" and value is not None:
+            raise InputError(f"--{name} does nothing with --role {role}; --role ring takes it")
 
 
 def _searchers(
-    scenario: Scenario, by: str, group: str | None, share: float | None, favour: str | None
+    scenario: Scenario, whose: str, group: str | None, share: float | None, favour: str | None
 ) -> list[Deviation]:
     """Return who searches: the first node of a group or of each, or a ring."""
     from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
 
-    role: Role = "inference" if by == "inference" else "evaluator"
+    role: Role = "inference" if whose == "inference" else "evaluator"
     known = groups_of(scenario, role)
     if group is not None and group not in known:
         raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
-    if by == "ring":
+    if whose == "ring":
         return [ring_of(scenario, role, group or ALL, _SHARE if share is None else share, favour)]
     names = known if group is None else [group]
     return [ring_of(scenario, role, name, None) for name in names]

@@ -72,7 +72,7 @@ def design(
         with progress_bar(problem.scenario.name) as bar:
             player = _player(problem, None if replay else out, jobs, bar.played)
             if replay:
-                _print_replay(problem, player, jobs)
+                _print_replay(problem, player, jobs, as_json=as_json, as_csv=as_csv)
                 return
             if select is not None:
                 rows, said = _select(problem, player, select)
@@ -183,16 +183,24 @@ def _narrow(table: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _print_replay(problem: DesignProblem, player: FigurePlayer, jobs: int) -> None:
+def _print_replay(
+    problem: DesignProblem, player: FigurePlayer, jobs: int, *, as_json: bool, as_csv: bool
+) -> None:
+    import pandas as pd  # noqa: PLC0415
+
     from poq_abm.analysis.design import auditor, replay  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
     other = drive(replay(problem, auditor(problem.search.audit, jobs)), player)
-    for name, expected, played in other:
-        typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+    found = pd.DataFrame(other, columns=["figure", "certificate", "played"])
+    if not print_data({"differences": found}, as_json=as_json, as_csv=as_csv):
+        for name, expected, played in other:
+            typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+        if not other:
+            typer.echo("Played again: every figure of the certificate is as it says.")
     if other:
         raise typer.Exit(1)
-    typer.echo("Played again: every figure of the certificate is as it says.")
 
 
 def _select(problem: DesignProblem, player: FigurePlayer, delta: float) -> tuple[Any, str]:

@@ -54,16 +54,16 @@ def test_what_does_not_gain_is_said_and_not_written(poq, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--by", "evaluators"], "--by evaluators: did you mean 'evaluator'"),
-        (["--share", "0.5"], "--share does nothing with --by evaluator"),
-        (["--by", "inference", "--favour", "x"], "--favour does nothing"),
-        (["--by", "ring", "--everybody"], "--everybody does nothing with --by ring"),
-        (["--by", "ring", "--share", "2"], "share must lie in"),
+        (["--role", "evaluators"], "--role evaluators: did you mean 'evaluator'"),
+        (["--share", "0.5"], "--share does nothing with --role evaluator"),
+        (["--role", "inference", "--favour", "x"], "--favour does nothing"),
+        (["--role", "ring", "--everybody"], "--everybody does nothing with --role ring"),
+        (["--role", "ring", "--share", "2"], "share must lie in"),
         (["--replications", "1"], "two or more are needed"),
         (["--group", "ce_minilmm"], "no group 'ce_minilmm' of evaluator nodes"),
-        (["--by", "ring", "--favour", "phi"], "no group 'phi' of inference nodes"),
+        (["--role", "ring", "--favour", "phi"], "no group 'phi' of inference nodes"),
         (
-            ["--by", "ring", "--share", "0.1"],
+            ["--role", "ring", "--share", "0.1"],
             "a share of 0.1 of all leaves no evaluator",
         ),
     ],
