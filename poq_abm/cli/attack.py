@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 __all__ = ["attack"]
 
-_BY = ("evaluator", "inference", "ring")
+_ROLES = ("evaluator", "inference", "ring")
 _SHARE = 0.3  #: of the evaluators, in a ring
 
-By = Annotated[
+RoleName = Annotated[
     str, typer.Option(metavar="evaluator|inference|ring", help="Who looks for what pays.")
 ]
 Group = Annotated[
-    str | None, typer.Option(metavar="LABEL", help="Its group; default: each, or all.")
+    str | None, typer.Option(metavar="GROUP", help="Its group; default: each, or all.")
 ]
 Share = Annotated[
     float | None, typer.Option(help=f"Of a ring: share of the evaluators in it ({_SHARE:g}).")
 ]
 Favour = Annotated[
     str | None,
-    typer.Option(metavar="LABEL", help="Of a ring: inference group in it, whose pay counts."),
+    typer.Option(metavar="GROUP", help="Of a ring: inference group in it, whose pay counts."),
 ]
 Answering = Annotated[
     str | None,
@@ -75,7 +75,7 @@ Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where attacks that ga
 
 def attack(
     scenario: ScenarioArgument,
-    by: By = "evaluator",
+    role: RoleName = "evaluator",
     group: Group = None,
     share: Share = None,
     favour: Favour = None,
@@ -106,7 +106,7 @@ def attack(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse(by, share=share, favour=favour, answering=answering, everybody=everybody)
+    _refuse(role, share=share, favour=favour, answering=answering, everybody=everybody)
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
@@ -117,12 +117,12 @@ def attack(
             chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
         )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
-        whom = _searchers(runner.scenario, by, group, share, favour, answering)
+        whom = _searchers(runner.scenario, role, group, share, favour, answering)
         found, lines, learned = _search(runner, whom, how, seconds, everybody=everybody)
     written = [_write(one, out) if one.gains else None for one in found]
     rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
     tables = {"attacks": rows, **({"learned": pd.concat(learned)} if learned else {})}
-    if print_data(tables, as_json=as_json, as_csv=as_csv):
+    if print_data(tables, as_json=as_json, as_csv=as_csv, said=lines):
         return
     for one, path in zip(found, written, strict=True):
         say(one.sentence)
@@ -165,21 +165,21 @@ def _search(
     return found, lines, tables
 
 
-def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:
-    if by not in _BY:
-        raise InputError(f"--by {by}: {nearest(by, _BY)}")
+def _refuse(role: str, *, everybody: bool, **of_rings: Any) -> None:
+    if role not in _ROLES:
+        raise InputError(f"--role {role}: {nearest(role, _ROLES)}")
     if of_rings["answering"] is not None and of_rings["favour"] is None:
         raise InputError("--answering does nothing without --favour, which says whose answers")
-    if by == "ring" and everybody:
-        raise InputError("--everybody does nothing with --by ring: it is of single nodes")
+    if role == "ring" and everybody:
+        raise InputError("--everybody does nothing with --role ring: it is of single nodes")
     for name, value in of_rings.items():
-        if by != "ring" and value is not None:
-            raise InputError(f"--{name} does nothing with --by {by}; --by ring takes it")
+        if role != "ring" and value is not None:
+            raise InputError(f"--{name} does nothing with --role {role}; --role ring takes it")
 
 
 def _searchers(
     scenario: Scenario,
-    by: str,
+    whose: str,
     group: str | None,
     share: float | None,
     favour: str | None,
@@ -189,11 +189,11 @@ def _searchers(
     from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
     from poq_abm.cli.audit import behaviour_of  # noqa: PLC0415
 
-    role: Role = "inference" if by == "inference" else "evaluator"
+    role: Role = "inference" if whose == "inference" else "evaluator"
     known = groups_of(scenario, role)
     if group is not None and group not in known:
         raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
-    if by == "ring":
+    if whose == "ring":
         spec = None if answering is None else behaviour_of(answering, "--answering")
         size = _SHARE if share is None else share
         return [ring_of(scenario, role, group or ALL, size, favour, spec)]

@@ -42,7 +42,7 @@ Strategies = Annotated[
 ]
 RoleName = Annotated[str, typer.Option(metavar="evaluator|inference|both", help="Whose game.")]
 Group = Annotated[
-    str | None, typer.Option(metavar="LABEL", help="Whose payoff counts; default: each group's.")
+    str | None, typer.Option(metavar="GROUP", help="Whose payoff counts; default: each group's.")
 ]
 Players = Annotated[
     int | None, typer.Option(help="That stand for all nodes of the role; default: 5 at most.")
