@@ -69,9 +69,21 @@ def test_what_everybody_learns_is_a_table(poq):
         (["--role", "inference", "--favour", "x"], "--favour does nothing"),
         (["--role", "ring", "--everybody"], "--everybody does nothing with --role ring"),
         (["--role", "ring", "--share", "2"], "share must lie in"),
-        (["--role", "ring", "--answering", "freeload"], "--answering does nothing without --favour"),
         (
-            ["--role", "ring", "--share", "0.7", "--favour", "phi3_mini_4k", "--answering", "boost"],
+            ["--role", "ring", "--answering", "freeload"],
+            "--answering does nothing without --favour",
+        ),
+        (
+            [
+                "--role",
+                "ring",
+                "--share",
+                "0.7",
+                "--favour",
+                "phi3_mini_4k",
+                "--answering",
+                "boost",
+            ],
             "no behaviour 'boost' of inference nodes",
         ),
         (["--replications", "1"], "two or more are needed"),
