@@ -21,6 +21,7 @@ import pandas as pd
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.files import write_text, written
+from poq_abm.rules.rule import COST_AWARE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,7 @@ __all__ = [
     "MARKERS",
     "PALETTE",
     "WIDTHS",
+    "as_in_the_paper",
     "canvas",
     "caption",
     "colours",
@@ -83,7 +85,7 @@ _STYLE: Any = {
 _CHARACTERS_PER_INCH = 17.0  # of a caption
 _OF_A_TITLE = 11.0  # the same, of its larger letters
 _SMALLER = 0.82  # a title's letters over a narrow figure
-_AROUND_A_PANEL = 1.0  # inches of its room that it does not fill itself
+_AROUND_A_PANEL = 0.6  # inches of its room that it does not fill itself
 _LEAST_LINE = 14  # letters
 _SIZE_OF_NAMES = 7.0  # points, of rows
 _POINTS_OF_LETTERS = 135.0  # how many of a point's size stand in an inch
@@ -251,7 +253,7 @@ def _break_labels(figure: Figure) -> None:
         names = [tick.get_text() for tick in axes.get_yticklabels() if tick.get_text()]
         beside = max(map(len, names), default=0) * _SIZE_OF_NAMES / _POINTS_OF_LETTERS
         for axis, room in (
-            (axes.xaxis, figure.get_figwidth() / columns - beside),
+            (axes.xaxis, (figure.get_figwidth() - beside) / columns),
             (axes.yaxis, figure.get_figheight() / rows),
         ):
             label = axis.get_label()
@@ -325,6 +327,15 @@ def renumbered(svg: str) -> str:
         return svg
     found = re.compile("|".join(rf"(?<=[#\"]){name}(?=[)\"])" for name in names))
     return found.sub(lambda match: names[match[0]], svg)
+
+
+def as_in_the_paper(number: int) -> str:
+    """Return what is said of a figure that shows what one of the published study shows.
+
+    >>> as_in_the_paper(4)
+    'drawn as Figure 4 of arXiv 2512.16317, not of its data'
+    """
+    return f"drawn as Figure {number} of {COST_AWARE}, not of its data"
 
 
 def records_of(frame: pd.DataFrame) -> str:

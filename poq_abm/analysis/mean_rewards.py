@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.analysis.charts import name_places, point
-from poq_abm.analysis.figure_style import MARKERS, canvas, caption, colours, count_of, need
+from poq_abm.analysis.figure_style import (
+    MARKERS,
+    as_in_the_paper,
+    canvas,
+    caption,
+    colours,
+    count_of,
+    need,
+)
 from poq_abm.analysis.questions import (
     AnalysisRequest,
     FigureKind,
@@ -58,7 +66,7 @@ def mean_reward_bars(frame: pd.DataFrame) -> Figure:
         name_places(axes, places, list(part["group"].astype(str)))
         axes.set_ylabel("mean reward (tokens per job)")
         axes.set_title(f"{role} nodes", fontsize=9)
-    caption(figure, "Mean rewards", frame, count_of(frame), "bars 95%")
+    caption(figure, "Mean rewards", frame, count_of(frame), "bars 95%", as_in_the_paper(6))
     return figure
 
 
