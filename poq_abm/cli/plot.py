@@ -63,17 +63,14 @@ def plot(
     as_csv: AsCsv = False,
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
-    import pandas as pd  # noqa: PLC0415
-
     from poq_abm.analysis.figure_style import printed, width_named, write  # noqa: PLC0415
     from poq_abm.analysis.questions import AnalysisRequest, draw, figures  # noqa: PLC0415
     from poq_abm.cli.printing import print_listing  # noqa: PLC0415
 
     known = figures()
     if kind == "list":
-        listed = pd.DataFrame([(name, one.shows) for name, one in known.items()])
-        listed.columns = pd.Index(["name", "shows"])
-        print_listing("figures", listed, as_json=as_json, as_csv=as_csv)
+        shown = {name: one.shows for name, one in known.items()}
+        print_listing("figures", shown, "shows", as_json=as_json, as_csv=as_csv)
         return
     if as_json or as_csv:
         raise InputError("--json and --csv are of `poq plot list`; `poq analyse` has the numbers")
