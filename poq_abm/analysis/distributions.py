@@ -125,11 +125,11 @@ def _violins_at(
         shown, places[known], widths=width, showextrema=False, quantiles=[_QUARTERS] * len(known)
     )
     for body, number in zip(drawn["bodies"], known, strict=True):
-        body.set(facecolor=inks[number], edgecolor="0.15", alpha=0.85, linewidth=0.8)
+        body.set(facecolor=inks[number], edgecolor=inks[number], alpha=0.85, linewidth=1.4)
     drawn["cquantiles"].set(color="0.15", linewidth=0.8, linestyle="--")
     for place, part in zip(places[known], shown, strict=True):
         aside = _JITTER * width * (2.0 * (np.arange(part.size) * _GOLDEN % 1.0) - 1.0)
-        axes.scatter(place + aside, part, s=3.0, color="0.15", alpha=0.6, linewidths=0.0)
+        axes.scatter(place + aside, part, s=3.0, color="0.15", alpha=0.35, linewidths=0.0)
 
 
 def _patches(names: Sequence[str], paint: Sequence[str]) -> list[Any]:
