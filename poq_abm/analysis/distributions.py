@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
 
 from poq_abm.analysis.charts import MOST_LINES, name_places, told_apart
-from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, need
+from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, is_narrow, need
 from poq_abm.analysis.questions import AnalysisRequest, FigureKind, of_one_treatment, told
 from poq_abm.analysis.rewards import NODE_OPTIONS, class_asked, presence_of, taking_part
 from poq_abm.analysis.stored_run import selected
@@ -107,7 +107,9 @@ def reward_violins(
     name_places(axes, np.arange(len(classes)), classes)
     axes.set_ylabel(_NAMES.get(amount, amount))
     if treatments:
-        axes.legend(handles=_patches(lines, paint), frameon=False, fontsize=7.5)
+        axes.legend(handles=_patches(lines, paint), frameon=False, fontsize=7.5,
+                    ncols=2 if is_narrow(figure) else _MOST_ACROSS,
+                    loc="lower center", bbox_to_anchor=(0.5, 1.0))  # fmt: skip
     caption(figure, f"Rewards by {by}", frame, shared, _nodes(frame), "lines: quartiles",
             f"{_MOST_DOTS:,} of a class drawn, evenly by rank" if thinned else "")  # fmt: skip
     return figure
@@ -123,11 +125,11 @@ def _violins_at(
         shown, places[known], widths=width, showextrema=False, quantiles=[_QUARTERS] * len(known)
     )
     for body, number in zip(drawn["bodies"], known, strict=True):
-        body.set(facecolor=inks[number], edgecolor="0.15", alpha=0.85, linewidth=0.8)
+        body.set(facecolor=inks[number], edgecolor=inks[number], alpha=0.85, linewidth=1.4)
     drawn["cquantiles"].set(color="0.15", linewidth=0.8, linestyle="--")
     for place, part in zip(places[known], shown, strict=True):
         aside = _JITTER * width * (2.0 * (np.arange(part.size) * _GOLDEN % 1.0) - 1.0)
-        axes.scatter(place + aside, part, s=3.0, color="0.15", alpha=0.6, linewidths=0.0)
+        axes.scatter(place + aside, part, s=3.0, color="0.15", alpha=0.35, linewidths=0.0)
 
 
 def _patches(names: Sequence[str], paint: Sequence[str]) -> list[Any]:

@@ -94,6 +94,8 @@ _IN_WORDS = {
     "throughput_per_s": "throughput",
     "malicious.share": "malicious share of evaluators",
     "mechanism.aggregation": "consensus rule",
+    "mechanism.beta_evaluator": "weight of cost beta (evaluators)",
+    "mechanism.beta_inference": "weight of cost beta (inference nodes)",
     "mechanism.committee_size": "committee size K (evaluators)",
     "verification.protocol": "verification protocol",
     "economy.payment.scheme": "payment scheme",

@@ -92,6 +92,12 @@ def own_scenario(_: Poq) -> None:
     Path("mine.yaml").write_text(MINE)
 
 
+def scenarios_of_the_page(_: Poq) -> None:
+    for text in blocks(ROOT / "docs/how-to/first_scenarios.md", "yaml"):
+        name, _, _ = text.removeprefix("# ").partition(":")
+        Path(name).write_text(text)
+
+
 def own_behaviour(_: Poq) -> None:
     code, *_ = blocks(ROOT / "docs/reference/behaviours.md", "python")
     Path("mine.py").write_text(code)
@@ -125,6 +131,7 @@ STAGE: dict[str, list[Callable[[Poq], None]]] = {
         played("adversary_sweep", "y"),
         played("committee_size", "z"),
     ],
+    "docs/how-to/first_scenarios.md": [scenarios_of_the_page],
     "docs/how-to/find_an_attack.md": [own_scenario],
     "docs/how-to/report.md": [played("cost_aware_poq")],
     "docs/reference/behaviours.md": [own_behaviour],
