@@ -44,6 +44,9 @@ Repeat = Annotated[
     int | None,
     typer.Option(min=1, help="Search from so many seeds, to see what most of them attain."),
 ]
+Report = Annotated[
+    bool, typer.Option("--report/--no-report", help="Draw figures, and write report.html.")
+]
 Delta = Annotated[
     float | None,
     typer.Option(
@@ -68,6 +71,7 @@ def design(
     plugin: Plugins = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    report: Report = True,
     out: Out = Path("designs"),
 ) -> None:
     """Search for a better mechanism, decide the front on fresh keys, and certify one (extra)."""
@@ -107,7 +111,7 @@ def design(
     if select is not None:
         _print_selection(rows, said, as_json=as_json, as_csv=as_csv)
         return
-    written = _write(found, folder)
+    written = _write(found, folder, report=report)
     _print(found, written, plugin or [], as_json=as_json, as_csv=as_csv)
     if found.certified is None:
         raise typer.Exit(1)
@@ -153,15 +157,18 @@ def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> 
     return found
 
 
-def _write(found: FoundDesigns, folder: Path) -> Path | None:
-    """Write the tables, and the certificate if there is one; the same search, the same bytes."""
+def _write(found: FoundDesigns, folder: Path, *, report: bool) -> Path | None:
+    """Write tables, report and the certificate, if any; the same search, the same bytes."""
     from poq_abm.analysis.design import as_certificate, design_tables  # noqa: PLC0415
     from poq_abm.experiment.files import naming_the_folder, write_text  # noqa: PLC0415
+    from poq_abm.report.design_page import design_page  # noqa: PLC0415
 
     with naming_the_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in design_tables(found).items():
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
+        if report:
+            write_text(folder / "report.html", design_page(found))
         if found.certified is None:
             return None
         path = folder / "certificate.yaml"
