@@ -94,6 +94,8 @@ _IN_WORDS = {
     "throughput_per_s": "throughput",
     "malicious.share": "malicious share of evaluators",
     "mechanism.aggregation": "consensus rule",
+    "mechanism.beta_evaluator": "weight of cost beta (evaluators)",
+    "mechanism.beta_inference": "weight of cost beta (inference nodes)",
     "mechanism.committee_size": "committee size K (evaluators)",
     "verification.protocol": "verification protocol",
     "economy.payment.scheme": "payment scheme",
@@ -117,7 +119,8 @@ def measure_in_words(name: str, unit: str | None = None) -> str:
     """
     # What is said of a group already has blanks, and the group's name is its owner's.
     words = _IN_WORDS.get(name, name if " " in name else name.replace("_", " "))
-    return f"{words} ({unit_in_words(unit)})" if unit else words
+    told = unit_in_words(unit) if unit else ""
+    return f"{words} ({told})" if told and told != words else words
 
 
 def field_in_words(path: str) -> str:
