@@ -99,7 +99,7 @@ def design(
         with progress_bar(problem.scenario.name) as bar:
             player = _player(problem, None if replay else out, workers, bar.played)
             if replay:
-                _print_replay(Path(design_file), problem, player)
+                _print_replay(Path(design_file), problem, player, as_json=as_json, as_csv=as_csv)
                 return
             if select is not None:
                 rows, said = _select(problem, player, select)
@@ -231,21 +231,28 @@ def _narrow(table: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _print_replay(path: Path, problem: DesignProblem, player: FigurePlayer) -> None:
+def _print_replay(
+    path: Path, problem: DesignProblem, player: FigurePlayer, *, as_json: bool, as_csv: bool
+) -> None:
     """Play a certificate again, and say whether it comes to the same file."""
+    import pandas as pd  # noqa: PLC0415
+
     from poq_abm.analysis.design import as_certificate, auditor, replay  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
     audited = auditor(problem.search, player.workers, player.progress)
     certified, other = drive(replay(problem, audited), player)
-    for name, expected, played in other:
-        typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+    found = pd.DataFrame(other, columns=["figure", "certificate", "played"])
+    if not print_data({"differences": found}, as_json=as_json, as_csv=as_csv):
+        for name, expected, played in other:
+            typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+        if not other and as_certificate(problem, certified).encode() == path.read_bytes():
+            typer.echo("Played again: the certificate is the same, byte for byte.")
+        elif not other:
+            typer.echo("Played again: every figure is as the certificate says, up to rounding.")
     if other:
         raise typer.Exit(1)
-    if as_certificate(problem, certified).encode() == path.read_bytes():
-        typer.echo("Played again: the certificate is the same, byte for byte.")
-    else:
-        typer.echo("Played again: every figure is as the certificate says, up to rounding.")
 
 
 def _select(problem: DesignProblem, player: FigurePlayer, delta: float) -> tuple[Any, str]:

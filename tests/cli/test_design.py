@@ -94,6 +94,28 @@ def test_a_search_that_was_killed_ends_with_the_same_bytes_and_is_certified(
     assert "the same command goes on" in stopped.stdout
 
 
+def test_a_space_that_grew_keeps_what_was_played_and_begins_with_what_was_found(poq, tmp_path):
+    pytest.importorskip("optuna")
+    assert poq("which.yaml", "--out", "kept").exit_code == 0
+    (played,) = (tmp_path / "kept").glob("*.jsonl")
+    (certificate,) = (tmp_path / "kept").rglob("certificate.yaml")
+    before = played.read_bytes()
+    size = "mechanism.committee_size: {low: 1, high: 3}"
+    grown = TEXT.replace(size, f"{size}\n    mechanism.beta_evaluator: {{low: 0.0, high: 0.6}}")
+    (tmp_path / "which.yaml").write_text(grown)
+    for folder in ("kept", "fresh"):
+        done = poq("which.yaml", "--out", folder, "--from", str(certificate))
+        assert done.exit_code == 0
+    after = played.read_bytes()
+    assert after.startswith(before)
+    fresh = (tmp_path / "fresh" / played.name).read_bytes()
+    assert len(after) - len(before) < len(fresh), "the mechanism and the certified design are there"
+    (found,) = (tmp_path / "fresh").rglob("certificate.yaml")
+    assert (tmp_path / "kept" / found.relative_to(tmp_path / "fresh")).read_bytes() == (
+        found.read_bytes()
+    ), "what was played before changes nothing"
+
+
 def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_path):
     """Its figures are those of an audit and a search made here, on the certificate's own keys.
 

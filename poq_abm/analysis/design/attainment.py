@@ -50,8 +50,18 @@ def traces(looks: Sequence[Looked]) -> list[list[tuple[int, float]]]:
         scaled = np.where(width > 0.0, (one.losses - lowest) / np.where(width > 0.0, width, 1.0), 0)
         kept = one.trace[:: max(len(one.trace) // _MOST_TRACED, 1)]
         kept += [] if kept[-1] == one.trace[-1] else [one.trace[-1]]
-        corner = np.ones(points.shape[1])
-        found.append([(tried, hypervolume(scaled[:size], corner)) for tried, size in kept])
+        found.append(_trace(scaled, kept))
+    return found
+
+
+def _trace(scaled: Array, ends: Sequence[tuple[int, int]]) -> list[tuple[int, float]]:
+    """Return the share of the unit box that the first of some outcomes dominate, front by front."""
+    front, last, corner = scaled[:0], 0, np.ones(scaled.shape[1])
+    found = []
+    for tried, size in ends:
+        front, last = np.concatenate([front, scaled[last:size]]), size
+        front = front[non_dominated(front)]
+        found.append((tried, hypervolume(front, corner)))
     return found
 
 

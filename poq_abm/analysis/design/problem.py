@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -212,6 +212,9 @@ class DesignBudget(Strict):
     designs: int = Field(default=2000, ge=1, le=1_000_000, description="that are tried")
     generation: int = Field(default=50, ge=2, le=10_000, description="designs of a generation")
     replications: int = Field(default=10, ge=1, description="of a design, while searching")
+    confirm: int = Field(
+        default=40, ge=0, description="more of them, for a design that no other would dominate"
+    )
     front: int = Field(default=30, ge=1, le=500, description="members that are played again")
     fresh: int = Field(default=20, ge=2, description="fresh replications of a member, at first")
     looks: int = Field(default=4, ge=1, le=12, description="times that they are doubled, plus one")
@@ -220,6 +223,11 @@ class DesignBudget(Strict):
     seed: int = Field(default=0, ge=0, lt=2**32, description="of where designs lie")
     searches: int = Field(default=1, ge=1, le=100, description="from seeds that follow, in all")
     cases: int = Field(default=200, ge=40, le=100_000, description="drawn from what is uncertain")
+
+    @property
+    def searched(self) -> int:
+        """Replications that the search may have seen: those after it are fresh."""
+        return self.replications + self.confirm
 
     @model_validator(mode="after")
     def _enough(self) -> DesignBudget:
@@ -255,6 +263,10 @@ class DesignProblem:
     scenario: Scenario
     search: SearchSection
     certificate: Any = None  #: what a certificate says was found, as it stands in the file
+    #: the scenario by population and seed, whose sections designs share
+    _populated: dict[tuple[str, int], Scenario] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -296,11 +308,12 @@ class DesignProblem:
         A ``case`` is laid over those that have its fields: a malicious share over none that is
         honest. Raises :class:`ScenarioError` for a design, or a case, that cannot be.
         """
-        keys = {"seed": self.scenario.seed + seed} if seed else {}
-        found = [
-            self.scenario.replace({**keys, **settings, **self.search.populations.get(name, {})})
-            for name in self.populations
-        ]
+        for name in self.populations:
+            if (name, seed) not in self._populated:
+                keys = {"seed": self.scenario.seed + seed} if seed else {}
+                said = {**keys, **self.search.populations.get(name, {})}
+                self._populated[name, seed] = self.scenario.replace(said)
+        found = [self._populated[name, seed].replace(settings) for name in self.populations]
         return found if not case else [_laid_over(one, case) for one in found]
 
     def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:

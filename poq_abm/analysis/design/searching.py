@@ -26,7 +26,7 @@ from poq_abm.analysis.design.fronts import (
     spread_out,
 )
 from poq_abm.analysis.design.playing import Figures
-from poq_abm.analysis.design.problem import DesignProblem, Settings
+from poq_abm.analysis.design.problem import DesignBudget, DesignProblem, Settings
 from poq_abm.analysis.design.proposing import Proposer
 from poq_abm.errors import InputError
 from poq_abm.experiment.search import Step
@@ -62,8 +62,9 @@ def search_designs(
     A search for :func:`poq_abm.experiment.search.drive`, played by a
     :class:`~poq_abm.analysis.design.playing.FigurePlayer` or by a few lines of a test. Designs
     share keys, so that the surface has no noise, and a search climbs what luck it has: therefore
-    the front is played again on keys that follow, until membership is decided or the looks are
-    spent, and the chosen member a third time, under another seed. All intervals are of matched
+    whatever no other would dominate is played on more keys before the search goes on from it, the
+    front again on keys that follow, until membership is decided or the looks are spent, and the
+    chosen member once more, under another seed. All intervals are of matched
     differences, and hold together in each stage (Bonferroni).
 
     The chosen member is shown to meet the constraints and to dominate the scenario's own design, if
@@ -143,8 +144,8 @@ def look(
     budget, player = problem.search.budget, DesignPlayer(problem)
     known: dict[str, DesignOutcome | str] = {}
     designs: dict[str, Settings] = {}
-    feasible: list[str] = []
-    trace: list[tuple[int, int]] = []
+    ends: list[tuple[int, int]] = []  # designs tried, different ones among them
+    leading: list[str] = []  # that no other dominates
     found.tried = 0
     while found.tried < budget.designs:
         asked = proposer.ask(min(budget.generation, budget.designs - found.tried))
@@ -153,25 +154,64 @@ def look(
         outcomes = yield from player.play(list(fresh.values()), (0, budget.replications))
         known.update(zip(fresh, outcomes, strict=True))
         designs.update(fresh)
+        leading = yield from _confirmed(player, designs, known, [*leading, *fresh], budget)
         told = [known[key] for key in keys]
         proposer.tell([None if isinstance(one, str) else _means(one) for one in told])
         found.tried += len(asked)
-        feasible += [
-            key
-            for key, one in zip(fresh, outcomes, strict=True)
-            if not isinstance(one, str) and one.feasible
-        ]
-        trace.append((found.tried, len(feasible)))
+        ends.append((found.tried, len(known)))
     possible = {key: one for key, one in known.items() if not isinstance(one, str)}
     faults = [one for one in known.values() if isinstance(one, str)]
     found.distinct, found.impossible = len(known), len(faults)
     found.why_impossible = faults[0] if faults else ""
     if not possible:
         raise InputError(f"no design of {len(known)} can be played: {faults[0]}")
+    feasible = [key for key, one in possible.items() if one.feasible]
     losses = [possible[key].losses.mean(axis=0) for key in feasible]
+    order = {key: number for number, key in enumerate(known)}
+    placed = [order[key] for key in feasible]
+    trace = [(tried, int(np.searchsorted(placed, size))) for tried, size in ends]
     table = np.array(losses).reshape(len(losses), len(problem.search.objectives))
     found.looks.append(Looked([designs[key] for key in feasible], table, trace))
     return {key: (designs[key], one) for key, one in possible.items()}
+
+
+def _confirmed(
+    player: DesignPlayer,
+    designs: Mapping[str, Settings],
+    known: dict[str, DesignOutcome | str],
+    candidates: Sequence[str],
+    budget: DesignBudget,
+) -> Generator[Step, Sequence[Figures], list[str]]:
+    """Return which candidates no other dominates once all of these were played on more keys.
+
+    A challenger that only looked better on few keys falls back among the others. Who is dominated
+    by what has been confirmed stays so, and need not be a candidate again.
+    """
+    while True:
+        leading = _leading(known, candidates)
+        doubtful = [k for k in leading if _times(known[k]) < budget.searched]
+        if not doubtful:
+            return leading
+        keys = (budget.replications, budget.searched)
+        outcomes = yield from player.play([designs[key] for key in doubtful], keys)
+        for key, more in zip(doubtful, outcomes, strict=True):
+            known[key] = _both(known[key], more)
+
+
+def _leading(known: Mapping[str, DesignOutcome | str], candidates: Sequence[str]) -> list[str]:
+    """Return the candidates that are feasible and that no other such candidate dominates."""
+    feasible, losses = list[str](), list[Array]()
+    for key in candidates:
+        outcome = known[key]
+        if isinstance(outcome, DesignOutcome) and outcome.feasible:
+            feasible.append(key)
+            losses.append(outcome.losses.mean(axis=0))
+    kept = non_dominated(losses) if feasible else ()
+    return [key for key, stays in zip(feasible, kept, strict=True) if stays]
+
+
+def _times(outcome: DesignOutcome | str) -> int:
+    return 0 if isinstance(outcome, str) else len(outcome.losses)
 
 
 def _means(outcome: DesignOutcome) -> tuple[list[float], list[float]]:
@@ -215,7 +255,7 @@ def _decide(
     count, objectives = len(designs), len(tolerance)
     level = _level(problem, count * (count - 1) // 2 * objectives * budget.looks)
     outcomes: list[DesignOutcome | str] = []
-    first, last = budget.replications, budget.replications + budget.fresh
+    first, last = budget.searched, budget.searched + budget.fresh
     for _ in range(budget.looks):
         more = yield from player.play(designs, (first, last))
         outcomes = [_both(a, b) for a, b in zip(outcomes, more, strict=True)] if outcomes else more
@@ -223,7 +263,7 @@ def _decide(
         comparison = compared(np.stack([one.losses for one in members], axis=1), level, tolerance)
         if "undecided" not in comparison.states:
             break
-        first, last = last, last + (last - budget.replications)
+        first, last = last, last + (last - budget.searched)
     own = outcomes[-1]
     found.published = own if isinstance(own, DesignOutcome) else None
     found.fresh = len(members[0].losses)
@@ -343,7 +383,7 @@ def _tornado(
         if value != member.settings[path]
     ]
     cells = [(path, value, _acting(problem, settings)) for path, value, settings in cells]
-    keys = (budget.replications, budget.replications + budget.fresh)
+    keys = (budget.searched, budget.searched + budget.fresh)
     outcomes = yield from DesignPlayer(problem).play([one for _, _, one in cells], keys)
     base = member.outcome.losses[: budget.fresh]
     for (path, value, _), outcome in zip(cells, outcomes, strict=True):

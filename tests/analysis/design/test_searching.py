@@ -58,7 +58,7 @@ def playing(game):
 ALPHA = """
   variables: {mechanism.alpha_inference: {low: 0.0, high: 1.0}}
   objectives: [{minimise: welfare}]
-  budget: {designs: 20, generation: 10, replications: 2, front: 8, fresh: 8, looks: 3}
+  budget: {designs: 20, generation: 10, replications: 2, confirm: 0, front: 8, fresh: 8, looks: 3}
 """
 
 
@@ -85,6 +85,42 @@ def test_a_front_that_fits_its_keys_is_caught_on_fresh_ones(tmp_path):
     assert planted[0].probability == 0.0
     assert found.chosen.settings == {"mechanism.alpha_inference": 0.05}
     assert "lost it on" in " ".join(notes(found))
+
+
+def test_what_only_looks_best_is_found_out_before_the_search_goes_on_from_it(tmp_path):
+    """Of ten designs each is lucky on the two keys of the search with one chance in three.
+
+    Without more keys the search goes on from luck; with them, from the best of all.
+    """
+    problem = problem_of(tmp_path, ALPHA.replace("confirm: 0", "confirm: 98"))
+    seen = []
+
+    def play(step):
+        answers, r = [], np.arange(step.first, step.last)
+        for scenario in step.scenarios:
+            alpha = scenario.mechanism.alpha_inference
+            lucky = np.where((round(20 * alpha) % 3 == 0) & (r < 2), -1.0, 0.0)
+            answers.append({"welfare": alpha + lucky})
+            seen.append((alpha, step.first, step.last))
+        return answers
+
+    told = []
+
+    class Listening(Listed):
+        def tell(self, outcomes):
+            """Note the best of a generation."""
+            told.append(min(losses[0] for losses, _ in outcomes))
+
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(20, 0, -1)]
+    found = drive(search_designs(problem, Listening(grid)), play)
+    assert found.chosen.settings == {"mechanism.alpha_inference": 0.05}
+    assert told[1] == pytest.approx(0.05)
+    confirmed = {alpha for alpha, *keys in seen if keys == [2, 100]}
+    assert {0.6, 0.05} <= confirmed, "who looked best, and who is"
+    assert 0.7 not in confirmed, "nobody asks again what is dominated"
+    fresh = {(first, last) for _, first, last in seen if first >= 100}
+    assert (100, 108) in fresh, "the front is decided on keys that follow"
+    assert found.members[0].state == "in"
 
 
 def test_certificates_cover_a_game_solved_by_hand_as_often_as_they_say(tmp_path, monkeypatch):
@@ -235,7 +271,7 @@ INSPECTION = """
     mechanism.beta_inference: {low: 1.0, high: 20.0, scale: log}
   objectives: [{minimise: welfare}]
   constraints: [{metric: reward_gap, at_most: 0.0}]
-  budget: {designs: 600, generation: 30, replications: 1, front: 1, fresh: 2, looks: 1,
+  budget: {designs: 600, generation: 30, replications: 1, confirm: 0, front: 1, fresh: 2, looks: 1,
     certified: 2, seed: 3}
 """
 DRAWS = (np.arange(200_000) + np.random.default_rng(5).random(200_000)) / 200_000
