@@ -145,13 +145,19 @@ print(twice(1.5), sum(twice.stats.cache_hits.values()), twice.stats.cache_path)
 
 
 def play_twice(
-    folder: Path, *, writable: str = "", full: str = "", installed: str = "none"
+    folder: Path,
+    *,
+    writable: str = "",
+    full: str = "",
+    installed: str = "none",
+    processor: dict[str, str] | None = None,
 ) -> tuple[list[str], str]:
     """Play where only ``writable`` can be written and, if ``full``, no disk has room.
 
-    ``installed`` is the folder beside the sources, of which code can be read.
+    ``installed`` is the folder beside the sources, of which code can be read; ``processor`` is what
+    Numba is told to compile for.
     """
-    env = {**os.environ, "TMPDIR": str(folder)}
+    env = {**os.environ, "TMPDIR": str(folder), **(processor or {})}
     if not (folder / "twice.py").exists():  # Numba compiles anew what was touched
         (folder / "twice.py").write_text(TWICE)
     command = [sys.executable, str(folder / "twice.py"), writable, full, installed]
@@ -186,6 +192,14 @@ def test_what_an_installation_compiled_is_brought_along(tmp_path: Path) -> None:
     (tmp_path / "twice.py").write_text(TWICE.replace("2.0 * x", "4.0 * x"))
     (value, hits, _), _ = play_twice(tmp_path, writable=later, installed=installed)
     assert (value, hits) == ("6.0", "0"), "of other sources nothing is taken"
+
+
+def test_nothing_is_taken_that_was_compiled_for_another_processor(tmp_path: Path) -> None:
+    installed, home = str(tmp_path / "installed"), str(tmp_path / "home")
+    other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    play_twice(tmp_path, writable=installed, processor=other)
+    (value, hits, _), _ = play_twice(tmp_path, writable=home, installed=installed)
+    assert (value, hits) == ("3.0", "0")
 
 
 def test_a_temporary_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:

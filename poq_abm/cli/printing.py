@@ -65,12 +65,15 @@ def _json(table: pd.DataFrame) -> str:
     return str(table.to_json(orient="records", double_precision=15, default_handler=str))
 
 
-def print_listing(name: str, listed: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
-    """Print a table of two columns, names and a sentence on each, as such lines."""
-    if print_data({name: listed}, as_json=as_json, as_csv=as_csv):
+def print_listing(
+    title: str, says: Mapping[str, str], heading: str, *, as_json: bool, as_csv: bool
+) -> None:
+    """Print names and a sentence on each, by lines or as the columns ``name`` and ``heading``."""
+    listed = pd.DataFrame({"name": list(says), heading: list(says.values())})
+    if print_data({title: listed}, as_json=as_json, as_csv=as_csv):
         return
-    width, room = output_console().width, max(map(len, listed.iloc[:, 0])) + 2
-    for what, sentence in listed.itertuples(index=False):
+    width, room = output_console().width, max(map(len, says)) + 2
+    for what, sentence in says.items():
         typer.echo(fill(sentence, width, initial_indent=what.ljust(room),
                         subsequent_indent=" " * room))  # fmt: skip
 

@@ -12,6 +12,7 @@ import typer
 from poq_abm.cli.options import (
     AsCsv,
     AsJson,
+    BackendName,
     EngineName,
     Jobs,
     Plugins,
@@ -19,15 +20,15 @@ from poq_abm.cli.options import (
     ResampleProfile,
     Rounds,
     ScenarioArgument,
+    Scheduler,
     Seed,
     Settings,
+    workers_of,
 )
-from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from poq_abm.experiment.executor import Workers
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.results import Results
 
@@ -47,16 +48,8 @@ def run(
     resample_profile: ResampleProfile = False,
     trace: Annotated[bool, typer.Option("--trace", help="Store every round.")] = False,
     engine: EngineName = "compiled",
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            metavar="threading|loky|dask",
-            help="Kind of worker; default: threads, or processes for the agents.",
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as tcp://HOST:PORT.")
-    ] = None,
+    backend: BackendName = None,
+    scheduler: Scheduler = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Play replications again that raised.")
     ] = False,
@@ -72,7 +65,7 @@ def run(
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
     player = engine_of(engine)
-    workers = _workers(jobs, backend, scheduler)
+    workers = workers_of(jobs, backend, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     numbers |= {"resample_profile": True} if resample_profile else {}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
@@ -97,15 +90,6 @@ def run(
         _print_report(plan, results, folder)
     if results.failures:
         raise typer.Exit(1)
-
-
-def _workers(jobs: int, backend: str | None, scheduler: str | None) -> Workers:
-    """Return the workers asked for, or raise."""
-    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
-
-    if scheduler is not None and backend != "dask":
-        raise InputError("--scheduler does nothing without --backend dask")
-    return Workers(jobs, backend_of(backend) if backend else None, scheduler)
 
 
 @contextmanager
@@ -141,6 +125,7 @@ def _tables(results: Results) -> dict[str, pd.DataFrame]:
 
 def _print_report(plan: Plan, results: Results, folder: Path) -> None:
     """Print who earned what, the precision reached and what failed."""
+    from poq_abm.cli.printing import say  # noqa: PLC0415
     from poq_abm.cli.tables import MOST_TREATMENTS, print_precision  # noqa: PLC0415
 
     played = results.main["treatment"].unique().astype(str).tolist()
@@ -152,7 +137,7 @@ def _print_report(plan: Plan, results: Results, folder: Path) -> None:
     if plan.scenario.precision is not None and results.precision is not None:
         print_precision(results.precision, plan.scenario.precision)
         if plan.fewest_records is not None:
-            typer.echo(
+            say(
                 "Precision is that of the replications, on the records as measured: no number of "
                 "them shortens the calibration's error."
             )
@@ -169,6 +154,7 @@ def _print_report(plan: Plan, results: Results, folder: Path) -> None:
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
     """Print what a run came to: of a large sweep what its axes move, else every treatment."""
     from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
+    from poq_abm.cli.printing import say  # noqa: PLC0415
     from poq_abm.cli.tables import print_axes, print_calibration_error, print_queries  # noqa: PLC0415
 
     count, left_out = plan.scenario.most_replications, max(left_out, 0)
@@ -181,7 +167,7 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
         print_queries(summary, f"{title} x {_rounds(plan)} queries", left_out)
         print_calibration_error(summary, "mean")
         for line in gap_lines(plan):
-            typer.echo(line)
+            say(line, indent=2)
     else:
         title += f" replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
         if large:
@@ -194,7 +180,7 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
         from poq_abm.analysis.stored_run import thin_notes  # noqa: PLC0415
 
         for note in thin_notes(results.main):
-            typer.echo(f"note: {note}")
+            say(f"note: {note}", indent=2)
     _print_unanimity(plan)
 
 
@@ -225,10 +211,11 @@ def _print_groups(results: Results, treatments: list[str], title: str, left_out:
 
 def _print_unanimity(plan: Plan) -> None:
     """Say where evaluators cannot but agree."""
+    from poq_abm.cli.printing import say  # noqa: PLC0415
     from poq_abm.scenario.checks.unanimity import unanimity_notes  # noqa: PLC0415
 
     for note in unanimity_notes({t.id: t.scenario for t in plan.treatments}):
-        typer.echo(f"note: {note}")
+        say(f"note: {note}", indent=2)
 
 
 def _rounds(plan: Plan) -> str:

@@ -30,14 +30,11 @@ def scenarios(
         return
     if plugin:
         raise InputError("--plugin does nothing without --schema, which has its rules")
-    import pandas as pd  # noqa: PLC0415
-
     from poq_abm.cli.printing import print_listing  # noqa: PLC0415
     from poq_abm.scenario import load, scenario_names  # noqa: PLC0415
 
-    names = scenario_names()
-    listed = pd.DataFrame({"name": names, "question": [load(name).question for name in names]})
-    print_listing("scenarios", listed, as_json=as_json, as_csv=as_csv)
+    asked = {name: load(name).question for name in scenario_names()}
+    print_listing("scenarios", asked, "question", as_json=as_json, as_csv=as_csv)
 
 
 def _print_schema(plugin: list[str] | None) -> None:

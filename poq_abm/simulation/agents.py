@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from poq_abm.simulation.game import Game
     from poq_abm.simulation.ledger import Ledger
     from poq_abm.simulation.population import NodePopulation
-    from poq_abm.simulation.replication import Memory, Replication
+    from poq_abm.simulation.replication import Replication
 
 __all__ = ["Answer", "EvaluatorNode", "InferenceNode", "Node", "Round", "Scheduler", "write_round"]
 
@@ -100,10 +100,6 @@ class Network(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The accounts of the replication."""
-
-    @property
-    def memory(self) -> Memory:
-        """What the replication remembers between rounds."""
 
 
 class Node(mesa.Agent):
@@ -200,7 +196,7 @@ class EvaluatorNode(Node):
     @property
     def trust(self) -> NDArray[np.float64]:
         """The node's weight, one value or one per task."""
-        weights: NDArray[np.float64] = self.model.memory.trust[self.number]
+        weights: NDArray[np.float64] = self.model.kept.memory.trust[self.number]
         return weights
 
     def measure(self, answer: Answer) -> float:
@@ -213,7 +209,7 @@ class EvaluatorNode(Node):
             looked_up,
             game.conduct.inference[answer.node],
             game.conduct.evaluators[self.number, EvaluatorColumn.FAMILY],
-            model.memory.state[self.number, State.BIAS],
+            model.kept.memory.state[self.number, State.BIAS],
             game.conduct.evaluators[self.number, EvaluatorColumn.NOISE_SD],
             self.seat,
             model.rounds_played,
@@ -237,11 +233,11 @@ class EvaluatorNode(Node):
             model.rounds_played,
             game.tables.agreed[answer.record, answer.model],
             game.conduct.inference[answer.node, InferenceColumn.GROUP],
-            model.memory.trust[self.number, scheduler.column],
+            model.kept.memory.trust[self.number, scheduler.column],
             buffers.chances[self.seat, place],
             buffers.shocks[self.seat, place],
         )
-        traits, state = game.conduct.evaluators[self.number], model.memory.state[self.number]
+        traits, state = game.conduct.evaluators[self.number], model.kept.memory.state[self.number]
         return member_report(measured, seat, model.kept.key, traits, state, scheduler.active, own)
 
     def receive(self, near: float, consensus: float, truth: float) -> float:
@@ -272,6 +268,7 @@ class Scheduler(mesa.Agent):
         self.column = 0  # of the trust table, for the task of the round that is played
         self.cost_factor = 1.0  # cost charged over the node's cost, in the round that is played
         self.price = math.nan  # of its answer, where the schedule sets it
+        self._uncounted = range(0)  # columns of the buffers whose rounds no histogram has yet
         self._assigned: Assignments | None = None
         self._first = 0  # number of the round that was assigned first
 
@@ -298,7 +295,7 @@ class Scheduler(mesa.Agent):
             evaluator.receive(near, consensus, answer.truth)
             for evaluator, near in zip(evaluators, self._nearness(consensus), strict=True)
         ]
-        self._count(reward, rewards, consensus, answer.truth)
+        self._note(reward, rewards, consensus, answer.truth)
         if not model.game.plain:
             self._close(task, answer, consensus)
         return Round(
@@ -338,10 +335,12 @@ class Scheduler(mesa.Agent):
 
     def forget_draws(self) -> None:
         """Draw anew in the next step: the compiled loop writes over the buffers."""
+        self.count()
         self._drawn = range(0)
 
     def _draw_ahead(self, round_: int) -> None:
         """Draw the coming rounds; keyed, the draws are the same at any time."""
+        self.count()
         key, buffers = self.model.kept.key, self.model.kept.buffers
         if self._assigned is None:
             draw_ahead(round_, key, self.model.game.arrays, buffers)
@@ -371,9 +370,9 @@ class Scheduler(mesa.Agent):
         """Count the round, where nodes are paid for how they compare over a batch of them."""
         model, game = self.model, self.model.game
         if game.rules.counts_answers:
-            count_answer(answer.record, answer.node, consensus, model.memory.counts)
+            count_answer(answer.record, answer.node, consensus, model.kept.memory.counts)
         if game.rules.counted != Counted.NOTHING:
-            committee, counts = model.kept.buffers.committee, model.memory.counts
+            committee, counts = model.kept.buffers.committee, model.kept.memory.counts
             about = (model.rounds_played, answer.truth, bool(game.tables.gold[answer.record]))
             count_committee(*about, game.arrays, committee, counts)
 
@@ -384,14 +383,31 @@ class Scheduler(mesa.Agent):
         nearness: list[float] = committee.nearness.tolist()
         return nearness
 
-    def _count(self, paid: float, rewards: list[float], consensus: float, truth: float) -> None:
-        """Count the round: consensus and truth, rewards, and a malicious majority."""
-        buffers, memory, t = self.model.kept.buffers, self.model.kept.memory, self.drawn_at
-        nodes, played = buffers.draws[Slot.NODE], buffers.played
+    def _note(self, paid: float, rewards: list[float], consensus: float, truth: float) -> None:
+        """Keep what the round came to until it is counted with those beside it."""
+        buffers, t = self.model.kept.buffers, self.drawn_at
+        played = buffers.played
         played.seated[t], played.rewards[t] = buffers.committee.members, rewards
         played.consensus[t], played.truth[t], played.paid[t] = consensus, truth, paid
-        conduct, histograms = self.model.game.conduct, memory.histograms
-        majorities = count_rounds(t, t + 1, conduct, nodes, played, histograms)
+        if t != self._uncounted.stop:  # a query that was dropped lies between
+            self.count()
+            self._uncounted = range(t, t)
+        self._uncounted = range(self._uncounted.start, t + 1)
+
+    def count(self) -> None:
+        """Count what was played since the last count: consensus and truth, rewards, majorities.
+
+        A call of the compiled function takes as long as a third of a round, so that rounds are
+        counted when they make way for others or somebody asks.
+        """
+        model, rounds = self.model, self._uncounted
+        if not rounds:
+            return
+        self._uncounted = range(0)
+        buffers, memory = model.kept.buffers, model.kept.memory
+        nodes, played = buffers.draws[Slot.NODE], buffers.played
+        about = (model.game.conduct, nodes, played, memory.histograms)
+        majorities = count_rounds(rounds.start, rounds.stop, *about)
         memory.counters[Counter.MAJORITY] += majorities
 
     def _close(self, task: int, answer: Answer, consensus: float) -> None:

@@ -115,6 +115,7 @@ class PoQModel(mesa.Model):
     @property
     def memory(self) -> Memory:
         """What evaluators remember: their trust, what they have seen; and what was counted."""
+        self.scheduler.count()
         return self.kept.memory
 
     def step(self) -> None:
@@ -176,6 +177,7 @@ class PoQModel(mesa.Model):
                 raise InputError(f"round {played}: this model no longer steps; make a new one")
             if trace is not None and self.last_round is not None:
                 write_round(trace, self.last_round.round - first, self.last_round)
+        self.scheduler.count()
 
     def _check_end(self, until: int) -> None:
         """Refuse to play on: what a replication remembers has room for the scenario's rounds."""

@@ -89,6 +89,17 @@ def test_steps_and_runs_can_be_mixed() -> None:
     assert_same_bits(mixed.ledger, whole.ledger)
 
 
+def test_memory_has_counted_every_round_that_was_stepped() -> None:
+    stepped, ran = PoQModel(SCENARIO), PoQModel(SCENARIO)
+    for stop in (1, 3, 260, 261, 500):
+        while stepped.rounds_played < stop:
+            stepped.step()
+        ran.run(stop)
+        for left, right in zip(stepped.memory.histograms, ran.memory.histograms, strict=True):
+            np.testing.assert_array_equal(left, right)
+        assert stepped.memory.histograms.grid.sum() == stop
+
+
 def test_a_step_shows_the_round_it_played() -> None:
     model = PoQModel(SCENARIO, game=GAME)
     for number in range(20):

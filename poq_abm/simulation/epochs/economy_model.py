@@ -128,6 +128,7 @@ class AgentRounds:
                 write_round(trace, row, model.scheduler.step())
             if (first + row + 1) % BLOCK_ROUNDS == 0:
                 fold(kept.ledger)
+        model.scheduler.count()
 
     def copied(self) -> AgentRounds:
         """Return a player of the same agents, to whom their own behaviour happens apart."""
