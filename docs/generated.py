@@ -88,6 +88,8 @@ MODULES = (
     "poq_abm.analysis.convergence",
     "poq_abm.analysis.sweeps",
     "poq_abm.analysis.epochs",
+    "poq_abm.analysis.surplus",
+    "poq_abm.analysis.elasticity",
     "poq_abm.analysis.trust",
     "poq_abm.analysis.quality_latency",
     "poq_abm.analysis.evaluator_correlation",

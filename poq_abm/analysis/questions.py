@@ -68,6 +68,8 @@ MODULES = (
     "comparison",
     "audit.attacks",
     "epochs",
+    "surplus",
+    "elasticity",
     "trust",
     "quality_latency",
     "evaluator_correlation",

@@ -82,14 +82,15 @@ def print_frame(
     frame: pd.DataFrame,
     title: str = "",
     *,
-    keys: int = 1,
+    keys: int | None = None,
     number: str = ".6g",
     caption: str = "",
 ) -> None:
     """Print a table whole, at any width.
 
     A table that is wider than the terminal is printed in several parts, each with the first
-    ``keys`` columns; words are folded before that, numbers never. ``number`` formats floats.
+    ``keys`` columns: by default with those of words before the first number, as many as have room
+    in half the width. Words are folded before that, numbers never. ``number`` formats floats.
     """
     console = output_console()
     columns = [
@@ -98,7 +99,8 @@ def print_frame(
     ]
     if title:
         say(title)
-    parts = list(_parts(columns, keys, console.width))
+    first = _leading(columns, console.width // 2) if keys is None else keys
+    parts = list(_parts(columns, first, console.width))
     for part in parts:
         console.print(_drawn(part, console.width, alone=len(parts) == 1))
     if caption:
@@ -135,6 +137,16 @@ class _Column:
         folded = max(head, _FOLDED_TEXT, min(words, _LONGEST_WORD))
         self.narrowest = min(folded, self.widest) if self.is_prose else self.widest
         self.is_interval = "interval" in name
+
+
+def _leading(columns: Sequence[_Column], room: int) -> int:
+    """Return how many columns say what a row is of, and have room."""
+    count = 1
+    while count < len(columns) and columns[count].justify == "left":
+        if sum(column.narrowest + 2 for column in columns[: count + 1]) > room:
+            break
+        count += 1
+    return count
 
 
 def _parts(columns: list[_Column], keys: int, width: int) -> Iterator[list[_Column]]:

@@ -303,7 +303,11 @@ FITTING = {
     "economy": ("rewards", "swept", "profile"),
     "protocols": ("swept", "profile"),
 }
-ALSO = {"base": set(), "economy": {"economy"}, "protocols": {"trilemma", "queries"}}
+ALSO = {
+    "base": set(),
+    "economy": {"economy", "surplus", "elasticity"},
+    "protocols": {"trilemma", "queries"},
+}
 FROM_TWO = {"treatment": "pool=500", "against": "pool=1500"}
 
 
