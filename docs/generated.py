@@ -11,10 +11,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import gallery
 import typer
 
 from poq_abm.analysis.questions import figures, tables
@@ -59,6 +60,7 @@ MODULES = (
     "poq_abm.profile.synthetic",
     "poq_abm.simulation.model",
     "poq_abm.simulation.agents",
+    "poq_abm.simulation.epochs.environment",
     "poq_abm.rules.rule",
     "poq_abm.rules.registry",
     "poq_abm.rules.kernels",
@@ -77,6 +79,7 @@ MODULES = (
     "poq_abm.analysis.stored_run",
     "poq_abm.analysis.questions",
     "poq_abm.analysis.rewards",
+    "poq_abm.analysis.distributions",
     "poq_abm.analysis.lorenz",
     "poq_abm.analysis.mean_rewards",
     "poq_abm.analysis.alignment",
@@ -119,19 +122,34 @@ MODULES = (
 
 
 def rule_table(kind: Kind[Any]) -> str:
-    """Return the rules of a kind that ship as a table, from what they declare."""
-    lines = ["| name | what it is | parameters (range; default) | traits | source |"]
+    """Return the rules of a kind that ship as a table, and their parameters as another."""
+    lines = ["| name | what it is | parameters | traits | source |"]
     lines.append("|---|---|---|---|---|")
     for rule in shipped(kind).values():
         cells = (
             f"`{rule.name}`",
             f"{rule.summary()} {_code(rule.formula)}",
-            ", ".join(f"`{key}` ({_range(each)})" for key, each in rule.parameters.items()),
+            ", ".join(f"`{key}`" for key in rule.parameters),
             ", ".join(rule.remarks()),
             str(rule.source),
         )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
+        lines.append(_cells(cells))
+    rows = [
+        _cells((f"`{rule.name}` `{key}`", _meaning(each), each.unit, _range(each), _default(each)))
+        for rule in shipped(kind).values()
+        for key, each in rule.parameters.items()
+    ]
+    if rows:
+        lines += ["", "| parameter | meaning | unit | range | default |", "|---|---|---|---|---|"]
+    return "\n".join(lines + rows)
+
+
+def _cells(texts: Iterable[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
+def _meaning(parameter: Parameter) -> str:
+    return f"{parameter.symbol}, {parameter.meaning}" if parameter.symbol else parameter.meaning
 
 
 def round_rules() -> str:
@@ -150,14 +168,24 @@ def _code(formula: str) -> str:
 
 
 def _range(parameter: Parameter) -> str:
-    """Return what a parameter means, in which range, and its default."""
-    default = parameter.default
-    listed = default if isinstance(default, tuple) else [default]
-    value = ", ".join(f"{each:g}" if isinstance(each, int | float) else str(each or "none")
-                      for each in listed)  # fmt: skip
+    """Return what a parameter may be, in words: an interval, names, or what kind of thing."""
+    if parameter.options:
+        return " or ".join(f"`{option}`" for option in parameter.options)
     words = parameter.range().removeprefix("lie ").removeprefix("be ")
-    ends = (parameter.meaning, words, "needed" if parameter.required else value)
-    return "; ".join(end for end in ends if end)
+    kind = {"number": "", "text": "a name"}.get(parameter.kind, f"a {parameter.kind}")
+    return " ".join(part for part in (kind, words) if part)
+
+
+def _default(parameter: Parameter) -> str:
+    """Return a parameter's default, and who answers for it."""
+    default = parameter.default
+    if parameter.required:
+        return "needed"
+    if default is None:
+        return "none"
+    listed = default if isinstance(default, tuple) else [default]
+    value = ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in listed)
+    return f"{value} ({parameter.status})"
 
 
 def page_of(name: str) -> Path:
@@ -428,6 +456,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "scenario": scenario,
     "scenarios": scenarios,
     "cli": cli,
+    "gallery": gallery.gallery,
     "modules": listing,
     "protocols": protocols,
     "questions": questions,

@@ -48,8 +48,18 @@ checks = cost_aware_checks(results.nodes, poq_abm.load_profile("published"))
 table = pd.DataFrame([{"item": c.item, "quantity": c.quantity, "published": c.expected,
                        "observed": round(c.observed, 3), "status": c.status} for c in checks])  # fmt: skip
 rewards = table[table["quantity"] == "reward"]
-print(table["status"].value_counts().to_string())
 rewards
+
+# %%
+best = summary.set_index("group").loc["llama_3_2_3b"]
+printed = next(c.expected for c in checks if c.quantity == "reward" and "llama" in c.item)
+counts = table["status"].value_counts()
+print(
+    f"The best paid, llama_3_2_3b, earns {best['reward_mean']:.4f} [{best['reward_low']:.4f}, "
+    f"{best['reward_high']:.4f}] tokens per job; the paper prints {printed:g}. Of {len(table)} "
+    f"published figures {counts['solved for']} were solved for and {counts['reproduced']} are "
+    "reproduced."
+)
 
 # %% [markdown]
 # ## What did one round do?

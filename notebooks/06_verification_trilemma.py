@@ -39,6 +39,16 @@ shown = ["dishonest_stands", "cheating_share", "provisional_p50_s", "economic_p5
 table[shown].round(4)
 
 # %% [markdown]
+# In a sentence, the share of dishonest answers that are paid, the wait until a payment is final, and the cost:
+
+# %%
+for name in ("centralised", "poq", "zkml", "opml", "otr"):
+    row = table.loc[name]
+    print(f"{name} lets through {row['dishonest_stands']:.4f} [{row['dishonest_stands_low']:.4f}, "
+          f"{row['dishonest_stands_high']:.4f}] of the queries, is final after "
+          f"{row['economic_p50_s']:,.1f} s, and costs {row['total_usd']:.2g} USD.")  # fmt: skip
+
+# %% [markdown]
 # ## What a model downgrade does to each
 #
 # The same cheat under Proof of Quality and under an Optimistic TEE-Rollup, matched replication by replication:

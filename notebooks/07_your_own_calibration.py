@@ -28,6 +28,7 @@ from poq_abm.analysis.evaluator_correlation import (
     evaluator_correlations,
 )
 from poq_abm.analysis.mean_rewards import reward_against_cost
+from poq_abm.experiment.estimates import mean_interval
 
 folder = Path(mkdtemp())
 made = np.random.default_rng(7)  # a made-up log; simulations draw from poq_abm.random alone
@@ -82,6 +83,19 @@ summary[["role", "group", "reward_mean", "reward_low", "reward_high", "cost"]].r
 
 # %%
 reward_against_cost(summary)
+
+# %%
+nodes = results.nodes[results.nodes["role"] == "evaluator"].astype({"group": str})
+closeness = nodes.pivot(index="replication", columns="group", values="closeness_mean")
+gap, _, low, high = mean_interval(closeness["cosine"] - closeness["likes_length"])
+answers = summary[summary["role"] == "inference"].set_index("group")
+print(
+    f"`large` earns {answers.loc['large', 'reward_mean']:.3f} "
+    f"[{answers.loc['large', 'reward_low']:.3f}, {answers.loc['large', 'reward_high']:.3f}] tokens "
+    f"per job and `small` {answers.loc['small', 'reward_mean']:.3f} "
+    f"[{answers.loc['small', 'reward_low']:.3f}, {answers.loc['small', 'reward_high']:.3f}]; the "
+    f"closeness of the two evaluators differs by {gap:.3f} [{low:.3f}, {high:.3f}]."
+)
 
 # %% [markdown]
 # Two evaluators that are compared with the mean of both are always equally far from it: with K = 2 the one that follows the

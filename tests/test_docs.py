@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from docs_support import WIDTH, commands, misfits
 
 from poq_abm.experiment.running import run
 from poq_abm.experiment.schemas import ACCOUNTS, EPOCHS, NODES, REPLICATIONS, ROUNDS, TRUST
@@ -25,9 +27,11 @@ from tests.conftest import Poq
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
+import gallery  # noqa: E402
 import generated  # noqa: E402
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
 def test_what_the_readme_shows_runs(
     poq: Poq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,10 +39,16 @@ def test_what_the_readme_shows_runs(
     text = (ROOT / "README.md").read_text()
     (scenario,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "boost.yaml").write_text(scenario)
-    assert poq("run", "boost.yaml", "--out", "boost").code == 0
-    told = poq("compare", *["aggregation=mean,share=0.3", "aggregation=median,share=0.3"],
-               "--in", "boost", "--on", "bias")  # fmt: skip
-    assert "bias fell by 0.2207 [0.2169, 0.2245] (30 matched replications)" in told.out
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    said = ""
+    for arguments in commands(ROOT / "README.md"):
+        told = poq(*arguments)
+        assert told.code == 0, (arguments, told.err)
+        assert misfits(told.out) == [], arguments
+        said += told.out
+    compared = "bias fell by 0.2207 [0.2169, 0.2245] (30 matched replications)"
+    assert compared in " ".join(said.split())
+    assert (tmp_path / "boost" / "lines.svg").is_file()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, object] = {}
     for block in blocks:
@@ -47,6 +57,20 @@ def test_what_the_readme_shows_runs(
     assert (tmp_path / "boost.svg").stat().st_size > 10_000
     nodes = names["model"].node_table()
     assert nodes["jobs"].sum() == 5000 * 3
+
+
+def test_the_picture_of_a_terminal_shows_what_is_printed(
+    poq: Poq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = (ROOT / "docs" / "images" / "terminal.svg").read_text()
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "").replace(
+        "https://www.textualize.io", ""
+    )
+    shown = html.unescape(re.sub(r"<[^>]+>", " ", picture)).replace("\xa0", " ").split()
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    told = poq(*gallery.SESSION.split()[1:])
+    printed = [word for word in told.out.split() if not word.startswith("results/")]
+    assert [word for word in printed if word not in shown] == [], "python docs/gallery.py terminal"
 
 
 COLUMNS = [
@@ -193,6 +217,11 @@ def test_every_rule_that_is_a_class_is_documented() -> None:
         for name, rule in shipped(kind).items():
             (row,) = [line for line in table.splitlines() if line.startswith(f"| `{name}` |")]
             assert all(f"`{key}`" in row for key in rule.parameters)
+            for key, parameter in rule.parameters.items():
+                (told,) = [each for each in table.splitlines() if f"| `{name}` `{key}` |" in each]
+                assert parameter.meaning in told
+                assert f"| {parameter.unit} |" in told
+                assert parameter.range().removeprefix("be ").removeprefix("lie ") in told
             assert str(rule.source) in row
 
 
@@ -252,13 +281,33 @@ def test_the_behaviour_of_ones_own_can_be_written_as_told() -> None:
     assert rules(BEHAVIOURS["evaluator"])["timid"] is names["Timid"]
 
 
-PAGES = ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "notebooks/README.md"]
+PAGES += sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link to a heading of a page may end in, as viewers of repositories name it."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.*?)\s*$", text, re.MULTILINE):
+        kept = "".join(c for c in heading.lower() if c.isalnum() or c in " -_")
+        slug, times = kept.replace(" ", "-"), 0
+        while (name := f"{slug}-{times}" if times else slug) in found:
+            times += 1
+        found.add(name)
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
-    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+    """Files that are there, headings that they have; no request is made for the others."""
+    text = re.sub(r"```.*?```|`[^`]*`", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        target, _, anchor = link.partition("#")
+        if not re.match(r"https?:|mailto:", link):
+            there = (ROOT / page).parent / target if target else ROOT / page
+            assert there.exists(), link
+            assert not anchor or anchor in anchors(there), link
 
 
 def test_the_experiments_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from poq_abm.analysis.charts import name_places
 from poq_abm.analysis.figure_style import canvas, caption, need, records_of
 from poq_abm.analysis.questions import AnalysisRequest, FigureKind, TableKind, of_profile
 from poq_abm.analysis.resampling import record_intervals
@@ -202,11 +203,12 @@ def _figure(request: AnalysisRequest) -> Figure:
     places = np.arange(len(seats))
     axes.bar(places, seats["reached"], color="0.85", label="reached")
     axes.bar(places, seats["accepted"], color="0.35", label="accepted")
-    axes.set_xticks(places, [f"{s}: {e}" for s, e in zip(seats["seat"], seats["evaluator"])])  # noqa: B905
+    names = [f"{s}: {e}" for s, e in zip(seats["seat"], seats["evaluator"], strict=True)]
+    name_places(axes, places, names)
     axes.set_xlabel("seat, in order of cost")
     axes.set_ylabel("share of answers (0-1)")
-    axes.set_ylim(0.0, 1.25)
-    axes.legend(frameon=False, ncols=2, loc="upper left")
+    axes.set_ylim(0.0, 1.02)
+    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     caption(figure, "What does a cascade save?", frame, cascade_sentence(frame), records_of(frame))
     return figure
 

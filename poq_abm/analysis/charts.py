@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from poq_abm.analysis.figure_style import canvas, colours
+from poq_abm.analysis.figure_style import canvas, colours, is_narrow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,13 +23,19 @@ __all__ = [
     "forest",
     "grouped_bars",
     "legend",
+    "name_places",
     "paint_cells",
     "point",
+    "told_apart",
     "write_cells",
 ]
 
 MOST_ROWS = 60  #: of a forest
 MOST_LINES = 8  #: in one picture
+_LONGEST_NAME = 28  # letters in a line of a legend
+_FEW_TICKS = 5  # of numbers with many digits
+_CHARACTERS_PER_INCH = 14.0  # of a name under an axis
+_BESIDE_A_PANEL = 0.9  # inches of a panel that its other axis takes
 _MOST_INSIDE = 4  # in the legend; a longer one would cover the lines
 
 
@@ -45,7 +53,7 @@ def forest(rows: pd.DataFrame, label: str = "", by: str | None = None) -> Figure
     heights = [len(part) + 1.5 for _, part in panels]
     figure, axes = canvas(
         7.6, max(2.6, 0.9 + 0.24 * len(rows) + 0.5 * len(panels)), len(panels),
-        stacked=True, height_ratios=heights,
+        columns=1, height_ratios=heights,
     )  # fmt: skip
     for panel, (name, part) in zip(axes, panels, strict=True):
         _rows_of_forest(panel, part)
@@ -69,6 +77,9 @@ def _rows_of_forest(axes: Axes, rows: pd.DataFrame) -> None:
     axes.axvline(0.0, color="black", linewidth=0.6, zorder=0)
     axes.set_yticks(places, rows["label"].tolist(), fontsize=7)
     axes.set_ylim(-0.7, len(rows) - 0.3)
+    figure = axes.get_figure(root=True)
+    narrow = figure is not None and is_narrow(figure)
+    axes.locator_params(axis="x", nbins=2 if narrow else _FEW_TICKS)
 
 
 def cells_of(frame: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFrame:
@@ -124,15 +135,49 @@ def grouped_bars(axes: Axes, frame: pd.DataFrame, rows: str, columns: list[str])
                  edgecolor="white", hatch="" if number == 0 else "///")  # fmt: skip
         axes.errorbar(at[known], values[known], yerr=[np.nan_to_num(end[known]) for end in ends],
                       fmt="none", ecolor="0.2", elinewidth=1.0, capsize=2.0)  # fmt: skip
-    axes.set_xticks(places, frame[rows].astype(str), rotation=20, ha="right", fontsize=8)
+    name_places(axes, places, list(frame[rows].astype(str)))
     axes.legend(frameon=False, fontsize=8)
 
 
-def legend(axes: Axes, lines: int, title: str | None = None) -> None:
-    """Name the lines of a panel, beside it where they are many."""
+def name_places(axes: Axes, places: Sequence[float] | NDArray[Any], names: Sequence[str]) -> None:
+    """Write names under an axis, the steeper the less room there is for each."""
+    grid = axes.get_subplotspec()
+    figure = axes.get_figure(root=True)
+    columns = 1 if grid is None else grid.get_gridspec().ncols
+    assert figure is not None
+    room = (figure.get_figwidth() / columns - _BESIDE_A_PANEL) / max(len(names), 1)
+    needed = max(map(len, names), default=0) / _CHARACTERS_PER_INCH
+    flat, turned = needed < room, needed < 2.0 * room
+    axes.set_xticks(places, names, fontsize=8, rotation_mode="anchor" if not flat else "default",
+                    rotation=0 if flat else 20 if turned else 45,
+                    ha="center" if flat else "right")  # fmt: skip
+
+
+def told_apart(treatments: Sequence[str]) -> tuple[list[str], str]:
+    """Return treatments by the settings in which they differ, and the settings that all share.
+
+    Long names have several lines.
+
+    >>> told_apart(["share=0,b=3", "share=0.3,b=3"])
+    (['share=0', 'share=0.3'], 'b=3')
+    """
+    parts = [treatment.split(",") for treatment in treatments]
+    shared = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
+    names = [", ".join(part for part in each if part not in shared) for each in parts]
+    broken = ["\n".join(textwrap.wrap(name, _LONGEST_NAME)) for name in names]
+    return broken, ",".join(part for part in parts[0] if part in shared)
+
+
+def legend(
+    axes: Axes, lines: int, title: str | None = None, *, most_inside: int = _MOST_INSIDE
+) -> None:
+    """Name the lines of a panel; many of them beside it, or over it where it is narrow."""
+    figure = axes.get_figure(root=True)
     outside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+    if figure is not None and is_narrow(figure):
+        outside = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
     axes.legend(frameon=False, fontsize=7.5, title=title, title_fontsize=7.5,
-                **(outside if lines > _MOST_INSIDE else {}))  # fmt: skip
+                **(outside if lines > most_inside else {}))  # fmt: skip
 
 
 def point(

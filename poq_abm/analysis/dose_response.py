@@ -118,6 +118,9 @@ def dose_plot(frame: pd.DataFrame, dose: str = "dose", peak: float | None = None
         axes.axhline(0.0, color="black", linewidth=0.6)
         axes.set_xlabel(dose)
         axes.set_ylabel(f"rise of {title}")
+        lines = {tuple(part.sort_values("dose")[f"{name}_rise"].round(9)) for _, part in parts}
+        if len(lines) == 1 < len(parts):
+            axes.text(0.04, 0.04, "the same for all", transform=axes.transAxes, fontsize=7.5)
     if peak is not None:
         panels[-1].axvline(peak, color="0.4", linewidth=0.8, linestyle=":")
     if len(parts) > 1:

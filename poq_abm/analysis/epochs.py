@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from poq_abm.analysis import questions
+from poq_abm.analysis.charts import legend
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours
 from poq_abm.analysis.questions import (
     AnalysisRequest,
@@ -73,14 +75,18 @@ def epoch_bands(table: pd.DataFrame) -> Figure:
     figure, (axes,) = canvas(8.0, 4.2)
     curves = list(table.groupby(by, observed=True, sort=False))
     paint = list(colours(range(_COLOURS)).values())
+    drawn: dict[bytes, str] = {}
     for number, (name, curve) in enumerate(curves):
-        colour, line = paint[number % _COLOURS], DASHES[number // _COLOURS % len(DASHES)]
-        axes.plot(curve["epoch"], curve["mean"], line, color=colour, label=str(name))
+        colour, line = paint[number % _COLOURS], DASHES[number % len(DASHES)]
+        points = np.array(curve[["epoch", "mean"]], np.float64)
+        first = drawn.setdefault(points.tobytes(), str(name))
+        label = first if first == str(name) else f"{name} (the same as {first})"
+        axes.plot(curve["epoch"], curve["mean"], line, color=colour, label=label)
         axes.fill_between(curve["epoch"], curve["low"], curve["high"], color=colour, alpha=0.2)
     attrs = table.attrs
     axes.set_xlabel("epoch")
     axes.set_ylabel(measure_in_words(attrs["measure"], attrs["unit"]))
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend(axes, len(curves), most_inside=0)
     title = f"{measure_in_words(attrs['measure'])} over epochs"
     caption(figure, title, table, f"n = {attrs['count']} replications", "bands: 95% intervals")
     return figure

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from poq_abm.analysis.charts import grouped_bars
-from poq_abm.analysis.figure_style import canvas, caption, need, records_of
+from poq_abm.analysis.figure_style import as_in_the_paper, canvas, caption, need, records_of
 from poq_abm.analysis.questions import AnalysisRequest, FigureKind, drawn_from_a_profile, of_profile
 from poq_abm.analysis.resampling import CONFIDENCE, RESAMPLES, record_intervals
 from poq_abm.errors import InputError
@@ -167,7 +167,8 @@ def evaluator_correlation_bars(frame: pd.DataFrame) -> Figure:
     axes.axhline(0.0, color="black", linewidth=0.6)
     axes.set_ylabel("Pearson correlation (-1 to 1)")
     caption(figure, "Do evaluators track quality?", frame,
-            "mean over tasks; bars 95%, records resampled", records_of(frame))  # fmt: skip
+            "mean over tasks; bars 95%, records resampled", records_of(frame),
+            as_in_the_paper(4))  # fmt: skip
     return figure
 
 

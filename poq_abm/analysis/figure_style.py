@@ -5,11 +5,14 @@ The same figure gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
+import math
 import re
 import textwrap
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ import pandas as pd
 
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.files import write_text, written
+from poq_abm.rules.rule import COST_AWARE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,16 +29,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DASHES",
+    "FONTS",
     "FORMATS",
     "MARKERS",
     "PALETTE",
+    "WIDTHS",
+    "as_in_the_paper",
     "canvas",
     "caption",
     "colours",
     "count_of",
+    "is_narrow",
     "need",
+    "printed",
     "records_of",
     "renumbered",
+    "width_named",
     "write",
     "write_svg",
 ]
@@ -49,6 +59,18 @@ PALETTE = (
     "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
     "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
 )  # fmt: skip
+#: widths in inches that a paper asks for: a column of two (85 mm), and the whole page (175 mm)
+WIDTHS = {"column": 3.35, "page": 6.9}
+#: fonts that come with Matplotlib: what letters are set in, and formulas
+FONTS = {
+    "sans": ("DejaVu Sans", "dejavusans"),
+    "serif": ("DejaVu Serif", "dejavuserif"),
+    "times": ("STIXGeneral", "stix"),
+}
+_LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 2.5, 20.0, 11.0
+_NARROW = 5.0  # inches; titles get smaller, and long legends go over their panel
+_LEAST_PANEL = 2.6  # inches that a panel needs beside others
+_asked_width: ContextVar[float | None] = ContextVar("width", default=None)
 _INK, _GREY = "0.15", "0.35"
 _STYLE: Any = {
     **dict.fromkeys(
@@ -62,24 +84,106 @@ _STYLE: Any = {
 }
 _CHARACTERS_PER_INCH = 17.0  # of a caption
 _OF_A_TITLE = 11.0  # the same, of its larger letters
+_SMALLER = 0.82  # a title's letters over a narrow figure
+_AROUND_A_PANEL = 0.6  # inches of its room that it does not fill itself
+_LEAST_LINE = 14  # letters
+_SIZE_OF_NAMES = 7.0  # points, of rows
+_POINTS_OF_LETTERS = 135.0  # how many of a point's size stand in an inch
 _TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
 _CLIP = re.compile(r'<clipPath id="(p[0-9a-f]+)"')
 
 
 def canvas(
-    width: float = 6.4, height: float = 4.0, panels: int = 1, *, stacked: bool = False, **grid: Any
-) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of panels side by side or stacked, in the style of all figures.
+    width: float = 6.4, height: float = 4.0, panels: int = 1, *, columns: int | None = None,
+    **grid: Any,
+) -> tuple[Figure, list[Axes]]:  # fmt: skip
+    """Return an empty figure of panels, in the style of all figures.
 
-    ``grid`` goes to Matplotlib's ``subplots``.
+    ``columns`` of them stand side by side, all where none is given; width and height are those of
+    one row. ``grid`` goes to Matplotlib's ``subplots``. Where :func:`printed` asks for another
+    width, panels that have no room beside each other stand in several rows.
     """
     from matplotlib import rc_context  # noqa: PLC0415  (heavy, and only for pictures)
     from matplotlib.figure import Figure  # noqa: PLC0415
 
+    asked = _asked_width.get()
+    wanted = min(columns or panels, panels)
+    beside = wanted if asked is None else min(wanted, max(1, int(asked / _LEAST_PANEL)))
+    rows = math.ceil(panels / beside)
+    if beside < wanted:
+        grid.pop("width_ratios", None)
+    if "height_ratios" not in grid:
+        # Letters keep their size, so a panel loses less of its height than of its width.
+        smaller = 1.0 if asked is None else min(1.0, asked * wanted / (width * beside))
+        height *= rows * (1.0 if grid.get("sharey") else math.sqrt(smaller))
+        if asked is not None and height > _MOST_HEIGHT:
+            raise InputError(
+                f"{wanted} panels one below the other are {height:.0f} inches tall, more than a "
+                f"page: ask for a width of {wanted * _LEAST_PANEL:g} inches or more"
+            )
     with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        rows, columns = (panels, 1) if stacked else (1, panels)
-        return figure, list(figure.subplots(rows, columns, squeeze=False, **grid).flat)
+        figure = Figure(figsize=(asked or width, height), layout="constrained")
+        axes = list(figure.subplots(rows, beside, squeeze=False, **grid).flat)
+    for idle in axes[panels:]:
+        idle.remove()
+    return figure, axes[:panels]
+
+
+def width_named(text: str) -> float:
+    """Return a width in inches: one of :data:`WIDTHS`, or a number.
+
+    >>> width_named("column"), width_named("5.5")
+    (3.35, 5.5)
+
+    Raises
+    ------
+    InputError
+        If it is neither, or no figure is that wide.
+    """
+    try:
+        width = WIDTHS[text] if text in WIDTHS else float(text)
+    except ValueError:
+        raise InputError(f"a width is {' or '.join(WIDTHS)} or inches, not {text!r}") from None
+    if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
+        raise InputError(f"a figure is {_LEAST_WIDTH:g} to {_MOST_WIDTH:g} inches wide, not {text}")
+    return width
+
+
+@contextlib.contextmanager
+def printed(width: float | None = None, font: str = "sans") -> Iterator[None]:
+    """Draw and write figures for a paper: as wide as asked, in inches, and in its font.
+
+    ``font`` is one of :data:`FONTS` or an installed family. ``times`` (STIX) is what many classes
+    of LaTeX set; for their Computer Modern, name ``CMU Serif`` or ``Latin Modern Roman`` where one
+    is installed (the ``cmr10`` of Matplotlib has no underscore). No LaTeX is called. Letters
+    keep their size, 7 to 9 points, whatever the width: include the file unscaled.
+
+    Raises
+    ------
+    InputError
+        If there is no such font.
+    """
+    from matplotlib import font_manager, rc_context  # noqa: PLC0415
+
+    family, formulas = FONTS.get(font, (font, "stix"))
+    known = font_manager.get_font_names()
+    if family not in known:
+        raise InputError(f"no font {font!r}; {nearest(font, [*FONTS, *known])}")
+    # What a font lacks, a sign perhaps, comes from the one that has nearly all.
+    fonts: Any = {"font.family": [family, "DejaVu Sans"], "mathtext.fontset": formulas}
+    if width is not None and width < _NARROW:
+        fonts |= dict.fromkeys(("axes.labelsize", "xtick.labelsize", "ytick.labelsize"), 8.0)
+    token = _asked_width.set(width)
+    try:
+        with rc_context(fonts):
+            yield
+    finally:
+        _asked_width.reset(token)
+
+
+def is_narrow(figure: Figure) -> bool:
+    """Return whether a figure is as narrow as a column: its titles get smaller."""
+    return bool(figure.get_figwidth() < _NARROW)
 
 
 def colours(classes: Sequence[Hashable]) -> dict[Hashable, str]:
@@ -121,20 +225,42 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
     ``frame.attrs`` may hold ``scenario`` (its name) and ``notes`` (a list of warnings, as of a
     partial run).
     """
-    across = int(_OF_A_TITLE * figure.get_figwidth())
+    small = _SMALLER if is_narrow(figure) else 1.0
+    across = int(_OF_A_TITLE / small * figure.get_figwidth())
+    title = title[:1].upper() + title[1:]
     # Treatments' names have no blanks, and break after a comma.
     whole_title = (
         textwrap.wrap(title.replace(",", ", "), across) if len(title) > across else [title]
     )
-    figure.suptitle("\n".join(whole_title), fontsize=11)
+    _break_labels(figure)
+    figure.suptitle("\n".join(whole_title), fontsize=11 * small)
     scenario = str(frame.attrs.get("scenario", ""))
     named = scenario if scenario.startswith("profile ") or not scenario else f"scenario {scenario}"
     # What a reader must not miss gets a line of its own.
-    lines = ["; ".join(filter(None, [named, *parts])), *frame.attrs.get("notes", [])]
+    said = "; ".join(part.removesuffix(".") for part in (named, *parts) if part)
+    lines = [said, *frame.attrs.get("notes", [])]
     width = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
     whole = [line.replace(" = ", _TIED) for line in lines]  # "n = 3" stays on one line
     text = "\n".join(wrapped for line in whole for wrapped in textwrap.wrap(line, width))
     figure.supxlabel(text.replace(_TIED, " = "), fontsize=7.5, color=_GREY)
+
+
+def _break_labels(figure: Figure) -> None:
+    """Break names of axes that are longer than their panel, where words end."""
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        rows, columns = (1, 1) if spec is None else spec.get_gridspec().get_geometry()
+        names = [tick.get_text() for tick in axes.get_yticklabels() if tick.get_text()]
+        beside = max(map(len, names), default=0) * _SIZE_OF_NAMES / _POINTS_OF_LETTERS
+        for axis, room in (
+            (axes.xaxis, (figure.get_figwidth() - beside) / columns),
+            (axes.yaxis, figure.get_figheight() / rows),
+        ):
+            label = axis.get_label()
+            size = float(label.get_fontsize())
+            across = int((room - _AROUND_A_PANEL) * _POINTS_OF_LETTERS / size)
+            if len(label.get_text()) > across:
+                label.set_text("\n".join(textwrap.wrap(label.get_text(), max(across, _LEAST_LINE))))
 
 
 def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -> list[Path]:
@@ -201,6 +327,15 @@ def renumbered(svg: str) -> str:
         return svg
     found = re.compile("|".join(rf"(?<=[#\"]){name}(?=[)\"])" for name in names))
     return found.sub(lambda match: names[match[0]], svg)
+
+
+def as_in_the_paper(number: int) -> str:
+    """Return what is said of a figure that shows what one of the published study shows.
+
+    >>> as_in_the_paper(4)
+    'drawn as Figure 4 of arXiv 2512.16317, not of its data'
+    """
+    return f"drawn as Figure {number} of {COST_AWARE}, not of its data"
 
 
 def records_of(frame: pd.DataFrame) -> str:

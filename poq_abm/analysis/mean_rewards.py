@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.charts import point
-from poq_abm.analysis.figure_style import MARKERS, canvas, caption, colours, count_of, need
+from poq_abm.analysis.charts import name_places, point
+from poq_abm.analysis.figure_style import (
+    MARKERS,
+    as_in_the_paper,
+    canvas,
+    caption,
+    colours,
+    count_of,
+    need,
+)
 from poq_abm.analysis.questions import (
     AnalysisRequest,
     FigureKind,
@@ -55,10 +63,10 @@ def mean_reward_bars(frame: pd.DataFrame) -> Figure:
         axes.errorbar(places, part["reward_mean"], yerr=np.nan_to_num(ends), fmt="none",
                       ecolor="0.2", elinewidth=1.0, capsize=2.0)  # fmt: skip
         axes.axhline(0.0, color="black", linewidth=0.6)
-        axes.set_xticks(places, part["group"].astype(str), rotation=20, ha="right", fontsize=8)
+        name_places(axes, places, list(part["group"].astype(str)))
         axes.set_ylabel("mean reward (tokens per job)")
         axes.set_title(f"{role} nodes", fontsize=9)
-    caption(figure, "Mean rewards", frame, count_of(frame), "bars 95%")
+    caption(figure, "Mean rewards", frame, count_of(frame), "bars 95%", as_in_the_paper(6))
     return figure
 
 
@@ -128,7 +136,7 @@ def _by_group(run: StoredRun) -> Iterator[Section]:
         summary,
         with_treatment(run, "role", "group"),
         [("nodes", "nodes", ""), ("jobs_mean", "jobs", "per replication"),
-         ("latency_ms", "latency", "ms"), ("cost", "cost charged", "C")],
+         ("latency_ms", "latency", "ms"), ("cost", "charged", "C")],
         [("reward_mean", "reward_low", "reward_high", "reward paid", "tokens per job")],
         notes,
     ).with_calibration()  # fmt: skip

@@ -15,6 +15,7 @@ import pandas as pd
 from poq_abm.analysis.charts import point
 from poq_abm.analysis.figure_style import (
     MARKERS,
+    as_in_the_paper,
     canvas,
     caption,
     colours,
@@ -170,7 +171,8 @@ def quality_latency_points(frame: pd.DataFrame) -> Figure:
         axes.margins(x=0.12, y=0.15)
     panels[0].legend(frameon=False, fontsize=7)
     caption(figure, "Quality against latency", frame,
-            "means over records; bars 95%, records resampled", records_of(frame))  # fmt: skip
+            "means over records; bars 95%, records resampled", records_of(frame),
+            as_in_the_paper(5))  # fmt: skip
     return figure
 
 

@@ -59,6 +59,7 @@ MODULES = (
     "sweeps",
     "axis_effects",
     "rewards",
+    "distributions",
     "lorenz",
     "alignment",
     "pay_and_accuracy",

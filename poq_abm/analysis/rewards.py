@@ -1,4 +1,4 @@
-"""How rewards are distributed over nodes: statistics, distribution functions, violins."""
+"""How rewards are distributed over nodes: moments, quantiles, indices of inequality."""
 
 from __future__ import annotations
 
@@ -10,33 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import union_categoricals
 
-from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, need
 from poq_abm.analysis.questions import (
     AnalysisRequest,
-    FigureKind,
     Section,
     TableKind,
     first_treatments,
-    of_one_treatment,
-    told,
     with_treatment,
 )
-from poq_abm.analysis.stored_run import StoredRun, selected
+from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.estimates import CONFIDENCE, COUNT, Range, mean_interval
 from poq_abm.experiment.schemas import SCHEMAS, range_of
 from poq_abm.simulation.inequality import gini, hhi, nakamoto_coefficient, theil
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 __all__ = [
     "AMOUNTS",
     "AMOUNT_OPTIONS",
     "CELLS",
-    "FIGURES",
     "HOLDERS",
     "NODE_OPTIONS",
     "SECTIONS",
@@ -48,9 +42,8 @@ __all__ = [
     "Samples",
     "cells",
     "class_asked",
+    "presence_of",
     "reward_distribution",
-    "reward_ecdf",
-    "reward_violins",
     "rows_asked",
     "taking_part",
 ]
@@ -73,18 +66,6 @@ HOLDERS = ("nodes", "operators")
 #: what can tell nodes apart
 CELLS = ("role", "group", "model", "hardware", "behaviour")
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
-_MOST_CLASSES = 10
-_MOST_STEPS, _MOST_DOTS = 10_000, 2_000  #: of a class that are drawn
-_QUARTERS = [0.25, 0.5, 0.75]
-_JITTER, _GOLDEN = 0.15, 0.6180339887498949  # steps of which no two points of an interval share
-#: what an amount is called along an axis; rewards are tokens paid
-_NAMES = {
-    "reward_mean": "reward (tokens paid per job)",
-    "reward_total": "reward (tokens paid per run)",
-    "points_mean": "points of the reward formula (per job)",
-    "points_total": "points of the reward formula (per run)",
-    "cost": "cost charged (C)",
-}
 
 
 class Samples(NamedTuple):
@@ -287,10 +268,11 @@ def taking_part(nodes: pd.DataFrame) -> pd.Series[bool]:
     >>> taking_part(pd.DataFrame({"presence": [1.0, 0.0, 0.25]})).tolist()
     [True, False, True]
     """
-    return _presence(nodes) > 0.0
+    return presence_of(nodes) > 0.0
 
 
-def _presence(nodes: pd.DataFrame) -> pd.Series[float]:
+def presence_of(nodes: pd.DataFrame) -> pd.Series[float]:
+    """Return the share of its run in which each node took part; where nobody says, all of it."""
     if "presence" in nodes:
         return nodes["presence"]
     return pd.Series(1.0, index=nodes.index)
@@ -311,7 +293,7 @@ def cells(
     anybody, keys = False, ["treatment", *by]
     for part in [nodes] if isinstance(nodes, pd.DataFrame) else nodes:
         _check(part, by, amount, over)
-        there = part.assign(presence=_presence(part))[taking_part(part)]
+        there = part.assign(presence=presence_of(part))[taking_part(part)]
         anybody |= not there.empty
         if over == "operators":
             owned = there.groupby([*keys, "replication", "operator"], observed=True, sort=False)
@@ -340,100 +322,6 @@ def _samples(cell: pd.DataFrame, amount: str) -> list[tuple[NDArray[np.int64], S
     return samples
 
 
-def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_mean") -> Figure:
-    """Return the empirical distribution function of the nodes' rewards, a step line per class.
-
-    ``frame`` holds rows of :data:`poq_abm.experiment.schemas.NODES`; every node that has the amount
-    (of a mean, that had a job) counts in every replication by its presence, the share of the run in
-    which it took part.
-    """
-    frame = _counted(frame, by, amount)
-    figure, (axes,) = canvas()
-    classes = _classes(frame, by)
-    paint = colours(classes)
-    for number, name in enumerate(classes):
-        part = frame[frame[by] == name]
-        order = np.argsort(part[amount].to_numpy(), kind="stable")
-        shares = np.cumsum(part["presence"].to_numpy()[order])
-        some = _some(order.size, _MOST_STEPS)
-        axes.step(part[amount].to_numpy()[order[some]], shares[some] / shares[-1], where="post",
-                  color=paint[name], linewidth=1.6, linestyle=DASHES[number % len(DASHES)],
-                  label=name)  # fmt: skip
-    axes.set_xlabel(_NAMES.get(amount, amount))
-    axes.set_ylabel(f"share of nodes at or below{_weighted(frame)}")
-    axes.set_ylim(0.0, 1.02)
-    axes.legend(frameon=False, fontsize=8)
-    caption(figure, "Distribution of rewards over nodes", frame, _nodes(frame))
-    return figure
-
-
-def reward_violins(
-    frame: pd.DataFrame, *, by: str = "group", amount: str = "reward_mean"
-) -> Figure:
-    """Return violins of the nodes' rewards by class, with quartiles and every value as a dot.
-
-    ``frame`` as in :func:`reward_ecdf`, but every node that took part counts once. The width of a
-    violin is a kernel estimate of the density, cut at the least and the largest value. Of many
-    values some thousand stand for all, evenly spaced by rank, the least and the largest among them.
-    """
-    frame = _counted(frame, by, amount)
-    classes = _classes(frame, by)
-    figure, (axes,) = canvas(max(6.4, 0.9 * len(classes)), 4.2)
-    values = [np.sort(frame.loc[frame[by] == name, amount].to_numpy()) for name in classes]
-    shown = [part[_some(part.size, _MOST_DOTS)] for part in values]
-    places = np.arange(len(classes))
-    drawn: dict[str, Any] = axes.violinplot(
-        shown, places, widths=0.8, showextrema=False, quantiles=[_QUARTERS] * len(classes)
-    )
-    for body, colour in zip(drawn["bodies"], colours(classes).values(), strict=True):
-        body.set(facecolor=colour, edgecolor="0.15", alpha=0.85, linewidth=0.8)
-    drawn["cquantiles"].set(color="0.15", linewidth=0.8, linestyle="--")
-    for place, part in zip(places, shown, strict=True):
-        aside = _JITTER * (2.0 * (np.arange(part.size) * _GOLDEN % 1.0) - 1.0)
-        axes.scatter(place + aside, part, s=3.0, color="0.15", alpha=0.6, linewidths=0.0)
-    axes.set_xticks(places, classes, rotation=20, fontsize=8)
-    axes.set_ylabel(_NAMES.get(amount, amount))
-    thinned = any(part.size > _MOST_DOTS for part in values)
-    caption(figure, f"Rewards by {by}", frame, _nodes(frame), "lines: quartiles",
-            f"{_MOST_DOTS:,} of a class drawn, evenly by rank" if thinned else "")  # fmt: skip
-    return figure
-
-
-def _some(count: int, most: int) -> NDArray[np.int64]:
-    """Return at most so many places, evenly spaced, the first and the last among them.
-
-    >>> _some(3, 5).tolist(), _some(9, 3).tolist()
-    ([0, 1, 2], [0, 4, 8])
-    """
-    return np.round(np.linspace(0, count - 1, min(count, most))).astype(np.int64)
-
-
-def _counted(frame: pd.DataFrame, by: str, amount: str) -> pd.DataFrame:
-    """Return the nodes that took part and have the amount, with their presence."""
-    need(frame, [by, amount])
-    counted = taking_part(frame) & frame[amount].notna()
-    known = frame if counted.all() else frame[counted]
-    need(known, [])
-    known = known.assign(presence=_presence(known))
-    known[by] = known[by].astype("category")
-    known.attrs = frame.attrs
-    return known
-
-
-def _weighted(frame: pd.DataFrame) -> str:
-    return ", by presence" if (frame["presence"] < 1.0).any() else ""
-
-
-def _classes(frame: pd.DataFrame, by: str) -> list[str]:
-    return list(map(str, frame[by].unique()))[:_MOST_CLASSES]
-
-
-def _nodes(frame: pd.DataFrame) -> str:
-    count = frame["replication"].nunique() if "replication" in frame else 1
-    one = f"{count:,} replication{'s' * (count != 1)}"
-    return f"n = {len(frame):,} nodes that took part, in {one}"
-
-
 def rows_asked(request: AnalysisRequest) -> tuple[Iterator[pd.DataFrame], dict[str, Any]]:
     """Return who is asked about, nodes or accounts, and how they are to be told apart."""
     asked = {"by": request.by or ["role"], "amount": request.amount, "over": request.over}
@@ -450,30 +338,6 @@ def class_asked(request: AnalysisRequest, default: str) -> str:
     if by not in CELLS:
         raise InputError(f"nodes cannot be told apart by {by!r}; {nearest(by, CELLS)}")
     return by
-
-
-def _drawn(request: AnalysisRequest, by: str) -> pd.DataFrame:
-    """Return the nodes of one treatment, and of one role where that is asked for."""
-    run = request.run
-    one = [run.one_treatment(request.treatment)]
-    rows = run.nodes("role", by, "presence", "reward_mean", treatments=one)
-    names = ["replication", "presence", "reward_mean"]
-    parts, words = [], []
-    for part in selected(rows, role=request.role):
-        counted = part[taking_part(part) & part["reward_mean"].notna()]
-        parts.append(counted[names])
-        words.append(counted[by])
-    return told(pd.concat(parts).assign(**{by: union_categoricals(words)}), run)
-
-
-def _ecdf(request: AnalysisRequest) -> Figure:
-    by = class_asked(request, "role")
-    return reward_ecdf(_drawn(request, by), by=by)
-
-
-def _violins(request: AnalysisRequest) -> Figure:
-    by = class_asked(request, "group")
-    return reward_violins(_drawn(request, by), by=by)
 
 
 def _inequality(run: StoredRun) -> Iterator[Section]:
@@ -514,9 +378,5 @@ TABLES = (
         _table,
         AMOUNT_OPTIONS,
     ),
-)
-FIGURES = (
-    FigureKind("ecdf", "distribution function of rewards over nodes", _ecdf, NODE_OPTIONS),
-    FigureKind("violins", "rewards by group, as violins", _violins, NODE_OPTIONS, of_one_treatment),
 )
 SECTIONS = (_inequality,)

@@ -101,7 +101,7 @@ def audit(
     """Try every declared deviation against a scenario: what it gains, and how surely."""
     from poq_abm.analysis.audit.auditing import audit as audited  # noqa: PLC0415
     from poq_abm.analysis.audit.variants import VariantRunner  # noqa: PLC0415
-    from poq_abm.cli.printing import print_data  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
@@ -135,7 +135,7 @@ def audit(
         return
     _print(found, tables)
     for line in said:
-        typer.echo(line)
+        say(line, indent=2)
 
 
 def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:

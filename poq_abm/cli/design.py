@@ -44,6 +44,9 @@ Repeat = Annotated[
     int | None,
     typer.Option(min=1, help="Search from so many seeds, to see what most of them attain."),
 ]
+Report = Annotated[
+    bool, typer.Option("--report/--no-report", help="Draw figures, and write report.html.")
+]
 Delta = Annotated[
     float | None,
     typer.Option(
@@ -68,6 +71,7 @@ def design(
     plugin: Plugins = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    report: Report = True,
     out: Out = Path("designs"),
 ) -> None:
     """Search for a better mechanism, decide the front on fresh keys, and certify one (extra)."""
@@ -95,7 +99,7 @@ def design(
         with progress_bar(problem.scenario.name) as bar:
             player = _player(problem, None if replay else out, workers, bar.played)
             if replay:
-                _print_replay(Path(design_file), problem, player)
+                _print_replay(Path(design_file), problem, player, as_json=as_json, as_csv=as_csv)
                 return
             if select is not None:
                 rows, said = _select(problem, player, select)
@@ -107,7 +111,7 @@ def design(
     if select is not None:
         _print_selection(rows, said, as_json=as_json, as_csv=as_csv)
         return
-    written = _write(found, folder)
+    written = _write(found, folder, report=report)
     _print(found, written, plugin or [], as_json=as_json, as_csv=as_csv)
     if found.certified is None:
         raise typer.Exit(1)
@@ -153,15 +157,18 @@ def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> 
     return found
 
 
-def _write(found: FoundDesigns, folder: Path) -> Path | None:
-    """Write the tables, and the certificate if there is one; the same search, the same bytes."""
+def _write(found: FoundDesigns, folder: Path, *, report: bool) -> Path | None:
+    """Write tables, report and the certificate, if any; the same search, the same bytes."""
     from poq_abm.analysis.design import as_certificate, design_tables  # noqa: PLC0415
     from poq_abm.experiment.files import naming_the_folder, write_text  # noqa: PLC0415
+    from poq_abm.report.design_page import design_page  # noqa: PLC0415
 
     with naming_the_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in design_tables(found).items():
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
+        if report:
+            write_text(folder / "report.html", design_page(found))
         if found.certified is None:
             return None
         path = folder / "certificate.yaml"
@@ -224,21 +231,28 @@ def _narrow(table: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _print_replay(path: Path, problem: DesignProblem, player: FigurePlayer) -> None:
+def _print_replay(
+    path: Path, problem: DesignProblem, player: FigurePlayer, *, as_json: bool, as_csv: bool
+) -> None:
     """Play a certificate again, and say whether it comes to the same file."""
+    import pandas as pd  # noqa: PLC0415
+
     from poq_abm.analysis.design import as_certificate, auditor, replay  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
     audited = auditor(problem.search, player.workers, player.progress)
     certified, other = drive(replay(problem, audited), player)
-    for name, expected, played in other:
-        typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+    found = pd.DataFrame(other, columns=["figure", "certificate", "played"])
+    if not print_data({"differences": found}, as_json=as_json, as_csv=as_csv):
+        for name, expected, played in other:
+            typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+        if not other and as_certificate(problem, certified).encode() == path.read_bytes():
+            typer.echo("Played again: the certificate is the same, byte for byte.")
+        elif not other:
+            typer.echo("Played again: every figure is as the certificate says, up to rounding.")
     if other:
         raise typer.Exit(1)
-    if as_certificate(problem, certified).encode() == path.read_bytes():
-        typer.echo("Played again: the certificate is the same, byte for byte.")
-    else:
-        typer.echo("Played again: every figure is as the certificate says, up to rounding.")
 
 
 def _select(problem: DesignProblem, player: FigurePlayer, delta: float) -> tuple[Any, str]:

@@ -31,8 +31,21 @@ __all__ = [
     "workers_of",
 ]
 
+
+def _shipped(begun: str) -> list[str]:
+    """Return what a shell may complete the name of a scenario to."""
+    from poq_abm.scenario.library import scenario_names  # noqa: PLC0415
+
+    return [name for name in scenario_names() if name.startswith(begun)]
+
+
 ScenarioArgument = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A name from `poq scenarios`, or a file.")
+    str,
+    typer.Argument(
+        metavar="SCENARIO",
+        help="A name from `poq scenarios`, or a file.",
+        autocompletion=_shipped,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

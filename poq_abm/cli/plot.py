@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from poq_abm.cli.options import refuse_idle
+from poq_abm.cli.options import AsCsv, AsJson, refuse_idle
 from poq_abm.errors import InputError, nearest
 
 __all__ = ["plot"]
 
-Against = Annotated[str | None, typer.Option(metavar="ID", help="forest: the other treatment.")]
+Against = Annotated[str | None, typer.Option(metavar="ID", help="The other treatment of two.")]
 By = Annotated[str | None, typer.Option(metavar="COLUMN", help="What tells nodes apart.")]
 Metric = Annotated[
     str | None,
@@ -21,9 +21,20 @@ Metric = Annotated[
         help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
     ),
 ]
+Form = Annotated[
+    list[str] | None,
+    typer.Option("--format", metavar="svg|pdf|png", help="May be repeated; default: svg, png."),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="AXIS=VALUE", help="Fix another axis; may be repeated."),
+]
+Width = Annotated[
+    str | None,
+    typer.Option(metavar="column|page|INCHES", help="As wide as a paper's column, or page."),
+]
+Font = Annotated[
+    str, typer.Option(metavar="sans|serif|times|FAMILY", help="What letters are set in.")
 ]
 
 
@@ -36,10 +47,7 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(metavar="STEM", help="Where to write; default: DIR/KIND.")
     ] = None,
-    form: Annotated[
-        list[str] | None,
-        typer.Option("--format", metavar="svg|pdf|png", help="May be repeated; default: svg, png."),
-    ] = None,
+    form: Form = None,
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
     against: Against = None,
     role: Annotated[str | None, typer.Option(metavar="ROLE", help="Nodes of one role.")] = None,
@@ -49,16 +57,23 @@ def plot(
     x: Annotated[str | None, typer.Option("--x", metavar="AXIS", help="A swept field.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="AXIS", help="A swept field.")] = None,
     where: Where = None,
+    width: Width = None,
+    font: Font = "sans",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
-    from poq_abm.analysis.figure_style import write  # noqa: PLC0415
+    from poq_abm.analysis.figure_style import printed, width_named, write  # noqa: PLC0415
     from poq_abm.analysis.questions import AnalysisRequest, draw, figures  # noqa: PLC0415
+    from poq_abm.cli.printing import print_listing  # noqa: PLC0415
 
     known = figures()
     if kind == "list":
-        for name, one in known.items():
-            typer.echo(f"{name:<10} {one.shows}")
+        shown = {name: one.shows for name, one in known.items()}
+        print_listing("figures", shown, "shows", as_json=as_json, as_csv=as_csv)
         return
+    if as_json or as_csv:
+        raise InputError("--json and --csv are of `poq plot list`; `poq analyse` has the numbers")
     if not source:
         raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
     if kind not in known:
@@ -78,9 +93,10 @@ def plot(
     )
     if not request.is_run and treatment is not None:
         raise InputError(f"--treatment does nothing for a profile; {source} is no results folder")
-    figure = draw(kind, request)
     stem = out or (Path(source) / kind if request.is_run else Path(kind))
-    for path in write(figure, stem, form or ("svg", "png")):
+    with printed(None if width is None else width_named(width), font):
+        written = write(draw(kind, request), stem, form or ("svg", "png"))
+    for path in written:
         typer.echo(str(path))
 
 

@@ -24,15 +24,15 @@ def print_head(loaded: Profile) -> None:
     records, models, evaluators = loaded.scores.shape
     typer.echo(f"{loaded.name}  {loaded.content_hash}")
     if "summary" in loaded.provenance:
-        typer.echo(str(loaded.provenance["summary"]))
+        say(str(loaded.provenance["summary"]))
     judged = int((~np.isnan(loaded.judge)).sum())
-    typer.echo(
+    say(
         f"{records:,} records x {models:,} models x {evaluators:,} evaluators; "
         f"{judged:,} of {loaded.judge.size:,} outputs judged"
     )
     sizes = np.bincount(loaded.task_of_record, minlength=len(loaded.tasks))
     tasks = ", ".join(f"{t} ({n:,} records)" for t, n in zip(loaded.tasks, sizes, strict=True))
-    typer.echo(f"tasks: {tasks}")
+    say(f"tasks: {tasks}", indent=2)
     say(f"models: {', '.join(loaded.models)}", indent=2)
     say(f"evaluators: {', '.join(loaded.evaluators)}", indent=2)
     for word in _SAID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,12 +92,15 @@ def _as_frame(checks: list[Check]) -> pd.DataFrame:
 
 def _say(checks: list[Check], note: str, missed: int) -> None:
     """Print how many figures are as documented, of each kind."""
-    typer.echo(note)
-    typer.echo(f"{len(checks)} figures: {_counted(checks)}.")
+    from poq_abm.cli.printing import say  # noqa: PLC0415
+
+    for part in re.split(r"\n(?=  )", note):  # a list in it begins its lines with blanks
+        say(part, indent=4 * part.startswith("  "))
+    say(f"{len(checks)} figures: {_counted(checks)}.", indent=2)
     kinds = list(dict.fromkeys(check.figure for check in checks))
     for kind in kinds if len(kinds) > 1 else ():
         own = [check for check in checks if check.figure == kind]
-        typer.echo(f"  {kind}, {len(own)}: {_counted(own)}.")
+        say(f"  {kind}, {len(own)}: {_counted(own)}.", indent=4)
     if missed:
         typer.echo(f"{missed} of them are not as documented (in capitals).")
 
@@ -123,7 +127,7 @@ def _write_posterior(
         posterior,
         write_posterior,
     )
-    from poq_abm.cli.printing import print_data  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
     from poq_abm.cli.tables import print_posterior  # noqa: PLC0415
 
     found = posterior(asked[0], draws, keep, seed, asked[1])
@@ -132,10 +136,11 @@ def _write_posterior(
     if print_data({"constants": told}, as_json=as_json, as_csv=as_csv):
         return
     print_posterior(told)
-    typer.echo(
+    say(
         f"{keep:,} of {draws:,} draws kept; the farthest misses a figure by {found.distance:.2g} "
-        f"times its rounding.\n{found.said}\nPosterior: {path}"
+        f"times its rounding. {found.said}"
     )
+    typer.echo(f"Posterior: {path}")
 
 
 def _counted(checks: list[Check]) -> str:

@@ -56,7 +56,8 @@ def list_rules(
     registry.load_plugins(plugin)
     known = [(kind, rule) for kind in kinds for rule in registry.rules(kind).values()]
     if as_json or as_csv:
-        print_data({"rules": _as_frame(known)}, as_json=as_json, as_csv=as_csv)
+        tables = {"rules": _as_frame(known), "parameters": _parameters(known)}
+        print_data(tables, as_json=as_json, as_csv=as_csv)
         return
     width, before = output_console().width, ""
     for kind, rule in known:
@@ -117,5 +118,30 @@ def _as_frame(known: Iterable[tuple[Kind[Any], type[Rule]]]) -> pd.DataFrame:
             "source": str(rule.source),
         }
         for kind, rule in known
+    ]
+    return pd.DataFrame(rows)
+
+
+def _parameters(known: Iterable[tuple[Kind[Any], type[Rule]]]) -> pd.DataFrame:
+    """Return one row a parameter."""
+    import pandas as pd  # noqa: PLC0415
+
+    rows = [
+        {
+            "kind": kind.name,
+            "rule": rule.name,
+            "parameter": name,
+            "meaning": each.meaning,
+            "symbol": each.symbol,
+            "unit": each.unit,
+            "type": each.kind,
+            "range": each.range(),
+            "options": ", ".join(each.options),
+            "default": None if each.default is None else _shown(each.default),
+            "status": each.status,
+            "required": each.required,
+        }
+        for kind, rule in known
+        for name, each in rule.parameters.items()
     ]
     return pd.DataFrame(rows)

@@ -125,6 +125,7 @@ def _tables(results: Results) -> dict[str, pd.DataFrame]:
 
 def _print_report(plan: Plan, results: Results, folder: Path) -> None:
     """Print who earned what, the precision reached and what failed."""
+    from poq_abm.cli.printing import say  # noqa: PLC0415
     from poq_abm.cli.tables import MOST_TREATMENTS, print_precision  # noqa: PLC0415
 
     played = results.main["treatment"].unique().astype(str).tolist()
@@ -136,7 +137,7 @@ def _print_report(plan: Plan, results: Results, folder: Path) -> None:
     if plan.scenario.precision is not None and results.precision is not None:
         print_precision(results.precision, plan.scenario.precision)
         if plan.fewest_records is not None:
-            typer.echo(
+            say(
                 "Precision is that of the replications, on the records as measured: no number of "
                 "them shortens the calibration's error."
             )
@@ -153,6 +154,7 @@ def _print_report(plan: Plan, results: Results, folder: Path) -> None:
 def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out: int) -> None:
     """Print what a run came to: of a large sweep what its axes move, else every treatment."""
     from poq_abm.cli.plan import gap_lines  # noqa: PLC0415
+    from poq_abm.cli.printing import say  # noqa: PLC0415
     from poq_abm.cli.tables import print_axes, print_calibration_error, print_queries  # noqa: PLC0415
 
     count, left_out = plan.scenario.most_replications, max(left_out, 0)
@@ -165,7 +167,7 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
         print_queries(summary, f"{title} x {_rounds(plan)} queries", left_out)
         print_calibration_error(summary, "mean")
         for line in gap_lines(plan):
-            typer.echo(line)
+            say(line, indent=2)
     else:
         title += f" replication{'s' * (count > 1)} of {_rounds(plan)} rounds"
         if large:
@@ -178,7 +180,7 @@ def _print_tables(plan: Plan, results: Results, treatments: list[str], left_out:
         from poq_abm.analysis.stored_run import thin_notes  # noqa: PLC0415
 
         for note in thin_notes(results.main):
-            typer.echo(f"note: {note}")
+            say(f"note: {note}", indent=2)
     _print_unanimity(plan)
 
 
@@ -209,10 +211,11 @@ def _print_groups(results: Results, treatments: list[str], title: str, left_out:
 
 def _print_unanimity(plan: Plan) -> None:
     """Say where evaluators cannot but agree."""
+    from poq_abm.cli.printing import say  # noqa: PLC0415
     from poq_abm.scenario.checks.unanimity import unanimity_notes  # noqa: PLC0415
 
     for note in unanimity_notes({t.id: t.scenario for t in plan.treatments}):
-        typer.echo(f"note: {note}")
+        say(f"note: {note}", indent=2)
 
 
 def _rounds(plan: Plan) -> str:

@@ -92,7 +92,7 @@ def _span(text: str) -> tuple[str, Any]:
 
 
 def _print(found: Any) -> None:
-    from poq_abm.cli.printing import print_frame  # noqa: PLC0415
+    from poq_abm.cli.printing import print_frame, say  # noqa: PLC0415
 
     rows = found.indices
     shown = rows[["field", "index"]].assign(
@@ -110,7 +110,7 @@ def _print(found: Any) -> None:
     if math.isnan(noise["noise_share"]):
         typer.echo("One replication: no interval, and replication noise is not known.")
     else:
-        typer.echo(
+        say(
             f"Replication noise is {noise['noise_share']:.2%} of the outcome's variance over the "
             "design; intervals are over replications, `design` is what another design could change."
         )

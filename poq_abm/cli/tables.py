@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import typer
 
 from poq_abm.analysis.reproduce.checks import Check
 from poq_abm.cli.printing import print_frame, say
@@ -41,11 +40,11 @@ def print_summary(summary: pd.DataFrame, title: str, left_out: int) -> None:
     caption = _OF_CALIBRATION if widened else ""
     print_frame(pd.DataFrame(rows), title, keys=2 + swept, caption=caption)
     if left_out:
-        typer.echo(f"{left_out} more treatments: Results.summary() has them all.")
+        say(f"{left_out} more treatments: Results.summary() has them all.")
     if (summary["latency_source"] == "estimated").any():
-        typer.echo("* estimated: not measured on this hardware (docs/how-to/hardware.md).")
+        say("* estimated: not measured on this hardware (docs/how-to/hardware.md).")
     if int(summary["replications"].min()) < 2:
-        typer.echo("One replication: no interval can be given.")
+        say("One replication: no interval can be given.")
 
 
 def _of_group(row: dict[Hashable, object], swept: bool, *, widened: bool) -> dict[str, str]:
@@ -137,9 +136,9 @@ def print_queries(summary: pd.DataFrame, title: str, left_out: int) -> None:
     title = f"{title}; estimate ± half of its 95% interval, or the interval where it is skew"
     print_frame(pd.DataFrame(rows), title, caption=_READING)
     if left_out:
-        typer.echo(f"{left_out} more treatments: `poq analyse queries FOLDER`.")
+        say(f"{left_out} more treatments: `poq analyse queries FOLDER`.")
     if int(summary["replications"].max()) < 2:
-        typer.echo("One replication: no interval can be given.")
+        say("One replication: no interval can be given.")
 
 
 def _estimate(row: Mapping[Hashable, object]) -> str:
@@ -200,7 +199,7 @@ def print_axes(results: Results, *, alone: bool) -> None:
         if rows:
             print_frame(pd.DataFrame(rows), title, keys=2)
         else:
-            typer.echo(f"{axis} is not shown to move anything.")
+            say(f"{axis} is not shown to move anything.")
     say(
         f"Change: against the first value, over {int(found['replications'].max())} matched "
         "replications. `poq analyse axes FOLDER` has every measure with its unit; `poq plot lines` "
@@ -247,12 +246,12 @@ def print_economy(summary: pd.DataFrame, halted: pd.Series[float], share: float)
     print_frame(pd.DataFrame(rows), title, keys=2 + swept)
     stopped = halted.dropna()
     if len(stopped):
-        typer.echo(
+        say(
             f"The network halted in {len(stopped)} of {len(halted)} replications, between epoch "
             f"{int(stopped.min())} and epoch {int(stopped.max())}: too few nodes were left."
         )
     hidden = "; Results.economy_summary() has the groups" if swept else ""
-    typer.echo(f"Measures that are 0 throughout are not shown{hidden}.")
+    say(f"Measures that are 0 throughout are not shown{hidden}.")
 
 
 def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
@@ -274,7 +273,7 @@ def print_precision(precision: pd.DataFrame, asked: Precision) -> None:
     level = f"{asked.confidence:.0%} interval of each treatment alone"
     print_frame(pd.DataFrame(rows), f"{until.measure} within {until.width}, {level}")
     if len(precision) > MOST_TREATMENTS:
-        typer.echo(f"{len(precision) - MOST_TREATMENTS} more treatments in manifest.json.")
+        say(f"{len(precision) - MOST_TREATMENTS} more treatments in manifest.json.")
 
 
 def print_checks(checks: list[Check]) -> None:

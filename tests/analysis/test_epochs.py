@@ -49,7 +49,7 @@ def test_the_figure_says_unit_number_and_name() -> None:
     figure = epoch_bands(table)
     (axes,) = figure.axes
     assert axes.get_ylabel() == "profit (tokens)"
-    assert figure.get_suptitle() == "profit over epochs"
+    assert figure.get_suptitle() == "Profit over epochs"
     assert figure.get_supxlabel().startswith("scenario mine; ")
     assert "n = 3 replications" in figure.get_supxlabel()
     drawn = [(line.get_color(), line.get_linestyle()) for line in axes.lines]

@@ -46,7 +46,7 @@ def test_the_lazy_node_earns_most_for_closeness_and_nothing_for_information(fold
 
 def test_figure_and_section_say_it(folder: Path) -> None:
     figure = draw("accuracy", AnalysisRequest(str(folder)))
-    assert [axes.get_xlabel() for axes in figure.axes] == [
+    assert [" ".join(axes.get_xlabel().split()) for axes in figure.axes] == [
         "correlation of pay with accuracy (-1 to 1)",
         "pay (tokens per job)",
     ]

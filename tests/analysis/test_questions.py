@@ -43,17 +43,15 @@ SWEEP = {
 
 
 @pytest.fixture(scope="module")
-def runs(stored_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def runs(
+    stored_runs: dict[str, Path],
+    gallery_runs: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
     """Results folders: one treatment, a sweep of two axes, one with a trust log, and the others."""
-    home = tmp_path_factory.mktemp("runs")
-    scenarios = {
-        "swept": load("adversary_sweep").replace(SWEEP),
-        "trust": load("trust_saturation", ["rounds=100", "replications=3"]),
-        "payments": load("pay_for_information", ["rounds=100", "replications=2"]),
-        "doses": load("goodhart", ["rounds=100", "replications=2"]),
-    }
-    made = {name: poq_abm.run(scenario).save(home / name) for name, scenario in scenarios.items()}
-    return {name: str(folder) for name, folder in {**stored_runs, **made}.items()}
+    swept = poq_abm.run(load("adversary_sweep").replace(SWEEP))
+    made = {**stored_runs, "swept": swept.save(tmp_path_factory.mktemp("runs") / "swept")}
+    return {**gallery_runs, **{name: str(folder) for name, folder in made.items()}}
 
 
 REQUESTS = {
@@ -79,10 +77,10 @@ REQUESTS = {
 
 
 def words(figure) -> str:
-    """Return everything written on a figure."""
+    """Return everything written on a figure, without its line breaks."""
     from matplotlib.text import Text
 
-    return " | ".join(text.get_text() for text in figure.findobj(Text))
+    return " | ".join(" ".join(text.get_text().split()) for text in figure.findobj(Text))
 
 
 def test_every_kind_is_tried_here() -> None:
@@ -178,6 +176,19 @@ def test_a_line_that_lies_under_another_is_named_in_the_legend() -> None:
     assert "median (the same as mean)" in words(sweep_lines(frame, "x", "y"))
 
 
+def test_distributions_of_several_treatments_lie_in_one_panel_for_each_class(runs) -> None:
+    sizes = [f"committee_size={size}" for size in (1, 2, 3)]
+    panels = draw("ecdf", AnalysisRequest(runs["committees"])).axes
+    assert [axes.get_title() for axes in panels] == ["inference", "evaluator"]
+    assert [[line.get_label() for line in axes.lines] for axes in panels] == [sizes, sizes]
+    two = {"treatment": sizes[0], "against": sizes[2], "role": "evaluator"}
+    (axes,) = draw("violins", AnalysisRequest(runs["committees"], **two)).axes
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert named == [sizes[0], sizes[2]]
+    violins = [c for c in axes.collections if len(c.get_paths()) == 1 and c.get_alpha() == 0.85]
+    assert len(violins) == 2 * 3  # evaluators
+
+
 class Watched(AnalysisRequest):
     """A request that remembers which of its fields were asked for."""
 
@@ -271,7 +282,7 @@ def test_one_replication_is_drawn_and_said_to_have_no_interval(tmp_path: Path) -
         ("heatmap", "swept", {"x": "share", "y": "agregation"}, "did you mean 'aggregation'"),
         ("violins", "base", {"role": "evaluater"}, "did you mean 'evaluator'"),
         ("violins", "base", {"by": ["grup"]}, "did you mean 'group'"),
-        ("violins", "swept", {}, "6 treatments; name one with --treatment"),
+        ("violins", "attacks", {}, "18 treatments; name one with --treatment"),
         ("ecdf", "base", {"treatment": "bas"}, "did you mean 'base'"),
     ],
 )

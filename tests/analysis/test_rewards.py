@@ -8,11 +8,10 @@ import pytest
 from scipy import stats
 
 import poq_abm
+from poq_abm.analysis.distributions import reward_ecdf, reward_violins
 from poq_abm.analysis.rewards import (
     STATISTICS,
     reward_distribution,
-    reward_ecdf,
-    reward_violins,
 )
 from poq_abm.errors import InputError
 

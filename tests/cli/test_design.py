@@ -1,6 +1,8 @@
 """``poq design``: what it prints and keeps, after a kill as without one, and what it refuses."""
 
+import base64
 import json
+import re
 import sys
 
 import pytest
@@ -41,7 +43,8 @@ def poq(tmp_path, monkeypatch):
     (tmp_path / "which.yaml").write_text(TEXT)
 
     def run(*arguments):
-        return CliRunner().invoke(app, ["design", *arguments], catch_exceptions=False)
+        given = [*arguments, "--no-report"] if "--report" not in arguments else arguments
+        return CliRunner().invoke(app, ["design", *given], catch_exceptions=False)
 
     return run
 
@@ -174,7 +177,20 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
     notes = " ".join(said["notes"])
     assert "Searched again from 1 other seed" in notes
     assert "Of 40 cases of rounds (2 replications each)" in notes
-    assert poq("cases.yaml", "--repeat", "2").exit_code == 0
+    assert poq("cases.yaml", "--repeat", "2", "--report").exit_code == 0
+    (page,) = (tmp_path / "designs").rglob("report.html")
+    text = page.read_text()
+    (certificate,) = (tmp_path / "designs").rglob("certificate.yaml")
+    inside = re.search(r'download="certificate.yaml" href="data:text/yaml;base64,([^"]+)"', text)
+    assert base64.b64decode(inside[1]) == certificate.read_bytes()
+    assert text.count("<img src=") >= 4
+    for part in ("Certificate", "The front", "What does it", "Searched again from 1 other seed"):
+        assert part in text
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+    before = page.read_bytes()
+    page.unlink()
+    assert poq("cases.yaml", "--repeat", "2", "--report").exit_code == 0
+    assert page.read_bytes() == before
 
 
 def test_a_short_list_is_selected_from_and_its_table_is_data(poq, tmp_path):

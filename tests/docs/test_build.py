@@ -14,7 +14,7 @@ from poq_abm.scenario.schema.key_reference import keys_below
 from poq_abm.scenario.schema.settings import Settings
 
 pytest.importorskip("sphinx", reason="the extra `docs` is not installed")
-pytest.importorskip("myst_parser", reason="the extra `docs` is not installed")
+pytest.importorskip("myst_nb", reason="the extra `docs` is not installed")
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,6 +38,7 @@ def text_of(page: Path) -> str:
 
 def test_every_page_is_built_and_loads_nothing_from_elsewhere(site: Path) -> None:
     pages = {p.relative_to(DOCS).with_suffix("") for p in DOCS.rglob("*.md")}
+    pages |= {Path("notebooks") / p.stem for p in (DOCS.parent / "notebooks").glob("*.ipynb")}
     assert {p for p in pages if not (site / p.with_suffix(".html")).is_file()} == set()
     for page in site.rglob("*.html"):
         loaded = re.findall(

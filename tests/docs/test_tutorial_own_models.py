@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from pathlib import Path
 
 import pytest
 from chat_server import ChatServer, streamed
+from docs_support import WIDTH, blocks, commands, misfits
 from judge_server import JudgeServer
 
 from tests.conftest import Poq
@@ -24,16 +23,12 @@ pytestmark = [
 ]
 
 
-def test_every_command_leads_to_a_reward_table(poq: Poq, tmp_path: Path) -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    (questions,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
-    (study,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    commands = [
-        shlex.split(line)
-        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-        for line in block.splitlines()
-    ]
-    assert [command[1] for command in commands] == ["calibrate", "calibrate", "profile", "run"]
+def test_every_command_leads_to_a_reward_table(
+    poq: Poq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    (questions,), (study,) = blocks(PAGE, "csv"), blocks(PAGE, "yaml")
+    assert [verb for verb, *_ in commands(PAGE)] == ["calibrate", "calibrate", "profile", "run"]
     (tmp_path / "questions.csv").write_text(questions, encoding="utf-8")
 
     def answer(body: dict, before: int):  # type: ignore[no-untyped-def, type-arg]
@@ -47,10 +42,11 @@ def test_every_command_leads_to_a_reward_table(poq: Poq, tmp_path: Path) -> None
         )
         (tmp_path / "mine.yaml").write_text(study, encoding="utf-8")
         said = {}
-        for _, *arguments in commands:
+        for arguments in commands(PAGE):
             quick = ["--rounds", "200", "--replications", "4"] if arguments[0] == "run" else []
             told = poq(*arguments, *quick)
             assert told.code == 0, (arguments, told.err)
+            assert misfits(told.out.replace(str(tmp_path), ".")) == [], arguments
             said[" ".join(arguments[:2])] = told.out
     assert "10 of 10 outputs to make" in said["calibrate doctor"]
     assert "10 records x 2 models x 2 evaluators" in said["profile show"]

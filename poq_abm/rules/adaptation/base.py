@@ -34,8 +34,10 @@ ADAPTATIONS: Final[Kind[Adaptation]] = Kind(
 ROLE = Parameter(
     "inference or evaluator", kind="text", required=True, options=("inference", "evaluator")
 )
-RATE = Parameter("chance that a node revises in an epoch", 0.1, low=0.0, high=1.0)
-TEMPERATURE = Parameter("tokens of profit that double no odds but e-fold them", 0.1, low=1e-9)
+RATE = Parameter("chance that a node revises", 0.1, low=0.0, high=1.0, unit="per epoch")
+TEMPERATURE = Parameter(
+    "difference of profit that multiplies the odds by e", 0.1, low=1e-9, unit="tokens per epoch"
+)
 
 
 class DecidingNodes(Protocol):

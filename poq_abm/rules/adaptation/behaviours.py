@@ -31,7 +31,9 @@ class Imitation(Adaptation):
         "role": ROLE,
         "rate": RATE,
         "temperature": TEMPERATURE,
-        "mutation": Parameter("chance of any behaviour instead", 0.0, low=0.0, high=1.0),
+        "mutation": Parameter(
+            "chance of any behaviour instead", 0.0, low=0.0, high=1.0, unit="per revision"
+        ),
     }
     draws = 5
 
@@ -66,7 +68,9 @@ class BestResponse(Adaptation):
     )
     parameters = {
         "role": ROLE,
-        "revisions": Parameter("nodes that revise in an epoch", 1.0, low=0.0, high=1000.0),
+        "revisions": Parameter(
+            "how many revise", 1.0, low=0.0, high=1000.0, unit="nodes per epoch"
+        ),
         "temperature": TEMPERATURE,
     }
     draws = 2
@@ -93,9 +97,11 @@ class EpsilonGreedy(Adaptation):
     )
     parameters = {
         "role": ROLE,
-        "epsilon": Parameter("chance of trying any behaviour", 0.1, low=0.0, high=1.0),
+        "epsilon": Parameter(
+            "chance of trying any behaviour", 0.1, low=0.0, high=1.0, unit="per epoch"
+        ),
         "memory": Parameter(
-            "weight of the last epoch in what is remembered", 0.3, low=0.0, high=1.0
+            "weight of the last epoch in what is remembered", 0.3, low=0.0, high=1.0, unit="share"
         ),
     }
     draws = 2

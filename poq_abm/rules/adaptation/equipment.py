@@ -26,8 +26,8 @@ class Upgrade(Adaptation):
     source = Source("assumed", "ours")
     parameters = {
         "rate": RATE,
-        "price": Parameter("tokens that a change of hardware costs", 0.0, low=0.0),
-        "horizon": Parameter("epochs over which the gain is counted", 10.0, low=1.0),
+        "price": Parameter("what a change of hardware costs", 0.0, low=0.0, unit="tokens"),
+        "horizon": Parameter("how long the gain is counted", 10.0, low=1.0, unit="epochs"),
     }
     draws = 1
 
@@ -61,7 +61,11 @@ class ModelSwitch(Adaptation):
         "rate": RATE,
         "temperature": TEMPERATURE,
         "mutation": Parameter(
-            "chance of any model of economy.options.models instead", 0.0, low=0.0, high=1.0
+            "chance of any model of economy.options.models instead",
+            0.0,
+            low=0.0,
+            high=1.0,
+            unit="per revision",
         ),
     }
     draws = 5

@@ -24,11 +24,17 @@ class EntryExit(Adaptation):
     formula = "chance rate x min(1, |smoothed profit - outside| / max(|outside|, scale))"
     source = Source("assumed", "free entry (textbook); the adjustment rule is ours")
     parameters = {
-        "outside": Parameter("tokens an epoch that a node could earn elsewhere", 0.0),
+        "outside": Parameter("what a node could earn elsewhere", 0.0, unit="tokens per epoch"),
         "rate": RATE,
-        "scale": Parameter("tokens of gap at which the chance is the full rate", 1e-9, low=1e-12),
-        "entry_cost": Parameter("tokens of profit an epoch that entry needs on top", 0.0, low=0.0),
-        "stays": Parameter("the last evaluators, so many, never go", 0.0, low=0.0, high=1e9),
+        "scale": Parameter(
+            "gap at which the chance is the full rate", 1e-9, low=1e-12, unit="tokens per epoch"
+        ),
+        "entry_cost": Parameter(
+            "profit that entry needs on top", 0.0, low=0.0, unit="tokens per epoch"
+        ),
+        "stays": Parameter(
+            "the last evaluators, so many, never go", 0.0, low=0.0, high=1e9, unit="nodes"
+        ),
     }
     draws = 1
 
@@ -74,8 +80,10 @@ class Sybil(Adaptation):
     parameters = {
         "role": ROLE,
         "rate": RATE,
-        "fee": Parameter("tokens an epoch that an identity must bring beyond its bond", 0.0),
-        "most": Parameter("identities of one operator", 8.0, low=1.0, high=1000.0),
+        "fee": Parameter(
+            "what an identity must bring beyond its bond", 0.0, unit="tokens per epoch"
+        ),
+        "most": Parameter("identities of one operator", 8.0, low=1.0, high=1000.0, unit="nodes"),
     }
     draws = 1
 

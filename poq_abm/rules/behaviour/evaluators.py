@@ -22,7 +22,7 @@ _RECONSTRUCTED = Source(
     "assumed", "attack named by arXiv 2601.21189; formula is our reconstruction"
 )
 _FOLLOW_UP = "arXiv 2603.04028"
-_POINTS = "points on the score scale"
+_POINTS = "points of score"
 
 
 class EvaluatorBehaviour(Behaviour):
@@ -52,7 +52,7 @@ class Noise(EvaluatorBehaviour):
     formula = "s' = clip(s + Normal(0, sigma), 0, 10)"
     source = _RECONSTRUCTED
     traits = Traits(stochastic=True)
-    parameters = {"sigma": Parameter(f"s.d. of the noise, {_POINTS}", 2.0, low=0.0)}
+    parameters = {"sigma": Parameter("s.d. of the noise", 2.0, low=0.0, unit=_POINTS)}
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -65,7 +65,7 @@ class Boost(EvaluatorBehaviour):
     name = "boost"
     formula = "s' = min(10, s + b)"
     source = Source("published", "arXiv 2601.21189, Eq. 18")
-    parameters = {"b": Parameter(f"{_POINTS} added", 3.0, low=0.0, high=10.0)}
+    parameters = {"b": Parameter("what is added", 3.0, low=0.0, high=10.0, unit=_POINTS)}
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -78,7 +78,7 @@ class Sabotage(EvaluatorBehaviour):
     name = "sabotage"
     formula = "s' = max(0, s - b)"
     source = _RECONSTRUCTED
-    parameters = {"b": Parameter(f"{_POINTS} taken", 3.0, low=0.0, high=10.0)}
+    parameters = {"b": Parameter("what is taken", 3.0, low=0.0, high=10.0, unit=_POINTS)}
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -92,7 +92,7 @@ class Constant(EvaluatorBehaviour):
     formula = "s' = score"
     source = _OURS
     traits = Traits(lazy=True)
-    parameters = {"score": Parameter("the score reported", 5.0, low=0.0, high=10.0)}
+    parameters = {"score": Parameter("the score reported", 5.0, low=0.0, high=10.0, unit=_POINTS)}
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -125,7 +125,9 @@ class Collude(EvaluatorBehaviour):
     source = _OURS
     traits = Traits(coordinates=True, private_information=True)
     parameters = {
-        "b": Parameter(f"{_POINTS} by which the agreed score is shifted", 3.0, low=0.0, high=10.0),
+        "b": Parameter(
+            "by how much the agreed score is shifted", 3.0, low=0.0, high=10.0, unit=_POINTS
+        ),
         "favour": Parameter("inference group favoured; without one, all are", kind="text"),
     }
 
@@ -145,13 +147,13 @@ class LinearReport(EvaluatorBehaviour):
     source = _OURS
     traits = Traits(stochastic=True, stateful=True, private_information=True)
     parameters = {
-        "a": Parameter(f"{_POINTS} added", low=-20.0, high=20.0, required=True),
+        "a": Parameter("what is added", low=-20.0, high=20.0, required=True, unit=_POINTS),
         "b": Parameter("weight of its score", low=-3.0, high=3.0, required=True),
         "g": Parameter("pull towards the mean consensus it has seen", 0.0, low=-2.0, high=2.0),
-        "h": Parameter(f"{_POINTS} added for the group", 0.0, low=-10.0, high=10.0),
+        "h": Parameter("what is added for the group", 0.0, low=-10.0, high=10.0, unit=_POINTS),
         "group": Parameter("inference group that h is for; without one, all are", kind="text"),
-        "p": Parameter("chance per round", 1.0, low=0.0, high=1.0),
-        "trust": Parameter("trust from which it deviates", 0.0, low=0.0),
+        "p": Parameter("chance that it deviates", 1.0, low=0.0, high=1.0, unit="per round"),
+        "trust": Parameter("trust from which it deviates", 0.0, low=0.0, unit="weight"),
     }
 
     @classmethod
@@ -202,7 +204,10 @@ class Intermittent(_Gated):
     formula = "s' = inner(s) with probability p, else s"
     source = _RECONSTRUCTED
     traits = Traits(stochastic=True)
-    parameters = {"p": Parameter("chance per round", 0.3, low=0.0, high=1.0), "inner": _INNER}
+    parameters = {
+        "p": Parameter("chance that it is on", 0.3, low=0.0, high=1.0, unit="per round"),
+        "inner": _INNER,
+    }
 
     @classmethod
     def gate(cls, values: Mapping[str, Any]) -> Columns:
@@ -217,8 +222,8 @@ class Sleeper(_Gated):
     source = _OURS
     traits = Traits(stateful=True)
     parameters = {
-        "trust": Parameter("trust from which it attacks", 2.0, low=0.0),
-        "jobs": Parameter("jobs after which it attacks", 0.0, low=0.0),
+        "trust": Parameter("trust from which it attacks", 2.0, low=0.0, unit="weight"),
+        "jobs": Parameter("jobs after which it attacks", 0.0, low=0.0, unit="jobs"),
         "inner": _INNER,
     }
 
@@ -252,7 +257,9 @@ class Whitewash(_Gated):
     source = _OURS
     traits = Traits(stateful=True)
     parameters = {
-        "below": Parameter("trust below which it returns as somebody new", 0.5, low=0.0),
+        "below": Parameter(
+            "trust below which it returns as somebody new", 0.5, low=0.0, unit="weight"
+        ),
         "inner": _INNER,
     }
 

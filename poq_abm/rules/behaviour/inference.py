@@ -53,7 +53,9 @@ class JudgeHack(InferenceBehaviour):
     formula = "s = clip(s + b) before any report; truth unchanged"
     source = _OURS
     traits = Traits(private_information=True)
-    parameters = {"b": Parameter("points by which scores rise", 2.0, low=0.0, high=10.0)}
+    parameters = {
+        "b": Parameter("by how much scores rise", 2.0, low=0.0, high=10.0, unit="points of score")
+    }
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -86,9 +88,13 @@ class Hack(InferenceBehaviour):
             "family of the evaluators that are optimised against; without one, all are",
             kind="text",
         ),
-        "gain": Parameter("points of score and truth at first, per d", 1.0, low=0.0, high=10.0),
-        "loss": Parameter("points of truth lost, per d^2", 0.5, low=0.0, high=10.0),
-        "rise": Parameter("share by which an answer takes longer, per d", 0.1, low=0.0, high=10.0),
+        "gain": Parameter(
+            "rise of score and truth at first", 1.0, low=0.0, high=10.0, unit="points per d"
+        ),
+        "loss": Parameter("loss of truth", 0.5, low=0.0, high=10.0, unit="points per d^2"),
+        "rise": Parameter(
+            "by what share an answer takes longer", 0.1, low=0.0, high=10.0, unit="per d"
+        ),
     }
 
     @classmethod
@@ -112,7 +118,11 @@ class Freeload(InferenceBehaviour):
     formula = "s = score for every evaluator; truth = 0"
     source = _OURS
     traits = Traits(lazy=True)
-    parameters = {"score": Parameter("what evaluators make of it", 2.0, low=0.0, high=10.0)}
+    parameters = {
+        "score": Parameter(
+            "what evaluators make of it", 2.0, low=0.0, high=10.0, unit="points of score"
+        )
+    }
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:
@@ -126,7 +136,9 @@ class MisreportCost(InferenceBehaviour):
     formula = "C' = factor C in the reward"
     source = _OURS
     traits = Traits(private_information=True)
-    parameters = {"factor": Parameter("reported over true cost", 0.5, low=0.0, high=1.0)}
+    parameters = {
+        "factor": Parameter("reported over true cost", 0.5, low=0.0, high=1.0, unit="ratio")
+    }
 
     @classmethod
     def columns(cls, values: Mapping[str, Any]) -> Columns:

@@ -31,10 +31,14 @@ _MOST_BINS: Final = 5
 _STILL: Final = 1e-9  # points^2: a variance below which reports are all the same but for rounding
 _COMPARED: Final = {
     "minimum_shared": Parameter(
-        "records that a comparison must rest on, in a batch", 20, kind="count", low=1
+        "what a comparison must rest on, in a batch", 20, kind="count", low=1, unit="records"
     ),
     "neutral_pay": Parameter(
-        "share of alpha that a comparison on fewer records counts for", 0.0, low=0.0, high=1.0
+        "what a comparison on fewer records counts for",
+        0.0,
+        low=0.0,
+        high=1.0,
+        unit="share of alpha",
     ),
 }
 

@@ -25,10 +25,20 @@ TRUST_UPDATE: Kind[TrustUpdate] = Kind(
 #: what every update that ships takes
 LEARNING: Final[Mapping[str, Parameter]] = {
     "rate": Parameter(
-        "lambda of the update", 0.1, low=0.0, high=1.0, open_low=True, symbol="lambda"
+        "how far one round moves a weight",
+        0.1,
+        low=0.0,
+        high=1.0,
+        open_low=True,
+        symbol="lambda",
+        unit="per round",
     ),
-    "minimum": Parameter("w_min", 0.1, low=0.0, open_low=True, symbol="w_min"),
-    "maximum": Parameter("w_max", 5.0, low=0.0, open_low=True, symbol="w_max"),
+    "minimum": Parameter(
+        "least weight", 0.1, low=0.0, open_low=True, symbol="w_min", unit="weight"
+    ),
+    "maximum": Parameter(
+        "largest weight", 5.0, low=0.0, open_low=True, symbol="w_max", unit="weight"
+    ),
 }
 
 

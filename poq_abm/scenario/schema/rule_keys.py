@@ -80,7 +80,8 @@ def keys_of(kind: Kind[Any], *after: str) -> type[WithRules]:
     """
     fields: dict[str, Any] = dict.fromkeys(after, (Any, None))
     for key, (parameter, names) in shipped_parameters(kind).items():
-        fields[key] = _field(parameter, f"{parameter.meaning} ({', '.join(names)})")
+        unit = f" [{parameter.unit}]" if parameter.unit else ""
+        fields[key] = _field(parameter, f"{parameter.meaning}{unit} ({', '.join(names)})")
     name = f"{kind.name.title().replace(' ', '')}Keys"
     made: type[WithRules] = create_model(name, __base__=WithRules, __module__=__name__, **fields)
     return made
