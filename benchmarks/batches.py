@@ -79,19 +79,19 @@ def sweep(treatments: int, rounds: int, workers: int) -> dict[str, float]:
 
 def simulate(replications: int, rounds: int, threads: int) -> dict[str, float]:
     """Play as many replications in calls of the compiled loop, one on each thread, and no more."""
-    from poq_abm.experiment.round_study import play_plain
+    from poq_abm.experiment.round_study import play_many
     from poq_abm.profile import load_profile
     from poq_abm.scenario import load
     from poq_abm.simulation.game import build_game
 
     scenario = load(SCENARIO, [f"rounds={rounds}"])
     game = build_game(scenario, load_profile(scenario.profile))
-    play_plain(scenario, game, 0, 2)
+    play_many(scenario, game, 0, 2)
     share = replications // threads
     begun = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, share * threads, share):
-            pool.submit(play_plain, scenario, game, first, first + share)
+            pool.submit(play_many, scenario, game, first, first + share)
     return {"seconds": time.perf_counter() - begun}
 
 

@@ -60,6 +60,7 @@ MODULES = (
     "poq_abm.profile.synthetic",
     "poq_abm.simulation.model",
     "poq_abm.simulation.agents",
+    "poq_abm.simulation.epochs.environment",
     "poq_abm.rules.rule",
     "poq_abm.rules.registry",
     "poq_abm.rules.kernels",

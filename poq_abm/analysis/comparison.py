@@ -21,7 +21,15 @@ from poq_abm.experiment.labels import measure_in_words, unit_in_words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "describe", "difference_forest", "factor", "is_equal"]
+__all__ = [
+    "FIGURES",
+    "describe",
+    "difference_forest",
+    "factor",
+    "is_equal",
+    "what_matching_saved",
+    "what_moved",
+]
 
 FEW = 4  # more metrics in one sentence are listed by name; their numbers stand in the table
 MANY = 8  # of a longer list the first so many are named and the others counted
@@ -47,30 +55,44 @@ def describe(comparison: pd.DataFrame, name_a: str, name_b: str) -> str:
     random numbers divided the variance of this difference by 17 [1.4, 303]'
     """
     rows: list[dict[str, Any]] = comparison.to_dict("records")  # type: ignore[assignment]
-    start = f"From {name_a} to {name_b}, "
     if not rows:
-        return f"{start}no metric has a number in both."
+        return f"From {name_a} to {name_b}, no metric has a number in both."
     silent = [row for row in rows if math.isnan(row["low"])]
-    judged = [row for row in rows if not math.isnan(row["low"])] or rows
     equal = [row for row in rows if is_equal(row)]
     moved = [row for row in rows if row["moved"] != "no evidence"]
     settled = {row["metric"] for row in (*silent, *equal, *moved)}
     unclear = [row for row in rows if row["metric"] not in settled]
-    parts = [start + (_moves(moved) or "nothing is shown to have moved") + _pairs(judged)]
+    parts = what_moved(comparison, name_a, name_b)
     if unclear:
         alone = _alone(unclear, len(moved) + len(unclear))
-        parts.append(f"No evidence that {_listed(unclear)} moved{alone}")
+        parts.insert(1, f"No evidence that {_listed(unclear)} moved{alone}")
     if equal:
         parts.append(f"Equal in every pair: {_names(equal)}")
     if silent:
         parts.append(f"Too few pairs to judge: {_names(silent)}")
+    parts += what_matching_saved(comparison)
+    return " ".join(f"{part}." for part in parts)
+
+
+def what_moved(comparison: pd.DataFrame, name_a: str, name_b: str) -> list[str]:
+    """Return what rose and what fell from A to B, and what of it other records might undo.
+
+    >>> row = {"metric": "bias", "difference": 0.2, "low": 0.1, "high": 0.3, "moved": "up",
+    ...        "replications": 5}
+    >>> what_moved(pd.DataFrame([row]), "small", "large")
+    ['From small to large, bias rose by 0.20 [0.10, 0.30] (5 matched replications)']
+    """
+    rows: list[dict[str, Any]] = comparison.to_dict("records")  # type: ignore[assignment]
+    judged = [row for row in rows if not math.isnan(row["low"])] or rows
+    moved = [row for row in rows if row["moved"] != "no evidence"]
+    said = _moves(moved) or "nothing is shown to have moved"
+    parts = [f"From {name_a} to {name_b}, {said}{_pairs(judged)}"]
     if fragile := [row for row in moved if row.get(WIDENED[0], 1) <= 0 <= row.get(WIDENED[1], 1)]:
         parts.append(
             "Measured on other records it might be otherwise: with the calibration's error the "
             f"interval of {_names(fragile)} holds zero"
         )
-    parts += _worth([*moved, *unclear])
-    return " ".join(f"{part}." for part in parts)
+    return parts
 
 
 def is_equal(row: Mapping[Any, Any]) -> bool:
@@ -111,9 +133,9 @@ def _moves(rows: list[dict[str, Any]]) -> str:
 
 
 def _by(row: dict[str, Any]) -> str:
-    ends = sorted(abs(float(row[end])) for end in ("low", "high"))
-    size, interval = shown(abs(float(row["difference"])), *ends)
-    word = "rose" if row["moved"] == "up" else "fell"
+    sign, word = (1.0, "rose") if row["moved"] == "up" else (-1.0, "fell")
+    ends = sorted(sign * float(row[end]) for end in ("low", "high"))
+    size, interval = shown(sign * float(row["difference"]), *ends)
     return f"{word} by {size} {'in every pair' if ends[0] == ends[1] else interval}"
 
 
@@ -152,9 +174,18 @@ def _pairs(rows: list[dict[str, Any]]) -> str:
     return f" ({number} matched replication{'s' * (most != 1)})"
 
 
-def _worth(rows: list[dict[str, Any]]) -> list[str]:
-    """Say what matching did to the variance, which is the number of replications it stands for."""
-    known = [row for row in rows if not math.isnan(row["variance_reduction"])]
+def what_matching_saved(comparison: pd.DataFrame) -> list[str]:
+    """Return what matching did to the variance: the number of replications it stands for.
+
+    Measures that are equal in every pair, or have too few pairs, count for nothing; where none is
+    left, nothing is said.
+    """
+    rows: list[dict[str, Any]] = comparison.to_dict("records")  # type: ignore[assignment]
+    known = [
+        row
+        for row in rows
+        if not (math.isnan(row["variance_reduction"]) or math.isnan(row["low"]) or is_equal(row))
+    ]
     values = np.array([row["variance_reduction"] for row in known])
     finite = values[np.isfinite(values)]
     if finite.size == 0:

@@ -78,7 +78,7 @@ def convergence(
     ]
     for name in on or []:
         if name not in known:
-            raise InputError(f"--on {name}: no such measure here; {nearest(name, known)}")
+            raise InputError(f"--metric {name}: no such measure here; {nearest(name, known)}")
     rows = [
         _row(
             name, units.get(name, "tokens per job" * name.startswith(REWARD_OF)), played, confidence

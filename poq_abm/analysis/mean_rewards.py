@@ -136,7 +136,7 @@ def _by_group(run: StoredRun) -> Iterator[Section]:
         summary,
         with_treatment(run, "role", "group"),
         [("nodes", "nodes", ""), ("jobs_mean", "jobs", "per replication"),
-         ("latency_ms", "latency", "ms"), ("cost", "cost charged", "C")],
+         ("latency_ms", "latency", "ms"), ("cost", "charged", "C")],
         [("reward_mean", "reward_low", "reward_high", "reward paid", "tokens per job")],
         notes,
     ).with_calibration()  # fmt: skip

@@ -28,7 +28,6 @@ app = typer.Typer(
     name="poq",
     help="A laboratory for the economics of decentralised LLM inference.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

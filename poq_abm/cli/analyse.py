@@ -47,13 +47,13 @@ def analyse(
 ) -> None:
     """Say what a stored run means: distributions, alignment, and what rewards were paid for."""
     from poq_abm.analysis.questions import AnalysisRequest, make, tables  # noqa: PLC0415
-    from poq_abm.cli.printing import print_data, print_frame, say  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data, print_frame, print_listing  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     known = tables()
     if table == "list":
-        for name, kind in known.items():
-            say(f"{name:<11} {kind.says}", indent=12)
+        says = {name: kind.says for name, kind in known.items()}
+        print_listing("tables", says, "says", as_json=as_json, as_csv=as_csv)
         return
     if table not in known:
         raise InputError(f"no table {table!r}; {nearest(table, known)}")

@@ -23,6 +23,8 @@ from poq_abm.cli.options import (
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from poq_abm.analysis.audit.best_response import FoundAttack, SearchSettings
     from poq_abm.analysis.audit.deviations import Deviation
     from poq_abm.analysis.audit.variants import VariantRunner
@@ -31,21 +33,27 @@ if TYPE_CHECKING:
 
 __all__ = ["attack"]
 
-_BY = ("evaluator", "inference", "ring")
+_ROLES = ("evaluator", "inference", "ring")
 _SHARE = 0.3  #: of the evaluators, in a ring
 
-By = Annotated[
+RoleName = Annotated[
     str, typer.Option(metavar="evaluator|inference|ring", help="Who looks for what pays.")
 ]
 Group = Annotated[
-    str | None, typer.Option(metavar="LABEL", help="Its group; default: each, or all.")
+    str | None, typer.Option(metavar="GROUP", help="Its group; default: each, or all.")
 ]
 Share = Annotated[
     float | None, typer.Option(help=f"Of a ring: share of the evaluators in it ({_SHARE:g}).")
 ]
 Favour = Annotated[
     str | None,
-    typer.Option(metavar="LABEL", help="Of a ring: inference group in it, whose pay counts."),
+    typer.Option(metavar="GROUP", help="Of a ring: inference group in it, whose pay counts."),
+]
+Answering = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC", help="Of a ring: what the group it favours does; default: as now."
+    ),
 ]
 Epsilon = Annotated[
     float | None,
@@ -55,7 +63,7 @@ Seconds = Annotated[float | None, typer.Option(help="Stop after so long, with wh
 Everybody = Annotated[
     bool,
     typer.Option(
-        "--everybody", help="Then let all of the role do what was found, and look again, and so on."
+        "--everybody", help="Add what is found to what all of the role may do, and look again."
     ),
 ]
 SearchSeed = Annotated[int, typer.Option(min=0, help="Key of where candidates lie.")]
@@ -67,10 +75,11 @@ Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where attacks that ga
 
 def attack(
     scenario: ScenarioArgument,
-    by: By = "evaluator",
+    role: RoleName = "evaluator",
     group: Group = None,
     share: Share = None,
     favour: Favour = None,
+    answering: Answering = None,
     everybody: Everybody = False,
     epsilon: Epsilon = None,
     compute_cost: ComputeCost = 0.0,
@@ -97,7 +106,7 @@ def attack(
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    _refuse(by, share=share, favour=favour, everybody=everybody)
+    _refuse(role, share=share, favour=favour, answering=answering, everybody=everybody)
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
@@ -108,11 +117,12 @@ def attack(
             chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
         )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
-        whom = _searchers(runner.scenario, by, group, share, favour)
-        found, lines = _search(runner, whom, how, seconds, everybody=everybody)
+        whom = _searchers(runner.scenario, role, group, share, favour, answering)
+        found, lines, learned = _search(runner, whom, how, seconds, everybody=everybody)
     written = [_write(one, out) if one.gains else None for one in found]
     rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
-    if print_data({"attacks": rows}, as_json=as_json, as_csv=as_csv):
+    tables = {"attacks": rows, **({"learned": pd.concat(learned)} if learned else {})}
+    if print_data(tables, as_json=as_json, as_csv=as_csv, said=lines):
         return
     for one, path in zip(found, written, strict=True):
         say(one.sentence)
@@ -129,54 +139,64 @@ def _search(
     seconds: float | None,
     *,
     everybody: bool,
-) -> tuple[list[FoundAttack], list[str]]:
-    """Return what each of some nodes finds, and what else there is to say."""
+) -> tuple[list[FoundAttack], list[str], list[pd.DataFrame]]:
+    """Return what each of some nodes finds, what else there is to say, and what all come to do."""
     from poq_abm.analysis.audit.best_response import best_response  # noqa: PLC0415
-    from poq_abm.analysis.audit.learning import (  # noqa: PLC0415
-        everybody_learns,
-        learning_sentence,
-    )
+    from poq_abm.analysis.equilibrium.double_oracle import double_oracle  # noqa: PLC0415
     from poq_abm.experiment.search import SearchBudget, drive  # noqa: PLC0415
 
     budget = SearchBudget(seconds=math.inf if seconds is None else seconds)
     found: list[FoundAttack] = []
-    lines = []
+    lines, tables = [], []
     for who in whom:
         if everybody:
-            learned = drive(everybody_learns(runner, who, how), runner.player, budget)
-            lines.append(f"{who.groups}: {learning_sentence(learned)}")
-            found += learned
+            learned = drive(double_oracle(runner, who, how), runner.player, budget)
+            lines.append(f"{who.groups}: {learned.sentence}")
+            tables.append(learned.table.assign(group=who.groups))
+            found += learned.found
+            interrupted = learned.interrupted
         else:
             found.append(drive(best_response(runner, who, how), runner.player, budget))
-        if found[-1].ended == "interrupted":
+            interrupted = found[-1].ended == "interrupted"
+        if interrupted:
             break
     if runner.left_out:
         lines.append(f"Adaptation is left out ({', '.join(runner.left_out)}).")
-    return found, lines
+    return found, lines, tables
 
 
-def _refuse(by: str, *, everybody: bool, **of_rings: Any) -> None:
-    if by not in _BY:
-        raise InputError(f"--by {by}: {nearest(by, _BY)}")
-    if by == "ring" and everybody:
-        raise InputError("--everybody does nothing with --by ring: it is of single nodes")
+def _refuse(role: str, *, everybody: bool, **of_rings: Any) -> None:
+    if role not in _ROLES:
+        raise InputError(f"--role {role}: {nearest(role, _ROLES)}")
+    if of_rings["answering"] is not None and of_rings["favour"] is None:
+        raise InputError("--answering does nothing without --favour, which says whose answers")
+    if role == "ring" and everybody:
+        raise InputError("--everybody does nothing with --role ring: it is of single nodes")
     for name, value in of_rings.items():
-        if by != "ring" and value is not None:
-            raise InputError(f"--{name} does nothing with --by {by}; --by ring takes it")
+        if role != "ring" and value is not None:
+            raise InputError(f"--{name} does nothing with --role {role}; --role ring takes it")
 
 
 def _searchers(
-    scenario: Scenario, by: str, group: str | None, share: float | None, favour: str | None
+    scenario: Scenario,
+    whose: str,
+    group: str | None,
+    share: float | None,
+    favour: str | None,
+    answering: str | None,
 ) -> list[Deviation]:
     """Return who searches: the first node of a group or of each, or a ring."""
     from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
+    from poq_abm.cli.audit import behaviour_of  # noqa: PLC0415
 
-    role: Role = "inference" if by == "inference" else "evaluator"
+    role: Role = "inference" if whose == "inference" else "evaluator"
     known = groups_of(scenario, role)
     if group is not None and group not in known:
         raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
-    if by == "ring":
-        return [ring_of(scenario, role, group or ALL, _SHARE if share is None else share, favour)]
+    if whose == "ring":
+        spec = None if answering is None else behaviour_of(answering, "--answering")
+        size = _SHARE if share is None else share
+        return [ring_of(scenario, role, group or ALL, size, favour, spec)]
     names = known if group is None else [group]
     return [ring_of(scenario, role, name, None) for name in names]
 

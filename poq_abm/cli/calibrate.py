@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from poq_abm.cli.options import Plugins
+from poq_abm.cli.options import AsCsv, AsJson, Plugins
 from poq_abm.errors import InputError
 
 __all__ = ["calibrate"]
@@ -145,17 +145,24 @@ def doctor(
         Path | None, typer.Argument(metavar="CONFIGURATION", help="A YAML file, or none.")
     ] = None,
     plugin: Plugins = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Say what is installed, which servers answer, and what is left to pay and to wait for."""
+    import pandas as pd  # noqa: PLC0415
+
     from calibration.doctor import examine  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
 
     calibration = None if configuration is None else _configuration(configuration, plugin)
-    is_fine = True
+    findings = []
     for finding in examine(calibration):
-        is_fine = is_fine and finding.is_fine
-        typer.echo(f"{'   ' if finding.is_fine else '!! '}{finding.text}")
-    if not is_fine:
-        raise InputError("what is marked !! has to be mended first")
+        findings.append({"is_fine": finding.is_fine, "finding": finding.text})
+        if not (as_json or as_csv):  # at once: servers take their time
+            typer.echo(f"{'   ' if finding.is_fine else '!! '}{finding.text}")
+    print_data({"findings": pd.DataFrame(findings)}, as_json=as_json, as_csv=as_csv)
+    if not all(finding["is_fine"] for finding in findings):
+        raise InputError("what is marked !! (is_fine: false) has to be mended first")
 
 
 def _check(calibration: Any) -> None:

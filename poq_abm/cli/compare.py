@@ -29,9 +29,9 @@ NARROW_NAME = 19  # `reward of inference`
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="Scenario, results folder or treatment.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The same, to compare with A.")],
-    on: Annotated[
+    metric: Annotated[
         list[str] | None,
-        typer.Option("--on", metavar="METRIC", help="What to compare; may be repeated."),
+        typer.Option("--metric", metavar="METRIC", help="What to compare; may be repeated."),
     ] = None,
     folder: Annotated[
         str | None,
@@ -58,16 +58,16 @@ def compare(
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
     left, right = _sides(a, b, folder, [*(settings or []), *overrides], jobs)
     matched(left, right)
-    _check_metrics(on or [], left.main)
+    _check_metrics(metric or [], left.main)
     played_a, played_b = left.tables(), right.tables()
-    table = compare_sides(played_a, played_b, on or None)
+    table = compare_sides(played_a, played_b, metric or None)
     notes = what_differs(left, right, played_a.main, played_b.main)
     if print_data({"comparison": table}, as_json=as_json, as_csv=as_csv):
         for note in notes:
             typer.echo(note, err=True)
     else:
         # What is equal in every pair stands in the sentence; it needs no row unless asked for.
-        _print(table, left.name, right.name, keep_equal=bool(on))
+        _print(table, left.name, right.name, keep_equal=bool(metric))
         _say([describe(table, left.name, right.name), *notes])
 
 
@@ -79,7 +79,7 @@ def _check_metrics(names: list[str], table: str) -> None:
     known = [field.name for field in SCHEMAS[table] if str(field.type) == "double"]
     for name in names:
         if name not in known and not name.startswith(REWARD_OF):
-            raise InputError(f"--on {name}: unknown metric; {nearest(name, known)}")
+            raise InputError(f"--metric {name}: unknown metric; {nearest(name, known)}")
 
 
 def _sides(

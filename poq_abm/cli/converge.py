@@ -28,9 +28,9 @@ MOST_MEASURES = 10  # more make a table that nobody reads
 
 def converge(
     scenario: ScenarioArgument,
-    on: Annotated[
+    metric: Annotated[
         list[str] | None,
-        typer.Option("--on", metavar="METRIC", help="What may move; may be repeated."),
+        typer.Option("--metric", metavar="METRIC", help="What may move; may be repeated."),
     ] = None,
     replications: Replications = None,
     rounds: Rounds = None,
@@ -54,10 +54,10 @@ def converge(
     plan = Plan.load(scenario, [*(settings or []), *overrides])
     announce_compilation()
     with progress_bar(plan.scenario.name) as bar:
-        found = convergence(plan.scenario, on, n_jobs=jobs, progress=bar.played)
+        found = convergence(plan.scenario, metric, n_jobs=jobs, progress=bar.played)
     sentence = verdict(found, plan.scenario.rounds)
     if not print_data({"measures": found}, as_json=as_json, as_csv=as_csv, verdict=sentence):
-        _print(found, plan.scenario.rounds, len(on or []) or MOST_MEASURES)
+        _print(found, plan.scenario.rounds, len(metric or []) or MOST_MEASURES)
         say(sentence)
 
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poq_abm.cli.options import AsCsv, AsJson, Jobs, Plugins, Settings
+from poq_abm.cli.options import (
+    AsCsv,
+    AsJson,
+    BackendName,
+    Jobs,
+    Plugins,
+    Scheduler,
+    Settings,
+    workers_of,
+)
 from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
     from poq_abm.analysis.design import DesignProblem, FigurePlayer, FoundDesigns
+    from poq_abm.experiment.executor import Workers
 
 __all__ = ["design"]
 
@@ -29,6 +40,13 @@ Start = Annotated[
 Designs = Annotated[
     int | None, typer.Option(min=1, help="How many are tried; default: as the file says.")
 ]
+Repeat = Annotated[
+    int | None,
+    typer.Option(min=1, help="Search from so many seeds, to see what most of them attain."),
+]
+Report = Annotated[
+    bool, typer.Option("--report/--no-report", help="Draw figures, and write report.html.")
+]
 Delta = Annotated[
     float | None,
     typer.Option(
@@ -42,14 +60,18 @@ Delta = Annotated[
 def design(
     design_file: DesignFile,
     designs: Designs = None,
+    repeat: Repeat = None,
     replay: Replay = False,
     select: Delta = None,
     start: Start = None,
     jobs: Jobs = 1,
+    backend: BackendName = None,
+    scheduler: Scheduler = None,
     settings: Settings = None,
     plugin: Plugins = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    report: Report = True,
     out: Out = Path("designs"),
 ) -> None:
     """Search for a better mechanism, decide the front on fresh keys, and certify one (extra)."""
@@ -59,33 +81,38 @@ def design(
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
-    if replay and (select is not None or start or designs is not None):
+    searching = {"--from": start, "--designs": designs, "--repeat": repeat}
+    given = [name for name, value in searching.items() if value]
+    if replay and (given or settings or select is not None):
         raise InputError(
-            "--replay plays a certificate as it is: leave --select, --from and --designs out"
+            "--replay plays a certificate as it is: leave --set, --select, "
+            f"{' and '.join(searching)} out"
         )
-    if select is not None and (start or designs is not None):
-        raise InputError("--from and --designs do nothing with --select, which tries all choices")
-    problem = load_design(design_file, tuple(settings or ()), designs)
+    if select is not None and given:
+        raise InputError(f"{given[0]} does nothing with --select, which tries all choices")
+    workers = workers_of(jobs, backend, scheduler)
+    changed = tuple(settings or ())
+    problem = load_design(design_file, changed, designs=designs, searches=repeat)
     announce_compilation()
     folder = out / f"{problem.scenario.name}-{_digest(problem)}"
     try:
         with progress_bar(problem.scenario.name) as bar:
-            player = _player(problem, None if replay else out, jobs, bar.played)
+            player = _player(problem, None if replay else out, workers, bar.played)
             if replay:
-                _print_replay(problem, player, jobs)
+                _print_replay(Path(design_file), problem, player, as_json=as_json, as_csv=as_csv)
                 return
             if select is not None:
                 rows, said = _select(problem, player, select)
             else:
-                found = _search(problem, player, jobs, start or [])
+                found = _search(problem, player, start or [])
     except KeyboardInterrupt:
         say(f"Interrupted. What was played is kept in {out}; the same command goes on from there.")
         raise typer.Exit(1) from None
     if select is not None:
         _print_selection(rows, said, as_json=as_json, as_csv=as_csv)
         return
-    written = _write(found, folder)
-    _print(found, written, as_json=as_json, as_csv=as_csv)
+    written = _write(found, folder, report=report)
+    _print(found, written, plugin or [], as_json=as_json, as_csv=as_csv)
     if found.certified is None:
         raise typer.Exit(1)
 
@@ -95,20 +122,24 @@ def _digest(problem: DesignProblem) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _player(problem: DesignProblem, out: Path | None, jobs: int, told: Any) -> FigurePlayer:
+def _player(problem: DesignProblem, out: Path | None, workers: Workers, told: Any) -> FigurePlayer:
     """Return who plays; designs of one scenario share what was played, whatever is searched."""
     from poq_abm.analysis.design import FigurePlayer, PlayedDesigns  # noqa: PLC0415
-    from poq_abm.experiment.executor import Workers  # noqa: PLC0415
 
     name = f"{problem.scenario.name}.played.jsonl"
     kept = PlayedDesigns(None if out is None else out / name)
-    return FigurePlayer(problem.metrics, kept, Workers(jobs), told)
+    return FigurePlayer(problem.metrics, kept, workers, told)
 
 
-def _search(
-    problem: DesignProblem, player: FigurePlayer, jobs: int, start: list[Path]
-) -> FoundDesigns:
-    from poq_abm.analysis.design import Genetic, auditor, load_design, search_designs  # noqa: PLC0415
+def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> FoundDesigns:
+    from poq_abm.analysis.design import (  # noqa: PLC0415
+        Genetic,
+        auditor,
+        load_design,
+        look_again,
+        play_cases,
+        search_designs,
+    )
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
     first = []
@@ -117,33 +148,45 @@ def _search(
         if not isinstance(said, dict) or not isinstance(said.get("design"), dict):
             raise InputError(f"{path} is no certificate of poq design")
         first.append(said["design"])
-    search = search_designs(problem, Genetic(problem, first), auditor(problem.search.audit, jobs))
-    return drive(search, player)
+    audited = auditor(problem.search, player.workers, player.progress)
+    found = drive(search_designs(problem, Genetic(problem, first), audited), player)
+    others = [Genetic(problem, first, n) for n in range(1, problem.search.budget.searches)]
+    drive(look_again(found, others), player)
+    if problem.search.uncertainties and found.chosen is not None:
+        found.cases = drive(play_cases(problem, found.chosen.settings), player)
+    return found
 
 
-def _write(found: FoundDesigns, folder: Path) -> Path | None:
-    """Write the tables, and the certificate if there is one; the same search, the same bytes."""
+def _write(found: FoundDesigns, folder: Path, *, report: bool) -> Path | None:
+    """Write tables, report and the certificate, if any; the same search, the same bytes."""
     from poq_abm.analysis.design import as_certificate, design_tables  # noqa: PLC0415
     from poq_abm.experiment.files import naming_the_folder, write_text  # noqa: PLC0415
+    from poq_abm.report.design_page import design_page  # noqa: PLC0415
 
     with naming_the_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in design_tables(found).items():
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
+        if report:
+            write_text(folder / "report.html", design_page(found))
         if found.certified is None:
             return None
         path = folder / "certificate.yaml"
-        write_text(path, as_certificate(found))
+        write_text(path, as_certificate(found.problem, found.certified))
     return path
 
 
-def _print(found: FoundDesigns, path: Path | None, *, as_json: bool, as_csv: bool) -> None:
+def _print(
+    found: FoundDesigns, path: Path | None, plugins: list[str], *, as_json: bool, as_csv: bool
+) -> None:
     from poq_abm.analysis.design import design_tables, notes, paragraph  # noqa: PLC0415
     from poq_abm.cli.printing import print_data, print_frame, say  # noqa: PLC0415
 
-    tables, said = design_tables(found), [*notes(found), paragraph(found)]
+    tables, said = design_tables(found), notes(found)
+    if found.certified is not None:
+        said.append(paragraph(found.problem, found.certified))
     told = {
-        "notes": [line for line in said if line],
+        "notes": said,
         "chosen": None if found.chosen is None else found.chosen.settings,
         "certificate": None if path is None else str(path),
     }
@@ -152,19 +195,24 @@ def _print(found: FoundDesigns, path: Path | None, *, as_json: bool, as_csv: boo
     titles = {
         "front": f"The front, on {found.fresh} fresh replications",
         "tornado": "What one field at a time does to the chosen design",
-        "dominated": "Who is shown to dominate whom",
+        "dominated": "What is shown to be dominated by which member, and what it would gain there",
         "progress": "Share of the box of all feasible outcomes that the front covers",
+        "attainment": "The front of all searches, and the share of them that attain it",
+        "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
+    progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")
+    tables["progress"] = progress.rename(columns=lambda n: f"search {n}").reset_index()
     for name, table in tables.items():
-        if len(table):
+        if len(table) and name in titles:
             print_frame(
                 _narrow(table), titles[name], number=".4g", keys=2 * (name == "tornado") or 1
             )
     for line in said:
-        if line:
-            say(line)
+        say(line)
     if path is not None:
-        typer.echo(f"Written to {path}; play it again with: poq design {path} --replay")
+        own = "".join(f" --plugin {shlex.quote(name)}" for name in plugins)
+        typer.echo(f"Written to {path}; it is played again, to the byte, by")
+        typer.echo(f"  poq design {shlex.quote(str(path))} --replay{own}")
 
 
 def _narrow(table: Any) -> Any:
@@ -183,16 +231,28 @@ def _narrow(table: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _print_replay(problem: DesignProblem, player: FigurePlayer, jobs: int) -> None:
-    from poq_abm.analysis.design import auditor, replay  # noqa: PLC0415
+def _print_replay(
+    path: Path, problem: DesignProblem, player: FigurePlayer, *, as_json: bool, as_csv: bool
+) -> None:
+    """Play a certificate again, and say whether it comes to the same file."""
+    import pandas as pd  # noqa: PLC0415
+
+    from poq_abm.analysis.design import as_certificate, auditor, replay  # noqa: PLC0415
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
-    other = drive(replay(problem, auditor(problem.search.audit, jobs)), player)
-    for name, expected, played in other:
-        typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+    audited = auditor(problem.search, player.workers, player.progress)
+    certified, other = drive(replay(problem, audited), player)
+    found = pd.DataFrame(other, columns=["figure", "certificate", "played"])
+    if not print_data({"differences": found}, as_json=as_json, as_csv=as_csv):
+        for name, expected, played in other:
+            typer.echo(f"{name}: the certificate says {expected!r}, played {played!r}")
+        if not other and as_certificate(problem, certified).encode() == path.read_bytes():
+            typer.echo("Played again: the certificate is the same, byte for byte.")
+        elif not other:
+            typer.echo("Played again: every figure is as the certificate says, up to rounding.")
     if other:
         raise typer.Exit(1)
-    typer.echo("Played again: every figure of the certificate is as it says.")
 
 
 def _select(problem: DesignProblem, player: FigurePlayer, delta: float) -> tuple[Any, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,24 +22,27 @@ from poq_abm.cli.options import (
 from poq_abm.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from poq_abm.analysis.audit.variants import VariantRunner
     from poq_abm.analysis.equilibrium.solution import SolvedGame
+    from poq_abm.analysis.equilibrium.two_roles import TwoRoleGame
     from poq_abm.rules.behaviour.base import Role
 
 __all__ = ["equilibrium"]
 
-_ROLES = ("evaluator", "inference")
+_ROLES = ("evaluator", "inference", "both")
 
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
         "--strategy",
         metavar="SPEC",
-        help="A behaviour besides honest; may be repeated. Default: the two that gain most.",
+        help="A behaviour besides honest; may be repeated. Default: the two (of both roles: the "
+        "one of each) that gain most.",
     ),
 ]
-RoleName = Annotated[str, typer.Option(metavar="evaluator|inference", help="Whose game.")]
+RoleName = Annotated[str, typer.Option(metavar="evaluator|inference|both", help="Whose game.")]
 Group = Annotated[
-    str | None, typer.Option(metavar="LABEL", help="Whose payoff counts; default: each group's.")
+    str | None, typer.Option(metavar="GROUP", help="Whose payoff counts; default: each group's.")
 ]
 Players = Annotated[
     int | None, typer.Option(help="That stand for all nodes of the role; default: 5 at most.")
@@ -80,14 +83,13 @@ def equilibrium(
         best_deviations,
         reduced_game,
     )
-    from poq_abm.analysis.equilibrium.solution import solve  # noqa: PLC0415
+    from poq_abm.analysis.equilibrium.solution import SolvedGame, solve  # noqa: PLC0415
     from poq_abm.cli.audit import behaviour_of, treatment_of  # noqa: PLC0415
     from poq_abm.cli.printing import print_data, say  # noqa: PLC0415
     from poq_abm.cli.progress import announce_compilation, progress_bar  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
-    if role not in _ROLES:
-        raise InputError(f"--role {role}: {nearest(role, _ROLES)}")
+    _refuse(role, group=group, players=players, figure=figure)
     whose: Role = "inference" if role == "inference" else "evaluator"
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
@@ -99,18 +101,32 @@ def equilibrium(
         runner = VariantRunner.of(
             chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
         )
-        specs = specs or best_deviations(runner, role=whose, group=group or ALL)
-        game = reduced_game(runner, specs, role=whose, group=group or ALL, players=players)
-    solved = solve(game)
+        if role == "both":
+            solved: TwoRoleGame | SolvedGame = _between_roles(runner, specs)
+        else:
+            specs = specs or best_deviations(runner, role=whose, group=group or ALL)
+            game = reduced_game(runner, specs, role=whose, group=group or ALL, players=players)
+            solved = solve(game)
     said = solved.sentences
     if runner.left_out:
         said.append(f"Adaptation is left out ({', '.join(runner.left_out)}).")
     if not print_data(solved.tables, as_json=as_json, as_csv=as_csv, said=said):
-        _print(solved)
+        if isinstance(solved, SolvedGame):
+            _print(solved)
+        else:
+            _print_between(solved)
         for line in said:
             say(line)
-    if figure is not None:
+    if figure is not None and isinstance(solved, SolvedGame):
         _draw(solved, figure)
+
+
+def _refuse(role: str, **of_one_role: object) -> None:
+    if role not in _ROLES:
+        raise InputError(f"--role {role}: {nearest(role, _ROLES)}")
+    for name, value in of_one_role.items():
+        if role == "both" and value is not None:
+            raise InputError(f"--{name} does nothing with --role both")
 
 
 def _print(solved: SolvedGame) -> None:
@@ -163,6 +179,51 @@ def _print(solved: SolvedGame) -> None:
         shown[["deviation", "threshold", "interval"]],
         "Share of deviators among the others from which on one more gains (inf: never)",
         number=".3f",
+    )
+
+
+def _between_roles(runner: VariantRunner, specs: list[dict[str, Any]]) -> TwoRoleGame:
+    """Return the game between roles; a strategy is of every role that knows it."""
+    from poq_abm.analysis.audit.deviations import ROLES  # noqa: PLC0415
+    from poq_abm.analysis.equilibrium.reduced_game import best_deviations  # noqa: PLC0415
+    from poq_abm.analysis.equilibrium.two_roles import two_role_game  # noqa: PLC0415
+    from poq_abm.rules.behaviour.base import BEHAVIOURS  # noqa: PLC0415
+    from poq_abm.rules.registry import rules  # noqa: PLC0415
+
+    known = {role: rules(BEHAVIOURS[role]) for role in ROLES}
+    names = [name for some in known.values() for name in some]
+    for spec in specs:
+        if spec["name"] not in names:
+            raise InputError(f"no behaviour {spec['name']!r}; {nearest(spec['name'], names)}")
+    wanted = {role: [spec for spec in specs if spec["name"] in known[role]] for role in ROLES}
+    for role in ROLES:
+        wanted[role] = wanted[role] or best_deviations(runner, role=role, most=1)
+    return two_role_game(runner, wanted)
+
+
+def _print_between(between: TwoRoleGame) -> None:
+    from poq_abm.analysis.audit.deviations import ROLES  # noqa: PLC0415
+    from poq_abm.cli.printing import print_frame  # noqa: PLC0415
+
+    table = between.profiles()
+    shown = table[list(ROLES)].assign(
+        equilibrium=["yes" if one else "no" for one in table["equilibrium"]]
+    )
+    for role in ROLES:
+        ends = table[[f"{role}_{name}" for name in ("regret", "low", "high")]].to_numpy()
+        best = table[f"{role}_best"]
+        shown[f"{role} regret"] = [
+            f"{name}: {gain:.4f} [{low:.4f}, {high:.4f}]" if gain > 0.0 else "0"
+            for name, (gain, low, high) in zip(best, ends, strict=True)
+        ]
+    print_frame(
+        shown,
+        f"{between.scenario.name}: what a node gains by leaving what all of its role do, in tokens "
+        f"per {between.per}, by what all inference nodes and all evaluators do",
+        keys=2,
+    )
+    print_frame(
+        between.path, "Logit equilibria: shares by precision lambda, per token", number=".4g"
     )
 
 

@@ -14,7 +14,7 @@ __all__ = ["export"]
 
 def export(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="A results folder.")],
-    to: Annotated[
+    out: Annotated[
         Path,
         typer.Option(metavar="FILE", help="Ends in .csv, .dta, .feather, .parquet, .tex or .nc."),
     ],
@@ -33,5 +33,5 @@ def export(
     run = open_results(folder)
     for note in run.notes:
         typer.echo(note, err=True)
-    for file in exported(run.results, to, table):
+    for file in exported(run.results, out, table):
         typer.echo(str(file))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poq_abm.cli.options import AsCsv, AsJson, Plugins
+from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,8 @@ def status(
 
     found = status_of(folder)
     manifest = found.manifest
+    if traceback and as_csv:
+        raise InputError("--traceback does nothing with --csv; --json has every traceback")
     if as_json or as_csv:
         told = {"name": manifest["name"], "status": found.status, "blocks": found.blocks,
                 "failures": found.failures}  # fmt: skip
@@ -101,21 +104,36 @@ def _precision(found: RunStatus) -> list[str]:
 
 def verify(
     folder: Folder,
-    replay: Annotated[
-        int, typer.Option(min=0, help="Replications to play again and compare bit for bit.")
+    replications: Annotated[
+        int, typer.Option(min=0, help="That are played again and compared bit for bit.")
     ] = 5,
     plugin: Plugins = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Check a results folder: checksums, rows, and some replications played again."""
+    import pandas as pd  # noqa: PLC0415
+
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment import verifying  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)
-    faults = 0
-    for fault in verifying.verify(folder, replay):
-        typer.echo(fault)
-        faults += 1
+    for_program, faults = as_json or as_csv, []
+    for fault in verifying.verify(folder, replications):
+        faults.append(fault)
+        if not for_program:  # at once: playing again takes its time
+            typer.echo(fault)
+    if for_program:
+        found = pd.DataFrame({"fault": faults}, dtype=str)
+        told = {"folder": str(folder), "replications": replications}
+        print_data({"faults": found}, as_json=as_json, as_csv=as_csv, **told)
+    elif faults:
+        count = len(faults)
+        typer.echo(f"{count} fault{'s' * (count > 1)}; the same `poq run` mends them.")
+    else:
+        typer.echo(
+            f"{folder} is whole; {replications} replications played again gave the same bits."
+        )
     if faults:
-        typer.echo(f"{faults} fault{'s' * (faults > 1)}; the same `poq run` mends them.")
         raise typer.Exit(1)
-    typer.echo(f"{folder} is whole; {replay} replications played again gave the same bits.")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poq_abm.errors import InputError
 
+if TYPE_CHECKING:
+    from poq_abm.experiment.executor import Workers
+
 __all__ = [
     "AsCsv",
     "AsJson",
+    "BackendName",
     "ComputeCost",
     "EngineName",
     "Jobs",
@@ -20,13 +24,28 @@ __all__ = [
     "ResampleProfile",
     "Rounds",
     "ScenarioArgument",
+    "Scheduler",
     "Seed",
     "Settings",
     "refuse_idle",
+    "workers_of",
 ]
 
+
+def _shipped(begun: str) -> list[str]:
+    """Return what a shell may complete the name of a scenario to."""
+    from poq_abm.scenario.library import scenario_names  # noqa: PLC0415
+
+    return [name for name in scenario_names() if name.startswith(begun)]
+
+
 ScenarioArgument = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A name from `poq scenarios`, or a file.")
+    str,
+    typer.Argument(
+        metavar="SCENARIO",
+        help="A name from `poq scenarios`, or a file.",
+        autocompletion=_shipped,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -43,6 +62,17 @@ ResampleProfile = Annotated[
 Rounds = Annotated[int | None, typer.Option(help="Rounds of one replication.")]
 Seed = Annotated[int | None, typer.Option(help="Key of every random draw.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Workers; the results do not depend on them.")]
+BackendName = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="threading|loky|dask",
+        help="Kind of worker; default: threads, or processes for the agents.",
+    ),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as tcp://HOST:PORT.")
+]
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
@@ -99,3 +129,12 @@ def refuse_idle(context: typer.Context, kind: str, takes: Mapping[str, Collectio
                 f"{parameter.opts[0]} does nothing in `{verb} {kind}`; "
                 f"{', '.join(able)} take{'s' * (len(able) == 1)} it"
             )
+
+
+def workers_of(jobs: int, backend: str | None, scheduler: str | None) -> Workers:
+    """Return the workers asked for, or raise."""
+    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
+
+    if scheduler is not None and backend != "dask":
+        raise InputError("--scheduler does nothing without --backend dask")
+    return Workers(jobs, backend_of(backend) if backend else None, scheduler)

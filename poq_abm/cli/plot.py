@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from poq_abm.cli.options import refuse_idle
+from poq_abm.cli.options import AsCsv, AsJson, refuse_idle
 from poq_abm.errors import InputError, nearest
 
 __all__ = ["plot"]
@@ -20,6 +20,10 @@ Metric = Annotated[
         metavar="METRIC",
         help="heatmap, lines: a column of replications, or queries; economy: of epochs.",
     ),
+]
+Form = Annotated[
+    list[str] | None,
+    typer.Option("--format", metavar="svg|pdf|png", help="May be repeated; default: svg, png."),
 ]
 Where = Annotated[
     list[str] | None,
@@ -43,10 +47,7 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(metavar="STEM", help="Where to write; default: DIR/KIND.")
     ] = None,
-    form: Annotated[
-        list[str] | None,
-        typer.Option("--format", metavar="svg|pdf|png", help="May be repeated; default: svg, png."),
-    ] = None,
+    form: Form = None,
     treatment: Annotated[str | None, typer.Option(metavar="ID", help="Which treatment.")] = None,
     against: Against = None,
     role: Annotated[str | None, typer.Option(metavar="ROLE", help="Nodes of one role.")] = None,
@@ -58,17 +59,21 @@ def plot(
     where: Where = None,
     width: Width = None,
     font: Font = "sans",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Draw a run or a profile, as vector graphics and PNG."""
     from poq_abm.analysis.figure_style import printed, width_named, write  # noqa: PLC0415
     from poq_abm.analysis.questions import AnalysisRequest, draw, figures  # noqa: PLC0415
-    from poq_abm.cli.printing import say  # noqa: PLC0415
+    from poq_abm.cli.printing import print_listing  # noqa: PLC0415
 
     known = figures()
     if kind == "list":
-        for name, one in known.items():
-            say(f"{name:<10} {one.shows}", indent=11)
+        shown = {name: one.shows for name, one in known.items()}
+        print_listing("figures", shown, "shows", as_json=as_json, as_csv=as_csv)
         return
+    if as_json or as_csv:
+        raise InputError("--json and --csv are of `poq plot list`; `poq analyse` has the numbers")
     if not source:
         raise InputError(f"poq plot {kind} needs a results folder, as in `poq plot {kind} DIR`")
     if kind not in known:

@@ -21,7 +21,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
-__all__ = ["output_console", "print_data", "print_frame", "say"]
+__all__ = ["output_console", "print_data", "print_frame", "print_listing", "say"]
 
 _WITHOUT_TERMINAL = 180  # columns, where nobody says how many there are
 _WIDEST_TEXT = 44  # columns of a cell of words before it is folded
@@ -63,6 +63,19 @@ def print_data(
 def _json(table: pd.DataFrame) -> str:
     # Fifteen digits are as many as pandas writes.
     return str(table.to_json(orient="records", double_precision=15, default_handler=str))
+
+
+def print_listing(
+    title: str, says: Mapping[str, str], heading: str, *, as_json: bool, as_csv: bool
+) -> None:
+    """Print names and a sentence on each, by lines or as the columns ``name`` and ``heading``."""
+    listed = pd.DataFrame({"name": list(says), heading: list(says.values())})
+    if print_data({title: listed}, as_json=as_json, as_csv=as_csv):
+        return
+    width, room = output_console().width, max(map(len, says)) + 2
+    for what, sentence in says.items():
+        typer.echo(fill(sentence, width, initial_indent=what.ljust(room),
+                        subsequent_indent=" " * room))  # fmt: skip
 
 
 def print_frame(

@@ -138,19 +138,24 @@ def validate(
     folders: Annotated[
         list[str], typer.Argument(metavar="PROFILE...", help="Folders, or names that ship.")
     ],
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Check profile folders; report every fault."""
+    import pandas as pd  # noqa: PLC0415
+
+    from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.profile.profile import folder_of  # noqa: PLC0415
     from poq_abm.profile.validity import profile_faults  # noqa: PLC0415
 
-    wrong = 0
-    for name in folders:
-        faults = profile_faults(folder_of(name))
-        for fault in faults:
-            typer.echo(f"{name}: {fault}", err=True)
-        if faults:
-            wrong += 1
-        else:
-            typer.echo(f"{name}: valid")
-    if wrong:
+    found = [(name, fault) for name in folders for fault in profile_faults(folder_of(name))]
+    faults = pd.DataFrame(found, columns=["profile", "fault"])
+    if not print_data({"faults": faults}, as_json=as_json, as_csv=as_csv):
+        for name in folders:
+            own = [fault for of, fault in found if of == name]
+            for fault in own:
+                typer.echo(f"{name}: {fault}", err=True)
+            if not own:
+                typer.echo(f"{name}: valid")
+    if found:
         raise typer.Exit(2)

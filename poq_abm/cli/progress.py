@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 from numba.core import event, types
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 __all__ = ["Bar", "LineBar", "LiveBar", "announce_compilation", "duration", "progress_bar"]
 
 LINE_EVERY_S = 10.0
+SHORTEST_MEASURED_S = 1.0  #: of play, from which a pace is read
 _ROUNDS = "poq_abm.simulation"  # the room whose code plays rounds, with either engine
 
 
@@ -28,18 +29,30 @@ def _calls_a_function(argument: types.Type) -> bool:
 
 
 class _Announcer(event.Listener):  # type: ignore[misc, unused-ignore]
-    """Says, once after it was asked to, that code which plays rounds is being compiled."""
+    """Says, once after it was asked to, that code which plays rounds is being compiled.
+
+    It knows, too, how long this process has compiled: no progress can be expected meanwhile.
+    """
 
     def __init__(self) -> None:
         self._asked = False
+        self._depth = 0  # what a function calls is compiled while it is
+        self._begun = self._seconds = 0.0
         event.register("numba:compile", self)  # type: ignore[no-untyped-call]
 
     def ask(self) -> None:
         """Make it speak once more."""
         self._asked = True
 
+    def seconds(self) -> float:
+        """Return for how long this process has compiled until now."""
+        return self._seconds + (time.perf_counter() - self._begun if self._depth else 0.0)
+
     def on_start(self, told: Any) -> None:
         """Look at what Numba is about to compile."""
+        if not self._depth:
+            self._begun = time.perf_counter()
+        self._depth += 1
         module = told.data["dispatcher"].py_func.__module__ or ""  # none at some prompts
         if not self._asked or not module.startswith(_ROUNDS):
             return
@@ -51,8 +64,11 @@ class _Announcer(event.Listener):  # type: ignore[misc, unused-ignore]
         # Written as text, which a bar that is being drawn lets through above itself.
         sys.stderr.write(f"Compiling {what}; this happens {when} and takes up to half a minute.\n")
 
-    def on_end(self, told: Any) -> None:
-        """Stay silent."""
+    def on_end(self, _: Any) -> None:
+        """Count what has been compiled."""
+        self._depth -= 1
+        if not self._depth:
+            self._seconds += time.perf_counter() - self._begun
 
 
 _announcer = _Announcer()
@@ -77,11 +93,16 @@ class Bar(Protocol):
         """Count rounds as played."""
 
 
+def _seconds_of_play() -> float:
+    """Return a clock that stands still while this process compiles."""
+    return time.perf_counter() - _announcer.seconds()
+
+
 class _Pace:
-    """How many rounds were played, and how fast since the first were: before them code compiles."""
+    """How many rounds were played, of how many, and how fast since the first were."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.done = 0
+        self.expected = self.done = 0
         self.per_second: float | None = None
         self._clock = clock
         self._first: tuple[float, int] | None = None
@@ -93,9 +114,20 @@ class _Pace:
         if self._first is None:
             self._first = now, self.done
         since, uncounted = self._first
-        if now > since:
+        if now - since >= SHORTEST_MEASURED_S:
             self.per_second = (self.done - uncounted) / (now - since)
         return now
+
+    def __str__(self) -> str:
+        """Return what is known: the share that was played, the pace, and the time that is left."""
+        share = self.done / max(self.expected, self.done, 1)
+        words = [f"{share:.0%}" if self.expected else f"{self.done:,} rounds"]
+        if self.per_second:
+            words.append(_rate(self.per_second))
+        if self.per_second and self.expected:
+            left = max(self.expected - self.done, 0) / self.per_second
+            words.append(f"{duration(left)} left")
+        return ", ".join(words)
 
 
 class LiveBar:
@@ -103,19 +135,17 @@ class LiveBar:
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar, self._task = bar, task
-        self._expected = 0
-        self._pace = _Pace(time.perf_counter)
+        self._pace = _Pace(_seconds_of_play)
 
     def expect(self, rounds: int) -> None:
         """Add rounds to what is to be played."""
-        self._expected += rounds
-        self._bar.update(self._task, total=self._expected)
+        self._pace.expected += rounds
+        self._bar.update(self._task, total=self._pace.expected)
 
     def played(self, rounds: int) -> None:
         """Count rounds as played."""
         self._pace.count(rounds)
-        rate = self._pace.per_second
-        self._bar.update(self._task, advance=rounds, rate=_rate(rate) if rate else "")
+        self._bar.update(self._task, advance=rounds, told=str(self._pace))
 
 
 class LineBar:
@@ -126,26 +156,23 @@ class LineBar:
         label: str,
         write: Callable[[str], None],
         every: float = LINE_EVERY_S,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = _seconds_of_play,
     ) -> None:
         self._label, self._write, self._every = label, write, every
-        self._expected = 0
         self._last = clock()
         self._pace = _Pace(clock)
 
     def expect(self, rounds: int) -> None:
         """Add rounds to what is to be played."""
-        self._expected += rounds
+        self._pace.expected += rounds
 
     def played(self, rounds: int) -> None:
         """Count rounds as played, and write a line if the last is long ago."""
-        now, rate = self._pace.count(rounds), self._pace.per_second
-        if now - self._last < self._every or not rate:
+        now = self._pace.count(rounds)
+        if now - self._last < self._every or not self._pace.per_second:
             return
         self._last = now
-        left = max(self._expected - self._pace.done, 0) / rate
-        share = self._pace.done / max(self._expected, self._pace.done)
-        self._write(f"{self._label}: {share:.0%}, {_rate(rate)}, {duration(left)} left")
+        self._write(f"{self._label}: {self._pace}")
 
 
 @contextlib.contextmanager
@@ -158,14 +185,12 @@ def progress_bar(label: str) -> Iterator[Bar]:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
         console=console,
         transient=True,
     )
     with bar:
-        yield LiveBar(bar, bar.add_task(label, total=None, rate=""))
+        yield LiveBar(bar, bar.add_task(label, total=None, told=""))
 
 
 def duration(seconds: float) -> str:
@@ -182,6 +207,8 @@ def duration(seconds: float) -> str:
 
 
 def _rate(per_second: float) -> str:
+    if per_second < 1e4:
+        return f"{per_second:,.0f} rounds/s"
     if per_second < 1e6:
         return f"{per_second / 1e3:,.0f} k rounds/s"
     return f"{per_second / 1e6:,.1f} M rounds/s"

@@ -12,6 +12,7 @@ import typer
 from poq_abm.cli.options import (
     AsCsv,
     AsJson,
+    BackendName,
     EngineName,
     Jobs,
     Plugins,
@@ -19,15 +20,15 @@ from poq_abm.cli.options import (
     ResampleProfile,
     Rounds,
     ScenarioArgument,
+    Scheduler,
     Seed,
     Settings,
+    workers_of,
 )
-from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from poq_abm.experiment.executor import Workers
     from poq_abm.experiment.plan import Plan
     from poq_abm.experiment.results import Results
 
@@ -47,16 +48,8 @@ def run(
     resample_profile: ResampleProfile = False,
     trace: Annotated[bool, typer.Option("--trace", help="Store every round.")] = False,
     engine: EngineName = "compiled",
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            metavar="threading|loky|dask",
-            help="Kind of worker; default: threads, or processes for the agents.",
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as tcp://HOST:PORT.")
-    ] = None,
+    backend: BackendName = None,
+    scheduler: Scheduler = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Play replications again that raised.")
     ] = False,
@@ -72,7 +65,7 @@ def run(
     from poq_abm.experiment.running import run_to_folder  # noqa: PLC0415
 
     player = engine_of(engine)
-    workers = _workers(jobs, backend, scheduler)
+    workers = workers_of(jobs, backend, scheduler)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     numbers |= {"resample_profile": True} if resample_profile else {}
     plan = planned(scenario, settings, numbers, plugin, trace=trace)
@@ -97,15 +90,6 @@ def run(
         _print_report(plan, results, folder)
     if results.failures:
         raise typer.Exit(1)
-
-
-def _workers(jobs: int, backend: str | None, scheduler: str | None) -> Workers:
-    """Return the workers asked for, or raise."""
-    from poq_abm.experiment.executor import Workers, backend_of  # noqa: PLC0415
-
-    if scheduler is not None and backend != "dask":
-        raise InputError("--scheduler does nothing without --backend dask")
-    return Workers(jobs, backend_of(backend) if backend else None, scheduler)
 
 
 @contextmanager

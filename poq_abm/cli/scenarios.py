@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from textwrap import fill
 from typing import Annotated
 
 import typer
 
 from poq_abm.cli.options import AsCsv, AsJson, Plugins
+from poq_abm.errors import InputError
 
 __all__ = ["scenarios"]
 
@@ -22,21 +22,19 @@ def scenarios(
 ) -> None:
     """List the scenarios that ship, with the question each one answers."""
     if schema:
+        if as_json or as_csv:
+            raise InputError(
+                "--schema prints JSON Schema and nothing else: leave --json, --csv out"
+            )
         _print_schema(plugin)
         return
-    import pandas as pd  # noqa: PLC0415
-
-    from poq_abm.cli.printing import output_console, print_data  # noqa: PLC0415
+    if plugin:
+        raise InputError("--plugin does nothing without --schema, which has its rules")
+    from poq_abm.cli.printing import print_listing  # noqa: PLC0415
     from poq_abm.scenario import load, scenario_names  # noqa: PLC0415
 
-    names = scenario_names()
-    listed = pd.DataFrame({"name": names, "question": [load(name).question for name in names]})
-    if print_data({"scenarios": listed}, as_json=as_json, as_csv=as_csv):
-        return
-    width, room = output_console().width, max(map(len, names)) + 2
-    for name, question in listed.itertuples(index=False):
-        typer.echo(fill(question, width, initial_indent=name.ljust(room),
-                        subsequent_indent=" " * room))  # fmt: skip
+    asked = {name: load(name).question for name in scenario_names()}
+    print_listing("scenarios", asked, "question", as_json=as_json, as_csv=as_csv)
 
 
 def _print_schema(plugin: list[str] | None) -> None:

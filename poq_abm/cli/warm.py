@@ -24,10 +24,11 @@ def warm(
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Processes that compile side by side.")
     ] = os.cpu_count() or 1,
-    to: Annotated[
+    out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the compiled code, to be named by NUMBA_CACHE_DIR when it is used.",
+            metavar="FOLDER",
+            help="Where the compiled code is kept, for NUMBA_CACHE_DIR to name when it is used.",
         ),
     ] = None,
 ) -> None:
@@ -36,12 +37,12 @@ def warm(
     Every scenario that ships is played once, and nothing of it is kept but the compiled code. What
     is compiled already is not compiled again.
     """
-    if to is not None:
+    if out is not None:
         try:
-            to.mkdir(parents=True, exist_ok=True)
+            out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"cannot make the folder {str(to)!r}: {error}") from error
-        os.environ["NUMBA_CACHE_DIR"] = str(to.resolve())
+            raise InputError(f"cannot make the folder {str(out)!r}: {error}") from error
+        os.environ["NUMBA_CACHE_DIR"] = str(out.resolve())
     from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: PLC0415
     from multiprocessing import get_context  # noqa: PLC0415
 
@@ -60,7 +61,7 @@ def warm(
         task = bar.add_task("compiling", total=len(names))
         for played in as_completed([pool.submit(_play, name) for name in names]):
             bar.update(task, advance=1, description=f"compiled for {played.result()}")
-    kept = to or cache_folder()
+    kept = out or cache_folder()
     where = f"kept in {kept}" if kept else "not kept: no folder for it can be written"
     typer.echo(f"The compiled code of {len(names)} scenario{'s' * (len(names) > 1)} is {where}")
 

@@ -122,8 +122,9 @@ class EconomyStudy(RoundStudy):
         def play(replication: int) -> None:
             economy = play_economy(scenario, game, profile, replication, treatment, options)
             outcome = _outcome_of(economy)
+            other = twin.outcomes(replication, replication + 1)[0] if twin else outcome
             measures = {
-                **outcome.against(twin.outcome(replication) if twin else outcome, _bad(economy)),
+                **outcome.against(other, _bad(economy)),
                 **distribution_measures(game, economy.memory),
                 **economy_measures(economy),
             }
@@ -156,10 +157,15 @@ class EconomyStudy(RoundStudy):
         return any(spec["name"] != "honest" for spec in (*options.inference, *options.evaluator))
 
     @staticmethod
-    def _outcome(scenario: Scenario, game: Game, profile: Profile, replication: int) -> Outcome:
-        economy = Economy(scenario, game, profile, replication)
-        economy.run()
-        return _outcome_of(economy)
+    def _outcomes(
+        scenario: Scenario, game: Game, profile: Profile, first: int, last: int
+    ) -> list[Outcome]:
+        found = []
+        for replication in range(first, last):
+            economy = Economy(scenario, game, profile, replication)
+            economy.run()
+            found.append(_outcome_of(economy))
+        return found
 
     def _settled(self, _: Game, arrays: ReplicationArrays, /) -> Settled:
         return Settled(*np.moveaxis(arrays["settled"], 1, 0))

@@ -48,21 +48,26 @@ SUMMARISED = (
 
 
 class Range(NamedTuple):
-    """Between what a quantity lies; ``whole`` where it counts things one by one."""
+    """Between what a quantity lies; ``whole`` where it counts things one by one.
+
+    ``known`` where its values are worked out and not observed, as the chance of an event and not
+    the share of times it was seen: that all lie at an end is then no accident.
+    """
 
     low: float
     high: float
     whole: bool = False
+    known: bool = False
 
     @property
     def of_difference(self) -> Range:
         """The range of the difference of two such quantities.
 
         >>> Range(0.0, 10.0).of_difference
-        Range(low=-10.0, high=10.0, whole=False)
+        Range(low=-10.0, high=10.0, whole=False, known=False)
         """
         width = self.high - self.low
-        return Range(-width, width)
+        return Range(-width, width, known=self.known)
 
 
 UNBOUNDED = Range(-math.inf, math.inf)
@@ -86,7 +91,7 @@ def mean_interval(
       1 - confidence at most, n replications show nothing else if others have a chance above
       p = 1 - ((1 - confidence) / 2)^(1/n), Clopper and Pearson's: the interval reaches from that
       end p (b - a) into the range. Of counts that are all 0, Garwood's: up to
-      -log((1 - confidence) / 2) / n.
+      -log((1 - confidence) / 2) / n. What is ``known`` and not observed stays where it is.
 
     Values that agree inside the range, or where it has no end, leave no error to tell of: what
     averages over rounds agrees to the last bit by construction only. One value has no interval:
@@ -187,7 +192,9 @@ def ends_of_difference(
 
 def _beside_the_end(within: Range, mean: float, n: int, confidence: float) -> tuple[float, float]:
     """Return the interval of a mean that lies at an end of its range."""
-    low, high, whole = within
+    low, high, whole, known = within
+    if known:
+        return mean, mean
     miss = (1.0 - confidence) / 2.0
     if math.isfinite(high - low):
         reach = (1.0 - miss ** (1.0 / n)) * (high - low)

@@ -67,6 +67,7 @@ _UNITS_IN_WORDS = {
     "0-1": "0 to 1", "score 0-10": "points of 10", "score -10 to 10": "points of 10",
     "C": "cost C", "s": "seconds", "s per query": "seconds per query",
     "queries per s": "queries per second",
+    "tokens per node and epoch": "tokens per present node and epoch",
 }  # fmt: skip
 #: measures and fields whose names with blanks for underscores do not say what they are
 _IN_WORDS = {
@@ -86,6 +87,11 @@ _IN_WORDS = {
     "malicious_majority": "share of rounds that a malicious majority rules",
     "malicious_majority_expected": "chance of a malicious majority",
     "dishonest_stands": "dishonest answers that stand",
+    "provisional_p50_s": "median time until an answer",
+    "provisional_p95_s": "95th percentile of the time until an answer",
+    "economic_p50_s": "median time until an answer is final",
+    "total_usd": "cost of a query",
+    "throughput_per_s": "throughput",
     "malicious.share": "malicious share of evaluators",
     "mechanism.aggregation": "consensus rule",
     "mechanism.beta_evaluator": "weight of cost beta (evaluators)",

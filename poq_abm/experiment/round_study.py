@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from poq_abm.experiment.round_tables import (
 )
 from poq_abm.experiment.schemas import ECONOMY_MEASURES
 from poq_abm.experiment.study import Engine, Options, Played, Study, TraceSink
-from poq_abm.experiment.twins import Outcome, Twin, Twins
+from poq_abm.experiment.twins import AGAINST_TWIN, Outcome, Twin, Twins
 from poq_abm.profile import Profile
 from poq_abm.rules.payment import Counted
 from poq_abm.scenario import Scenario
@@ -28,26 +28,20 @@ from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.buffers import Buffers, open_buffers
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.histograms import MEASURES
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, Ledger, NodeSum
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, Ledger, NodeSum
 from poq_abm.simulation.node_table import node_rows
 from poq_abm.simulation.replication import (
     Memory,
     ReplicationSums,
     Trace,
     open_replication,
+    open_sums,
     open_trace,
 )
-from poq_abm.simulation.rounds import play_replications
 from poq_abm.simulation.settlement import Settled, settle_batch, settled_by_round
-from poq_abm.simulation.stages import (
-    Stages,
-    is_published,
-    open_stages,
-    play,
-    play_replications_in_stages,
-)
+from poq_abm.simulation.stages import Stages, open_stages, play, play_replications_of
 
-__all__ = ["ReplicationArrays", "RoundStudy", "many_at_once", "play_plain", "play_replication"]
+__all__ = ["ReplicationArrays", "RoundStudy", "many_at_once", "play_many", "play_replication"]
 
 QUIET_STRETCH = 64 * BLOCK_ROUNDS  # rounds between two signs of life; about a fifth of a second
 AGENTS_STRETCH = 2**12
@@ -108,32 +102,25 @@ class ReplicationArrays:
         self.count += 1
 
     @classmethod
-    def of_plain(
-        cls,
-        first: int,
-        sums: NDArray[np.float64],
-        network: NDArray[np.float64],
-        measures: NDArray[np.float64],
-        memory: Memory,
+    def of_sums(
+        cls, sums: ReplicationSums, against_twin: dict[str, NDArray[np.float64]], weights: int
     ) -> ReplicationArrays:
-        """Return those of :func:`play_plain`, in which nobody deviates; each is its own twin."""
-        made, missing = cls(len(sums)), np.full(len(sums), math.nan)
-        paid = sums[..., NodeSum.REWARD].sum(axis=1) > 0.0
+        """Return those of :func:`play_many`, with what replications came to against their twins."""
+        count = len(sums.numbers)
+        made, missing = cls(count), np.full(count, math.nan)
         made._arrays = {
-            "replication": np.arange(first, first + len(sums), dtype=np.int32),
-            "sums": sums,
-            "network": network,
-            "counters": np.tile(memory.counters, (len(sums), 1)),
-            "trust_log": np.tile(memory.trust_log, (len(sums), 1, 1, 1)),
+            "replication": sums.numbers,
+            "sums": sums.nodes,
+            "network": sums.network,
+            "counters": sums.counters,
+            "trust_log": sums.trust_log,
         }
         made.measures = {
-            "consensus_drift": np.zeros(len(sums)),
-            "payout_inflation": np.where(paid, 0.0, math.nan),
-            "reward_gap": missing,
-            **dict(zip(MEASURES, measures.T, strict=True)),
+            **against_twin,
+            **dict(zip(MEASURES, sums.measures.T, strict=True)),
             **dict.fromkeys(_OF_ECONOMIES, missing),
         }
-        made.count, made.weights = len(sums), memory.trust.size
+        made.count, made.weights = count, weights
         return made
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -175,17 +162,23 @@ class RoundStudy(Study):
     def play(
         self, treatment: str, profile: Profile, first: int, last: int, options: Options
     ) -> Played:
-        """Play replications, plain ones many at a time and others beside their honest twins."""
+        """Play replications beside their honest twins, short ones many at a time."""
         scenario = self.scenario
         game = build_game(scenario, profile, options.populations)
-        twin = self._twin(game, profile, options)
-        if twin is None and many_at_once(scenario, game, options.engine, options.sink):
-            found = play_plain(scenario, game, first, last, options.progress)
-            arrays = ReplicationArrays.of_plain(first, *found)
-            return Played(self._tables(treatment, game, arrays))
-        arrays = ReplicationArrays(last - first)
+        compares = options.wanted is None or not options.wanted.isdisjoint(AGAINST_TWIN)
+        twin = self._twin(game, profile, options) if compares else None
         inference = game.population.inference_count
         malicious = game.conduct.evaluators[:, EvaluatorColumn.MALICIOUS] == 1.0
+        if many_at_once(scenario, game, options.engine, options.sink):
+            sums, weights = play_many(scenario, game, first, last, options.progress)
+            against = dict.fromkeys(AGAINST_TWIN, np.full(last - first, math.nan))
+            if compares:
+                outcomes = Outcome.of_many(sums, scenario.rounds, inference)
+                others = outcomes if twin is None else twin.outcomes(first, last)
+                against = _compared(outcomes, others, malicious)
+            arrays = ReplicationArrays.of_sums(sums, against, weights)
+            return Played(self._tables(treatment, game, arrays, options.wanted))
+        arrays = ReplicationArrays(last - first)
         scratch = Scratch.of(game)
 
         def play(replication: int) -> None:
@@ -200,13 +193,14 @@ class RoundStudy(Study):
                 scratch=scratch,
             )
             outcome = Outcome.of(ledger, scenario.rounds, inference)
-            drift = outcome.against(twin.outcome(replication) if twin else outcome, malicious)
-            missing = dict.fromkeys(_OF_ECONOMIES, math.nan)
-            measures = {**drift, **distribution_measures(game, memory), **missing}
+            other = twin.outcomes(replication, replication + 1)[0] if twin else outcome
+            missing = dict.fromkeys((*AGAINST_TWIN, *_OF_ECONOMIES), math.nan)
+            drift = outcome.against(other, malicious) if compares else {}
+            measures = {**missing, **drift, **distribution_measures(game, memory)}
             arrays.add(replication, ledger, memory, measures)
 
         failures = self._failures(first, last, play)
-        return Played(self._tables(treatment, game, arrays), failures)
+        return Played(self._tables(treatment, game, arrays, options.wanted), failures)
 
     def honest(self) -> Scenario:
         """Return the scenario with every node honest and all else as it is."""
@@ -233,20 +227,35 @@ class RoundStudy(Study):
             or self._can_come_to_deviate()
         ):
             return None
-        return (options.twins or Twins()).of(self.honest(), profile, self._outcome)
+        return (options.twins or Twins()).of(self.honest(), profile, self._outcomes)
 
     def _can_come_to_deviate(self) -> bool:
         """Return whether a node that is honest at first may choose not to be."""
         return False
 
     @staticmethod
-    def _outcome(scenario: Scenario, game: Game, _: Profile, replication: int) -> Outcome:
-        """Play one replication and return what it is compared by."""
-        ledger = play_replication(scenario, game, replication)[0]
-        return Outcome.of(ledger, scenario.rounds, game.population.inference_count)
+    def _outcomes(
+        scenario: Scenario, game: Game, _: Profile, first: int, last: int
+    ) -> list[Outcome]:
+        """Play replications and return what each is compared by."""
+        inference = game.population.inference_count
+        if many_at_once(scenario, game, "compiled", None):
+            sums, _weights = play_many(scenario, game, first, last)
+            return Outcome.of_many(sums, scenario.rounds, inference)
+        ledgers = (play_replication(scenario, game, number)[0] for number in range(first, last))
+        return [Outcome.of(ledger, scenario.rounds, inference) for ledger in ledgers]
 
-    def _tables(self, treatment: str, game: Game, arrays: ReplicationArrays) -> dict[str, Any]:
-        """Return the rows of replications, table by table; no table without a replication."""
+    def _tables(
+        self,
+        treatment: str,
+        game: Game,
+        arrays: ReplicationArrays,
+        wanted: frozenset[str] | None = None,
+    ) -> dict[str, Any]:
+        """Return the rows of replications, table by table; no table without a replication.
+
+        The main table alone where only some of its columns are wanted.
+        """
         if not arrays.count:
             return {}
         replications, sums = arrays["replication"], arrays["sums"]
@@ -260,6 +269,8 @@ class RoundStudy(Study):
         network = replication_rows(
             game, sums, settled, arrays["network"], measures, rounds, treatment, replications
         )
+        if wanted is not None:
+            return {"replications": network}
         tables = {
             "nodes": node_rows(game, sums, settled, treatment, replications),
             "replications": network,
@@ -307,48 +318,46 @@ def play_replication(
     return ledger, memory
 
 
-def play_plain(
+def play_many(
     scenario: Scenario,
     game: Game,
     first: int,
     last: int,
     progress: Callable[[int], None] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Memory]:
-    """Play replications ``first`` to ``last - 1`` of a plain game; return sums and measures.
+) -> tuple[ReplicationSums, int]:
+    """Play replications ``first`` to ``last - 1``; return what they leave, and how many weights.
 
-    The ledgers' sums, of shape (replications, nodes, 8) and (replications, 8), and what the
-    histograms tells, (replications, measures) in the order of
-    :data:`poq_abm.simulation.histograms.MEASURES`; and a memory, which holds what is the same for
-    all of them. The same bits as one by one; for :func:`many_at_once`.
+    The same bits as one by one; for :func:`many_at_once`. The number is that of trust weights.
     """
-    node_sums = np.empty((last - first, game.population.size, ROW))
-    network_sums = np.empty((last - first, ROW))
-    measures = np.empty((last - first, len(MEASURES)))
-    kept = open_replication(game.arrays, scenario.seed, 0, scenario.rounds)
-    stages = open_stages(game) if is_published(game) else None
+    scratch = Scratch.of(game)
+    kept = open_replication(game.arrays, scenario.seed, first, scenario.rounds, scratch.buffers)
+    sums = open_sums(first, last, kept)
     step = max(1, QUIET_STRETCH // scenario.rounds)
-    for start in range(first, last, step):
-        stop = min(last, start + step)
-        rows = slice(start - first, stop - first)
-        sums = ReplicationSums(node_sums[rows], network_sums[rows], measures[rows])
-        given = (start, stop, scenario.rounds, game.arrays, kept, sums)
-        if stages is None:
-            play_replications(*given)
-        else:
-            play_replications_in_stages(*given, stages)
+    for start in range(0, last - first, step):
+        some = sums.between(start, start + step)
+        play_replications_of(scenario.rounds, game, kept, some, scratch.stages)
         if progress:
-            progress((stop - start) * scenario.rounds)
-    return node_sums, network_sums, measures, kept.memory
+            progress(len(some.numbers) * scenario.rounds)
+    return sums, kept.memory.trust.size
 
 
 def many_at_once(scenario: Scenario, game: Game, engine: Engine, sink: TraceSink | None) -> bool:
-    """Return whether replications can be played by :func:`play_plain`.
+    """Return whether replications can be played by :func:`play_many`.
 
-    Nothing of what a long replication or a contested one needs, no trace, nothing paid by batch.
+    They are short, leave no trace, are not paid by batch, and need no function of one's own.
     """
     by_batch = game.rules.counted != Counted.NOTHING or game.rules.counts_answers
     short = scenario.rounds <= QUIET_STRETCH and not by_batch
-    return engine == "compiled" and sink is None and short and game.plain and not game.needs_agents
+    own = game.needs_agents or game.kernels is not None
+    return engine == "compiled" and sink is None and short and not own
+
+
+def _compared(
+    outcomes: Sequence[Outcome], twins: Sequence[Outcome], malicious: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the measures of outcomes against those of their twins."""
+    found = [one.against(other, malicious) for one, other in zip(outcomes, twins, strict=True)]
+    return {name: np.array([one[name] for one in found]) for name in AGAINST_TWIN}
 
 
 def _stretches(rounds: int, stretch: int) -> Iterator[tuple[int, int]]:

@@ -34,6 +34,7 @@ class BlockPlayer:
     """Plays a block into memory; crosses to worker processes."""
 
     engine: Engine = "compiled"
+    wanted: frozenset[str] | None = None  #: columns of the main table that alone are read
 
     def __call__(
         self, plan: Plan, block: Block, progress: Progress | None = None
@@ -41,7 +42,7 @@ class BlockPlayer:
         """Play one block."""
         rounds: list[Any] = []
         sink = rounds.append if plan.trace else None
-        played = play_block(plan, block, Options(self.engine, sink, progress))
+        played = play_block(plan, block, Options(self.engine, sink, progress, wanted=self.wanted))
         if plan.trace:
             trace = pa.concat_tables([SCHEMAS[plan.traced].empty_table(), *rounds])
             tables = {**played.tables, plan.traced: without(trace, plan, played.failures)}

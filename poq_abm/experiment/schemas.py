@@ -47,6 +47,9 @@ RANGES = {
     "C": POSITIVE,  # mean costs lie in [0, 1]; what a job is charged for its realised time may not
 }  # fmt: skip
 
+#: columns that follow from the scenario by a formula: no sample stands behind them
+_WORKED_OUT = frozenset(["malicious_majority_expected"])
+
 #: columns whose amounts are never negative, whatever their unit
 _NEVER_NEGATIVE = frozenset(
     [
@@ -98,11 +101,14 @@ def range_of(name: str, unit: str) -> Range:
     """Return the range of a column's values, and of their means: what its unit allows.
 
     >>> range_of("correlation", "-1 to 1")
-    Range(low=-1.0, high=1.0, whole=False)
+    Range(low=-1.0, high=1.0, whole=False, known=False)
+    >>> range_of("malicious_majority_expected", "0-1").known
+    True
     >>> range_of("stake", "tokens").low, range_of("profit", "tokens").low
     (0.0, -inf)
     """
-    return RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
+    within = RANGES.get(unit, POSITIVE if name in _NEVER_NEGATIVE else UNBOUNDED)
+    return within._replace(known=True) if name in _WORKED_OUT else within
 
 
 def ranges_of(summary: pd.DataFrame) -> list[Range]:

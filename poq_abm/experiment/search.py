@@ -127,6 +127,7 @@ class PlayInMemory:
     profiles: dict[str, Profile] = field(default_factory=dict)  #: by the source they are read from
     twins: Twins = field(default_factory=Twins)
     populations: Populations = field(default_factory=Populations)
+    wanted: frozenset[str] | None = None  #: columns of the main table that alone are read
 
     def __call__(self, step: Step) -> list[Tables]:
         """Return the tables of every scenario; the treatment of their rows is its place.
@@ -154,13 +155,16 @@ class PlayInMemory:
         )
         blocks = BlocksInMemory(plan)
         cut = plan.blocks([Span(number, first, last) for number in range(len(treatments))])
-        for outcome in map_blocks(plan, cut, BlockPlayer(), self.workers, progress=self.progress):
+        player = BlockPlayer(wanted=self.wanted)
+        for outcome in map_blocks(plan, cut, player, self.workers, progress=self.progress):
             blocks.record(outcome)
         results = blocks.results()
         if results.failures:
             raise InputError(f"a replication raised: {results.failures[0]['error']}")
         found: list[Tables] = [{} for _ in treatments]
         for name, rows in results.tables.items():
+            if self.wanted is not None and name != plan.main:
+                continue
             at = 0
             for number, tables in enumerate(found):
                 size = plan.rows(number)[name] * (last - first)

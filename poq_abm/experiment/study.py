@@ -50,6 +50,9 @@ class Options(NamedTuple):
     progress: Progress | None = None
     twins: Twins | None = None  #: the honest twins that treatments of a plan share
     populations: Populations | None = None  #: what else they share
+    #: columns of the main table that alone are read: what else it holds may be missing, and there
+    #: may be no other table
+    wanted: frozenset[str] | None = None
 
 
 class Played(NamedTuple):

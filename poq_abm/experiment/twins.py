@@ -20,8 +20,12 @@ from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.game import Game, build_game
 from poq_abm.simulation.ledger import MID_SCALE, Agreement, Ledger, NodeSum
+from poq_abm.simulation.replication import ReplicationSums
 
-__all__ = ["Outcome", "Twin", "Twins"]
+__all__ = ["AGAINST_TWIN", "Outcome", "Twin", "Twins"]
+
+#: the measures that compare a replication with its twin
+AGAINST_TWIN = ("consensus_drift", "payout_inflation", "reward_gap")
 
 
 class Outcome(NamedTuple):
@@ -46,6 +50,17 @@ class Outcome(NamedTuple):
         mean = total / rounds + MID_SCALE if rounds else math.nan
         return cls(mean, float(tokens.sum()), evaluators)
 
+    @classmethod
+    def of_many(cls, sums: ReplicationSums, rounds: int, inference: int) -> list[Outcome]:
+        """Return the outcomes of replications that were summed up."""
+        found = []
+        for nodes, network in zip(sums.nodes, sums.network, strict=True):
+            jobs_and_pay = nodes[:, [NodeSum.JOBS, NodeSum.REWARD]]
+            mean = float(network[Agreement.CONSENSUS]) / rounds + MID_SCALE if rounds else math.nan
+            payout = float(nodes[:, NodeSum.REWARD].sum())
+            found.append(cls(mean, payout, jobs_and_pay[inference:]))
+        return found
+
     def against(self, twin: Outcome, malicious: NDArray[np.bool_]) -> dict[str, float]:
         """Return how far the consensus drifted, the payout was inflated and honesty would pay.
 
@@ -65,8 +80,8 @@ class Outcome(NamedTuple):
         return math.fsum(rewards) / math.fsum(jobs) if jobs.any() else math.nan
 
 
-#: plays one replication of a scenario and returns what it came to
-PlayOne = Callable[[Scenario, Game, Profile, int], Outcome]
+#: plays replications from one to before another, and returns what each came to
+PlaySome = Callable[[Scenario, Game, Profile, int, int], list[Outcome]]
 
 
 @dataclass
@@ -78,7 +93,7 @@ class Twins:
     def __getstate__(self) -> dict[str, Any]:
         return {"_twins": {}}  # a worker finds its own sooner than it reads ours
 
-    def of(self, honest: Scenario, profile: Profile, play: PlayOne) -> Twin:
+    def of(self, honest: Scenario, profile: Profile, play: PlaySome) -> Twin:
         """Return the twin that plays a scenario; treatments that share it share its outcomes."""
         key = json.dumps([honest.resolved(), profile.content_hash], sort_keys=True)
         return self._twins.setdefault(key, Twin(honest, profile, play))
@@ -90,17 +105,17 @@ class Twin:
 
     scenario: Scenario
     profile: Profile
-    play: PlayOne
+    play: PlaySome
     _outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     @functools.cached_property
     def _game(self) -> Game:
         return build_game(self.scenario, self.profile)
 
-    def outcome(self, replication: int) -> Outcome:
-        """Return the outcome of a replication, played unless it was before."""
-        known = self._outcomes.get(replication)
-        if known is None:
-            known = self.play(self.scenario, self._game, self.profile, replication)
-            self._outcomes[replication] = known
-        return known
+    def outcomes(self, first: int, last: int) -> list[Outcome]:
+        """Return the outcomes of replications, played unless they all were before."""
+        wanted = range(first, last)
+        if any(number not in self._outcomes for number in wanted):
+            played = self.play(self.scenario, self._game, self.profile, first, last)
+            self._outcomes.update(zip(wanted, played, strict=True))
+        return [self._outcomes[number] for number in wanted]

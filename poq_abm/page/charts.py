@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from poq_abm.page.played_rounds import PlayedRounds
 from poq_abm.page.views import Curve, cloud, reward_curves, trust_curves
 
-__all__ = ["DASHES", "PALETTE", "charts", "cloud_chart", "line_chart", "ticks"]
+__all__ = ["DASHES", "PALETTE", "charts", "cloud_chart", "limits_of", "line_chart", "ticks"]
 
 
 #: seaborn's palette for colour-blind readers, in an order of falling contrast
@@ -28,7 +28,7 @@ _DOTS = ("dot", "square")  # what tells tasks apart besides colour
 _WIDTH, _HEIGHT = 560, 300
 
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 534, 12, 248  # of the field that is drawn in
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 534, 12, 248  # of the field that is drawn in
 
 
 Floats = NDArray[np.float64]
@@ -62,8 +62,9 @@ def line_chart(
     rounds: int,
     limits: Range,
     before: Sequence[Curve] = (),
+    across_label: str = "round",
 ) -> str:
-    """Return a chart of curves over rounds 0 to ``rounds``, with their 95% bands.
+    """Return a chart of curves over rounds, or epochs, 0 to ``rounds``, with their 95% bands.
 
     ``name`` tells the chart from others in the page; ``limits`` are those of the vertical axis;
     ``before`` are curves to compare with, drawn thin.
@@ -93,7 +94,7 @@ def line_chart(
     ]
     if before:
         legend.append(("thin: as written", "#57606a", "thin"))
-    return _figure(name, title, "round", unit, across, limits, "".join(drawn), legend)
+    return _figure(name, title, across_label, unit, across, limits, "".join(drawn), legend)
 
 
 def cloud_chart(
@@ -216,7 +217,7 @@ def _axes(x_label: str, y_label: str, across: Range, limits: Range) -> str:
         'stroke-opacity="0.6"/>'
         f'<text x="{(_LEFT + _RIGHT) / 2}" y="{_HEIGHT - 10}" text-anchor="middle">'
         f"{escape(x_label)}</text>"
-        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">'
+        f'<text transform="translate(17 {middle}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_label)}</text>"
     )
     return "".join(parts)
@@ -238,7 +239,7 @@ def charts(played: PlayedRounds, written: PlayedRounds, shown: int) -> dict[str,
     for role, title in _ROLES.items():
         curves = reward_curves(played, role, shown)
         before = reward_curves(written, role, shown) if moved else []
-        limits = _limits(
+        limits = limits_of(
             *(
                 reward_curves(one, role, rounds)
                 for one in (played, written)
@@ -251,7 +252,7 @@ def charts(played: PlayedRounds, written: PlayedRounds, shown: int) -> dict[str,
     update = played.scenario.mechanism.trust.update
     weights = trust_curves(played, shown)
     before = trust_curves(written, shown) if moved else []
-    limits = _limits(trust_curves(played, played.rounds), trust_curves(written, played.rounds))
+    limits = limits_of(trust_curves(played, played.rounds), trust_curves(written, played.rounds))
     found["trust"] = line_chart(
         "trust",
         f"Evaluators: mean trust weight (update: {update})",
@@ -268,7 +269,7 @@ def charts(played: PlayedRounds, written: PlayedRounds, shown: int) -> dict[str,
     return found
 
 
-def _limits(*groups: Sequence[Curve]) -> tuple[float, float]:
+def limits_of(*groups: Sequence[Curve]) -> tuple[float, float]:
     """Return the range of the vertical axis, which stays while rounds are played."""
     values = [np.concatenate([c.y, c.low, c.high]) for curves in groups for c in curves]
     every = np.concatenate(values) if values else np.zeros(1)

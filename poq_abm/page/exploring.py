@@ -6,11 +6,12 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.page.controls import PageSettings, PageState, scenario_of, start
-from poq_abm.page.played_rounds import MOST_ROUNDS, PlayedRounds, play
+from poq_abm.page.controls import PageState, ScenarioPage, scenario_of, start
+from poq_abm.page.economy_page import EconomyPage
+from poq_abm.page.rounds_page import RoundsPage
 from poq_abm.scenario import ScenarioError, load
 from poq_abm.simulation.playable import check_playable, profile_of
 
@@ -22,6 +23,7 @@ __all__ = [
     "explorable",
     "free_name",
     "opened",
+    "page_of",
     "save_scenario",
     "scenario_text",
     "show",
@@ -39,7 +41,7 @@ def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
     Raises
     ------
     InputError
-        If there is no such treatment, or the scenario is an economy or verifies queries.
+        If there is no such treatment, or the scenario verifies queries.
     """
     if treatment is not None:
         treatments = {one.id: one.scenario for one in scenario.treatments()}
@@ -48,11 +50,6 @@ def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
         chosen = treatments[treatment]
     else:
         chosen = _without_sweep(scenario)
-    if chosen.economy is not None:
-        raise InputError(
-            f"{scenario.name} is an economy of epochs, and the page plays single rounds: "
-            "`poq run` plays it; --set economy=null explores its rounds alone"
-        )
     if chosen.verification is not None:
         raise InputError(
             f"{scenario.name} verifies queries, and the page plays rounds of the mechanism: "
@@ -72,6 +69,13 @@ def _without_sweep(scenario: Scenario) -> Scenario:
     return plain
 
 
+def page_of(scenario: Scenario) -> ScenarioPage:
+    """Return what the page shows of a scenario, by its kind."""
+    if scenario.economy is not None:
+        return EconomyPage(scenario)
+    return RoundsPage(scenario)
+
+
 class Exploration:
     """Plays the states of one scenario, and keeps the latest of them.
 
@@ -84,17 +88,16 @@ class Exploration:
     """
 
     def __init__(self, scenario: Scenario, folder: Path = Path(), *, saves: bool = True) -> None:
-        self.settings = PageSettings.of(scenario, min(scenario.rounds, MOST_ROUNDS))
+        self.page = page_of(scenario)
         self.folder = folder  #: where scenario files are saved
         self.saves = saves  #: whether visitors may save any
-        self.profile = profile_of(scenario)
-        self.start: PageState = start(self.settings)
-        self._kept: OrderedDict[object, PlayedRounds] = OrderedDict()
+        self.start: PageState = start(self.page)
+        self._kept: OrderedDict[object, Any] = OrderedDict()
         self._lock = Lock()
-        self.written = play(scenario, self.profile, self.settings.rounds)
+        self.written = self.page.play(self.page.scenario)
 
-    def play(self, state: PageState) -> PlayedRounds:
-        """Return what a state's controls play, whatever round it shows.
+    def play(self, state: PageState) -> Any:
+        """Return what a state's controls play, however much of it is shown.
 
         Raises
         ------
@@ -105,8 +108,7 @@ class Exploration:
             return self.written
         with self._lock:
             if state.values not in self._kept:
-                scenario = scenario_of(self.settings, state)
-                self._kept[state.values] = play(scenario, self.profile, self.settings.rounds)
+                self._kept[state.values] = self.page.play(scenario_of(self.page, state))
             self._kept.move_to_end(state.values)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)

@@ -16,18 +16,8 @@ import solara
 import solara.lab
 
 from poq_abm.errors import InputError
-from poq_abm.page.charts import charts
 from poq_abm.page.controls import Control, PageState, Value, read_link, scenario_of, write_link
 from poq_abm.page.exploring import Exploration, free_name, opened, save_scenario, scenario_text
-from poq_abm.page.played_rounds import PlayedRounds
-from poq_abm.page.views import (
-    agreement,
-    agreement_line,
-    reward_table,
-    round_table,
-    rows,
-    sample_line,
-)
 
 __all__ = ["Page"]
 
@@ -64,10 +54,10 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
     """Show the scenario of this process; every visitor has a state of their own."""
     exploration = opened()
     search = solara.use_router().search or ""
-    first, problems = solara.use_memo(lambda: read_link(exploration.settings, search), [])
+    first, problems = solara.use_memo(lambda: read_link(exploration.page, search), [])
     state = solara.use_reactive(first)
     playing = solara.use_reactive(False)
-    stride = solara.use_reactive(max(1, exploration.settings.rounds // _FRAMES))
+    stride = solara.use_reactive(max(1, exploration.page.length // _FRAMES))
     last_good = solara.use_ref(exploration.written)
     played, fault = _played(exploration, state.value)
     last_good.current = played or last_good.current
@@ -76,13 +66,13 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
         await _go_on(exploration, state, playing, stride)
 
     solara.lab.use_task(go_on, dependencies=[playing.value])
-    name = exploration.settings.scenario.name
+    name = exploration.page.scenario.name
     solara.Title(f"{name} - poq explore")
     solara.Style(_STYLE)
     if not playing.value:
-        _address(query=write_link(exploration.settings, state.value))
+        _address(query=write_link(exploration.page, state.value))
     with solara.Div(classes=["poq-page"]):
-        question = exploration.settings.scenario.question
+        question = exploration.page.scenario.question
         _html(f"<h1>{escape(name)}</h1><p>{escape(question)}</p>")
         for problem in problems:
             _html(f'<div class="poq-alert" role="alert">{escape(problem)}</div>')
@@ -96,7 +86,7 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
         _sharing(exploration, state.value)
 
 
-def _played(exploration: Exploration, state: PageState) -> tuple[PlayedRounds | None, str]:
+def _played(exploration: Exploration, state: PageState) -> tuple[Any, str]:
     try:
         return exploration.play(state), ""
     except InputError as error:
@@ -109,14 +99,14 @@ async def _go_on(exploration: Exploration, state: Any, playing: Any, stride: Any
         await asyncio.sleep(_FRAME)
         if not playing.value:
             return
-        shown = min(exploration.settings.rounds, state.value.round + stride.value)
+        shown = min(exploration.page.length, state.value.round + stride.value)
         state.value = state.value.at(shown)
-        if shown == exploration.settings.rounds:
+        if shown == exploration.page.length:
             playing.value = False
 
 
 def _bar(exploration: Exploration, state: Any, playing: Any, stride: Any) -> None:
-    rounds = exploration.settings.rounds
+    rounds, unit = exploration.page.length, exploration.page.unit.capitalize()
 
     def step() -> None:
         playing.value = False
@@ -143,10 +133,10 @@ def _bar(exploration: Exploration, state: Any, playing: Any, stride: Any) -> Non
         solara.Button("As written", on_click=as_written, text=True,
                       disabled=state.value.values == exploration.start.values)  # fmt: skip
         strides = sorted({1, 10, max(1, rounds // _FRAMES), max(1, rounds // 10)})
-        _moving(label="Rounds per step", kind="choice", low=0, high=0, step=1,
+        _moving(label=f"{unit}s per step", kind="choice", low=0, high=0, step=1,
                  choices=[str(one) for one in strides], value=str(stride.value),
                  on_value=lambda said: stride.set(int(said)))  # fmt: skip
-        shown = Control("round", "Rounds shown", "count", low=0, high=rounds)
+        shown = Control("shown", f"{unit}s shown", "count", low=0, high=rounds)
         _control(shown, state.value.round, lambda said: state.set(state.value.at(int(said))))
 
 
@@ -155,7 +145,7 @@ def _controls(exploration: Exploration, state: Any) -> None:
         return lambda said: state.set(state.value.moved(key, said))
 
     with solara.Div(classes=["poq-controls"]):
-        for key, control in exploration.settings.controls.items():
+        for key, control in exploration.page.controls.items():
             _control(control, state.value[key], mover(key))
 
 
@@ -173,18 +163,13 @@ def _control(control: Control, value: Value, on_value: Callable[[Any], None]) ->
     ).key(control.key)
 
 
-def _pictures(exploration: Exploration, played: PlayedRounds, state: PageState) -> None:
-    shown = state.round
+def _pictures(exploration: Exploration, played: Any, state: PageState) -> None:
+    page, shown = exploration.page, state.round
     with solara.Div():
-        drawn = charts(played, exploration.written, shown)
         with solara.Div(classes=["poq-charts"]):
-            for name, chart in drawn.items():
+            for name, chart in page.charts(played, exploration.written, shown).items():
                 solara.HTML(tag="div", unsafe_innerHTML=chart).key(name)
-        agreed = escape(agreement_line(agreement(played, shown)))
-        sample = escape(sample_line(played, shown))
-        _html(f'<p class="poq-said">{agreed}</p><p class="poq-quiet">{sample}</p>')
-        _html(reward_table(rows(played, exploration.written, shown)))
-        _html(round_table(played, shown))
+        _html(page.said(played, exploration.written, shown))
 
 
 @solara.component
@@ -196,13 +181,13 @@ def _sharing(exploration: Exploration, state: PageState) -> None:
 
     def save() -> None:
         try:
-            scenario = scenario_of(exploration.settings, state)
+            scenario = scenario_of(exploration.page, state)
             path = save_scenario(scenario, exploration.folder, name.value)
             said.value = (f"Wrote {path}. Play it with: poq run {path}", True)
         except InputError as error:
             said.value = (str(error), False)
 
-    link = f"?{write_link(exploration.settings, state)}"
+    link = f"?{write_link(exploration.page, state)}"
     _html(
         f'<p class="poq-link">Link to what you see: <a href="{escape(link)}">{escape(link)}</a></p>'
     )
@@ -214,7 +199,7 @@ def _sharing(exploration: Exploration, state: PageState) -> None:
         kind, role = ("poq-done", "status") if said.value[1] else ("poq-alert", "alert")
         _html(f'<div class="{kind}" role="{role}">{escape(said.value[0])}</div>')
     try:
-        text = scenario_text(scenario_of(exploration.settings, state), "explored")
+        text = scenario_text(scenario_of(exploration.page, state), "explored")
     except InputError:
         return
     _html(f'<details class="poq-file"><summary>The scenario file</summary><pre>{escape(text)}</pre>'

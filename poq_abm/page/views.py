@@ -29,12 +29,15 @@ __all__ = [
     "agreement",
     "agreement_line",
     "cloud",
+    "curves_over",
     "estimate",
+    "interval",
     "reward_curves",
     "reward_table",
     "round_table",
     "rows",
     "sample_line",
+    "table",
     "trust_curves",
 ]
 
@@ -127,9 +130,9 @@ def agreement(played: PlayedRounds, shown: int) -> ClosenessAgreement | None:
     correlation = np.full(both.shape, np.nan)
     np.divide((c * t).sum(axis=1), both, out=correlation, where=both > 0)
     return ClosenessAgreement(
-        _interval((consensus - truth).mean(axis=1), RANGES["score -10 to 10"]),
-        _interval(np.abs(consensus - truth).mean(axis=1), RANGES["score 0-10"]),
-        _interval(correlation, RANGES["-1 to 1"]),
+        interval((consensus - truth).mean(axis=1), RANGES["score -10 to 10"]),
+        interval(np.abs(consensus - truth).mean(axis=1), RANGES["score 0-10"]),
+        interval(correlation, RANGES["-1 to 1"]),
     )
 
 
@@ -145,8 +148,8 @@ def rows(played: PlayedRounds, written: PlayedRounds, shown: int) -> list[ClassR
         count = min(played.replications, written.replications)
         apart = None
         if there is not None and played is not written:
-            apart = _interval(own[:count, place] - before[:count, there])
-        found.append(ClassRow(one.role, one.label, one.nodes, _interval(own[:, place]), apart))
+            apart = interval(own[:count, place] - before[:count, there])
+        found.append(ClassRow(one.role, one.label, one.nodes, interval(own[:, place]), apart))
     return found
 
 
@@ -180,6 +183,17 @@ def _curves(
     played: PlayedRounds, places: list[int], x: Floats, values: Floats, within: Range = UNBOUNDED
 ) -> list[Curve]:
     """Return mean and interval over replications of values of shape (R, points, classes)."""
+    return curves_over([played.classes[place].label for place in places], x, values, within)
+
+
+def curves_over(
+    labels: Sequence[str], x: Floats, values: Floats, within: Range = UNBOUNDED
+) -> list[Curve]:
+    """Return a curve for each label: mean and interval over the R replications.
+
+    ``values`` are of shape (R, points, labels), NaN where there is none, and lie ``within`` a
+    range, as their intervals then do.
+    """
     n = np.sum(~np.isnan(values), axis=0)
     total = np.nansum(values, axis=0)
     mean = np.full(total.shape, np.nan)
@@ -193,13 +207,15 @@ def _curves(
     if within != UNBOUNDED:
         for at in np.ndindex(mean.shape):
             low[at], high[at] = ends_within(within, float(mean[at]), float(half[at]), int(n[at]))
-    return [
-        Curve(played.classes[place].label, i, x, mean[:, i], low[:, i], high[:, i])
-        for i, place in enumerate(places)
-    ]  # fmt: skip
+    return [Curve(label, i, x, mean[:, i], low[:, i], high[:, i]) for i, label in enumerate(labels)]
 
 
-def _interval(values: Floats, within: Range = UNBOUNDED) -> tuple[float, float, float]:
+def interval(values: Floats, within: Range = UNBOUNDED) -> tuple[float, float, float]:
+    """Return the mean of the numbers among values, and the ends of its 95% interval.
+
+    >>> interval(np.array([0.5, np.nan]))
+    (0.5, nan, nan)
+    """
     mean, _, low, high = mean_interval(values[~np.isnan(values)], within=within)
     return mean, low, high
 
@@ -252,7 +268,7 @@ def reward_table(found: Sequence[ClassRow]) -> str:
         for row in found
     )
     heads = ("role", "class", "nodes", "reward per job", "against the scenario as written")
-    return _table("rewards", "Who earned what", heads, lines)
+    return table("rewards", "Who earned what", heads, lines)
 
 
 def round_table(played: PlayedRounds, shown: int) -> str:
@@ -277,10 +293,11 @@ def round_table(played: PlayedRounds, shown: int) -> str:
         f"Round {shown:,} of the first replication: {task}, record {record}; consensus "
         f"{trace.consensus[row]:.2f}, truth {trace.truth[row]:.2f} of 10"
     )
-    return _table("round", title, ("role", "node", "reported", "reward"), lines)
+    return table("round", title, ("role", "node", "reported", "reward"), lines)
 
 
-def _table(name: str, title: str, heads: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
+def table(name: str, title: str, heads: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table as HTML, its first two columns words."""
     words = 2  # the first columns are words, the others numbers
     marks = ['class="poq-word"' if place < words else "" for place in range(9)]
     head = "".join(f"<th {marks[i]}>{escape(one)}</th>" for i, one in enumerate(heads))

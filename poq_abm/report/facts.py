@@ -8,13 +8,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from poq_abm.analysis.stored_run import StoredRun
-from poq_abm.experiment.schemas import REPLICATIONS
+from poq_abm.rules.protocol.protocol import PROTOCOLS
+from poq_abm.rules.registry import find
 from poq_abm.scenario.schema.economy import EconomySettings
 from poq_abm.scenario.schema.key_reference import keys_below
 
 __all__ = ["FILTERS", "charged_costs", "facts", "set_by_hand", "spoken"]
 
 MOST_VALUES = 8
+#: how the templates are called that say what a run does otherwise than rounds, by its table
+_OTHERWISE = {"queries": "_queries", "epochs": "_economy"}
 #: told elsewhere in a report, each with its source
 _ELSEWHERE = ("economy.adaptation",)
 
@@ -70,17 +73,33 @@ def facts(run: StoredRun) -> dict[str, Any]:
     economies = [one for one in run.values("economy") if one is not None]
     rules = [str(rule["name"]) for one in economies for rule in one.adaptation]
     shares = [one.share for one in run.values("malicious") if one is not None]
+    known = [ways for ways in run.values("verification.adversaries.actions") if ways is not None]
+    people = run.scenario.population
+    groups = (*people.inference, *people.evaluators)
     return {
         "run": run,
+        "part": next((part for table, part in _OTHERWISE.items() if run.has(table)), ""),
+        "seated": _seated(run),
+        "epoch_hours": list(dict.fromkeys(one.epoch_hours for one in economies)),
+        "varies": not all(one.demand.is_constant for one in economies),
+        "everybody": people.inference_nodes + people.evaluator_nodes,
+        "present": sum(g.count if g.active is None else g.active for g in groups),
         "values": run.values,
         "economies": economies,
         "adaptations": list(dict.fromkeys(rules)),
         "updates": [rule for rule in run.values("mechanism.trust.update") if rule != "none"],
         "shares": list(dict.fromkeys(shares)),
         "charged": charged_costs(run),
-        "columns": len(REPLICATIONS.names),
+        "actions": list(dict.fromkeys(way for ways in known for way in ways)),
+        "columns": len(run.results.main.columns),
         "versions": run.manifest.get("versions", {}),
     }
+
+
+def _seated(run: StoredRun) -> list[str]:
+    """Return the protocols of a run under which evaluators score answers."""
+    return [str(name) for name in run.values("verification.protocol")
+            if name is not None and find(PROTOCOLS, str(name)).scored]  # fmt: skip
 
 
 def set_by_hand(run: StoredRun) -> Iterator[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poq_abm.analysis.figure_style import write
 from poq_abm.analysis.questions import AnalysisRequest, figures
@@ -20,7 +20,10 @@ from poq_abm.report.provenance import provenance, reproduction
 from poq_abm.report.tables import Heading, Table, TableCell, comparisons, result_tables
 from poq_abm.scenario.checks.idle import idle_settings
 
-__all__ = ["report_page", "write_report"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["embedded", "rendered", "report_page", "write_report"]
 
 MOST_BYTES = 400_000  #: vector graphics that are larger go into the page as PNG
 
@@ -51,19 +54,11 @@ def report_page(folder: str | os.PathLike[str]) -> str:
     InputError
         If the folder is no run, or one that has not stored anything yet.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  (only here)
-
     run = open_results(folder)
-    environment = Environment(
-        loader=PackageLoader("poq_abm.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters |= FILTERS
     scenario = run.scenario.to_yaml()
-    return environment.get_template("page.html.jinja").render(
-        facts(run),
+    return rendered(
+        "page.html.jinja",
+        **facts(run),
         name=run.name,
         question=run.scenario.question,
         notes=[*run.notes, *_idle(run)],
@@ -78,6 +73,20 @@ def report_page(folder: str | os.PathLike[str]) -> str:
         again=reproduction(run),
         version=version("poq-abm"),
     )
+
+
+def rendered(template: str, **told: Any) -> str:
+    """Return a template of the page filled with what is told."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  (only here)
+
+    environment = Environment(
+        loader=PackageLoader("poq_abm.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters |= FILTERS
+    return environment.get_template(template).render(told)
 
 
 def _idle(run: StoredRun) -> list[str]:
@@ -111,15 +120,16 @@ def _pictures(run: StoredRun) -> list[_Picture]:
                 figure = kind.draw(AnalysisRequest.of(run, **settings))
             except InputError:
                 continue
-            stem = Path(folder) / str(len(found))
-            (path,) = write(figure, stem, ["svg"])
-            if path.stat().st_size > MOST_BYTES:
-                (path,) = write(figure, stem, ["png"])
+            data = embedded(figure, Path(folder) / str(len(found)))
             shows = kind.shows.split(" (")[0]
-            found.append(_Picture(kind.name, figure.get_suptitle(), shows, _uri(path)))
+            found.append(_Picture(kind.name, figure.get_suptitle(), shows, data))
     return found
 
 
-def _uri(path: Path) -> str:
+def embedded(figure: Figure, stem: Path) -> str:
+    """Return a figure as a data URI, as it is written beside ``stem``."""
+    (path,) = write(figure, stem, ["svg"])
+    if path.stat().st_size > MOST_BYTES:
+        (path,) = write(figure, stem, ["png"])
     kind = "image/svg+xml" if path.suffix == ".svg" else "image/png"
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

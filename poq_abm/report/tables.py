@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.analysis.comparison import describe, is_equal
+from poq_abm.analysis.comparison import FEW, is_equal, what_matching_saved, what_moved
 from poq_abm.analysis.questions import Section, sections
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.analysis.sweeps import literal_values
 from poq_abm.experiment.estimates import CONFIDENCE, shown
+from poq_abm.experiment.labels import measure_in_words, unit_in_words
 from poq_abm.experiment.paired import compare, holm
 from poq_abm.experiment.query_study import SHOWN
 
 __all__ = [
     "MOST_ROWS",
+    "ComparedSides",
     "Heading",
     "Table",
     "TableCell",
+    "comparisons",
     "estimate",
     "number",
     "result_tables",
@@ -101,12 +104,17 @@ def table_of(section: Section) -> Table:
     frame = section.frame
     columns = [Heading(word) for word in section.words]
     for *_, heading, unit in section.estimates:
-        columns += [Heading(heading, unit, True), Heading("95% interval", unit, True)]
-    columns += [Heading(heading, unit, True) for _, heading, unit in section.numbers]
+        words = unit_in_words(unit)
+        columns.append(Heading(measure_in_words(heading), words, True))
+        columns.append(Heading("95% interval", "", True))
+    columns += [
+        Heading(measure_in_words(heading), unit_in_words(unit), True)
+        for _, heading, unit in section.numbers
+    ]
     records: list[dict[str, Any]] = frame.head(MOST_ROWS).to_dict("records")  # type: ignore[assignment]
     rows = []
     for record in records:
-        row = [TableCell(str(record[word]), str(record[word])) for word in section.words]
+        row = [_word(word, str(record[word])) for word in section.words]
         for mean, low, high, *_ in section.estimates:
             row += estimate(record[mean], record[low], record[high], record.get("replications", 2))
         row += [number(record[name]) for name, *_ in section.numbers]
@@ -115,6 +123,19 @@ def table_of(section: Section) -> Table:
     if len(frame) > MOST_ROWS:
         notes.append(f"{len(frame) - MOST_ROWS:,} more rows are not shown.")
     return Table(section.title, columns, rows, notes)
+
+
+#: columns of words that hold names of measures, or units
+_IN_WORDS: dict[str, Callable[[str], str]] = {
+    "measure": measure_in_words,
+    "metric": measure_in_words,
+    "unit": unit_in_words,
+}
+
+
+def _word(column: str, text: str) -> TableCell:
+    """Return a word as a reader knows it, sorted by what the tables call it."""
+    return TableCell(_IN_WORDS.get(column, str)(text), text)
 
 
 def result_tables(run: StoredRun) -> list[Table]:
@@ -134,15 +155,16 @@ def _precision(run: StoredRun) -> Iterator[Section]:
     )  # fmt: skip
 
 
-class Comparison(NamedTuple):
-    """Two sides of a sweep, the sentence about them, and the table behind it."""
+class ComparedSides(NamedTuple):
+    """What the treatments of a run did: a sentence for each two sides, and the table of all."""
 
-    sentence: str
+    sentences: list[str]
+    notes: list[str]  #: what holds of all the sentences
     table: Table
 
 
-def comparisons(run: StoredRun) -> list[Comparison]:
-    """Return every comparison that a run invites; none where there is one treatment.
+def comparisons(run: StoredRun) -> ComparedSides | None:
+    """Return every comparison that a run invites; nothing where there is one treatment.
 
     Few treatments are compared with the first of them. Of many, the two ends of each axis are
     compared, every measure averaged over the treatments that agree on all other axes. Holm's
@@ -150,44 +172,81 @@ def comparisons(run: StoredRun) -> list[Comparison]:
     """
     played = run.results.main
     measures = [name for name in (*_MEASURES, *SHOWN) if name in played.select_dtypes("float")]
+    counted = [name for name in ("queries",) if name in played]  # which say whose units these are
     few = len(run.treatments) <= MOST_COMPARED
     sides = _against_first(run) if few else _ends_of_axes(run)
-    found: list[tuple[str, str, pd.DataFrame]] = []
+    found: list[pd.DataFrame] = []
     for name_a, name_b, these, those in sides:
-        a, b = _matched(played, these, those, measures)
+        a, b = _matched(played, these, those, [*measures, *counted])
         if len(a):
-            found.append((name_a, name_b, compare(a, b)))
+            rows = compare(a, b).assign(a=name_a, b=name_b)
+            found.append(rows[rows["metric"].isin(measures)])
     if not found:
-        return []
-    adjusted = holm(pd.concat([table["p_value"] for *_, table in found]).to_numpy())
-    done, start = [], 0
-    for name_a, name_b, table in found:
-        told = _judged(table, adjusted[start : start + len(table)])
-        start += len(table)
-        done.append(Comparison(describe(told, name_a, name_b), _shown(told, name_a, name_b)))
-    return done
+        return None
+    rows = pd.concat(found, ignore_index=True)
+    told = _judged(rows, holm(rows["p_value"].to_numpy()))
+    told["equal"] = [is_equal(row) for row in told.to_dict("records")]
+    told["verdict"] = told["moved"].mask(told["low"].isna(), "one pair: no verdict")
+    told["verdict"] = told["verdict"].mask(told["equal"], "equal")
+    return ComparedSides(
+        [_sentence(part) for _, part in told.groupby(["a", "b"], sort=False)],
+        _notes(told),
+        _shown(told),
+    )
+
+
+def _sentence(part: pd.DataFrame) -> str:
+    """Say what moved from one side to the other, with units where the numbers are said."""
+    few = (part["moved"] != "no evidence").sum() <= FEW
+    words = [
+        measure_in_words(str(name), str(unit) if few else None)
+        for name, unit in zip(part["metric"], part["unit"], strict=True)
+    ]
+    (name_a, *_), (name_b, *_) = part["a"], part["b"]
+    said = what_moved(part.assign(metric=words), name_a, name_b)
+    return " ".join(f"{sentence}." for sentence in said)
+
+
+def _notes(told: pd.DataFrame) -> list[str]:
+    """Return what would otherwise be said again with every sentence."""
+    notes = []
+    if (told["verdict"] == "no evidence").any():
+        notes.append(
+            f"A measure that is not named is equal on both sides, or there is no evidence that it "
+            f"moved: verdicts hold together over all {told['p_value'].notna().sum()} tests of this "
+            "report (Holm), so that an interval without 0 may be chance."
+        )
+    return notes + [f"{said}." for said in what_matching_saved(told)]
 
 
 def _judged(table: pd.DataFrame, adjusted: NDArray[np.float64]) -> pd.DataFrame:
     """Replace a comparison's own verdicts by those that hold beside all others."""
     told = table.assign(p_adjusted=adjusted)
-    shown = told["p_adjusted"] < 1.0 - CONFIDENCE
+    # Of shares in few pairs Student's test and the interval may disagree: a verdict needs both.
+    apart = (told["low"] > 0.0) | (told["high"] < 0.0)
+    moves = (told["p_adjusted"] < 1.0 - CONFIDENCE) & apart
     told["moved"] = "no evidence"
-    told.loc[shown & (told["difference"] > 0.0), "moved"] = "up"
-    told.loc[shown & (told["difference"] < 0.0), "moved"] = "down"
+    told.loc[moves & (told["difference"] > 0.0), "moved"] = "up"
+    told.loc[moves & (told["difference"] < 0.0), "moved"] = "down"
     return told
 
 
-def _shown(table: pd.DataFrame, name_a: str, name_b: str) -> Table:
-    frame = table.copy()
-    silent = frame["low"].isna()
-    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
-    equal = np.array([is_equal(row) for row in rows])
-    frame["verdict"] = frame["moved"].mask(silent, "one pair: no verdict").mask(equal, "equal")
+def _shown(told: pd.DataFrame) -> Table:
+    """Return the rows that differ, of all comparisons; of the others, the names."""
+    frame = told[~told["equal"]]
+    one = len(set(told["a"])) == 1
+    same = [str(name) for name in dict.fromkeys(told["metric"])
+            if told.loc[told["metric"] == name, "equal"].all()]  # fmt: skip
+    notes = [f"Equal in every pair: {', '.join(map(measure_in_words, same))}."] if same else []
+    if len(frame) < len(told) and not frame.empty:
+        notes.append("Rows of measures that are equal in every pair of two sides are left out.")
+    frame = frame.rename(columns={"a": "from", "b": "to", "metric": "measure"})
+    start = told["a"].iloc[0] if one else "one end of an axis to the other"
     return table_of(Section(
-        f"{name_b} against {name_a}", frame, ["metric", "unit", "verdict"],
-        [("mean_a", name_a, ""), ("mean_b", name_b, "")],
-        [("difference", "low", "high", "difference", "")],
+        f"Differences from {start}", frame,
+        [*(() if one else ("from",)), "to", "measure", "unit", "verdict"],
+        [("mean_a", "mean from", ""), ("mean_b", "mean to", "")],
+        [("difference", "low", "high", "difference", "")], notes,
     ))  # fmt: skip
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "closeness",
     "deviation",
     "evaluator_reward",
+    "find_references",
     "inference_reward",
     "means_of_columns",
     "median_of",
@@ -45,7 +46,6 @@ __all__ = [
     "own_kernel",
     "pay_evaluator",
     "pay_inference",
-    "reference_score",
     "typical_deviation",
     "update_weight",
 ]
@@ -198,32 +198,35 @@ median_of: Number = compiled_tree(sorting.median_of)
 
 @compiled_loop
 def _others_agree(
-    rule: int, parameters: Array, own: Kernels | None, committee: Committee, seat: int
-) -> float:
+    rule: int, parameters: Array, own: Kernels | None, committee: Committee, found: Array
+) -> None:
+    """Put what the others of each member agree on into ``found``; they stay in their order."""
     members, scores, weights, near, deviations, ordered, carried, others, theirs = committee
-    kept = 0
-    for k in range(scores.size):
-        if k != seat:
-            others[kept] = scores[k]
-            theirs[kept] = weights[k]
-            kept += 1
+    last = scores.size - 1
+    for k in range(last):
+        others[k] = scores[k + 1]
+        theirs[k] = weights[k + 1]
     smaller = Committee(
-        members, others[:kept], theirs[:kept], near, deviations, ordered, carried, others, theirs
+        members, others[:last], theirs[:last], near, deviations, ordered, carried, others, theirs
     )
-    return aggregate(rule, parameters, own, smaller)
+    for seat in range(last + 1):
+        found[seat] = aggregate(rule, parameters, own, smaller)
+        if seat < last:  # in place of the member that the next is, this one
+            others[seat] = scores[seat]
+            theirs[seat] = weights[seat]
 
 
 @compiled_or_python
-def reference_score(
+def find_references(
     measured_from: int,
     rule: int,
     parameters: Array,
     own: Kernels | None,
     committee: Committee,
-    seat: int,
     consensus: float,
-) -> float:
-    """Return the score that the member in a seat of a committee is compared with, in [0, 10].
+    found: Array,
+) -> None:
+    """Put the score that each member of a committee is compared with, in [0, 10], into ``found``.
 
     By :class:`~poq_abm.rules.payment.reference.MeasuredFrom`, the truth apart: the consensus, that
     of the other K - 1 members, by the same rule, its parameters and, where it is somebody's own,
@@ -231,15 +234,19 @@ def reference_score(
     consensus.
 
     >>> from poq_abm.rules.committee import open_committee
-    >>> given = (0, np.empty(0), None, open_committee([2.0, 4.0, 9.0]))
-    >>> [reference_score(MeasuredFrom.OTHERS, *given, seat, 5.0) for seat in range(3)]
+    >>> committee, found = open_committee([2.0, 4.0, 9.0]), np.empty(3)
+    >>> find_references(MeasuredFrom.OTHERS, 0, np.empty(0), None, committee, 5.0, found)
+    >>> found.tolist()
     [6.5, 5.5, 3.0]
     """
+    if measured_from == MeasuredFrom.OTHERS and committee.scores.size > 1:
+        _others_agree(rule, parameters, own, committee, found)
+        return
+    same = consensus
     if measured_from == MeasuredFrom.MEDIAN:
-        return median_of(committee.scores, committee.scores.size, committee.ordered)
-    if measured_from == MeasuredFrom.CONSENSUS or committee.scores.size == 1:
-        return consensus
-    return _others_agree(rule, parameters, own, committee, seat)
+        same = median_of(committee.scores, committee.scores.size, committee.ordered)
+    for k in range(committee.scores.size):
+        found[k] = same
 
 
 @compiled

@@ -116,7 +116,26 @@ class Scenario(Settings):
             for path, value in settings.items()
         ]
         data, origins, problems = apply(self.written(), self._origins.settled(), overrides)
+        if not (problems or self.sweep or "sweep" in data):
+            made = self._with_sections(data, {str(split(path)[0]) for path in settings}, origins)
+            if made is not None:
+                return made
         return build(data, origins, self._question, problems)
+
+    def _with_sections(
+        self, data: dict[str, Any], touched: set[str], origins: Origins
+    ) -> Scenario | None:
+        """Return a scenario with these sections of plain data and the others of this one.
+
+        What nobody touched is neither copied nor validated again. Nothing if anything is wrong.
+        """
+        kept = {key: value for key, value in self if key not in touched}
+        made = _validated({**kept, **{key: data[key] for key in touched & data.keys()}}, origins)
+        if isinstance(made, list):
+            return None
+        made = made._as_written(set(data))
+        made._question = self._question
+        return made
 
     def written(self) -> dict[str, Any]:
         """Return the keys that somebody wrote, as plain JSON data; the others have their defaults.

@@ -211,23 +211,22 @@ def _resampling_findings(scenario: Scenario, profile: Profile) -> Iterator[Findi
 
 
 def _ring_findings(scenario: Scenario) -> Iterator[Finding]:
-    """Yield the finding of a ring of one, at the behaviour that says so."""
-    population, malicious = scenario.population, scenario.malicious
-    sizes = [group.count for group in population.evaluators]
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    if malicious is not None:
-        owner[malicious_nodes(owner.size, malicious.share, scenario.seed)] = -1
-    paths: list[KeyPath] = []
-    ring = 0
-    for index, group in enumerate(population.evaluators):
-        if _colludes(group.behaviour):
-            ring += int((owner == index).sum())
-            paths.append(("population", "evaluators", index, "behaviour"))
-    if malicious is not None and _colludes(malicious.behaviour):
-        ring += int((owner == -1).sum())
-        paths.append(("malicious", "behaviour"))
-    if ring == 1:
-        yield paths[0], "a ring of one: collude needs two evaluators or more"
+    """Yield the finding of a share of malicious evaluators that comes to a ring of one.
+
+    One that is written as a group does as the ring agreed: the others may have left it.
+    """
+    malicious = scenario.malicious
+    if malicious is None or not _colludes(malicious.behaviour):
+        return
+    groups = scenario.population.evaluators
+    owner = np.repeat(np.arange(len(groups)), [group.count for group in groups])
+    taken = malicious_nodes(owner.size, malicious.share, scenario.seed)
+    others = [index for index, group in enumerate(groups) if _colludes(group.behaviour)]
+    if len(taken) + int(np.isin(np.delete(owner, taken), others).sum()) == 1:
+        yield (
+            ("malicious", "behaviour"),
+            "a ring of one: collude needs two evaluators or more",
+        )
 
 
 def _colludes(spec: Spec | str) -> bool:

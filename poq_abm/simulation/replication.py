@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from poq_abm.simulation.arrays import EvaluatorColumn, GameArrays
 from poq_abm.simulation.batch_counts import BatchCounts, open_counts
 from poq_abm.simulation.buffers import Buffers, ReplicationKey, open_buffers
 from poq_abm.simulation.histograms import (
+    MEASURES,
     Histograms,
     clear_histograms,
     measure_histograms,
@@ -29,11 +30,15 @@ __all__ = [
     "State",
     "Trace",
     "begin_another",
+    "begin_memory",
     "open_memory",
     "open_replication",
+    "open_sums",
     "open_trace",
     "sum_up",
 ]
+
+_NODE_BIAS = int(Purpose.NODE_BIAS)  # to hand over an enum takes 0.1 ms
 
 
 class State(IntEnum):
@@ -92,55 +97,95 @@ def open_replication(
 
 def open_memory(game: GameArrays, key: ReplicationKey, rounds: int) -> Memory:
     """Return the memory of a replication before its first round."""
-    rules, tables, conduct = game.rules, game.tables, game.conduct
-    evaluators = len(conduct.evaluators)
+    rules, tables, evaluators = game.rules, game.tables, len(game.conduct.evaluators)
     columns = int(tables.trust_task.max()) + 1
-    saturated = evaluators * columns if rules.trust_start >= rules.trust_maximum else 0
     entries = rounds // rules.trust_interval if rules.trust_interval else 0
-    state = np.zeros((evaluators, len(State)))
-    for node, spread in enumerate(conduct.evaluators[:, EvaluatorColumn.BIAS_SD]):
-        if spread > 0.0:
-            z = normal(key.seed, key.replication, int(Purpose.NODE_BIAS), 0, node)
-            state[node, State.BIAS] = spread * z
-    return Memory(
-        trust=np.full((evaluators, columns), rules.trust_start),
-        state=state,
-        counters=np.array([0, saturated, -1, -1, -1, 0]),
+    memory = Memory(
+        trust=np.empty((evaluators, columns)),
+        state=np.empty((evaluators, len(State))),
+        counters=np.empty(len(Counter), np.int64),
         trust_log=np.empty((entries, evaluators, columns)),
         histograms=open_histograms(rules.pay_ranges.copy()),
         counts=open_counts(rules, game.nodes, len(tables.truth)),
     )
-
-
-class ReplicationSums(NamedTuple):
-    """What replications that are played in one call leave; a row for each."""
-
-    nodes: NDArray[
-        np.float64
-    ]  #: (replications, nodes, 8) by :class:`~poq_abm.simulation.ledger.NodeSum`
-    network: NDArray[
-        np.float64
-    ]  #: (replications, 8) by :class:`poq_abm.simulation.ledger.Agreement`
-    measures: NDArray[
-        np.float64
-    ]  #: (replications, measures) by :data:`poq_abm.simulation.histograms.MEASURES`
+    _begin: Any = getattr(begin_memory, "py_func", begin_memory)  # not worth a compilation
+    _begin(key, game, memory)
+    return memory
 
 
 @compiled
-def begin_another(number: int, replication: Replication) -> Replication:
+def begin_memory(key: ReplicationKey, game: GameArrays, memory: Memory) -> None:
+    """Let nodes remember what they do before the first round."""
+    rules = game.rules
+    memory.trust[:] = rules.trust_start
+    memory.state[:] = 0.0
+    for node, spread in enumerate(game.conduct.evaluators[:, EvaluatorColumn.BIAS_SD]):
+        if spread > 0.0:
+            z = normal(key.seed, key.replication, _NODE_BIAS, 0, node)
+            memory.state[node, State.BIAS] = spread * z
+    memory.counters[:] = 0
+    if rules.trust_start >= rules.trust_maximum:
+        memory.counters[Counter.SATURATED] = memory.trust.size
+    memory.counters[Counter.SATURATED_ROUND] = -1
+    memory.counters[Counter.FAULT_ROUND] = -1
+    memory.counters[Counter.FAULT_MEMBER] = -1
+
+
+class ReplicationSums(NamedTuple):
+    """What replications that are played in one call leave; the first axis is theirs."""
+
+    numbers: NDArray[np.int32]  #: (replications,)
+    nodes: NDArray[np.float64]  #: (replications, nodes, 8) as :meth:`Ledger.nodes`
+    network: NDArray[np.float64]  #: (replications, 8) as :meth:`Ledger.network`
+    measures: NDArray[np.float64]  #: (replications, measures) as :func:`measure_histograms`
+    counters: NDArray[np.int64]  #: (replications, 6) as :class:`Memory` has them
+    trust_log: NDArray[np.float64]  #: (replications, entries, M, 1 or tasks) likewise
+
+    def between(self, first: int, last: int) -> ReplicationSums:
+        """Return those of some replications, which are not copied."""
+        some: list[Any] = [array[first:last] for array in self]
+        return ReplicationSums(*some)
+
+
+def open_sums(first: int, last: int, replication: Replication) -> ReplicationSums:
+    """Return room for what replications ``first`` to ``last - 1`` of a game leave.
+
+    ``replication`` is any of the same game.
+    """
+    memory, times = replication.memory, last - first
+    return ReplicationSums(
+        numbers=np.arange(first, last, dtype=np.int32),
+        nodes=np.empty((times, *replication.ledger.node_total.shape)),
+        network=np.empty((times, ROW)),
+        measures=np.empty((times, len(MEASURES))),
+        counters=np.empty((times, memory.counters.size), np.int64),
+        trust_log=np.empty((times, *memory.trust_log.shape)),
+    )
+
+
+@compiled
+def begin_another(number: int, game: GameArrays, replication: Replication) -> Replication:
     """Return another replication before its first round, in the arrays of one that was played."""
+    key = ReplicationKey(replication.key.seed, number)
     clear(replication.ledger)
     clear_histograms(replication.memory.histograms)
-    key = ReplicationKey(replication.key.seed, number)
+    begin_memory(key, game, replication.memory)
     return Replication(key, replication.buffers, replication.ledger, replication.memory)
 
 
 @compiled
 def sum_up(row: int, replication: Replication, sums: ReplicationSums) -> None:
     """Put what a replication came to into a row of the sums."""
-    ledger = replication.ledger
+    ledger, memory = replication.ledger, replication.memory
     fold(ledger)
-    measure_histograms(replication.memory.histograms, sums.measures[row])
+    measure_histograms(memory.histograms, sums.measures[row])
+    for counter in range(memory.counters.size):
+        sums.counters[row, counter] = memory.counters[counter]
+    entries, evaluators, columns = memory.trust_log.shape
+    for entry in range(entries):
+        for node in range(evaluators):
+            for column in range(columns):
+                sums.trust_log[row, entry, node, column] = memory.trust_log[entry, node, column]
     for column in range(ROW):
         sums.network[row, column] = ledger.network_total[column]
         for node in range(sums.nodes.shape[1]):

@@ -23,10 +23,10 @@ from poq_abm.rules.compiled import (
     aggregate,
     closeness,
     deviation,
+    find_references,
     median_of,
     pay_evaluator,
     pay_inference,
-    reference_score,
     typical_deviation,
     update_weight,
 )
@@ -247,35 +247,14 @@ def agree(
 
 
 @compiled_or_python
-def _compared_with(
-    measured_from: int,
-    seat: int,
-    consensus: float,
-    rules: Rules,
-    committee: Committee,
-    own: Kernels | None,
-) -> float:
-    """Return the score that a member is compared with, in [0, 10]."""
-    return reference_score(
-        measured_from,
-        rules.aggregation,
-        rules.aggregation_parameters,
-        own,
-        committee,
-        seat,
-        consensus,
-    )
-
-
-@compiled_or_python
 def compare(consensus: float, rules: Rules, committee: Committee, own: Kernels | None) -> None:
     """Put each member's closeness to what it is compared with into the committee."""
+    rule, parameters, near = rules.aggregation, rules.aggregation_parameters, committee.nearness
     alike = rules.reference == MeasuredFrom.CONSENSUS
+    if not alike:
+        find_references(rules.reference, rule, parameters, own, committee, consensus, near)
     for k in range(rules.committee_size):
-        against = consensus
-        if not alike:
-            against = _compared_with(rules.reference, k, consensus, rules, committee, own)
-        committee.nearness[k] = closeness(committee.scores[k], against)
+        near[k] = closeness(committee.scores[k], consensus if alike else near[k])
 
 
 @compiled_or_python
@@ -333,20 +312,18 @@ def _find_deviations(
     Returns their sum, which also keeps the compiler from reading scores four at a time that have
     just been written one by one: a processor waits for that.
     """
-    count = rules.committee_size
-    centre, apart = consensus, False
+    count, against = rules.committee_size, committee.deviations
+    centre, apart = consensus, rules.trust_reference == MeasuredFrom.OTHERS
     if rules.trust_reference == MeasuredFrom.TRUTH:
         centre = truth
     elif rules.trust_reference == MeasuredFrom.MEDIAN:
         centre = median_of(committee.scores, count, committee.ordered)
-    else:
-        apart = rules.trust_reference == MeasuredFrom.OTHERS
+    elif apart:
+        rule, parameters = rules.aggregation, rules.aggregation_parameters
+        find_references(MeasuredFrom.OTHERS, rule, parameters, own, committee, consensus, against)
     total = 0.0
     for k in range(count):
-        against = centre
-        if apart:
-            against = _compared_with(MeasuredFrom.OTHERS, k, consensus, rules, committee, own)
-        d = deviation(committee.scores[k], against)
+        d = deviation(committee.scores[k], against[k] if apart else centre)
         committee.deviations[k] = d
         total += d
     return total

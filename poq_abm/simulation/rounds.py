@@ -268,23 +268,22 @@ def play_rounds(
 
 @compiled_loop
 def play_replications(
-    first: int,
-    last: int,
     rounds: int,
     game: GameArrays,
     replication: Replication,
     sums: ReplicationSums,
+    active: ActiveBehaviours | None = None,
 ) -> None:
-    """Play replications ``first`` to ``last - 1`` of a plain game, one after the other.
+    """Play the replications whose numbers the sums have, one after the other, and sum each up.
 
-    Row ``r - first`` of the sums holds what the ledger and the histograms tell after replication r;
     ``replication`` lends its seed and its arrays. Short replications take less time than a call
     from Python does, and this is one call for all of them.
     """
     beginning = int(np.int64(0))  # a literal would be compiled for alone
-    for number in range(first, last):
-        play_rounds(beginning, rounds, game, begin_another(number, replication))
-        sum_up(number - first, replication, sums)
+    for row in range(sums.numbers.size):
+        begun = begin_another(int(sums.numbers[row]), game, replication)
+        play_rounds(beginning, rounds, game, begun, active)
+        sum_up(row, begun, sums)
 
 
 @compiled

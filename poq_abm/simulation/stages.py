@@ -62,8 +62,8 @@ from poq_abm.simulation.replication import (
     begin_another,
     sum_up,
 )
-from poq_abm.simulation.round_steps import agree, learn, report_scores
-from poq_abm.simulation.rounds import check_reports, draw_of, play_rounds
+from poq_abm.simulation.round_steps import agree, compare, learn, report_scores
+from poq_abm.simulation.rounds import check_reports, draw_of, play_replications, play_rounds
 
 __all__ = [
     "LARGEST_COMMITTEE",
@@ -72,8 +72,10 @@ __all__ = [
     "open_stages",
     "play",
     "play_contested_in_stages",
+    "play_contested_replications_in_stages",
     "play_in_stages",
     "play_replications_in_stages",
+    "play_replications_of",
 ]
 
 LARGEST_COMMITTEE = 16  # seating by comparisons takes time in proportion to its square
@@ -117,9 +119,10 @@ def alpha_of_a_round(rules: Rules) -> float:
 
 
 def is_published(game: Game) -> bool:
-    """Return whether everybody is honest and the consensus is the mean, if it has stages at all."""
+    """Return whether everybody is honest and compared with the mean, if it has stages at all."""
     return (
         game.plain
+        and game.rules.reference == MeasuredFrom.CONSENSUS
         and game.rules.aggregation == number_of(Mean)
         and not game.conduct.inference[:, InferenceColumn.DEVIATES].any()
     )
@@ -128,14 +131,13 @@ def is_published(game: Game) -> bool:
 def open_stages(game: Game) -> Stages | None:
     """Return scratch space for the rounds of a game; None where they cannot be played in stages.
 
-    They can where rules ship and pay is linear and for closeness to the consensus or settled by
-    batch, committees are small, and second moments are taken where :func:`_pay` does.
+    They can where rules ship and pay is linear and for closeness or settled by batch, committees
+    are small, and second moments are taken where :func:`_pay` does.
     """
     rules, nodes, tables, conduct = game.rules, game.nodes, game.tables, game.conduct
     size, batch = rules.committee_size, BATCH_ROUNDS
     usual = (
-        rules.reference == MeasuredFrom.CONSENSUS
-        and rules.inference_payment == number_of(Linear)
+        rules.inference_payment == number_of(Linear)
         and (rules.evaluator_payment == number_of(Closeness) or rules.counted != Counted.NOTHING)
         and game.kernels is None
     )
@@ -206,7 +208,10 @@ def _look_up(draws: Words, rounds: int, scores: Floats, nodes: Nodes, stages: St
 
 @compiled_loop
 def _pay(rounds: int, rules: Rules, stages: Stages) -> None:
-    """Put closeness, rewards and their squared distances from the anchors into the stages."""
+    """Put closeness, rewards and their squared distances from the anchors into the stages.
+
+    Closeness to the consensus: to anything else, it is there already.
+    """
     consensus, size = stages.consensus, stages.members.shape[0]
     alpha, beta = rules.alpha_inference, rules.beta_inference
     costs, rewards, spreads = stages.costs[size], stages.rewards[size], stages.spreads[size]
@@ -219,11 +224,12 @@ def _pay(rounds: int, rules: Rules, stages: Stages) -> None:
     for k in range(size):
         scores, nearness = stages.scores[k], stages.nearness[k]
         costs, rewards, spreads = stages.costs[k], stages.rewards[k], stages.spreads[k]
+        if rules.reference == MeasuredFrom.CONSENSUS:
+            for t in range(rounds):
+                nearness[t] = closeness(scores[t], consensus[t])
         for t in range(rounds):
-            near = closeness(scores[t], consensus[t])
-            reward = evaluator_reward(alpha, beta, near, costs[t])
+            reward = evaluator_reward(alpha, beta, nearness[t], costs[t])
             distance = reward - evaluator_reward(alpha, beta, 1.0, costs[t])
-            nearness[t] = near
             rewards[t] = reward
             spreads[t] = distance * distance
 
@@ -324,7 +330,10 @@ def _agree_one_by_one(
     active: ActiveBehaviours | None,
     stages: Stages,
 ) -> None:
-    """Let committees report, agree and learn, round by round; leave their scores in the stages."""
+    """Let committees report, agree and learn, round by round; leave their scores in the stages.
+
+    And how near they came, where members are not compared with the consensus.
+    """
     draws, committee, memory = (
         replication.buffers.draws,
         replication.buffers.committee,
@@ -342,6 +351,11 @@ def _agree_one_by_one(
             report_scores(drawn, game, replication, active, None)
             trust = memory.trust
             consensus = agree(game.rules, game.nodes.stake, trust, drawn.column, committee, None)
+        if game.rules.reference != MeasuredFrom.CONSENSUS:
+            compare(consensus, game.rules, committee, None)
+            for k in range(stages.members.shape[0]):
+                stages.nearness[k, t] = committee.nearness[k]
+        if active is not None:
             learn(drawn, consensus, game, committee, memory, None)
             stages.truth[t] = drawn.truth
             for k in range(stages.members.shape[0]):
@@ -419,22 +433,59 @@ def play_in_stages(
 
 @compiled_loop
 def play_replications_in_stages(
-    first: int,
-    last: int,
     rounds: int,
     game: GameArrays,
     replication: Replication,
     sums: ReplicationSums,
     stages: Stages,
 ) -> None:
-    """Play replications ``first`` to ``last - 1`` of a game, one after the other.
+    """Play replications of a game that :func:`is_published`, one after the other.
 
     As :func:`poq_abm.simulation.rounds.play_replications` does.
     """
     beginning = int(np.int64(0))  # a literal would be compiled for alone
-    for number in range(first, last):
-        play_in_stages(beginning, rounds, game, begin_another(number, replication), stages)
-        sum_up(number - first, replication, sums)
+    for row in range(sums.numbers.size):
+        begun = begin_another(int(sums.numbers[row]), game, replication)
+        play_in_stages(beginning, rounds, game, begun, stages)
+        sum_up(row, begun, sums)
+
+
+@compiled_loop
+def play_contested_replications_in_stages(
+    rounds: int,
+    game: GameArrays,
+    replication: Replication,
+    sums: ReplicationSums,
+    active: ActiveBehaviours | None,
+    stages: Stages,
+) -> None:
+    """Play replications of a game with whatever rule, trust and behaviours, likewise."""
+    beginning = int(np.int64(0))  # a literal would be compiled for alone
+    for row in range(sums.numbers.size):
+        begun = begin_another(int(sums.numbers[row]), game, replication)
+        play_contested_in_stages(beginning, rounds, game, begun, active, stages)
+        sum_up(row, begun, sums)
+
+
+def play_replications_of(
+    rounds: int,
+    game: Game,
+    replication: Replication,
+    sums: ReplicationSums,
+    stages: Stages | None,
+) -> None:
+    """Play the replications whose numbers the sums have, by the quickest loop that can.
+
+    For games that neither pay by batch nor need a kernel of one's own. ``replication`` is one of
+    the game, whose arrays are written over.
+    """
+    given = (rounds, game.arrays, replication, sums)
+    if stages is None:
+        play_replications(*given, game.active)
+    elif is_published(game):
+        play_replications_in_stages(*given, stages)
+    else:
+        play_contested_replications_in_stages(*given, game.active, stages)
 
 
 def play(

@@ -81,5 +81,7 @@ def test_a_run_of_the_command_line_says_what_the_axes_move(poq, tmp_path: Path) 
     assert "What mechanism.beta_inference moves: mean of the 2 treatments" in done.out
     assert "llama" not in done.out
     assert "axis,value,measure" in poq("analyse", "axes", "grid", "--csv").out
-    done = poq("compare", "beta_inference=0", "beta_inference=0.3", "--in", "grid", "--on", "bias")
+    done = poq(
+        "compare", "beta_inference=0", "beta_inference=0.3", "--in", "grid", "--metric", "bias"
+    )
     assert "(mean of 2 treatments)" in done.out

@@ -65,7 +65,7 @@ def test_an_economy_has_more_epochs_of_equally_many_rounds() -> None:
 
 def test_the_verb_prints_a_sentence_and_whole_cells(poq, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    done = poq("converge", "cost_aware_poq", *FEW, "--on", "bias", "--on", "closeness_mean")
+    done = poq("converge", "cost_aware_poq", *FEW, "--metric", "bias", "--metric", "closeness_mean")
     assert done.code == 0
     assert "50, 100 and 200 rounds on common keys" in done.out
     assert "From 100 to 200 rounds, " in text_of(done)
@@ -74,7 +74,7 @@ def test_the_verb_prints_a_sentence_and_whole_cells(poq, monkeypatch) -> None:
 
 
 def test_json_and_csv_are_the_table(poq) -> None:
-    options = ("converge", "cost_aware_poq", *FEW, "--on", "bias")
+    options = ("converge", "cost_aware_poq", *FEW, "--metric", "bias")
     told = json.loads(poq(*options, "--json").out)
     table = pd.read_csv(io.StringIO(poq(*options, "--csv").out))
     assert told["verdict"].startswith("From 100 to 200 rounds")
@@ -89,7 +89,7 @@ def test_json_and_csv_are_the_table(poq) -> None:
         ("committee_size", FEW, "has a sweep"),
         ("cost_aware_poq", ("--rounds", 101, *FEW[2:]), "rounds=101: only an even number"),
         ("cost_aware_poq", (*FEW[:2], "--replications", 1), "one replication has no interval"),
-        ("cost_aware_poq", (*FEW, "--on", "biass"), "--on biass: no such measure here"),
+        ("cost_aware_poq", (*FEW, "--metric", "biass"), "--metric biass: no such measure here"),
     ],
 )
 def test_a_users_mistake_is_a_message(poq, scenario: str, options, message: str) -> None:

@@ -51,19 +51,46 @@ def test_what_does_not_gain_is_said_and_not_written(poq, tmp_path):
     assert said.count("nothing was tested, the budget was spent") == 3
 
 
+def test_what_everybody_learns_is_a_table(poq):
+    alike = ["--set", "mechanism.committee_size=1", "--group", "sts_stsb", "--everybody"]
+    told = json.loads(poq(*alike, "--json").stdout)
+    assert told["learned"] == [{"strategy": "honest", "share": 1.0, "group": "sts_stsb"}]
+    assert [one["ended"] for one in told["attacks"]] == ["settled"]
+    said = " ".join(poq(*alike).stdout.split())
+    assert "sts_stsb: as all play honest, nothing found gains" in said
+    assert poq(*alike, "--csv").stdout.startswith("role,group,members,behaviour,gains")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--by", "evaluators"], "--by evaluators: did you mean 'evaluator'"),
-        (["--share", "0.5"], "--share does nothing with --by evaluator"),
-        (["--by", "inference", "--favour", "x"], "--favour does nothing"),
-        (["--by", "ring", "--everybody"], "--everybody does nothing with --by ring"),
-        (["--by", "ring", "--share", "2"], "share must lie in"),
+        (["--role", "evaluators"], "--role evaluators: did you mean 'evaluator'"),
+        (["--share", "0.5"], "--share does nothing with --role evaluator"),
+        (["--role", "inference", "--favour", "x"], "--favour does nothing"),
+        (["--role", "ring", "--everybody"], "--everybody does nothing with --role ring"),
+        (["--role", "ring", "--share", "2"], "share must lie in"),
+        (
+            ["--role", "ring", "--answering", "freeload"],
+            "--answering does nothing without --favour",
+        ),
+        (
+            [
+                "--role",
+                "ring",
+                "--share",
+                "0.7",
+                "--favour",
+                "phi3_mini_4k",
+                "--answering",
+                "boost",
+            ],
+            "no behaviour 'boost' of inference nodes",
+        ),
         (["--replications", "1"], "two or more are needed"),
         (["--group", "ce_minilmm"], "no group 'ce_minilmm' of evaluator nodes"),
-        (["--by", "ring", "--favour", "phi"], "no group 'phi' of inference nodes"),
+        (["--role", "ring", "--favour", "phi"], "no group 'phi' of inference nodes"),
         (
-            ["--by", "ring", "--share", "0.1"],
+            ["--role", "ring", "--share", "0.1"],
             "a share of 0.1 of all leaves no evaluator",
         ),
     ],

@@ -167,7 +167,7 @@ def test_what_is_odd_but_allowed_runs(poq, tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("entry_exit", "is an economy of epochs"), ("verification_trilemma", "verifies queries")],
+    [("verification_trilemma", "verifies queries")],
 )
 def test_the_page_refuses_a_game_it_cannot_show(poq, name: str, said: str) -> None:
     done = poq("explore", name)

@@ -48,7 +48,7 @@ def said(outcome) -> str:
 
 
 def test_two_scenarios_are_played_and_compared(poq, larger: str) -> None:
-    done = poq("compare", larger, "cost_aware_poq", *FEW, "--on", "closeness_mean")
+    done = poq("compare", larger, "cost_aware_poq", *FEW, "--metric", "closeness_mean")
     assert done.code == 0
     assert "A = larger.yaml, B = cost_aware_poq" in done.out
     assert "From larger.yaml to cost_aware_poq, closeness_mean fell by 0." in said(done)
@@ -65,7 +65,7 @@ def test_two_treatments_of_a_stored_run(poq, swept: str) -> None:
 
 def test_what_is_asked_for_has_a_row_even_where_it_is_equal(poq, swept: str) -> None:
     ids = ("committee_size=1", "committee_size=3")
-    done = poq("compare", *ids, "--in", swept, "--on", "truth_mean")
+    done = poq("compare", *ids, "--in", swept, "--metric", "truth_mean")
     assert any(line.startswith("│ truth_mean") for line in done.out.splitlines())
 
 
@@ -88,7 +88,7 @@ def test_folders_and_scenarios_mix(poq, larger: str) -> None:
 
 def test_csv_is_the_table_and_nothing_else(poq, swept: str) -> None:
     ids = ("committee_size=1", "committee_size=3")
-    done = poq("compare", *ids, "--in", swept, "--csv", "--on", "bias", "--on", "spearman")
+    done = poq("compare", *ids, "--in", swept, "--csv", "--metric", "bias", "--metric", "spearman")
     table = pd.read_csv(io.StringIO(done.out))
     assert table["metric"].tolist() == ["bias", "spearman"]
     assert {"difference", "low", "high", "variance_reduction", "moved"} <= set(table.columns)
@@ -103,7 +103,7 @@ def test_settings_reach_both_sides(poq, larger: str) -> None:
 
 def test_other_rounds_and_profiles_are_noted(poq, tmp_path: Path) -> None:
     (tmp_path / "made.yaml").write_text(MADE)
-    done = poq("compare", "cost_aware_poq", "made.yaml", "--replications", 2, "--on", "bias")
+    done = poq("compare", "cost_aware_poq", "made.yaml", "--replications", 2, "--metric", "bias")
     assert done.code == 0
     assert "Different rounds (5,000 and 150) and profiles (published and synthetic): " in said(done)
     assert "pairs match less" in said(done)
@@ -126,14 +126,14 @@ def test_alike_sides_bring_no_note(poq, larger: str) -> None:
 
 def test_replications_without_a_partner_are_counted(poq, larger: str) -> None:
     poq("run", larger, "--rounds", 200, "--replications", 6, "--out", "six")
-    done = poq("compare", "six", "cost_aware_poq", *FEW, "--on", "bias")
+    done = poq("compare", "six", "cost_aware_poq", *FEW, "--metric", "bias")
     assert "(4 matched replications)" in said(done)
     assert "Replications without a partner on the other side, left out: 2." in said(done)
 
 
 def test_one_replication_is_too_few(poq, larger: str) -> None:
     few = ("--rounds", 50, "--replications", 1)
-    done = poq("compare", larger, "cost_aware_poq", *few, "--on", "bias")
+    done = poq("compare", larger, "cost_aware_poq", *few, "--metric", "bias")
     assert done.code == 0
     assert "Too few pairs to judge: bias." in said(done)
 
@@ -154,8 +154,8 @@ def test_one_replication_is_too_few(poq, larger: str) -> None:
         (("swept", "cost_aware_poq"), "swept holds 3 treatments"),
         (("swept", "cost_aware_poq"), "compare two with --in swept"),
         (
-            ("cost_aware_poq", "many_nodes", "--on", "corelation"),
-            "--on corelation: unknown metric; did you mean 'correlation'?",
+            ("cost_aware_poq", "many_nodes", "--metric", "corelation"),
+            "--metric corelation: unknown metric; did you mean 'correlation'?",
         ),
         (
             (
@@ -163,7 +163,7 @@ def test_one_replication_is_too_few(poq, larger: str) -> None:
                 "committee_size=3",
                 "--in",
                 "swept",
-                "--on",
+                "--metric",
                 "reward of x sts_stsb",
             ),
             "no metric 'reward of x sts_stsb'; did you mean 'reward of evaluator sts_stsb'?",

@@ -29,7 +29,7 @@ VERBS = {
     "show": ("show", "names.yaml"),
     "validate": ("validate", "names.yaml"),
     "status": ("status", "out"),
-    "verify": ("verify", "out", "--replay", 1),
+    "verify": ("verify", "out", "--replications", 1),
     "rewards": ("analyse", "rewards", "out"),
     "csv": ("analyse", "rewards", "out", "--csv"),
     "report": ("report", "out", "--out", "通义.html"),

@@ -39,10 +39,23 @@ def test_for_a_program(poq):
     assert poq(*asked, "--csv").stdout.startswith("others,strategy,payoff,low,high")
 
 
+def test_of_both_roles(poq):
+    asked = ["--role", "both", "--strategy", "freeload", "--strategy", "copycat"]
+    said = poq(*asked).stdout
+    assert max(map(len, said.splitlines())) <= 80
+    assert "what all inference nodes and all evaluators do" in " ".join(said.split())
+    found = json.loads(poq(*asked, "--json").stdout)
+    assert list(found) == ["said", "profiles", "payoffs", "path"]
+    assert [row["inference"] for row in found["profiles"]] == ["honest"] * 2 + ["freeload"] * 2
+    assert len(found["said"]) >= 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--role", "ring"], "--role ring: "),
+        (["--role", "both", "--players", "3"], "--players does nothing with --role both"),
+        (["--role", "both", "--strategy", "boots"], "no behaviour 'boots'"),
         (["--strategy", "{b: 2}"], "--strategy {b: 2}: write a name"),
         (["--strategy", "boots"], "no behaviour 'boots'"),
         (["--replications", "1", "--strategy", "boost"], "two or more are needed"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from poq_abm.cli import progress
 from poq_abm.cli.progress import LineBar
 from poq_abm.experiment import block_files
 from tests.conftest import Poq
@@ -113,3 +115,38 @@ def test_a_bar_leaves_what_came_before_the_first_rounds_out_of_their_rate() -> N
         bar.played(2_000_000)
         now += 1.0
     assert lines == ["mine: 4%, 2.0 M rounds/s, 48 s left"]
+
+
+def test_a_bar_that_expects_nothing_counts_rounds() -> None:
+    """A search does not know how much it will play: no share and no time are made up."""
+    lines: list[str] = []
+    now = 0.0
+    bar = LineBar("mine", lines.append, every=10.0, clock=lambda: now)
+    for _ in range(12):
+        now += 1.0
+        bar.played(500_000)
+    assert lines == ["mine: 5,000,000 rounds, 500 k rounds/s"]
+
+
+def test_time_that_is_left_does_not_count_what_compiles_in_the_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Code of another kind of rounds is compiled when the first of them come, not before all."""
+    now = 0.0
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: now))
+    announcer = progress._announcer
+    about = SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=len), "args": ()})
+    lines: list[str] = []
+    bar = LineBar("mine", lines.append, every=3.0)
+    bar.expect(10_000)
+    for second in range(4):
+        now += 1.0
+        bar.played(1_000)
+        if second == 1:
+            announcer.on_start(about)
+            announcer.on_start(about)  # what it calls
+            now += 30.0
+            announcer.on_end(about)
+            now += 30.0
+            announcer.on_end(about)
+    assert lines == ["mine: 30%, 1,000 rounds/s, 7 s left"]

@@ -83,13 +83,15 @@ def test_show_writes_every_figure_out(poq: Poq) -> None:
 
 def test_status_and_verify(run: Poq) -> None:
     assert "hybrid_poq_otr: complete" in run("status", "run").out
-    done = run("verify", "run", "--replay", 2)
+    done = run("verify", "run", "--replications", 2)
     assert (done.code, "2 replications played again gave the same bits" in done.out) == (0, True)
 
 
 def test_compare_two_treatments_with_units(run: Poq) -> None:
     sides = ("protocol=poq", "protocol=otr", "--in", "run")
-    done = run("compare", *sides, "--on", "dishonest_stands", "--on", "economic_p50_s", "--csv")
+    done = run(
+        "compare", *sides, "--metric", "dishonest_stands", "--metric", "economic_p50_s", "--csv"
+    )
     assert done.code == 0
     table = pd.read_csv(io.StringIO(done.out)).set_index("metric")
     assert table["unit"].to_dict() == {"dishonest_stands": "0-1", "economic_p50_s": "s"}
@@ -100,17 +102,17 @@ def test_compare_two_treatments_with_units(run: Poq) -> None:
 
 def test_compare_two_scenarios(poq: Poq) -> None:
     alone = ("--set", "verification.protocol=otr")
-    done = poq("compare", "cost_aware_poq", "many_nodes", *alone, *SMALL, "--on", "total_usd")
+    done = poq("compare", "cost_aware_poq", "many_nodes", *alone, *SMALL, "--metric", "total_usd")
     assert done.code == 0
     assert "USD per query" in done.out
 
 
 def test_compare_refuses_what_is_not_measured_before_anything_is_played(run: Poq) -> None:
     sides = ("protocol=poq", "protocol=otr", "--in", "run")
-    done = run("compare", *sides, "--on", "dishonest_stand")
+    done = run("compare", *sides, "--metric", "dishonest_stand")
     assert done.code == 2
     assert "did you mean 'dishonest_stands'?" in done.err
-    assert run("compare", *sides, "--on", "correlation").code == 2
+    assert run("compare", *sides, "--metric", "correlation").code == 2
 
 
 def test_compare_refuses_rounds_against_queries(poq: Poq, tmp_path: Path) -> None:

@@ -87,14 +87,14 @@ def test_netcdf_holds_the_labelled_arrays(swept: Results, tmp_path: Path) -> Non
 @pytest.mark.parametrize("run", ["base", "economy", "protocols"])
 @pytest.mark.parametrize("ending", [".csv", ".dta", ".tex"])
 def test_every_kind_of_run_has_a_summary(stored_runs, run: str, ending: str, poq) -> None:
-    done = poq("export", stored_runs[run], "--table", SUMMARY, "--to", f"s{ending}")
+    done = poq("export", stored_runs[run], "--table", SUMMARY, "--out", f"s{ending}")
     assert (done.code, Path(done.out.split()[0]).stat().st_size > 500) == (0, True)
 
 
 @pytest.mark.parametrize("run", ["economy", "protocols"])
 def test_every_table_of_a_run_is_written_to_stata(stored_runs, run: str, poq) -> None:
     for table in poq_abm.read_results(stored_runs[run]).tables:
-        done = poq("export", stored_runs[run], "--table", table, "--to", f"{table}.dta")
+        done = poq("export", stored_runs[run], "--table", table, "--out", f"{table}.dta")
         assert done.code == 0, done.err
 
 
@@ -124,7 +124,7 @@ def test_nothing_is_overwritten(swept: Results, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_written_is_said(stored_runs, poq, to: str, table: str, said: str) -> None:
     asked = ("--table", table) if table else ()
-    refused = poq("export", stored_runs["base"], "--to", to, *asked)
+    refused = poq("export", stored_runs["base"], "--out", to, *asked)
     assert (refused.code, said in refused.err) == (2, True), refused.err
 
 

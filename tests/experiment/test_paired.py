@@ -14,7 +14,7 @@ from scipy import stats
 
 import poq_abm
 from poq_abm.errors import InputError
-from poq_abm.experiment.estimates import summarise
+from poq_abm.experiment.estimates import mean_interval, summarise
 from poq_abm.experiment.paired import (
     compare,
     group_rewards,
@@ -23,6 +23,7 @@ from poq_abm.experiment.paired import (
     variance_reduction_interval,
 )
 from poq_abm.experiment.results import Results
+from poq_abm.experiment.schemas import range_of
 
 NUMBER = st.floats(-100.0, 100.0)
 PAIR = st.tuples(NUMBER | st.just(math.nan), NUMBER | st.just(math.nan))
@@ -359,3 +360,17 @@ def test_what_cannot_be_compared_is_refused(change: dict[str, object], said: str
     with pytest.raises(InputError) as error:
         compare(given.pop("a"), given.pop("b"), **given)
     assert said in str(error.value)
+
+
+def test_a_chance_that_is_worked_out_differs_by_what_it_differs():
+    """No sample stands behind `malicious_majority_expected`: 0 and .23 are what they are.
+
+    The share of rounds in which a majority was seen, 0 in all of 20 replications, is a sample.
+    """
+    never, often = np.zeros(20), np.full(20, 0.23)
+    chance = range_of("malicious_majority_expected", "0-1")
+    assert paired(never, often, within=chance)[3:6] == pytest.approx((0.23, 0.23, 0.23))
+    assert paired(often, np.ones(20), within=chance)[3:6] == pytest.approx((0.77, 0.77, 0.77))
+    assert mean_interval(never, within=chance)[2:] == (0.0, 0.0)
+    seen = paired(never, often, within=range_of("malicious_majority", "0-1"))
+    assert seen.low < seen.difference == pytest.approx(seen.high)

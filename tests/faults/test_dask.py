@@ -95,6 +95,39 @@ def test_a_cluster_leaves_the_same_bytes(cluster: Cluster, launch: Launch, tmp_p
     assert tables(tmp_path / "away") == tables(tmp_path / "here")
 
 
+DESIGN = """
+extends: cost_aware_poq
+rounds: 60
+search:
+  variables:
+    mechanism.committee_size: {low: 1, high: 3}
+  objectives: [{maximise: correlation}]
+  audit: {at_most: 9.0, replications: 2, behaviours: [boost], by: []}
+  budget: {designs: 8, generation: 4, replications: 2, front: 2, fresh: 4, looks: 1, certified: 4}
+"""
+
+
+def test_a_search_on_a_cluster_leaves_the_same_bytes(
+    cluster: Cluster, launch: Launch, tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna")
+    (tmp_path / "which.yaml").write_text(DESIGN)
+    away = ("--backend", "dask", "--scheduler", cluster.address)
+    code, _, err = finished(launch("design", "which.yaml", "--out", "away", "--no-report", *away))
+    assert code == 0, err
+    for place, jobs in (("here", 1), ("threads", 2)):
+        command = ("design", "which.yaml", "--out", place, "--no-report", "--jobs", jobs)
+        assert finished(launch(*command))[0] == 0
+        assert files(tmp_path / "away") == files(tmp_path / place)
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    """Return what lies in a folder, by path."""
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
 def test_a_killed_cluster_worker_does_not_stop_the_run(
     cluster: Cluster, launch: Launch, tmp_path: Path
 ) -> None:

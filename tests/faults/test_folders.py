@@ -162,6 +162,6 @@ def test_tampering_that_keeps_the_checksums_is_found_by_replay(
 
     results.tables["nodes"] = nodes.set_column(column, field, pa.array(raised))
     results.save(tmp_path / "run")
-    found = poq("verify", "run", "--replay", 3)
+    found = poq("verify", "run", "--replications", 3)
     assert found.code == 1
     assert found.out.count("is not what a replay gives (nodes)") == 3

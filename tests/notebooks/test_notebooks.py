@@ -24,7 +24,7 @@ def stored(twin: Path):
 
 def test_every_notebook_has_a_twin() -> None:
     assert [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))] == NAMES
-    assert len(NAMES) >= 8
+    assert len(NAMES) >= 9
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=NAMES)

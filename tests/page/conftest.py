@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from poq_abm.page.controls import PageSettings
 from poq_abm.page.exploring import Exploration
+from poq_abm.page.rounds_page import RoundsPage
 from poq_abm.scenario import Scenario, load
 
 CONTESTED = [
@@ -23,8 +23,8 @@ def contested() -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def settings(contested: Scenario) -> PageSettings:
-    return PageSettings.of(contested, 300)
+def settings(contested: Scenario) -> RoundsPage:
+    return RoundsPage(contested, 300)
 
 
 @pytest.fixture(scope="module")

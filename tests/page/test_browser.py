@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_support import WIDTHS, opened_browser, outside, watched_page
 
 from poq_abm.scenario import load
 
 pytest.importorskip("solara", reason='the page needs the extra: pip install "poq-abm[explore]"')
 pytest.importorskip("solara_assets", reason='the page needs pip install "poq-abm[explore]"')
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason='a browser is driven by pip install "poq-abm[browser]"'
-)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-]
+pytestmark = pytest.mark.slow
 #: `poq`, in a process that notes whom it would call
 PROGRAM = """
 import socket, sys
@@ -38,7 +32,10 @@ sys.argv[0] = "poq"
 from poq_abm.cli import main
 main()
 """
-SETTINGS = ("rounds=400", "replications=5")
+EXPLORED = {
+    "rounds": ("cost_aware_poq", "rounds=400", "replications=5"),
+    "economy": ("entry_exit", "rounds=1200", "economy.epochs=60", "replications=4"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,68 +43,64 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("explored")
 
 
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
+@contextmanager
+def served(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Serve a scenario in a process of its own; where it serves, it says itself."""
-    sets = [word for setting in SETTINGS for word in ("--set", setting)]
-    command = [
-        sys.executable,
-        "-u",
-        "-c",
-        PROGRAM,
-        "explore",
-        "cost_aware_poq",
-        "--port",
-        "0",
-        *sets,
-    ]
+    command = [sys.executable, "-u", "-c", PROGRAM, "explore", "--port", "0", *arguments]
     environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
     with (
-        (folder / "said").open("w") as said,
+        (folder / "said").open("a") as said,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=folder,
             env={**os.environ, **environment},
         ) as server,
     ):  # fmt: skip
         try:
-            assert server.stdout is not None
-            found = re.search(r"http://\S+", server.stdout.readline())
-            assert found, (folder / "said").read_text()
-            yield found.group().rstrip("/")
+            yield server
         finally:
             server.terminate()
             server.wait(timeout=20)
 
 
 @pytest.fixture(scope="module")
+def addresses(folder: Path) -> Iterator[dict[str, str]]:
+    """Serve a scenario of each kind, all at once."""
+    with ExitStack() as stack:
+        servers = {
+            kind: stack.enter_context(
+                served(folder, name, *(word for one in sets for word in ("--set", one)))
+            )
+            for kind, (name, *sets) in EXPLORED.items()
+        }
+        found = {}
+        for kind, server in servers.items():
+            assert server.stdout is not None
+            said = re.search(r"http://\S+", server.stdout.readline())
+            assert said, (folder / "said").read_text()
+            found[kind] = said.group().rstrip("/")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(addresses: dict[str, str]) -> str:
+    return addresses["rounds"]
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    """A page that fails the test if it asked anybody else for anything, or complained."""
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    asked: list[str] = []
-    complaints: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("websocket", lambda socket: asked.append(socket.url.replace("ws://", "http://")))
-    opened.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    yield opened
-    outside = [url for url in asked if not url.startswith((f"{address}/", "data:", "blob:"))]
-    opened.close()
-    assert len(asked) > 5
-    assert outside == []
-    assert complaints == []
+    with watched_page(browser, (f"{address}/",)) as page:
+        yield page
 
 
-def visit(page: Any, url: str) -> Any:
+def visit(page: Any, url: str, chart: str = "consensus") -> Any:
     page.goto(url)
-    page.wait_for_selector("[data-chart=consensus]")
+    page.wait_for_selector(f"[data-chart={chart}]")
     return page
 
 
@@ -248,16 +241,29 @@ def test_saving_writes_a_scenario_once(page: Any, address: str, folder: Path) ->
     assert (folder / "cheaper.yaml").read_text() == text
 
 
-def test_a_phone_needs_no_sideways_scrolling(page: Any, address: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
+def test_nothing_is_out_of_sight_and_a_phone_shows_slider_and_chart_at_once(
+    page: Any, address: str, folder: Path
+) -> None:
     visit(page, address)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for width in WIDTHS:
+        assert outside(page, width) == []
     slider = page.locator("input[type=range][aria-label^='α_F']").bounding_box()
     chart = page.locator("[data-chart=inference] > svg").bounding_box()
-    assert chart["y"] + chart["height"] < slider["y"] < 844  # both in sight at once
-
-
-def test_the_server_calls_nobody(page: Any, address: str, folder: Path) -> None:
-    visit(page, address)
-    page.wait_for_timeout(500)
+    assert chart["y"] + chart["height"] < slider["y"] < 900
     assert "CALLED" not in (folder / "said").read_text()
+
+
+def test_an_economy_is_played_by_epochs_and_its_own_fields_move(
+    browser: Any, addresses: dict[str, str]
+) -> None:
+    with watched_page(browser, (f"{addresses['economy']}/",)) as page:
+        visit(page, addresses["economy"], "nodes")
+        for chart in ("nodes", "profit", "pay", "quality"):
+            assert page.locator(f"[data-chart={chart}] path.curve").count() >= 1
+        before = curves(page, "nodes")
+        slide(page, "Pool", 2000.0)
+        changed(page, before, "nodes")
+        assert "pool=2000" in page.url
+        assert "NaN" not in page.inner_text("body")
+        for width in WIDTHS:
+            assert outside(page, width) == []

@@ -4,26 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poq_abm.page.controls import (
-    PageSettings,
-    PageState,
-    controls_of,
-    read_link,
-    scenario_of,
-    start,
-    start_of,
-    write_link,
-)
+from poq_abm.page.controls import PageState, read_link, scenario_of, start, write_link
+from poq_abm.page.rounds_page import RoundsPage, controls_of, start_of
 from poq_abm.scenario import Scenario, ScenarioError, load, scenario_names
 from poq_abm.simulation.playable import check_playable, profile_of
 
 RING = load("collusion_ring", ["sweep={}"])
-CONTROLS = controls_of(RING)
+PAGE = RoundsPage(RING, 5000)
+CONTROLS = PAGE.controls
 
 
 @st.composite
 def states(draw: st.DrawFn) -> PageState:
-    state = start(PageSettings.of(RING, 5000)).at(draw(st.integers(0, 5000)))
+    state = start(PAGE).at(draw(st.integers(0, 5000)))
     for key, control in CONTROLS.items():
         if control.kind == "choice":
             value = draw(st.sampled_from(control.choices))
@@ -37,13 +30,13 @@ def states(draw: st.DrawFn) -> PageState:
 
 @given(states())
 def test_a_link_says_the_whole_state(state: PageState) -> None:
-    settings = PageSettings.of(RING, 5000)
+    settings = PAGE
     assert read_link(settings, "?" + write_link(settings, state)) == (state, [])
 
 
 @given(states())
 def test_every_state_is_a_scenario_that_says_what_the_controls_say(state: PageState) -> None:
-    played = scenario_of(PageSettings.of(RING, 5000), state)
+    played = scenario_of(PAGE, state)
     assert start_of(played, controls_of(played))["alpha_F"] == state["alpha_F"]
     assert played.mechanism.aggregation == state["rule"]
     assert played.mechanism.committee_size == state["K"]
@@ -59,12 +52,12 @@ def test_every_scenario_that_ships_has_controls_within_their_own_range(name: str
         assert [controls[key].fault(value) for key, value in values.items()] == [None] * len(values)
 
 
-def test_nothing_moved_is_the_scenario_itself(settings: PageSettings) -> None:
+def test_nothing_moved_is_the_scenario_itself(settings: RoundsPage) -> None:
     assert scenario_of(settings, start(settings)) is settings.scenario
 
 
 def test_nobody_is_malicious_until_the_share_moves() -> None:
-    settings = PageSettings.of(load("cost_aware_poq"), 5000)
+    settings = RoundsPage(load("cost_aware_poq"), 5000)
     still = start(settings).moved("attack", "sabotage")
     assert scenario_of(settings, still).malicious is None
     moved = scenario_of(settings, still.moved("share", 0.4).moved("strength", 2.0))
@@ -76,7 +69,7 @@ def test_an_attack_keeps_its_own_parameters_when_its_strength_moves() -> None:
     base = load("cost_aware_poq").replace(
         {"malicious": {"share": 0.4, "behaviour": {"name": "intermittent", "p": 0.7}}}
     )
-    settings = PageSettings.of(base, 100)
+    settings = RoundsPage(base, 100)
     moved = scenario_of(settings, start(settings).moved("strength", 1.5))
     assert moved.malicious is not None
     assert moved.malicious.behaviour == {
@@ -85,7 +78,7 @@ def test_an_attack_keeps_its_own_parameters_when_its_strength_moves() -> None:
 
 
 def test_every_attack_that_is_offered_can_be_played(contested: Scenario) -> None:
-    settings = PageSettings.of(contested, 100)
+    settings = RoundsPage(contested, 100)
     profile = profile_of(contested)
     for attack in settings.controls["attack"].choices:
         check_playable(scenario_of(settings, start(settings).moved("attack", attack)), profile)
@@ -107,7 +100,7 @@ def test_every_attack_that_is_offered_can_be_played(contested: Scenario) -> None
     ],
 )
 def test_what_a_link_says_wrongly_is_told_and_left_as_it_was(
-    settings: PageSettings, query: str, said: str
+    settings: RoundsPage, query: str, said: str
 ) -> None:
     state, problems = read_link(settings, query)
     assert state == start(settings)
@@ -117,17 +110,17 @@ def test_what_a_link_says_wrongly_is_told_and_left_as_it_was(
 
 @given(st.text(max_size=200))
 def test_no_link_breaks_the_page(text: str) -> None:
-    state, _ = read_link(PageSettings.of(RING, 50), text)
+    state, _ = read_link(PAGE, text)
     try:
-        scenario_of(PageSettings.of(RING, 50), state)
+        scenario_of(PAGE, state)
     except ScenarioError:
         pytest.fail("a link led to what no scenario can say")
 
 
 def test_links_of_other_rounds_or_seeds_are_told_apart(contested: Scenario) -> None:
-    link = write_link(PageSettings.of(contested, 300), start(PageSettings.of(contested, 300)))
+    link = write_link(RoundsPage(contested, 300), start(RoundsPage(contested, 300)))
     for other in (
-        PageSettings.of(contested, 299),
-        PageSettings.of(contested.replace({"seed": 2}), 300),
+        RoundsPage(contested, 299),
+        RoundsPage(contested.replace({"seed": 2}), 300),
     ):
         assert "another scenario" in read_link(other, link)[1][-1]

@@ -14,7 +14,7 @@ def test_what_is_saved_is_the_scenario_that_was_seen(
     exploration: Exploration, tmp_path: Path
 ) -> None:
     state = exploration.start.moved("rule", "median").moved("share", 0.4).moved("alpha_F", 1.37)
-    seen = scenario_of(exploration.settings, state)
+    seen = scenario_of(exploration.page, state)
     path = save_scenario(seen, tmp_path, "mine.yaml")
     assert path == tmp_path / "mine.yaml"
     assert load(path) == seen.replace({"name": "mine"})
@@ -25,7 +25,7 @@ def test_a_file_is_never_overwritten(exploration: Exploration, tmp_path: Path) -
     (tmp_path / "mine.yaml").write_text("precious")
     assert free_name(tmp_path, "mine") == "mine_2"
     with pytest.raises(InputError, match=r"exists already; nothing was written\. mine_2 is free"):
-        save_scenario(exploration.settings.scenario, tmp_path, "mine")
+        save_scenario(exploration.page.scenario, tmp_path, "mine")
     assert (tmp_path / "mine.yaml").read_text() == "precious"
 
 
@@ -34,10 +34,10 @@ def test_a_name_cannot_leave_the_folder(
     exploration: Exploration, tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(InputError, match="is no name of a scenario"):
-        save_scenario(exploration.settings.scenario, tmp_path, name)
+        save_scenario(exploration.page.scenario, tmp_path, name)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_told(exploration: Exploration, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot write"):
-        save_scenario(exploration.settings.scenario, tmp_path / "absent", "mine")
+        save_scenario(exploration.page.scenario, tmp_path / "absent", "mine")

@@ -94,10 +94,11 @@ def test_a_sweep_is_explored_as_written_without_it_or_by_treatment() -> None:
         explorable(sweep, "comittee_size=1")
 
 
-def test_an_economy_is_refused_with_what_plays_it() -> None:
-    with pytest.raises(InputError, match="is an economy of epochs"):
-        explorable(load("adaptive_attackers"))
-    assert explorable(load("adaptive_attackers", ["economy=null"])).economy is None
+def test_a_verification_run_is_refused_with_what_plays_it() -> None:
+    with pytest.raises(InputError, match="verifies queries"):
+        explorable(load("verification_trilemma"))
+    alone = ["verification=null", "sweep={}"]
+    assert explorable(load("verification_trilemma", alone)).verification is None
 
 
 def test_what_cannot_be_played_is_told(contested: Scenario) -> None:

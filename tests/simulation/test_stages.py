@@ -14,11 +14,11 @@ from benchmarks.robust import scenarios
 from poq_abm.simulation.buffers import BATCH_ROUNDS
 from poq_abm.simulation.game import Game
 from poq_abm.simulation.histograms import MEASURES, measure_histograms
-from poq_abm.simulation.ledger import BLOCK_ROUNDS, ROW, NodeSum
+from poq_abm.simulation.ledger import BLOCK_ROUNDS, NodeSum
 from poq_abm.simulation.replication import (
     Replication,
-    ReplicationSums,
     open_replication,
+    open_sums,
     open_trace,
 )
 from poq_abm.simulation.rounds import play_rounds
@@ -110,10 +110,8 @@ def test_replications_in_one_call_are_those_of_calls_of_their_own() -> None:
     game, rounds = small_game(4, 6, 3), 300
     kept, stages = open_replication(game.arrays, 5, 0, rounds), open_stages(game)
     assert stages is not None
-    sums = ReplicationSums(
-        np.empty((3, game.population.size, ROW)), np.empty((3, ROW)), np.empty((3, len(MEASURES)))
-    )
-    play_replications_in_stages(4, 7, rounds, game.arrays, kept, sums, stages)
+    sums = open_sums(4, 7, kept)
+    play_replications_in_stages(rounds, game.arrays, kept, sums, stages)
     for row in range(3):
         alone = open_replication(game.arrays, 5, 4 + row, rounds)
         play_rounds(0, rounds, game.arrays, alone)
@@ -137,6 +135,12 @@ def test_only_honest_means_are_published() -> None:
 
 CONTESTED = {
     **scenarios(),
+    "mean without oneself": published(mechanism__reference="leave_one_out"),
+    "trust, compared with the others": published(
+        mechanism={"aggregation": "trust_weighted", "reference": "leave_one_out"},
+        mechanism__trust={"update": "hedge"},
+        malicious={"share": 0.4, "behaviour": "boost"},
+    ),
     "trust by task, logged": published(
         mechanism__aggregation="trust_weighted_median",
         mechanism__trust={"update": "ema", "per_task": True, "interval": 50},
@@ -166,7 +170,7 @@ def test_the_same_bits_whatever_is_contested(name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"mechanism__reference": "leave_one_out"}, {"mechanism__reward__family": "convex_cost"}],
+    [{"mechanism__reward__family": "convex_cost"}, {"mechanism__reward__family": "threshold"}],
     ids=str,
 )
 def test_what_is_not_played_in_stages(changes: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from poq_abm.analysis.audit.deviations import Deviation, deviating
 from poq_abm.analysis.audit.families import Family, family_of, in_words
@@ -24,12 +25,15 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.sweep.designs import Sobol
 from poq_abm.simulation.population import build_population
 
-__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb", "plainly"]
+__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb", "does", "plainly"]
 
 Spec = dict[str, Any]
 
 _BATCH = 64  #: candidates that are played together; of one number to vary, a quarter
 _BATCHES = 8  #: of one climb
+_SEARCHED = 2  #: replications on which candidates are compared
+_LONG = 20_000  #: rounds of a replication that tells candidates apart by itself
+_NEAR = 0.3  #: width of the box around what a climb starts from
 _NARROWING = 0.6  #: of the box around the best, from batch to batch
 _ALIKE = 0.98  #: of the best gain that a simpler behaviour has to keep
 _MOST_CLIMBS = 4  #: after the first, each looks for what gains more than all found before
@@ -41,7 +45,7 @@ _MOST_LOOKS = (
 class SearchSettings(NamedTuple):
     """How a best response is looked for and tested."""
 
-    searched: int = 2  #: replications on which candidates are compared
+    searched: int | None = None  #: replications on which candidates are compared; default: two
     tested: int = 20  #: fresh replications on which one is tested, and then certified
     confidence: float = CONFIDENCE  #: of all tests of the search together
     epsilon: float | None = None  #: tokens per job that are too few to matter; default: relative
@@ -52,7 +56,7 @@ class SearchSettings(NamedTuple):
     def most_keys(self) -> int:
         """Replications that a search may come to use."""
         tests = self.tested << (_MOST_LOOKS - 1)  # doubled at every look
-        return _MOST_CLIMBS * (self.searched + tests) + self.tested
+        return _MOST_CLIMBS * ((self.searched or _SEARCHED) + tests) + self.tested
 
     @property
     def level(self) -> float:
@@ -101,9 +105,12 @@ class FoundAttack:
             best = ""
             if self.untested is not None:
                 spec, gain = self.untested
-                best = f"; the best of {self.tried} so far is to {_does(spec)} ({gain:+.4f}?)"
+                best = f"; the best of {self.tried} so far is to {does(spec)} ({gain:+.4f}?)"
             return f"{who}: nothing was tested, {_ENDS[self.ended]}{best}."
-        each, tested = f"tokens per {self.per}", f"{self.settings.confidence:.0%} family-wise"
+        each, tested = (
+            f"tokens per {self.per}",
+            f"{100.0 * self.settings.confidence:.4g}% family-wise",
+        )
         most = f"{self.tried} behaviours tried, {tested}"
         spec, further = self.last
         if self.found and self.gain is not None:
@@ -112,15 +119,21 @@ class FoundAttack:
             if self.ended == "settled":
                 rest = f"nothing found gains {self.epsilon:.2g} more"
             return (
-                f"{who}: who {_does(self.deviation.behaviour, alone)} get{alone} "
+                f"{who}: who {does(self.deviation.behaviour, alone)}{self._aside} get{alone} "
                 f"{_shown(self.gain)} {each} more than now ({share:.1%}); {rest} ({most})."
             )
         if further.low == further.high == 0.0:
-            return f"{who}: nothing found gains anything, every behaviour is paid alike ({most})."
-        best = f"the best found is to {_does(spec)}: {_shown(further)}"
+            return f"{who}: nothing found gains anything, the best is paid as now ({most})."
+        best = f"the best found is to {does(spec)}{self._aside}: {_shown(further)}"
         if self.ended == "settled":
             return f"{who}: nothing found gains {self.epsilon:.2g} {each}; {best} ({most})."
         return f"{who}: {_ENDS[self.ended]}; {best} {each} ({most})."
+
+    @property
+    def _aside(self) -> str:
+        """What partners do that they did not do before, in words."""
+        changed = [one for one in self.deviation.partners if spell(one.behaviour) != one.instead_of]
+        return "".join(f", as {one.group} plays {spell(one.behaviour)}," for one in changed)
 
     def as_scenario(self) -> str:
         """Return a scenario file in which the members do what was found, all else as it is.
@@ -135,6 +148,11 @@ class FoundAttack:
             block = {"share": 0.3, "behaviour": dict(self.deviation.behaviour)}
             said.append("Any scenario can use it, so many of its evaluators at a time:")
             said.append(f"  --set 'malicious={plainly(block)}'")
+        else:
+            said.append("Any scenario can use it, by a group of its inference nodes:")
+            said.append(
+                f"  --set 'population.inference.0.behaviour={plainly(self.deviation.behaviour)}'"
+            )
         name = f"{self.scenario.name}_attacked"
         text = attacked.model_copy(update={"name": name}).to_yaml()
         return "".join(f"# {line}\n" for line in said) + "\n" + text
@@ -149,7 +167,12 @@ _ENDS = {
 }
 
 
-def _does(spec: Spec, alone: str = "") -> str:
+def does(spec: Spec, alone: str = "") -> str:
+    """Return what nodes do, as a sentence says it; ``alone`` is the ending of one that does.
+
+    >>> does({"name": "linear_report", "a": 4.45, "b": 0.3}), does({"name": "boost"}, "s")
+    ('report 4.45 + 0.3 s', 'plays boost')
+    """
     if spec["name"] == "linear_report":
         return f"report{alone} {in_words(spec)}"
     return f"play{alone} {spell(spec)}"
@@ -169,33 +192,39 @@ def plainly(value: Mapping[str, Any]) -> str:
     return str(text).strip()
 
 
-def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], tuple[Spec, float]]:
+def climb(
+    family: Family, seed: int, start: Spec | None = None
+) -> Generator[list[Spec], Sequence[float], tuple[Spec, float]]:
     """Return the behaviour of a family with the highest gain, and that gain.
 
     A generator: it yields behaviours and is sent their gains. First what is declared by name and
     points spread over the whole family (scrambled Sobol' points, by the seed alone), then points of
     a box around the best, which narrows from batch to batch; last the best without parts that add
-    next to nothing. On the same keys the surface has no noise, so that nothing is smoothed.
+    next to nothing. With a behaviour to start from half of the points lie around that one: so that
+    what is near is seen to as well as what is elsewhere. On the same keys the surface has no noise,
+    so that nothing is smoothed.
     """
     ranges: Any = {one.name: [0.0, 1.0] for one in family.dimensions}
-    centre, width = np.full(len(ranges), 0.5), 1.0
     size = _BATCH if len(ranges) > 1 else _BATCH // 4
-    gain = highest = -math.inf  # of all behaviours, and of lines
+    boxes = [_Box(np.full(len(ranges), 0.5), 1.0)]
+    if start is not None and (place := family.place(start)) is not None:
+        boxes.append(_Box(np.array(place), _NEAR))
+    gain = -math.inf
     spec: Spec = {}
     for batch in range(_BATCHES):
         design = Sobol(samples=size, seed=seed * _BATCHES + batch, ranges=ranges)
-        points = np.array(design.points()).T
-        points = np.clip(centre - width / 2.0, 0.0, 1.0 - width) + width * points
-        specs = [family.at(point) for point in points]
+        spread = np.array(design.points()).T
+        each = size // len(boxes)
+        points = [box.around(spread[n * each : (n + 1) * each]) for n, box in enumerate(boxes)]
+        specs = [family.at(point) for some in points for point in some]
         specs += [dict(named) for named in family.named] if batch == 0 else []
         gains = np.asarray((yield specs))
         gains = np.where(np.isfinite(gains), gains, -math.inf)
-        first, line = int(np.argmax(gains)), int(np.argmax(gains[:size]))
+        first = int(np.argmax(gains))
         if gains[first] > gain:
             gain, spec = float(gains[first]), specs[first]
-        if gains[line] > highest:  # what is declared by name has no place in the cube
-            highest, centre = float(gains[line]), points[line]
-        width *= _NARROWING
+        for number, (box, some) in enumerate(zip(boxes, points, strict=True)):
+            box.narrow(some, gains[number * each : (number + 1) * each])
     if not spec:
         raise InputError("nobody who could deviate had a job: there is nothing to compare")
     if spec["name"] == family.varied and (simpler := family.simpler(spec)):
@@ -203,6 +232,27 @@ def climb(family: Family, seed: int) -> Generator[list[Spec], Sequence[float], t
             if kept >= _ALIKE * gain and kept > 0.0:
                 return one, kept
     return spec, gain
+
+
+@dataclass
+class _Box:
+    """Where points are tried, in the unit cube: around the best of them, and ever closer."""
+
+    centre: NDArray[np.float64]
+    width: float
+    highest: float = -math.inf  #: gain of a point
+
+    def around(self, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return points of the box for points of the whole cube, shape (points, numbers)."""
+        first = np.clip(self.centre - self.width / 2.0, 0.0, 1.0 - self.width)
+        return np.asarray(first + self.width * spread)
+
+    def narrow(self, points: NDArray[np.float64], gains: NDArray[np.float64]) -> None:
+        """Move to the best of some points, where it is better than those before."""
+        best = int(np.argmax(gains))
+        if gains[best] > self.highest:
+            self.highest, self.centre = float(gains[best]), points[best]
+        self.width *= _NARROWING
 
 
 def best_response(
@@ -274,9 +324,11 @@ class _Oracle:
     ) -> Generator[Step, Sequence[Tables], Spec]:
         """Return the best of a climb."""
         found.untested = None
-        first, last = self._keys(self._settings.searched)
+        alone = self.scenario.rounds >= _LONG
+        first, last = self._keys(self._settings.searched or (1 if alone else _SEARCHED))
         (before,) = yield from self._play([best], first, last)
-        climbing = climb(family, self._settings.seed + number)
+        start = best or found.deviation.behaviour
+        climbing = climb(family, self._settings.seed + number, start)
         specs = next(climbing)
         while True:
             played = yield from self._play(specs, first, last)

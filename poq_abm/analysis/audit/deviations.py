@@ -29,6 +29,7 @@ __all__ = [
     "name_switches",
     "ring_of",
     "rings",
+    "searchers",
 ]
 
 Spec = Mapping[str, Any]
@@ -325,17 +326,23 @@ def groups_of(scenario: Scenario, role: Role) -> list[str]:
 
 
 def ring_of(
-    scenario: Scenario, role: Role, group: str, share: float | None, favour: str | None = None
+    scenario: Scenario,
+    role: Role,
+    group: str,
+    share: float | None,
+    favour: str | None = None,
+    answering: Spec | None = None,
 ) -> Deviation:
     """Return nodes that do as they did, for a search to say what they do instead.
 
     Without a share the first node of the group, else so many as :func:`members_of` says, and with
-    them all nodes of the inference group they ``favour``, whose pay counts with theirs.
+    them all nodes of the inference group they ``favour``, whose pay counts with theirs and who do
+    as they did, or as ``answering`` has it.
 
     Raises
     ------
     InputError
-        If nobody is left in it, the share is out of range, or there is no such group.
+        If nobody is left in it, the share is out of range, or there is no such group or behaviour.
     """
     if share is not None and not 0.0 < share <= 1.0:
         raise InputError(f"a ring's share must lie in (0, 1], got {share:g}")
@@ -344,13 +351,35 @@ def ring_of(
         known = groups_of(scenario, "inference")
         if favour not in known:
             raise InputError(f"no group {favour!r} of inference nodes; {nearest(favour, known)}")
-        partners = (ring_of(scenario, "inference", favour, 1.0),)
+        partner = ring_of(scenario, "inference", favour, 1.0)
+        if answering is not None:
+            known_here = rules(BEHAVIOURS["inference"])
+            if answering["name"] not in known_here:
+                name = str(answering["name"])
+                raise InputError(
+                    f"no behaviour {name!r} of inference nodes; {nearest(name, known_here)}"
+                )
+            partner = replace(partner, behaviour=dict(answering))
+        partners = (partner,)
     members = members_of(scenario, role, group, share)
     if not members:
         whose = "" if share is None else f"a share of {share:g} of "
         raise InputError(f"{whose}{group} leaves no {role} node to deviate")
     doing = dict(_owners(scenario, role)[members[0]].behaviour)
     return Deviation(role, group, members, doing, spell(doing), partners=partners)
+
+
+def searchers(scenario: Scenario, by: str, share: float | None = None) -> list[Deviation]:
+    """Return who looks for a best response: the first node of each group of a role, or a ring.
+
+    A ``ring`` is a share of all evaluators; none where the share leaves nobody.
+    """
+    if by == "ring":
+        found = members_of(scenario, "evaluator", ALL, share)
+        return [ring_of(scenario, "evaluator", ALL, share)] if found else []
+    role: Role = "inference" if by == "inference" else "evaluator"
+    able = [one for one in groups_of(scenario, role) if members_of(scenario, role, one, None)]
+    return [ring_of(scenario, role, one, None) for one in able]
 
 
 def deviating(scenario: Scenario, deviation: Deviation) -> Scenario:

@@ -17,6 +17,7 @@ Spec = dict[str, Any]
 
 _MIDDLE = 5.0  #: of the scale of scores: where a line's level is told, so that slope tilts about it
 _PARTS = (("h", "group"), ("p",), ("trust",))  #: of a line, what it may do without
+_WITHOUT = {"h": 0.0, "group": None, "p": 1.0, "trust": 0.0}  #: a line without them
 _DIGITS = 3  #: of a parameter: an attack that can be read
 
 
@@ -38,6 +39,17 @@ class Dimension:
         if self.choices:
             return self.choices[min(int(place * len(self.choices)), len(self.choices) - 1)]
         return self.low + place * (self.high - self.low)
+
+    def place(self, value: Any) -> float:
+        """Return a place in [0, 1] at which the value is, or that of the nearest there is.
+
+        >>> Dimension("p", 0.0, 2.0).place(0.5), Dimension("group", choices=("a", "b")).place("b")
+        (0.25, 0.75)
+        """
+        if self.choices:
+            known = self.choices.index(value) if value in self.choices else 0
+            return (known + 0.5) / len(self.choices)
+        return min(max((float(value) - self.low) / (self.high - self.low), 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,20 @@ class Family:
             shift = float(rounded.pop("level")) - _MIDDLE * float(rounded["b"])
             rounded = {"a": round(shift, _DIGITS), **rounded}
         return {"name": self.varied, **rounded}
+
+    def place(self, spec: Mapping[str, Any]) -> list[float] | None:
+        """Return the point of the unit cube that a behaviour is at; none where it has no numbers.
+
+        >>> line = Family((), "linear_report", (Dimension("level", 0.0, 10.0), Dimension("b")))
+        >>> line.place(line.at([0.25, 0.5])), line.place({"name": "boost"})
+        ([0.25, 0.5], None)
+        """
+        if spec["name"] != self.varied:
+            return None
+        values = {**_WITHOUT, **spec}
+        if "b" in values:
+            values["level"] = values["a"] + _MIDDLE * values["b"]
+        return [one.place(values.get(one.name, one.low)) for one in self.dimensions]
 
     @staticmethod
     def simpler(spec: Spec) -> list[Spec]:

@@ -54,6 +54,8 @@ def hypervolume(outcomes: ArrayLike, reference: ArrayLike) -> float:
         return 0.0
     if len(corner) == 1:
         return float(corner[0] - points.min())
+    if len(corner) == 2:
+        return _area(points, corner)
     points = points[non_dominated(points)]
     points = points[np.argsort(points[:, -1], kind="stable")]
     ends = np.append(points[1:, -1], corner[-1])
@@ -64,6 +66,15 @@ def hypervolume(outcomes: ArrayLike, reference: ArrayLike) -> float:
             if end > point[-1]
         )
     )
+
+
+def _area(points: Array, corner: Array) -> float:
+    """Return the area that points of a plane dominate: one pass from the lowest."""
+    points = points[np.lexsort((points[:, 0], points[:, 1]))]
+    before = np.append(np.inf, np.minimum.accumulate(points[:-1, 0]))
+    steps = points[points[:, 0] < before]
+    heights = np.append(steps[1:, 1], corner[1]) - steps[:, 1]
+    return float(sum((heights * (corner[0] - steps[:, 0])).tolist()))
 
 
 def probabilities(played: Array, draws: int = 1_000, seed: int = 0) -> Array:

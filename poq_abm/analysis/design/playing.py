@@ -92,7 +92,9 @@ class FigurePlayer:
 
     def __post_init__(self) -> None:
         """Make the player of what is not known yet."""
-        self._play: Callable[[Step], list[Tables]] = PlayInMemory(self.workers, self.progress)
+        self._play: Callable[[Step], list[Tables]] = PlayInMemory(
+            self.workers, self.progress, wanted=frozenset(self.metrics)
+        )
 
     def __call__(self, step: Step) -> list[Figures]:
         """Return the figures of every scenario of a step."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from poq_abm.errors import nearest
+from poq_abm.analysis.audit.deviations import searchers
+from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.plan import Plan, study_of
 from poq_abm.experiment.schemas import SCHEMAS
 from poq_abm.scenario import Scenario, ScenarioError
@@ -45,6 +46,7 @@ __all__ = [
 HONEST = "honest"  #: the population as the scenario has it
 _DIGITS = 4  #: of a number that is searched: a mechanism that can be read
 
+Searcher = Literal["evaluator", "inference", "ring"]
 Settings = dict[str, Any]
 Array = NDArray[np.float64]
 
@@ -188,9 +190,15 @@ class Constraint(Measured):
 
 
 class SearchedAudit(Strict):
-    """The audit that the chosen design must pass: nothing declared gains more than a bound."""
+    """The audit that the chosen design must pass: no deviation gains more than a bound.
+
+    Neither one that is declared, nor one that a search for a best response finds.
+    """
 
     at_most: float = Field(gt=0.0, description="tokens per job, of the simultaneous upper ends")
+    by: Annotated[tuple[Searcher, ...], BeforeValidator(as_tuple)] = Field(
+        default=get_args(Searcher), description="who searches for a best response; [] for nobody"
+    )
     share: float = Field(default=0.3, gt=0.0, le=1.0, description="of a coalition")
     replications: int = Field(default=20, ge=2, description="matched pairs")
     behaviours: Annotated[tuple[Any, ...], BeforeValidator(as_tuple)] = Field(
@@ -204,12 +212,22 @@ class DesignBudget(Strict):
     designs: int = Field(default=2000, ge=1, le=1_000_000, description="that are tried")
     generation: int = Field(default=50, ge=2, le=10_000, description="designs of a generation")
     replications: int = Field(default=10, ge=1, description="of a design, while searching")
+    confirm: int = Field(
+        default=40, ge=0, description="more of them, for a design that no other would dominate"
+    )
     front: int = Field(default=30, ge=1, le=500, description="members that are played again")
     fresh: int = Field(default=20, ge=2, description="fresh replications of a member, at first")
     looks: int = Field(default=4, ge=1, le=12, description="times that they are doubled, plus one")
     certified: int = Field(default=60, ge=2, description="replications of the certificate")
     confidence: float = Field(default=0.95, gt=0.0, lt=1.0, description="of each stage")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of where designs lie")
+    searches: int = Field(default=1, ge=1, le=100, description="from seeds that follow, in all")
+    cases: int = Field(default=200, ge=40, le=100_000, description="drawn from what is uncertain")
+
+    @property
+    def searched(self) -> int:
+        """Replications that the search may have seen: those after it are fresh."""
+        return self.replications + self.confirm
 
     @model_validator(mode="after")
     def _enough(self) -> DesignBudget:
@@ -231,6 +249,10 @@ class SearchSection(Strict):
     objectives: Annotated[tuple[Objective, ...], BeforeValidator(as_tuple)] = Field(min_length=1)
     constraints: Annotated[tuple[Constraint, ...], BeforeValidator(as_tuple)] = ()
     audit: SearchedAudit | None = None
+    uncertainties: dict[str, Variable] = Field(
+        default={},
+        description="by the field's path: in which cases the choice stops being feasible",
+    )
     budget: DesignBudget = DesignBudget()
 
 
@@ -241,6 +263,10 @@ class DesignProblem:
     scenario: Scenario
     search: SearchSection
     certificate: Any = None  #: what a certificate says was found, as it stands in the file
+    #: the scenario by population and seed, whose sections designs share
+    _populated: dict[tuple[str, int], Scenario] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -274,16 +300,21 @@ class DesignProblem:
         )
         return tuple(dict.fromkeys(figure.metric for figure in figures))
 
-    def scenarios(self, settings: Settings, seed: int = 0) -> list[Scenario]:
+    def scenarios(
+        self, settings: Settings, seed: int = 0, case: Settings | None = None
+    ) -> list[Scenario]:
         """Return a design under every population; ``seed`` is added to the scenario's.
 
-        Raises :class:`ScenarioError` for a design that cannot be.
+        A ``case`` is laid over those that have its fields: a malicious share over none that is
+        honest. Raises :class:`ScenarioError` for a design, or a case, that cannot be.
         """
-        keys = {"seed": self.scenario.seed + seed} if seed else {}
-        return [
-            self.scenario.replace({**keys, **settings, **self.search.populations.get(name, {})})
-            for name in self.populations
-        ]
+        for name in self.populations:
+            if (name, seed) not in self._populated:
+                keys = {"seed": self.scenario.seed + seed} if seed else {}
+                said = {**keys, **self.search.populations.get(name, {})}
+                self._populated[name, seed] = self.scenario.replace(said)
+        found = [self._populated[name, seed].replace(settings) for name in self.populations]
+        return found if not case else [_laid_over(one, case) for one in found]
 
     def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
         """Return (replications, objectives), all to be minimised."""
@@ -296,12 +327,21 @@ class DesignProblem:
         return np.stack(found, axis=1) if found else np.empty((count, 0))
 
 
+def _laid_over(scenario: Scenario, case: Settings) -> Scenario:
+    data = scenario.resolved()
+    acting = {
+        name: value for name, value in case.items() if value_at(split(name), data) is not None
+    }
+    return scenario.replace(acting) if acting else scenario
+
+
 def load_design(
-    source: str | Path, overrides: tuple[str, ...] = (), designs: int | None = None
+    source: str | Path, overrides: tuple[str, ...] = (), **budget: int | None
 ) -> DesignProblem:
     """Return what a design file, or a certificate, says; ``overrides`` are of its scenario.
 
-    ``designs`` are tried in place of the budget's. A name without a path is a design that ships.
+    ``budget`` stands in place of what the file's says, where it is given: ``designs=200``. A name
+    without a path is a design that ships.
 
     Raises
     ------
@@ -315,10 +355,10 @@ def load_design(
         raise ScenarioError([origins.problem(wrong)])
     try:
         section = SearchSection.model_validate(said["search"])
-        if designs is not None:
-            DesignBudget.model_validate({**section.budget.model_dump(), "designs": designs})
-            budget = section.budget.model_copy(update={"designs": designs})
-            section = section.model_copy(update={"budget": budget})
+        if given := {name: value for name, value in budget.items() if value is not None}:
+            DesignBudget.model_validate({**section.budget.model_dump(), **given})
+            changed = section.budget.model_copy(update=given)
+            section = section.model_copy(update={"budget": changed})
     except ValidationError as error:
         raise ScenarioError(map(origins.problem, findings(error, ("search",)))) from None
     problem = DesignProblem(scenario, section, said.get("certificate"))
@@ -339,6 +379,7 @@ def _check(problem: DesignProblem, origins: Origins) -> None:
     found = [*_wrong_paths(problem), *_wrong_figures(problem)]
     if problem.scenario.treatments()[1:]:
         found.append((("sweep",), "a design file has no sweep: its variables say what varies"))
+    found += [*_wrong_audit(problem), *_wrong_uncertainties(problem)]
     if problem.scenario.precision is not None:
         found.append((("replications",), "must be a number here: search.budget says how many"))
     if found:
@@ -372,6 +413,44 @@ def _wrong_paths(problem: DesignProblem) -> Iterator[Finding]:
         for path in settings:
             if path in variables:
                 yield ("search", "populations", name, path), "is a variable as well"
+
+
+def _wrong_uncertainties(problem: DesignProblem) -> Iterator[Finding]:
+    """Yield what no population has, what is searched as well, and values that cannot be."""
+    part, uncertain = ("search", "uncertainties"), problem.search.uncertainties
+    if uncertain and not problem.search.constraints:
+        yield part, "say where a constraint is broken, and there are none: name one"
+    data = [one.resolved() for one in problem.scenarios({})] if uncertain else []
+    for name, variable in uncertain.items():
+        where = (*part, name)
+        if name in problem.search.variables:
+            yield where, "is a variable as well"
+        elif variable.when:
+            yield (*where, "when"), "is of variables: a case has all fields of its population"
+        elif said := next(filter(None, (fault(split(name), one) for one in data)), None):
+            yield where, said
+        elif all(value_at(split(name), one) is None for one in data):
+            yield where, "no population that the objectives or constraints name has this field"
+        else:
+            for value in variable.ends:
+                try:
+                    for scenario in problem.scenarios({}, case={name: value}):
+                        Plan.of(scenario)
+                except InputError as error:
+                    yield where, f"{value}: {error}"
+
+
+def _wrong_audit(problem: DesignProblem) -> Iterator[Finding]:
+    asked = problem.search.audit
+    if asked is None:
+        return
+    if study_of(problem.scenario).main == "queries":
+        yield ("search", "audit"), "takes rounds, and this scenario has a verification"
+        return
+    for number, by in enumerate(asked.by):
+        if "by" in asked.model_fields_set and not searchers(problem.scenario, by, asked.share):
+            said = f"{by}: a share of {asked.share:g} leaves nobody to look for a best response"
+            yield ("search", "audit", "by", number), said
 
 
 def _wrong_figures(problem: DesignProblem) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ class Genetic:
     """NSGA-II with constrained domination (Deb et al. 2002); needs the extra ``search``.
 
     The mechanism of the scenario itself is the first design, so that it is never overlooked. The
-    same seed and the same outcomes give the same designs.
+    same seed and the same outcomes give the same designs; ``further`` is added to the budget's.
 
     Raises
     ------
@@ -34,7 +34,9 @@ class Genetic:
         If optuna is missing.
     """
 
-    def __init__(self, problem: DesignProblem, first: Sequence[Settings] = ()) -> None:
+    def __init__(
+        self, problem: DesignProblem, first: Sequence[Settings] = (), further: int = 0
+    ) -> None:
         try:
             optuna = import_module("optuna")
         except ImportError:
@@ -43,7 +45,8 @@ class Genetic:
             ) from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         budget = problem.search.budget
-        sampler = optuna.samplers.NSGAIISampler(population_size=budget.generation, seed=budget.seed)
+        seed = (budget.seed + further) % 2**32
+        sampler = optuna.samplers.NSGAIISampler(population_size=budget.generation, seed=seed)
         self._failed = optuna.trial.TrialState.FAIL
         ways = ["minimize"] * len(problem.search.objectives)
         self._study = optuna.create_study(directions=ways, sampler=sampler)

@@ -3,127 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from poq_abm.analysis.design.found import (
+    Array,
+    Audited,
+    AuditOf,
+    Certified,
+    DesignOutcome,
+    FoundDesigns,
+    Looked,
+    Member,
+)
 from poq_abm.analysis.design.fronts import (
     FrontComparison,
     compared,
-    hypervolume,
     non_dominated,
     probabilities,
     spread_out,
 )
 from poq_abm.analysis.design.playing import Figures
-from poq_abm.analysis.design.problem import DesignProblem, Settings
+from poq_abm.analysis.design.problem import DesignBudget, DesignProblem, Settings
 from poq_abm.analysis.design.proposing import Proposer
 from poq_abm.errors import InputError
-from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.search import Step
 from poq_abm.scenario import Scenario, ScenarioError
 
 __all__ = [
     "CERTIFIED_SEED",
-    "AuditOf",
-    "Certified",
-    "DesignOutcome",
+    "MOST_AUDITED",
     "DesignPlayer",
-    "FoundDesigns",
-    "Member",
+    "certified_scenario",
+    "look",
+    "play_certified",
     "search_designs",
 ]
 
-Array = NDArray[np.float64]
 Playing = Generator[Step, Sequence[Figures], Any]
-AuditOf = Callable[[Scenario], float]  #: the highest simultaneous upper end of any gain
 
 #: added to the scenario's seed for the certificate, whose keys nothing before has seen
 CERTIFIED_SEED = 1
-_MOST_AUDITED = 5  #: members, before it is said that none passes
-_MOST_TRACED = 40  #: generations whose hypervolume is computed
-
-
-@dataclass(frozen=True)
-class DesignOutcome:
-    """What came of a design: losses and excesses, by replication."""
-
-    losses: Array  #: (replications, objectives)
-    excesses: Array  #: (replications, constraints)
-
-    @property
-    def violations(self) -> Array:
-        """By how much each constraint is violated by the mean; at most 0 where it holds."""
-        found: Array = self.excesses.mean(axis=0)
-        return found
-
-    @property
-    def feasible(self) -> bool:
-        """Whether every constraint holds for the mean."""
-        return bool((self.violations <= 0.0).all())
-
-    def shown_feasible(self, level: float) -> bool:
-        """Whether every constraint holds at the upper end of its interval."""
-        ends = [mean_interval(one, level)[3] for one in self.excesses.T]
-        return all(not end > 0.0 for end in ends)
-
-    def joined(self, later: DesignOutcome) -> DesignOutcome:
-        """Return these replications followed by later ones."""
-        return DesignOutcome(
-            np.concatenate([self.losses, later.losses]),
-            np.concatenate([self.excesses, later.excesses]),
-        )
-
-
-@dataclass
-class Member:
-    """A design of the front, on fresh keys."""
-
-    settings: Settings
-    outcome: DesignOutcome
-    state: str = "undecided"  #: ``in``, ``out``, or ``infeasible`` on fresh keys
-    probability: float = float("nan")  #: of being dominated by no other member
-    dominated_by: tuple[int, ...] = ()  #: numbers of the members shown to be better
-    beats_published: bool = False  #: whether it is shown to dominate the scenario's own design
-
-
-@dataclass(frozen=True)
-class Certified:
-    """The chosen design and the scenario's own one, on keys that nothing before has seen."""
-
-    member: int
-    outcome: DesignOutcome
-    published: DesignOutcome | None
-    audited: float | None = None  #: highest simultaneous upper end of the audit, tokens per job
-
-
-@dataclass
-class FoundDesigns:
-    """What a search found, stage by stage."""
-
-    problem: DesignProblem
-    tried: int = 0  #: designs
-    distinct: int = 0  #: of them
-    impossible: int = 0  #: of the distinct ones
-    why_impossible: str = ""  #: of the first
-    first_losses: Array | None = None  #: mean losses of the front, on the keys of the search
-    trace: list[tuple[int, float]] = field(default_factory=list)  #: designs, hypervolume
-    least_violated: tuple[Settings, Array] | None = None  #: where no design is feasible
-    members: list[Member] = field(default_factory=list)
-    published: DesignOutcome | None = None  #: the scenario's own design, on the keys of the front
-    fresh: int = 0  #: replications of the front
-    tornado: list[tuple[str, Any, Array]] = field(default_factory=list)  #: differences of losses
-    failed_audits: list[tuple[int, float]] = field(default_factory=list)  #: member, upper end
-    certified: Certified | None = None
-    constant: list[str] = field(default_factory=list)  #: objectives that never vary
-
-    @property
-    def chosen(self) -> Member | None:
-        """The member that was certified."""
-        return None if self.certified is None else self.members[self.certified.member]
+MOST_AUDITED = 5  #: members, before it is said that none passes
 
 
 def key_of(settings: Settings) -> str:
@@ -139,8 +62,9 @@ def search_designs(
     A search for :func:`poq_abm.experiment.search.drive`, played by a
     :class:`~poq_abm.analysis.design.playing.FigurePlayer` or by a few lines of a test. Designs
     share keys, so that the surface has no noise, and a search climbs what luck it has: therefore
-    the front is played again on keys that follow, until membership is decided or the looks are
-    spent, and the chosen member a third time, under another seed. All intervals are of matched
+    whatever no other would dominate is played on more keys before the search goes on from it, the
+    front again on keys that follow, until membership is decided or the looks are spent, and the
+    chosen member once more, under another seed. All intervals are of matched
     differences, and hold together in each stage (Bonferroni).
 
     The chosen member is shown to meet the constraints and to dominate the scenario's own design, if
@@ -148,7 +72,7 @@ def search_designs(
     order whose audit passes.
     """
     found = FoundDesigns(problem)
-    known = yield from _look(problem, proposer, found)
+    known = yield from look(problem, proposer, found)
     front = _front(problem, known, found)
     if front:
         yield from _decide(problem, front, found)
@@ -163,13 +87,17 @@ class DesignPlayer:
         self._problem = problem
 
     def play(
-        self, designs: Sequence[Settings], keys: tuple[int, int], seed: int = 0
+        self,
+        designs: Sequence[Settings],
+        keys: tuple[int, int],
+        seed: int = 0,
+        cases: Sequence[Settings | None] = (),
     ) -> Generator[Step, Sequence[Figures], list[DesignOutcome | str]]:
-        """Return what came of designs, or why one cannot be."""
+        """Return what came of designs, each in its case if it has one, or why one cannot be."""
         problem, scenarios, sizes = self._problem, list[Scenario](), list[int | str]()
-        for settings in designs:
+        for settings, case in zip(designs, cases or [None] * len(designs), strict=True):
             try:
-                more = problem.scenarios(settings, seed)
+                more = problem.scenarios(settings, seed, case)
             except ScenarioError as error:
                 sizes.append(str(error.problems[0].message))
                 continue
@@ -209,14 +137,16 @@ class DesignPlayer:
         return outcome
 
 
-def _look(
+def look(
     problem: DesignProblem, proposer: Proposer, found: FoundDesigns
 ) -> Generator[Step, Sequence[Figures], dict[str, tuple[Settings, DesignOutcome]]]:
     """Return every possible design that was tried, with what came of it."""
     budget, player = problem.search.budget, DesignPlayer(problem)
     known: dict[str, DesignOutcome | str] = {}
     designs: dict[str, Settings] = {}
-    ends: list[tuple[int, int]] = []  # designs tried, possible ones known
+    ends: list[tuple[int, int]] = []  # designs tried, different ones among them
+    leading: list[str] = []  # that no other dominates
+    found.tried = 0
     while found.tried < budget.designs:
         asked = proposer.ask(min(budget.generation, budget.designs - found.tried))
         keys = [key_of(settings) for settings in asked]
@@ -224,6 +154,7 @@ def _look(
         outcomes = yield from player.play(list(fresh.values()), (0, budget.replications))
         known.update(zip(fresh, outcomes, strict=True))
         designs.update(fresh)
+        leading = yield from _confirmed(player, designs, known, [*leading, *fresh], budget)
         told = [known[key] for key in keys]
         proposer.tell([None if isinstance(one, str) else _means(one) for one in told])
         found.tried += len(asked)
@@ -234,35 +165,57 @@ def _look(
     found.why_impossible = faults[0] if faults else ""
     if not possible:
         raise InputError(f"no design of {len(known)} can be played: {faults[0]}")
-    _trace(list(known.values()), ends, found)
+    feasible = [key for key, one in possible.items() if one.feasible]
+    losses = [possible[key].losses.mean(axis=0) for key in feasible]
+    order = {key: number for number, key in enumerate(known)}
+    placed = [order[key] for key in feasible]
+    trace = [(tried, int(np.searchsorted(placed, size))) for tried, size in ends]
+    table = np.array(losses).reshape(len(losses), len(problem.search.objectives))
+    found.looks.append(Looked([designs[key] for key in feasible], table, trace))
     return {key: (designs[key], one) for key, one in possible.items()}
+
+
+def _confirmed(
+    player: DesignPlayer,
+    designs: Mapping[str, Settings],
+    known: dict[str, DesignOutcome | str],
+    candidates: Sequence[str],
+    budget: DesignBudget,
+) -> Generator[Step, Sequence[Figures], list[str]]:
+    """Return which candidates no other dominates once all of these were played on more keys.
+
+    A challenger that only looked better on few keys falls back among the others. Who is dominated
+    by what has been confirmed stays so, and need not be a candidate again.
+    """
+    while True:
+        leading = _leading(known, candidates)
+        doubtful = [k for k in leading if _times(known[k]) < budget.searched]
+        if not doubtful:
+            return leading
+        keys = (budget.replications, budget.searched)
+        outcomes = yield from player.play([designs[key] for key in doubtful], keys)
+        for key, more in zip(doubtful, outcomes, strict=True):
+            known[key] = _both(known[key], more)
+
+
+def _leading(known: Mapping[str, DesignOutcome | str], candidates: Sequence[str]) -> list[str]:
+    """Return the candidates that are feasible and that no other such candidate dominates."""
+    feasible, losses = list[str](), list[Array]()
+    for key in candidates:
+        outcome = known[key]
+        if isinstance(outcome, DesignOutcome) and outcome.feasible:
+            feasible.append(key)
+            losses.append(outcome.losses.mean(axis=0))
+    kept = non_dominated(losses) if feasible else ()
+    return [key for key, stays in zip(feasible, kept, strict=True) if stays]
+
+
+def _times(outcome: DesignOutcome | str) -> int:
+    return 0 if isinstance(outcome, str) else len(outcome.losses)
 
 
 def _means(outcome: DesignOutcome) -> tuple[list[float], list[float]]:
     return outcome.losses.mean(axis=0).tolist(), outcome.violations.tolist()
-
-
-def _trace(
-    played: list[DesignOutcome | str], ends: list[tuple[int, int]], found: FoundDesigns
-) -> None:
-    """Note which share of the box of all feasible outcomes each generation's front covers."""
-    at = [
-        (number, one.losses.mean(axis=0))
-        for number, one in enumerate(played)
-        if not isinstance(one, str) and one.feasible
-    ]
-    if not at:
-        return
-    points = np.array([losses for _, losses in at])
-    numbers = np.array([number for number, _ in at])
-    width = np.ptp(points, axis=0)
-    # an objective that does not vary counts as reached, and adds no volume of its own
-    scaled = np.where(width > 0.0, (points - points.min(axis=0)) / np.where(width > 0, width, 1), 0)
-    for tried, size in ends[:: max(len(ends) // _MOST_TRACED, 1)] + ends[-1:]:
-        if found.trace and found.trace[-1][0] == tried:
-            continue
-        volume = hypervolume(scaled[numbers < size], np.ones(points.shape[1]))
-        found.trace.append((tried, volume))
 
 
 def _front(
@@ -302,7 +255,7 @@ def _decide(
     count, objectives = len(designs), len(tolerance)
     level = _level(problem, count * (count - 1) // 2 * objectives * budget.looks)
     outcomes: list[DesignOutcome | str] = []
-    first, last = budget.replications, budget.replications + budget.fresh
+    first, last = budget.searched, budget.searched + budget.fresh
     for _ in range(budget.looks):
         more = yield from player.play(designs, (first, last))
         outcomes = [_both(a, b) for a, b in zip(outcomes, more, strict=True)] if outcomes else more
@@ -310,7 +263,7 @@ def _decide(
         comparison = compared(np.stack([one.losses for one in members], axis=1), level, tolerance)
         if "undecided" not in comparison.states:
             break
-        first, last = last, last + (last - budget.replications)
+        first, last = last, last + (last - budget.searched)
     own = outcomes[-1]
     found.published = own if isinstance(own, DesignOutcome) else None
     found.fresh = len(members[0].losses)
@@ -369,31 +322,51 @@ def _certify(
     problem: DesignProblem, found: FoundDesigns, audited: AuditOf | None
 ) -> Generator[Step, Sequence[Figures], None]:
     """Choose a member, vary its fields one at a time, and play it on keys of its own."""
-    player, budget = DesignPlayer(problem), problem.search.budget
-    number, upper = _passing(problem, found, audited)
+    number, bounds = _passing(problem, found, audited)
     if number is None:
         return
-    chosen = found.members[number].settings
+    found.chosen_member, member = number, found.members[number]
     yield from _tornado(problem, found, number)
-    designs = [chosen] if found.published is None else [chosen, problem.published]
-    outcomes = yield from player.certain(designs, (0, budget.certified), CERTIFIED_SEED)
-    published = outcomes[1] if len(outcomes) > 1 else None
-    found.certified = Certified(number, outcomes[0], published, upper)
+    outcome, published = yield from play_certified(problem, member.settings)
+    found.certified = Certified(
+        member.settings, outcome, published, bounds, found.tried, member.probability
+    )
+
+
+def certified_scenario(problem: DesignProblem, settings: Settings) -> Scenario:
+    """Return a design with all honest, on the keys of a certificate."""
+    keys = {"seed": problem.scenario.seed + CERTIFIED_SEED}
+    return problem.scenario.replace({**keys, **settings})
+
+
+def play_certified(
+    problem: DesignProblem, settings: Settings
+) -> Generator[Step, Sequence[Figures], tuple[DesignOutcome, DesignOutcome | None]]:
+    """Return what came of a design, and of the scenario's own one if it is another.
+
+    On the keys of a certificate.
+    """
+    player, keys = DesignPlayer(problem), (0, problem.search.budget.certified)
+    own = [] if problem.published == settings else [problem.published]
+    chosen, *others = yield from player.play([settings, *own], keys, CERTIFIED_SEED)
+    if isinstance(chosen, str):
+        raise InputError(f"the design of the certificate cannot be played: {chosen}")
+    published = [one for one in others if isinstance(one, DesignOutcome)]
+    return chosen, published[0] if published else None
 
 
 def _passing(
     problem: DesignProblem, found: FoundDesigns, audited: AuditOf | None
-) -> tuple[int | None, float | None]:
-    """Return the first member whose audit passes, and the upper end of what deviations gain."""
+) -> tuple[int | None, Audited | None]:
+    """Return the first member whose audit passes, and what deviations may gain."""
     order, asked = _order(found), problem.search.audit
     if asked is None or audited is None:
         return (order[0] if order else None), None
-    for number in order[:_MOST_AUDITED]:
-        keys = {"seed": problem.scenario.seed + CERTIFIED_SEED}
-        upper = audited(problem.scenario.replace({**keys, **found.members[number].settings}))
-        if upper <= asked.at_most:
-            return number, upper
-        found.failed_audits.append((number, upper))
+    for number in order[:MOST_AUDITED]:
+        bounds = audited(certified_scenario(problem, found.members[number].settings))
+        if bounds.upper <= asked.at_most:
+            return number, bounds
+        found.failed_audits.append((number, bounds))
     return None, None
 
 
@@ -410,7 +383,7 @@ def _tornado(
         if value != member.settings[path]
     ]
     cells = [(path, value, _acting(problem, settings)) for path, value, settings in cells]
-    keys = (budget.replications, budget.replications + budget.fresh)
+    keys = (budget.searched, budget.searched + budget.fresh)
     outcomes = yield from DesignPlayer(problem).play([one for _, _, one in cells], keys)
     base = member.outcome.losses[: budget.fresh]
     for (path, value, _), outcome in zip(cells, outcomes, strict=True):

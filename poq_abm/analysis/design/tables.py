@@ -7,16 +7,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from poq_abm.analysis.design.problem import Objective, Settings
-from poq_abm.analysis.design.searching import DesignOutcome, FoundDesigns
+from poq_abm.analysis.design.attainment import attained, traces
+from poq_abm.analysis.design.feasibility import boxes
+from poq_abm.analysis.design.found import (
+    Array,
+    Audited,
+    Certified,
+    FoundCases,
+    FoundDesigns,
+)
+from poq_abm.analysis.design.problem import (
+    Constraint,
+    DesignProblem,
+    Objective,
+    SearchedAudit,
+    Settings,
+)
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.paired import paired
 
-__all__ = ["design_tables", "in_words", "notes", "paragraph"]
-
-Array = NDArray[np.float64]
+__all__ = ["certified_level", "design_tables", "in_words", "notes", "paragraph"]
 
 
 def in_words(settings: Settings) -> str:
@@ -43,41 +54,115 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
 
     ``front`` has a row for each member: its fields, ``state`` (shown to be ``in`` or ``out``,
     ``undecided``, or ``infeasible`` on fresh keys), ``probability`` of being dominated by no other,
-    and each objective with its interval (alone, at the budget's confidence). ``dominated`` says who
-    is shown to dominate whom. ``tornado`` says what one field at a time does to each objective.
-    ``progress`` has the hypervolume, as a share of the box of all feasible outcomes, by designs.
+    and each objective with its interval (alone, at the budget's confidence). ``dominated`` says
+    what is shown to dominate whom, and by how much. ``tornado`` says what one field at a time does
+    to each objective. ``progress`` has the hypervolume, as a share of the box of all feasible
+    outcomes, by designs, for each search. Where the search was repeated, ``attainment`` has the
+    share of searches that attain each outcome of the front of all of them; where cases were drawn,
+    ``cases`` has each, and ``boxes`` those in which a constraint breaks.
     """
     objectives = found.problem.search.objectives
+    confidence = found.problem.search.budget.confidence
     front = [
         {
             "member": number,
-            **{_short(path): one.settings.get(path) for path in found.problem.search.variables},
+            **_fields(found, one.settings),
             "state": one.state,
             "probability": one.probability,
             "beats_published": one.beats_published,
-            **_figures(one.outcome, objectives, found.problem.search.budget.confidence),
+            **_figures(one.outcome.losses, objectives, confidence),
         }
         for number, one in enumerate(found.members)
     ]
-    dominated = [
-        {"member": number, "dominated_by": ", ".join(map(str, one.dominated_by))}
-        for number, one in enumerate(found.members)
-        if one.dominated_by
+    progress = [
+        (number, tried, volume)
+        for number, trace in enumerate(traces(found.looks), start=1)
+        for tried, volume in trace
     ]
-    return {
+    tables = {
         "front": pd.DataFrame(front),
         "tornado": _tornado(found),
-        "dominated": pd.DataFrame(dominated, columns=["member", "dominated_by"]),
-        "progress": pd.DataFrame(found.trace, columns=["designs", "hypervolume"]),
+        "dominated": _dominated(found),
+        "progress": pd.DataFrame(progress, columns=["search", "designs", "hypervolume"]),
     }
+    if len(found.looks) > 1:
+        tables["attainment"] = _attainment(found)
+    if found.cases is not None:
+        tables["boxes"] = _boxes(found.cases)
+        tables["cases"] = _cases(found, found.cases)
+    return tables
+
+
+def _fields(found: FoundDesigns, settings: Settings) -> dict[str, Any]:
+    return {_short(path): settings.get(path) for path in found.problem.search.variables}
+
+
+def _dominated(found: FoundDesigns) -> pd.DataFrame:
+    """Return who is shown to be dominated by which member, and what it would gain there."""
+    objectives = found.problem.search.objectives
+    confidence = found.problem.search.budget.confidence
+    pairs = [
+        (str(number), one.outcome, better)
+        for number, one in enumerate(found.members)
+        for better in one.dominated_by
+    ]
+    if found.published is not None:
+        beaten = [n for n, one in enumerate(found.members) if one.beats_published]
+        pairs += [("published", found.published, better) for better in beaten]
+    rows = [
+        {
+            "design": name,
+            "dominated_by": better,
+            **_figures(found.members[better].outcome.losses - worse.losses, objectives, confidence),
+        }
+        for name, worse, better in pairs
+    ]
+    ends = [one.label + end for one in objectives for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["design", "dominated_by", *ends])
+
+
+def _attainment(found: FoundDesigns) -> pd.DataFrame:
+    search = found.problem.search
+    tolerance = np.array([one.tolerance for one in search.objectives])
+    rows = [
+        {
+            **_fields(found, one.settings),
+            **{o.label: o.sign * v for o, v in zip(search.objectives, one.losses, strict=True)},
+            "attained": one.share,
+            "attained_low": one.low,
+            "attained_high": one.high,
+        }
+        for one in attained(found.looks, tolerance, search.budget.front)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _cases(found: FoundDesigns, cases: FoundCases) -> pd.DataFrame:
+    """Return each case with the excess of every constraint, at most 0 where it holds."""
+    named = cases.cases.rename(columns=_short)
+    labels = [one.label for one in found.problem.search.constraints]
+    excess = pd.DataFrame(cases.excesses, columns=labels)
+    return pd.concat([named, excess], axis=1).assign(fails=cases.fails)
+
+
+def _boxes(cases: FoundCases) -> pd.DataFrame:
+    """Return the boxes with coverage and density on cases that did not find them."""
+    rows = []
+    for number, one in enumerate(boxes(cases.cases.rename(columns=_short), cases.fails)):
+        row: dict[str, Any] = {"box": number + 1, "where": one.box.in_words(), "cases": one.inside}
+        for name, share in (("coverage", one.coverage), ("density", one.density)):
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), share, strict=True))
+        rows.append(row)
+    ends = [name + end for name in ("coverage", "density") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["box", "where", "cases", *ends])
 
 
 def _figures(
-    outcome: DesignOutcome, objectives: tuple[Objective, ...], confidence: float
+    losses: Array, objectives: tuple[Objective, ...], confidence: float
 ) -> dict[str, float]:
     row: dict[str, float] = {}
     for number, objective in enumerate(objectives):
-        values = objective.sign * outcome.losses[:, number]
+        values = objective.sign * losses[:, number]
         mean, _, low, high = mean_interval(values, confidence)
         row |= {
             objective.label: mean,
@@ -92,14 +177,8 @@ def _tornado(found: FoundDesigns) -> pd.DataFrame:
     rows = []
     for path, value, differences in found.tornado:
         row: dict[str, Any] = {"field": _short(path), "value": _value(value)}
-        for number, objective in enumerate(objectives):
-            mean, _, low, high = mean_interval(objective.sign * differences[:, number])
-            row |= {
-                objective.label: mean,
-                f"{objective.label}_low": low,
-                f"{objective.label}_high": high,
-            }
-        rows.append(row)
+        confidence = found.problem.search.budget.confidence
+        rows.append(row | _figures(differences, objectives, confidence))
     names = [objective.label for objective in objectives]
     columns = ["field", "value", *(n + end for n in names for end in ("", "_low", "_high"))]
     table = pd.DataFrame(rows, columns=columns)
@@ -139,11 +218,65 @@ def notes(found: FoundDesigns) -> list[str]:
             )
     if (lost := _overfit(found)) is not None:
         said.append(lost)
-    for number, upper in found.failed_audits:
-        said.append(f"Member {number} failed its audit: a deviation may gain up to {upper:.4g}.")
+    for number, bounds in found.failed_audits:
+        searched = bounds.searched is not None and bounds.searched > bounds.declared
+        who = (
+            f"a search for a best response: {bounds.told}" if searched else "a declared deviation."
+        )
+        said.append(
+            f"Member {number} failed its audit, up to {bounds.upper:.4g} tokens per {bounds.per} "
+            f"may be gained by {who}"
+        )
     if found.certified is None:
         said.append("No member of the front is left to be certified.")
+    if found.chosen is not None and len(found.looks) > 1:
+        said.append(_repeated(found))
+    if found.cases is not None:
+        said.append(_broken(found, found.cases))
     return said
+
+
+def _repeated(found: FoundDesigns) -> str:
+    """Return whether the chosen design is what the search finds, or luck of its seed."""
+    assert found.chosen is not None
+    tolerance = np.array([one.tolerance for one in found.problem.search.objectives])
+    first = found.looks[0]
+    outcome = first.losses[first.settings.index(found.chosen.settings)]
+    others = found.looks[1:]
+    hits = [bool((one.losses <= outcome + tolerance).all(axis=1).any()) for one in others]
+    ends = [trace[-1][1] for trace in traces(found.looks) if trace]
+    return (
+        f"Searched again from {len(hits)} other seed{'s' * (len(hits) > 1)}: {sum(hits)} of them "
+        f"come to a design nowhere worse than the chosen one, on the keys of the search; "
+        f"hypervolumes end between "
+        f"{min(ends):.3f} and {max(ends):.3f}."
+    )
+
+
+def _broken(found: FoundDesigns, cases: FoundCases) -> str:
+    """Return in how many cases the choice is no longer feasible, and where they lie."""
+    count, fails = len(cases.cases), int(cases.fails.sum())
+    names = ", ".join(_short(str(name)) for name in cases.cases)
+    said = (
+        f"Of {count:,} cases of {names} ({cases.replications} replications each), the chosen "
+        f"design breaks a constraint in {fails:,}"
+    )
+    left = f"; {cases.impossible:,} more cannot be" if cases.impossible else ""
+    if not 0 < fails < count:
+        return f"{said}{left}."
+    per = {
+        one.label: int((cases.excesses[:, number] > 0.0).sum())
+        for number, one in enumerate(found.problem.search.constraints)
+    }
+    which = ", ".join(f"{name} in {n:,}" for name, n in per.items() if n)
+    table = _boxes(cases)
+    where = "; ".join(
+        f"{row['where']} (covers {row['coverage']:.0%} of them; there it fails in "
+        f"{row['density']:.0%} [{row['density_low']:.0%}, {row['density_high']:.0%}])"
+        for row in table.to_dict("records")
+    )
+    told = f" Above all where {where}." if where else " No box tells them from the others."
+    return f"{said} ({which}){left}.{told}"
 
 
 def _nobody(found: FoundDesigns) -> str:
@@ -172,16 +305,11 @@ def _overfit(found: FoundDesigns) -> str | None:
     )
 
 
-def paragraph(found: FoundDesigns) -> str:
+def paragraph(problem: DesignProblem, certified: Certified) -> str:
     """Return the certificate in words: what was chosen, what it does, how surely."""
-    certified, chosen = found.certified, found.chosen
-    if certified is None or chosen is None:
-        return ""
-    search = found.problem.search
+    search = problem.search
     budget, count = search.budget, len(certified.outcome.losses)
-    together = 1.0 - (1.0 - budget.confidence) / (
-        len(search.objectives) * (1 if certified.published is None else 2) + len(search.constraints)
-    )
+    together = certified_level(problem, certified)
     parts = []
     for number, objective in enumerate(search.objectives):
         values = objective.sign * certified.outcome.losses[:, number]
@@ -193,26 +321,43 @@ def paragraph(found: FoundDesigns) -> str:
             said += f", {pairs.difference:+.4g} [{pairs.low:+.4g}, {pairs.high:+.4g}]"
         parts.append(said)
     against = "" if certified.published is None else " (and against the scenario's own mechanism)"
-    held = [_constraint(found, number, together) for number in range(len(search.constraints))]
-    if certified.audited is not None:
-        assert search.audit is not None
-        held.append(
-            f"no declared deviation gains more than {certified.audited:.4g} tokens per job, of "
-            f"{search.audit.at_most:g} that are allowed"
-        )
+    held = [
+        _constraint(one, certified.outcome.excesses[:, number], together)
+        for number, one in enumerate(search.constraints)
+    ]
+    if certified.audited is not None and search.audit is not None:
+        held.append(_bounds(certified.audited, search.audit))
     return (
-        f"Of {found.tried:,} designs, {in_words(chosen.settings)}. On {count} replications that no "
-        f"earlier stage has seen{against}: {'; '.join(parts)}. "
+        f"Of {certified.tried:,} designs, {in_words(certified.settings)}. On {count} replications "
+        f"that no earlier stage has seen{against}: {'; '.join(parts)}. "
         + (f"{'; '.join(held)[0].upper()}{'; '.join(held)[1:]}. " if held else "")
         + f"Its probability of being dominated by no other member of the front is "
-        f"{chosen.probability:.2f}. Intervals hold together at {budget.confidence:.0%}."
+        f"{certified.probability:.2f}. Intervals hold together at {budget.confidence:.0%}"
+        + (", and so do the bounds of its audit." if certified.audited is not None else ".")
     )
 
 
-def _constraint(found: FoundDesigns, number: int, level: float) -> str:
-    assert found.certified is not None
-    constraint = found.problem.search.constraints[number]
-    _, _, _, high = mean_interval(found.certified.outcome.excesses[:, number], level)
+def certified_level(problem: DesignProblem, certified: Certified) -> float:
+    """Return the level of each interval of a certificate, so that all hold together."""
+    search = problem.search
+    sides = 1 if certified.published is None else 2
+    intervals = sides * len(search.objectives) + len(search.constraints)
+    return 1.0 - (1.0 - search.budget.confidence) / intervals
+
+
+def _bounds(audited: Audited, asked: SearchedAudit) -> str:
+    unit = f"tokens per {audited.per}"
+    said = f"no declared deviation gains more than {audited.declared:.4g} {unit}"
+    if audited.searched is not None:
+        said += (
+            f", and none that a search of {audited.tried:,} behaviours found more than "
+            f"{audited.searched:.4g}"
+        )
+    return f"{said}, of {asked.at_most:g} that are allowed"
+
+
+def _constraint(constraint: Constraint, excesses: Array, level: float) -> str:
+    _, _, _, high = mean_interval(excesses, level)
     if math.isnan(high) or high <= 0.0:
         return f"{constraint.label} holds, by {-high:.4g} at least"
     return f"{constraint.label} is not shown: it may be missed by {high:.4g}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,13 +22,29 @@ from poq_abm.analysis.audit.gains import earned_by
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.analysis.equilibrium.mixture_payoffs import compositions, mixture_payoffs
 from poq_abm.errors import InputError, nearest
+from poq_abm.experiment.search import Step, Tables, drive
 from poq_abm.random import Purpose, fill_below
 from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, spell
+from poq_abm.rules.payment.payment import Counted
 from poq_abm.rules.registry import rules
 from poq_abm.scenario import Scenario
+from poq_abm.simulation.game import build_game
 from poq_abm.simulation.population import build_population, malicious_nodes
 
-__all__ = ["ReducedGame", "best_deviations", "reduced_game", "split_nodes"]
+__all__ = [
+    "Payee",
+    "PlayedCell",
+    "ReducedGame",
+    "best_deviations",
+    "payees_of",
+    "play_cells",
+    "play_reduced_game",
+    "reduced_game",
+    "resampled_means",
+    "split_nodes",
+    "splitting",
+    "without_dust",
+]
 
 Array = NDArray[np.float64]
 Spec = Mapping[str, Any]
@@ -36,6 +53,7 @@ HONEST: dict[str, Any] = {"name": "honest"}
 PLAYERS = 5  #: of the reduced game, where there are so many nodes
 MOST_CELLS = 1_000  #: compositions times strategies
 MOST_STRATEGIES = 6
+_PARTS = 1_000_000  #: of a whole, to which a mix is told
 _DUST = 1e-12  #: of a payoff: what sums of equal rewards differ by for their rounding alone
 
 
@@ -51,6 +69,7 @@ class ReducedGame:
     samples: Array  #: (replications, strategies, ways) payoffs on common keys
     per: str  #: ``job`` or ``epoch``, what tokens are counted by
     dropped: int = 0  #: replications in which the node had no job
+    width: float = math.nan  #: most by which two payoffs can differ; missing where that is open
 
     @property
     def payoffs(self) -> Array:
@@ -69,20 +88,33 @@ class ReducedGame:
 
     def resampled(self, count: int, seed: int = 1) -> Array:
         """Return mean payoffs of resampled replications, shape (count, strategies, ways)."""
-        places = np.empty(len(self.samples), dtype=np.int64)
-        found = np.empty((count, *self.samples.shape[1:]))
-        for number in range(count):
-            fill_below(places, places.size, seed, 0, int(Purpose.BOOTSTRAP), number)
-            found[number] = self.samples[places].mean(axis=0)
-        return found
+        return resampled_means(self.samples, count, seed)
 
 
-class _Seat(NamedTuple):
+def resampled_means(samples: Array, count: int, seed: int = 1) -> Array:
+    """Return means over resampled replications, the first axis of ``samples``, ``count`` times."""
+    places = np.empty(len(samples), dtype=np.int64)
+    found = np.empty((count, *samples.shape[1:]))
+    for number in range(count):
+        fill_below(places, places.size, seed, 0, int(Purpose.BOOTSTRAP), number)
+        found[number] = samples[places].mean(axis=0)
+    return found
+
+
+class Payee(NamedTuple):
     """A node whose payoff counts, with its weight, and the others in the order they deviate."""
 
     node: int
     weight: float
     others: list[int]
+
+
+class PlayedCell(NamedTuple):
+    """What is played to learn what a node earns: what it does, and how many others do what."""
+
+    scenario: Scenario  #: which says what all others do
+    own: Spec
+    others: Sequence[tuple[Spec, int]]
 
 
 def split_nodes(counts: Sequence[int], nodes: int) -> list[int]:
@@ -138,10 +170,28 @@ def reduced_game(
         If a behaviour needs a ring, there are too few nodes or too many compositions, or the node
         had no job in nearly all replications.
     """
+    last = runner.replications if replications is None else replications
+    playing = play_reduced_game(runner, deviations, role, group, players=players, keys=(0, last))
+    return drive(playing, runner.player)
+
+
+def play_reduced_game(
+    runner: VariantRunner,
+    deviations: Iterable[Spec],
+    role: Role,
+    group: str = ALL,
+    *,
+    players: int | None = None,
+    keys: tuple[int, int],
+) -> Generator[Step, Sequence[Tables], ReducedGame]:
+    """Return what :func:`reduced_game` does, on the keys of some replications, as part of a search.
+
+    It yields one step, of all cells.
+    """
     specs = {spell(spec): dict(spec) for spec in [HONEST, *deviations]}
     _check(specs, role)
-    seats = _seats(runner.scenario, role, group)
-    most = len(seats[0].others) + 1
+    payees = payees_of(runner.scenario, role, group)
+    most = len(payees[0].others) + 1
     count = min(PLAYERS, most) if players is None else players
     if not 2 <= count <= most:
         raise InputError(f"{most} {role} nodes make a game of 2 to {most} players, not {count}")
@@ -153,18 +203,37 @@ def reduced_game(
         )
     nodes = np.array([split_nodes(counts.tolist(), most - 1) for counts in others])
     chosen = list(specs.values())
-    cells = [(own, list(zip(chosen, row.tolist(), strict=True))) for own in chosen for row in nodes]
-    last = runner.replications if replications is None else replications
-    paid, per = _earned(runner, role, seats, cells, (0, last))
+    cells = [
+        PlayedCell(runner.scenario, own, list(zip(chosen, row.tolist(), strict=True)))
+        for own in chosen
+        for row in nodes
+    ]
+    paid, per = yield from play_cells(runner, role, payees, cells, keys)
     known = np.isfinite(paid).all(axis=1)
     if known.sum() < 2:
         raise InputError(
-            f"the node had a job in {known.sum()} of {last} replications, and two or more are "
-            "needed: play more rounds or replications"
+            f"the node had a job in {known.sum()} of {known.size} replications, and two or more "
+            "are needed: play more rounds or replications"
         )
-    samples = _without_dust(paid[known]).reshape(-1, len(specs), len(others))
+    samples = without_dust(paid[known]).reshape(-1, len(specs), len(others))
     dropped = int((~known).sum())
-    return ReducedGame(runner.scenario, role, tuple(specs), others, nodes, samples, per, dropped)
+    width = _pay_width(runner, role)
+    return ReducedGame(
+        runner.scenario, role, tuple(specs), others, nodes, samples, per, dropped, width
+    )
+
+
+def _pay_width(runner: VariantRunner, role: Role) -> float:
+    """Return how wide the range of pay for a job is; missing for profits, batches, own rules."""
+    game = build_game(runner.scenario, runner.plan.profile(0))
+    by_batch = game.rules.counted != Counted.NOTHING
+    if role == "inference":
+        by_batch = game.in_play.inference_payment.by_batch
+    if runner.scenario.economy is not None or by_batch or not game.in_play.all_ship:
+        return math.nan
+    alpha, beta = (getattr(game.rules, f"{name}_{role}") for name in ("alpha", "beta"))
+    low, high = game.pay_range(role, alpha, beta)
+    return high - low + runner.compute_cost
 
 
 def best_deviations(
@@ -174,7 +243,7 @@ def best_deviations(
 
     They are chosen on keys of their own, those of the replications after the scenario's.
     """
-    seats = _seats(runner.scenario, role, group)
+    payees = payees_of(runner.scenario, role, group)
     known = rules(BEHAVIOURS[role])
     tried = [
         spec
@@ -183,16 +252,18 @@ def best_deviations(
     ]
     if not tried:
         raise InputError(f"no behaviour of {role} nodes is left to try; name one by --strategy")
-    honest = [(HONEST, len(seats[0].others))]
+    honest = [(HONEST, len(payees[0].others))]
     first = runner.replications
-    paid, _ = _earned(runner, role, seats, [(spec, honest) for spec in tried], (first, 2 * first))
+    cells = [PlayedCell(runner.scenario, spec, honest) for spec in tried]
+    playing = play_cells(runner, role, payees, cells, (first, 2 * first))
+    paid, _ = drive(playing, runner.player)
     seen = np.isfinite(paid)
     means = np.where(seen, paid, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     order = np.argsort(-means, kind="stable")[:most]
     return [dict(tried[place]) for place in order]
 
 
-def _without_dust(paid: Array) -> Array:
+def without_dust(paid: Array) -> Array:
     """Return payoffs in which what differs from the first cell by rounding alone equals it."""
     dust = _DUST * float(np.abs(paid).max())
     return np.where(np.abs(paid - paid[:, :1]) <= dust, paid[:, :1], paid)
@@ -216,7 +287,8 @@ def _check(specs: Mapping[str, Spec], role: Role) -> None:
             )
 
 
-def _seats(scenario: Scenario, role: Role, group: str) -> list[_Seat]:
+def payees_of(scenario: Scenario, role: Role, group: str) -> list[Payee]:
+    """Return the nodes whose payoff counts in a game of a role: of a group, or one of each."""
     known = groups_of(scenario, role)
     if group != ALL and group not in known:
         raise InputError(f"no group {group!r} of {role} nodes; {nearest(group, known)}")
@@ -228,48 +300,60 @@ def _seats(scenario: Scenario, role: Role, group: str) -> list[_Seat]:
     if not chosen or len(free) < 2:
         raise InputError(f"a game needs two {role} nodes or more that are free to choose")
     whole = sum(sizes[label] for label in chosen)
-    seats = []
+    payees = []
     for label in chosen:
         (node,) = members_of(scenario, role, label, None)
-        seats.append(_Seat(node, sizes[label] / whole, [one for one in order if one != node]))
-    return seats
+        payees.append(Payee(node, sizes[label] / whole, [one for one in order if one != node]))
+    return payees
 
 
-def _earned(
+def play_cells(
     runner: VariantRunner,
     role: Role,
-    seats: Sequence[_Seat],
-    cells: Sequence[tuple[Spec, Sequence[tuple[Spec, int]]]],
+    payees: Sequence[Payee],
+    cells: Sequence[PlayedCell],
     keys: tuple[int, int],
-) -> tuple[Array, str]:
-    """Return what a node earns in every cell, shape (replications, cells), and per what.
-
-    A cell is what the node does and how many of the others do what.
-    """
+) -> Generator[Step, Sequence[Tables], tuple[Array, str]]:
+    """Return what a node earns in every cell, shape (replications, cells), and per what."""
     variants = {
-        f"{seat.node}.{number}": _doing(runner.scenario, role, seat, own, others)
-        for seat in seats
-        for number, (own, others) in enumerate(cells)
+        f"{payee.node}.{number}": _doing(cell.scenario, role, payee, cell.own, cell.others)
+        for payee in payees
+        for number, cell in enumerate(cells)
     }
-    played = runner.play(variants, *keys)
+    step = Step(list(variants.values()), *keys)
+    played = dict(zip(variants, runner.read(step, (yield step)), strict=True))
     population = build_population(runner.scenario, runner.plan.profile(0))
     first = 0 if role == "inference" else population.inference_count
     paid = np.zeros((keys[1] - keys[0], len(cells)))
-    for seat in seats:
-        node = np.array([first + seat.node])
+    for payee in payees:
+        node = np.array([first + payee.node])
         for number in range(len(cells)):
-            paid[:, number] += seat.weight * earned_by(played[f"{seat.node}.{number}"], node)
+            paid[:, number] += payee.weight * earned_by(played[f"{payee.node}.{number}"], node)
     return paid, next(iter(played.values())).per
 
 
+def splitting(
+    scenario: Scenario, role: Role, group: str, own: Spec, mix: Sequence[tuple[Spec, float]]
+) -> Scenario:
+    """Return the scenario in which a node does ``own`` and the others of its role split as a mix.
+
+    The node is the first of the group; shares of the others are brought to whole nodes by largest
+    remainders.
+    """
+    (payee,) = payees_of(scenario, role, group)
+    counts = split_nodes([round(share * _PARTS) for _, share in mix], len(payee.others))
+    others = [(spec, count) for (spec, _), count in zip(mix, counts, strict=True)]
+    return _doing(scenario, role, payee, own, others)
+
+
 def _doing(
-    scenario: Scenario, role: Role, seat: _Seat, own: Spec, others: Sequence[tuple[Spec, int]]
+    scenario: Scenario, role: Role, payee: Payee, own: Spec, others: Sequence[tuple[Spec, int]]
 ) -> Scenario:
     """Return the scenario of one cell; the last strategies are given out first."""
-    members: list[tuple[Spec, list[int]]] = [(own, [seat.node])]
+    members: list[tuple[Spec, list[int]]] = [(own, [payee.node])]
     at = 0
     for spec, count in reversed(others):
-        members.append((spec, seat.others[at : at + count]))
+        members.append((spec, payee.others[at : at + count]))
         at += count
     together: dict[str, tuple[Spec, list[int]]] = {}
     for spec, nodes in members:

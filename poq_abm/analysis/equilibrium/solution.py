@@ -17,7 +17,7 @@ from poq_abm.analysis.equilibrium.invasion import invasion_threshold
 from poq_abm.analysis.equilibrium.logit_path import logit_path
 from poq_abm.analysis.equilibrium.mixture_payoffs import mixture_payoffs
 from poq_abm.analysis.equilibrium.reduced_game import ReducedGame
-from poq_abm.analysis.equilibrium.regret import regret
+from poq_abm.analysis.equilibrium.regret import hoeffding_error, regret
 from poq_abm.analysis.equilibrium.replicator import Basins, replicator_basins, simplex_grid
 from poq_abm.analysis.equilibrium.symmetric import symmetric_equilibria
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
@@ -84,6 +84,15 @@ class SolvedGame:
             f"{players} players do; {len(self.game.samples)} replications on common keys, "
             f"{self.confidence:.0%} intervals."
         )
+        off = hoeffding_error(
+            self.game.width, payoffs.size, len(self.game.samples), self.confidence
+        )
+        if not math.isnan(off):
+            said.append(
+                f"Intervals are of a bootstrap. Whatever pay is spread like, no payoff is off by "
+                f"more than {off:.2g} and no regret by more than {2.0 * off:.2g} (Hoeffding, "
+                f"{self.confidence:.0%}, pay in a range of {self.game.width:.3g})."
+            )
         if self.game.dropped:
             said.append(f"{self.game.dropped} replications were left out: the node had no job.")
         return said

@@ -1,6 +1,7 @@
 """The search for the best response: known optima, honest tests, and nothing lost on the way."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,18 @@ import pyarrow as pa
 import pytest
 
 from poq_abm import load
-from poq_abm.analysis.audit.best_response import SearchSettings, best_response, climb
+from poq_abm.analysis.audit.best_response import (
+    FoundAttack,
+    SearchSettings,
+    best_response,
+    climb,
+)
 from poq_abm.analysis.audit.deviations import deviating, ring_of
 from poq_abm.analysis.audit.families import Dimension, Family, family_of
 from poq_abm.analysis.audit.gains import places
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.errors import InputError
+from poq_abm.experiment.paired import paired
 from poq_abm.experiment.search import BudgetSpentError, SearchBudget, drive
 from poq_abm.scenario import parse
 from poq_abm.simulation.population import build_population
@@ -23,9 +30,9 @@ LINES = Family((), "linear_report", (Dimension("level", 0.0, 10.0), Dimension("b
 MATRIX = Path(__file__).parents[4] / "shared" / "data" / "summeval_scores.csv"
 
 
-def climbed(family, gain_of):
+def climbed(family, gain_of, start=None):
     """Drive a climb with a function of a behaviour."""
-    climbing = climb(family, 0)
+    climbing = climb(family, 0, start)
     specs = next(climbing)
     while True:
         try:
@@ -96,6 +103,26 @@ def test_a_climb_drops_what_adds_nothing_and_prefers_what_is_declared_where_bett
         climbed(wide, lambda spec: math.nan)
 
 
+def test_a_climb_sees_to_what_is_near_its_start_and_to_what_is_elsewhere():
+    """A needle by the start, which points over the whole family miss, and a hill far from both."""
+    start = {"name": "linear_report", "a": 6.2, "b": 0.3}
+
+    def needle(spec):
+        level = spec["a"] + 5.0 * spec["b"]
+        return math.exp(-(((level - 7.6) / 0.05) ** 2) - ((spec["b"] - 0.32) / 0.01) ** 2)
+
+    def hill(spec):
+        return 1.0 - abs(spec["a"] + 5.0 * spec["b"] - 2.0) / 10.0 - abs(spec["b"] - 1.5)
+
+    def both(spec):
+        return max(needle(spec), 0.4 * hill(spec))
+
+    assert climbed(LINES, both)[1] == pytest.approx(0.4, abs=0.01)
+    assert climbed(LINES, both, start)[1] > 0.9
+    assert climbed(LINES, hill, start)[1] > 0.98
+    assert climbed(LINES, hill, {"name": "boost"}) == climbed(LINES, hill)
+
+
 # ------------------------------------------------------------------------------- in a simulation
 
 
@@ -131,6 +158,9 @@ def test_what_is_found_gains_on_keys_of_its_own_and_can_be_played(published, sho
     assert found.gain.low > 0.01
     again = parse(found.as_scenario(), origin="attack.yaml")
     spec = found.deviation.behaviour
+    (used,) = (line for line in found.as_scenario().splitlines() if "--set" in line)
+    other = load("learned_reports", ["sweep={}", used.partition("--set '")[2].rstrip("'")])
+    assert dict(other.malicious.behaviour) == spec
     assert again.population == deviating(published, found.deviation).population
     assert spec in [dict(group.behaviour) for group in again.population.evaluators]
 
@@ -201,6 +231,13 @@ def test_luck_on_the_keys_of_the_search_does_not_pass_the_test(published):
     assert keys[-1][0] >= 2  # fresh ones
 
 
+def test_a_long_replication_tells_candidates_apart_by_itself(published):
+    short, long = Mock(published), Mock(published)
+    looked_for(published, short)
+    looked_for(published.replace({"rounds": 20_000}), long)
+    assert (short.steps[1].last, long.steps[1].last) == (2, 1)
+
+
 @pytest.mark.parametrize("raising", [0, 3])
 def test_an_interrupt_ends_a_search(published, raising):
     found = looked_for(published, Mock(published, raising))
@@ -255,5 +292,46 @@ def test_a_ring_counts_the_pay_of_whom_it_favours(published):
         ring_of(published, "evaluator", "all", 0.7, favour="phi3")
 
 
+def test_what_an_inference_node_found_is_told_as_others_take_it_over(published):
+    one = ring_of(published, "inference", "phi3_mini_4k", None)
+    less = {"name": "misreport_cost", "factor": 0.0}
+    found = FoundAttack(replace(one, behaviour=less), SearchSettings(), published)
+    (used,) = (line for line in found.as_scenario().splitlines() if "--set" in line)
+    other = load("cost_aware_poq", [used.partition("--set '")[2].rstrip("'")])
+    assert dict(other.population.inference[0].behaviour) == less
+
+
 def test_whoever_does_as_before_leaves_the_scenario_as_it_is(published):
     assert deviating(published, ring_of(published, "evaluator", "all", 1.0)) is published
+
+
+def test_whom_a_ring_favours_may_do_otherwise(published):
+    """One that answers nothing is covered by the ring: both changes count, and both are told."""
+    ring = ring_of(
+        published, "evaluator", "all", 0.7, favour="phi3_mini_4k", answering={"name": "freeload"}
+    )
+    line = {"name": "linear_report", "a": 10.0, "b": 0.0}
+    played = deviating(published, replace(ring, behaviour=line)).population
+    assert [dict(g.behaviour)["name"] for g in played.inference].count("freeload") == 1
+    assert [dict(g.behaviour)["name"] for g in played.evaluators].count("linear_report") == 2
+    gain = paired(np.array([1.0, 1.1, 0.9]), np.array([2.0, 2.1, 1.9]))
+    found = FoundAttack(
+        replace(ring, behaviour=line), SearchSettings(), published, [(line, gain)], gain,
+        last=(line, gain), ended="undecided",
+    )  # fmt: skip
+    assert "who report 10 + 0 s, as phi3_mini_4k plays freeload, get" in found.sentence
+
+
+def test_a_ring_may_take_members_out_of_another():
+    """Two of a colluding three join a ring of others: the third goes on as they had agreed."""
+    published = load("collusion_ring", ["sweep={}", "rounds=300"])
+    ring = ring_of(published, "evaluator", "all", 0.3)
+    whole = next(g for g in published.population.evaluators if g.name == "ring")
+    lone = replace(ring, members=(8, 9), behaviour={"name": "boost"})
+    left = [g for g in deviating(published, lone).population.evaluators
+            if g.behaviour == whole.behaviour]  # fmt: skip
+    assert [group.count for group in left] == [1]
+    runner = VariantRunner.of(published)
+    played = runner.play({"base": published, "left": deviating(published, lone)}, 0, 1)
+    assert (played["base"].jobs[:, -3:] == played["left"].jobs[:, -3:]).all()
+    assert played["base"].consensus != played["left"].consensus

@@ -71,6 +71,8 @@ def test_it_says_what_is_needed_and_what_the_scenario_itself_has(read):
         ("designs: 40", "designs: !!python/name:os.system 4", 16, ""),
         ("search:", "searching:", 4, "unknown key"),
         ("boosters: {", "boosters: {mechanism.committee_size: 2, ", 10, "is a variable as well"),
+        ("  budget:", "  audit: {at_most: 1, by: [nodes]}\n  budget:", 16, "evaluator"),
+        ("  budget:", "  audit: {at_most: 1, by: [ring]}\n  budget:", 16, "leaves nobody"),
         ("rounds: 50", "sweep: {rounds: [5, 6]}", 3, "a design file has no sweep"),
     ],
 )

@@ -1,15 +1,19 @@
 """The three stages of a search, against games that a few lines play."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from poq_abm.analysis.design.certificate import as_certificate, replay
+from poq_abm.analysis.design.found import Audited
 from poq_abm.analysis.design.problem import load_design
 from poq_abm.analysis.design.proposing import Genetic
 from poq_abm.analysis.design.searching import CERTIFIED_SEED, search_designs
-from poq_abm.analysis.design.tables import design_tables, notes, paragraph
+from poq_abm.analysis.design.tables import certified_level, design_tables, notes, paragraph
 from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.paired import paired
 from poq_abm.experiment.search import drive
 
 HEAD = "extends: cost_aware_poq\nname: mock\nseed: 7\nsearch:\n"
@@ -54,7 +58,7 @@ def playing(game):
 ALPHA = """
   variables: {mechanism.alpha_inference: {low: 0.0, high: 1.0}}
   objectives: [{minimise: welfare}]
-  budget: {designs: 20, generation: 10, replications: 2, front: 8, fresh: 8, looks: 3}
+  budget: {designs: 20, generation: 10, replications: 2, confirm: 0, front: 8, fresh: 8, looks: 3}
 """
 
 
@@ -83,38 +87,102 @@ def test_a_front_that_fits_its_keys_is_caught_on_fresh_ones(tmp_path):
     assert "lost it on" in " ".join(notes(found))
 
 
-def test_the_certificate_covers_the_truth_as_often_as_it_says(tmp_path, monkeypatch):
-    """Eight designs of equal worth 0, chosen by their luck: 200 certificates at 95%.
+def test_what_only_looks_best_is_found_out_before_the_search_goes_on_from_it(tmp_path):
+    """Of ten designs each is lucky on the two keys of the search with one chance in three.
 
-    Were the keys of the search certified, the best of eight would mostly look better than it is:
-    its mean of two is below -1 in half of the searches, and the truth is 0.
+    Without more keys the search goes on from luck; with them, from the best of all.
     """
-    few = ALPHA.replace("designs: 20, generation: 10", "designs: 8, generation: 4")
-    problem = problem_of(tmp_path, few.replace("looks: 3", "looks: 1, certified: 10"))
+    problem = problem_of(tmp_path, ALPHA.replace("confirm: 0", "confirm: 98"))
+    seen = []
+
+    def play(step):
+        answers, r = [], np.arange(step.first, step.last)
+        for scenario in step.scenarios:
+            alpha = scenario.mechanism.alpha_inference
+            lucky = np.where((round(20 * alpha) % 3 == 0) & (r < 2), -1.0, 0.0)
+            answers.append({"welfare": alpha + lucky})
+            seen.append((alpha, step.first, step.last))
+        return answers
+
+    told = []
+
+    class Listening(Listed):
+        def tell(self, outcomes):
+            """Note the best of a generation."""
+            told.append(min(losses[0] for losses, _ in outcomes))
+
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(20, 0, -1)]
+    found = drive(search_designs(problem, Listening(grid)), play)
+    assert found.chosen.settings == {"mechanism.alpha_inference": 0.05}
+    assert told[1] == pytest.approx(0.05)
+    confirmed = {alpha for alpha, *keys in seen if keys == [2, 100]}
+    assert {0.6, 0.05} <= confirmed, "who looked best, and who is"
+    assert 0.7 not in confirmed, "nobody asks again what is dominated"
+    fresh = {(first, last) for _, first, last in seen if first >= 100}
+    assert (100, 108) in fresh, "the front is decided on keys that follow"
+    assert found.members[0].state == "in"
+
+
+def test_certificates_cover_a_game_solved_by_hand_as_often_as_they_say(tmp_path, monkeypatch):
+    """200 searches of the inspection game: cost c p + r / p at the slash 1 / p that deters a cheat.
+
+    Eight rates p, of which luck chooses. A certificate has four intervals that hold together at
+    95%: cost and slash, and both less those of the scenario's own p = 1. How often all of them hold
+    has a binomial 95% interval that ends at 184 of 200; one alone at its own 95% lies inside it, to
+    196. Were the keys of the search certified, the chosen one would mostly look better than it is.
+    """
+    text = ALPHA.replace("designs: 20, generation: 10", "designs: 8, generation: 4")
+    text = text.replace("{minimise: welfare}", "{minimise: welfare}, {minimise: bias}")
+    problem = problem_of(tmp_path, text.replace("looks: 3", "looks: 1, certified: 10"))
     monkeypatch.setattr(
         "poq_abm.analysis.design.searching.probabilities", lambda played, seed: np.ones(8)
     )
     made, make = {}, type(problem).scenarios
 
-    def scenarios(self, settings, seed=0):
+    def scenarios(self, settings, seed=0, case=None):
         key = (str(settings), seed)
         return made[key] if key in made else made.setdefault(key, make(self, settings, seed))
 
     monkeypatch.setattr(type(problem), "scenarios", scenarios)
-    grid = [{"mechanism.alpha_inference": n / 8} for n in range(1, 9)]
-    covered = fooled = 0
+    grid = [{"mechanism.alpha_inference": n / 9} for n in range(1, 9)]
+
+    def truth(rate):
+        p = max(rate, 0.05)  # the tornado tries 0
+        return np.array([0.02 * p + 0.001 / p, 1.0 / p])
+
+    together = alone = fooled = 0
     for repetition in range(200):
         rng = np.random.default_rng(repetition)
 
         def play(step, rng=rng):
-            return [{"welfare": rng.normal(size=step.last - step.first)} for _ in step.scenarios]
+            size, answers = step.last - step.first, []
+            shared = rng.normal(size=(2, size))
+            for scenario in step.scenarios:
+                luck = (shared + rng.normal(size=(2, size))) * [[0.01], [0.5]]
+                cost, slash = truth(scenario.mechanism.alpha_inference)[:, None] + luck
+                answers.append({"welfare": cost, "bias": slash})
+            return answers
 
         found = drive(search_designs(problem, Listed(grid)), play)
-        _, _, low, high = mean_interval(found.certified.outcome.losses[:, 0], 0.95)
-        covered += low <= 0.0 <= high
-        fooled += found.first_losses[0, 0] < -1.0
-    assert covered >= 200 * 0.95 - 4 * math.sqrt(200 * 0.95 * 0.05)
-    assert fooled > 60
+        certified, chosen = found.certified, found.chosen.settings["mechanism.alpha_inference"]
+        level = certified_level(problem, certified)
+        own = [mean_interval(one, level)[2:] for one in certified.outcome.losses.T]
+        pairs = [
+            paired(before, after, level)[4:6]
+            for before, after in zip(
+                certified.published.losses.T, certified.outcome.losses.T, strict=True
+            )
+        ]
+        values = [*truth(chosen), *(truth(chosen) - truth(1.0))]
+        together += all(
+            low <= value <= high for (low, high), value in zip([*own, *pairs], values, strict=True)
+        )
+        low, high = mean_interval(certified.outcome.losses[:, 0])[2:]
+        alone += low <= values[0] <= high
+        fooled += found.first_losses[found.chosen_member, 0] < values[0]
+    assert together >= 184
+    assert 184 <= alone <= 196
+    assert fooled > 120
 
 
 def test_what_nobody_meets_is_said_with_the_least_violated_design(tmp_path):
@@ -128,7 +196,40 @@ def test_what_nobody_meets_is_said_with_the_least_violated_design(tmp_path):
     assert "No design meets every constraint. The least violated is alpha_inference 0.05" in said
     assert "misses bias <= 0 by 0.05" in said
     assert "Objective welfare is the same for every design" in said
-    assert paragraph(found) == ""
+    assert found.chosen is None
+
+
+def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
+    text = ALPHA + "  audit: {at_most: 0.2, by: [evaluator]}\n"
+    problem = problem_of(tmp_path, text.replace("{minimise: welfare}",
+                         "{minimise: welfare}, {maximise: bias}"))  # fmt: skip
+    game = playing(lambda m, rng: {"welfare": m.alpha_inference + 0 * rng.normal(),
+                                   "bias": m.alpha_inference})  # fmt: skip
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
+    asked = []
+
+    def audited(scenario):
+        asked.append((scenario.seed, scenario.mechanism.alpha_inference))
+        searched = [0.3, 0.1][len(asked) - 1]
+        return Audited(0.15, searched, 576, "who reports 9 gets more")
+
+    found = drive(search_designs(problem, Listed(grid), audited), game)
+    assert [seed for seed, _ in asked] == [7 + CERTIFIED_SEED] * 2
+    assert found.certified.settings == {"mechanism.alpha_inference": asked[1][1]}
+    said = " ".join(notes(found))
+    assert "failed its audit, up to 0.3 tokens per job may be gained by a search" in said
+    assert "who reports 9 gets more" in said
+    sentence = paragraph(problem, found.certified)
+    assert "No declared deviation gains more than 0.15 tokens per job" in sentence
+    assert "a search of 576 behaviours found more than 0.1, of 0.2 that are allowed" in sentence
+    path = tmp_path / "certificate.yaml"
+    path.write_text(as_certificate(problem, found.certified))
+    same = Audited(0.15, 0.1, 576, "who reports 9 gets more")
+    certified, other = drive(replay(load_design(path), lambda _: same), game)
+    assert other == []
+    assert as_certificate(load_design(path), certified) == path.read_text()
+    _, other = drive(replay(load_design(path), lambda _: replace(same, declared=0.125)), game)
+    assert other == [("audit.declared", 0.15, 0.125)]
 
 
 def test_a_field_without_effect_and_designs_that_cannot_be_are_said(tmp_path):
@@ -170,7 +271,7 @@ INSPECTION = """
     mechanism.beta_inference: {low: 1.0, high: 20.0, scale: log}
   objectives: [{minimise: welfare}]
   constraints: [{metric: reward_gap, at_most: 0.0}]
-  budget: {designs: 600, generation: 30, replications: 1, front: 1, fresh: 2, looks: 1,
+  budget: {designs: 600, generation: 30, replications: 1, confirm: 0, front: 1, fresh: 2, looks: 1,
     certified: 2, seed: 3}
 """
 DRAWS = (np.arange(200_000) + np.random.default_rng(5).random(200_000)) / 200_000

@@ -26,6 +26,15 @@ def test_shares_grow_by_what_they_earn_above_the_mean():
     assert moves.tolist() == [0.125, -0.125]  # 1 and .5, with a mean of .75
 
 
+@pytest.mark.filterwarnings("ignore")  # of the library
+def test_egttools_says_the_same():
+    analytical = pytest.importorskip("egttools.analytical")
+    matrix, mix = np.random.default_rng(4).normal(size=(3, 3)), np.array([0.5, 0.3, 0.2])
+    game = game_of(matrix)
+    (moves,) = drift(game.payoffs, game, mix[None])
+    assert moves == pytest.approx(analytical.replicator_equation(mix, matrix))
+
+
 def test_of_two_a_line_and_of_three_a_triangle():
     line = drift_figure(solve(game_of([[2.0, 0.0], [0.0, 1.0]], luck=0.1)))
     assert "share of boost" in line.axes[0].get_xlabel()

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from poq_abm.analysis.equilibrium.mixture_payoffs import compositions, mixture_payoffs
-from poq_abm.analysis.equilibrium.regret import regret
 from poq_abm.analysis.equilibrium.symmetric import symmetric_equilibria
 
 MATRICES = [
@@ -43,8 +42,3 @@ def test_nashpy_finds_the_same(matrix):
     ]
     ours = found_of(matrix)
     assert sorted(map(tuple, ours.round(6))) == sorted(tuple(np.round(r, 6)) for r in theirs)
-
-
-def test_regret_is_what_the_best_earns_more():
-    mix = np.array([0.5, 0.5])
-    assert regret(mix, np.array([[1.0, 3.0], [2.0, 2.0]])).tolist() == [1.0, 0.0]

@@ -1,0 +1,154 @@
+"""What a search for a mechanism found, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from poq_abm.analysis.design.problem import DesignProblem, Settings
+from poq_abm.experiment.estimates import mean_interval
+from poq_abm.scenario import Scenario
+
+__all__ = [
+    "AuditOf",
+    "Audited",
+    "Certified",
+    "DesignOutcome",
+    "FoundCases",
+    "FoundDesigns",
+    "Looked",
+    "Member",
+]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DesignOutcome:
+    """What came of a design: losses and excesses, by replication."""
+
+    losses: Array  #: (replications, objectives)
+    excesses: Array  #: (replications, constraints)
+
+    @property
+    def violations(self) -> Array:
+        """By how much each constraint is violated by the mean; at most 0 where it holds."""
+        found: Array = self.excesses.mean(axis=0)
+        return found
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every constraint holds for the mean."""
+        return bool((self.violations <= 0.0).all())
+
+    def shown_feasible(self, level: float) -> bool:
+        """Whether every constraint holds at the upper end of its interval."""
+        ends = [mean_interval(one, level)[3] for one in self.excesses.T]
+        return all(not end > 0.0 for end in ends)
+
+    def joined(self, later: DesignOutcome) -> DesignOutcome:
+        """Return these replications followed by later ones."""
+        return DesignOutcome(
+            np.concatenate([self.losses, later.losses]),
+            np.concatenate([self.excesses, later.excesses]),
+        )
+
+
+@dataclass
+class Member:
+    """A design of the front, on fresh keys."""
+
+    settings: Settings
+    outcome: DesignOutcome
+    state: str = "undecided"  #: ``in``, ``out``, or ``infeasible`` on fresh keys
+    probability: float = float("nan")  #: of being dominated by no other member
+    dominated_by: tuple[int, ...] = ()  #: numbers of the members shown to be better
+    beats_published: bool = False  #: whether it is shown to dominate the scenario's own design
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What deviations from a design may gain at most, simultaneously; tokens per job or epoch."""
+
+    declared: float  #: of all declared ones together
+    searched: float | None = None  #: of all that searches for a best response found, if any looked
+    tried: int = 0  #: behaviours that these searches played
+    told: str = ""  #: the search with the highest end, in words
+    per: str = "job"
+
+    @property
+    def upper(self) -> float:
+        """The highest of them."""
+        return self.declared if self.searched is None else max(self.declared, self.searched)
+
+
+AuditOf = Callable[[Scenario], Audited]
+
+
+@dataclass(frozen=True)
+class Certified:
+    """The chosen design and the scenario's own one, on keys that nothing before has seen."""
+
+    settings: Settings
+    outcome: DesignOutcome
+    published: DesignOutcome | None  #: none where it cannot be, or is the one that was chosen
+    audited: Audited | None = None
+    tried: int = 0  #: designs, before it was chosen
+    probability: float = float("nan")  #: of being dominated by no other member of the front
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The first stage of a search: what came of its feasible designs, and how far it had come."""
+
+    settings: list[Settings]  #: of the feasible designs, in the order in which they were tried
+    losses: Array  #: (feasible designs, objectives), means on the keys of the search
+    trace: list[tuple[int, int]]  #: by generation: designs tried, feasible ones known
+
+
+@dataclass(frozen=True)
+class FoundCases:
+    """Cases under which a design was played, and where it broke a constraint."""
+
+    cases: pd.DataFrame  #: a column for each uncertain field, a row for each case
+    excesses: Array  #: (cases, constraints), of the mean; at most 0 where it holds
+    replications: int  #: of each case
+    impossible: int = 0  #: cases that cannot be, or lack a figure
+
+    @property
+    def fails(self) -> NDArray[np.bool_]:
+        """Which cases break a constraint."""
+        return np.asarray((self.excesses > 0.0).any(axis=1))
+
+
+@dataclass
+class FoundDesigns:
+    """What a search found, stage by stage."""
+
+    problem: DesignProblem
+    tried: int = 0  #: designs
+    distinct: int = 0  #: of them
+    impossible: int = 0  #: of the distinct ones
+    why_impossible: str = ""  #: of the first
+    first_losses: Array | None = None  #: mean losses of the front, on the keys of the search
+    looks: list[Looked] = field(default_factory=list)  #: of the search, and of those repeated
+    least_violated: tuple[Settings, Array] | None = None  #: where no design is feasible
+    members: list[Member] = field(default_factory=list)
+    published: DesignOutcome | None = None  #: the scenario's own design, on the keys of the front
+    fresh: int = 0  #: replications of the front
+    tornado: list[tuple[str, Any, Array]] = field(default_factory=list)  #: differences of losses
+    failed_audits: list[tuple[int, Audited]] = field(default_factory=list)  #: by member
+    chosen_member: int | None = None
+    certified: Certified | None = None
+    constant: list[str] = field(default_factory=list)  #: objectives that never vary
+    cases: FoundCases | None = None  #: where the chosen design stops being feasible
+
+    @property
+    def chosen(self) -> Member | None:
+        """The member that was certified."""
+        return None if self.chosen_member is None else self.members[self.chosen_member]

@@ -1,0 +1,327 @@
+"""Economies on the page: what can be moved in them, and what is shown of them, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poq_abm.experiment.economy_study import LAST_SHARE, EconomyStudy, play_economy
+from poq_abm.experiment.estimates import UNBOUNDED, Range
+from poq_abm.experiment.schemas import RANGES
+from poq_abm.page.charts import limits_of, line_chart
+from poq_abm.page.controls import (
+    Control,
+    PageState,
+    ScenarioPage,
+    Value,
+    field_controls,
+    value_at,
+)
+from poq_abm.page.rounds_page import COEFFICIENTS
+from poq_abm.page.views import Curve, curves_over, estimate, interval, table
+from poq_abm.rules.adaptation.base import ADAPTATIONS
+from poq_abm.rules.registry import rules
+from poq_abm.simulation.epochs.economy_state import settings_of
+from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS
+from poq_abm.simulation.game import build_game
+from poq_abm.simulation.playable import check_playable
+
+if TYPE_CHECKING:
+    from poq_abm.scenario import Scenario
+
+__all__ = ["EconomyPage", "PlayedEconomy", "replications_of"]
+
+Floats = NDArray[np.float64]
+
+_GROUP = {name: place for place, (name, *_) in enumerate(GROUP_COLUMNS)}
+_NETWORK = {name: place for place, (name, *_) in enumerate(NETWORK_COLUMNS)}
+_OF_NETWORK = ("network",)
+_COEFFICIENTS = ("alpha_inference", "beta_inference", "alpha_evaluator", "beta_evaluator")
+
+_DUST = 1e-12  # what sums differ by that are equal
+_MOST_REPLICATIONS, _FEWEST = 10, 4
+#: seconds that a move may take, and what a seat of a committee and an epoch take of them, measured
+_PATIENCE, _PER_SEAT, _PER_EPOCH = 0.6, 1e-7, 8e-4
+
+
+@dataclass(frozen=True)
+class PlayedEconomy:
+    """R replications of E epochs: what was kept of each, by group of nodes and of the network."""
+
+    labels: tuple[str, ...]  #: of the G groups
+    roles: tuple[str, ...]
+    group: Floats  #: (R, E, G + 1, columns); the last group is the network
+    network: Floats  #: (R, E, columns)
+
+    def of_groups(self, name: str) -> Floats:
+        """Return a column of the groups, shape (R, E, G)."""
+        return self.group[:, :, :-1, _GROUP[name]]
+
+    def per_node(self, name: str) -> Floats:
+        """Return the same over the nodes present; missing where none is."""
+        return _over(self.of_groups(name), self.of_groups("nodes"))
+
+    def of_network(self, *names: str) -> Floats:
+        """Return columns of the network, shape (R, E, names)."""
+        return self.network[:, :, [_NETWORK[name] for name in names]]
+
+
+def _over(a: Floats, b: Floats) -> Floats:
+    found = np.full(np.broadcast_shapes(a.shape, b.shape), np.nan)
+    np.divide(a, b, out=found, where=b > 0.0)
+    return found
+
+
+def _paid_per_answer(played: PlayedEconomy) -> Floats:
+    served = played.of_network("queries") - played.of_network("dropped")
+    return _over(played.group[:, :, -1:, _GROUP["reward"]], served)
+
+
+class _EpochChart(NamedTuple):
+    """A measure that is drawn epoch by epoch."""
+
+    name: str
+    title: str
+    unit: str
+    values: Callable[[PlayedEconomy], Floats]  #: shape (R, E, labels)
+    labels: Sequence[str] = ()  #: of its curves; none: the groups
+    within: Range = UNBOUNDED
+    #: drawn always, or where it is not 0 throughout, or where it moves over epochs or replications
+    when: Literal["always", "there", "moves"] = "moves"
+
+
+_SHARE = RANGES["0-1"]
+_CHARTS = (
+    _EpochChart("nodes", "Nodes present", "nodes", lambda p: p.of_groups("nodes"), when="always"),
+    _EpochChart("profit", "Profit of a present node", "tokens per node and epoch",
+                lambda p: p.per_node("profit"), when="always"),
+    _EpochChart("pay", "What the network pays for an answer", "tokens per query served",
+                _paid_per_answer, _OF_NETWORK, when="always"),
+    _EpochChart("quality", "Quality of answers (truth / 10)", "0 to 1",
+                lambda p: p.of_network("quality"), _OF_NETWORK, _SHARE, when="always"),
+    _EpochChart("price", "Fee of a query", "tokens", lambda p: p.of_network("price"), _OF_NETWORK),
+    _EpochChart("coefficients", "Coefficients of the rewards", "points",
+                lambda p: p.of_network(*_COEFFICIENTS), ("α_F", "β_F", "α_M", "β_M")),
+    _EpochChart("deviating", "Nodes that deviate, of those present", "share",
+                lambda p: p.per_node("deviating"), within=_SHARE, when="there"),
+    _EpochChart("stake", "Bond of a present node", "tokens", lambda p: p.per_node("stake")),
+    _EpochChart("latency", "Waiting and service, 95% quantile", "seconds",
+                lambda p: p.of_network("latency_p95"), _OF_NETWORK),
+    _EpochChart("queries", "Queries that arrive", "queries per epoch",
+                lambda p: p.of_network("queries"), _OF_NETWORK),
+)  # fmt: skip
+
+
+def replications_of(scenario: Scenario) -> int:
+    """Return how many replications are played: the scenario's, as far as a slider can wait.
+
+    >>> from poq_abm.scenario import load
+    >>> replications_of(load("entry_exit", ["sweep={}", "rounds=2400"]))
+    6
+    """
+    wanted = min(scenario.most_replications, _MOST_REPLICATIONS)
+    seconds = _PER_SEAT * scenario.rounds * scenario.mechanism.committee_size
+    seconds += _PER_EPOCH * settings_of(scenario).epochs
+    return max(min(wanted, _FEWEST), min(wanted, int(_PATIENCE / seconds)))
+
+
+class EconomyPage(ScenarioPage):
+    """An economy: who is present, what they earn, what answers are worth, epoch by epoch."""
+
+    unit = "epoch"
+
+    def __init__(self, scenario: Scenario) -> None:
+        per_round = _PER_SEAT * scenario.mechanism.committee_size
+        per_round += _PER_EPOCH * settings_of(scenario).epochs / scenario.rounds
+        # Where two replications would take too long, fewer epochs of as many queries are played.
+        shortened = EconomyStudy(scenario).shortened(int(_PATIENCE / per_round))
+        super().__init__(shortened, _controls(shortened))
+        self.length = settings_of(shortened).epochs
+        self._start = {key: _written(shortened, control) for key, control in self.controls.items()}
+
+    @property
+    def start(self) -> Mapping[str, Value]:
+        """What the controls say for the scenario as it is written."""
+        return self._start
+
+    def fields(self, state: PageState, moved: set[str]) -> dict[str, Any]:
+        """Return the rounds that the demand of an epoch comes to."""
+        return {"rounds": int(state["demand"]) * self.length} if "demand" in moved else {}
+
+    def play(self, scenario: Scenario) -> PlayedEconomy:
+        """Play all epochs, in as many replications as can be had."""
+        check_playable(scenario, self.profile)
+        game = build_game(scenario, self.profile)
+        count = replications_of(scenario)
+        records = [
+            play_economy(scenario, game, self.profile, replication).record
+            for replication in range(1 if game.needs_agents else count)
+        ]
+        groups = game.population.groups
+        return PlayedEconomy(
+            tuple(group.label for group in groups),
+            tuple(group.role for group in groups),
+            np.stack([record.groups for record in records]),
+            np.stack([record.network for record in records]),
+        )
+
+    def charts(self, played: PlayedEconomy, written: PlayedEconomy, shown: int) -> dict[str, str]:
+        """Return a chart for every measure that is telling."""
+        found = {}
+        for chart in _CHARTS:
+            if not (_telling(chart, played) or _telling(chart, written)):
+                continue
+            before = [] if played is written else _curves(chart, written, shown)
+            whole = (_curves(chart, one, self.length) for one in (played, written))
+            found[chart.name] = line_chart(
+                chart.name, chart.title, chart.unit, _curves(chart, played, shown), self.length,
+                limits_of(*whole), before, "epoch",
+            )  # fmt: skip
+        return found
+
+    def said(self, played: PlayedEconomy, written: PlayedEconomy, shown: int) -> str:
+        """Return how the network does over the last epochs shown, and every group."""
+        if shown < 1:
+            return '<p class="poq-said">No epoch has been played yet.</p>'
+        last = slice(shown - max(1, round(LAST_SHARE * shown)), shown)
+        count = played.network.shape[0]
+        quality = interval(_mean(played.of_network("quality")[:, last])[:, 0], _SHARE)
+        paid = interval(_mean(_paid_per_answer(played)[:, last])[:, 0])
+        sample = (
+            f"{shown:,} of {self.length:,} epochs; means over the last {last.stop - last.start:,} "
+            f"of them and {count} replication{'s' * (count != 1)}"
+            f"{', brackets and bands are 95% intervals of the mean' if count > 1 else ''}."
+        )
+        lines = list(_rows(played, written, last))
+        heads = ("role", "group", "nodes present", "profit per present node and epoch",
+                 "against the scenario as written")  # fmt: skip
+        return (
+            f'<p class="poq-said">An answer is worth {escape(estimate(quality))} of 1, and the '
+            f"network pays {escape(estimate(paid))} tokens for it.</p>"
+            f'<p class="poq-quiet">{escape(sample)}</p>'
+            f"{table('groups', 'Who is present, and what they earn', heads, lines)}"
+        )
+
+
+def _mean(values: Floats) -> Floats:
+    """Return means over epochs of values of shape (R, epochs, labels), of those there are."""
+    known = np.isfinite(values)
+    return _over(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
+
+
+def _curves(chart: _EpochChart, played: PlayedEconomy, shown: int) -> list[Curve]:
+    values = chart.values(played)[:, :shown]
+    x = np.arange(1.0, shown + 1.0)
+    return curves_over(chart.labels or played.labels, x, values, chart.within) if shown else []
+
+
+def _telling(chart: _EpochChart, played: PlayedEconomy) -> bool:
+    """Return whether a measure says anything of what was played."""
+    values = chart.values(played)
+    known = np.isfinite(values)
+    most = np.where(known, values, -np.inf).max((0, 1))
+    least = np.where(known, values, np.inf).min((0, 1))
+    return bool({
+        "always": True,
+        "there": ((most > _DUST) | (least < -_DUST))[known.any((0, 1))].any(),
+        "moves": (most > least + _DUST).any(),
+    }[chart.when])  # fmt: skip
+
+
+def _rows(
+    played: PlayedEconomy, written: PlayedEconomy, last: slice
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield what every group comes to; a difference is taken replication by replication."""
+    nodes, profit = (_mean(values[:, last]) for values in
+                     (played.of_groups("nodes"), played.per_node("profit")))  # fmt: skip
+    before = _mean(written.per_node("profit")[:, last])
+    pairs = min(len(profit), len(before))
+    keys = zip(written.roles, written.labels, strict=True)
+    there = {key: place for place, key in enumerate(keys)}
+    for place, key in enumerate(zip(played.roles, played.labels, strict=True)):
+        apart = "-"
+        if played is not written and key in there:
+            gap = profit[:pairs, place] - before[:pairs, there[key]]
+            apart = estimate(interval(gap), "+") if np.isfinite(gap).any() else "-"
+        paid = interval(profit[:, place])
+        yield (*key, estimate(interval(nodes[:, place])),
+               estimate(paid) if np.isfinite(paid[0]) else "-", apart)  # fmt: skip
+
+
+def _controls(scenario: Scenario) -> dict[str, Control]:
+    """Return the controls of an economy: its own fields, as far as they act in it."""
+    economy = settings_of(scenario)
+    per_epoch = max(1, scenario.rounds // economy.epochs)
+    demand = Control("demand", "Queries per epoch", "count", "", 1, 2 * per_epoch)
+    offered = [
+        *(Control(key, label, "number", path, 0.0, 2.0) for key, (path, label)
+          in COEFFICIENTS.items()),
+        Control("elasticity", "Elasticity of demand", "number", "economy.demand.elasticity",
+                high=3.0),
+        Control("surge", "Surge, factor on demand", "number", "economy.demand.surge.factor",
+                high=5.0),
+        Control("arrivals", "Arrivals", "choice", "economy.demand.arrivals",
+                choices=("fixed", "poisson", "diurnal", "bursty")),
+        Control("pool", "Pool, tokens minted an epoch", "number", "economy.payment.pool",
+                high=100.0),
+        Control("evaluators", "Share of the pool for evaluators", "number",
+                "economy.payment.evaluator_share", high=1.0),
+        Control("fee", "Fee of a query (tokens)", "number", "economy.payment.fee", high=1.0),
+        Control("kappa", "κ of Yuma, stake behind a weight", "number",
+                "economy.payment.yuma.kappa", 0.01, 1.0),
+        Control("reveal", "Epochs that weights stay sealed", "count",
+                "economy.payment.yuma.reveal_delay", high=10),
+        Control("bond", "Bond of a node (tokens)", "number", "economy.stake.bond", high=100.0),
+        Control("slash", "Share of a bond that is slashed", "number",
+                "economy.stake.slashing.rate", high=1.0),
+        Control("deviation", "Slashed above this distance from consensus", "number",
+                "economy.stake.slashing.deviation", high=1.0),
+        Control("gold", "Slashed above this share of wrong gold scores", "number",
+                "economy.stake.slashing.gold", high=1.0),
+        Control("capital", "Cost of capital per epoch", "number", "economy.stake.capital_rate",
+                high=0.01),
+        Control("audit", "Chance of an audit", "number", "economy.audits.rate", high=1.0),
+        Control("fine", "Fine of a false report (tokens)", "number", "economy.audits.slash",
+                high=10.0),
+        Control("power", "Electricity (USD/MWh)", "number", "economy.cost.usd_per_mwh",
+                high=200.0),
+        Control("token", "Worth of a token (USD)", "number", "economy.cost.usd_per_token",
+                1e-5, 1e-3),
+        Control("share", "Malicious share of evaluators", "number", "malicious.share", high=1.0),
+        *_of_adaptation(scenario),
+    ]  # fmt: skip
+    return {"demand": demand, **field_controls(scenario, offered)}
+
+
+def _of_adaptation(scenario: Scenario) -> Iterator[Control]:
+    """Yield a control for each number of the rules by which nodes decide, as these declare them."""
+    known = rules(ADAPTATIONS)
+    for place, spec in enumerate(settings_of(scenario).adaptation):
+        rule = known.get(str(spec["name"]))
+        for name, each in rule.parameters.items() if rule else ():
+            value = spec.get(name, each.default)
+            if each.kind not in ("number", "count") or not isinstance(value, int | float):
+                continue
+            kind: Literal["number", "count"] = "count" if each.kind == "count" else "number"
+            low = each.low if np.isfinite(each.low) else 0.0
+            high = min(each.high, max(2.0 * value, 1.0 if value < 1.0 else 10.0))
+            words = f"{str(spec['name']).replace('_', ' ')}: {each.meaning}"
+            yield Control(f"{spec['name']}_{place}_{name}", words, kind,
+                          f"economy.adaptation.{place}.{name}", low, high)  # fmt: skip
+
+
+def _written(scenario: Scenario, control: Control) -> Value:
+    """Return what a control says for a scenario; what a rule is not told has a default."""
+    if control.key == "demand":
+        return scenario.rounds // settings_of(scenario).epochs
+    owner, _, name = control.path.rpartition(".")
+    section = value_at(scenario, owner)
+    if isinstance(section, Mapping) and name not in section:
+        return float(rules(ADAPTATIONS)[str(section["name"])].parameters[name].default)
+    value: Value = value_at(scenario, control.path)
+    return value

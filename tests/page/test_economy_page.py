@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+import poq_abm
+from poq_abm.page.controls import read_link, scenario_of, write_link
+from poq_abm.page.economy_page import EconomyPage
+from poq_abm.page.exploring import Exploration, explorable
+from poq_abm.scenario import load, scenario_names
+from poq_abm.simulation.epochs.record import GROUP_COLUMNS
+
+SHORT = ["rounds=1200", "economy.epochs=60", "replications=3"]
+
+
+@pytest.fixture(scope="module")
+def opened() -> Exploration:
+    """Free entry: twenty queries an epoch, ten nodes of two hundred at first."""
+    return Exploration(explorable(load("entry_exit", SHORT)))
+
+
+def test_the_page_plays_what_a_run_plays(opened: Exploration) -> None:
+    epochs = poq_abm.run(opened.page.scenario).epochs
+    theirs = epochs.sort_values(["replication", "epoch"], kind="stable")
+    columns = [name for name, *_ in GROUP_COLUMNS]
+    found = theirs[columns].to_numpy(np.float64).reshape(opened.written.group.shape)
+    np.testing.assert_array_equal(opened.written.group, found)
+
+
+def test_twice_the_pool_pays_twice_for_an_answer_and_feeds_more_nodes(opened: Exploration) -> None:
+    played = opened.play(opened.start.moved("pool", 2.0 * opened.start["pool"]))
+    before, now = (one.group[:, :, -1] for one in (opened.written, played))
+    reward, nodes = (next(i for i, (n, *_) in enumerate(GROUP_COLUMNS) if n == name)
+                     for name in ("reward", "nodes"))  # fmt: skip
+    assert now[:, :, reward] == pytest.approx(2.0 * before[:, :, reward], rel=1e-12)
+    assert (now[:, -1, nodes] > before[:, -1, nodes]).all()
+
+
+def test_a_difference_is_paired_and_nothing_moved_is_none(opened: Exploration) -> None:
+    said = opened.page.said(opened.written, opened.written, 60)
+    assert said.count("<td >-</td>") == 2
+    moved = opened.play(opened.start.moved("entry_exit_0_outside", 1.0))
+    rows = ElementTree.fromstring(f"<p>{opened.page.said(moved, opened.written, 60)}</p>")
+    cells = [cell.text or "" for cell in rows.iter("td")]
+    assert cells[4].startswith("-")  # more nodes share the pool
+    assert "[-" in cells[4]
+
+
+@pytest.mark.parametrize("shown", [0, 1, 60])
+def test_every_chart_is_a_picture_after_any_epoch(opened: Exploration, shown: int) -> None:
+    played = opened.play(opened.start.moved("demand", 30))
+    drawn = opened.page.charts(played, opened.written, shown)
+    assert {"nodes", "profit", "pay", "quality"} <= set(drawn)
+    for name, text in drawn.items():
+        figure = ElementTree.fromstring(text)
+        assert figure.get("data-chart") == name
+        assert "nan" not in text.lower()
+        assert any(one.text == "epoch" for one in figure.iter("text"))
+
+
+def test_a_link_restores_the_epoch_and_what_was_moved(opened: Exploration) -> None:
+    state = opened.start.moved("bond", 25.0).moved("arrivals", "poisson").at(7)
+    link = write_link(opened.page, state)
+    assert "epoch=7" in link
+    assert read_link(opened.page, link) == (state, [])
+    seen = scenario_of(opened.page, state)
+    assert (seen.economy.stake.bond, seen.economy.demand.arrivals) == (25.0, "poisson")
+
+
+def test_controls_are_those_of_fields_that_act() -> None:
+    economies = [load(name) for name in scenario_names() if load(name).economy is not None]
+    assert len(economies) > 5
+    for scenario in economies:
+        page = EconomyPage(explorable(scenario))
+        for key, control in page.controls.items():
+            assert control.fault(page.start[key]) is None
+        assert ("kappa" in page.controls) == (page.scenario.economy.payment.scheme == "yuma")
+        rules = {str(spec["name"]) for spec in page.scenario.economy.adaptation}
+        assert all(any(key.startswith(rule) for key in page.controls) for rule in rules)
+
+
+def test_a_long_economy_is_shown_for_fewer_epochs_of_as_many_queries() -> None:
+    long = load("entry_exit", ["sweep={}", "rounds=2000000", "economy.epochs=1000"])
+    page = EconomyPage(long)
+    assert 1 < page.length < 1000
+    assert page.scenario.rounds == 2000 * page.length
