@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -77,8 +77,7 @@ def _rows_of_forest(axes: Axes, rows: pd.DataFrame) -> None:
     axes.axvline(0.0, color="black", linewidth=0.6, zorder=0)
     axes.set_yticks(places, rows["label"].tolist(), fontsize=7)
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    figure = axes.get_figure(root=True)
-    narrow = figure is not None and is_narrow(figure)
+    narrow = is_narrow(_figure_of(axes))
     axes.locator_params(axis="x", nbins=2 if narrow else _FEW_TICKS)
 
 
@@ -142,15 +141,17 @@ def grouped_bars(axes: Axes, frame: pd.DataFrame, rows: str, columns: list[str])
 def name_places(axes: Axes, places: Sequence[float] | NDArray[Any], names: Sequence[str]) -> None:
     """Write names under an axis, the steeper the less room there is for each."""
     grid = axes.get_subplotspec()
-    figure = axes.get_figure(root=True)
     columns = 1 if grid is None else grid.get_gridspec().ncols
-    assert figure is not None
-    room = (figure.get_figwidth() / columns - _BESIDE_A_PANEL) / max(len(names), 1)
+    room = (_figure_of(axes).get_figwidth() / columns - _BESIDE_A_PANEL) / max(len(names), 1)
     needed = max(map(len, names), default=0) / _CHARACTERS_PER_INCH
     flat, turned = needed < room, needed < 2.0 * room
     axes.set_xticks(places, names, fontsize=8, rotation_mode="anchor" if not flat else "default",
                     rotation=0 if flat else 20 if turned else 45,
                     ha="center" if flat else "right")  # fmt: skip
+
+
+def _figure_of(axes: Axes) -> Figure:
+    return cast("Figure", axes.figure)  # no canvas of ours has figures inside figures
 
 
 def told_apart(treatments: Sequence[str]) -> tuple[list[str], str]:
@@ -172,9 +173,8 @@ def legend(
     axes: Axes, lines: int, title: str | None = None, *, most_inside: int = _MOST_INSIDE
 ) -> None:
     """Name the lines of a panel; many of them beside it, or over it where it is narrow."""
-    figure = axes.get_figure(root=True)
     outside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
-    if figure is not None and is_narrow(figure):
+    if is_narrow(_figure_of(axes)):
         outside = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
     axes.legend(frameon=False, fontsize=7.5, title=title, title_fontsize=7.5,
                 **(outside if lines > most_inside else {}))  # fmt: skip

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from poq_abm.page.played_rounds import PlayedRounds
 from poq_abm.page.views import Curve, cloud, reward_curves, trust_curves
 
-__all__ = ["DASHES", "PALETTE", "charts", "cloud_chart", "limits_of", "line_chart", "ticks"]
+__all__ = [
+    "DASHES",
+    "PALETTE",
+    "charts",
+    "cloud_chart",
+    "limits_of",
+    "limits_of_numbers",
+    "line_chart",
+    "ticks",
+]
 
 
 #: seaborn's palette for colour-blind readers, in an order of falling contrast
@@ -269,10 +278,19 @@ def charts(played: PlayedRounds, written: PlayedRounds, shown: int) -> dict[str,
     return found
 
 
-def limits_of(*groups: Sequence[Curve]) -> tuple[float, float]:
+def limits_of(*groups: Sequence[Curve]) -> Range:
     """Return the range of the vertical axis, which stays while rounds are played."""
     values = [np.concatenate([c.y, c.low, c.high]) for curves in groups for c in curves]
-    every = np.concatenate(values) if values else np.zeros(1)
+    return limits_of_numbers(np.concatenate(values) if values else [])
+
+
+def limits_of_numbers(values: Sequence[float] | Floats) -> Range:
+    """Return a range with some room around numbers; of none, around 0 to 1.
+
+    >>> limits_of_numbers([0.0, 10.0])
+    (-0.5, 10.5)
+    """
+    every = np.asarray(values, np.float64)
     known = every[np.isfinite(every)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     room = 0.05 * (high - low) or 0.1 * max(1.0, abs(high))

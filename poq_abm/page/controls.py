@@ -92,7 +92,7 @@ def field_controls(scenario: Scenario, offered: Iterable[Control]) -> dict[str, 
         if control.kind == "choice" and isinstance(value, str):
             found[control.key] = control
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            high = max(control.high, 2.0 * value)
+            high = control.high if value <= control.high else 2.0 * value
             step = control.step if control.kind == "count" else _step(high - control.low)
             found[control.key] = replace(control, high=high, step=step)
     return found

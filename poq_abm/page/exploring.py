@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from poq_abm.errors import InputError, nearest
 from poq_abm.page.controls import PageState, ScenarioPage, scenario_of, start
 from poq_abm.page.economy_page import EconomyPage
+from poq_abm.page.queries_page import AXIS, QueriesPage
 from poq_abm.page.rounds_page import RoundsPage
 from poq_abm.scenario import ScenarioError, load
 from poq_abm.simulation.playable import check_playable, profile_of
@@ -36,33 +37,28 @@ _KEPT = 8  # plays that moving a slider back finds again
 def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
     """Return the scenario without its sweep that is explored, or the treatment of it named.
 
-    Where what a sweep leaves out cannot be played, the first treatment is taken.
+    A sweep of verification protocols stays, for they are shown side by side. Where what a sweep
+    leaves out cannot be played, the first treatment is taken.
 
     Raises
     ------
     InputError
-        If there is no such treatment, or the scenario verifies queries.
+        If there is no such treatment.
     """
     if treatment is not None:
         treatments = {one.id: one.scenario for one in scenario.treatments()}
         if treatment not in treatments:
             raise InputError(f"no treatment {treatment!r}; {nearest(treatment, treatments)}")
-        chosen = treatments[treatment]
-    else:
-        chosen = _without_sweep(scenario)
-    if chosen.verification is not None:
-        raise InputError(
-            f"{scenario.name} verifies queries, and the page plays rounds of the mechanism: "
-            "`poq run` plays it; --set verification=null explores its rounds alone"
-        )
-    return chosen
+        return treatments[treatment]
+    return _without_sweep(scenario)
 
 
 def _without_sweep(scenario: Scenario) -> Scenario:
     if not scenario.sweep:
         return scenario
+    kept = {AXIS: scenario.sweep[AXIS]} if isinstance(scenario.sweep.get(AXIS), list) else {}
     try:
-        plain = scenario.replace({"sweep": {}})
+        plain = scenario.replace({"sweep": kept})
         check_playable(plain, profile_of(plain))
     except ScenarioError:
         return scenario.treatments()[0].scenario
@@ -73,6 +69,8 @@ def page_of(scenario: Scenario) -> ScenarioPage:
     """Return what the page shows of a scenario, by its kind."""
     if scenario.economy is not None:
         return EconomyPage(scenario)
+    if scenario.verification is not None:
+        return QueriesPage(scenario)
     return RoundsPage(scenario)
 
 

@@ -125,13 +125,17 @@ def _bar(exploration: Exploration, state: Any, playing: Any, stride: Any) -> Non
         state.value = exploration.start.at(state.value.round)
 
     with solara.Div(classes=["poq-bar"]):
-        solara.Button("Step", on_click=step, outlined=True, disabled=state.value.round >= rounds)
-        solara.Button("Play", on_click=play, color="primary", disabled=playing.value)
-        solara.Button("Pause", on_click=lambda: playing.set(False), outlined=True,
-                      disabled=not playing.value)  # fmt: skip
-        solara.Button("Reset", on_click=reset, outlined=True, disabled=state.value.round == 0)
+        if rounds:
+            solara.Button("Step", on_click=step, outlined=True,
+                          disabled=state.value.round >= rounds)  # fmt: skip
+            solara.Button("Play", on_click=play, color="primary", disabled=playing.value)
+            solara.Button("Pause", on_click=lambda: playing.set(False), outlined=True,
+                          disabled=not playing.value)  # fmt: skip
+            solara.Button("Reset", on_click=reset, outlined=True, disabled=state.value.round == 0)
         solara.Button("As written", on_click=as_written, text=True,
                       disabled=state.value.values == exploration.start.values)  # fmt: skip
+        if not rounds:
+            return
         strides = sorted({1, 10, max(1, rounds // _FRAMES), max(1, rounds // 10)})
         _moving(label=f"{unit}s per step", kind="choice", low=0, high=0, step=1,
                  choices=[str(one) for one in strides], value=str(stride.value),

@@ -296,9 +296,10 @@ def round_table(played: PlayedRounds, shown: int) -> str:
     return table("round", title, ("role", "node", "reported", "reward"), lines)
 
 
-def table(name: str, title: str, heads: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a table as HTML, its first two columns words."""
-    words = 2  # the first columns are words, the others numbers
+def table(
+    name: str, title: str, heads: Iterable[str], lines: Iterable[Sequence[str]], words: int = 2
+) -> str:
+    """Return a table as HTML, its first columns words, the others numbers."""
     marks = ['class="poq-word"' if place < words else "" for place in range(9)]
     head = "".join(f"<th {marks[i]}>{escape(one)}</th>" for i, one in enumerate(heads))
     body = "".join(

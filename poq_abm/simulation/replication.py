@@ -164,12 +164,14 @@ def open_sums(first: int, last: int, replication: Replication) -> ReplicationSum
 
 
 @compiled
-def begin_another(number: int, game: GameArrays, replication: Replication) -> Replication:
-    """Return another replication before its first round, in the arrays of one that was played."""
+def begin_another(number: int, replication: Replication) -> Replication:
+    """Return another replication before its first round, in the arrays of one that was played.
+
+    Where nodes remember anything, :func:`begin_memory` is called besides.
+    """
     key = ReplicationKey(replication.key.seed, number)
     clear(replication.ledger)
     clear_histograms(replication.memory.histograms)
-    begin_memory(key, game, replication.memory)
     return Replication(key, replication.buffers, replication.ledger, replication.memory)
 
 

@@ -48,6 +48,7 @@ from poq_abm.simulation.replication import (
     ReplicationSums,
     Trace,
     begin_another,
+    begin_memory,
     sum_up,
 )
 from poq_abm.simulation.round_steps import (
@@ -281,7 +282,9 @@ def play_replications(
     """
     beginning = int(np.int64(0))  # a literal would be compiled for alone
     for row in range(sums.numbers.size):
-        begun = begin_another(int(sums.numbers[row]), game, replication)
+        begun = begin_another(int(sums.numbers[row]), replication)
+        if active is not None:
+            begin_memory(begun.key, game, begun.memory)
         play_rounds(beginning, rounds, game, begun, active)
         sum_up(row, begun, sums)
 

@@ -60,6 +60,7 @@ from poq_abm.simulation.replication import (
     ReplicationSums,
     Trace,
     begin_another,
+    begin_memory,
     sum_up,
 )
 from poq_abm.simulation.round_steps import agree, compare, learn, report_scores
@@ -445,7 +446,7 @@ def play_replications_in_stages(
     """
     beginning = int(np.int64(0))  # a literal would be compiled for alone
     for row in range(sums.numbers.size):
-        begun = begin_another(int(sums.numbers[row]), game, replication)
+        begun = begin_another(int(sums.numbers[row]), replication)
         play_in_stages(beginning, rounds, game, begun, stages)
         sum_up(row, begun, sums)
 
@@ -462,7 +463,9 @@ def play_contested_replications_in_stages(
     """Play replications of a game with whatever rule, trust and behaviours, likewise."""
     beginning = int(np.int64(0))  # a literal would be compiled for alone
     for row in range(sums.numbers.size):
-        begun = begin_another(int(sums.numbers[row]), game, replication)
+        begun = begin_another(int(sums.numbers[row]), replication)
+        if active is not None:
+            begin_memory(begun.key, game, begun.memory)
         play_contested_in_stages(beginning, rounds, game, begun, active, stages)
         sum_up(row, begun, sums)
 

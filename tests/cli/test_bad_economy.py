@@ -163,14 +163,3 @@ def test_what_is_odd_but_allowed_runs(poq, tmp_path: Path, text: str) -> None:
     (tmp_path / "good.yaml").write_text(text)
     outcome = poq("run", "good.yaml", "--out", "results")
     assert outcome.code == 0, outcome.err
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("verification_trilemma", "verifies queries")],
-)
-def test_the_page_refuses_a_game_it_cannot_show(poq, name: str, said: str) -> None:
-    done = poq("explore", name)
-    assert done.code == 2
-    assert f"{name} {said}" in done.err
-    assert "Traceback" not in done.err

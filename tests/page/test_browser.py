@@ -34,6 +34,7 @@ main()
 """
 EXPLORED = {
     "rounds": ("cost_aware_poq", "rounds=400", "replications=5"),
+    "queries": ("verification_trilemma", "rounds=200", "replications=3"),
     "economy": ("entry_exit", "rounds=1200", "economy.epochs=60", "replications=4"),
 }
 
@@ -264,6 +265,20 @@ def test_an_economy_is_played_by_epochs_and_its_own_fields_move(
         slide(page, "Pool", 2000.0)
         changed(page, before, "nodes")
         assert "pool=2000" in page.url
+        assert "NaN" not in page.inner_text("body")
+        for width in WIDTHS:
+            assert outside(page, width) == []
+
+
+def test_protocols_stand_side_by_side_and_their_conditions_move(
+    browser: Any, addresses: dict[str, str]
+) -> None:
+    with watched_page(browser, (f"{addresses['queries']}/",)) as page:
+        visit(page, addresses["queries"], "vulnerability")
+        assert page.locator("[data-table=protocols] tbody tr").count() == 10
+        assert page.get_by_role("button", name="Play", exact=True).count() == 0
+        slide(page, "Nodes that cheat where it pays", 0.0)
+        page.wait_for_selector("[data-chart=vulnerability] circle.before")
         assert "NaN" not in page.inner_text("body")
         for width in WIDTHS:
             assert outside(page, width) == []

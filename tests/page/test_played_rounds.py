@@ -94,13 +94,6 @@ def test_a_sweep_is_explored_as_written_without_it_or_by_treatment() -> None:
         explorable(sweep, "comittee_size=1")
 
 
-def test_a_verification_run_is_refused_with_what_plays_it() -> None:
-    with pytest.raises(InputError, match="verifies queries"):
-        explorable(load("verification_trilemma"))
-    alone = ["verification=null", "sweep={}"]
-    assert explorable(load("verification_trilemma", alone)).verification is None
-
-
 def test_what_cannot_be_played_is_told(contested: Scenario) -> None:
     exploration = Exploration(contested.replace({"rounds": 20}))
     with pytest.raises(InputError, match="a ring of one"):
