@@ -96,7 +96,8 @@ def test_an_option_is_the_same_in_every_verb() -> None:
         for each in verb.params:
             if each.param_type_name != "option":
                 continue
-            assert each.secondary_opts == [], f"{name} {each.opts}: a flag has one form"
+            off = each.secondary_opts == [] or each.default is True
+            assert off, f"{name} {each.opts}: a flag that is off has one form"
             assert len(each.opts) == 1, f"{name} {each.opts}: an option has one name"
             assert each.help, f"{name} {each.opts}"
             kinds[each.opts[0]].add((bool(each.is_flag), each.metavar))

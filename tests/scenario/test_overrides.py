@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scenario_support import POPULATION, error, errors, small
 
@@ -115,3 +116,13 @@ def test_folders_count_from_the_working_directory(
     assert load("cost_aware_poq", ["profile=./mine"]).profile == str(tmp_path / "mine")
     swept = load("cost_aware_poq", ["sweep.profile=[published, ./mine]"]).treatments()
     assert [t.scenario.profile for t in swept] == ["published", str(tmp_path / "mine")]
+
+
+@pytest.mark.parametrize("values", [(1, 3), range(1, 4, 2), np.array([1, 3]), [np.int8(1), 3]])
+def test_values_may_be_whatever_python_holds_them_in(values: object) -> None:
+    numbers = {"rounds": np.int64(50), "replications": np.int32(2)}
+    small = load("cost_aware_poq").replace({**numbers, "mechanism.alpha_inference": np.float64(2)})
+    swept = small.replace({"sweep": {"mechanism.committee_size": values}})
+    sizes = [one.scenario.mechanism.committee_size for one in swept.treatments()]
+    assert (sizes, swept.rounds, swept.replications) == ([1, 3], 50, 2)
+    assert type(swept.rounds) is int
