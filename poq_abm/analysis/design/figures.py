@@ -68,7 +68,7 @@ def _pairs(found: FoundDesigns) -> list[tuple[Objective, Objective]]:
 
 def _panels(found: FoundDesigns) -> tuple[Figure, list[tuple[Axes, Objective, Objective]]]:
     pairs = _pairs(found)
-    figure, axes = canvas(6.4, 3.6 * len(pairs) + 0.6, len(pairs), stacked=True)
+    figure, axes = canvas(6.4, 3.8, len(pairs), columns=1)
     panels = [(panel, x, y) for panel, (x, y) in zip(axes, pairs, strict=True)]
     for panel, x, y in panels:
         panel.set_xlabel(_axis(found, x), fontsize=8.5)
