@@ -59,7 +59,7 @@ def _axis(found: FoundDesigns, objective: Objective) -> str:
     if objective.under == (HONEST,):
         return said
     worst = "worst of " if len(objective.under) > 1 else "under "
-    return f"{said}\n{worst}{', '.join(objective.under)}"
+    return f"{said}; {worst}{', '.join(objective.under)}"
 
 
 def _pairs(found: FoundDesigns) -> list[tuple[Objective, Objective]]:
@@ -149,7 +149,7 @@ def _ranked(found: FoundDesigns, tables: dict[str, pd.DataFrame]) -> Figure:
             "shown": front["state"] == "in",
         }
     )
-    less = "" if found.published is None else "\nless that of the scenario's own design"
+    less = "" if found.published is None else ", less that of the scenario's own design"
     figure = forest(rows, _axis(found, objective) + less)
     caption(figure, "The front, played again on fresh keys", front,
             f"n = {found.fresh} replications", "filled: shown to belong")  # fmt: skip
