@@ -40,6 +40,7 @@ __all__ = [
     "paired",
     "units_of",
     "variance_reduction_interval",
+    "verdicts",
 ]
 
 # Means over thousands of rounds differ in their last digits by the order of a sum, about 1e-13 of
@@ -243,7 +244,7 @@ def compare(
         divides the variance of the difference, with ``variance_reduction_low`` and
         ``variance_reduction_high``; ``p_value`` of the paired t test, missing where the pairs are
         too few or all equal; ``p_adjusted``, Holm's over the rows with a p-value; ``moved``: ``up``
-        or ``down`` where ``p_adjusted`` is below 1 - confidence, else ``no evidence``.
+        or ``down`` where :func:`verdicts` says so, else ``no evidence``.
 
     Raises
     ------
@@ -282,10 +283,24 @@ def compare(
     table.insert(0, "metric", pd.Series(names, dtype=object))
     table.insert(1, "unit", pd.Series(units, dtype=object))
     table["p_adjusted"] = holm(table["p_value"])
-    shown = (table["p_adjusted"] < 1.0 - confidence).to_numpy()
-    ways = np.where(table["difference"].to_numpy() > 0, "up", "down")
-    table["moved"] = np.where(shown, ways, "no evidence").astype(object)
+    table["moved"] = verdicts(table, confidence)
     return table
+
+
+def verdicts(table: pd.DataFrame, confidence: float) -> NDArray[np.object_]:
+    """Return of each row of a comparison whether its metric moved, and which way.
+
+    ``up`` or ``down`` where ``p_adjusted`` is below 1 - confidence and the interval leaves out 0;
+    of shares in few pairs the test and the interval may disagree.
+
+    >>> row = {"difference": 0.2, "low": 0.1, "high": 0.3, "p_adjusted": 0.01}
+    >>> verdicts(pd.DataFrame([row, {**row, "low": -0.1}, {**row, "p_adjusted": 0.2}]), 0.95)
+    array(['up', 'no evidence', 'no evidence'], dtype=object)
+    """
+    apart = (table["low"] > 0.0) | (table["high"] < 0.0)
+    shown = (table["p_adjusted"] < 1.0 - confidence) & apart
+    ways = np.where(table["difference"] > 0.0, "up", "down")
+    return np.where(shown, ways, "no evidence").astype(object)
 
 
 def group_rewards(nodes: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.analysis.sweeps import literal_values
 from poq_abm.experiment.estimates import CONFIDENCE, shown
 from poq_abm.experiment.labels import measure_in_words, unit_in_words
-from poq_abm.experiment.paired import compare, holm
+from poq_abm.experiment.paired import compare, holm, verdicts
 from poq_abm.experiment.query_study import SHOWN
 
 __all__ = [
@@ -222,12 +222,7 @@ def _notes(told: pd.DataFrame) -> list[str]:
 def _judged(table: pd.DataFrame, adjusted: NDArray[np.float64]) -> pd.DataFrame:
     """Replace a comparison's own verdicts by those that hold beside all others."""
     told = table.assign(p_adjusted=adjusted)
-    # Of shares in few pairs Student's test and the interval may disagree: a verdict needs both.
-    apart = (told["low"] > 0.0) | (told["high"] < 0.0)
-    moves = (told["p_adjusted"] < 1.0 - CONFIDENCE) & apart
-    told["moved"] = "no evidence"
-    told.loc[moves & (told["difference"] > 0.0), "moved"] = "up"
-    told.loc[moves & (told["difference"] < 0.0), "moved"] = "down"
+    told["moved"] = verdicts(told, CONFIDENCE)
     return told
 
 
