@@ -93,7 +93,7 @@ def prim(cases: pd.DataFrame, fails: Mask) -> Box:
 
     >>> cases = pd.DataFrame({"share": np.linspace(0, 1, 200), "noise": np.tile([0.0, 1.0], 100)})
     >>> prim(cases, (cases["share"] > 0.7).to_numpy()).in_words()
-    'share >= 0.701'
+    'share >= 0.698'
     """
     least = _LEAST * len(cases)
     box = best = Box()
