@@ -186,7 +186,7 @@ def _searchers(
     answering: str | None,
 ) -> list[Deviation]:
     """Return who searches: the first node of a group or of each, or a ring."""
-    from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of  # noqa: PLC0415
+    from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of, searchers  # noqa: PLC0415
     from poq_abm.cli.audit import behaviour_of  # noqa: PLC0415
 
     role: Role = "inference" if whose == "inference" else "evaluator"
@@ -197,8 +197,7 @@ def _searchers(
         spec = None if answering is None else behaviour_of(answering, "--answering")
         size = _SHARE if share is None else share
         return [ring_of(scenario, role, group or ALL, size, favour, spec)]
-    names = known if group is None else [group]
-    return [ring_of(scenario, role, name, None) for name in names]
+    return searchers(scenario, role) if group is None else [ring_of(scenario, role, group, None)]
 
 
 def _write(found: FoundAttack, folder: Path) -> Path:
