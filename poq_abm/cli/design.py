@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -148,12 +149,13 @@ def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> 
         if not isinstance(said, dict) or not isinstance(said.get("design"), dict):
             raise InputError(f"{path} is no certificate of poq design")
         first.append(said["design"])
-    audited = auditor(problem.search, player.workers, player.progress)
+    audited = auditor(problem.search, player)
     found = drive(search_designs(problem, Genetic(problem, first), audited), player)
     others = [Genetic(problem, first, n) for n in range(1, problem.search.budget.searches)]
     drive(look_again(found, others), player)
-    if problem.search.uncertainties and found.chosen is not None:
-        found.cases = drive(play_cases(problem, found.chosen.settings), player)
+    if problem.search.uncertainties and found.certified is not None:
+        cases = drive(play_cases(problem, found.certified.settings), player)
+        found.certified = replace(found.certified, cases=cases)
     return found
 
 
@@ -198,6 +200,7 @@ def _print(
         "dominated": "What is shown to be dominated by which member, and what it would gain there",
         "progress": "Share of the box of all feasible outcomes that the front covers",
         "attainment": "The front of all searches, and the share of them that attain it",
+        "audit": "What the best deviations found gain, on the keys of the certificate",
         "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
     progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")
@@ -241,7 +244,7 @@ def _print_replay(
     from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
-    audited = auditor(problem.search, player.workers, player.progress)
+    audited = auditor(problem.search, player)
     certified, other = drive(replay(problem, audited), player)
     found = pd.DataFrame(other, columns=["figure", "certificate", "played"])
     if not print_data({"differences": found}, as_json=as_json, as_csv=as_csv):

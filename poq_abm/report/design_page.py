@@ -37,6 +37,9 @@ _PARTS: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
     ("progress", "How far the search came", ("progress", "attainment"), {
         "attainment": "The front of all searches together, and the share of them that attain it",
     }),
+    ("audit", "What deviators gain", (), {
+        "audit": "The best deviations found, by who deviates; intervals hold together",
+    }),
     ("cases", "Where it breaks", ("cases",), {
         "boxes": "Boxes in which the choice stops being feasible, by cases that did not find them",
     }),
@@ -64,13 +67,11 @@ def design_page(found: FoundDesigns) -> str:
     problem, certified = found.problem, found.certified
     certificate = "" if certified is None else as_certificate(problem, certified)
     encoded = base64.b64encode(certificate.encode()).decode()
-    audited = None if certified is None else certified.audited
     return rendered(
         "design.html.jinja",
         name=problem.scenario.name,
         question=problem.scenario.question,
         paragraph="" if certified is None else paragraph(problem, certified),
-        audited="" if audited is None else audited.told,
         certificate=f"data:text/yaml;base64,{encoded}",
         notes=notes(found),
         parts=_parts(found),
@@ -152,9 +153,9 @@ def _provenance(found: FoundDesigns) -> list[tuple[str, str]]:
         ("profile", f"SHA-256 {profile.content_hash}"),
         ("seed of the scenario", str(scenario.seed)),
         ("seed of the search", str(budget.seed)),
-        ("keys of the search", f"replications 0 to {budget.replications - 1}"),
-        ("keys of the front", f"replications {budget.replications} to "
-                              f"{budget.replications + found.fresh - 1}"),
+        ("keys of the search", f"replications 0 to {budget.searched - 1}"),
+        ("keys of the front", f"replications {budget.searched} to "
+                              f"{budget.searched + found.fresh - 1}"),
         ("keys of the certificate", f"another seed, replications 0 to {budget.certified - 1}"),
         ("optuna", _optuna()),
     ]  # fmt: skip

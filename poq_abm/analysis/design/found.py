@@ -17,6 +17,7 @@ from poq_abm.scenario import Scenario
 __all__ = [
     "AuditOf",
     "Audited",
+    "BestDeviation",
     "Certified",
     "DesignOutcome",
     "FoundCases",
@@ -72,34 +73,40 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Audited:
-    """What deviations from a design may gain at most, simultaneously; tokens per job or epoch."""
+class BestDeviation:
+    """The best that was found for some to do under a design, and what they gain by it.
 
-    declared: float  #: of all declared ones together
-    searched: float | None = None  #: of all that searches for a best response found, if any looked
-    tried: int = 0  #: behaviours that these searches played
-    told: str = ""  #: the search with the highest end, in words
-    per: str = "job"
+    In tokens per job, or of profit per epoch; all intervals of an audit hold together.
+    """
 
-    @property
-    def upper(self) -> float:
-        """The highest of them."""
-        return self.declared if self.searched is None else max(self.declared, self.searched)
-
-
-AuditOf = Callable[[Scenario], Audited]
+    by: str  #: one ``evaluator``, one ``inference`` node, or a ``ring`` of several nodes
+    deviation: str  #: who does what
+    gain: float
+    low: float
+    high: float
+    upper: float  #: the most that any deviation by such, declared or searched for, may gain
+    tried: int  #: deviations that were looked at
 
 
 @dataclass(frozen=True)
-class Certified:
-    """The chosen design and the scenario's own one, on keys that nothing before has seen."""
+class Audited:
+    """What the best deviations from a design gain, by who deviates."""
 
-    settings: Settings
-    outcome: DesignOutcome
-    published: DesignOutcome | None  #: none where it cannot be, or is the one that was chosen
-    audited: Audited | None = None
-    tried: int = 0  #: designs, before it was chosen
-    probability: float = float("nan")  #: of being dominated by no other member of the front
+    best: tuple[BestDeviation, ...]
+    per: str = "job"  #: or ``epoch``
+
+    @property
+    def upper(self) -> float:
+        """The most that any deviation may gain; nothing where nobody had a job."""
+        return max((one.upper for one in self.best), default=0.0)
+
+    @property
+    def worst(self) -> BestDeviation:
+        """The best deviation of those who may gain most."""
+        return max(self.best, key=lambda one: one.upper)
+
+
+AuditOf = Callable[[Scenario], Audited]
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,20 @@ class FoundCases:
         return np.asarray((self.excesses > 0.0).any(axis=1))
 
 
+@dataclass(frozen=True)
+class Certified:
+    """The chosen design and the scenario's own one, on keys that nothing before has seen."""
+
+    settings: Settings
+    outcome: DesignOutcome
+    published: DesignOutcome | None  #: none where it cannot be, or is the one that was chosen
+    #: what deviators gain under either, as ``chosen`` and ``published``; empty where nobody asked
+    audits: dict[str, Audited] = field(default_factory=dict)
+    tried: int = 0  #: designs, before it was chosen
+    probability: float = float("nan")  #: of being dominated by no other member of the front
+    cases: FoundCases | None = None  #: where the chosen design stops being feasible
+
+
 @dataclass
 class FoundDesigns:
     """What a search found, stage by stage."""
@@ -146,9 +167,13 @@ class FoundDesigns:
     chosen_member: int | None = None
     certified: Certified | None = None
     constant: list[str] = field(default_factory=list)  #: objectives that never vary
-    cases: FoundCases | None = None  #: where the chosen design stops being feasible
 
     @property
     def chosen(self) -> Member | None:
         """The member that was certified."""
         return None if self.chosen_member is None else self.members[self.chosen_member]
+
+    @property
+    def cases(self) -> FoundCases | None:
+        """Where the chosen design stops being feasible, if cases were drawn."""
+        return None if self.certified is None else self.certified.cases
