@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from poq_abm.analysis.design import DesignProblem, FigurePlayer, FoundDesigns
     from poq_abm.experiment.executor import Workers
 
-__all__ = ["design"]
+__all__ = ["FOUND", "design"]
+
+FOUND = "found.json"  #: in the folder of a search, what its page is written from
 
 DesignFile = Annotated[
     str, typer.Argument(metavar="DESIGN", help="A design that ships, or a file with `search:`.")
@@ -161,12 +163,16 @@ def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> 
 
 def _write(found: FoundDesigns, folder: Path, *, report: bool) -> Path | None:
     """Write tables, report and the certificate, if any; the same search, the same bytes."""
-    from poq_abm.analysis.design import as_certificate, design_tables  # noqa: PLC0415
+    from poq_abm.analysis.design import (  # noqa: PLC0415
+        as_certificate,
+        design_tables,
+        write_found,
+    )
     from poq_abm.experiment.files import naming_the_folder, write_text  # noqa: PLC0415
     from poq_abm.report.design_page import design_page  # noqa: PLC0415
 
+    write_found(found, folder / FOUND)
     with naming_the_folder(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         for name, table in design_tables(found).items():
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
         if report:

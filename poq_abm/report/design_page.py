@@ -13,10 +13,10 @@ import pandas as pd
 
 from poq_abm.analysis.design import FoundDesigns, as_certificate, design_tables, notes, paragraph
 from poq_abm.analysis.design.figures import design_figures
+from poq_abm.analysis.design.found import design_file
 from poq_abm.analysis.questions import Section
 from poq_abm.report.page import embedded, rendered
 from poq_abm.report.tables import Table, table_of
-from poq_abm.scenario.yaml_text import to_yaml
 from poq_abm.simulation.playable import profile_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def design_page(found: FoundDesigns) -> str:
         certificate=f"data:text/yaml;base64,{encoded}",
         notes=notes(found),
         parts=_parts(found),
-        searched=_searched(found),
+        searched=design_file(found.problem),
         provenance=_provenance(found),
         version=version("poq-abm"),
     )
@@ -137,12 +137,6 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _searched(found: FoundDesigns) -> str:
-    problem = found.problem
-    search = problem.search.model_dump(mode="json", exclude_unset=True)
-    return to_yaml({**problem.scenario.resolved(), "search": search})
 
 
 def _provenance(found: FoundDesigns) -> list[tuple[str, str]]:

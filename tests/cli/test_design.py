@@ -209,8 +209,12 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     before = page.read_bytes()
     page.unlink()
-    assert poq("cases.yaml", "--repeat", "2", "--report").exit_code == 0
+    assert CliRunner().invoke(app, ["report", str(page.parent)]).exit_code == 0
     assert page.read_bytes() == before
+    found = page.with_name("found.json")
+    found.write_text(found.read_text().replace('"settings"', '"setting"'))
+    with pytest.raises(InputError, match="run poq design again"):
+        CliRunner().invoke(app, ["report", str(page.parent)], catch_exceptions=False)
 
 
 def test_a_short_list_is_selected_from_and_its_table_is_data(poq, tmp_path):
