@@ -37,7 +37,7 @@ _PARTS: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
     ("progress", "How far the search came", ("progress", "attainment"), {
         "attainment": "The front of all searches together, and the share of them that attain it",
     }),
-    ("audit", "What deviators gain", (), {
+    ("audit", "What deviators gain", ("audit",), {
         "audit": "The best deviations found, by who deviates; intervals hold together",
     }),
     ("cases", "Where it breaks", ("cases",), {

@@ -116,7 +116,7 @@ def test_a_space_that_grew_keeps_what_was_played_and_begins_with_what_was_found(
     ), "what was played before changes nothing"
 
 
-def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_path):
+def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_path, monkeypatch):
     """Its figures are those of an audit and a search made here, on the certificate's own keys.
 
     Under an absurd bound the first member passes. Where nothing at all may gain, a committee of
@@ -124,6 +124,7 @@ def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_pat
     a kill left of an audit is not made again.
     """
     pytest.importorskip("optuna")
+    monkeypatch.setattr("poq_abm.analysis.audit.best_response._BATCHES", 2)
     asked = (
         "  audit: {at_most: 9.0, share: 0.7, replications: 3, behaviours: [boost], by: [ring]}\n"
     )
@@ -149,7 +150,7 @@ def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_pat
     runner = VariantRunner.of(chosen)
     how = SearchSettings(tested=3, confidence=level, epsilon=9.0)
     found = drive(best_response(runner, ring, how), runner.player)
-    assert best["ring"]["tried"] == found.tried + len(together) > 500
+    assert best["ring"]["tried"] == found.tried + len(together) > 120
     assert best["ring"]["upper"] == max(found.last[1].high, together["family_high"].max())
     words = " ".join(certificate.read_text().replace("#", "").split())
     assert "deviations that were declared or searched for, in tokens per job" in words
@@ -158,6 +159,9 @@ def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_pat
     kept.write_bytes(b"".join(lines[:-2]) + lines[-2][:40])
     assert poq("audited.yaml").exit_code == 0
     assert files_of(tmp_path / "designs") == whole
+    with monkeypatch.context() as without:
+        without.setattr("poq_abm.analysis.design.certificate.audit", None)
+        assert poq("audited.yaml").exit_code == 0, "nothing is audited again"
     again = poq(str(certificate), "--replay")
     assert again.exit_code == 0
     assert "byte for byte" in again.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,8 +46,13 @@ def design_figures(found: FoundDesigns) -> dict[str, Figure]:
         figures["progress"] = _progress(found, tables["progress"])
     if len(found.looks) > 1 and several and len(tables["attainment"]):
         figures["attainment"] = _attainment(found, tables["attainment"])
+    if "audit" in tables:
+        figures["audit"] = _audit(found, tables["audit"])
     if found.cases is not None and found.cases.fails.any():
-        figures["cases"] = _cases(found.cases, tables["cases"])
+        logs = [
+            name for name, one in found.problem.search.uncertainties.items() if one.scale == "log"
+        ]
+        figures["cases"] = _cases(found.cases, tables["cases"], logs)
     return figures
 
 
@@ -182,6 +188,28 @@ def _tornado(found: FoundDesigns, tornado: pd.DataFrame) -> Figure:
     return figure
 
 
+def _audit(found: FoundDesigns, audit: pd.DataFrame) -> Figure:
+    """Draw what the best deviations gain, under the chosen design beside the scenario's own."""
+    assert found.certified is not None
+    table = audit.sort_values("by", kind="stable")
+    rows = pd.DataFrame(
+        {
+            "label": table["by"] + ": " + table["design"],
+            "at": table["gain"],
+            "first": table["gain_low"],
+            "last": table["gain_high"],
+            "shown": (table["gain_low"] > 0.0) | (table["gain_high"] < 0.0),
+        }
+    )
+    per = found.certified.audits["chosen"].per
+    figure = forest(rows, f"gain of the best deviation found (tokens per {per} of a member)")
+    asked = found.problem.search.audit
+    caption(figure, "What deviators gain", table,
+            "" if asked is None else f"n = {asked.replications} matched pairs",
+            "intervals hold together; filled: they exclude 0")  # fmt: skip
+    return figure
+
+
 def _progress(found: FoundDesigns, progress: pd.DataFrame) -> Figure:
     """Draw the hypervolume of each search against what it had tried."""
     figure, (axes,) = canvas(6.4, 3.8)
@@ -219,8 +247,11 @@ def _attainment(found: FoundDesigns, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _cases(cases: FoundCases, table: pd.DataFrame) -> Figure:
-    """Draw the cases over the two fields that limit the first box, or the first two, with boxes."""
+def _cases(cases: FoundCases, table: pd.DataFrame, logs: Sequence[str] = ()) -> Figure:
+    """Draw the cases over the two fields that limit the first box, or the first two, with boxes.
+
+    The fields of ``logs`` were drawn on a logarithmic scale, and are shown on one.
+    """
     fails, names = cases.fails, [str(name) for name in cases.cases]
     limited = [name for one in boxes(cases.cases, fails) for name in one.box.limits]
     chosen = list(dict.fromkeys([*limited, *names]))[:2]
@@ -246,6 +277,10 @@ def _cases(cases: FoundCases, table: pd.DataFrame) -> Figure:
         up.label(axes.yaxis, chosen[1])
     else:
         axes.set_yticks([])
+    if chosen[0] in logs:
+        axes.set_xscale("log")
+    if chosen[1:] and chosen[1] in logs:
+        axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=2)
     caption(figure, "Where the chosen design stops being feasible", table,
             f"n = {cases.replications} replications a case", "shaded: boxes of PRIM")  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from poq_abm.analysis.design.certificate import as_certificate, replay
+from poq_abm.analysis.design.figures import design_figures
 from poq_abm.analysis.design.found import Audited, BestDeviation
 from poq_abm.analysis.design.problem import load_design
 from poq_abm.analysis.design.proposing import Genetic
@@ -228,6 +229,9 @@ def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
     assert "nothing that was looked at gains more than 0.1, of 0.2 that are allowed" in sentence
     table = design_tables(found)["audit"]
     assert table["design"].tolist() == ["chosen", "published"]
+    (axes,) = design_figures(found)["audit"].axes
+    assert [one.get_text() for one in axes.get_yticklabels()] == [
+        "evaluator: chosen", "evaluator: published"]  # fmt: skip
     path = tmp_path / "certificate.yaml"
     path.write_text(as_certificate(problem, found.certified))
 
