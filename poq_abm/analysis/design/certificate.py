@@ -16,8 +16,9 @@ from poq_abm.analysis.audit.best_response import FoundAttack, SearchSettings, be
 from poq_abm.analysis.audit.deviations import searchers
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.analysis.design.found import Audited, AuditOf, Certified
+from poq_abm.analysis.design.objectives import Objective
 from poq_abm.analysis.design.playing import Figures
-from poq_abm.analysis.design.problem import DesignProblem, Objective, SearchSection, Settings
+from poq_abm.analysis.design.problem import DesignProblem, SearchSection, Settings
 from poq_abm.analysis.design.searching import (
     MOST_AUDITED,
     certified_scenario,
