@@ -19,10 +19,10 @@ from poq_abm.analysis.audit.families import in_words
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.analysis.design.feasibility import play_cases
 from poq_abm.analysis.design.found import Audited, AuditOf, BestDeviation, Certified, FoundCases
+from poq_abm.analysis.design.objectives import Objective
 from poq_abm.analysis.design.playing import FigurePlayer, Figures
 from poq_abm.analysis.design.problem import (
     DesignProblem,
-    Objective,
     SearchedAudit,
     Searcher,
     SearchSection,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.analysis.design.objectives import is_field
 from poq_abm.errors import InputError
 from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import RESULTS_VERSION, source_of, study_of
@@ -21,6 +22,7 @@ from poq_abm.experiment.search import PlayInMemory, Step, Tables
 from poq_abm.experiment.study import Progress
 from poq_abm.rules.registry import own_rules
 from poq_abm.scenario import Scenario
+from poq_abm.scenario.paths import split, value_at
 from poq_abm.simulation.playable import profile_of
 
 __all__ = ["FigurePlayer", "Figures", "PlayedDesigns"]
@@ -79,7 +81,7 @@ class PlayedDesigns:
 class FigurePlayer:
     """Plays the steps of a search and answers with figures; what was played before is looked up."""
 
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...]  #: columns of replications, and fields of a scenario by path
     played: PlayedDesigns = field(default_factory=PlayedDesigns)
     workers: Workers = field(default_factory=Workers)
     progress: Progress | None = None
@@ -88,7 +90,9 @@ class FigurePlayer:
     def __post_init__(self) -> None:
         """Make the player of what is not known yet."""
         self._play: Callable[[Step], list[Tables]] = PlayInMemory(
-            self.workers, self.progress, wanted=frozenset(self.metrics)
+            self.workers,
+            self.progress,
+            wanted=frozenset(name for name in self.metrics if not is_field(name)),
         )
 
     def __call__(self, step: Step) -> list[Figures]:
@@ -128,8 +132,11 @@ class FigurePlayer:
 
     def _figures(self, scenario: Scenario, tables: Tables) -> Figures:
         main = tables[study_of(scenario).main]
+        data = scenario.resolved() if any(map(is_field, self.metrics)) else {}
         return {
-            name: main.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+            name: np.full(main.num_rows, value_at(split(name), data), dtype=np.float64)
+            if is_field(name)
+            else main.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
             for name in self.metrics
         }
 

@@ -19,13 +19,8 @@ from poq_abm.analysis.design.found import (
     FoundCases,
     FoundDesigns,
 )
-from poq_abm.analysis.design.problem import (
-    Constraint,
-    DesignProblem,
-    Objective,
-    SearchSection,
-    Settings,
-)
+from poq_abm.analysis.design.objectives import Constraint, Objective
+from poq_abm.analysis.design.problem import DesignProblem, SearchSection, Settings
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.paired import paired
 
