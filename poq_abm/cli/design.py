@@ -206,7 +206,7 @@ def _print(
         "dominated": "What is shown to be dominated by which member, and what it would gain there",
         "progress": "Share of the box of all feasible outcomes that the front covers",
         "attainment": "The front of all searches, and the share of them that attain it",
-        "audit": "What the best deviations found gain, on the keys of the certificate",
+        "audit": "What the best deviations found gain, all intervals together",
         "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
     progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")
@@ -214,7 +214,10 @@ def _print(
     for name, table in tables.items():
         if len(table) and name in titles:
             print_frame(
-                _narrow(table), titles[name], number=".4g", keys=2 * (name == "tornado") or 1
+                _narrow(table),
+                titles[name],
+                number=".4g",
+                keys=2 * (name in ("tornado", "audit")) or 1,
             )
     for line in said:
         say(line)

@@ -264,9 +264,9 @@ def _keys(found: FoundDesigns) -> str:
     )
     if found.certified is None:
         return said
-    parts = ["The certificate", *(["its audit"] if found.certified.audits else [])]
-    parts += ["the cases"] if found.cases is not None else []
-    return f"{said} {' and '.join(parts)}: under another seed."
+    parts = ["Certificate", *(["audit"] if found.certified.audits else [])]
+    parts += ["cases"] if found.cases is not None else []
+    return f"{said} {', '.join(parts)}: under another seed."
 
 
 def _repeated(found: FoundDesigns) -> str:
