@@ -207,6 +207,13 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
     (certificate,) = (tmp_path / "designs").rglob("certificate.yaml")
     inside = re.search(r'download="certificate.yaml" href="data:text/yaml;base64,([^"]+)"', text)
     assert base64.b64decode(inside[1]) == certificate.read_bytes()
+    assert "Of 40 cases of rounds" in " ".join(certificate.read_text().replace("#", "").split())
+    assert "byte for byte" in poq(str(certificate), "--replay").stdout
+    one_less = certificate.with_name("one_less.yaml")
+    one_less.write_text(certificate.read_text().replace("drawn: 40", "drawn: 39"))
+    assert (
+        "cases.drawn: the certificate says 39, played 40" in poq(str(one_less), "--replay").stdout
+    )
     assert text.count("<img src=") >= 4
     for part in ("Certificate", "The front", "What does it", "Searched again from 1 other seed"):
         assert part in text
