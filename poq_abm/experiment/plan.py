@@ -280,7 +280,10 @@ class Plan:
         return {
             "results_version": RESULTS_VERSION,
             # Where a profile lies does not matter; what it holds does.
-            "scenario": {**resolved, "profile": Path(self.scenario.profile).name},
+            "scenario": {
+                **_without_unused(resolved),
+                "profile": Path(self.scenario.profile).name,
+            },
             "profiles": [profile.content_hash for profile in self.profiles.values()],
             "trace": self.trace,
             **({} if (fewest := self.fewest_records) is None else {"fewest_records": fewest}),
@@ -331,6 +334,19 @@ def study_of(scenario: Scenario) -> Study:
     if scenario.verification is not None:
         return QueryStudy(scenario)
     return RoundStudy(scenario) if scenario.economy is None else EconomyStudy(scenario)
+
+
+def _without_unused(resolved: dict[str, Any]) -> dict[str, Any]:
+    """Return a scenario without a key that is younger than its runs, where it says nothing.
+
+    So that what was played before there was the key is found again.
+    """
+    people = resolved["population"]
+    inference = [
+        {key: value for key, value in group.items() if (key, value) != ("usd_per_answer", None)}
+        for group in people["inference"]
+    ]
+    return {**resolved, "population": {**people, "inference": inference}}
 
 
 def configuration_hash(configuration: Mapping[str, Any]) -> str:

@@ -82,6 +82,14 @@ def test_the_hash_covers_what_determines_the_result(
     assert Plan.of(small).hash() != Plan.of(small.replace(change)).hash()
 
 
+def test_a_key_that_is_younger_than_a_run_leaves_its_name_alone(small: Scenario) -> None:
+    key = "population.inference.0.usd_per_answer"
+    paid = small.replace({"economy": {"epochs": 1, "cost": {"basis": "money"}}})
+    assert len({Plan.of(paid.replace({key: usd})).hash() for usd in (0.1, 0.2)}) == 2
+    for group in Plan.of(paid).configuration()["scenario"]["population"]["inference"]:
+        assert "usd_per_answer" not in group
+
+
 def test_the_hash_does_not_depend_on_where_the_profile_lies(
     small: Scenario, tmp_path: Path
 ) -> None:
