@@ -65,7 +65,7 @@ def new(
             metavar="FILE", help="Take models and prices of a router's price list (JSON or CSV)."
         ),
     ] = None,
-    model: Annotated[
+    listed: Annotated[
         list[str] | None,
         typer.Option(metavar="ID", help="A model of the list; may be repeated. Default: --limit."),
     ] = None,
@@ -85,14 +85,14 @@ def new(
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     text = STARTER.format(name=path.stem, file=path)
     job = (prompt_tokens, completion_tokens)
-    if prices is None and (model or limit != _LIMIT or job != _JOB):
-        raise InputError("--model, --limit and the tokens of a job are about a list: --prices FILE")
+    if prices is None and (listed or limit != _LIMIT or job != _JOB):
+        raise InputError("--listed, --limit and the tokens of a job are about a list: --prices FILE")
     if metagraph is not None:
         if prices is not None:
             raise InputError("a population is of a snapshot or of a price list: leave one out")
         text = _of_metagraph(path.stem, metagraph)
     elif prices is not None:
-        text = _of_prices(path.stem, prices, model or [], limit, job)
+        text = _of_prices(path.stem, prices, listed or [], limit, job)
     parse(text, origin=str(path))  # a name that no scenario may have ends here
     try:
         with path.open("x", encoding="utf-8") as stream:
@@ -121,6 +121,6 @@ def _of_prices(
         read_price_list,
     )
 
-    listed, job = read_price_list(file), JobTokens(*tokens)
-    chosen = listed.chosen(models, limit, job)
-    return market_text(name, file.name, listed, chosen, job, load_profile("published"))
+    known, job = read_price_list(file), JobTokens(*tokens)
+    chosen = known.chosen(models, limit, job)
+    return market_text(name, file.name, known, chosen, job, load_profile("published"))

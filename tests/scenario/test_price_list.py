@@ -109,10 +109,10 @@ def test_the_scenario_is_a_market_and_says_what_is_assumed(poq, listed: Path) ->
 
 
 def test_models_can_be_named(poq, listed: Path) -> None:
-    done = poq("new", "two", "--prices", listed, "--model", "acme/grand-70b")
+    done = poq("new", "two", "--prices", listed, "--listed", "acme/grand-70b")
     assert done.code == 0, done.err
     assert [group.name for group in load("two.yaml").population.inference] == ["grand-70b"]
-    done = poq("new", "three", "--prices", listed, "--model", "acme/grand-7b")
+    done = poq("new", "three", "--prices", listed, "--listed", "acme/grand-7b")
     assert (done.code, "did you mean" in done.err) == (2, True), done.err
 
 
@@ -148,7 +148,7 @@ def test_a_bad_list_is_a_message(poq, name: str, text: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["--limit", "3"], ["--model", "a"], ["--prompt-tokens", "7"]],
+    [["--limit", "3"], ["--listed", "a"], ["--prompt-tokens", "7"]],
 )
 def test_what_is_about_a_list_needs_one(poq, options: list[str]) -> None:
     done = poq("new", "market", *options)
