@@ -68,6 +68,19 @@ def test_workers_and_engines_leave_the_same_bits(small: Scenario, n_jobs: int, e
     assert_frame_equal(one.replications, many.replications, check_exact=True)
 
 
+def test_run_takes_a_name_a_path_a_mapping_and_what_was_loaded(tmp_path: Path) -> None:
+    base = {"rounds": np.int64(20), "replications": 2}
+    sweep = {"mechanism.committee_size": range(1, 4, 2), "mechanism.alpha_inference": (1.0,)}
+    path = tmp_path / "mine.yaml"
+    path.write_text(load("cost_aware_poq").replace({**base, "sweep": sweep}).to_yaml())
+    mapping = {"name": "cost_aware_poq", "extends": "cost_aware_poq", **base, "sweep": sweep}
+    found = [poq_abm.run(source).nodes for source in (path, str(path), load(path), mapping)]
+    for nodes in found[1:]:
+        assert_frame_equal(nodes, found[0])
+    named = poq_abm.run("cost_aware_poq", replications=1)
+    assert named.scenario == load("cost_aware_poq", ["replications=1"]).resolved()
+
+
 def test_columns_are_those_of_the_contract(small: Scenario) -> None:
     results = poq_abm.run(small, trace=True)
     assert list(results.nodes) == NODE_COLUMNS
