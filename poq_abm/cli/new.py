@@ -86,7 +86,9 @@ def new(
     text = STARTER.format(name=path.stem, file=path)
     job = (prompt_tokens, completion_tokens)
     if prices is None and (listed or limit != _LIMIT or job != _JOB):
-        raise InputError("--listed, --limit and the tokens of a job are about a list: --prices FILE")
+        raise InputError(
+            "--listed, --limit and the tokens of a job are about a list: --prices FILE"
+        )
     if metagraph is not None:
         if prices is not None:
             raise InputError("a population is of a snapshot or of a price list: leave one out")
