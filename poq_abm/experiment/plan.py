@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -280,10 +281,7 @@ class Plan:
         return {
             "results_version": RESULTS_VERSION,
             # Where a profile lies does not matter; what it holds does.
-            "scenario": {
-                **_without_unused(resolved),
-                "profile": Path(self.scenario.profile).name,
-            },
+            "scenario": {**resolved, "profile": Path(self.scenario.profile).name},
             "profiles": [profile.content_hash for profile in self.profiles.values()],
             "trace": self.trace,
             **({} if (fewest := self.fewest_records) is None else {"fewest_records": fewest}),
@@ -336,22 +334,17 @@ def study_of(scenario: Scenario) -> Study:
     return RoundStudy(scenario) if scenario.economy is None else EconomyStudy(scenario)
 
 
-def _without_unused(resolved: dict[str, Any]) -> dict[str, Any]:
-    """Return a scenario without a key that is younger than its runs, where it says nothing.
-
-    So that what was played before there was the key is found again.
-    """
-    people = resolved["population"]
-    inference = [
-        {key: value for key, value in group.items() if (key, value) != ("usd_per_answer", None)}
-        for group in people["inference"]
-    ]
-    return {**resolved, "population": {**people, "inference": inference}}
-
-
 def configuration_hash(configuration: Mapping[str, Any]) -> str:
-    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
+    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same.
+
+    A key that is younger than runs has no part in it where it says nothing, so that what was played
+    before is found again.
+    """
     plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
+    with suppress(KeyError, TypeError, AttributeError):  # of what was not written by us
+        for group in plain["scenario"]["population"]["inference"]:
+            if group.get("usd_per_answer") is None:
+                group.pop("usd_per_answer", None)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment import results as results_module
+from poq_abm.experiment import schemas
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.round_study import TRACED_STRETCH
 from poq_abm.experiment.running import run_to_folder
@@ -199,6 +201,20 @@ def test_parts_of_a_table_are_the_whole_cut_between_replications(
         }
         assert one == "committee_size=3"
         assert_frame_equal(results.summary(), played.summary(), check_exact=True)
+
+
+def test_a_column_that_is_younger_than_a_run_is_missing_in_it(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_to_folder(Plan.of(small), tmp_path / "run")
+    before = results_module.read_results(tmp_path / "run").replications
+    wider = schemas.REPLICATIONS.append(schemas.column("young", pa.float64(), "", "since today"))
+    monkeypatch.setitem(schemas.SCHEMAS, "replications", wider)
+    read = results_module.read_results(tmp_path / "run")
+    assert read.replications["young"].isna().all()
+    assert_frame_equal(read.replications.drop(columns="young"), before)
+    (batch,) = read.batches("replications", ["young", "bias"])
+    assert batch["young"].isna().all() and batch["bias"].tolist() == before["bias"].tolist()
 
 
 def test_parts_of_a_run_of_several_stages_are_in_order(small: Scenario, tmp_path: Path) -> None:
