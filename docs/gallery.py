@@ -148,7 +148,8 @@ def picture_terminal() -> None:
             main()
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text(f"$ {SESSION}", style="bold"))
-    console.print(Text(printed.getvalue().rstrip()))
+    # Rich cuts the last line below its baseline: one more follows, and is empty.
+    console.print(Text(f"{printed.getvalue().rstrip()}\n"))
     picture = console.export_svg(title="poq_abm", unique_id="terminal")
     fonts = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)  # which would be asked of a CDN
     write_text(IMAGES.parent / "terminal.svg", fonts.sub("", picture))

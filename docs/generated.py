@@ -56,6 +56,7 @@ KINDS: Final[dict[str, Kind[Any]]] = {**BEHAVIOURS, "adaptation": ADAPTATIONS}
 MODULES = (
     "poq_abm.scenario",
     "poq_abm.scenario.metagraph",
+    "poq_abm.scenario.price_list",
     "poq_abm.profile",
     "poq_abm.profile.synthetic",
     "poq_abm.simulation.model",

@@ -391,7 +391,8 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
     range) are over replications. ``first`` is the mean of the first epoch, from which the economy
     came; ``occurred`` counts the replications that end with anything but 0: where they are some and
     not all, 8 of 40 say more than their mean. Nodes that nobody ever saw change have no error; of
-    others there are at most as many as the group ever had.
+    others there are at most as many as the group ever had. What is told of a group that ends with
+    nobody in every replication is an estimate over nothing: 0, without an interval.
 
     Parameters
     ----------
@@ -419,6 +420,8 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
                 varies = changes[measure][key] > 1
                 within = within._replace(high=float(most[key])) if varies else UNBOUNDED
             mean, _, low, high = mean_interval(values, confidence, within)
+            if measure != "nodes" and (group["nodes"] == 0.0).all():
+                low = high = math.nan
             rows.append(
                 {
                     **dict(zip(keys, key, strict=True)),

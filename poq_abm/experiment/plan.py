@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -334,8 +335,16 @@ def study_of(scenario: Scenario) -> Study:
 
 
 def configuration_hash(configuration: Mapping[str, Any]) -> str:
-    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
+    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same.
+
+    A key that is younger than runs has no part in it where it says nothing, so that what was played
+    before is found again.
+    """
     plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
+    with suppress(KeyError, TypeError, AttributeError):  # of what was not written by us
+        for group in plain["scenario"]["population"]["inference"]:
+            if group.get("usd_per_answer") is None:
+                group.pop("usd_per_answer", None)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

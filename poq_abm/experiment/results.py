@@ -393,7 +393,7 @@ class StoredTable:
     def __call__(self, columns: list[str] | None = None) -> Any:
         """Return the rows in the order of treatment and replication."""
         wanted = list(dict.fromkeys([*(columns or SCHEMAS[self.name].names), *_KEYS]))
-        tables = [pq.read_table(path, columns=wanted) for path in self._paths]
+        tables = [piece for path in self._paths for piece in self._stored(path, wanted)]
         table = pa.concat_tables([SCHEMAS[self.name].empty_table().select(wanted), *tables])
         ordered = in_order(table, self._spans, self.treatments)
         return ordered.select(columns or SCHEMAS[self.name].names)
@@ -413,9 +413,19 @@ class StoredTable:
             held = {self.treatments[span.treatment] for span in label.spans}
             if treatments is not None and held.isdisjoint(treatments):
                 continue
-            with pq.ParquetFile(path) as file:
-                for group in range(file.num_row_groups):
-                    yield file.read_row_group(group, columns=columns)
+            yield from self._stored(path, columns)
+
+    def _stored(self, path: Path, columns: list[str]) -> Iterator[Any]:
+        """Yield the row groups of a file; columns that are younger than it are missing there."""
+        with pq.ParquetFile(path) as file:
+            there = set(file.schema_arrow.names)
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group, columns=[c for c in columns if c in there])
+                for name in columns:
+                    if name not in there:
+                        field = SCHEMAS[self.name].field(name)
+                        rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+                yield rows.select(columns)
 
     @cached_property
     def _paths(self) -> list[Path]:

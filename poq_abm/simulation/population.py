@@ -99,6 +99,7 @@ class NodeGroup:
     entry: str = ""  #: label of the entry, which all machines of a mix share
     region: str | None = None
     active: int | None = None  #: nodes of the whole entry that are there at first; all if none
+    usd_per_answer: float | None = None  #: what it buys an answer for, if it does
 
 
 @dataclass(frozen=True)
@@ -302,7 +303,9 @@ def _groups(scenario: Scenario, profile: Profile) -> Iterator[NodeGroup]:
                 if count:
                     group = _group(role, label, entry, machine, count, profile)
                     if scenario.mechanism.cost_basis(role) == "price":
-                        usd = profile.usd_per_answer(group.model, group.hardware)
+                        usd = group.usd_per_answer
+                        if usd is None:
+                            usd = profile.usd_per_answer(group.model, group.hardware)
                         group = replace(group, charged=usd)
                     yield group
 
@@ -335,6 +338,7 @@ def _group(
         family=str(getattr(entry, "family", None) or entry.model),
         region=entry.region,
         active=entry.active,
+        usd_per_answer=getattr(entry, "usd_per_answer", None),
     )
 
 

@@ -113,6 +113,13 @@ def snapshot(_: Poq) -> None:
     Path("FILE.json").write_text(json.dumps({"S": stakes, "W": votes}))
 
 
+def price_list(_: Poq) -> None:
+    prices = {f"m{place}": {"prompt": place * 1e-8, "completion": 0} for place in range(1, 4)}
+    data = [{"id": name, "pricing": pricing} for name, pricing in prices.items()]
+    for name in ("LIST.json", "list.json"):
+        Path(name).write_text(json.dumps({"data": data}))
+
+
 def played(scenario: str, name: str = "x") -> Callable[[Poq], None]:
     def stage(poq: Poq) -> None:
         assert poq("run", scenario, *FEW, "--out", f"results/{name}").code == 0
@@ -124,7 +131,7 @@ def played(scenario: str, name: str = "x") -> Callable[[Poq], None]:
 STAGE: dict[str, list[Callable[[Poq], None]]] = {
     "docs/how-to/analysis.md": [played("committee_size"), played("verification_trilemma", "y")],
     "docs/how-to/audit.md": [own_scenario],
-    "docs/how-to/commands.md": [played("cost_aware_poq"), snapshot],
+    "docs/how-to/commands.md": [played("cost_aware_poq"), snapshot, price_list],
     "docs/how-to/equilibrium.md": [own_scenario],
     "docs/how-to/figures.md": [
         played("cost_aware_poq"),
@@ -136,6 +143,7 @@ STAGE: dict[str, list[Callable[[Poq], None]]] = {
     "docs/how-to/report.md": [played("cost_aware_poq")],
     "docs/reference/behaviours.md": [own_behaviour],
     "docs/reference/profiles.md": [own_profile],
+    "docs/reference/scenario_files.md": [price_list],
 }
 
 

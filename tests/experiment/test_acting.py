@@ -140,6 +140,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "mechanism.reward.pays": {"mechanism.reward.family": "contract"},
     "population.inference.0.weight": {"schedule": "weighted"},
     "population.inference.0.stake": {"economy": {"epochs": 2}, **BOND},
+    "population.inference.0.usd_per_answer": {"economy": {"epochs": 2}, **_money()},
     "population.evaluators.0.stake": {"mechanism.aggregation": "stake_median"},
     "population.inference.0.region": {"economy": {"epochs": 2}, **_money()},
     "population.evaluators.0.region": {"economy": {"epochs": 2}, **_money()},

@@ -62,3 +62,15 @@ def test_results_summarise_their_economy_and_say_where_there_is_none() -> None:
     plain = poq_abm.run(poq_abm.load("cost_aware_poq", ["rounds=100"]), replications=1)
     with pytest.raises(InputError, match="no economy"):
         plain.economy_summary()
+
+
+def test_what_a_group_does_that_ends_with_nobody_has_no_interval() -> None:
+    rows = [
+        {"treatment": "base", "replication": r, "epoch": e, "role": "inference", "group": "gone",
+         "nodes": 4.0 * (e == 0), "deviating": 1.0 * (e == 0), "reward": 9.0 * (e == 0)}
+        for r in range(4) for e in range(5)
+    ]  # fmt: skip
+    table = summarise_economy(pd.DataFrame(rows).reindex(columns=EPOCHS.names)).set_index("measure")
+    assert table.loc[["deviating", "reward"], "last"].tolist() == [0.0, 0.0]
+    assert table.loc[["deviating", "reward"], ["low", "high"]].isna().all(axis=None)
+    assert table.loc["nodes", "high"] == pytest.approx(4.0 * (1.0 - 0.025 ** (1 / 4)))

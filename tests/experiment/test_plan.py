@@ -10,7 +10,7 @@ import pytest
 import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment.blocks import Span
-from poq_abm.experiment.plan import MOST_BLOCKS, MOST_FILES, MOST_ROUNDS, Plan
+from poq_abm.experiment.plan import MOST_BLOCKS, MOST_FILES, MOST_ROUNDS, Plan, configuration_hash
 from poq_abm.scenario import Scenario, ScenarioError, load
 
 
@@ -80,6 +80,16 @@ def test_the_hash_covers_what_determines_the_result(
     small: Scenario, change: dict[str, object]
 ) -> None:
     assert Plan.of(small).hash() != Plan.of(small.replace(change)).hash()
+
+
+def test_a_key_that_is_younger_than_a_run_leaves_its_name_alone(small: Scenario) -> None:
+    key = "population.inference.0.usd_per_answer"
+    paid = small.replace({"economy": {"epochs": 1, "cost": {"basis": "money"}}})
+    assert len({Plan.of(paid.replace({key: usd})).hash() for usd in (0.1, 0.2)}) == 2
+    before = Plan.of(paid).configuration()
+    for group in before["scenario"]["population"]["inference"]:
+        assert group.pop("usd_per_answer") is None
+    assert configuration_hash(before) == Plan.of(paid).hash()
 
 
 def test_the_hash_does_not_depend_on_where_the_profile_lies(

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
 import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment import results as results_module
+from poq_abm.experiment import schemas
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.round_study import TRACED_STRETCH
 from poq_abm.experiment.running import run_to_folder
@@ -66,6 +68,19 @@ def test_workers_and_engines_leave_the_same_bits(small: Scenario, n_jobs: int, e
     many = poq_abm.run(scenario, n_jobs=n_jobs, engine=engine)
     assert_frame_equal(one.nodes, many.nodes, check_exact=True)
     assert_frame_equal(one.replications, many.replications, check_exact=True)
+
+
+def test_run_takes_a_name_a_path_a_mapping_and_what_was_loaded(tmp_path: Path) -> None:
+    base = {"rounds": np.int64(20), "replications": 2}
+    sweep = {"mechanism.committee_size": range(1, 4, 2), "mechanism.alpha_inference": (1.0,)}
+    path = tmp_path / "mine.yaml"
+    path.write_text(load("cost_aware_poq").replace({**base, "sweep": sweep}).to_yaml())
+    mapping = {"name": "cost_aware_poq", "extends": "cost_aware_poq", **base, "sweep": sweep}
+    found = [poq_abm.run(source).nodes for source in (path, str(path), load(path), mapping)]
+    for nodes in found[1:]:
+        assert_frame_equal(nodes, found[0])
+    named = poq_abm.run("cost_aware_poq", replications=1)
+    assert named.scenario == load("cost_aware_poq", ["replications=1"]).resolved()
 
 
 def test_columns_are_those_of_the_contract(small: Scenario) -> None:
@@ -186,6 +201,20 @@ def test_parts_of_a_table_are_the_whole_cut_between_replications(
         }
         assert one == "committee_size=3"
         assert_frame_equal(results.summary(), played.summary(), check_exact=True)
+
+
+def test_a_column_that_is_younger_than_a_run_is_missing_in_it(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_to_folder(Plan.of(small), tmp_path / "run")
+    before = results_module.read_results(tmp_path / "run").replications
+    wider = schemas.REPLICATIONS.append(schemas.column("young", pa.float64(), "", "since today"))
+    monkeypatch.setitem(schemas.SCHEMAS, "replications", wider)
+    read = results_module.read_results(tmp_path / "run")
+    assert read.replications["young"].isna().all()
+    assert_frame_equal(read.replications.drop(columns="young"), before)
+    (batch,) = read.batches("replications", ["young", "bias"])
+    assert batch["young"].isna().all() and batch["bias"].tolist() == before["bias"].tolist()
 
 
 def test_parts_of_a_run_of_several_stages_are_in_order(small: Scenario, tmp_path: Path) -> None:

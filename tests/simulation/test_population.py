@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from network_support import game_of, memory_of, play_compiled, published, small_profile
 
+from poq_abm.analysis.audit.compute_cost import cost_run
 from poq_abm.errors import InputError
 from poq_abm.profile import latency_of, load_profile
 from poq_abm.random import Purpose, normal
@@ -74,6 +75,20 @@ def test_a_price_can_be_what_a_class_is_charged() -> None:
         build_population(priced.replace({"mechanism.cost_evaluator": "price"}), profile)
     with pytest.raises(InputError, match=r"profile 'small' has no prices \(usd_per_answer\)"):
         build_population(priced, PROFILE)
+
+
+def test_what_a_group_buys_an_answer_for_goes_before_the_price_of_the_profile() -> None:
+    prices = [3e-5, 1e-5, 2e-5, np.nan, np.nan, np.nan]
+    profile = replace(PROFILE, costs=PROFILE.costs.assign(usd_per_answer=prices))
+    bought = with_counts((1, 1, 1), (1, 1, 1)).replace(
+        {"mechanism.cost_inference": "price", "population.inference.0.usd_per_answer": 0.0}
+    )
+    people = build_population(bought, profile)
+    assert people.cost[:3] == pytest.approx([0.0, 0.5, 1.0], abs=1e-12)
+    alone = bought.replace({f"population.inference.{i}.usd_per_answer": i * 1e-5 for i in (1, 2)})
+    assert build_population(alone, PROFILE).cost[:3] == pytest.approx([0.0, 0.5, 1.0], abs=1e-12)
+    runs_other = {"population.inference.2.behaviour": {"name": "downgrade", "model": "f1"}}
+    assert cost_run(alone.replace(runs_other), PROFILE)[2] == pytest.approx(0.5, abs=1e-12)
 
 
 def test_a_group_without_nodes_does_not_count() -> None:

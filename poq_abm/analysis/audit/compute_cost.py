@@ -44,16 +44,26 @@ def cost_run(scenario: Scenario, profile: Profile) -> NDArray[np.float64]:
     by_price = scenario.mechanism.cost_basis("inference") == "price"
     for node, (group, model) in enumerate(zip(groups, population.answering, strict=True)):
         if model != group.model:
-            really = _charge(group, model, profile, by_price=by_price)
+            really = (
+                _usd(population.groups, group, model, profile)
+                if by_price
+                else latency_of(profile, model, group.hardware).ms
+            )
             costs[node] = (really - low) / (high - low if high > low else 1.0)
     return costs
 
 
-def _charge(group: NodeGroup, model: str, profile: Profile, *, by_price: bool) -> float:
-    """Return what the cost of a model on a node's machine is normalised from."""
-    if by_price:
-        return profile.usd_per_answer(model, group.hardware)
-    return latency_of(profile, model, group.hardware).ms
+def _usd(groups: tuple[NodeGroup, ...], group: NodeGroup, model: str, profile: Profile) -> float:
+    """Return what a node pays for an answer of another model: the least that anybody buys it for.
+
+    Where nobody buys it, what the profile says.
+    """
+    bought = [
+        other.usd_per_answer
+        for other in groups
+        if other.model == model and other.usd_per_answer is not None
+    ]
+    return min(bought) if bought else profile.usd_per_answer(model, group.hardware)
 
 
 def _share_of_jobs(population: NodePopulation, node: int) -> float:

@@ -7,12 +7,15 @@ from functools import partial
 from typing import Protocol
 
 from poq_abm.errors import nearest
+from poq_abm.rules.behaviour.base import resolve
 from poq_abm.scenario.checks.problems import Finding, Problem, ScenarioError, shown
 from poq_abm.scenario.scenario import Scenario, Treatment
 from poq_abm.scenario.schema.economy import MOST_PAIRS, EconomySettings
 from poq_abm.scenario.schema.service import MOST_BURSTS
 
 __all__ = ["ProfileLike", "check", "economy_findings", "problems_of"]
+
+_EQUIPS = ("model_switch", "upgrade")  # adaptations that change what a node runs
 
 
 class ProfileLike(Protocol):
@@ -119,7 +122,12 @@ def _unpriced(scenario: Scenario, profile: ProfileLike) -> Iterator[Finding]:
     ):
         if scenario.mechanism.cost_basis(role) != "price":
             continue
-        asked = {(g.model, machine): None for g in groups for machine, _ in g.machines}
+        asked = {
+            (group.model, machine): None
+            for group in groups
+            if getattr(group, "usd_per_answer", None) is None
+            for machine, _ in group.machines
+        }
         faults = [profile.price_fault(*pair) for pair in asked if pair[0] in known]
         for fault in dict.fromkeys(filter(None, faults)):
             yield ("mechanism", f"cost_{role}"), f"price cannot be charged: {fault}"
@@ -153,6 +161,7 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
     yield from _too_many_bursts(economy)
     yield from _unprojected(scenario, economy)
     yield from _unpaid_by_yuma(scenario, economy)
+    yield from _unpriceable(scenario, economy)
     if economy.stake.top_up and economy.stake.bond == 0.0:
         yield ("economy", "stake", "top_up"), "there is no bond to top up: stake.bond is 0"
     played = tuple(scenario.tasks or tasks)
@@ -164,6 +173,23 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
             ("mechanism", "trust", "interval"),
             "needs a constant demand, where epochs have equal rounds; epochs.parquet has trust too",
         )
+
+
+def _unpriceable(scenario: Scenario, economy: EconomySettings) -> Iterator[Finding]:
+    """Yield what lets a node run another model than the one it has a price of."""
+    changes = [rule["name"] for rule in economy.adaptation if rule["name"] in _EQUIPS]
+    in_money = economy.cost.basis == "money"
+    for index, group in enumerate(scenario.population.inference):
+        if group.usd_per_answer is None:
+            continue
+        run = [group.behaviour, *economy.options.inference] if in_money else []
+        others = [spec["name"] for spec in run if "model" in resolve("inference", spec)]
+        for name in dict.fromkeys([*changes, *others]):
+            yield (
+                ("population", "inference", index, "usd_per_answer"),
+                f"is the price of {group.model} alone, and {name} lets these nodes run something "
+                "else",
+            )
 
 
 def _unpaid_by_yuma(scenario: Scenario, economy: EconomySettings) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from pydantic import (
 from poq_abm.rules.aggregation import AGGREGATION, WeighsBy
 from poq_abm.scenario.schema.fields import (
     SHARE_TOLERANCE,
+    Amount,
     Behaviour,
     Label,
     Shares,
@@ -68,9 +69,20 @@ _PLEASED = holds(
 )
 
 
+_IN_MONEY = given("economy.cost.basis", "money")
+_ON_ITS_MACHINE = When(
+    lambda _, group: (
+        None
+        if group.usd_per_answer is None
+        else "does nothing beside usd_per_answer: who buys answers pays no electricity"
+    ),
+    ("population.inference",),
+)
+
+
 class _Group(Strict):
     acts: ClassVar[Mapping[str, When]] = {
-        "region": given("economy.cost.basis", "money"),
+        "region": _IN_MONEY,
         "stake": _BONDED,
     }
 
@@ -119,7 +131,9 @@ class InferenceGroup(_Group):
 
     acts: ClassVar[Mapping[str, When]] = {
         **_Group.acts,
+        "region": _IN_MONEY & _ON_ITS_MACHINE,
         "weight": given("schedule", "weighted"),
+        "usd_per_answer": _IN_MONEY | (SCORED & given("mechanism.cost_inference", "price")),
     }
 
     behaviour: Behaviour = Field(
@@ -127,6 +141,12 @@ class InferenceGroup(_Group):
     )
     weight: float = Field(
         default=1.0, gt=0, description="relative chance of a job, schedule: weighted"
+    )
+    usd_per_answer: Amount | None = Field(
+        default=None,
+        description="USD that an answer is bought for, as from a price list; default: the "
+        "profile's price (mechanism.cost_inference: price), or what the machine takes "
+        "(economy.cost.basis: money)",
     )
     name: Label | None = Field(default=None, description="label of the group; default: the model")
 

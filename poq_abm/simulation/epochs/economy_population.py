@@ -115,6 +115,7 @@ class EconomyPopulation:
         self._latency_ms = {role: ms for role, (ms, _) in tables.items()}
         self._is_estimated = {role: estimated for role, (_, estimated) in tables.items()}
         self._charged_for = dict(self._latency_ms)
+        self._by_price = scenario.mechanism.cost_basis("inference") == "price"
         for role, names in (("inference", profile.models), ("evaluator", profile.evaluators)):
             if scenario.mechanism.cost_basis(role) == "price":
                 self._charged_for[role] = _prices(profile, names, self.machines)
@@ -183,6 +184,9 @@ class EconomyPopulation:
             self.evaluator, self.machine[first:]
         ]
         self._charged[:first] = self._charged_for["inference"][self.model, self.machine[:first]]
+        if self._by_price:
+            bought = self.prices.bought[:first]
+            self._charged[:first] = np.where(np.isnan(bought), self._charged[:first], bought)
         self._charged[first:] = self._charged_for["evaluator"][self.evaluator, self.machine[first:]]
         self.service_s = self.latency_ms / 1000.0
         self.usd_per_job = self.prices.per_job(self.machine, self.service_s)
@@ -223,8 +227,12 @@ class EconomyPopulation:
         run = latency[really, machines]
         runs_other = (really >= 0) & np.isfinite(run)
         seconds = np.where(runs_other, run, latency[self.model[nodes], machines]) / 1000.0
+        return seconds * self.effort_in(behaviours)
+
+    def effort_in(self, behaviours: Index) -> Array:
+        """Return how many answers of its model a job takes an inference node; a constant none."""
         answers = np.isnan(self._inference_rows[behaviours, InferenceColumn.FIXED])
-        return np.where(answers, seconds * self._effort[behaviours], 0.0)  # a constant takes none
+        return np.where(answers, self._effort[behaviours], 0.0)
 
     def use_with(
         self, use: ResourceUse, played: Performance, node: int, behaviour: int
@@ -234,7 +242,7 @@ class EconomyPopulation:
         Jobs take the time of what the node would run, in proportion to what they took; where they
         took none, the mean.
         """
-        busy, first = use.busy_s.copy(), self.inference
+        busy, effort, first = use.busy_s.copy(), use.effort.copy(), self.inference
         if node >= first:
             acted = played.acted[node - first]
             run = played.jobs[node] - (acted if self.lazy[behaviour] else 0.0)
@@ -244,7 +252,9 @@ class EconomyPopulation:
             now = float(self.service_s[node])
             then = float(self._seconds(one, np.array([behaviour]), use.machine[one])[0])
             busy[node] = busy[node] * (then / now) if now > 0.0 else played.jobs[node] * then
-        return use._replace(busy_s=busy, worked_s=use.worked_s + (busy - use.busy_s))
+            effort[node] = float(self.effort_in(np.array([behaviour]))[0])
+        worked = use.worked_s + (busy - use.busy_s)
+        return use._replace(busy_s=busy, worked_s=worked, effort=effort)
 
     @property
     def cost_basis(self) -> Array:
@@ -308,11 +318,11 @@ class EconomyPopulation:
         seconds = self.latency_s(int(self.model[node]), machine)
         one = np.array([node])
         run = float(self._seconds(one, self.behaviour[one], np.array([machine]))[0])
-        charged, own = self._charged_for["inference"], seconds * 1e3
+        own = seconds * 1e3
         if self.prices.in_money:
             own = self.prices.job_on(node, machine, seconds)
-        elif charged is not self._latency_ms["inference"]:
-            own = float(charged[self.model[node], machine])
+        elif self._by_price:
+            own = float(self._charged_for["inference"][self.model[node], machine])
         own *= float(self._effort[self.behaviour[node]])
         present = self.cost_basis[self.active & self.role_is("inference")]
         low, high = present.min(), present.max()

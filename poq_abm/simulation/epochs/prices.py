@@ -3,7 +3,10 @@
     job = watts x seconds x USD/kWh / 3.6e6 + hourly x seconds / 3600 + bytes x USD/byte
     epoch = (watts x busy + idle watts x idle) x USD/kWh / 3.6e6 + hourly x hours + bytes x USD/byte
 
-in USD; hourly is the rent of a machine, or its price over the hours of its life.
+in USD; hourly is the rent of a machine, or its price over the hours of its life. Who buys its
+answers from somebody else pays for them and for nothing else:
+
+    job = USD/answer, epoch = answers x USD/answer
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ class ResourceUse(NamedTuple):
     busy_s: Array  #: seconds of work taken on, of one place
     worked_s: Array  #: seconds of work done in the epoch, of one place
     jobs: Array
+    effort: Array  #: answers that a job takes of a node's model: 0 where it runs none
     hours: float  #: length of the epoch
     operator: NDArray[np.int64]  #: whose machine it is
     #: machines behind each identity: 1, a part where several share one, 0 for who is not there
@@ -58,11 +62,18 @@ class Prices:
 
     A machine draws full power while all its places work and idle power while none does; in between
     in proportion, so that a second of a place costs its part of a second of the machine.
+
+    Attributes
+    ----------
+    bought
+        What an answer is bought for, in USD, shape (N,); NaN for who runs a model itself.
     """
 
     def __init__(self, scenario: Scenario, game: Game, machines: list[str]) -> None:
         economy = scenario.economy
         self.in_money = economy is not None and economy.cost.basis == "money"
+        prices = [group.usd_per_answer for group in game.population.groups]
+        self.bought: Array = np.array(prices, dtype=np.float64)[game.population.group]
         if economy is None or not self.in_money:
             return
         cost = economy.cost
@@ -85,11 +96,13 @@ class Prices:
         """Return what a job costs each node: energy, the machine for its time, bandwidth."""
         if not self.in_money:
             return np.zeros(machine.size)
-        total: Array = self._job(machine, service_s / self._places, self._usd_per_joule)
-        return total
+        total = self._job(machine, service_s / self._places, self._usd_per_joule)
+        return np.where(np.isnan(self.bought), total, self.bought)
 
     def job_on(self, node: int, machine: int, service_s: float) -> float:
         """Return what a job of one node would cost on another machine."""
+        if not np.isnan(self.bought[node]):
+            return float(self.bought[node])
         seconds = service_s / self._places[node]
         return float(self._job(machine, seconds, self._usd_per_joule[node]))
 
@@ -105,10 +118,10 @@ class Prices:
         seconds = 3600.0 * use.hours
         idle = use.held * np.maximum(seconds - shared[use.operator], 0.0)
         busy = use.busy_s / self._places
-        total: Array = self._epoch(
+        total = self._epoch(
             use.machine, busy, idle, use.jobs, use.hours * use.held, self._usd_per_joule
         )
-        return total
+        return np.where(np.isnan(self.bought), total, self.bought * use.jobs * use.effort)
 
     def epoch_on(self, node: int, machine: int, busy_s: float, jobs: float, hours: float) -> float:
         """Return what an epoch of one node would cost on another machine; 0 unless in money."""

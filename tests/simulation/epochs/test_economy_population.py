@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from poq_abm.scenario.schema.economy import Cost
 from poq_abm.simulation.arrays import EvaluatorColumn, InferenceColumn
 from poq_abm.simulation.epochs.economy import Economy
 from poq_abm.simulation.epochs.economy_population import EconomyPopulation, _prices
-from poq_abm.simulation.epochs.prices import hourly_usd
+from poq_abm.simulation.epochs.prices import ResourceUse, hourly_usd
 from poq_abm.simulation.game import build_game
 from poq_abm.simulation.replication import State
 
@@ -83,6 +84,42 @@ def test_a_price_can_be_what_a_class_is_charged() -> None:
     assert population.fits(0, 0)
     unpriced = replace(profile, costs=costs.assign(usd_per_answer=[np.nan, 1e-5, *[np.nan] * 3]))
     assert not np.isfinite(_prices(unpriced, unpriced.models, population.machines)[0, 0])
+
+
+def test_who_buys_its_answers_pays_their_price_and_for_no_machine() -> None:
+    """A constant takes no answer, and is billed for none; what is charged is that of a job."""
+    usd = 3e-5
+    scenario = scenario_of(
+        {"epochs": 1, "cost": {"basis": "money"}, "options": {"inference": ["freeload"]}},
+        population__inference=[
+            {"model": "qwen2_1_5b", "count": 2, "usd_per_answer": usd},
+            {"model": "phi3_mini_4k", "count": 2},
+        ],
+        population__evaluators=[{"model": "sts_stsb", "count": 3}],
+    )
+    population = EconomyPopulation(scenario, build_game(scenario, PUBLISHED), PUBLISHED)
+    assert population.usd_per_job[:2].tolist() == [usd, usd]
+    assert np.isfinite(population.usd_per_job).all()
+    size = population.size
+    jobs = np.arange(1.0, size + 1.0)
+    use = ResourceUse(
+        machine=population.machine,
+        busy_s=jobs,
+        worked_s=jobs,
+        jobs=jobs,
+        effort=np.ones(size),
+        hours=1.0,
+        operator=np.arange(size),
+        held=np.ones(size),
+    )
+    paid = population.prices.per_epoch(use)
+    assert paid[:2] == pytest.approx([usd, 2.0 * usd], rel=1e-12)
+    assert (paid[2:] > 0.01).all()  # an hour of a machine
+    freeload = [spec["name"] for _, spec in population.behaviours].index("freeload")
+    played = SimpleNamespace(jobs=jobs, acted=np.zeros(size - population.inference))
+    tried = population.prices.per_epoch(population.use_with(use, played, 1, freeload))
+    assert tried[1] == 0.0
+    np.testing.assert_array_equal(np.delete(tried, 1), np.delete(paid, 1))
 
 
 def test_who_optimises_answers_takes_longer_and_is_charged_for_it() -> None:
