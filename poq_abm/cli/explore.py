@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poq_abm.cli.options import Plugins, Replications, Rounds, ScenarioArgument, Seed, Settings
+from poq_abm.cli.options import (
+    Plugins,
+    Replications,
+    ResampleProfile,
+    Rounds,
+    ScenarioArgument,
+    Seed,
+    Settings,
+)
 from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ def explore(
     rounds: Rounds = None,
     seed: Seed = None,
     settings: Settings = None,
+    resample_profile: ResampleProfile = False,
     plugin: Plugins = None,
 ) -> None:
     """Open a page on which coefficients move and curves follow (extra: explore)."""
@@ -48,6 +57,7 @@ def explore(
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    overrides += ["resample_profile=true"] * resample_profile
     names, chosen = _sides(scenario, b, treatment or [], [*(settings or []), *overrides])
     exploration = Exploration(*chosen, names=names, saves=is_local(host))
     check_extra()

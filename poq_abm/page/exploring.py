@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.page.controls import PageState, ScenarioPage, Shown, scenario_of
+from poq_abm.page.controls import BANDS, PageState, ScenarioPage, Shown, scenario_of
 from poq_abm.page.economy_page import EconomyPage
 from poq_abm.page.panel import SIDES, Panel
 from poq_abm.page.queries_page import AXIS, QueriesPage
@@ -204,7 +204,9 @@ class Exploration:
         InputError
             If the fields do not fit one another.
         """
-        start, sides = self.start, range(len(self.pages))
+        # What was written is played with the same error in its bands: that moves no figure.
+        start = self.start.moved(BANDS.key, state[BANDS.key])
+        sides = range(len(self.pages))
         plays = [(self.play(state, side), self.play(start, side)) for side in sides]
         return [
             Shown(
