@@ -15,6 +15,7 @@ from poq_abm.cli.options import (
     ScenarioArgument,
     Seed,
     Settings,
+    shipped_names,
 )
 from poq_abm.errors import InputError
 
@@ -28,7 +29,11 @@ def explore(
     scenario: ScenarioArgument,
     b: Annotated[
         str | None,
-        typer.Argument(metavar="B", help="Another, to stand beside it on common keys."),
+        typer.Argument(
+            metavar="B",
+            help="Another, to stand beside it on common keys.",
+            autocompletion=shipped_names,
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen; default: this machine alone.")

@@ -113,7 +113,7 @@ def test_as_many_replications_are_played_of_both_as_of_the_larger() -> None:
     [
         ("cost_aware_poq", "entry_exit", "plays rounds of the mechanism and entry_exit an economy"),
         ("entry_exit", "hybrid_poq_otr", "an economy and hybrid_poq_otr verification protocols"),
-        ("cost_aware_poq", "cost_weight", "are the same scenario, sweeps apart"),
+        ("cost_aware_poq", "cost_weight", "play the same game, sweeps apart"),
     ],
 )
 def test_what_cannot_stand_side_by_side_is_refused_before_anything_is_served(
@@ -121,6 +121,13 @@ def test_what_cannot_stand_side_by_side_is_refused_before_anything_is_served(
 ) -> None:
     with pytest.raises(InputError, match=said):
         side_by_side(explorable(load(a)), explorable(load(b)))
+
+
+def test_another_seed_or_length_is_no_other_game() -> None:
+    for name in ("cost_aware_poq", "otr_watchers"):
+        one = explorable(load(name, FEW))
+        with pytest.raises(InputError, match="play the same game"):
+            side_by_side(one, one.replace({"seed": one.seed + 1, "rounds": 100}))
 
 
 def test_two_economies_end_as_runs_of_them_do() -> None:
