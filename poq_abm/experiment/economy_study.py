@@ -127,6 +127,7 @@ class EconomyStudy(RoundStudy):
                 **outcome.against(other, _bad(economy)),
                 **distribution_measures(game, economy.memory),
                 **economy_measures(economy),
+                "deviation_gain": _gain_over(economy, other),
             }
             if not points_are_tokens(economy.settings):
                 # Counted were points, whose price in tokens moves from epoch to epoch.
@@ -205,7 +206,8 @@ def play_economy(
 
 def _outcome_of(economy: Economy) -> Outcome:
     first = economy.population.inference
-    return Outcome.of(economy.ledger, economy.served, first, economy.settled.reward)
+    outcome = Outcome.of(economy.ledger, economy.served, first, economy.settled.reward)
+    return outcome._replace(profits=economy.record.profit)
 
 
 def _kept_of(economy: Economy) -> dict[str, Any]:
@@ -255,12 +257,27 @@ def economy_measures(economy: Economy) -> dict[str, float]:
     }
 
 
+def _deviating(economy: Economy) -> NDArray[np.bool_]:
+    """Return which nodes deviated in a round, or would without any; shape (N,)."""
+    jobs = economy.ledger.nodes()[:, NodeSum.JOBS]
+    deviated: NDArray[np.bool_] = economy.record.pay.deviating_jobs > 0
+    return np.where(jobs > 0, deviated, economy.population.deviates)
+
+
 def _bad(economy: Economy) -> NDArray[np.bool_]:
-    """Return which evaluators deviated in a round, or would without any; shape (M,)."""
-    first = economy.population.inference
-    jobs = economy.ledger.nodes()[first:, NodeSum.JOBS]
-    deviated: NDArray[np.bool_] = economy.record.pay.deviating_jobs[first:] > 0
-    return np.where(jobs > 0, deviated, economy.population.deviates[first:])
+    """Return which evaluators deviated; shape (M,)."""
+    return _deviating(economy)[economy.population.inference :]
+
+
+def _gain_over(economy: Economy, twin: Outcome) -> float:
+    """Return what deviating gained per node and epoch, over all epochs; missing without any.
+
+    Who is driven out has nothing from then on, and what it has in the twin all the same.
+    """
+    deviating = _deviating(economy)
+    assert twin.profits is not None
+    moved = economy.record.profit[deviating] - twin.profits[deviating]
+    return _over(math.fsum(moved), moved.size * len(economy.record.groups))
 
 
 def _pay_by_honesty(economy: Economy) -> dict[str, float]:

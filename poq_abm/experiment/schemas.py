@@ -123,6 +123,11 @@ ECONOMY_MEASURES = (
     ("deviating_share", "0-1", "nodes there in the last epoch that do anything but play honestly"),
     ("profit_mean", "tokens per node and epoch", "over nodes and epochs in which they were there"),
     ("welfare", "tokens", "sum over epochs"),
+    (
+        "deviation_gain",
+        "tokens per node and epoch",
+        "profit of nodes that deviate, less that of the same nodes in the honest twin",
+    ),
 )
 
 #: one row per treatment x replication

@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
     consensus_mean: float  #: over rounds, in [0, 10]; missing without any
     payout: float  #: all rewards of all nodes, in tokens
     evaluators: NDArray[np.float64]  #: (M, 2) jobs and rewards of every evaluator node
+    profits: NDArray[np.float64] | None = None  #: (N,) of an economy: profit of every node
 
     @classmethod
     def of(

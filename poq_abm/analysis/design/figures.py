@@ -11,7 +11,7 @@ import pandas as pd
 from poq_abm.analysis.charts import forest, point
 from poq_abm.analysis.design.feasibility import boxes
 from poq_abm.analysis.design.found import FoundCases, FoundDesigns
-from poq_abm.analysis.design.problem import HONEST, Objective
+from poq_abm.analysis.design.objectives import HONEST, Objective
 from poq_abm.analysis.design.tables import design_tables
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours
 from poq_abm.experiment.labels import field_in_words, label, measure_in_words
@@ -52,10 +52,13 @@ def design_figures(found: FoundDesigns) -> dict[str, Figure]:
 
 def _axis(found: FoundDesigns, objective: Objective) -> str:
     """Return an objective as an axis names it."""
-    unit = label(objective.metric, study_of(found.problem.scenario).main)[0]
-    name = measure_in_words(objective.metric, unit)
-    better = "less" if objective.minimise else "more"
-    said = f"{f'size of {name}' if objective.absolute else name}, {better} is better"
+    name = objective.name
+    if (metric := objective.metric_alone) is not None:
+        unit = label(metric, study_of(found.problem.scenario).main)[0]
+        words = measure_in_words(metric, unit)
+        name = f"size of {words}" if objective.absolute else words
+    better = "less" if objective.sign > 0.0 else "more"
+    said = f"{name}, {better} is better"
     if objective.under == (HONEST,):
         return said
     worst = "worst of " if len(objective.under) > 1 else "under "

@@ -1,4 +1,4 @@
-"""Playing designs: figures by replication, and a file in which what was played is found again."""
+"""Playing designs: figures by replication, and a file in which what was found is found again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.analysis.design.objectives import is_field
 from poq_abm.errors import InputError
 from poq_abm.experiment.executor import Workers
 from poq_abm.experiment.plan import RESULTS_VERSION, source_of, study_of
@@ -21,6 +22,7 @@ from poq_abm.experiment.search import PlayInMemory, Step, Tables
 from poq_abm.experiment.study import Progress
 from poq_abm.rules.registry import own_rules
 from poq_abm.scenario import Scenario
+from poq_abm.scenario.paths import split, value_at
 from poq_abm.simulation.playable import profile_of
 
 __all__ = ["FigurePlayer", "Figures", "PlayedDesigns"]
@@ -33,12 +35,12 @@ _MOST_ROUNDS = 200_000_000  #: that are played before what came of them is writt
 class PlayedDesigns:
     """What was played, by what determines it; kept in a file if one is given.
 
-    A line a scenario, appended and flushed step by step. A line that a kill cut short is dropped
-    when the file is read, and what it said is played again.
+    A line a scenario, or a part of an audit, appended and flushed step by step. A line that a kill
+    cut short is dropped when the file is read, and what it said is played again.
     """
 
     path: Path | None = None
-    known: dict[str, Figures] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)  #: values as JSON has them
     found: int = 0  #: how often something was found again
 
     def __post_init__(self) -> None:
@@ -52,19 +54,14 @@ class PlayedDesigns:
                 os.truncate(self.path, whole)
         for line in content[:whole].splitlines():
             entry = json.loads(line)
-            self.known[entry["key"]] = {
-                name: np.array(values, dtype=np.float64) for name, values in entry["values"].items()
-            }
+            self.known[entry["key"]] = entry["values"]
 
-    def keep(self, played: Sequence[tuple[str, Figures]]) -> None:
+    def keep(self, played: Sequence[tuple[str, Any]]) -> None:
         """Take what was played."""
         self.known.update(played)
         if self.path is None or not played:
             return
-        lines = [
-            json.dumps({"key": key, "values": {k: v.tolist() for k, v in figures.items()}})
-            for key, figures in played
-        ]
+        lines = [json.dumps({"key": key, "values": values}) for key, values in played]
         with self._clearly():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as stream:
@@ -84,7 +81,7 @@ class PlayedDesigns:
 class FigurePlayer:
     """Plays the steps of a search and answers with figures; what was played before is looked up."""
 
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...]  #: columns of replications, and fields of a scenario by path
     played: PlayedDesigns = field(default_factory=PlayedDesigns)
     workers: Workers = field(default_factory=Workers)
     progress: Progress | None = None
@@ -93,12 +90,15 @@ class FigurePlayer:
     def __post_init__(self) -> None:
         """Make the player of what is not known yet."""
         self._play: Callable[[Step], list[Tables]] = PlayInMemory(
-            self.workers, self.progress, wanted=frozenset(self.metrics)
+            self.workers,
+            self.progress,
+            wanted=frozenset(name for name in self.metrics if not is_field(name)),
         )
 
     def __call__(self, step: Step) -> list[Figures]:
         """Return the figures of every scenario of a step."""
-        keys = [self._key(scenario, step) for scenario in step.scenarios]
+        wanted, span = list(self.metrics), (step.first, step.last)
+        keys = [self.key(scenario, wanted, *span) for scenario in step.scenarios]
         new: dict[str, Scenario] = {}
         for key, scenario in zip(keys, step.scenarios, strict=True):
             if key not in self.played.known:
@@ -107,8 +107,16 @@ class FigurePlayer:
         for part in self._parts(new, step):
             tables = self._play(Step([new[key] for key in part], step.first, step.last))
             figures = [self._figures(new[key], one) for key, one in zip(part, tables, strict=True)]
-            self.played.keep(list(zip(part, figures, strict=True)))
-        return [self.played.known[key] for key in keys]
+            self.played.keep(
+                [
+                    (key, {name: values.tolist() for name, values in one.items()})
+                    for key, one in zip(part, figures, strict=True)
+                ]
+            )
+        return [
+            {name: np.array(values, dtype=np.float64) for name, values in known.items()}
+            for known in map(self.played.known.__getitem__, keys)
+        ]
 
     @staticmethod
     def _parts(new: dict[str, Scenario], step: Step) -> Iterator[list[str]]:
@@ -124,13 +132,19 @@ class FigurePlayer:
 
     def _figures(self, scenario: Scenario, tables: Tables) -> Figures:
         main = tables[study_of(scenario).main]
+        data = scenario.resolved() if any(map(is_field, self.metrics)) else {}
         return {
-            name: main.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+            name: np.full(main.num_rows, value_at(split(name), data), dtype=np.float64)
+            if is_field(name)
+            else main.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
             for name in self.metrics
         }
 
-    def _key(self, scenario: Scenario, step: Step) -> str:
-        """Return the digest of all that determines some figures."""
+    def key(self, scenario: Scenario, what: Any, *keys: int) -> str:
+        """Return the digest of all that determines what comes of a scenario on some keys.
+
+        ``what`` says which figures are meant, as data.
+        """
         source = source_of(scenario)
         if source not in self._profiles:
             self._profiles[source] = profile_of(scenario).content_hash
@@ -138,8 +152,8 @@ class FigurePlayer:
         for name in ("name", "replications"):
             data.pop(name, None)
         text = json.dumps(
-            [RESULTS_VERSION, {**data, "profile": self._profiles[source]}, list(self.metrics),
-             [rule.digest() for rule in own_rules()], step.first, step.last],
+            [RESULTS_VERSION, {**data, "profile": self._profiles[source]}, what,
+             [rule.digest() for rule in own_rules()], *keys],
             sort_keys=True,
         )  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()

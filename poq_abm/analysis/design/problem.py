@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from poq_abm.analysis.audit.deviations import searchers
+from poq_abm.analysis.design.objectives import HONEST, Constraint, Measured, Objective, is_field
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.plan import Plan, study_of
+from poq_abm.experiment.plan import Plan, source_of, study_of
 from poq_abm.experiment.schemas import SCHEMAS
+from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, ScenarioError
 from poq_abm.scenario.checks.explaining import findings
 from poq_abm.scenario.checks.problems import Finding, Origins
@@ -29,30 +31,23 @@ from poq_abm.scenario.loading import load_beside
 from poq_abm.scenario.paths import fault, split, value_at
 from poq_abm.scenario.schema.fields import Strict, as_tuple, complaint
 from poq_abm.scenario.sweep.designs import AxisRange
+from poq_abm.simulation.playable import check_playable, profile_of
 
 __all__ = [
-    "HONEST",
-    "Constraint",
     "DesignBudget",
     "DesignProblem",
-    "Measured",
-    "Objective",
     "SearchSection",
     "SearchedAudit",
+    "Searcher",
     "Variable",
     "load_design",
 ]
 
-HONEST = "honest"  #: the population as the scenario has it
 _DIGITS = 4  #: of a number that is searched: a mechanism that can be read
 
-Searcher = Literal["evaluator", "inference", "ring"]
+Searcher = Literal["evaluator", "inference", "ring"]  #: who looks for a best response
 Settings = dict[str, Any]
 Array = NDArray[np.float64]
-
-
-def _list_of(value: Any) -> Any:
-    return as_tuple(value) if isinstance(value, list) else (value,)
 
 
 class Variable(Strict):
@@ -110,92 +105,18 @@ class Variable(Strict):
         return True
 
 
-class Measured(Strict):
-    """A figure of a replication: a metric under one population, or the worst under several."""
-
-    under: Annotated[tuple[str, ...], BeforeValidator(_list_of)] = Field(
-        default=(HONEST,), description="names of populations; of several, the worst counts"
-    )
-    absolute: bool = Field(default=False, description="whether its size counts, without its sign")
-
-    def worst(self, metric: str, sign: float, played: Mapping[str, Mapping[str, Array]]) -> Array:
-        """Return ``sign`` x the metric by replication, the highest over the populations."""
-        figures = [np.asarray(played[name][metric], dtype=np.float64) for name in self.under]
-        sized = [np.abs(values) if self.absolute else values for values in figures]
-        highest: Array = (sign * np.array(sized)).max(axis=0)  # NaN where any is
-        return highest
-
-
-class Objective(Measured):
-    """What is wanted: the mean of a metric as low, or as high, as can be."""
-
-    minimise: str | None = Field(default=None, description="a column of replications")
-    maximise: str | None = Field(default=None, description="a column of replications")
-    tolerance: float = Field(default=0.0, ge=0.0, description="a difference too small to matter")
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Objective:
-        if (self.minimise is None) == (self.maximise is None):
-            raise complaint("needs one of minimise and maximise")
-        return self
-
-    @property
-    def metric(self) -> str:
-        """The metric, whichever way."""
-        return str(self.minimise or self.maximise)
-
-    @property
-    def sign(self) -> float:
-        """What makes it a loss."""
-        return 1.0 if self.minimise else -1.0
-
-    @property
-    def label(self) -> str:
-        """What it is called in tables."""
-        name = f"|{self.metric}|" if self.absolute else self.metric
-        return name if self.under == (HONEST,) else f"{name} ({', '.join(self.under)})"
-
-    def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
-        """Return the loss by replication."""
-        return self.worst(self.metric, self.sign, played)
-
-
-class Constraint(Measured):
-    """What must hold: the mean of a metric at most, or at least, so much."""
-
-    metric: str = Field(description="a column of replications")
-    at_most: float | None = Field(default=None, description="the highest mean that is allowed")
-    at_least: float | None = Field(default=None, description="the lowest mean that is allowed")
-
-    @model_validator(mode="after")
-    def _one_side(self) -> Constraint:
-        if (self.at_most is None) == (self.at_least is None):
-            raise complaint("needs one of at_most and at_least")
-        return self
-
-    @property
-    def label(self) -> str:
-        """The condition in words."""
-        name = f"|{self.metric}|" if self.absolute else self.metric
-        under = "" if self.under == (HONEST,) else f" ({', '.join(self.under)})"
-        bound = f"<= {self.at_most:g}" if self.at_most is not None else f">= {self.at_least:g}"
-        return f"{name}{under} {bound}"
-
-    def excess(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
-        """Return by how much it is violated, by replication; at most 0 where it holds."""
-        if self.at_most is not None:
-            return self.worst(self.metric, 1.0, played) - self.at_most
-        assert self.at_least is not None
-        return self.worst(self.metric, -1.0, played) + self.at_least
-
-
 class SearchedAudit(Strict):
-    """The audit that the chosen design must pass: no deviation gains more than a bound.
+    """The audit of the chosen design and of the scenario's own: what deviations from them gain.
 
-    Neither one that is declared, nor one that a search for a best response finds.
+    Those that are declared, and what a search for a best response finds. With a bound the chosen
+    design must pass: none may gain more.
     """
 
-    at_most: float = Field(gt=0.0, description="tokens per job, of the simultaneous upper ends")
+    at_most: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="tokens per job, of the simultaneous upper ends; default: refuse nobody",
+    )
     by: Annotated[tuple[Searcher, ...], BeforeValidator(as_tuple)] = Field(
         default=get_args(Searcher), description="who searches for a best response; [] for nobody"
     )
@@ -267,6 +188,7 @@ class DesignProblem:
     _populated: dict[tuple[str, int], Scenario] = field(
         default_factory=dict, compare=False, repr=False
     )
+    _profiles: dict[str, Profile] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -282,23 +204,20 @@ class DesignProblem:
                 found[path] = value_at(split(path), self.data)
         return found
 
+    @property
+    def figures(self) -> tuple[Measured, ...]:
+        """All that is looked at."""
+        return (*self.search.objectives, *self.search.constraints)
+
     @cached_property
     def populations(self) -> tuple[str, ...]:
         """Names of the populations that any figure needs, in the order of their mention."""
-        figures: tuple[Objective | Constraint, ...] = (
-            *self.search.objectives,
-            *self.search.constraints,
-        )
-        return tuple(dict.fromkeys(name for figure in figures for name in figure.under))
+        return tuple(dict.fromkeys(name for figure in self.figures for name in figure.under))
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
-        """The columns that any figure needs."""
-        figures: tuple[Objective | Constraint, ...] = (
-            *self.search.objectives,
-            *self.search.constraints,
-        )
-        return tuple(dict.fromkeys(figure.metric for figure in figures))
+        """The columns, and fields of the scenario, that any figure needs."""
+        return tuple(dict.fromkeys(name for figure in self.figures for name in figure.weights))
 
     def scenarios(
         self, settings: Settings, seed: int = 0, case: Settings | None = None
@@ -314,7 +233,13 @@ class DesignProblem:
                 said = {**keys, **self.search.populations.get(name, {})}
                 self._populated[name, seed] = self.scenario.replace(said)
         found = [self._populated[name, seed].replace(settings) for name in self.populations]
-        return found if not case else [_laid_over(one, case) for one in found]
+        found = [_laid_over(one, case) for one in found] if case else found
+        for one in found:
+            source = source_of(one)
+            if source not in self._profiles:
+                self._profiles[source] = profile_of(one)
+            check_playable(one, self._profiles[source])
+        return found
 
     def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
         """Return (replications, objectives), all to be minimised."""
@@ -456,16 +381,32 @@ def _wrong_audit(problem: DesignProblem) -> Iterator[Finding]:
 def _wrong_figures(problem: DesignProblem) -> Iterator[Finding]:
     study = study_of(problem.scenario)
     known = [field.name for field in SCHEMAS[study.main] if str(field.type) == "double"]
-    parts: dict[str, tuple[Objective | Constraint, ...]] = {
+    parts: dict[str, tuple[Measured, ...]] = {
         "objectives": problem.search.objectives,
         "constraints": problem.search.constraints,
     }
     for part, figures in parts.items():
         for number, figure in enumerate(figures):
-            if figure.metric not in known:
-                said = f"no metric {figure.metric!r}; {nearest(figure.metric, known)}"
-                yield ("search", part, number), said
+            where = ("search", part, number)
+            if not figure.weights:
+                yield where, "adds nothing up: name a column of replications, or weights"
+            for name in figure.weights:
+                if (said := _wrong_figure(problem, name, known)) is not None:
+                    yield where, said
+    if all(map(is_field, problem.metrics)):
+        yield ("search", "objectives"), "no figure is a column of replications: nothing is played"
     for number, constraint in enumerate(problem.search.constraints):
         bound = constraint.at_most if constraint.at_most is not None else constraint.at_least
         if bound is not None and not math.isfinite(bound):
             yield ("search", "constraints", number), "must be a finite number"
+
+
+def _wrong_figure(problem: DesignProblem, name: str, known: list[str]) -> str | None:
+    """Return why a name is no column and no field with a number."""
+    if not is_field(name):
+        return None if name in known else f"no metric {name!r}; {nearest(name, known)}"
+    if (said := fault(split(name), problem.data)) is not None:
+        return said
+    value = value_at(split(name), problem.data)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if is_number else f"{name} is {value!r}, no number to add up"

@@ -247,6 +247,13 @@ class EpochRecord:
         latencies: Array = (rounds.queries.wait[:count] + rounds.queries.service[:count])[served]
         return latencies
 
+    @property
+    def profit(self) -> Array:
+        """Profit of every node over all epochs, shape (N,)."""
+        sums = self.sums
+        income: Array = sums["reward"] + sums["received"] - sums["cost_in_money"]
+        return income - sums["slashed"] - sums["capital"]
+
     def nodes(self) -> Array:
         """Return what every node did over all epochs, shape (N, columns of ``NODE_COLUMNS``)."""
         economy, sums = self._economy, self.sums
@@ -259,11 +266,10 @@ class EpochRecord:
         for row, q in enumerate(_LATENCY_SHARES):
             for node in range(first):
                 latency[row, node] = cell_percentile(economy.totals.latencies, node, q)
-        profit = sums["reward"] + sums["received"] - sums["cost_in_money"]
         values = {
             **{name: amounts for name, amounts in sums.items() if name != "busy_s"},
             "presence": sums["epochs"] / economy.settings.epochs,
-            "profit": profit - sums["slashed"] - sums["capital"],
+            "profit": self.profit,
             "wallet": accounts.nodes[Holding.WALLET],
             "stake": accounts.nodes[Holding.BOND],
             "trust": self._trust(),

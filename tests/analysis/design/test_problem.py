@@ -1,8 +1,11 @@
 """Design files: read as strictly as scenarios."""
 
+import numpy as np
 import pytest
 
+from poq_abm.analysis.design.playing import FigurePlayer
 from poq_abm.analysis.design.problem import load_design
+from poq_abm.experiment.search import Step
 from poq_abm.scenario import ScenarioError
 
 TEXT = """\
@@ -62,6 +65,11 @@ def test_it_says_what_is_needed_and_what_the_scenario_itself_has(read):
         ("{mechanism.aggregation: trimmed", "{mechanism.agregation: trimmed", 8, "aggregation"),
         ("{maximise: correlation}", "{maximise: corelation}", 12, "did you mean 'correlation'"),
         ("{maximise: correlation}", "{under: honest}", 12, "one of minimise and maximise"),
+        ("{maximise: correlation}", "{maximise: {corelation: 1}}", 12, "mean 'correlation'"),
+        ("{maximise: correlation}", "{maximise: {}}", 12, "adds nothing up"),
+        ("{maximise: correlation}", "{maximise: mechanism.taau}", 12, "did you mean 'tau'"),
+        ("{maximise: correlation}", "{maximise: mechanism.aggregation}", 12, "no number"),
+        ("{maximise: correlation}", "{maximise: {bias: .inf}}", 12, "bias: must be finite"),
         ("at_least: 0.1", "at_lest: 0.1", 15, "unknown key"),
         (", at_least: 0.1", "", 15, "one of at_most and at_least"),
         ("[honest, boosters]", "[honest, bosters]", 4, "did you mean 'boosters'"),
@@ -81,3 +89,34 @@ def test_a_mistake_is_named_with_its_line(read, old, new, line, said):
         read((old, new))
     assert any(f"which.yaml:{line}" in text and said in text for text in
                str(caught.value).splitlines()), caught.value  # fmt: skip
+
+
+def test_a_search_of_fields_alone_plays_nothing(read):
+    with pytest.raises(
+        ScenarioError, match=r"which.yaml:11: search.objectives: no figure is a col"
+    ):
+        read(
+            ("{maximise: correlation}", "{minimise: mechanism.tau}"),
+            ("    - {minimise: bias, absolute: true, under: [honest, boosters]}\n", ""),
+            ("  constraints:\n    - {metric: evaluator_reward_mean, at_least: 0.1}\n", ""),
+        )
+
+
+def test_figures_add_up_columns_and_fields(read):
+    sums = "{minimise: {mechanism.committee_size: 0.5, bias: -1}, under: [honest, boosters]}"
+    problem = read(
+        ("{minimise: bias, absolute: true, under: [honest, boosters]}", sums),
+        ("{metric: evaluator_reward_mean,", "{metric: {evaluator_reward_mean: 2},"),
+    )
+    assert problem.metrics == (
+        "correlation", "mechanism.committee_size", "bias", "evaluator_reward_mean",
+    )  # fmt: skip
+    _, cost = problem.search.objectives
+    (pay,) = problem.search.constraints
+    assert cost.label == "0.5 committee_size + -1 bias (honest, boosters)"
+    figures = FigurePlayer(problem.metrics)(Step(problem.scenarios({}), 0, 3))
+    played = dict(zip(problem.populations, figures, strict=True))
+    biases = [played[name]["bias"] for name in problem.populations]
+    np.testing.assert_allclose(cost.losses(played), 1.5 - np.minimum(*biases))
+    paid = played["honest"]["evaluator_reward_mean"]
+    np.testing.assert_allclose(pay.excess(played), 0.1 - 2.0 * paid)
