@@ -38,6 +38,9 @@ def test_rounds_have_the_widened_intervals_of_a_run() -> None:
         mine = again[(again["role"] == one.role) & (again["group"] == one.label)]
         jobs = mine.groupby("replication", observed=True)["jobs"].sum()
         assert shown.played.resampled.jobs[:, -1, place].tolist() == jobs.tolist()
+    means = results.side("base").resampled_main["consensus_mean"]  # type: ignore[index]
+    found = shown.played.resampled.consensus.mean(axis=1)
+    assert found == pytest.approx(means.to_numpy(), rel=1e-13)
     assert exploration.scenario(state).resample_profile
 
 

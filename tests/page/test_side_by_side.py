@@ -53,6 +53,18 @@ def test_each_side_is_what_a_run_of_it_plays_and_b_less_a_what_compare_says(
         assert one.estimate[0] == pytest.approx(row["mean_a"], rel=1e-12)
 
 
+def test_every_round_of_both_is_that_of_a_run_bit_for_bit(pair: Exploration) -> None:
+    state = pair.start.moved("beta_F", 0.9).moved("B.K", 2)
+    for side in (0, 1):
+        rounds = poq_abm.run(pair.scenario(state, side), trace=True).rounds
+        played = pair.play(state, side)
+        for replication in range(4):
+            mine = rounds[rounds["replication"] == replication]
+            assert (mine["consensus"].to_numpy() == played.consensus[replication]).all()
+        first = rounds[rounds["replication"] == 0]
+        assert (first["inference_reward"].to_numpy() == played.trace.inference_reward).all()
+
+
 def test_what_both_have_moves_both_and_what_they_differ_in_moves_one(pair: Exploration) -> None:
     assert {"beta_F", "A.K", "B.K"} <= set(pair.panel.controls)
     assert "K" not in pair.panel.controls
