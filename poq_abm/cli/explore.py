@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poq_abm.cli.options import Plugins, Replications, Rounds, ScenarioArgument, Seed, Settings
+from poq_abm.cli.options import (
+    Plugins,
+    Replications,
+    ResampleProfile,
+    Rounds,
+    ScenarioArgument,
+    Seed,
+    Settings,
+    shipped_names,
+)
 from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +29,11 @@ def explore(
     scenario: ScenarioArgument,
     b: Annotated[
         str | None,
-        typer.Argument(metavar="B", help="Another, to stand beside it on common keys."),
+        typer.Argument(
+            metavar="B",
+            help="Another, to stand beside it on common keys.",
+            autocompletion=shipped_names,
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen; default: this machine alone.")
@@ -37,6 +50,7 @@ def explore(
     rounds: Rounds = None,
     seed: Seed = None,
     settings: Settings = None,
+    resample_profile: ResampleProfile = False,
     plugin: Plugins = None,
 ) -> None:
     """Open a page on which coefficients move and curves follow (extra: explore)."""
@@ -48,6 +62,7 @@ def explore(
     load_plugins(plugin)
     numbers = {"replications": replications, "rounds": rounds, "seed": seed}
     overrides = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    overrides += ["resample_profile=true"] * resample_profile
     names, chosen = _sides(scenario, b, treatment or [], [*(settings or []), *overrides])
     exploration = Exploration(*chosen, names=names, saves=is_local(host))
     check_extra()

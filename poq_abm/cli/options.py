@@ -28,11 +28,12 @@ __all__ = [
     "Seed",
     "Settings",
     "refuse_idle",
+    "shipped_names",
     "workers_of",
 ]
 
 
-def _shipped(begun: str) -> list[str]:
+def shipped_names(begun: str) -> list[str]:
     """Return what a shell may complete the name of a scenario to."""
     from poq_abm.scenario.library import scenario_names  # noqa: PLC0415
 
@@ -44,7 +45,7 @@ ScenarioArgument = Annotated[
     typer.Argument(
         metavar="SCENARIO",
         help="A name from `poq scenarios`, or a file.",
-        autocompletion=_shipped,
+        autocompletion=shipped_names,
     ),
 ]
 Settings = Annotated[

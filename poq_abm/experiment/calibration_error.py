@@ -8,7 +8,7 @@ that distance. Resampled records tell of it: ``docs/explanation/calibration_erro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +17,13 @@ import scipy  # which imports scipy.special where it is first used: .2 s
 from numpy.typing import NDArray
 
 from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, Range, ends_within
+from poq_abm.profile import Profile
 
 __all__ = [
     "SHARING",
     "WIDENED",
     "Widened",
+    "fewest_records",
     "rewards_by_replication",
     "stacked",
     "widen",
@@ -51,6 +53,17 @@ class Widened(NamedTuple):
     share: float  #: of the estimate's variance, that more records would remove; in [0, 1]
     share_low: float
     share_high: float
+
+
+def fewest_records(profile: Profile, tasks: Collection[str] = ()) -> int:
+    """Return the fewest records of a task, of all tasks of the profile where none is named.
+
+    >>> from poq_abm.profile import load_profile
+    >>> fewest_records(load_profile("published"))
+    200
+    """
+    sizes = np.bincount(profile.task_of_record, minlength=len(profile.tasks))
+    return min(int(sizes[profile.tasks.index(task)]) for task in tasks or profile.tasks)
 
 
 def widened_interval(

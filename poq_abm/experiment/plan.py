@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from poq_abm.errors import nearest
 from poq_abm.experiment.blocks import Block, Limits, Span, Weight, cut
+from poq_abm.experiment.calibration_error import fewest_records
 from poq_abm.experiment.economy_study import EconomyStudy
 from poq_abm.experiment.precision import PrecisionTarget
 from poq_abm.experiment.query_study import QueryStudy
@@ -126,13 +125,10 @@ class Plan:
         """The fewest records of a task in play, where profiles are resampled."""
         if not self.scenario.resample_profile:
             return None
-        return min(map(self._fewest_records, range(len(self.treatments))))
-
-    def _fewest_records(self, treatment: int) -> int:
-        profile = self.profile(treatment)
-        sizes = np.bincount(profile.task_of_record, minlength=len(profile.tasks))
-        tasks = self.treatments[treatment].scenario.tasks or profile.tasks
-        return min(int(sizes[profile.tasks.index(task)]) for task in tasks)
+        return min(
+            fewest_records(self.profile(number), one.scenario.tasks or ())
+            for number, one in enumerate(self.treatments)
+        )
 
     def rounds_of(self, span: Span) -> int:
         """Return the number of rounds of a span."""

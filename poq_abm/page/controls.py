@@ -8,15 +8,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from poq_abm.experiment.calibration_error import SHARING, fewest_records
 from poq_abm.page.samples import PlayedReplications, Quantity
 from poq_abm.page.views import difference_table
-from poq_abm.simulation.playable import check_playable, profile_of
+from poq_abm.profile.resampled import resampled_profile
+from poq_abm.simulation.playable import FEWEST_RESAMPLED, check_playable, profile_of
 
 if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
 __all__ = [
+    "BANDS",
     "Control",
     "PageState",
     "ScenarioPage",
@@ -123,6 +126,13 @@ def _acting_value(scenario: Scenario, control: Control) -> Any:
     return section
 
 
+#: which error bands and brackets hold: a choice by whether the profile is resampled
+BANDS = Control(
+    "bands", "Error that bands hold", "choice",
+    choices=("of the replications", "of the calibration too"),
+)  # fmt: skip
+
+
 class Shown(NamedTuple):
     """What is shown of one scenario: what was played, as it was written, and how much of it."""
 
@@ -165,8 +175,9 @@ class ScenarioPage(ABC):
         self, scenario: Scenario, controls: Mapping[str, Control], start: Mapping[str, Value]
     ) -> None:
         self.scenario = scenario
-        self.controls = dict(controls)
-        self.start = start  #: what the controls say for the scenario as it is written
+        self.controls = {**controls, BANDS.key: BANDS}
+        #: what the controls say for the scenario as it is written
+        self.start = {**start, BANDS.key: BANDS.choices[scenario.resample_profile]}
         self.profile = profile_of(scenario)
 
     def fields(self, state: PageState, moved: set[str]) -> dict[str, Any]:  # noqa: ARG002
@@ -182,15 +193,33 @@ class ScenarioPage(ABC):
             If the scenario cannot be played.
         """
         check_playable(scenario, self.profile)
-        return self.affordable(scenario)
+        least = FEWEST_RESAMPLED if scenario.resample_profile else 1
+        return max(self.affordable(scenario), min(least, scenario.most_replications))
 
     @abstractmethod
     def affordable(self, scenario: Scenario) -> int:
         """Return the replications of a playable scenario that a slider can wait for."""
 
     def play(self, scenario: Scenario, count: int) -> Any:
-        """Play ``count`` replications of a scenario that can be played."""
-        return self.play_some(scenario, self.profile, 0, count)
+        """Play ``count`` replications of a scenario that can be played.
+
+        Where it resamples its profile, as in a run of it: on the same resamples, on which they are
+        played beside.
+        """
+        plain = self.play_some(scenario, self.profile, 0, count)
+        if not scenario.resample_profile:
+            return plain
+        parts = [
+            self.play_some(
+                scenario,
+                resampled_profile(self.profile, scenario.seed, first // SHARING),
+                first,
+                min(first + SHARING, count),
+            )
+            for first in range(0, count, SHARING)
+        ]
+        records = fewest_records(self.profile, scenario.tasks or ())
+        return replace(plain, resampled=parts[0].joined(parts), records=records)
 
     @abstractmethod
     def play_some(
@@ -269,4 +298,6 @@ def scenario_of(page: ScenarioPage, state: PageState) -> Scenario:
     moved = {key for key, value in state.values if value != page.start[key]}
     changed = {page.controls[key].path: state[key] for key in moved if page.controls[key].path}
     changed |= page.fields(state, moved)
+    if BANDS.key in moved:
+        changed["resample_profile"] = bool(BANDS.choices.index(str(state[BANDS.key])))
     return page.scenario.replace(changed) if changed else page.scenario

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -63,6 +63,8 @@ _PATIENCE, _PER_SEAT, _PER_EPOCH = 0.6, 1e-7, 8e-4
 @dataclass(frozen=True, eq=False)
 class PlayedEconomy(PlayedReplications):
     """R replications of E epochs: what was kept of each, by group of nodes and of the network."""
+
+    by_replication = ("group", "network")
 
     labels: tuple[str, ...]  #: of the G groups
     roles: tuple[str, ...]
@@ -279,7 +281,13 @@ def _curves(chart: _EpochChart, played: PlayedEconomy, shown: int) -> list[Curve
         return []
     sample = played.sample(lambda p: chart.values(p)[:, :shown])
     x = np.arange(1.0, shown + 1.0)
-    return curves_over(chart.labels or played.labels, x, sample, chart.within)
+    curves = curves_over(chart.labels or played.labels, x, sample, chart.within)
+    # As in a summary, what nobody ever saw change has no error.
+    changes = np.nan_to_num(np.ptp(chart.values(played), axis=(0, 1)), nan=1.0) > 0.0
+    return [
+        curve if changes[curve.place] else replace(curve, low=curve.y, high=curve.y)
+        for curve in curves
+    ]
 
 
 def _telling(chart: _EpochChart, played: PlayedEconomy) -> bool:

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.page.controls import PageState, ScenarioPage, Shown, scenario_of
+from poq_abm.page.controls import BANDS, PageState, ScenarioPage, Shown, scenario_of
 from poq_abm.page.economy_page import EconomyPage
 from poq_abm.page.panel import SIDES, Panel
 from poq_abm.page.queries_page import AXIS, QueriesPage
@@ -96,11 +96,6 @@ def side_by_side(a: Scenario, b: Scenario) -> tuple[tuple[ScenarioPage, ...], li
             f"{a.name} plays {kinds[0]} and {b.name} {kinds[1]}: they share no figure that could "
             "stand side by side; explore each by itself"
         )
-    if a.replace({"name": b.name}) == b:
-        raise InputError(
-            f"{a.name} and {b.name} are the same scenario, sweeps apart: nothing can set them "
-            "apart; give another, or two treatments"
-        )
     notes = []
     if a.seed != b.seed:
         notes.append(f"Keys are common: B is drawn with the seed of A, {a.seed}, not {b.seed}.")
@@ -113,6 +108,13 @@ def side_by_side(a: Scenario, b: Scenario) -> tuple[tuple[ScenarioPage, ...], li
         longer, unit = SIDES[lengths[1] > lengths[0]], pages[0].units
         notes.append(f"Of {longer} the first {min(lengths):,} {unit} are played, as of the other.")
     pages = page_of(a, min(lengths)), page_of(b, min(lengths))
+    last = pages[1].scenario
+    rounds = {"rounds": last.rounds} if isinstance(pages[1], RoundsPage) else {}
+    if pages[0].scenario.replace({"name": last.name, **rounds}) == last:
+        raise InputError(
+            f"{a.name} and {b.name} play the same game, sweeps apart: nothing can set them apart; "
+            "give another scenario, or two treatments"
+        )
     if pages[0].profile.content_hash != pages[1].profile.content_hash:
         names = " and ".join(page.profile.name for page in pages)
         notes.append(f"Different profiles ({names}): draws are keyed alike, but pairs match less.")
@@ -204,7 +206,9 @@ class Exploration:
         InputError
             If the fields do not fit one another.
         """
-        start, sides = self.start, range(len(self.pages))
+        # What was written is played with the same error in its bands: that moves no figure.
+        start = self.start.moved(BANDS.key, state[BANDS.key])
+        sides = range(len(self.pages))
         plays = [(self.play(state, side), self.play(start, side)) for side in sides]
         return [
             Shown(

@@ -115,6 +115,8 @@ Floats = NDArray[np.float64]
 class PlayedRounds(PlayedReplications):
     """R replications of T rounds, as sums over the first t rounds, t = 0 ... T, by class."""
 
+    by_replication = ("reward", "jobs", "trust", "consensus", "truth")
+
     scenario: Scenario
     game: Game
     classes: tuple[NodeClass, ...]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,14 @@ class PlayedQueries(PlayedReplications):
     """What every protocol came to: a row per replication, on the same keys for all of them."""
 
     by_protocol: Mapping[str, pd.DataFrame]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return replications that were played in parts as if they were in one."""
+        return cls(
+            {name: pd.concat([part.by_protocol[name] for part in parts], ignore_index=True)
+             for name in parts[0].by_protocol}
+        )  # fmt: skip
 
     def figure(self, protocol: str, measure: str) -> Quantity:
         """Return a measure of a protocol."""

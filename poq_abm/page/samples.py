@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,16 @@ class PlayedReplications:
     #: the same replications on resampled profiles, two on each, if they were asked for
     resampled: Self | None = field(default=None, kw_only=True)
     records: int = field(default=0, kw_only=True)  #: the fewest of a task in play, if so
+    by_replication: ClassVar[tuple[str, ...]]  #: the arrays with a row for each
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return replications that were played in parts as if they were in one."""
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in cls.by_replication
+        }
+        return replace(parts[0], **arrays)
 
     def sample(self, figure: Callable[[Self], Floats]) -> Sample:
         """Return a figure of every replication, and of the same on resampled profiles."""

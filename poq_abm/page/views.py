@@ -319,14 +319,21 @@ def _told(value: Interval) -> str:
 
 
 def table(
-    name: str, title: str, heads: Iterable[str], lines: Iterable[Sequence[str]], words: int = 2
+    name: str, title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], words: int = 2
 ) -> str:
-    """Return a table as HTML, its first columns words, the others numbers."""
-    marks = ['class="poq-word"' if place < words else "" for place in range(9)]
-    head = "".join(f"<th {marks[i]}>{escape(one)}</th>" for i, one in enumerate(heads))
+    """Return a table as HTML, its first columns words, the others numbers.
+
+    A number's cell knows its heading, for a phone shows a row as a list.
+    """
+    marks = ['class="poq-word"'] * words
+    marks += [f'data-head="{escape(one)}"' for one in heads[words:]]
+    head = "".join(f"<th {mark}>{escape(one)}</th>" for mark, one in zip(marks, heads, strict=True))
     body = "".join(
         "<tr>"
-        + "".join(f"<td {marks[i]}>{_cell(one, bool(marks[i]))}</td>" for i, one in enumerate(line))
+        + "".join(
+            f"<td {mark}>{_cell(one, place < words)}</td>"
+            for place, (mark, one) in enumerate(zip(marks, line, strict=True))
+        )
         + "</tr>"
         for line in lines
     )

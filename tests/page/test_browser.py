@@ -311,3 +311,19 @@ def test_two_scenarios_stand_side_by_side_and_one_slider_moves_both(
             assert outside(page, width) == []
         boxes = [page.locator(f"[data-chart=trust-{side}] > svg").bounding_box() for side in "AB"]
         assert boxes[0]["y"] + boxes[0]["height"] < boxes[1]["y"]
+
+
+def test_bands_with_the_calibration_s_error_are_wider_about_the_same_curves(
+    page: Any, address: str
+) -> None:
+    visit(page, address)
+    before = curves(page)
+    assert "of the mean over replications" in page.inner_text("body")
+    page.select_option("select[aria-label='Error that bands hold']", "of the calibration too")
+    page.wait_for_selector("text=other records that might have been measured")
+    # Wider bands need a longer axis, and nothing else moved.
+    assert len(curves(page)) == len(before)
+    assert page.locator("path.before").count() == 0
+    page.wait_for_function("() => location.search.includes('bands=')")
+    for width in WIDTHS:
+        assert outside(page, width) == []

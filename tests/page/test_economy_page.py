@@ -40,7 +40,7 @@ def test_twice_the_pool_pays_twice_for_an_answer_and_feeds_more_nodes(opened: Ex
 
 def test_a_difference_is_paired_and_nothing_moved_is_none(opened: Exploration) -> None:
     said = opened.page.said(*opened.shown(opened.start))
-    assert said.count("<td >-</td>") == 2
+    assert said.count('<td data-head="against the scenario as written">-</td>') == 2
     (moved,) = opened.shown(opened.start.moved("entry_exit_0_outside", 1.0))
     rows = ElementTree.fromstring(f"<p>{opened.page.said(moved)}</p>")
     cells = [cell.text or "" for cell in rows.iter("td")]

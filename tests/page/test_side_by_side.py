@@ -53,6 +53,18 @@ def test_each_side_is_what_a_run_of_it_plays_and_b_less_a_what_compare_says(
         assert one.estimate[0] == pytest.approx(row["mean_a"], rel=1e-12)
 
 
+def test_every_round_of_both_is_that_of_a_run_bit_for_bit(pair: Exploration) -> None:
+    state = pair.start.moved("beta_F", 0.9).moved("B.K", 2)
+    for side in (0, 1):
+        rounds = poq_abm.run(pair.scenario(state, side), trace=True).rounds
+        played = pair.play(state, side)
+        for replication in range(4):
+            mine = rounds[rounds["replication"] == replication]
+            assert (mine["consensus"].to_numpy() == played.consensus[replication]).all()
+        first = rounds[rounds["replication"] == 0]
+        assert (first["inference_reward"].to_numpy() == played.trace.inference_reward).all()
+
+
 def test_what_both_have_moves_both_and_what_they_differ_in_moves_one(pair: Exploration) -> None:
     assert {"beta_F", "A.K", "B.K"} <= set(pair.panel.controls)
     assert "K" not in pair.panel.controls
@@ -113,7 +125,7 @@ def test_as_many_replications_are_played_of_both_as_of_the_larger() -> None:
     [
         ("cost_aware_poq", "entry_exit", "plays rounds of the mechanism and entry_exit an economy"),
         ("entry_exit", "hybrid_poq_otr", "an economy and hybrid_poq_otr verification protocols"),
-        ("cost_aware_poq", "cost_weight", "are the same scenario, sweeps apart"),
+        ("cost_aware_poq", "cost_weight", "play the same game, sweeps apart"),
     ],
 )
 def test_what_cannot_stand_side_by_side_is_refused_before_anything_is_served(
@@ -121,6 +133,13 @@ def test_what_cannot_stand_side_by_side_is_refused_before_anything_is_served(
 ) -> None:
     with pytest.raises(InputError, match=said):
         side_by_side(explorable(load(a)), explorable(load(b)))
+
+
+def test_another_seed_or_length_is_no_other_game() -> None:
+    for name in ("cost_aware_poq", "otr_watchers"):
+        one = explorable(load(name, FEW))
+        with pytest.raises(InputError, match="play the same game"):
+            side_by_side(one, one.replace({"seed": one.seed + 1, "rounds": 100}))
 
 
 def test_two_economies_end_as_runs_of_them_do() -> None:
