@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from poq_abm.analysis.audit.deviations import Deviation
     from poq_abm.analysis.audit.variants import VariantRunner
     from poq_abm.rules.behaviour.base import Role
-    from poq_abm.scenario import Scenario
 
 __all__ = ["attack"]
 
 _ROLES = ("evaluator", "inference", "ring")
 _SHARE = 0.3  #: of the evaluators, in a ring
+_ANY = "any"  #: inference group: the ring favours whom it gains most by
 
 RoleName = Annotated[
     str, typer.Option(metavar="evaluator|inference|ring", help="Who looks for what pays.")
@@ -47,7 +47,10 @@ Share = Annotated[
 ]
 Favour = Annotated[
     str | None,
-    typer.Option(metavar="GROUP", help="Of a ring: inference group in it, whose pay counts."),
+    typer.Option(
+        metavar="GROUP|any",
+        help="Of a ring: inference group in it, whose pay counts; any: the one it gains most by.",
+    ),
 ]
 Answering = Annotated[
     str | None,
@@ -117,7 +120,7 @@ def attack(
             chosen, n_jobs=jobs, progress=bar.played, compute_cost=compute_cost
         )
         how = SearchSettings(tested=runner.replications, epsilon=epsilon, seed=search_seed)
-        whom = _searchers(runner.scenario, role, group, share, favour, answering)
+        whom = _searchers(runner, how, role, group, share, favour, answering)
         found, lines, learned = _search(runner, whom, how, seconds, everybody=everybody)
     written = [_write(one, out) if one.gains else None for one in found]
     rows = pd.DataFrame([_row(one, path) for one, path in zip(found, written, strict=True)])
@@ -178,7 +181,8 @@ def _refuse(role: str, *, everybody: bool, **of_rings: Any) -> None:
 
 
 def _searchers(
-    scenario: Scenario,
+    runner: VariantRunner,
+    how: SearchSettings,
     whose: str,
     group: str | None,
     share: float | None,
@@ -186,9 +190,12 @@ def _searchers(
     answering: str | None,
 ) -> list[Deviation]:
     """Return who searches: the first node of a group or of each, or a ring."""
+    from poq_abm.analysis.audit.best_response import favouring_most  # noqa: PLC0415
     from poq_abm.analysis.audit.deviations import ALL, groups_of, ring_of, searchers  # noqa: PLC0415
     from poq_abm.cli.audit import behaviour_of  # noqa: PLC0415
+    from poq_abm.experiment.search import drive  # noqa: PLC0415
 
+    scenario = runner.scenario
     role: Role = "inference" if whose == "inference" else "evaluator"
     known = groups_of(scenario, role)
     if group is not None and group not in known:
@@ -196,7 +203,11 @@ def _searchers(
     if whose == "ring":
         spec = None if answering is None else behaviour_of(answering, "--answering")
         size = _SHARE if share is None else share
-        return [ring_of(scenario, role, group or ALL, size, favour, spec)]
+        favoured = groups_of(scenario, "inference") if favour == _ANY else [favour]
+        rings = [ring_of(scenario, role, group or ALL, size, one, spec) for one in favoured]
+        if favour == _ANY:
+            rings = [drive(favouring_most(runner, rings, how), runner.player)]
+        return rings
     return searchers(scenario, role) if group is None else [ring_of(scenario, role, group, None)]
 
 

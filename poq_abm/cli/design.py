@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from poq_abm.analysis.design import DesignProblem, FigurePlayer, FoundDesigns
     from poq_abm.experiment.executor import Workers
 
-__all__ = ["design"]
+__all__ = ["FOUND", "design"]
+
+FOUND = "found.json"  #: in the folder of a search, what its page is written from
 
 DesignFile = Annotated[
     str, typer.Argument(metavar="DESIGN", help="A design that ships, or a file with `search:`.")
@@ -148,23 +151,28 @@ def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> 
         if not isinstance(said, dict) or not isinstance(said.get("design"), dict):
             raise InputError(f"{path} is no certificate of poq design")
         first.append(said["design"])
-    audited = auditor(problem.search, player.workers, player.progress)
+    audited = auditor(problem.search, player)
     found = drive(search_designs(problem, Genetic(problem, first), audited), player)
     others = [Genetic(problem, first, n) for n in range(1, problem.search.budget.searches)]
     drive(look_again(found, others), player)
-    if problem.search.uncertainties and found.chosen is not None:
-        found.cases = drive(play_cases(problem, found.chosen.settings), player)
+    if problem.search.uncertainties and found.certified is not None:
+        cases = drive(play_cases(problem, found.certified.settings), player)
+        found.certified = replace(found.certified, cases=cases)
     return found
 
 
 def _write(found: FoundDesigns, folder: Path, *, report: bool) -> Path | None:
     """Write tables, report and the certificate, if any; the same search, the same bytes."""
-    from poq_abm.analysis.design import as_certificate, design_tables  # noqa: PLC0415
+    from poq_abm.analysis.design import (  # noqa: PLC0415
+        as_certificate,
+        design_tables,
+        write_found,
+    )
     from poq_abm.experiment.files import naming_the_folder, write_text  # noqa: PLC0415
     from poq_abm.report.design_page import design_page  # noqa: PLC0415
 
+    write_found(found, folder / FOUND)
     with naming_the_folder(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         for name, table in design_tables(found).items():
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
         if report:
@@ -198,6 +206,7 @@ def _print(
         "dominated": "What is shown to be dominated by which member, and what it would gain there",
         "progress": "Share of the box of all feasible outcomes that the front covers",
         "attainment": "The front of all searches, and the share of them that attain it",
+        "audit": "What the best deviations found gain, on the keys of the certificate",
         "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
     progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")
@@ -241,7 +250,7 @@ def _print_replay(
     from poq_abm.cli.printing import print_data  # noqa: PLC0415
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
-    audited = auditor(problem.search, player.workers, player.progress)
+    audited = auditor(problem.search, player)
     certified, other = drive(replay(problem, audited), player)
     found = pd.DataFrame(other, columns=["figure", "certificate", "played"])
     if not print_data({"differences": found}, as_json=as_json, as_csv=as_csv):

@@ -13,15 +13,26 @@ __all__ = ["report"]
 
 
 def report(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="A results folder.")],
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="A results folder, or one of poq design.")
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write; default: DIR/report.html.")
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Write a run as one HTML file: results, figures, assumptions, methods, provenance."""
-    from poq_abm.report.page import write_report  # noqa: PLC0415
+    """Write a run, or a search, as one HTML file: results, figures, assumptions, provenance."""
+    from poq_abm.cli.design import FOUND  # noqa: PLC0415
+    from poq_abm.report.page import report_page, write_page  # noqa: PLC0415
     from poq_abm.rules.registry import load_plugins  # noqa: PLC0415
 
     load_plugins(plugin)  # a behaviour of one's own says where it comes from
-    typer.echo(str(write_report(folder, out)))
+    found = Path(folder) / FOUND
+    if found.is_file():
+        from poq_abm.analysis.design import read_found  # noqa: PLC0415
+        from poq_abm.report.design_page import design_page  # noqa: PLC0415
+
+        text = design_page(read_found(found))
+    else:
+        text = report_page(folder)
+    typer.echo(str(write_page(text, out or Path(folder) / "report.html")))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.page.controls import Shown
 from poq_abm.page.played_rounds import PlayedRounds
-from poq_abm.page.views import Curve, cloud, reward_curves, trust_curves
+from poq_abm.page.samples import Curve
+from poq_abm.page.views import cloud, reward_curves, trust_curves
 
 __all__ = [
     "DASHES",
@@ -29,6 +32,9 @@ PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#9
 
 
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
+
+
+_PLAYS = 16  # whose room is remembered
 
 
 _DOTS = ("dot", "square")  # what tells tasks apart besides colour
@@ -238,44 +244,58 @@ _ROLES = {
 }
 
 
-def charts(played: PlayedRounds, written: PlayedRounds, shown: int) -> dict[str, str]:
+def charts(shown: Shown) -> dict[str, str]:
     """Return the charts by name, as SVG in HTML.
 
-    Curves of what was ``written``, where it is another play, are drawn thin behind the others.
+    Curves of what was written, where another scenario was played, are drawn thin behind the others.
     """
+    played: PlayedRounds = shown.played
+    rounds, length = played.rounds, shown.length
     found = {}
-    moved = played is not written
     for role, title in _ROLES.items():
-        curves = reward_curves(played, role, shown)
-        before = reward_curves(written, role, shown) if moved else []
-        limits = limits_of(
-            *(
-                reward_curves(one, role, rounds)
-                for one in (played, written)
-                for rounds in (played.rounds, max(1, played.rounds // 10))
-            )
-        )
+        before = reward_curves(shown.written, role, length) if shown.moved else []
         found[role] = line_chart(
-            role, title, "reward per job", curves, played.rounds, limits, before
-        )
+            shown.named(role), shown.titled(title), "reward per job",
+            reward_curves(played, role, length), rounds,
+            _joint([_reward_room(one, role) for one in shown.plays]), before,
+        )  # fmt: skip
     update = played.scenario.mechanism.trust.update
-    weights = trust_curves(played, shown)
-    before = trust_curves(written, shown) if moved else []
-    limits = limits_of(trust_curves(played, played.rounds), trust_curves(written, played.rounds))
     found["trust"] = line_chart(
-        "trust",
-        f"Evaluators: mean trust weight (update: {update})",
-        "weight",
-        weights,
-        played.rounds,
-        limits,
-        before,
-    )
+        shown.named("trust"), shown.titled(f"Evaluators: mean trust weight (update: {update})"),
+        "weight", trust_curves(played, length), rounds,
+        _joint([_trust_room(one) for one in shown.plays]),
+        trust_curves(shown.written, length) if shown.moved else [],
+    )  # fmt: skip
     found["consensus"] = cloud_chart(
-        "consensus", "Consensus against truth (latest 400 rounds of one replication)",
-        *cloud(played, shown), played.game.tasks,
+        shown.named("consensus"),
+        shown.titled("Consensus against truth (latest 400 rounds of one replication)"),
+        *cloud(played, length), played.game.tasks,
     )  # fmt: skip
     return found
+
+
+# A move asks for the room of four plays three times over, and that of resampled ones takes long.
+@lru_cache(maxsize=_PLAYS)
+def _reward_room(played: PlayedRounds, role: str) -> Range:
+    """Return the ends of a play's curves, however much of it is shown."""
+    lengths = (played.rounds, max(1, played.rounds // 10))
+    return _ends(*(reward_curves(played, role, length) for length in lengths))
+
+
+@lru_cache(maxsize=_PLAYS)
+def _trust_room(played: PlayedRounds) -> Range:
+    return _ends(trust_curves(played, played.rounds))
+
+
+def _ends(*groups: Sequence[Curve]) -> Range:
+    """Return the least and the most that curves and their bands come to; NaN of none."""
+    every = np.concatenate([np.concatenate([c.y, c.low, c.high]) for cs in groups for c in cs])
+    known = every[np.isfinite(every)]
+    return (float(known.min()), float(known.max())) if known.size else (math.nan, math.nan)
+
+
+def _joint(rooms: Sequence[Range]) -> Range:
+    return limits_of_numbers([end for room in rooms for end in room])
 
 
 def limits_of(*groups: Sequence[Curve]) -> Range:

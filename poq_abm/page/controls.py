@@ -1,33 +1,31 @@
-"""What can be moved on the page, where it stands, and the link that says so."""
+"""What can be moved on the page, and what a kind of scenario has to say of itself there."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import parse_qsl, urlencode
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from poq_abm.errors import nearest
-from poq_abm.simulation.playable import profile_of
+from poq_abm.page.samples import PlayedReplications, Quantity
+from poq_abm.page.views import difference_table
+from poq_abm.simulation.playable import check_playable, profile_of
 
 if TYPE_CHECKING:
+    from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
 __all__ = [
     "Control",
     "PageState",
     "ScenarioPage",
+    "Shown",
     "Value",
-    "digest",
     "field_controls",
-    "read_link",
     "scenario_of",
     "start",
     "value_at",
-    "write_link",
 ]
 
 Value = float | int | str
@@ -125,50 +123,103 @@ def _acting_value(scenario: Scenario, control: Control) -> Any:
     return section
 
 
-_MOST_CHARACTERS = 4000  # of a link; more is nobody's state
+class Shown(NamedTuple):
+    """What is shown of one scenario: what was played, as it was written, and how much of it."""
+
+    played: Any
+    written: Any
+    length: int  #: rounds or epochs, from the first
+    moved: bool  #: whether what was played is another scenario than what was written
+    mark: str = ""  #: what tells the scenario from another that is shown beside it
+    beside: tuple[Any, ...] = ()  #: plays of that one, for which its axes have room too
+
+    def named(self, chart: str) -> str:
+        """Return the name of a chart in the page."""
+        return f"{chart}-{self.mark}" if self.mark else chart
+
+    def titled(self, chart: str) -> str:
+        """Return the title of a chart."""
+        return f"{self.mark} · {chart}" if self.mark else chart
+
+    @property
+    def plays(self) -> tuple[Any, ...]:
+        """All that the axes have room for."""
+        return (self.played, self.written, *self.beside)
 
 
 class ScenarioPage(ABC):
     """What the page shows of a scenario without a sweep; a subclass for each kind of scenario.
 
     It says what can be moved, plays what the controls say, and draws what was played. What
-    :meth:`play` returns is shown by :meth:`charts` and :meth:`said`, and by nobody else.
+    :meth:`play` returns is shown by :meth:`charts`, :meth:`said` and :meth:`figures`, and by nobody
+    else.
     """
 
+    kind: ClassVar[str]  #: what such a scenario plays, in a sentence
     unit: ClassVar[str]  #: what passes while one watches, and stands in links: a round, an epoch
-    length: int  #: how many of them are played; 0 where everything is shown at once
+    units: ClassVar[str]  #: the same in the plural
+    stepwise: ClassVar[bool] = True  #: whether one can watch; else everything is shown at once
+    length: int  #: how many of them are played
 
-    def __init__(self, scenario: Scenario, controls: Mapping[str, Control]) -> None:
+    def __init__(
+        self, scenario: Scenario, controls: Mapping[str, Control], start: Mapping[str, Value]
+    ) -> None:
         self.scenario = scenario
-        self.controls = controls
+        self.controls = dict(controls)
+        self.start = start  #: what the controls say for the scenario as it is written
         self.profile = profile_of(scenario)
-
-    @property
-    @abstractmethod
-    def start(self) -> Mapping[str, Value]:
-        """What the controls say for the scenario as it is written."""
 
     def fields(self, state: PageState, moved: set[str]) -> dict[str, Any]:  # noqa: ARG002
         """Return what the controls that moved set, besides the field that one names itself."""
         return {}
 
-    @abstractmethod
-    def play(self, scenario: Scenario) -> Any:
-        """Play a scenario that the controls came to.
+    def replications(self, scenario: Scenario) -> int:
+        """Return how many replications are played: the scenario's, as far as a slider can wait.
 
         Raises
         ------
-        InputError
-            If it cannot be played.
+        ScenarioError
+            If the scenario cannot be played.
         """
+        check_playable(scenario, self.profile)
+        return self.affordable(scenario)
 
     @abstractmethod
-    def charts(self, played: Any, written: Any, shown: int) -> dict[str, str]:
-        """Return the charts by name, as SVG in HTML; of what was ``written`` in thin lines."""
+    def affordable(self, scenario: Scenario) -> int:
+        """Return the replications of a playable scenario that a slider can wait for."""
+
+    def play(self, scenario: Scenario, count: int) -> Any:
+        """Play ``count`` replications of a scenario that can be played."""
+        return self.play_some(scenario, self.profile, 0, count)
 
     @abstractmethod
-    def said(self, played: Any, written: Any, shown: int) -> str:
+    def play_some(
+        self, scenario: Scenario, profile: Profile, first: int, last: int
+    ) -> PlayedReplications:
+        """Play replications ``first`` to ``last - 1`` of a scenario that can be played."""
+
+    @abstractmethod
+    def charts(self, shown: Shown) -> dict[str, str]:
+        """Return the charts by name, as SVG in HTML; of what was written in thin lines."""
+
+    @abstractmethod
+    def said(self, shown: Shown) -> str:
         """Return sentences and tables below the charts, as HTML."""
+
+    @abstractmethod
+    def figures(self, played: Any, length: int) -> list[Quantity]:
+        """Return the numbers by which plays are compared, over the first rounds or epochs."""
+
+    def compared(self, a: Shown, b: Shown) -> str:
+        """Return a table of what sets B apart from A, as HTML; both are of this kind.
+
+        Where anything moved, it says what did as they were written, too.
+        """
+        now = [self.figures(one.played, one.length) for one in (a, b)]
+        if not (a.moved or b.moved):
+            return difference_table(now[0], now[1])
+        before = [self.figures(one.written, one.length) for one in (a, b)]
+        return difference_table(now[0], now[1], (before[0], before[1]))
 
 
 @dataclass(frozen=True)
@@ -199,69 +250,6 @@ def start(page: ScenarioPage) -> PageState:
     return PageState(tuple(page.start.items()), page.length)
 
 
-def digest(page: ScenarioPage) -> str:
-    """Return eight characters that tell this scenario, as played here, from any other."""
-    said = f"{page.length}\n{page.scenario.to_yaml()}"
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
-
-
-def write_link(page: ScenarioPage, state: PageState) -> str:
-    """Return the query string that says a state: what was moved, how much is shown, the scenario.
-
-    >>> from poq_abm.page.rounds_page import RoundsPage
-    >>> from poq_abm.scenario import load
-    >>> page = RoundsPage(load("cost_aware_poq"), 5000)
-    >>> write_link(page, start(page).moved("K", 2)).split("&")[0]
-    'K=2'
-    """
-    said = {key: _spelt(value) for key, value in state.values if value != page.start[key]}
-    if page.length:
-        said[page.unit] = str(state.round)
-    said["of"] = f"{page.scenario.name}.{digest(page)}"
-    return urlencode(said)
-
-
-def read_link(page: ScenarioPage, query: str) -> tuple[PageState, list[str]]:
-    """Return the state that a query string says, and what of it could not be used.
-
-    What is left out, unknown or out of range stays as the scenario has it.
-
-    >>> from poq_abm.page.rounds_page import RoundsPage
-    >>> from poq_abm.scenario import load
-    >>> page = RoundsPage(load("cost_aware_poq"), 5000)
-    >>> state, problems = read_link(page, "K=2&rul=median")
-    >>> state["K"], problems
-    (2, ["rul: no such control; did you mean 'rule'?"])
-    """
-    state, problems = start(page), []
-    if len(query) > _MOST_CHARACTERS:
-        return state, [f"the link has more than {_MOST_CHARACTERS:,} characters and is not read"]
-    for key, text in parse_qsl(query.removeprefix("?"), keep_blank_values=True):
-        if key == "of":
-            if text != f"{page.scenario.name}.{digest(page)}":
-                problems.append(_another(page, text))
-        elif key == page.unit and page.length:
-            whole = _number(text)
-            if isinstance(whole, int) and 0 <= whole <= page.length:
-                state = state.at(whole)
-            else:
-                problems.append(f"{page.unit}: must lie in [0, {page.length}], got {text[:40]}")
-        elif key not in page.controls:
-            known = nearest(key[:40], (*page.controls, page.unit))
-            problems.append(f"{key[:40]}: no such control; {known}")
-        else:
-            control = page.controls[key]
-            value = text[:80] if control.kind == "choice" else _number(text)
-            fault = control.fault(value)
-            if fault is None and control.kind == "count" and not isinstance(value, int):
-                fault = f"must be a whole number, got {text[:40]}"
-            if fault is None:
-                state = state.moved(key, value)
-            else:
-                problems.append(f"{key}: {fault}")
-    return state, problems
-
-
 def scenario_of(page: ScenarioPage, state: PageState) -> Scenario:
     """Return the scenario that a state stands for; the one it started from where nothing moved.
 
@@ -282,26 +270,3 @@ def scenario_of(page: ScenarioPage, state: PageState) -> Scenario:
     changed = {page.controls[key].path: state[key] for key in moved if page.controls[key].path}
     changed |= page.fields(state, moved)
     return page.scenario.replace(changed) if changed else page.scenario
-
-
-def _spelt(value: Value) -> str:
-    return value if isinstance(value, str) else repr(value)
-
-
-def _number(text: str) -> Value:
-    """Return the number a text spells, or the text."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text[:40]
-
-
-def _another(page: ScenarioPage, text: str) -> str:
-    return (
-        f"the link was made of another scenario ({text[:100]}) than what is open here "
-        f"({page.scenario.name}.{digest(page)}): what is seen may differ"
-    )

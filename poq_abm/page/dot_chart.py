@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from poq_abm.page.charts import PALETTE, limits_of_numbers, ticks
 
-__all__ = ["Dot", "DotAxis", "dot_chart"]
+__all__ = ["Dot", "DotAxis", "DotRows", "dot_chart"]
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 560, 150, 534, 24, 8
 
@@ -32,19 +32,27 @@ class DotAxis(NamedTuple):
     spelt: Callable[[float], str] = "{:g}".format
 
 
+DotRows = Mapping[str, Sequence[Dot]]  #: the dots of every row, by its label
+
+
 def dot_chart(
     name: str,
     title: str,
     axis: DotAxis,
-    rows: Mapping[str, Sequence[Dot]],
-    before: Mapping[str, Sequence[Dot]],
+    rows: DotRows,
+    written: DotRows,
+    *beside: DotRows,
+    moved: bool = False,
     series: Sequence[str] = (),
 ) -> str:
     """Return a chart with a row for each label, and in it a dot for each of the ``series``.
 
-    ``before`` are dots to compare with, drawn hollow.
+    Where anything ``moved``, dots of what was ``written`` are drawn hollow to compare with. The
+    axis has room for all, and for those of another chart ``beside`` this one.
     """
-    place = _Across.of(axis, [dot for dots in (*rows.values(), *before.values()) for dot in dots])
+    every = (rows, written, *beside)
+    place = _Across.of(axis, [dot for one in every for dots in one.values() for dot in dots])
+    before = written if moved else {}
     bottom = _TOP + _ROW * len(rows)
     drawn = [_grid(place, bottom)]
     for row, (label, dots) in enumerate(rows.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,20 +19,30 @@ from poq_abm.page.controls import (
     Control,
     PageState,
     ScenarioPage,
+    Shown,
     Value,
     field_controls,
     value_at,
 )
 from poq_abm.page.rounds_page import COEFFICIENTS
-from poq_abm.page.views import Curve, curves_over, estimate, interval, table
+from poq_abm.page.samples import (
+    Curve,
+    PlayedReplications,
+    Quantity,
+    counterpart,
+    curves_over,
+    difference,
+    estimate,
+)
+from poq_abm.page.views import error_held, table
 from poq_abm.rules.adaptation.base import ADAPTATIONS
 from poq_abm.rules.registry import rules
 from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS, NETWORK_COLUMNS
 from poq_abm.simulation.game import build_game
-from poq_abm.simulation.playable import check_playable
 
 if TYPE_CHECKING:
+    from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
 __all__ = ["EconomyPage", "PlayedEconomy", "replications_of"]
@@ -49,8 +60,8 @@ _MOST_REPLICATIONS, _FEWEST = 10, 4
 _PATIENCE, _PER_SEAT, _PER_EPOCH = 0.6, 1e-7, 8e-4
 
 
-@dataclass(frozen=True)
-class PlayedEconomy:
+@dataclass(frozen=True, eq=False)
+class PlayedEconomy(PlayedReplications):
     """R replications of E epochs: what was kept of each, by group of nodes and of the network."""
 
     labels: tuple[str, ...]  #: of the G groups
@@ -133,34 +144,39 @@ def replications_of(scenario: Scenario) -> int:
 class EconomyPage(ScenarioPage):
     """An economy: who is present, what they earn, what answers are worth, epoch by epoch."""
 
-    unit = "epoch"
+    kind = "an economy"
+    unit, units = "epoch", "epochs"
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, most: int | None = None) -> None:
+        epochs = settings_of(scenario).epochs
+        per_epoch = max(1, scenario.rounds // epochs)
         per_round = _PER_SEAT * scenario.mechanism.committee_size
-        per_round += _PER_EPOCH * settings_of(scenario).epochs / scenario.rounds
+        per_round += _PER_EPOCH * epochs / scenario.rounds
         # Where two replications would take too long, fewer epochs of as many queries are played.
-        shortened = EconomyStudy(scenario).shortened(int(_PATIENCE / per_round))
-        super().__init__(shortened, _controls(shortened))
+        rounds = min(int(_PATIENCE / per_round), per_epoch * (epochs if most is None else most))
+        shortened = EconomyStudy(scenario).shortened(rounds)
+        controls = _controls(shortened)
+        start = {key: _written(shortened, control) for key, control in controls.items()}
+        super().__init__(shortened, controls, start)
         self.length = settings_of(shortened).epochs
-        self._start = {key: _written(shortened, control) for key, control in self.controls.items()}
-
-    @property
-    def start(self) -> Mapping[str, Value]:
-        """What the controls say for the scenario as it is written."""
-        return self._start
 
     def fields(self, state: PageState, moved: set[str]) -> dict[str, Any]:
         """Return the rounds that the demand of an epoch comes to."""
         return {"rounds": int(state["demand"]) * self.length} if "demand" in moved else {}
 
-    def play(self, scenario: Scenario) -> PlayedEconomy:
-        """Play all epochs, in as many replications as can be had."""
-        check_playable(scenario, self.profile)
-        game = build_game(scenario, self.profile)
-        count = replications_of(scenario)
+    def affordable(self, scenario: Scenario) -> int:
+        """Return the replications that a slider can wait for."""
+        agents = build_game(scenario, self.profile).needs_agents
+        return 1 if agents else replications_of(scenario)
+
+    def play_some(
+        self, scenario: Scenario, profile: Profile, first: int, last: int
+    ) -> PlayedEconomy:
+        """Play all epochs."""
+        game = build_game(scenario, profile)
         records = [
-            play_economy(scenario, game, self.profile, replication).record
-            for replication in range(1 if game.needs_agents else count)
+            play_economy(scenario, game, profile, replication).record
+            for replication in range(first, last)
         ]
         groups = game.population.groups
         return PlayedEconomy(
@@ -170,42 +186,86 @@ class EconomyPage(ScenarioPage):
             np.stack([record.network for record in records]),
         )
 
-    def charts(self, played: PlayedEconomy, written: PlayedEconomy, shown: int) -> dict[str, str]:
-        """Return a chart for every measure that is telling."""
+    def charts(self, shown: Shown) -> dict[str, str]:
+        """Return a chart for every measure that is telling, here or beside."""
         found = {}
         for chart in _CHARTS:
-            if not (_telling(chart, played) or _telling(chart, written)):
+            if not any(_telling(chart, one) for one in shown.plays):
                 continue
-            before = [] if played is written else _curves(chart, written, shown)
-            whole = (_curves(chart, one, self.length) for one in (played, written))
+            before = _curves(chart, shown.written, shown.length) if shown.moved else []
             found[chart.name] = line_chart(
-                chart.name, chart.title, chart.unit, _curves(chart, played, shown), self.length,
-                limits_of(*whole), before, "epoch",
+                shown.named(chart.name), shown.titled(chart.title), chart.unit,
+                _curves(chart, shown.played, shown.length), self.length,
+                limits_of(*(_curves(chart, one, self.length) for one in shown.plays)), before,
+                "epoch",
             )  # fmt: skip
         return found
 
-    def said(self, played: PlayedEconomy, written: PlayedEconomy, shown: int) -> str:
+    def said(self, shown: Shown) -> str:
         """Return how the network does over the last epochs shown, and every group."""
-        if shown < 1:
+        played: PlayedEconomy = shown.played
+        if shown.length < 1:
             return '<p class="poq-said">No epoch has been played yet.</p>'
-        last = slice(shown - max(1, round(LAST_SHARE * shown)), shown)
-        count = played.network.shape[0]
-        quality = interval(_mean(played.of_network("quality")[:, last])[:, 0], _SHARE)
-        paid = interval(_mean(_paid_per_answer(played)[:, last])[:, 0])
+        count, last = played.network.shape[0], _last(shown.length)
+        held = error_held(played.resampled is not None)
         sample = (
-            f"{shown:,} of {self.length:,} epochs; means over the last {last.stop - last.start:,} "
-            f"of them and {count} replication{'s' * (count != 1)}"
-            f"{', brackets and bands are 95% intervals of the mean' if count > 1 else ''}."
+            f"{shown.length:,} of {self.length:,} epochs; means over the last "
+            f"{last.stop - last.start:,} of them and {count} replication{'s' * (count != 1)}"
+            f"{f', brackets and bands are 95% intervals {held}' if count > 1 else ''}."
         )
-        lines = list(_rows(played, written, last))
+        quality, paid = (estimate(one.estimate) for one in _of_the_network(played, last))
+        before = shown.written if shown.moved else None
         heads = ("role", "group", "nodes present", "profit per present node and epoch",
                  "against the scenario as written")  # fmt: skip
         return (
-            f'<p class="poq-said">An answer is worth {escape(estimate(quality))} of 1, and the '
-            f"network pays {escape(estimate(paid))} tokens for it.</p>"
+            f'<p class="poq-said">An answer is worth {escape(quality)} of 1, and the '
+            f"network pays {escape(paid)} tokens for it.</p>"
             f'<p class="poq-quiet">{escape(sample)}</p>'
-            f"{table('groups', 'Who is present, and what they earn', heads, lines)}"
+            f"{table('groups', _TITLE, heads, list(_rows(played, before, last)))}"
         )
+
+    def figures(self, played: PlayedEconomy, length: int) -> list[Quantity]:
+        """Return how the network and every group do over the last epochs."""
+        if length < 1:
+            return []
+        last = _last(length)
+        return [*_of_the_network(played, last), *_of_groups(played, last)]
+
+
+_TITLE = "Who is present, and what they earn"
+
+
+def _last(length: int) -> slice:
+    """Return the epochs over which a summary of so many is taken, the last of them."""
+    return slice(length - max(1, math.ceil(LAST_SHARE * length)), length)
+
+
+def _of_the_network(played: PlayedEconomy, last: slice) -> list[Quantity]:
+    """Return what an answer is worth, and what is paid for it."""
+    quality = played.sample(lambda p: _mean(p.of_network("quality")[:, last])[:, 0])
+    paid = played.sample(lambda p: _mean(_paid_per_answer(p)[:, last])[:, 0])
+    return [
+        Quantity("network", "quality of answers (truth / 10)", quality, quality.interval(_SHARE),
+               _SHARE),
+        Quantity("network", "paid for an answer (tokens)", paid, paid.interval()),
+    ]  # fmt: skip
+
+
+def _of_groups(played: PlayedEconomy, last: slice) -> list[Quantity]:
+    """Return nodes present and their profit, one after the other for every group."""
+    found = []
+    for place, (role, label) in enumerate(zip(played.roles, played.labels, strict=True)):
+        for what, figure in (
+            ("nodes present", lambda p: p.of_groups("nodes")),
+            ("profit of a present node (tokens per epoch)", lambda p: p.per_node("profit")),
+        ):
+
+            def at_last(p: PlayedEconomy, of: Any = figure, place: int = place) -> Floats:
+                return _mean(of(p)[:, last])[:, place]
+
+            sample = played.sample(at_last)
+            found.append(Quantity(f"{role} {label}", what, sample, sample.interval()))
+    return found
 
 
 def _mean(values: Floats) -> Floats:
@@ -215,9 +275,11 @@ def _mean(values: Floats) -> Floats:
 
 
 def _curves(chart: _EpochChart, played: PlayedEconomy, shown: int) -> list[Curve]:
-    values = chart.values(played)[:, :shown]
+    if not shown:
+        return []
+    sample = played.sample(lambda p: chart.values(p)[:, :shown])
     x = np.arange(1.0, shown + 1.0)
-    return curves_over(chart.labels or played.labels, x, values, chart.within) if shown else []
+    return curves_over(chart.labels or played.labels, x, sample, chart.within)
 
 
 def _telling(chart: _EpochChart, played: PlayedEconomy) -> bool:
@@ -234,23 +296,17 @@ def _telling(chart: _EpochChart, played: PlayedEconomy) -> bool:
 
 
 def _rows(
-    played: PlayedEconomy, written: PlayedEconomy, last: slice
+    played: PlayedEconomy, written: PlayedEconomy | None, last: slice
 ) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield what every group comes to; a difference is taken replication by replication."""
-    nodes, profit = (_mean(values[:, last]) for values in
-                     (played.of_groups("nodes"), played.per_node("profit")))  # fmt: skip
-    before = _mean(written.per_node("profit")[:, last])
-    pairs = min(len(profit), len(before))
-    keys = zip(written.roles, written.labels, strict=True)
-    there = {key: place for place, key in enumerate(keys)}
-    for place, key in enumerate(zip(played.roles, played.labels, strict=True)):
-        apart = "-"
-        if played is not written and key in there:
-            gap = profit[:pairs, place] - before[:pairs, there[key]]
-            apart = estimate(interval(gap), "+") if np.isfinite(gap).any() else "-"
-        paid = interval(profit[:, place])
-        yield (*key, estimate(interval(nodes[:, place])),
-               estimate(paid) if np.isfinite(paid[0]) else "-", apart)  # fmt: skip
+    own, before = _of_groups(played, last), _of_groups(written, last) if written else []
+    keys = zip(played.roles, played.labels, strict=True)
+    for key, nodes, profit in zip(keys, own[::2], own[1::2], strict=True):
+        there = counterpart(profit, own, before)
+        apart = None if there is None else difference(there.sample, profit.sample)
+        yield (*key, estimate(nodes.estimate),
+               estimate(profit.estimate) if np.isfinite(profit.estimate[0]) else "-",
+               "-" if apart is None else estimate(apart, "+"))  # fmt: skip
 
 
 def _controls(scenario: Scenario) -> dict[str, Control]:

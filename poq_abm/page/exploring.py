@@ -1,16 +1,18 @@
-"""One scenario being explored: what was played of it lately, and how it is saved as a file."""
+"""What is explored, one scenario or two: what was played of it lately, and how it is saved."""
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.page.controls import PageState, ScenarioPage, scenario_of, start
+from poq_abm.page.controls import PageState, ScenarioPage, Shown, scenario_of
 from poq_abm.page.economy_page import EconomyPage
+from poq_abm.page.panel import SIDES, Panel
 from poq_abm.page.queries_page import AXIS, QueriesPage
 from poq_abm.page.rounds_page import RoundsPage
 from poq_abm.scenario import ScenarioError, load
@@ -28,6 +30,7 @@ __all__ = [
     "save_scenario",
     "scenario_text",
     "show",
+    "side_by_side",
 ]
 
 
@@ -65,17 +68,59 @@ def _without_sweep(scenario: Scenario) -> Scenario:
     return plain
 
 
-def page_of(scenario: Scenario) -> ScenarioPage:
-    """Return what the page shows of a scenario, by its kind."""
+def page_of(scenario: Scenario, most: int | None = None) -> ScenarioPage:
+    """Return what the page shows of a scenario, by its kind; at most so many rounds or epochs."""
+    kind: type[EconomyPage | QueriesPage | RoundsPage] = RoundsPage
     if scenario.economy is not None:
-        return EconomyPage(scenario)
-    if scenario.verification is not None:
-        return QueriesPage(scenario)
-    return RoundsPage(scenario)
+        kind = EconomyPage
+    elif scenario.verification is not None:
+        kind = QueriesPage
+    return kind(scenario) if most is None else kind(scenario, most)
+
+
+def side_by_side(a: Scenario, b: Scenario) -> tuple[tuple[ScenarioPage, ...], list[str]]:
+    """Return the pages of two scenarios on common keys, and a line for what that took.
+
+    B is played with the seed of A; both as long as the shorter one, and on resampled profiles if
+    one is.
+
+    Raises
+    ------
+    InputError
+        If they are of two kinds, which share no figure, or are one and the same.
+    """
+    pages = page_of(a), page_of(b)
+    kinds = [page.kind for page in pages]
+    if kinds[0] != kinds[1]:
+        raise InputError(
+            f"{a.name} plays {kinds[0]} and {b.name} {kinds[1]}: they share no figure that could "
+            "stand side by side; explore each by itself"
+        )
+    if a.replace({"name": b.name}) == b:
+        raise InputError(
+            f"{a.name} and {b.name} are the same scenario, sweeps apart: nothing can set them "
+            "apart; give another, or two treatments"
+        )
+    notes = []
+    if a.seed != b.seed:
+        notes.append(f"Keys are common: B is drawn with the seed of A, {a.seed}, not {b.seed}.")
+        b = b.replace({"seed": a.seed})
+    if a.resample_profile != b.resample_profile:
+        notes.append("Both are played on resampled profiles, as one of them says.")
+        a, b = (one.replace({"resample_profile": True}) for one in (a, b))
+    lengths = [page.length for page in pages]
+    if lengths[0] != lengths[1]:
+        longer, unit = SIDES[lengths[1] > lengths[0]], pages[0].units
+        notes.append(f"Of {longer} the first {min(lengths):,} {unit} are played, as of the other.")
+    pages = page_of(a, min(lengths)), page_of(b, min(lengths))
+    if pages[0].profile.content_hash != pages[1].profile.content_hash:
+        names = " and ".join(page.profile.name for page in pages)
+        notes.append(f"Different profiles ({names}): draws are keyed alike, but pairs match less.")
+    return pages, notes
 
 
 class Exploration:
-    """Plays the states of one scenario, and keeps the latest of them.
+    """Plays the states of one scenario, or of two side by side, and keeps the latest of them.
 
     Examples
     --------
@@ -85,32 +130,92 @@ class Exploration:
     2
     """
 
-    def __init__(self, scenario: Scenario, folder: Path = Path(), *, saves: bool = True) -> None:
-        self.page = page_of(scenario)
+    def __init__(
+        self,
+        scenario: Scenario,
+        against: Scenario | None = None,
+        *,
+        names: Sequence[str] = (),
+        folder: Path = Path(),
+        saves: bool = True,
+    ) -> None:
+        self.notes: list[str] = []  #: what it took for the keys of two to be common
+        pages: tuple[ScenarioPage, ...] = (page_of(scenario),)
+        if against is not None:
+            pages, self.notes = side_by_side(scenario, against)
+        self.panel = Panel.of(*pages)
+        self.names = names or [page.scenario.name for page in pages]  #: what each is called
         self.folder = folder  #: where scenario files are saved
         self.saves = saves  #: whether visitors may save any
-        self.start: PageState = start(self.page)
         self._kept: OrderedDict[object, Any] = OrderedDict()
         self._lock = Lock()
-        self.written = self.page.play(self.page.scenario)
 
-    def play(self, state: PageState) -> Any:
+    @property
+    def pages(self) -> tuple[ScenarioPage, ...]:
+        """What is shown of one scenario, or of A and of B."""
+        return self.panel.pages
+
+    @property
+    def page(self) -> ScenarioPage:
+        """What is shown of the scenario, or of A."""
+        return self.pages[0]
+
+    @property
+    def start(self) -> PageState:
+        """The state in which the page opens."""
+        return self.panel.start
+
+    def scenario(self, state: PageState, side: int = 0) -> Scenario:
+        """Return the scenario, or the one of a side, that a state stands for.
+
+        Raises
+        ------
+        ScenarioError
+            If the fields do not fit one another.
+        """
+        return scenario_of(self.pages[side], self.panel.own(state, side))
+
+    def play(self, state: PageState, side: int = 0) -> Any:
         """Return what a state's controls play, however much of it is shown.
+
+        Of two scenarios as many replications are played as of the one of which fewer can be.
 
         Raises
         ------
         InputError
             If the fields do not fit one another, as a ring of one.
         """
-        if state.values == self.start.values:
-            return self.written
         with self._lock:
-            if state.values not in self._kept:
-                self._kept[state.values] = self.page.play(scenario_of(self.page, state))
-            self._kept.move_to_end(state.values)
-            while len(self._kept) > _KEPT:
+            scenarios = [self.scenario(state, one) for one in range(len(self.pages))]
+            count = min(map(ScenarioPage.replications, self.pages, scenarios))
+            key = (side, self.panel.own(state, side).values, count)
+            if key not in self._kept:
+                self._kept[key] = self.pages[side].play(scenarios[side], count)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT * len(self.pages):
                 self._kept.popitem(last=False)
-            return self._kept[state.values]
+            return self._kept[key]
+
+    def shown(self, state: PageState) -> list[Shown]:
+        """Return what is shown of the scenario, or of A and of B, in a state.
+
+        Raises
+        ------
+        InputError
+            If the fields do not fit one another.
+        """
+        start, sides = self.start, range(len(self.pages))
+        plays = [(self.play(state, side), self.play(start, side)) for side in sides]
+        return [
+            Shown(
+                *plays[side],
+                length=state.round,
+                moved=self.panel.own(state, side).values != self.panel.own(start, side).values,
+                mark=SIDES[side] if len(plays) > 1 else "",
+                beside=tuple(play for other in sides if other != side for play in plays[other]),
+            )
+            for side in sides
+        ]
 
 
 _shown: list[Exploration] = []

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from poq_abm.page.samples import PlayedReplications
 from poq_abm.rules.behaviour.base import Role, spell
 from poq_abm.simulation.game import Game, build_game
-from poq_abm.simulation.playable import check_playable
 from poq_abm.simulation.population import find_active
 from poq_abm.simulation.replication import Memory, Trace, open_replication, open_trace
 from poq_abm.simulation.rounds import check_reports, play_rounds
@@ -111,8 +111,8 @@ _ROUNDS_BY_AGENTS = 4000  # that agents play in that time
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class PlayedRounds:
+@dataclass(frozen=True, eq=False)
+class PlayedRounds(PlayedReplications):
     """R replications of T rounds, as sums over the first t rounds, t = 0 ... T, by class."""
 
     scenario: Scenario
@@ -124,7 +124,7 @@ class PlayedRounds:
     trust: Floats  #: (R, entries, classes) mean weight; NaN for inference classes
     consensus: Floats  #: (R, T)
     truth: Floats  #: (R, T)
-    trace: Trace  #: every round of the first replication
+    trace: Trace  #: every round of the first of them
 
     @property
     def replications(self) -> int:
@@ -150,20 +150,13 @@ def replications_of(scenario: Scenario, rounds: int, *, agents: bool = False) ->
     return max(1, min(wanted, affordable), min(wanted, 0 if agents else 2))
 
 
-def play(scenario: Scenario, profile: Profile, rounds: int) -> PlayedRounds:
-    """Play ``rounds`` rounds of a scenario without a sweep, in as many replications as can be had.
-
-    Raises
-    ------
-    InputError
-        If the scenario cannot be played on the profile.
-    """
-    check_playable(scenario, profile)
+def play(scenario: Scenario, profile: Profile, rounds: int, first: int, last: int) -> PlayedRounds:
+    """Play ``rounds`` rounds of replications ``first`` to ``last - 1`` of a playable scenario."""
     # Trust is always noted, so that there is one loop to compile and not two.
     interval = max(1, rounds // _TRUST_ENTRIES)
     game = build_game(scenario.replace({"mechanism.trust.interval": interval}), profile)
     classes, owner = classes_of(game.population)
-    count = replications_of(scenario, rounds, agents=game.needs_agents)
+    count = last - first
     shape = (count, rounds + 1, len(classes))
     reward, jobs = np.zeros(shape), np.zeros(shape)
     entries = rounds // interval
@@ -171,14 +164,14 @@ def play(scenario: Scenario, profile: Profile, rounds: int) -> PlayedRounds:
     consensus, truth = np.empty((count, rounds)), np.empty((count, rounds))
     traces = [open_trace(rounds, game.rules.committee_size) for _ in range(min(2, count))]
     evaluators = owner[game.population.inference_count :]
-    for replication in range(count):
-        trace = traces[min(replication, 1)]  # the first one is kept
-        memory = _play(scenario, game, replication, rounds, trace)
-        _sum_up(trace, owner, reward[replication], jobs[replication])
-        consensus[replication], truth[replication] = trace.consensus, trace.truth
+    for place in range(count):
+        trace = traces[min(place, 1)]  # the first one is kept
+        memory = _play(scenario, game, first + place, rounds, trace)
+        _sum_up(trace, owner, reward[place], jobs[place])
+        consensus[place], truth[place] = trace.consensus, trace.truth
         weights = memory.trust_log.mean(axis=2)
-        for place in np.unique(evaluators):
-            trust[replication, :, place] = weights[:, evaluators == place].mean(axis=1)
+        for one in np.unique(evaluators):
+            trust[place, :, one] = weights[:, evaluators == one].mean(axis=1)
     noted = np.arange(1, entries + 1) * interval
     return PlayedRounds(
         scenario, game, classes, reward, jobs, noted, trust, consensus, truth, traces[0]

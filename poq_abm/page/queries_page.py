@@ -7,23 +7,24 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from poq_abm.errors import InputError
-from poq_abm.experiment.paired import paired
 from poq_abm.experiment.query_study import MEASURES, QueryStudy, query_interval
 from poq_abm.experiment.schemas import range_of
 from poq_abm.experiment.study import Options
-from poq_abm.page.controls import Control, ScenarioPage, Value, field_controls, value_at
+from poq_abm.page.controls import Control, ScenarioPage, Shown, field_controls, value_at
 from poq_abm.page.dot_chart import Dot, DotAxis, dot_chart
-from poq_abm.page.views import estimate, table
+from poq_abm.page.samples import PlayedReplications, Quantity, difference, estimate
+from poq_abm.page.views import error_held, table
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import find
-from poq_abm.simulation.playable import check_playable
 from poq_abm.simulation.queries.query_tables import QUERIES
 from poq_abm.simulation.table_columns import table as arrow_table
 
 if TYPE_CHECKING:
+    from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
 __all__ = ["AXIS", "PlayedQueries", "QueriesPage"]
@@ -35,18 +36,36 @@ _AT_ONCE = 400_000  #: queries of all protocols that are played in about half a 
 _MOST_WITH_FIGURES = 3  #: of more protocols, sliders for each one's own figures are too many
 
 
-@dataclass(frozen=True)
-class PlayedQueries:
+@dataclass(frozen=True, eq=False)
+class PlayedQueries(PlayedReplications):
     """What every protocol came to: a row per replication, on the same keys for all of them."""
 
     by_protocol: Mapping[str, pd.DataFrame]
 
+    def figure(self, protocol: str, measure: str) -> Quantity:
+        """Return a measure of a protocol."""
+        within = range_of(measure, MEASURES[measure])
+        sample = self.sample(lambda p: p.by_protocol[protocol][measure].to_numpy(np.float64))
+        over = query_interval(self.by_protocol[protocol], measure)
+        alias = "the protocol" if len(self.by_protocol) == 1 else ""
+        told = _FIGURES.get(measure, measure)
+        return Quantity(protocol, told, sample, sample.widened(over, within), within, alias)
+
     def dots(self, *measures: str) -> dict[str, list[Dot]]:
         """Return the estimates of measures by protocol."""
         return {
-            name: [Dot(*query_interval(rows, measure)) for measure in measures]
-            for name, rows in self.by_protocol.items()
+            name: [Dot(*self.figure(name, measure).estimate) for measure in measures]
+            for name in self.by_protocol
         }
+
+
+#: what tables tell of every protocol
+_FIGURES = {
+    "cheating_share": "nodes cheat",
+    "dishonest_stands": "dishonest answers that stand",
+    "economic_p50_s": "median time until final (s)",
+    "total_usd": "cost (USD per query)",
+}
 
 
 _TIMES = {1.0: "1 s", 10.0: "10 s", 100.0: "100 s", 1e3: "17 min", 1e4: "3 h", 1e5: "28 h",
@@ -86,78 +105,81 @@ class QueriesPage(ScenarioPage):
     A scenario that sweeps the protocol is played with all of them side by side.
     """
 
-    unit = "query"
-    length = 0
+    kind = "verification protocols"
+    unit, units = "query", "queries"
+    stepwise = False
 
-    def __init__(self, scenario: Scenario) -> None:
-        count = len(scenario.treatments())
-        queries = min(scenario.rounds, _MOST_QUERIES)
-        super().__init__(scenario.replace({"rounds": queries}), _controls(scenario))
-        affordable = max(_FEWEST, _AT_ONCE // (queries * count))
-        self.replications = min(scenario.most_replications, _MOST_REPLICATIONS, affordable)
-        self._start: dict[str, Value] = {
-            key: value_at(scenario, control.path) for key, control in self.controls.items()
-        }
+    def __init__(self, scenario: Scenario, most: int = _MOST_QUERIES) -> None:
+        self.length = min(scenario.rounds, most)
+        controls = _controls(scenario)
+        start = {key: value_at(scenario, control.path) for key, control in controls.items()}
+        super().__init__(scenario.replace({"rounds": self.length}), controls, start)
 
-    @property
-    def start(self) -> Mapping[str, Value]:
-        """What the controls say for the scenario as it is written."""
-        return self._start
+    def affordable(self, scenario: Scenario) -> int:
+        """Return the replications that a slider can wait for."""
+        queries = self.length * len(scenario.treatments())
+        affordable = max(_FEWEST, _AT_ONCE // queries)
+        return min(scenario.most_replications, _MOST_REPLICATIONS, affordable)
 
-    def play(self, scenario: Scenario) -> PlayedQueries:
+    def play_some(
+        self, scenario: Scenario, profile: Profile, first: int, last: int
+    ) -> PlayedQueries:
         """Play the queries under every protocol."""
-        check_playable(scenario, self.profile)
         found: dict[str, pd.DataFrame] = {}
         for treatment in scenario.treatments():
             study = QueryStudy(treatment.scenario)
-            played = study.play(treatment.id, self.profile, 0, self.replications, Options())
+            played = study.play(treatment.id, profile, first, last, Options())
             if played.failures:
                 raise InputError(f"{treatment.id}: {played.failures[0].error}")
             rows: pd.DataFrame = arrow_table(QUERIES, [played.tables["queries"]]).to_pandas()
             found[value_at(treatment.scenario, AXIS)] = rows
         return PlayedQueries(found)
 
-    def charts(self, played: PlayedQueries, written: PlayedQueries, shown: int) -> dict[str, str]:  # noqa: ARG002  (all is shown at once)
+    def charts(self, shown: Shown) -> dict[str, str]:
         """Return vulnerability, delay, cost and quality, a row for each protocol."""
-        moved = played is not written
         return {
             one.name: dot_chart(
-                one.name, one.title, one.axis, played.dots(*one.measures),
-                written.dots(*one.measures) if moved else {}, list(one.measures.values()),
+                shown.named(one.name), shown.titled(one.title), one.axis,
+                *([play.dots(*one.measures) for play in shown.plays]),
+                moved=shown.moved, series=list(one.measures.values()),
             )
             for one in _CHARTS
         }  # fmt: skip
 
-    def said(self, played: PlayedQueries, written: PlayedQueries, shown: int) -> str:  # noqa: ARG002  (all is shown at once)
+    def said(self, shown: Shown) -> str:
         """Return a table of every protocol, and how much was played."""
-        few = self.replications == 1
-        interval = "no interval" if few else "brackets and lines are 95% intervals"
+        played: PlayedQueries = shown.played
+        count = len(next(iter(played.by_protocol.values())))
+        held = error_held(played.resampled is not None)
+        interval = "no interval" if count == 1 else f"brackets and lines are 95% intervals {held}"
         sample = (
-            f"{self.scenario.rounds:,} queries and {self.replications} replications for each "
-            f"protocol, on the same keys; {interval}."
+            f"{self.length:,} queries and {count} replications for each protocol, on the same "
+            f"keys; {interval}."
         )
         heads = ("protocol", "nodes cheat", "dishonest answers that stand",
                  "against the scenario as written", "median time until final (s)",
                  "cost (USD per query)")  # fmt: skip
-        lines = list(_rows(played, written))
+        lines = list(_rows(played, shown.written if shown.moved else None))
         return (
             f'<p class="poq-quiet">{escape(sample)}</p>'
             f"{table('protocols', 'Vulnerability, delay and cost', heads, lines, 1)}"
         )
 
+    def figures(self, played: PlayedQueries, length: int) -> list[Quantity]:  # noqa: ARG002  (all is shown at once)
+        """Return what every protocol comes to."""
+        return [played.figure(name, one) for name in played.by_protocol for one in _FIGURES]
 
-def _rows(played: PlayedQueries, written: PlayedQueries) -> Iterator[tuple[str, ...]]:
+
+def _rows(played: PlayedQueries, written: PlayedQueries | None) -> Iterator[tuple[str, ...]]:
     """Yield what every protocol comes to; a difference is taken replication by replication."""
-    shown = ("cheating_share", "dishonest_stands", "economic_p50_s", "total_usd")
-    within = range_of("dishonest_stands", MEASURES["dishonest_stands"])
-    for name, dots in played.dots(*shown).items():
-        cheats, stands, final, cost = (estimate((dot.mean, dot.low, dot.high)) for dot in dots)
-        apart = "-"
-        if played is not written and name in written.by_protocol:
-            before, now = (one.by_protocol[name]["dishonest_stands"] for one in (written, played))
-            pairs = paired(before, now, within=within)
-            apart = estimate((pairs.difference, pairs.low, pairs.high), "+")
-        yield name, cheats, stands, apart, final, cost
+    for name in played.by_protocol:
+        figures = [played.figure(name, one) for one in _FIGURES]
+        cheats, stands, final, cost = (estimate(one.estimate) for one in figures)
+        apart = None
+        if written is not None and name in written.by_protocol:
+            before, now = (one.figure(name, "dishonest_stands") for one in (written, played))
+            apart = difference(before.sample, now.sample, now.within)
+        yield name, cheats, stands, "-" if apart is None else estimate(apart, "+"), final, cost
 
 
 def _controls(scenario: Scenario) -> dict[str, Control]:

@@ -8,12 +8,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.page.charts import charts
-from poq_abm.page.controls import Control, PageState, ScenarioPage, Value
-from poq_abm.page.played_rounds import MOST_ROUNDS, PlayedRounds, play
+from poq_abm.page.controls import Control, PageState, ScenarioPage, Shown, Value
+from poq_abm.page.played_rounds import MOST_ROUNDS, PlayedRounds, play, replications_of
+from poq_abm.page.samples import Quantity
 from poq_abm.page.views import (
     agreement,
     agreement_line,
     reward_table,
+    rewards,
     round_table,
     rows,
     sample_line,
@@ -25,8 +27,10 @@ from poq_abm.rules.registry import rules
 from poq_abm.rules.rule import Parameter
 from poq_abm.rules.trust import TRUST_UPDATE
 from poq_abm.scenario.schema.settings import Trust
+from poq_abm.simulation.game import build_game
 
 if TYPE_CHECKING:
+    from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
 __all__ = [
@@ -230,17 +234,13 @@ def start_of(scenario: Scenario, controls: Mapping[str, Control]) -> dict[str, V
 class RoundsPage(ScenarioPage):
     """A scenario of rounds: rewards and trust by class of nodes, and consensus against truth."""
 
-    unit = "round"
+    kind = "rounds of the mechanism"
+    unit, units = "round", "rounds"
 
-    def __init__(self, scenario: Scenario, most_rounds: int = MOST_ROUNDS) -> None:
-        super().__init__(scenario, controls_of(scenario))
-        self.length = min(scenario.rounds, most_rounds)
-        self._start = start_of(scenario, self.controls)
-
-    @property
-    def start(self) -> Mapping[str, Value]:
-        """What the controls say for the scenario as it is written."""
-        return self._start
+    def __init__(self, scenario: Scenario, most: int = MOST_ROUNDS) -> None:
+        controls = controls_of(scenario)
+        super().__init__(scenario, controls, start_of(scenario, controls))
+        self.length = min(scenario.rounds, most)
 
     def fields(self, state: PageState, moved: set[str]) -> dict[str, Any]:
         """Return what the controls of attacks set."""
@@ -258,19 +258,32 @@ class RoundsPage(ScenarioPage):
                 del changed["malicious"]
         return changed
 
-    def play(self, scenario: Scenario) -> PlayedRounds:
+    def affordable(self, scenario: Scenario) -> int:
+        """Return the replications that a slider can wait for."""
+        agents = build_game(scenario, self.profile).needs_agents
+        return replications_of(scenario, self.length, agents=agents)
+
+    def play_some(
+        self, scenario: Scenario, profile: Profile, first: int, last: int
+    ) -> PlayedRounds:
         """Play the rounds that are shown."""
-        return play(scenario, self.profile, self.length)
+        return play(scenario, profile, self.length, first, last)
 
-    def charts(self, played: PlayedRounds, written: PlayedRounds, shown: int) -> dict[str, str]:
+    def charts(self, shown: Shown) -> dict[str, str]:
         """Return rewards, trust, and consensus against truth."""
-        return charts(played, written, shown)
+        return charts(shown)
 
-    def said(self, played: PlayedRounds, written: PlayedRounds, shown: int) -> str:
+    def said(self, shown: Shown) -> str:
         """Return how consensus agrees with truth, who earned what, and the latest round."""
-        agreed = escape(agreement_line(agreement(played, shown)))
-        sample = escape(sample_line(played, shown))
+        played, length = shown.played, shown.length
+        agreed = escape(agreement_line(agreement(played, length)))
+        sample = escape(sample_line(played, length))
+        earned = rows(played, shown.written if shown.moved else None, length)
         return (
             f'<p class="poq-said">{agreed}</p><p class="poq-quiet">{sample}</p>'
-            f"{reward_table(rows(played, written, shown))}{round_table(played, shown)}"
+            f"{reward_table(earned)}{round_table(played, length)}"
         )
+
+    def figures(self, played: PlayedRounds, length: int) -> list[Quantity]:
+        """Return what every class earned a job, and how consensus agrees with truth."""
+        return [*rewards(played, length), *agreement(played, length)]

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from poq_abm.experiment.estimates import (
-    CONFIDENCE,
-    UNBOUNDED,
-    Range,
-    ends_within,
-    mean_interval,
-    shown,
-)
+from poq_abm.experiment.estimates import UNBOUNDED, Range
 from poq_abm.experiment.schemas import RANGES
-from poq_abm.page.played_rounds import NodeClass, PlayedRounds
+from poq_abm.page.played_rounds import PlayedRounds
+from poq_abm.page.samples import (
+    Curve,
+    Interval,
+    Quantity,
+    counterpart,
+    curves_over,
+    difference,
+    estimate,
+)
 
 __all__ = [
     "ClassRow",
-    "ClosenessAgreement",
-    "Curve",
     "agreement",
     "agreement_line",
     "cloud",
-    "curves_over",
-    "estimate",
-    "interval",
+    "difference_table",
+    "error_held",
     "reward_curves",
     "reward_table",
+    "rewards",
     "round_table",
     "rows",
     "sample_line",
@@ -52,36 +51,15 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A line over rounds, with the ends of the 95% interval; NaN where there is none."""
-
-    label: str
-    place: int  #: of its class among those of the role, which gives it its colour
-    x: Floats
-    y: Floats
-    low: Floats
-    high: Floats
-
-
-@dataclass(frozen=True)
-class ClosenessAgreement:
-    """How consensus and truth agree over the rounds shown: mean and interval, in points."""
-
-    bias: tuple[float, float, float]
-    error: tuple[float, float, float]
-    correlation: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
 class ClassRow:
     """What a class of nodes earned a job; the difference from the scenario as it was written."""
 
     role: str
     label: str
     nodes: int
-    reward: tuple[float, float, float]
+    reward: Interval
     #: paired by replication; none where nothing moved, or nobody is of this class as written
-    difference: tuple[float, float, float] | None
+    difference: Interval | None
 
 
 def reward_curves(
@@ -95,21 +73,26 @@ def reward_curves(
         return []
     edges = np.unique(np.linspace(0, shown, min(windows, shown) + 1).round().astype(np.int64))
     places = _places(played, role)
-    paid = np.diff(played.reward[:, edges][:, :, places], axis=1)
-    done = np.diff(played.jobs[:, edges][:, :, places], axis=1)
-    mean = np.full(paid.shape, np.nan)
-    np.divide(paid, done, out=mean, where=done > 0)
-    return _curves(played, places, (edges[:-1] + edges[1:]) / 2, mean)
+
+    def per_job(played: PlayedRounds) -> Floats:
+        paid = np.diff(played.reward[:, edges][:, :, places], axis=1)
+        done = np.diff(played.jobs[:, edges][:, :, places], axis=1)
+        return _over(paid, done)
+
+    return _curves(played, places, (edges[:-1] + edges[1:]) / 2, per_job)
 
 
 def trust_curves(played: PlayedRounds, shown: int) -> list[Curve]:
     """Return the mean trust weight by class of evaluators after each of the rounds it was noted."""
     places = _places(played, "evaluator")
     seen = int(np.searchsorted(played.trust_rounds, shown, side="right"))
-    start = np.full((played.replications, 1, len(places)), played.game.rules.trust_start)
-    values = np.concatenate([start, played.trust[:, :seen, places]], axis=1)
+
+    def weights(played: PlayedRounds) -> Floats:
+        start = np.full((played.replications, 1, len(places)), played.game.rules.trust_start)
+        return np.concatenate([start, played.trust[:, :seen, places]], axis=1)
+
     x = np.concatenate([[0.0], played.trust_rounds[:seen]])
-    return _curves(played, places, x, values, RANGES["weight"])
+    return _curves(played, places, x, weights, RANGES["weight"])
 
 
 def cloud(played: PlayedRounds, shown: int) -> tuple[Floats, Floats, NDArray[np.int32]]:
@@ -119,117 +102,97 @@ def cloud(played: PlayedRounds, shown: int) -> tuple[Floats, Floats, NDArray[np.
     return trace.consensus[rounds], trace.truth[rounds], trace.task[rounds]
 
 
-def agreement(played: PlayedRounds, shown: int) -> ClosenessAgreement | None:
-    """Return how consensus and truth agree over the rounds shown; nothing before the first."""
-    if shown < 1:
-        return None
-    consensus, truth = played.consensus[:, :shown], played.truth[:, :shown]
-    c = consensus - consensus.mean(axis=1, keepdims=True)
-    t = truth - truth.mean(axis=1, keepdims=True)
-    both = np.sqrt((c * c).sum(axis=1) * (t * t).sum(axis=1))
-    correlation = np.full(both.shape, np.nan)
-    np.divide((c * t).sum(axis=1), both, out=correlation, where=both > 0)
-    return ClosenessAgreement(
-        interval((consensus - truth).mean(axis=1), RANGES["score -10 to 10"]),
-        interval(np.abs(consensus - truth).mean(axis=1), RANGES["score 0-10"]),
-        interval(correlation, RANGES["-1 to 1"]),
-    )
+def agreement(played: PlayedRounds, shown: int) -> list[Quantity]:
+    """Return how consensus and truth agree over the rounds shown; nothing before the first.
 
-
-def rows(played: PlayedRounds, written: PlayedRounds, shown: int) -> list[ClassRow]:
-    """Return what every class earned a job over the rounds shown, and against ``written``.
-
-    Both were played with the same keys, so a difference is taken replication by replication.
+    The bias of consensus, its mean distance from truth, both in points, and their correlation.
     """
-    own, before = _per_job(played, shown), _per_job(written, shown)
+
+    def bias(played: PlayedRounds) -> Floats:
+        return np.asarray((played.consensus - played.truth)[:, :shown].mean(axis=1))
+
+    def distance(played: PlayedRounds) -> Floats:
+        return np.asarray(np.abs(played.consensus - played.truth)[:, :shown].mean(axis=1))
+
+    def correlation(played: PlayedRounds) -> Floats:
+        consensus, truth = played.consensus[:, :shown], played.truth[:, :shown]
+        c = consensus - consensus.mean(axis=1, keepdims=True)
+        t = truth - truth.mean(axis=1, keepdims=True)
+        return _over((c * t).sum(axis=1), np.sqrt((c * c).sum(axis=1) * (t * t).sum(axis=1)))
+
+    told = {
+        "bias (points)": (bias, RANGES["score -10 to 10"]),
+        "mean distance from truth (points)": (distance, RANGES["score 0-10"]),
+        "correlation with truth": (correlation, RANGES["-1 to 1"]),
+    }
     found = []
-    for place, one in enumerate(played.classes):
-        there = _counterpart(one, played, written)
-        count = min(played.replications, written.replications)
-        apart = None
-        if there is not None and played is not written:
-            apart = interval(own[:count, place] - before[:count, there])
-        found.append(ClassRow(one.role, one.label, one.nodes, interval(own[:, place]), apart))
+    for what, (figure, within) in told.items() if shown else ():
+        sample = played.sample(figure)
+        found.append(Quantity("consensus", what, sample, sample.interval(within), within))
     return found
 
 
-def _counterpart(one: NodeClass, played: PlayedRounds, written: PlayedRounds) -> int | None:
-    """Return the place of the same class in what was written, or nothing.
+def rewards(played: PlayedRounds, shown: int) -> list[Quantity]:
+    """Return what every class earned a job over the rounds shown."""
+    found = []
+    for place, one in enumerate(played.classes):
 
-    A class whose behaviour has another strength now is the same as long as its name says which.
+        def per_job(played: PlayedRounds, place: int = place) -> Floats:
+            return _over(played.reward[:, shown, place], played.jobs[:, shown, place])
+
+        sample = played.sample(per_job)
+        found.append(
+            Quantity(
+                f"{one.role} {one.label}", "reward per job", sample, sample.interval(),
+                alias=f"{one.role} {one.name}",
+            )
+        )  # fmt: skip
+    return found
+
+
+def rows(played: PlayedRounds, written: PlayedRounds | None, shown: int) -> list[ClassRow]:
+    """Return what every class earned a job over the rounds shown, and against ``written``, if any.
+
+    Both were played with the same keys, so a difference is taken replication by replication.
     """
-    alike = [i for i, w in enumerate(written.classes) if (w.role, w.label) == (one.role, one.label)]
-    if not alike:
-        twins = sum((w.role, w.name) == (one.role, one.name) for w in played.classes)
-        named = [
-            i for i, w in enumerate(written.classes) if (w.role, w.name) == (one.role, one.name)
-        ]
-        alike = named if twins == 1 else []
-    return alike[0] if len(alike) == 1 else None
+    own, before = rewards(played, shown), rewards(written, shown) if written else []
+    found = []
+    for one, figure in zip(played.classes, own, strict=True):
+        there = counterpart(figure, own, before)
+        apart = None if there is None else difference(there.sample, figure.sample)
+        found.append(ClassRow(one.role, one.label, one.nodes, figure.estimate, apart))
+    return found
 
 
 def _places(played: PlayedRounds, role: str) -> list[int]:
     return [place for place, one in enumerate(played.classes) if one.role == role]
 
 
-def _per_job(played: PlayedRounds, shown: int) -> Floats:
-    paid, done = played.reward[:, shown], played.jobs[:, shown]
-    mean = np.full(paid.shape, np.nan)
-    np.divide(paid, done, out=mean, where=done > 0)
-    return mean
+def _over(a: Floats, b: Floats) -> Floats:
+    found = np.full(a.shape, np.nan)
+    np.divide(a, b, out=found, where=b > 0)
+    return found
 
 
 def _curves(
-    played: PlayedRounds, places: list[int], x: Floats, values: Floats, within: Range = UNBOUNDED
+    played: PlayedRounds,
+    places: list[int],
+    x: Floats,
+    figure: Callable[[PlayedRounds], Floats],
+    within: Range = UNBOUNDED,
 ) -> list[Curve]:
-    """Return mean and interval over replications of values of shape (R, points, classes)."""
-    return curves_over([played.classes[place].label for place in places], x, values, within)
+    """Return mean and interval over replications of a figure of shape (R, points, classes)."""
+    labels = [played.classes[place].label for place in places]
+    return curves_over(labels, x, played.sample(figure), within)
 
 
-def curves_over(
-    labels: Sequence[str], x: Floats, values: Floats, within: Range = UNBOUNDED
-) -> list[Curve]:
-    """Return a curve for each label: mean and interval over the R replications.
-
-    ``values`` are of shape (R, points, labels), NaN where there is none, and lie ``within`` a
-    range, as their intervals then do.
-    """
-    n = np.sum(~np.isnan(values), axis=0)
-    total = np.nansum(values, axis=0)
-    mean = np.full(total.shape, np.nan)
-    np.divide(total, n, out=mean, where=n > 0)
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    half = np.full(total.shape, np.nan)
-    several = n > 1
-    k = n[several]
-    half[several] = stdtrit(k - 1, (1 + CONFIDENCE) / 2) * np.sqrt(squares[several] / (k - 1) / k)
-    low, high = mean - half, mean + half
-    if within != UNBOUNDED:
-        for at in np.ndindex(mean.shape):
-            low[at], high[at] = ends_within(within, float(mean[at]), float(half[at]), int(n[at]))
-    return [Curve(label, i, x, mean[:, i], low[:, i], high[:, i]) for i, label in enumerate(labels)]
-
-
-def interval(values: Floats, within: Range = UNBOUNDED) -> tuple[float, float, float]:
-    """Return the mean of the numbers among values, and the ends of its 95% interval.
-
-    >>> interval(np.array([0.5, np.nan]))
-    (0.5, nan, nan)
-    """
-    mean, _, low, high = mean_interval(values[~np.isnan(values)], within=within)
-    return mean, low, high
-
-
-def estimate(value: tuple[float, float, float], sign: str = "") -> str:
-    """Return an estimate with its interval, or alone where one replication gives none.
-
-    >>> estimate((0.5, 0.4, 0.6))
-    '0.50 [0.40, 0.60]'
-    >>> estimate((0.5, float("nan"), float("nan")))
-    '0.5000'
-    """
-    mean, interval = shown(*value, sign=sign)
-    return mean if interval == "-" else f"{mean} {interval}"
+def error_held(resampled: bool) -> str:
+    """Return which error an interval on the page holds."""
+    return (
+        "over replications and other records that might have been measured"
+        if resampled
+        else "of the mean over replications"
+    )
 
 
 def sample_line(played: PlayedRounds, shown: int) -> str:
@@ -238,20 +201,23 @@ def sample_line(played: PlayedRounds, shown: int) -> str:
     if n == 1:
         said = "one replication, so that no interval can be given"
     else:
-        said = f"means of {n} replications, bands and brackets are 95% intervals of the mean"
+        said = (
+            f"means of {n} replications; bands and brackets are 95% intervals "
+            f"{error_held(played.resampled is not None)}"
+        )
     return f"{shown:,} of {played.rounds:,} rounds; {said}."
 
 
-def agreement_line(found: ClosenessAgreement | None) -> str:
+def agreement_line(found: Sequence[Quantity]) -> str:
     """Return how consensus and truth agree, in a sentence."""
-    if found is None:
+    if not found:
         return "No round has been played yet."
-    if math.isnan(found.bias[0]):
+    bias, distance, correlation = (one.estimate for one in found)
+    if math.isnan(bias[0]):
         return "Nobody knows the truth of these answers, so that consensus is held to nothing."
     return (
-        f"Bias of consensus {estimate(found.bias, '+')} points; mean distance from truth "
-        f"{estimate(found.error)} points; correlation with truth "
-        f"{estimate(found.correlation)}."
+        f"Bias of consensus {estimate(bias, '+')} points; mean distance from truth "
+        f"{estimate(distance)} points; correlation with truth {estimate(correlation)}."
     )
 
 
@@ -296,6 +262,62 @@ def round_table(played: PlayedRounds, shown: int) -> str:
     return table("round", title, ("role", "node", "reported", "reward"), lines)
 
 
+def difference_table(
+    a: Sequence[Quantity],
+    b: Sequence[Quantity],
+    written: tuple[Sequence[Quantity], Sequence[Quantity]] | None = None,
+) -> str:
+    """Return a table of two plays and of what sets B apart from A, replication by replication.
+
+    ``written`` are the same figures of both scenarios as they were written, where anything moved.
+    """
+    heads = ["of", "figure", "A", "B", "B - A", *(["B - A as written"] if written else [])]
+    lines = list(_lines(a, b, written))
+    samples = [one.sample for one in (*a, *b)]
+    pairs = min((len(one.plain) for one in samples), default=0)
+    held = error_held(any(one.resampled is not None for one in samples))
+    said = (
+        f"B - A is taken replication by replication, over {pairs} of them on the same keys; "
+        f"brackets are 95% intervals {held}."
+        if pairs > 1
+        else "One replication of each has been played: B - A has no interval."
+    )
+    return (
+        f"{table('difference', 'A and B, and what sets B apart from A', heads, lines)}"
+        f'<p class="poq-quiet">{escape(said)}</p>'
+    )
+
+
+def _lines(
+    a: Sequence[Quantity],
+    b: Sequence[Quantity],
+    written: tuple[Sequence[Quantity], Sequence[Quantity]] | None,
+) -> Iterator[tuple[str, ...]]:
+    """Yield a line for every figure of A, with that of B, and for those of B alone."""
+    matched = [(one, counterpart(one, a, b)) for one in a]
+    for one, other in matched:
+        if other is None:
+            yield (one.whose, one.what, _told(one.estimate), "-", *("-" * (2 if written else 1)))
+            continue
+        apart = [difference(one.sample, other.sample, one.within)]
+        if written:
+            old = counterpart(one, a, written[0]), counterpart(other, b, written[1])
+            apart.append(
+                difference(old[0].sample, old[1].sample, one.within) if old[0] and old[1] else None
+            )
+        yield (
+            one.whose if one.whose == other.whose else one.alias, one.what, _told(one.estimate),
+            _told(other.estimate), *("-" if d is None else estimate(d, "+") for d in apart),
+        )  # fmt: skip
+    for other in b:
+        if not any(other is known for _, known in matched):
+            yield (other.whose, other.what, "-", _told(other.estimate), *("-" * bool(written)), "-")
+
+
+def _told(value: Interval) -> str:
+    return "-" if math.isnan(value[0]) else estimate(value)
+
+
 def table(
     name: str, title: str, heads: Iterable[str], lines: Iterable[Sequence[str]], words: int = 2
 ) -> str:
@@ -304,7 +326,7 @@ def table(
     head = "".join(f"<th {marks[i]}>{escape(one)}</th>" for i, one in enumerate(heads))
     body = "".join(
         "<tr>"
-        + "".join(f"<td {marks[i]}>{escape(one)}</td>" for i, one in enumerate(line))
+        + "".join(f"<td {marks[i]}>{_cell(one, bool(marks[i]))}</td>" for i, one in enumerate(line))
         + "</tr>"
         for line in lines
     )
@@ -312,3 +334,8 @@ def table(
         f'<div class="poq-wide"><table class="poq-table" data-table="{name}"><caption>'
         f"{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _cell(text: str, word: bool) -> str:
+    """Return the text of a cell; where a line is broken, an interval stays whole."""
+    return escape(text if word else text.replace(", ", ",\u00a0"))

@@ -13,10 +13,10 @@ import pandas as pd
 
 from poq_abm.analysis.design import FoundDesigns, as_certificate, design_tables, notes, paragraph
 from poq_abm.analysis.design.figures import design_figures
+from poq_abm.analysis.design.found import design_file
 from poq_abm.analysis.questions import Section
 from poq_abm.report.page import embedded, rendered
 from poq_abm.report.tables import Table, table_of
-from poq_abm.scenario.yaml_text import to_yaml
 from poq_abm.simulation.playable import profile_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ _PARTS: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
     }),
     ("progress", "How far the search came", ("progress", "attainment"), {
         "attainment": "The front of all searches together, and the share of them that attain it",
+    }),
+    ("audit", "What deviators gain", (), {
+        "audit": "The best deviations found, by who deviates; intervals hold together",
     }),
     ("cases", "Where it breaks", ("cases",), {
         "boxes": "Boxes in which the choice stops being feasible, by cases that did not find them",
@@ -64,17 +67,15 @@ def design_page(found: FoundDesigns) -> str:
     problem, certified = found.problem, found.certified
     certificate = "" if certified is None else as_certificate(problem, certified)
     encoded = base64.b64encode(certificate.encode()).decode()
-    audited = None if certified is None else certified.audited
     return rendered(
         "design.html.jinja",
         name=problem.scenario.name,
         question=problem.scenario.question,
         paragraph="" if certified is None else paragraph(problem, certified),
-        audited="" if audited is None else audited.told,
         certificate=f"data:text/yaml;base64,{encoded}",
         notes=notes(found),
         parts=_parts(found),
-        searched=_searched(found),
+        searched=design_file(found.problem),
         provenance=_provenance(found),
         version=version("poq-abm"),
     )
@@ -138,12 +139,6 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _searched(found: FoundDesigns) -> str:
-    problem = found.problem
-    search = problem.search.model_dump(mode="json", exclude_unset=True)
-    return to_yaml({**problem.scenario.resolved(), "search": search})
-
-
 def _provenance(found: FoundDesigns) -> list[tuple[str, str]]:
     """Return what pins a search beside its file."""
     scenario, budget = found.problem.scenario, found.problem.search.budget
@@ -152,9 +147,9 @@ def _provenance(found: FoundDesigns) -> list[tuple[str, str]]:
         ("profile", f"SHA-256 {profile.content_hash}"),
         ("seed of the scenario", str(scenario.seed)),
         ("seed of the search", str(budget.seed)),
-        ("keys of the search", f"replications 0 to {budget.replications - 1}"),
-        ("keys of the front", f"replications {budget.replications} to "
-                              f"{budget.replications + found.fresh - 1}"),
+        ("keys of the search", f"replications 0 to {budget.searched - 1}"),
+        ("keys of the front", f"replications {budget.searched} to "
+                              f"{budget.searched + found.fresh - 1}"),
         ("keys of the certificate", f"another seed, replications 0 to {budget.certified - 1}"),
         ("optuna", _optuna()),
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from poq_abm.scenario.checks.idle import idle_settings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["embedded", "rendered", "report_page", "write_report"]
+__all__ = ["embedded", "rendered", "report_page", "write_page", "write_report"]
 
 MOST_BYTES = 400_000  #: vector graphics that are larger go into the page as PNG
 
@@ -36,8 +36,11 @@ def write_report(folder: str | os.PathLike[str], out: Path | None = None) -> Pat
     InputError
         If the folder is no run, or the file cannot be written.
     """
-    path = out or Path(folder) / "report.html"
-    text = report_page(folder)
+    return write_page(report_page(folder), out or Path(folder) / "report.html")
+
+
+def write_page(text: str, path: Path) -> Path:
+    """Write a page, with the folder it lies in, or say what keeps it from being written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)

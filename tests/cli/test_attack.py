@@ -51,6 +51,15 @@ def test_what_does_not_gain_is_said_and_not_written(poq, tmp_path):
     assert said.count("nothing was tested, the budget was spent") == 3
 
 
+def test_a_ring_looks_for_whom_to_favour(poq):
+    ring = ["--role", "ring", "--share", "0.7", "--favour", "any", "--json"]
+    (found,) = json.loads(poq(*ring).stdout)["attacks"]
+    assert found["role"] == "evaluator + inference"
+    assert found["group"] in [
+        f"all + {one.model}" for one in load("cost_aware_poq").population.inference
+    ]
+
+
 def test_what_everybody_learns_is_a_table(poq):
     alike = ["--set", "mechanism.committee_size=1", "--group", "sts_stsb", "--everybody"]
     told = json.loads(poq(*alike, "--json").stdout)

@@ -120,7 +120,8 @@ def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_pat
     """Its figures are those of an audit and a search made here, on the certificate's own keys.
 
     Under an absurd bound the first member passes. Where nothing at all may gain, a committee of
-    one is left, whose member is always paid the most, and the others are said to have failed.
+    one is left, whose member is always paid the most, and the others are said to have failed. What
+    a kill left of an audit is not made again.
     """
     pytest.importorskip("optuna")
     asked = (
@@ -131,30 +132,49 @@ def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_pat
     assert poq("audited.yaml").exit_code == 0
     (certificate,) = (tmp_path / "designs").rglob("certificate.yaml")
     problem = load_design(certificate)
-    said = problem.certificate["audit"]
+    said = problem.certificate["audit"]["chosen"]
     keys = {"seed": problem.scenario.seed + CERTIFIED_SEED}
     chosen = problem.scenario.replace({**keys, **problem.certificate["design"]})
-    level = 1.0 - 0.05 / (MOST_AUDITED * 2)
+    level = 1.0 - 0.05 / ((1 + MOST_AUDITED) * 2)
     how = {"replications": 3, "epsilon": 9.0, "confidence": level}
-    found = audit(chosen, share=0.7, behaviours=[{"name": "boost"}], **how)
-    assert said["declared"] == found.gains["family_high"].max()
+    roles = ("inference", "evaluator", "ring")
+    gains = audit(chosen, share=0.7, behaviours=[{"name": "boost"}], roles=roles, **how).gains
+    best = {one["by"]: one for one in said["best"]}
+    assert set(best) == {"evaluator", "ring"}
+    alone, together = gains[gains["members"] == 1], gains[gains["members"] > 1]
+    assert len(together) > 5, "across roles, too"
+    assert best["evaluator"]["gain"] == alone["gain"].max()
+    assert best["evaluator"]["upper"] == alone["family_high"].max()
     (ring,) = searchers(chosen, "ring", 0.7)
     runner = VariantRunner.of(chosen)
     how = SearchSettings(tested=3, confidence=level, epsilon=9.0)
-    best = drive(best_response(runner, ring, how), runner.player)
-    assert (said["searched"], said["told"]) == (best.last[1].high, best.sentence)
-    assert said["tried"] == best.tried > 500
-    assert "99.5% family-wise" in said["told"]
+    found = drive(best_response(runner, ring, how), runner.player)
+    assert best["ring"]["tried"] == found.tried + len(together) > 500
+    assert best["ring"]["upper"] == max(found.last[1].high, together["family_high"].max())
     words = " ".join(certificate.read_text().replace("#", "").split())
-    assert "declared deviation gains more than" in words
+    assert "deviations that were declared or searched for, in tokens per job" in words
+    (kept,) = (tmp_path / "designs").glob("*.jsonl")
+    whole, lines = files_of(tmp_path / "designs"), kept.read_bytes().splitlines(keepends=True)
+    kept.write_bytes(b"".join(lines[:-2]) + lines[-2][:40])
+    assert poq("audited.yaml").exit_code == 0
+    assert files_of(tmp_path / "designs") == whole
     again = poq(str(certificate), "--replay")
     assert again.exit_code == 0
     assert "byte for byte" in again.stdout
-    (tmp_path / "strict.yaml").write_text(text.replace("9.0", "1.0e-9"))
+    (tmp_path / "strict.yaml").write_text(text.replace("9.0", "1.0e-9").replace("[ring]", "[]"))
     strict = poq("strict.yaml", "--json")
     said = json.loads(strict.stdout)
     assert said["chosen"]["mechanism.committee_size"] == 1
-    assert "failed its audit, up to" in " ".join(said["notes"])
+    assert "failed its audit" in " ".join(said["notes"])
+
+
+def test_a_design_that_cannot_be_played_is_passed_over_and_said(poq, tmp_path):
+    pytest.importorskip("optuna")
+    (tmp_path / "large.yaml").write_text(TEXT.replace("high: 3", "high: 9"))
+    done = poq("large.yaml", "--json")
+    assert done.exit_code == 0
+    said = " ".join(json.loads(done.stdout)["notes"])
+    assert "cannot be, the first because a committee of" in said
 
 
 def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_path):
@@ -189,8 +209,12 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     before = page.read_bytes()
     page.unlink()
-    assert poq("cases.yaml", "--repeat", "2", "--report").exit_code == 0
+    assert CliRunner().invoke(app, ["report", str(page.parent)]).exit_code == 0
     assert page.read_bytes() == before
+    found = page.with_name("found.json")
+    found.write_text(found.read_text().replace('"settings"', '"setting"'))
+    with pytest.raises(InputError, match="run poq design again"):
+        CliRunner().invoke(app, ["report", str(page.parent)], catch_exceptions=False)
 
 
 def test_a_short_list_is_selected_from_and_its_table_is_data(poq, tmp_path):

@@ -33,10 +33,13 @@ from poq_abm.cli import main
 main()
 """
 EXPLORED = {
-    "rounds": ("cost_aware_poq", "rounds=400", "replications=5"),
-    "queries": ("verification_trilemma", "rounds=200", "replications=3"),
-    "economy": ("entry_exit", "rounds=1200", "economy.epochs=60", "replications=4"),
-}
+    "rounds": ("cost_aware_poq", "--rounds", "400", "--replications", "5"),
+    "queries": ("verification_trilemma", "--rounds", "200", "--replications", "3"),
+    "economy": ("entry_exit", "--set", "rounds=1200", "--set", "economy.epochs=60",
+                "--replications", "4"),
+    "pair": ("committee_size", "--treatment", "committee_size=1", "--treatment",
+             "committee_size=3", "--rounds", "400", "--replications", "5"),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +71,7 @@ def addresses(folder: Path) -> Iterator[dict[str, str]]:
     """Serve a scenario of each kind, all at once."""
     with ExitStack() as stack:
         servers = {
-            kind: stack.enter_context(
-                served(folder, name, *(word for one in sets for word in ("--set", one)))
-            )
-            for kind, (name, *sets) in EXPLORED.items()
+            kind: stack.enter_context(served(folder, *words)) for kind, words in EXPLORED.items()
         }
         found = {}
         for kind, server in servers.items():
@@ -282,3 +282,32 @@ def test_protocols_stand_side_by_side_and_their_conditions_move(
         assert "NaN" not in page.inner_text("body")
         for width in WIDTHS:
             assert outside(page, width) == []
+
+
+def test_two_scenarios_stand_side_by_side_and_one_slider_moves_both(
+    browser: Any, addresses: dict[str, str], folder: Path
+) -> None:
+    with watched_page(browser, (f"{addresses['pair']}/",)) as page:
+        visit(page, addresses["pair"], "inference-B")
+        a, b = (
+            page.locator(f"[data-chart=inference-{side}] > svg").bounding_box() for side in "AB"
+        )
+        assert a["y"] == b["y"]
+        assert a["width"] == pytest.approx(b["width"], abs=1)
+        before = [curves(page, f"inference-{side}") for side in "AB"]
+        slide(page, "β_F", 1.5)
+        for side, old in zip("AB", before, strict=True):
+            changed(page, old, f"inference-{side}")
+        table = page.locator("[data-table=difference]")
+        assert "B - A as written" in table.inner_text()
+        assert "NaN" not in page.inner_text("body")
+        page.select_option("select[aria-label='Scenario to save']", "B")
+        page.get_by_label("Name of the scenario file").fill("dear_b")
+        button(page, "Save as scenario file").click()
+        page.wait_for_selector("[role=status]:has-text('Wrote dear_b.yaml')")
+        saved = load(folder / "dear_b.yaml").mechanism
+        assert (saved.beta_inference, saved.committee_size) == (1.5, 3)
+        for width in WIDTHS:
+            assert outside(page, width) == []
+        boxes = [page.locator(f"[data-chart=trust-{side}] > svg").bounding_box() for side in "AB"]
+        assert boxes[0]["y"] + boxes[0]["height"] < boxes[1]["y"]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from poq_abm.page.charts import PALETTE, charts, line_chart, ticks
 from poq_abm.page.exploring import Exploration
-from poq_abm.page.views import ClassRow, Curve, reward_table, round_table
+from poq_abm.page.samples import Curve
+from poq_abm.page.views import ClassRow, reward_table, round_table
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
@@ -22,8 +23,8 @@ def test_ticks_lie_within_their_range_and_are_few(low: float, span: float) -> No
 
 @pytest.mark.parametrize("shown", [0, 1, 7, 300])
 def test_every_chart_is_a_picture_at_any_round(exploration: Exploration, shown: int) -> None:
-    played = exploration.play(exploration.start.moved("rule", "median"))
-    for name, text in charts(played, exploration.written, shown).items():
+    state = exploration.start.moved("rule", "median").at(shown)
+    for name, text in charts(*exploration.shown(state)).items():
         figure = ElementTree.fromstring(text)
         assert figure.get("data-chart") == name
         assert "nan" not in text.lower().replace("nance", "")
@@ -39,11 +40,14 @@ def test_curves_move_with_a_coefficient_and_axes_stay_while_rounds_are_played(
         return [p.get("d") for p in ElementTree.fromstring(text).iter("path")
                 if p.get("class") == "curve"]  # fmt: skip
 
-    played = exploration.play(exploration.start.moved("alpha_F", 0.5))
-    early, late = (charts(played, exploration.written, r)["inference"] for r in (100, 300))
+    moved = exploration.start.moved("alpha_F", 0.5)
+    early, late, written = (
+        charts(*exploration.shown(state))["inference"]
+        for state in (moved.at(100), moved.at(300), exploration.start)
+    )
     assert axis(early) == axis(late)
     assert paths(early) != paths(late)
-    assert paths(late) != paths(charts(exploration.written, exploration.written, 300)["inference"])
+    assert paths(late) != paths(written)
 
 
 def test_names_cannot_smuggle_markup_into_the_page() -> None:
@@ -55,7 +59,7 @@ def test_names_cannot_smuggle_markup_into_the_page() -> None:
 
 
 def test_the_latest_round_names_who_sat_in_it(exploration: Exploration) -> None:
-    played = exploration.written
+    played = exploration.play(exploration.start)
     table = ElementTree.fromstring(round_table(played, 300))
     cells = [cell.text for row in table.iter("tr") for cell in list(row)[1:2]][2:]
     assert [int(str(cell).split(",")[0]) for cell in cells] == played.trace.committee[299].tolist()

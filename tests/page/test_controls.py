@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poq_abm.page.controls import PageState, read_link, scenario_of, start, write_link
+from poq_abm.page.controls import PageState, scenario_of, start
+from poq_abm.page.panel import Panel, read_link, write_link
 from poq_abm.page.rounds_page import RoundsPage, controls_of, start_of
 from poq_abm.scenario import Scenario, ScenarioError, load, scenario_names
 from poq_abm.simulation.playable import check_playable, profile_of
@@ -30,8 +31,8 @@ def states(draw: st.DrawFn) -> PageState:
 
 @given(states())
 def test_a_link_says_the_whole_state(state: PageState) -> None:
-    settings = PAGE
-    assert read_link(settings, "?" + write_link(settings, state)) == (state, [])
+    panel = Panel.of(PAGE)
+    assert read_link(panel, "?" + write_link(panel, state)) == (state, [])
 
 
 @given(states())
@@ -102,7 +103,7 @@ def test_every_attack_that_is_offered_can_be_played(contested: Scenario) -> None
 def test_what_a_link_says_wrongly_is_told_and_left_as_it_was(
     settings: RoundsPage, query: str, said: str
 ) -> None:
-    state, problems = read_link(settings, query)
+    state, problems = read_link(Panel.of(settings), query)
     assert state == start(settings)
     assert len(problems) == 1
     assert problems[0].startswith(said)
@@ -110,7 +111,7 @@ def test_what_a_link_says_wrongly_is_told_and_left_as_it_was(
 
 @given(st.text(max_size=200))
 def test_no_link_breaks_the_page(text: str) -> None:
-    state, _ = read_link(PAGE, text)
+    state, _ = read_link(Panel.of(PAGE), text)
     try:
         scenario_of(PAGE, state)
     except ScenarioError:
@@ -118,9 +119,10 @@ def test_no_link_breaks_the_page(text: str) -> None:
 
 
 def test_links_of_other_rounds_or_seeds_are_told_apart(contested: Scenario) -> None:
-    link = write_link(RoundsPage(contested, 300), start(RoundsPage(contested, 300)))
+    panel = Panel.of(RoundsPage(contested, 300))
+    link = write_link(panel, panel.start)
     for other in (
         RoundsPage(contested, 299),
         RoundsPage(contested.replace({"seed": 2}), 300),
     ):
-        assert "another scenario" in read_link(other, link)[1][-1]
+        assert "another scenario" in read_link(Panel.of(other), link)[1][-1]

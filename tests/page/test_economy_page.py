@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import poq_abm
-from poq_abm.page.controls import read_link, scenario_of, write_link
 from poq_abm.page.economy_page import EconomyPage
 from poq_abm.page.exploring import Exploration, explorable
+from poq_abm.page.panel import read_link, write_link
 from poq_abm.scenario import load, scenario_names
 from poq_abm.simulation.epochs.record import GROUP_COLUMNS
 
@@ -25,13 +25,13 @@ def test_the_page_plays_what_a_run_plays(opened: Exploration) -> None:
     epochs = poq_abm.run(opened.page.scenario).epochs
     theirs = epochs.sort_values(["replication", "epoch"], kind="stable")
     columns = [name for name, *_ in GROUP_COLUMNS]
-    found = theirs[columns].to_numpy(np.float64).reshape(opened.written.group.shape)
-    np.testing.assert_array_equal(opened.written.group, found)
+    found = theirs[columns].to_numpy(np.float64).reshape(opened.play(opened.start).group.shape)
+    np.testing.assert_array_equal(opened.play(opened.start).group, found)
 
 
 def test_twice_the_pool_pays_twice_for_an_answer_and_feeds_more_nodes(opened: Exploration) -> None:
     played = opened.play(opened.start.moved("pool", 2.0 * opened.start["pool"]))
-    before, now = (one.group[:, :, -1] for one in (opened.written, played))
+    before, now = (one.group[:, :, -1] for one in (opened.play(opened.start), played))
     reward, nodes = (next(i for i, (n, *_) in enumerate(GROUP_COLUMNS) if n == name)
                      for name in ("reward", "nodes"))  # fmt: skip
     assert now[:, :, reward] == pytest.approx(2.0 * before[:, :, reward], rel=1e-12)
@@ -39,10 +39,10 @@ def test_twice_the_pool_pays_twice_for_an_answer_and_feeds_more_nodes(opened: Ex
 
 
 def test_a_difference_is_paired_and_nothing_moved_is_none(opened: Exploration) -> None:
-    said = opened.page.said(opened.written, opened.written, 60)
+    said = opened.page.said(*opened.shown(opened.start))
     assert said.count("<td >-</td>") == 2
-    moved = opened.play(opened.start.moved("entry_exit_0_outside", 1.0))
-    rows = ElementTree.fromstring(f"<p>{opened.page.said(moved, opened.written, 60)}</p>")
+    (moved,) = opened.shown(opened.start.moved("entry_exit_0_outside", 1.0))
+    rows = ElementTree.fromstring(f"<p>{opened.page.said(moved)}</p>")
     cells = [cell.text or "" for cell in rows.iter("td")]
     assert cells[4].startswith("-")  # more nodes share the pool
     assert "[-" in cells[4]
@@ -50,8 +50,7 @@ def test_a_difference_is_paired_and_nothing_moved_is_none(opened: Exploration) -
 
 @pytest.mark.parametrize("shown", [0, 1, 60])
 def test_every_chart_is_a_picture_after_any_epoch(opened: Exploration, shown: int) -> None:
-    played = opened.play(opened.start.moved("demand", 30))
-    drawn = opened.page.charts(played, opened.written, shown)
+    drawn = opened.page.charts(*opened.shown(opened.start.moved("demand", 30).at(shown)))
     assert {"nodes", "profit", "pay", "quality"} <= set(drawn)
     for name, text in drawn.items():
         figure = ElementTree.fromstring(text)
@@ -62,10 +61,10 @@ def test_every_chart_is_a_picture_after_any_epoch(opened: Exploration, shown: in
 
 def test_a_link_restores_the_epoch_and_what_was_moved(opened: Exploration) -> None:
     state = opened.start.moved("bond", 25.0).moved("arrivals", "poisson").at(7)
-    link = write_link(opened.page, state)
+    link = write_link(opened.panel, state)
     assert "epoch=7" in link
-    assert read_link(opened.page, link) == (state, [])
-    seen = scenario_of(opened.page, state)
+    assert read_link(opened.panel, link) == (state, [])
+    seen = opened.scenario(state)
     assert (seen.economy.stake.bond, seen.economy.demand.arrivals) == (25.0, "poisson")
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from poq_abm.errors import InputError
-from poq_abm.page.controls import scenario_of
 from poq_abm.page.exploring import Exploration, free_name, save_scenario
 from poq_abm.scenario import load
 
@@ -14,7 +13,7 @@ def test_what_is_saved_is_the_scenario_that_was_seen(
     exploration: Exploration, tmp_path: Path
 ) -> None:
     state = exploration.start.moved("rule", "median").moved("share", 0.4).moved("alpha_F", 1.37)
-    seen = scenario_of(exploration.page, state)
+    seen = exploration.scenario(state)
     path = save_scenario(seen, tmp_path, "mine.yaml")
     assert path == tmp_path / "mine.yaml"
     assert load(path) == seen.replace({"name": "mine"})

@@ -15,7 +15,7 @@ from poq_abm.simulation.playable import profile_of
 
 
 def test_the_page_plays_what_a_run_plays(contested: Scenario) -> None:
-    played = play(contested, profile_of(contested), 300)
+    played = play(contested, profile_of(contested), 300, 0, 4)
     nodes = poq_abm.run(contested).nodes
     for replication in range(4):
         mine = nodes[nodes["replication"] == replication]
@@ -35,19 +35,19 @@ def test_the_page_plays_what_a_run_plays(contested: Scenario) -> None:
 
 def test_the_same_seed_shows_the_same_luck_when_a_slider_moves(exploration: Exploration) -> None:
     other = exploration.play(exploration.start.moved("rule", "median").moved("beta_F", 0.9))
-    assert (other.trace.record == exploration.written.trace.record).all()
-    assert (other.trace.committee == exploration.written.trace.committee).all()
-    assert (other.consensus != exploration.written.consensus).any()
+    assert (other.trace.record == exploration.play(exploration.start).trace.record).all()
+    assert (other.trace.committee == exploration.play(exploration.start).trace.committee).all()
+    assert (other.consensus != exploration.play(exploration.start).consensus).any()
 
 
 def test_a_shorter_play_is_the_beginning_of_a_longer_one(contested: Scenario) -> None:
     profile = profile_of(contested)
-    short, long = play(contested, profile, 100), play(contested, profile, 300)
+    short, long = play(contested, profile, 100, 0, 2), play(contested, profile, 300, 0, 2)
     assert (short.reward == long.reward[:, :101]).all()
 
 
 def test_trust_is_the_mean_weight_of_a_class(exploration: Exploration) -> None:
-    played = exploration.written
+    played = exploration.play(exploration.start)
     model = poq_abm.PoQModel(played.scenario)
     model.run(int(played.trust_rounds[9]))
     weights = model.memory.trust.mean(axis=1)
@@ -82,7 +82,7 @@ def test_a_behaviour_in_plain_python_is_played_agent_by_agent() -> None:
     register(Seven)
     scenario = load("cost_aware_poq", ["rounds=50"])
     scenario = scenario.replace({"malicious": {"share": 1.0, "behaviour": "seven"}})
-    played = play(scenario, profile_of(scenario), 50)
+    played = play(scenario, profile_of(scenario), 50, 0, 1)
     assert (played.consensus == 7.0).all()
 
 

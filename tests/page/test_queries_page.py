@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 import poq_abm
-from poq_abm.page.controls import read_link, scenario_of, write_link
 from poq_abm.page.exploring import Exploration, explorable
+from poq_abm.page.panel import read_link, write_link
 from poq_abm.page.queries_page import QueriesPage
 from poq_abm.scenario import load, scenario_names
 
@@ -21,14 +21,14 @@ def opened() -> Exploration:
 
 def test_the_page_plays_what_a_run_plays(opened: Exploration) -> None:
     queries = poq_abm.run(opened.page.scenario).queries
-    for name, rows in opened.written.by_protocol.items():
+    for name, rows in opened.play(opened.start).by_protocol.items():
         theirs = queries[queries["treatment"].astype(str) == f"protocol={name}"]
         for measure in ("dishonest_stands", "economic_p50_s", "total_usd"):
             assert rows[measure].tolist() == theirs[measure].tolist()
 
 
 def test_a_sweep_of_protocols_answers_its_question_side_by_side(opened: Exploration) -> None:
-    drawn = opened.page.charts(opened.written, opened.written, 0)
+    drawn = opened.page.charts(*opened.shown(opened.start))
     assert tuple(drawn) == CHARTS
     for name, text in drawn.items():
         figure = ElementTree.fromstring(text)
@@ -40,22 +40,22 @@ def test_a_sweep_of_protocols_answers_its_question_side_by_side(opened: Explorat
 
 
 def test_a_moved_control_keeps_what_was_written_in_sight(opened: Exploration) -> None:
-    played = opened.play(opened.start.moved("rational", 0.0))
-    assert opened.page.charts(played, opened.written, 0)["vulnerability"].count('"before"') == 10
-    name = "none"
-    rows = (one.by_protocol[name]["dishonest_stands"].mean() for one in (opened.written, played))
+    (shown,) = opened.shown(opened.start.moved("rational", 0.0))
+    assert opened.page.charts(shown)["vulnerability"].count('"before"') == 10
+    rows = (
+        one.by_protocol["none"]["dishonest_stands"].mean() for one in (shown.written, shown.played)
+    )
     before, now = rows
     assert now < 0.2 < before
-    said = opened.page.said(played, opened.written, 0)
-    assert "-0." in said
+    assert "-0." in opened.page.said(shown)
 
 
 def test_a_link_restores_what_was_moved_and_knows_no_step(opened: Exploration) -> None:
     state = opened.start.moved("load", 0.5)
-    link = write_link(opened.page, state)
+    link = write_link(opened.panel, state)
     assert "query=" not in link
-    assert read_link(opened.page, link) == (state, [])
-    seen = scenario_of(opened.page, state)
+    assert read_link(opened.panel, link) == (state, [])
+    seen = opened.scenario(state)
     assert seen.verification.demand.load == 0.5
     assert len(seen.treatments()) == 10
 

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from poq_abm.analysis.audit.deviations import Deviation, deviating
+from poq_abm.analysis.audit.deviations import Deviation, deviating, raising
 from poq_abm.analysis.audit.families import Family, family_of, in_words
 from poq_abm.analysis.audit.gains import RELATIVE_EPSILON, earned_by, places
 from poq_abm.analysis.audit.variants import PlayedVariant, VariantRunner
@@ -25,7 +25,15 @@ from poq_abm.scenario import Scenario
 from poq_abm.scenario.sweep.designs import Sobol
 from poq_abm.simulation.population import build_population
 
-__all__ = ["FoundAttack", "SearchSettings", "best_response", "climb", "does", "plainly"]
+__all__ = [
+    "FoundAttack",
+    "SearchSettings",
+    "best_response",
+    "climb",
+    "does",
+    "favouring_most",
+    "plainly",
+]
 
 Spec = dict[str, Any]
 
@@ -289,6 +297,45 @@ def best_response(
     return found
 
 
+def favouring_most(
+    runner: VariantRunner, favouring: Sequence[Deviation], settings: SearchSettings
+) -> Generator[Step, Sequence[Tables], Deviation]:
+    """Return the ring that gains most of some that differ in whom they favour.
+
+    Each as its evaluators raise its answers in either declared way (:func:`.deviations.raising`),
+    on the keys of the first climb, so that no test has seen them.
+
+    Raises
+    ------
+    InputError
+        If nobody in any of them had a job.
+    """
+    scenario, first = runner.scenario, settings.first
+    population = build_population(scenario, runner.plan.profile(0))
+    tried = [
+        replace(ring, behaviour=behaviour)
+        for ring in favouring
+        for behaviour in raising(ring.partners[0].group)
+    ]
+    scenarios = [scenario, *(deviating(scenario, one) for one in tried)]
+    step = Step(scenarios, first, first + (settings.searched or _SEARCHED))
+    before, *played = runner.read(step, (yield step))
+    gains = []
+    for one, after in zip(tried, played, strict=True):
+        nodes = places(population, one)
+        gains.append(_more(earned_by(before, nodes), earned_by(after, nodes)))
+    if not np.isfinite(gains).any():
+        raise InputError("nobody who could deviate had a job: there is nothing to compare")
+    best = int(np.nanargmax(gains))
+    return favouring[best * len(favouring) // len(tried)]
+
+
+def _more(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Return the mean gain; NaN where nobody had a job."""
+    gain = (after - before)[np.isfinite(after - before)]
+    return float(gain.mean()) if gain.size else math.nan
+
+
 def _look(oracle: _Oracle, found: FoundAttack) -> Generator[Step, Sequence[Tables], None]:
     """Climb and test until nothing gains more; leave what is found in ``found``."""
     family = family_of(oracle.scenario, found.deviation)
@@ -333,7 +380,7 @@ class _Oracle:
         while True:
             played = yield from self._play(specs, first, last)
             found.tried += len(specs)
-            gains = [self._more(before, one) for one in played]
+            gains = [_more(self._earned(before), self._earned(one)) for one in played]
             for spec, gain in zip(specs, gains, strict=True):
                 if gain > (found.untested[1] if found.untested else -math.inf):  # NaN never is
                     found.untested = (spec, gain)
@@ -386,12 +433,6 @@ class _Oracle:
         ]
         step = Step(scenarios, first, last)
         return self._runner.read(step, (yield step))
-
-    def _more(self, before: PlayedVariant, after: PlayedVariant) -> float:
-        """Return the mean gain; NaN where nobody of them had a job."""
-        gain = self._earned(after) - self._earned(before)
-        gain = gain[np.isfinite(gain)]
-        return float(gain.mean()) if gain.size else math.nan
 
     def _earned(self, played: PlayedVariant) -> Any:
         return earned_by(played, self._nodes)

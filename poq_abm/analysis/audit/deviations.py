@@ -27,6 +27,7 @@ __all__ = [
     "groups_of",
     "members_of",
     "name_switches",
+    "raising",
     "ring_of",
     "rings",
     "searchers",
@@ -223,22 +224,24 @@ def rings(
     members = members or members_of(scenario, "evaluator", ALL, None)
     options = declared(scenario, "inference").behaviours
     for label in groups_of(scenario, "inference"):
-        raising: list[dict[str, Any]] = [
-            {"name": "collude", "favour": label},
-            {"name": "targeted", "group": label},
-        ]
+        doing = raising(label)
         answering = [spec for spec in options if spec["name"] in _CHEATS]
         if chosen is not None:
             wanted = [dict(named(spec)) for spec in chosen]
-            raising = [spec for spec in wanted if spec["name"] in rules(BEHAVIOURS["evaluator"])]
+            doing = [spec for spec in wanted if spec["name"] in rules(BEHAVIOURS["evaluator"])]
             answering = [spec for spec in wanted if spec["name"] in rules(BEHAVIOURS["inference"])]
         nodes = members_of(scenario, "inference", label, 1.0)
-        doing = dict(_owners(scenario, "inference")[nodes[0]].behaviour)
-        as_before = Deviation("inference", label, nodes, doing, spell(doing))
+        before = dict(_owners(scenario, "inference")[nodes[0]].behaviour)
+        as_before = Deviation("inference", label, nodes, before, spell(before))
         partners = [as_before, *_of_team(scenario, "inference", label, nodes, answering)]
-        for one in _of_team(scenario, "evaluator", ALL, members, raising):
+        for one in _of_team(scenario, "evaluator", ALL, members, doing):
             for partner in partners:
                 yield replace(one, partners=(partner,))
+
+
+def raising(group: str) -> list[dict[str, Any]]:
+    """Return what evaluators are declared to do for the answers of an inference group."""
+    return [{"name": "collude", "favour": group}, {"name": "targeted", "group": group}]
 
 
 def name_switches(

@@ -3,7 +3,7 @@
 from poq_abm.analysis.design.attainment import look_again
 from poq_abm.analysis.design.certificate import as_certificate, auditor, replay
 from poq_abm.analysis.design.feasibility import play_cases, prim
-from poq_abm.analysis.design.found import FoundDesigns
+from poq_abm.analysis.design.found import FoundDesigns, read_found, write_found
 from poq_abm.analysis.design.listing import select_design
 from poq_abm.analysis.design.playing import FigurePlayer, PlayedDesigns
 from poq_abm.analysis.design.problem import DesignProblem, load_design
@@ -28,7 +28,9 @@ __all__ = [
     "paragraph",
     "play_cases",
     "prim",
+    "read_found",
     "replay",
     "search_designs",
     "select_design",
+    "write_found",
 ]

@@ -18,6 +18,7 @@ import pandas as pd
 import scipy  # which imports scipy.special where it is first used
 from numpy.typing import NDArray
 
+from poq_abm.analysis.audit.best_response import plainly
 from poq_abm.analysis.design.found import DesignOutcome, FoundCases
 from poq_abm.analysis.design.playing import Figures
 from poq_abm.analysis.design.problem import DesignProblem, Settings, Variable
@@ -239,7 +240,8 @@ def play_cases(
     outcomes = yield from player.play([settings] * len(drawn), keys, CERTIFIED_SEED, drawn)
     possible = [isinstance(one, DesignOutcome) for one in outcomes]
     excesses = [one.violations for one in outcomes if isinstance(one, DesignOutcome)]
-    cases = pd.DataFrame(drawn)[possible].reset_index(drop=True)
+    cells = [{name: _cell(value) for name, value in case.items()} for case in drawn]
+    cases = pd.DataFrame(cells)[possible].reset_index(drop=True)
     count = len(problem.search.constraints)
     table = np.array(excesses).reshape(len(excesses), count)
     return FoundCases(cases, table, budget.replications, possible.count(False))
@@ -255,6 +257,13 @@ def _drawn(problem: DesignProblem) -> list[Settings]:
         for variable, places in zip(uncertain.values(), points, strict=True)
     ]
     return [dict(zip(uncertain, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a table has it: lists and mappings as words."""
+    if isinstance(value, tuple | list):
+        return " and ".join(map(str, value))
+    return plainly(value) if isinstance(value, dict) else value
 
 
 def _values(variable: Variable, places: list[float]) -> list[Any]:

@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
-from poq_abm.analysis.design.problem import DesignProblem, Settings
+from poq_abm.analysis.design.problem import DesignProblem, Settings, load_design
+from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import mean_interval
+from poq_abm.experiment.files import naming_the_folder, write_text
 from poq_abm.scenario import Scenario
+from poq_abm.scenario.yaml_text import to_yaml
 
 __all__ = [
     "AuditOf",
     "Audited",
+    "BestDeviation",
     "Certified",
     "DesignOutcome",
     "FoundCases",
     "FoundDesigns",
     "Looked",
     "Member",
+    "design_file",
+    "read_found",
+    "write_found",
 ]
 
-Array = NDArray[np.float64]
+_SEARCHED = "searched.yaml"  #: beside what was found: what was searched
+
+
+def _array(data: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.array(data["values"], dtype=np.float64).reshape(data["shape"])
+
+
+def _array_data(array: NDArray[np.float64]) -> dict[str, Any]:
+    return {"shape": list(array.shape), "values": array.ravel().tolist()}
+
+
+Array = Annotated[NDArray[np.float64], PlainValidator(_array), PlainSerializer(_array_data)]
+Table = Annotated[
+    pd.DataFrame, PlainValidator(pd.DataFrame), PlainSerializer(lambda one: one.to_dict("list"))
+]
 
 
 @dataclass(frozen=True)
@@ -72,34 +96,40 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Audited:
-    """What deviations from a design may gain at most, simultaneously; tokens per job or epoch."""
+class BestDeviation:
+    """The best that was found for some to do under a design, and what they gain by it.
 
-    declared: float  #: of all declared ones together
-    searched: float | None = None  #: of all that searches for a best response found, if any looked
-    tried: int = 0  #: behaviours that these searches played
-    told: str = ""  #: the search with the highest end, in words
-    per: str = "job"
+    In tokens per job, or of profit per epoch; all intervals of an audit hold together.
+    """
 
-    @property
-    def upper(self) -> float:
-        """The highest of them."""
-        return self.declared if self.searched is None else max(self.declared, self.searched)
-
-
-AuditOf = Callable[[Scenario], Audited]
+    by: str  #: one ``evaluator``, one ``inference`` node, or a ``ring`` of several nodes
+    deviation: str  #: who does what
+    gain: float
+    low: float
+    high: float
+    upper: float  #: the most that any deviation by such, declared or searched for, may gain
+    tried: int  #: deviations that were looked at
 
 
 @dataclass(frozen=True)
-class Certified:
-    """The chosen design and the scenario's own one, on keys that nothing before has seen."""
+class Audited:
+    """What the best deviations from a design gain, by who deviates."""
 
-    settings: Settings
-    outcome: DesignOutcome
-    published: DesignOutcome | None  #: none where it cannot be, or is the one that was chosen
-    audited: Audited | None = None
-    tried: int = 0  #: designs, before it was chosen
-    probability: float = float("nan")  #: of being dominated by no other member of the front
+    best: tuple[BestDeviation, ...]
+    per: str = "job"  #: or ``epoch``
+
+    @property
+    def upper(self) -> float:
+        """The most that any deviation may gain; nothing where nobody had a job."""
+        return max((one.upper for one in self.best), default=0.0)
+
+    @property
+    def worst(self) -> BestDeviation:
+        """The best deviation of those who may gain most."""
+        return max(self.best, key=lambda one: one.upper)
+
+
+AuditOf = Callable[[Scenario], Audited]
 
 
 @dataclass(frozen=True)
@@ -115,7 +145,7 @@ class Looked:
 class FoundCases:
     """Cases under which a design was played, and where it broke a constraint."""
 
-    cases: pd.DataFrame  #: a column for each uncertain field, a row for each case
+    cases: Table  #: a column for each uncertain field, a row for each case
     excesses: Array  #: (cases, constraints), of the mean; at most 0 where it holds
     replications: int  #: of each case
     impossible: int = 0  #: cases that cannot be, or lack a figure
@@ -126,11 +156,25 @@ class FoundCases:
         return np.asarray((self.excesses > 0.0).any(axis=1))
 
 
+@dataclass(frozen=True)
+class Certified:
+    """The chosen design and the scenario's own one, on keys that nothing before has seen."""
+
+    settings: Settings
+    outcome: DesignOutcome
+    published: DesignOutcome | None  #: none where it cannot be, or is the one that was chosen
+    #: what deviators gain under either, as ``chosen`` and ``published``; empty where nobody asked
+    audits: dict[str, Audited] = field(default_factory=dict)
+    tried: int = 0  #: designs, before it was chosen
+    probability: float = float("nan")  #: of being dominated by no other member of the front
+    cases: FoundCases | None = None  #: where the chosen design stops being feasible
+
+
 @dataclass
 class FoundDesigns:
     """What a search found, stage by stage."""
 
-    problem: DesignProblem
+    problem: Annotated[DesignProblem, PlainValidator(lambda problem: problem)]
     tried: int = 0  #: designs
     distinct: int = 0  #: of them
     impossible: int = 0  #: of the distinct ones
@@ -146,9 +190,45 @@ class FoundDesigns:
     chosen_member: int | None = None
     certified: Certified | None = None
     constant: list[str] = field(default_factory=list)  #: objectives that never vary
-    cases: FoundCases | None = None  #: where the chosen design stops being feasible
 
     @property
     def chosen(self) -> Member | None:
         """The member that was certified."""
         return None if self.chosen_member is None else self.members[self.chosen_member]
+
+    @property
+    def cases(self) -> FoundCases | None:
+        """Where the chosen design stops being feasible, if cases were drawn."""
+        return None if self.certified is None else self.certified.cases
+
+
+def design_file(problem: DesignProblem) -> str:
+    """Return a design file that says all of a problem, whatever it extends."""
+    search = problem.search.model_dump(mode="json", exclude_unset=True)
+    data = {**problem.scenario.resolved(), "search": search}
+    return to_yaml(data, problem.scenario.question)
+
+
+def write_found(found: FoundDesigns, path: Path) -> None:
+    """Write what was found, and beside it what was searched, for :func:`read_found`."""
+    data = TypeAdapter(FoundDesigns).dump_python(found, exclude={"problem"})
+    with naming_the_folder(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path.with_name(_SEARCHED), design_file(found.problem))
+        write_text(path, json.dumps(data) + "\n")
+
+
+def read_found(path: Path) -> FoundDesigns:
+    """Return what a search found and left in a file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or what was searched cannot.
+    """
+    problem = load_design(path.with_name(_SEARCHED))
+    try:
+        data = json.loads(path.read_bytes())
+        return TypeAdapter(FoundDesigns).validate_python({**data, "problem": problem})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is not what this version writes: run poq design again") from error

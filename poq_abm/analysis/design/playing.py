@@ -1,4 +1,4 @@
-"""Playing designs: figures by replication, and a file in which what was played is found again."""
+"""Playing designs: figures by replication, and a file in which what was found is found again."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _MOST_ROUNDS = 200_000_000  #: that are played before what came of them is writt
 class PlayedDesigns:
     """What was played, by what determines it; kept in a file if one is given.
 
-    A line a scenario, appended and flushed step by step. A line that a kill cut short is dropped
-    when the file is read, and what it said is played again.
+    A line a scenario, or a part of an audit, appended and flushed step by step. A line that a kill
+    cut short is dropped when the file is read, and what it said is played again.
     """
 
     path: Path | None = None
-    known: dict[str, Figures] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)  #: values as JSON has them
     found: int = 0  #: how often something was found again
 
     def __post_init__(self) -> None:
@@ -54,19 +54,14 @@ class PlayedDesigns:
                 os.truncate(self.path, whole)
         for line in content[:whole].splitlines():
             entry = json.loads(line)
-            self.known[entry["key"]] = {
-                name: np.array(values, dtype=np.float64) for name, values in entry["values"].items()
-            }
+            self.known[entry["key"]] = entry["values"]
 
-    def keep(self, played: Sequence[tuple[str, Figures]]) -> None:
+    def keep(self, played: Sequence[tuple[str, Any]]) -> None:
         """Take what was played."""
         self.known.update(played)
         if self.path is None or not played:
             return
-        lines = [
-            json.dumps({"key": key, "values": {k: v.tolist() for k, v in figures.items()}})
-            for key, figures in played
-        ]
+        lines = [json.dumps({"key": key, "values": values}) for key, values in played]
         with self._clearly():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as stream:
@@ -102,7 +97,8 @@ class FigurePlayer:
 
     def __call__(self, step: Step) -> list[Figures]:
         """Return the figures of every scenario of a step."""
-        keys = [self._key(scenario, step) for scenario in step.scenarios]
+        wanted, span = list(self.metrics), (step.first, step.last)
+        keys = [self.key(scenario, wanted, *span) for scenario in step.scenarios]
         new: dict[str, Scenario] = {}
         for key, scenario in zip(keys, step.scenarios, strict=True):
             if key not in self.played.known:
@@ -111,8 +107,16 @@ class FigurePlayer:
         for part in self._parts(new, step):
             tables = self._play(Step([new[key] for key in part], step.first, step.last))
             figures = [self._figures(new[key], one) for key, one in zip(part, tables, strict=True)]
-            self.played.keep(list(zip(part, figures, strict=True)))
-        return [self.played.known[key] for key in keys]
+            self.played.keep(
+                [
+                    (key, {name: values.tolist() for name, values in one.items()})
+                    for key, one in zip(part, figures, strict=True)
+                ]
+            )
+        return [
+            {name: np.array(values, dtype=np.float64) for name, values in known.items()}
+            for known in map(self.played.known.__getitem__, keys)
+        ]
 
     @staticmethod
     def _parts(new: dict[str, Scenario], step: Step) -> Iterator[list[str]]:
@@ -136,8 +140,11 @@ class FigurePlayer:
             for name in self.metrics
         }
 
-    def _key(self, scenario: Scenario, step: Step) -> str:
-        """Return the digest of all that determines some figures."""
+    def key(self, scenario: Scenario, what: Any, *keys: int) -> str:
+        """Return the digest of all that determines what comes of a scenario on some keys.
+
+        ``what`` says which figures are meant, as data.
+        """
         source = source_of(scenario)
         if source not in self._profiles:
             self._profiles[source] = profile_of(scenario).content_hash
@@ -145,8 +152,8 @@ class FigurePlayer:
         for name in ("name", "replications"):
             data.pop(name, None)
         text = json.dumps(
-            [RESULTS_VERSION, {**data, "profile": self._profiles[source]}, list(self.metrics),
-             [rule.digest() for rule in own_rules()], step.first, step.last],
+            [RESULTS_VERSION, {**data, "profile": self._profiles[source]}, what,
+             [rule.digest() for rule in own_rules()], *keys],
             sort_keys=True,
         )  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()

@@ -20,8 +20,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from poq_abm.analysis.audit.deviations import searchers
 from poq_abm.analysis.design.objectives import HONEST, Constraint, Measured, Objective, is_field
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.plan import Plan, study_of
+from poq_abm.experiment.plan import Plan, source_of, study_of
 from poq_abm.experiment.schemas import SCHEMAS
+from poq_abm.profile import Profile
 from poq_abm.scenario import Scenario, ScenarioError
 from poq_abm.scenario.checks.explaining import findings
 from poq_abm.scenario.checks.problems import Finding, Origins
@@ -30,19 +31,21 @@ from poq_abm.scenario.loading import load_beside
 from poq_abm.scenario.paths import fault, split, value_at
 from poq_abm.scenario.schema.fields import Strict, as_tuple, complaint
 from poq_abm.scenario.sweep.designs import AxisRange
+from poq_abm.simulation.playable import check_playable, profile_of
 
 __all__ = [
     "DesignBudget",
     "DesignProblem",
     "SearchSection",
     "SearchedAudit",
+    "Searcher",
     "Variable",
     "load_design",
 ]
 
 _DIGITS = 4  #: of a number that is searched: a mechanism that can be read
 
-Searcher = Literal["evaluator", "inference", "ring"]
+Searcher = Literal["evaluator", "inference", "ring"]  #: who looks for a best response
 Settings = dict[str, Any]
 Array = NDArray[np.float64]
 
@@ -103,12 +106,17 @@ class Variable(Strict):
 
 
 class SearchedAudit(Strict):
-    """The audit that the chosen design must pass: no deviation gains more than a bound.
+    """The audit of the chosen design and of the scenario's own: what deviations from them gain.
 
-    Neither one that is declared, nor one that a search for a best response finds.
+    Those that are declared, and what a search for a best response finds. With a bound the chosen
+    design must pass: none may gain more.
     """
 
-    at_most: float = Field(gt=0.0, description="tokens per job, of the simultaneous upper ends")
+    at_most: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="tokens per job, of the simultaneous upper ends; default: refuse nobody",
+    )
     by: Annotated[tuple[Searcher, ...], BeforeValidator(as_tuple)] = Field(
         default=get_args(Searcher), description="who searches for a best response; [] for nobody"
     )
@@ -180,6 +188,7 @@ class DesignProblem:
     _populated: dict[tuple[str, int], Scenario] = field(
         default_factory=dict, compare=False, repr=False
     )
+    _profiles: dict[str, Profile] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -224,7 +233,13 @@ class DesignProblem:
                 said = {**keys, **self.search.populations.get(name, {})}
                 self._populated[name, seed] = self.scenario.replace(said)
         found = [self._populated[name, seed].replace(settings) for name in self.populations]
-        return found if not case else [_laid_over(one, case) for one in found]
+        found = [_laid_over(one, case) for one in found] if case else found
+        for one in found:
+            source = source_of(one)
+            if source not in self._profiles:
+                self._profiles[source] = profile_of(one)
+            check_playable(one, self._profiles[source])
+        return found
 
     def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
         """Return (replications, objectives), all to be minimised."""

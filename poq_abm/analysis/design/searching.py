@@ -322,14 +322,17 @@ def _certify(
     problem: DesignProblem, found: FoundDesigns, audited: AuditOf | None
 ) -> Generator[Step, Sequence[Figures], None]:
     """Choose a member, vary its fields one at a time, and play it on keys of its own."""
-    number, bounds = _passing(problem, found, audited)
+    number, own = _passing(problem, found, audited)
     if number is None:
         return
     found.chosen_member, member = number, found.members[number]
     yield from _tornado(problem, found, number)
     outcome, published = yield from play_certified(problem, member.settings)
+    audits = {} if own is None else {"chosen": own}
+    if audited is not None and published is not None:
+        audits["published"] = audited(certified_scenario(problem, problem.published))
     found.certified = Certified(
-        member.settings, outcome, published, bounds, found.tried, member.probability
+        member.settings, outcome, published, audits, found.tried, member.probability
     )
 
 
@@ -358,15 +361,15 @@ def play_certified(
 def _passing(
     problem: DesignProblem, found: FoundDesigns, audited: AuditOf | None
 ) -> tuple[int | None, Audited | None]:
-    """Return the first member whose audit passes, and what deviations may gain."""
+    """Return the first member whose audit passes, and what deviators gain under it."""
     order, asked = _order(found), problem.search.audit
     if asked is None or audited is None:
         return (order[0] if order else None), None
     for number in order[:MOST_AUDITED]:
-        bounds = audited(certified_scenario(problem, found.members[number].settings))
-        if bounds.upper <= asked.at_most:
-            return number, bounds
-        found.failed_audits.append((number, bounds))
+        gains = audited(certified_scenario(problem, found.members[number].settings))
+        if asked.at_most is None or gains.upper <= asked.at_most:
+            return number, gains
+        found.failed_audits.append((number, gains))
     return None, None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,20 @@ from poq_abm.analysis.design.feasibility import boxes
 from poq_abm.analysis.design.found import (
     Array,
     Audited,
+    BestDeviation,
     Certified,
     FoundCases,
     FoundDesigns,
 )
 from poq_abm.analysis.design.objectives import Constraint, Objective
-from poq_abm.analysis.design.problem import DesignProblem, SearchedAudit, Settings
+from poq_abm.analysis.design.problem import DesignProblem, SearchSection, Settings
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.paired import paired
 
 __all__ = ["certified_level", "design_tables", "in_words", "notes", "paragraph"]
+
+
+_WHO = {"evaluator": "an evaluator", "inference": "an inference node", "ring": "a ring"}
 
 
 def in_words(settings: Settings) -> str:
@@ -54,7 +59,9 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
     to each objective. ``progress`` has the hypervolume, as a share of the box of all feasible
     outcomes, by designs, for each search. Where the search was repeated, ``attainment`` has the
     share of searches that attain each outcome of the front of all of them; where cases were drawn,
-    ``cases`` has each, and ``boxes`` those in which a constraint breaks.
+    ``cases`` has each, and ``boxes`` those in which a constraint breaks. ``audit`` has, for the
+    chosen design and the scenario's own, the best deviation found by who deviates, what it gains
+    with its interval (all of them together), and the most that any other may gain.
     """
     objectives = found.problem.search.objectives
     confidence = found.problem.search.budget.confidence
@@ -82,6 +89,8 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
     }
     if len(found.looks) > 1:
         tables["attainment"] = _attainment(found)
+    if found.certified is not None and found.certified.audits:
+        tables["audit"] = _audited(found.certified.audits)
     if found.cases is not None:
         tables["boxes"] = _boxes(found.cases)
         tables["cases"] = _cases(found, found.cases)
@@ -114,6 +123,23 @@ def _dominated(found: FoundDesigns) -> pd.DataFrame:
     ]
     ends = [one.label + end for one in objectives for end in ("", "_low", "_high")]
     return pd.DataFrame(rows, columns=["design", "dominated_by", *ends])
+
+
+def _audited(audits: Mapping[str, Audited]) -> pd.DataFrame:
+    rows = [
+        {
+            "design": name,
+            "by": one.by,
+            "gain": one.gain,
+            "gain_low": one.low,
+            "gain_high": one.high,
+            "upper": one.upper,
+            "deviation": one.deviation,
+        }
+        for name, audited in audits.items()
+        for one in audited.best
+    ]
+    return pd.DataFrame(rows)
 
 
 def _attainment(found: FoundDesigns) -> pd.DataFrame:
@@ -213,22 +239,34 @@ def notes(found: FoundDesigns) -> list[str]:
             )
     if (lost := _overfit(found)) is not None:
         said.append(lost)
-    for number, bounds in found.failed_audits:
-        searched = bounds.searched is not None and bounds.searched > bounds.declared
-        who = (
-            f"a search for a best response: {bounds.told}" if searched else "a declared deviation."
-        )
-        said.append(
-            f"Member {number} failed its audit, up to {bounds.upper:.4g} tokens per {bounds.per} "
-            f"may be gained by {who}"
-        )
+    said += [
+        f"Member {number} failed its audit: {gains.worst.deviation}, or another deviation by "
+        f"{_WHO[gains.worst.by]}, may gain up to {gains.upper:.4g} tokens per {gains.per}."
+        for number, gains in found.failed_audits
+    ]
     if found.certified is None:
         said.append("No member of the front is left to be certified.")
     if found.chosen is not None and len(found.looks) > 1:
         said.append(_repeated(found))
-    if found.cases is not None:
-        said.append(_broken(found, found.cases))
+    if found.members:
+        said.append(_keys(found))
     return said
+
+
+def _keys(found: FoundDesigns) -> str:
+    """Return which figures hold the luck of the search, and which are of keys it has not seen."""
+    budget = found.problem.search.budget
+    attained = " and attainment" * (len(found.looks) > 1)
+    said = (
+        f"Progress{attained}: on the keys of the search (replications 0 to {budget.searched - 1}), "
+        f"whose luck it has climbed. Front, dominated and tornado: on {found.fresh} fresh "
+        f"replications (the tornado on the first {budget.fresh} of them)."
+    )
+    if found.certified is None:
+        return said
+    parts = ["The certificate", *(["its audit"] if found.certified.audits else [])]
+    parts += ["the cases"] if found.cases is not None else []
+    return f"{said} {' and '.join(parts)}: under another seed."
 
 
 def _repeated(found: FoundDesigns) -> str:
@@ -248,7 +286,7 @@ def _repeated(found: FoundDesigns) -> str:
     )
 
 
-def _broken(found: FoundDesigns, cases: FoundCases) -> str:
+def _broken(problem: DesignProblem, cases: FoundCases) -> str:
     """Return in how many cases the choice is no longer feasible, and where they lie."""
     count, fails = len(cases.cases), int(cases.fails.sum())
     names = ", ".join(_short(str(name)) for name in cases.cases)
@@ -261,7 +299,7 @@ def _broken(found: FoundDesigns, cases: FoundCases) -> str:
         return f"{said}{left}."
     per = {
         one.label: int((cases.excesses[:, number] > 0.0).sum())
-        for number, one in enumerate(found.problem.search.constraints)
+        for number, one in enumerate(problem.search.constraints)
     }
     which = ", ".join(f"{name} in {n:,}" for name, n in per.items() if n)
     table = _boxes(cases)
@@ -320,16 +358,16 @@ def paragraph(problem: DesignProblem, certified: Certified) -> str:
         _constraint(one, certified.outcome.excesses[:, number], together)
         for number, one in enumerate(search.constraints)
     ]
-    if certified.audited is not None and search.audit is not None:
-        held.append(_bounds(certified.audited, search.audit))
-    return (
-        f"Of {certified.tried:,} designs, {in_words(certified.settings)}. On {count} replications "
-        f"that no earlier stage has seen{against}: {'; '.join(parts)}. "
-        + (f"{'; '.join(held)[0].upper()}{'; '.join(held)[1:]}. " if held else "")
-        + f"Its probability of being dominated by no other member of the front is "
-        f"{certified.probability:.2f}. Intervals hold together at {budget.confidence:.0%}"
-        + (", and so do the bounds of its audit." if certified.audited is not None else ".")
-    )
+    sentences = [
+        f"Of {certified.tried:,} designs, {in_words(certified.settings)}.",
+        f"On {count} replications that no earlier stage has seen{against}: {'; '.join(parts)}.",
+        *(f"{one[0].upper()}{one[1:]}." for one in ["; ".join(held)] if held),
+        f"Its probability of being dominated by no other member of the front is "
+        f"{certified.probability:.2f}. Intervals hold together at {budget.confidence:.0%}.",
+        *([_audit_said(certified.audits, search)] if certified.audits else []),
+        *([_broken(problem, certified.cases)] if certified.cases is not None else []),
+    ]
+    return " ".join(sentences)
 
 
 def certified_level(problem: DesignProblem, certified: Certified) -> float:
@@ -340,15 +378,43 @@ def certified_level(problem: DesignProblem, certified: Certified) -> float:
     return 1.0 - (1.0 - search.budget.confidence) / intervals
 
 
-def _bounds(audited: Audited, asked: SearchedAudit) -> str:
-    unit = f"tokens per {audited.per}"
-    said = f"no declared deviation gains more than {audited.declared:.4g} {unit}"
-    if audited.searched is not None:
-        said += (
-            f", and none that a search of {audited.tried:,} behaviours found more than "
-            f"{audited.searched:.4g}"
+def _audit_said(audits: Mapping[str, Audited], search: SearchSection) -> str:
+    """Return what the best deviations gain, under the chosen design and the scenario's own."""
+    chosen, own = audits["chosen"], audits.get("published")
+    before = {} if own is None else {one.by: one for one in own.best}
+    said = []
+    for one in chosen.best:
+        gains = f"{_WHO[one.by]} gains {_gain(one)}"
+        if (there := before.get(one.by)) is not None:
+            gains += f", {_against(one, there)} {_gain(there)}"
+        said.append(gains)
+    looked = sum(one.tried for audited in audits.values() for one in audited.best)
+    at_most = None if search.audit is None else search.audit.at_most
+    if at_most is not None:
+        said.append(
+            f"nothing that was looked at gains more than {chosen.upper:.4g}, of {at_most:g} that "
+            "are allowed"
         )
-    return f"{said}, of {asked.at_most:g} that are allowed"
+    return (
+        f"By the best of {looked:,} deviations that were declared or searched for, in tokens per "
+        f"{chosen.per}, {'; '.join(said)}. These intervals, too, hold together at "
+        f"{search.budget.confidence:.0%}."
+    )
+
+
+def _gain(one: BestDeviation) -> str:
+    return f"{one.gain:+.4g} [{one.low:.4g}, {one.high:.4g}] ({one.deviation})"
+
+
+def _against(one: BestDeviation, own: BestDeviation) -> str:
+    """Return how a gain is to that under the scenario's own mechanism, whose own follows."""
+    if one.low > own.high:
+        return "more than under the scenario's own mechanism,"
+    if one.high < own.low:
+        return "less than under the scenario's own mechanism,"
+    if (one.low, one.high) == (own.low, own.high):
+        return "as under the scenario's own mechanism,"
+    return "not told apart from that under the scenario's own mechanism,"
 
 
 def _constraint(constraint: Constraint, excesses: Array, level: float) -> str:

@@ -15,6 +15,7 @@ from poq_abm.analysis.audit.best_response import (
     SearchSettings,
     best_response,
     climb,
+    favouring_most,
 )
 from poq_abm.analysis.audit.deviations import deviating, ring_of
 from poq_abm.analysis.audit.families import Dimension, Family, family_of
@@ -22,7 +23,7 @@ from poq_abm.analysis.audit.gains import places
 from poq_abm.analysis.audit.variants import VariantRunner
 from poq_abm.errors import InputError
 from poq_abm.experiment.paired import paired
-from poq_abm.experiment.search import BudgetSpentError, SearchBudget, drive
+from poq_abm.experiment.search import BudgetSpentError, SearchBudget, Step, drive
 from poq_abm.scenario import parse
 from poq_abm.simulation.population import build_population
 
@@ -290,6 +291,24 @@ def test_a_ring_counts_the_pay_of_whom_it_favours(published):
     assert any(spec["name"] == "collude" for spec in family.named)
     with pytest.raises(InputError, match="phi3_mini_4k"):
         ring_of(published, "evaluator", "all", 0.7, favour="phi3")
+
+
+def test_a_ring_favours_whom_it_gains_most_by(published):
+    """As many tables as rings in their two ways: only a `targeted` for the third group pays."""
+    names = ("llama_3_2_3b", "gemma_2_2b_it", "phi3_mini_4k")
+    rings = [ring_of(published, "evaluator", "all", 0.7, favour=name) for name in names]
+    runner = VariantRunner.of(published)
+    searching = favouring_most(runner, rings, SearchSettings())
+    step = next(searching)
+    assert (step.first, step.last, len(step.scenarios)) == (0, 2, 7)
+    tables = [dict(one) for one in runner.player(Step([published] * 7, 0, 2))]
+    nodes = tables[6]["nodes"]
+    more = pa.array(nodes.column("reward_total").to_numpy() + 1.0)
+    at = nodes.column_names.index("reward_total")
+    tables[6]["nodes"] = nodes.set_column(at, "reward_total", more)
+    with pytest.raises(StopIteration) as end:
+        searching.send(tables)
+    assert end.value.value is rings[2]
 
 
 def test_what_an_inference_node_found_is_told_as_others_take_it_over(published):

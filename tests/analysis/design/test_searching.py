@@ -1,13 +1,12 @@
 """The three stages of a search, against games that a few lines play."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from poq_abm.analysis.design.certificate import as_certificate, replay
-from poq_abm.analysis.design.found import Audited
+from poq_abm.analysis.design.found import Audited, BestDeviation
 from poq_abm.analysis.design.problem import load_design
 from poq_abm.analysis.design.proposing import Genetic
 from poq_abm.analysis.design.searching import CERTIFIED_SEED, search_designs
@@ -208,40 +207,76 @@ def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
     grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
     asked = []
 
+    def gains(searched, lowest=0.05):
+        node = BestDeviation("evaluator", "boost by 1 of a", 0.1, lowest, 0.15, searched, 576)
+        return Audited((node,))
+
     def audited(scenario):
         asked.append((scenario.seed, scenario.mechanism.alpha_inference))
-        searched = [0.3, 0.1][len(asked) - 1]
-        return Audited(0.15, searched, 576, "who reports 9 gets more")
+        return gains([0.3, 0.1, 0.4][len(asked) - 1])
 
     found = drive(search_designs(problem, Listed(grid), audited), game)
-    assert [seed for seed, _ in asked] == [7 + CERTIFIED_SEED] * 2
+    assert [seed for seed, _ in asked] == [7 + CERTIFIED_SEED] * 3
     assert found.certified.settings == {"mechanism.alpha_inference": asked[1][1]}
+    assert asked[2][1] == problem.scenario.mechanism.alpha_inference
     said = " ".join(notes(found))
-    assert "failed its audit, up to 0.3 tokens per job may be gained by a search" in said
-    assert "who reports 9 gets more" in said
+    assert "failed its audit: boost by 1 of a, or another deviation by an evaluator, may" in said
+    assert "gain up to 0.3 tokens per job" in said
     sentence = paragraph(problem, found.certified)
-    assert "No declared deviation gains more than 0.15 tokens per job" in sentence
-    assert "a search of 576 behaviours found more than 0.1, of 0.2 that are allowed" in sentence
+    assert "best of 1,152 deviations" in sentence
+    assert "an evaluator gains +0.1 [0.05, 0.15] (boost by 1 of a), as under the" in sentence
+    assert "nothing that was looked at gains more than 0.1, of 0.2 that are allowed" in sentence
+    table = design_tables(found)["audit"]
+    assert table["design"].tolist() == ["chosen", "published"]
     path = tmp_path / "certificate.yaml"
     path.write_text(as_certificate(problem, found.certified))
-    same = Audited(0.15, 0.1, 576, "who reports 9 gets more")
-    certified, other = drive(replay(load_design(path), lambda _: same), game)
+
+    def again(upper):
+        asked[:] = asked[:1]
+        return drive(replay(load_design(path), lambda one: audited(one) if upper is None
+                            else gains(upper)), game)  # fmt: skip
+
+    certified, other = again(None)
     assert other == []
     assert as_certificate(load_design(path), certified) == path.read_text()
-    _, other = drive(replay(load_design(path), lambda _: replace(same, declared=0.125)), game)
-    assert other == [("audit.declared", 0.15, 0.125)]
+    _, other = again(0.125)
+    assert other == [
+        ("audit.chosen.evaluator.upper", 0.1, 0.125),
+        ("audit.published.evaluator.upper", 0.4, 0.125),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0.3, 0.5, "more than"), (0.0, 0.1, "less than"),
+                              (0.1, 0.32, "not told apart")]
+)  # fmt: skip
+def test_an_audit_without_a_bound_refuses_nobody_and_says_who_gains_more(tmp_path, low, high, said):
+    problem = problem_of(tmp_path, ALPHA + "  audit: {}\n")
+    game = playing(lambda m, rng: {"welfare": m.alpha_inference + 0 * rng.normal()})
+    grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
+    own = problem.scenario.mechanism.alpha_inference
+
+    def audited(scenario):
+        ends = (0.15, 0.25) if scenario.mechanism.alpha_inference == own else (low, high)
+        return Audited((BestDeviation("ring", "boost by 3 of a", sum(ends) / 2, *ends, 9.0, 5),))
+
+    found = drive(search_designs(problem, Listed(grid), audited), game)
+    assert found.certified.audits["chosen"].upper == 9.0
+    assert f"a ring gains {(low + high) / 2:+.4g}" in paragraph(problem, found.certified)
+    assert said in paragraph(problem, found.certified)
 
 
 def test_a_field_without_effect_and_designs_that_cannot_be_are_said(tmp_path):
     text = ALPHA.replace("1.0}}", "1.0}, mechanism.committee_size: {low: 2, high: 9}}")
     problem = problem_of(tmp_path, text)
     grid = [
-        {"mechanism.alpha_inference": n / 20, "mechanism.committee_size": 2 + (n % 2) * 7}
+        {"mechanism.alpha_inference": n / 20, "mechanism.committee_size": 3 if n > 1 else 9}
         for n in range(1, 21)
     ]
     game = playing(lambda m, rng: {"welfare": m.alpha_inference + rng.normal()})
     found = drive(search_designs(problem, Listed(grid)), game)
     said = " ".join(notes(found))
+    assert "1 cannot be, the first because a committee of 9 cannot be drawn from 3" in said
     assert "committee_size has no effect around the chosen design" in said
     tables = design_tables(found)
     assert tables["progress"]["hypervolume"].is_monotonic_increasing
