@@ -58,8 +58,8 @@ def design_figures(found: FoundDesigns) -> dict[str, Figure]:
 
 def _axis(found: FoundDesigns, objective: Objective) -> str:
     """Return an objective as an axis names it."""
-    name = objective.name
-    if (metric := objective.metric_alone) is not None:
+    name, metric = objective.title, objective.metric_alone
+    if metric is not None and not objective.name:
         unit = label(metric, study_of(found.problem.scenario).main)[0]
         words = measure_in_words(metric, unit)
         name = f"size of {words}" if objective.absolute else words

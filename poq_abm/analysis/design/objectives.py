@@ -56,6 +56,7 @@ class Measured(Strict):
         default=(HONEST,), description="names of populations; of several, the worst counts"
     )
     absolute: bool = Field(default=False, description="whether its size counts, without its sign")
+    name: str = Field(default="", description="what it is called, where the sum is too long")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -69,11 +70,17 @@ class Measured(Strict):
         return written if isinstance(written, str) else None
 
     @property
-    def name(self) -> str:
-        """What it measures, in words."""
-        said = self.metric_alone or " + ".join(
-            f"{weight:g} {name.split('.')[-1]}" for name, weight in self.weights.items()
+    def title(self) -> str:
+        """What it measures, in words.
+
+        >>> Objective(minimise={"economy.stake.bond": 0.1, "profit_mean": -2.0}).title
+        '0.1 bond - 2 profit_mean'
+        """
+        terms = " ".join(
+            f"{'-' if weight < 0.0 else '+'} {abs(weight):g} {name.split('.')[-1]}"
+            for name, weight in self.weights.items()
         )
+        said = self.name or self.metric_alone or terms.removeprefix("+ ")
         return f"|{said}|" if self.absolute else said
 
     def worst(self, sign: float, played: Mapping[str, Mapping[str, Array]]) -> Array:
@@ -127,7 +134,7 @@ class Objective(Measured):
     @property
     def label(self) -> str:
         """What it is called in tables."""
-        return self.name if self.under == (HONEST,) else f"{self.name} ({', '.join(self.under)})"
+        return self.title if self.under == (HONEST,) else f"{self.title} ({', '.join(self.under)})"
 
     def losses(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
         """Return the loss by replication."""
@@ -159,7 +166,7 @@ class Constraint(Measured):
         """The condition in words."""
         under = "" if self.under == (HONEST,) else f" ({', '.join(self.under)})"
         bound = f"<= {self.at_most:g}" if self.at_most is not None else f">= {self.at_least:g}"
-        return f"{self.name}{under} {bound}"
+        return f"{self.title}{under} {bound}"
 
     def excess(self, played: Mapping[str, Mapping[str, Array]]) -> Array:
         """Return by how much it is violated, by replication; at most 0 where it holds."""

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from poq_abm import run
 from poq_abm.analysis.design.playing import FigurePlayer
 from poq_abm.analysis.design.problem import load_design
 from poq_abm.experiment.search import Step
 from poq_abm.scenario import ScenarioError
+from poq_abm.scenario.library import find_scenario
 
 TEXT = """\
 # Which committee?
@@ -113,10 +115,41 @@ def test_figures_add_up_columns_and_fields(read):
     )  # fmt: skip
     _, cost = problem.search.objectives
     (pay,) = problem.search.constraints
-    assert cost.label == "0.5 committee_size + -1 bias (honest, boosters)"
+    assert cost.label == "0.5 committee_size - 1 bias (honest, boosters)"
     figures = FigurePlayer(problem.metrics)(Step(problem.scenarios({}), 0, 3))
     played = dict(zip(problem.populations, figures, strict=True))
     biases = [played[name]["bias"] for name in problem.populations]
     np.testing.assert_allclose(cost.losses(played), 1.5 - np.minimum(*biases))
     paid = played["honest"]["evaluator_reward_mean"]
     np.testing.assert_allclose(pay.excess(played), 0.1 - 2.0 * paid)
+
+
+@pytest.mark.parametrize("path", sorted(find_scenario("cost_aware_poq").parent.glob("designs/*")))
+def test_designs_that_ship_can_be_searched(path):
+    problem = load_design(path.stem)
+    assert problem.scenario.name == path.stem
+    for settings in (problem.published, {**problem.published, **_other(problem)}):
+        assert len(problem.scenarios(settings)) == len(problem.populations)
+
+
+def _other(problem):
+    """Return the last end of every variable."""
+    return {path: variable.ends[-1] for path, variable in problem.search.variables.items()}
+
+
+def test_what_deterrence_costs_is_bonds_lost_locked_tokens_and_planted_records():
+    """The sum that better_slash minimises, against the accounts of its economy."""
+    problem = load_design("better_slash")
+    bonded = problem.scenario.replace({"economy.stake.bond": 20.0, "replications": 2})
+    results = run(bonded)
+    accounts = results.accounts.groupby("replication")
+    evaluators = 20 * 5  # and epochs
+    lost = (accounts["slashed"].sum() + accounts["capital"].sum()) / evaluators
+    cost = problem.search.objectives[0]
+    share = bonded.mechanism.trust.gold_share
+    figures = {name: results.replications.get(name, 0.0) for name in cost.weights}
+    figures["mechanism.trust.gold_share"] = np.full(2, share)
+    found = cost.losses({"honest": figures})
+    assert (lost > 0.5).all()
+    np.testing.assert_allclose(found, lost + 115 * share, rtol=1e-9)
+    np.testing.assert_allclose(accounts["reward"].sum() / evaluators, 115.0, rtol=0.01)
