@@ -73,6 +73,7 @@ def test_defaults() -> None:
         "region": None,
         "active": None,
         "stake": 1.0,
+        "usd_per_answer": None,
         "behaviour": {"name": "honest"},
         "weight": 1.0,
         "name": None,
@@ -208,7 +209,7 @@ def test_mechanism_mistakes(entry: str, message: str) -> None:
         ("{model: a, behaviour: {b: 3}}",
          ".behaviour: a behaviour needs a name, as in {name: boost, b: 3.0}"),
         ("{model: a, bias_sd: 1}", ".bias_sd: unknown key; known: 'active', 'behaviour', "
-         "'count', 'hardware', 'model', 'name', 'region', 'stake', 'weight'"),
+         "'count', 'hardware', 'model', 'name', 'region', 'stake', 'usd_per_answer', 'weight'"),
         ("{model: a, hardware: 4090}", ".hardware: must be text, got 4090"),
         ("{model: ' a'}", ".model: must be printable, without blanks around it, got ' a'"),
         ("a", ": must be a mapping of keys to values, got 'a'"),
