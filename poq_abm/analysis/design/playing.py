@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ Figures = dict[str, NDArray[np.float64]]  #: by metric, replication by replicati
 _MOST_ROUNDS = 200_000_000  #: that are played before what came of them is written
 
 
+def _figures(data: Mapping[str, Any]) -> Figures:
+    return {name: np.array(values, dtype=np.float64) for name, values in data.items()}
+
+
 @dataclass
 class PlayedDesigns:
     """What was played, by what determines it; kept in a file if one is given.
@@ -40,7 +44,7 @@ class PlayedDesigns:
     """
 
     path: Path | None = None
-    known: dict[str, Any] = field(default_factory=dict)  #: values as JSON has them
+    known: dict[str, Any] = field(default_factory=dict)  #: figures; of an audit, plain data
     found: int = 0  #: how often something was found again
 
     def __post_init__(self) -> None:
@@ -54,14 +58,18 @@ class PlayedDesigns:
                 os.truncate(self.path, whole)
         for line in content[:whole].splitlines():
             entry = json.loads(line)
-            self.known[entry["key"]] = entry["values"]
+            values = entry["values"]
+            self.known[entry["key"]] = _figures(values) if isinstance(values, dict) else values
 
     def keep(self, played: Sequence[tuple[str, Any]]) -> None:
         """Take what was played."""
         self.known.update(played)
         if self.path is None or not played:
             return
-        lines = [json.dumps({"key": key, "values": values}) for key, values in played]
+        lines = [
+            json.dumps({"key": key, "values": values}, default=np.ndarray.tolist)
+            for key, values in played
+        ]
         with self._clearly():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as stream:
@@ -107,16 +115,8 @@ class FigurePlayer:
         for part in self._parts(new, step):
             tables = self._play(Step([new[key] for key in part], step.first, step.last))
             figures = [self._figures(new[key], one) for key, one in zip(part, tables, strict=True)]
-            self.played.keep(
-                [
-                    (key, {name: values.tolist() for name, values in one.items()})
-                    for key, one in zip(part, figures, strict=True)
-                ]
-            )
-        return [
-            {name: np.array(values, dtype=np.float64) for name, values in known.items()}
-            for known in map(self.played.known.__getitem__, keys)
-        ]
+            self.played.keep(list(zip(part, figures, strict=True)))
+        return [self.played.known[key] for key in keys]
 
     @staticmethod
     def _parts(new: dict[str, Scenario], step: Step) -> Iterator[list[str]]:
