@@ -302,11 +302,10 @@ def told(frame: pd.DataFrame, run: StoredRun, *first: str) -> pd.DataFrame:
 
     Warnings of treatments are those of the ones that it is about: its ``sides``, or its treatments.
     """
-    some = frame.attrs.get("sides")
-    if some is None and "treatment" in frame:
-        some = frame["treatment"].astype(str).unique()
-    about_some = some is not None and set(some) < set(run.treatments)
-    notes = run.notes_on(some) if about_some else run.notes
+    some: list[str] = list(frame.attrs.get("sides", ()))
+    if not some and "treatment" in frame:
+        some = frame["treatment"].astype(str).unique().tolist()
+    notes = run.notes_on(some) if some and set(some) < set(run.treatments) else run.notes
     frame.attrs |= {"scenario": run.name, "notes": [*first, *notes]}
     return frame
 
