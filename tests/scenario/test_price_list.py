@@ -160,10 +160,7 @@ def test_what_is_about_a_list_needs_one(poq, options: list[str]) -> None:
     [
         ({"population.inference.0.region": "texas"}, "does nothing beside usd_per_answer"),
         ({"economy.adaptation": ["model_switch"]}, "model_switch lets these nodes run something"),
-        (
-            {"population.inference.0.behaviour": {"name": "downgrade", "model": "qwen2_1_5b"}},
-            "is the price of tinylama_1_1b alone, and downgrade",
-        ),
+        ({"economy.adaptation": ["upgrade"]}, "is the price of tinylama_1_1b alone, and upgrade"),
     ],
 )
 def test_a_price_that_would_not_hold_is_refused(
