@@ -169,3 +169,15 @@ def test_a_price_that_would_not_hold_is_refused(
     assert poq("new", "market", "--prices", listed).code == 0
     with pytest.raises(ScenarioError, match=said):
         Plan.of(load("market.yaml").replace(settings))
+
+
+def test_a_report_says_that_answers_are_bought(poq, listed: Path) -> None:
+    from poq_abm.analysis.stored_run import open_results
+    from poq_abm.report.facts import charged_costs
+
+    assert poq("new", "market", "--prices", listed, "--limit", "3").code == 0
+    assert (
+        poq("run", "market.yaml", "--rounds", "60", "--replications", "2", "--out", "x").code == 0
+    )
+    said = charged_costs(open_results(Path("x")))
+    assert "where answers are bought, their price" in said
