@@ -84,11 +84,8 @@ class EconomyPopulation:
         )
         self._measure(profile, scenario)
         self.prices = Prices(scenario, game, self.machines)
-        self._least_price = np.full(len(self.models), np.nan)
-        for group in population.groups:
-            if group.usd_per_answer is not None:
-                at = self.models.index(group.model)
-                self._least_price[at] = np.fmin(self._least_price[at], group.usd_per_answer)
+        least = [population.least_price(model) for model in self.models]
+        self._least_price: Array = np.array(least, dtype=np.float64)
         self._read_behaviours(game)
         self._sealed = scenario.economy is None or scenario.economy.audits.commit_reveal
         machine_of_group = np.array([self.machines.index(name) for name in hardware])
