@@ -261,9 +261,9 @@ def _forest_of_run(request: AnalysisRequest) -> Figure:
     run = request.run
     known = [str(name) for name in run.results.treatments["treatment"]]
     a, b = request.treatment or known[0], request.against or known[-1]
-    table = told(run.results.compare(a, b), run)
+    table = run.results.compare(a, b)
     table.attrs["sides"] = (a, b)
-    return difference_forest(table)
+    return difference_forest(told(table, run))
 
 
 def _few_along_one_axis(run: StoredRun) -> Iterator[dict[str, Any]]:

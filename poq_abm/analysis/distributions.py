@@ -15,16 +15,19 @@ from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, is_n
 from poq_abm.analysis.questions import AnalysisRequest, FigureKind, of_one_treatment, told
 from poq_abm.analysis.rewards import NODE_OPTIONS, class_asked, presence_of, taking_part
 from poq_abm.analysis.stored_run import selected
+from poq_abm.experiment.estimates import CONFIDENCE, ends_within, student
+from poq_abm.experiment.schemas import RANGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "reward_ecdf", "reward_violins"]
+__all__ = ["FIGURES", "reward_ecdf", "reward_violins", "share_ends"]
 
 Array = NDArray[np.float64]
 _MOST_CLASSES = 10
 _MOST_STEPS, _MOST_DOTS = 10_000, 2_000  #: of a class that are drawn
+_MOST_ENDS = 400  #: of an interval's band
 _MOST_ACROSS = 3  #: panels side by side
 _SPREAD = 0.8  # of the room of a class that its violins take
 _QUARTERS = [0.25, 0.5, 0.75]
@@ -45,6 +48,10 @@ def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_
     ``frame`` holds rows of :data:`poq_abm.experiment.schemas.NODES`; every node that has the amount
     (of a mean, that had a job) counts in every replication by its presence, the share of the run in
     which it took part. Of several treatments each class has a panel, and in it a line for each.
+
+    Where there are several replications, bands are 95% intervals of the share at each reward: the
+    share is a ratio of sums over replications, and its error theirs (Cochran, 1977, section 6.4),
+    inside 0 and 1. Where no node or every node is at or below a reward, there is none.
     """
     frame = _counted(frame, by, amount)
     classes, treatments = _classes(frame, by), _treatments(frame)
@@ -62,8 +69,13 @@ def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_
         panel.set_ylim(0.0, 1.02)
     handles = axes[0].get_legend_handles_labels()[0]
     axes[0].legend(handles, lines, frameon=False, fontsize=7.5)
-    caption(figure, "Distribution of rewards over nodes", frame, shared, _nodes(frame))
+    bands = "bands: 95% intervals at each reward, over replications" if _repeated(frame) else ""
+    caption(figure, "Distribution of rewards over nodes", frame, shared, _nodes(frame), bands)
     return figure
+
+
+def _repeated(frame: pd.DataFrame) -> bool:
+    return "replication" in frame and len(frame["replication"].unique()) > 1
 
 
 def _steps(axes: Axes, frame: pd.DataFrame, by: str, amount: str, names: Sequence[str]) -> None:
@@ -78,6 +90,39 @@ def _steps(axes: Axes, frame: pd.DataFrame, by: str, amount: str, names: Sequenc
         axes.step(part[amount].to_numpy()[order[some]], heights, where="post", label=name,
                   color=paint[name], linewidth=1.6,
                   linestyle=DASHES[number % len(DASHES)])  # fmt: skip
+        if order.size and _repeated(part):
+            amounts = part[amount].to_numpy()
+            at = amounts[order[_some(order.size, _MOST_ENDS)]]
+            low, high = share_ends(amounts, part["presence"].to_numpy(), part["replication"], at)
+            axes.fill_between(at, low, high, step="post", color=paint[name], alpha=0.2, linewidth=0)
+
+
+def share_ends(
+    amounts: Array, weights: Array, replications: pd.Series[Any], at: Array
+) -> tuple[Array, Array]:
+    """Return the ends of the 95% interval of the weighted share at or below each point.
+
+    With W_r the sum of weights of replication r and w_r(x) that of its amounts up to x, the share
+    is F = sum w_r / sum W_r, and its error that of the mean of w_r - F W_r over the mean of W_r.
+
+    >>> halves = np.array([0.0, 1.0, 0.0, 1.0])
+    >>> low, high = share_ends(halves, np.ones(4), pd.Series([0, 0, 1, 1]), np.array([0.0, 1.0]))
+    >>> low.tolist(), high.tolist()
+    ([0.5, 1.0], [0.5, 1.0])
+    """
+    place, names = pd.factorize(replications)
+    upto = np.zeros((names.size, at.size + 1))
+    np.add.at(upto, (place, np.searchsorted(at, amounts, side="left")), weights)
+    below, totals = upto.cumsum(axis=1)[:, :-1], upto.sum(axis=1)
+    share = below.sum(axis=0) / totals.sum()
+    error = (below - share * totals[:, None]) / totals.mean()
+    _, _, half = student(error.T, CONFIDENCE)
+    ends = [
+        ends_within(RANGES["0-1"], mean, wide, names.size) if 0.0 < mean < 1.0 else (mean, mean)
+        for mean, wide in zip(share.tolist(), half.tolist(), strict=True)
+    ]
+    low, high = np.array(ends).T
+    return low, high
 
 
 def reward_violins(

@@ -58,9 +58,12 @@ def over_epochs(epochs: pd.DataFrame, measure: str, treatment: str | None = None
     unit = EPOCHS.field(measure).metadata[b"unit"].decode()
     rows = []
     keys = ["treatment", "group", "epoch"]
+    most = of_groups.groupby(keys[:2], observed=True)["nodes"].max().to_dict()
     for key, group in of_groups.groupby(keys, observed=True, sort=False):
         values = group[measure].dropna()
         mean, _, low, high = mean_interval(values, within=range_of(measure, unit))
+        if unit == "nodes":  # there are at most as many as the group ever had
+            high = min(high, float(most[key[:2]]))
         rows.append([*key, mean, low, high])
     table = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high"])
     count = int(chosen["replication"].nunique())

@@ -298,8 +298,15 @@ def _refuse_unfit(
 
 
 def told(frame: pd.DataFrame, run: StoredRun, *first: str) -> pd.DataFrame:
-    """Attach the scenario's name and the warnings, after some others, to a table."""
-    frame.attrs |= {"scenario": run.name, "notes": [*first, *run.notes]}
+    """Attach the scenario's name and the warnings, after some others, to a table.
+
+    Warnings of treatments are those of the ones that it is about: its ``sides``, or its treatments.
+    """
+    some: list[str] = list(frame.attrs.get("sides", ()))
+    if not some and "treatment" in frame:
+        some = frame["treatment"].astype(str).unique().tolist()
+    notes = run.notes_on(some) if some and set(some) < set(run.treatments) else run.notes
+    frame.attrs |= {"scenario": run.name, "notes": [*first, *notes]}
     return frame
 
 

@@ -61,6 +61,12 @@ class StoredRun:
         """What every treatment played, by its id."""
         return scenarios_of(self.results)
 
+    def notes_on(self, treatments: Collection[str]) -> list[str]:
+        """Return what to know before trusting what is said of these treatments, by their ids."""
+        of_all = len(_of_treatments(self.results))
+        whole = self.notes[: len(self.notes) - of_all]
+        return [*whole, *_of_treatments(self.results, treatments)]
+
     @cached_property
     def treatments(self) -> list[str]:
         """Ids of the treatments of which something is stored, in the order of the sweep."""
@@ -217,12 +223,21 @@ def open_results(folder: str | os.PathLike[str]) -> StoredRun:
         single = int((played < 2).sum())
         subject = "one replication" if single == len(played) else f"{single} treatments have one"
         notes.append(f"{subject}: no interval can be given")
-    notes += thin_notes(results.main)
-    if len(results.treatments) <= MOST_LOOKED_AT:
-        with contextlib.suppress(InputError):  # behaviours of the user's own may not be loaded
-            notes += unanimity_notes(scenarios_of(results))
+    notes += _of_treatments(results)
     name = str(manifest.get("name", path.name))
     return StoredRun(path, name, manifest, results, tuple(notes))
+
+
+def _of_treatments(results: Results, some: Collection[str] | None = None) -> list[str]:
+    """Return what to say of treatments, of all or of some: of those alone that are looked at."""
+    main = results.main
+    chosen = main if some is None else main[main["treatment"].astype(str).isin(list(some))]
+    notes = thin_notes(chosen)
+    if len(results.treatments) <= MOST_LOOKED_AT:
+        with contextlib.suppress(InputError):  # behaviours of the user's own may not be loaded
+            scenarios = scenarios_of(results)
+            notes += unanimity_notes({name: scenarios[name] for name in some or scenarios})
+    return notes
 
 
 def thin_notes(replications: pd.DataFrame) -> list[str]:

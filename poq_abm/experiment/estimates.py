@@ -25,6 +25,7 @@ __all__ = [
     "pearson",
     "share_interval",
     "shown",
+    "student",
     "summarise",
 ]
 
@@ -111,11 +112,11 @@ def mean_interval(
     [0.0, 0.0, 0.0, 0.0881]
     """
     sample = np.asarray(values, dtype=np.float64)
-    mean, sd, half = (float(found) for found in _student(sample, confidence))
+    mean, sd, half = (float(found) for found in student(sample, confidence))
     return mean, sd, *ends_within(within, mean, half, sample.size, confidence)
 
 
-def _student(
+def student(
     samples: NDArray[np.float64], confidence: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean, s.d. and half the width of Student's interval of samples along the last axis."""
@@ -343,7 +344,7 @@ def summarise(
     known = np.flatnonzero(~np.isnan(reward))
     mean, sd, half = np.full((3, first.size), np.nan)
     for cells, places in _equally_many(cell[known]):
-        mean[cells], sd[cells], half[cells] = _student(reward[known][places], confidence)
+        mean[cells], sd[cells], half[cells] = student(reward[known][places], confidence)
     names = ["nodes", "jobs", "cost", "latency_ms"]
     totals, count = np.empty((len(names), first.size)), np.empty(first.size, np.int64)
     for cells, places in _equally_many(cell):

@@ -172,7 +172,8 @@ def _write(path: Path, write: Any) -> None:
         with written(path) as draft:
             write(draft)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+        missing = f"there is no folder {path.parent}" * (not path.parent.is_dir())
+        raise InputError(f"cannot write {path}: {missing or error.strerror or error}") from None
 
 
 def _write_csv(table: Any, path: Path) -> None:
@@ -261,7 +262,7 @@ def _latex(results: Results) -> str:
         f"{name}: {count} replications of {scenario['rounds']:,} rounds; 95% intervals over "
         "replications."
     )
-    style = frame.style.format(escape="latex").format_index(escape="latex", axis=1).hide()
+    style = frame.style.format(_minus, escape="latex").format_index(escape="latex", axis=1).hide()
     long = len(frame) > _MOST_LINES
     text: str = style.to_latex(
         hrules=True,
@@ -273,6 +274,15 @@ def _latex(results: Results) -> str:
     )
     needs = r"% \usepackage{booktabs}" + (r" \usepackage{longtable}" if long else "")
     return f"{needs}\n{text}"
+
+
+def _minus(cell: Any) -> str:
+    r"""Return a cell with the sign of a negative number as LaTeX sets it, and not a hyphen.
+
+    >>> _minus("[-0.5, 1e-07]"), _minus("tiny-1b")
+    ('[$-$0.5, 1e-07]', 'tiny-1b')
+    """
+    return re.sub(r"(?<!\w)-(?=\d)", "$-$", str(cell))
 
 
 def _is_numeric(values: pd.Series[Any]) -> bool:

@@ -141,7 +141,9 @@ def charged_costs(run: StoredRun) -> str:
         bases = {role: scenario.mechanism.cost_basis(role) for role in ("inference", "evaluator")}
         text = _SPOKEN_BASIS[bases["inference"]]
         if money:
-            text = "the money a job costs (energy, hardware, bandwidth)"
+            buy = any(one.usd_per_answer is not None for one in scenario.population.inference)
+            bought = "; where answers are bought, their price" * buy
+            text = f"the money a job costs (energy, hardware, bandwidth{bought})"
         elif len(set(bases.values())) > 1:
             text = " and ".join(f"{_SPOKEN_BASIS[bases[r]]} of the {r} nodes" for r in bases)
         if economy is not None and economy.latency.charged == "realised":

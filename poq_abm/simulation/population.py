@@ -208,6 +208,12 @@ class NodePopulation:
         named = (self.groups[group].model for group in self.group[:first])
         return tuple(run[b] or name for b, name in zip(self.behaviour[:first], named, strict=True))
 
+    def least_price(self, model: str) -> float | None:
+        """Return the least that anybody buys an answer of a model for, in USD, if anybody does."""
+        groups = (group for group in self.groups if group.model == model)
+        known = [group.usd_per_answer for group in groups if group.usd_per_answer is not None]
+        return min(known, default=None)
+
     def node_values(self, per_group: Sequence[int]) -> NDArray[np.int64]:
         """Return a per-group value for every node, shape (F + M,)."""
         return np.asarray(per_group, dtype=np.int64)[self.group]

@@ -26,6 +26,14 @@ def test_one_treatment_shows_its_groups_with_intervals_over_replications() -> No
     assert table["high"].to_numpy() - table["mean"].to_numpy() == pytest.approx([half] * 4)
 
 
+def test_a_band_holds_no_more_nodes_than_a_group_ever_had() -> None:
+    some = epochs()
+    some["nodes"] = 4.0 - 3.0 * ((some["replication"] == 2) & (some["epoch"] == 3))
+    table = over_epochs(some, "nodes")
+    assert table["high"].max() == 4.0
+    assert table["low"].min() < 3.0
+
+
 def test_several_treatments_show_the_network() -> None:
     table = over_epochs(epochs(2), "profit")
     assert set(table["group"]) == {"network"}

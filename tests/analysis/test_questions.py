@@ -189,6 +189,15 @@ def test_distributions_of_several_treatments_lie_in_one_panel_for_each_class(run
     assert len(violins) == 2 * 3  # evaluators
 
 
+def test_a_caption_warns_of_what_is_drawn_alone(runs) -> None:
+    sizes = [f"committee_size={size}" for size in (1, 2, 3)]
+    for first, warned in ((sizes[0], True), (sizes[1], False)):
+        asked = AnalysisRequest(runs["committees"], treatment=first, against=sizes[2])
+        for kind in ("forest", "ecdf"):
+            assert ("K = 1" in words(draw(kind, asked))) == warned, kind
+    assert "bands: 95%" in words(draw("ecdf", asked))
+
+
 class Watched(AnalysisRequest):
     """A request that remembers which of its fields were asked for."""
 

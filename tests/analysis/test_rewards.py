@@ -8,12 +8,13 @@ import pytest
 from scipy import stats
 
 import poq_abm
-from poq_abm.analysis.distributions import reward_ecdf, reward_violins
+from poq_abm.analysis.distributions import reward_ecdf, reward_violins, share_ends
 from poq_abm.analysis.rewards import (
     STATISTICS,
     reward_distribution,
 )
 from poq_abm.errors import InputError
+from poq_abm.experiment.estimates import Range, mean_interval
 
 
 def nodes(rewards: np.ndarray, **columns: object) -> pd.DataFrame:
@@ -202,3 +203,15 @@ def test_axes_say_tokens_paid_points_and_presence() -> None:
 def test_nobody_who_took_part_makes_no_figure() -> None:
     with pytest.raises(InputError, match="no rows"):
         reward_ecdf(present([0.0, 0.0]))
+
+
+def test_the_share_of_nodes_below_a_reward_has_the_interval_of_its_replications() -> None:
+    """Shares of 1/4, 1/2 and 3/4 at 0: mean 1/2, s.d. 1/4, on the scale of the logit."""
+    amounts = np.repeat([0.0, 1.0, 0.0, 1.0, 0.0, 1.0], [1, 3, 2, 2, 3, 1])
+    replication = pd.Series(np.repeat([0, 1, 2], 4))
+    low, high = share_ends(amounts, np.ones(12), replication, np.array([-1.0, 0.0, 1.0]))
+    _, _, *ends = mean_interval([0.25, 0.5, 0.75], within=Range(0.0, 1.0))
+    assert (low[1], high[1]) == pytest.approx(ends, abs=1e-12)
+    assert (low[[0, 2]].tolist(), high[[0, 2]].tolist()) == ([0.0, 1.0], [0.0, 1.0])
+    heavier, _ = share_ends(amounts, np.full(12, 7.0), replication, np.array([0.0]))
+    assert heavier[0] == pytest.approx(ends[0], abs=1e-12)

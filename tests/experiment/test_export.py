@@ -73,6 +73,14 @@ def test_latex_is_the_summary_with_its_rules(swept: Results, tmp_path: Path) -> 
     assert not re.search(r"(?<!\\)_", text.replace("\\label{tab:cost_aware_poq}", ""))
 
 
+def test_latex_sets_a_negative_number_with_a_minus(small: Scenario, tmp_path: Path) -> None:
+    loss = small.replace({"mechanism.beta_inference": 5.0, "population.inference.0.name": "a-1b"})
+    (path,) = export(poq_abm.run(loss), tmp_path / "t.tex")
+    text = path.read_text()
+    assert "$-$" in text and "a-1b" in text
+    assert not re.search(r"(?<!\w)-\d", text)
+
+
 def test_netcdf_holds_the_labelled_arrays(swept: Results, tmp_path: Path) -> None:
     xarray = pytest.importorskip("xarray")
     export(swept, tmp_path / "x.nc")

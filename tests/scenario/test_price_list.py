@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from poq_abm.analysis.audit.deviations import Deviation, name_switches
+from poq_abm.analysis.stored_run import open_results
 from poq_abm.experiment.plan import Plan
+from poq_abm.report.facts import charged_costs
 from poq_abm.scenario import ScenarioError, load
 from poq_abm.scenario.price_list import JobTokens, read_price_list
 from poq_abm.simulation.playable import profile_of
@@ -160,10 +163,7 @@ def test_what_is_about_a_list_needs_one(poq, options: list[str]) -> None:
     [
         ({"population.inference.0.region": "texas"}, "does nothing beside usd_per_answer"),
         ({"economy.adaptation": ["model_switch"]}, "model_switch lets these nodes run something"),
-        (
-            {"population.inference.0.behaviour": {"name": "downgrade", "model": "qwen2_1_5b"}},
-            "is the price of tinylama_1_1b alone, and downgrade",
-        ),
+        ({"economy.adaptation": ["upgrade"]}, "is the price of tinylama_1_1b alone, and upgrade"),
     ],
 )
 def test_a_price_that_would_not_hold_is_refused(
@@ -172,3 +172,28 @@ def test_a_price_that_would_not_hold_is_refused(
     assert poq("new", "market", "--prices", listed).code == 0
     with pytest.raises(ScenarioError, match=said):
         Plan.of(load("market.yaml").replace(settings))
+
+
+def test_a_report_says_that_answers_are_bought(poq, listed: Path) -> None:
+    assert poq("new", "market", "--prices", listed, "--limit", "3").code == 0
+    assert (
+        poq("run", "market.yaml", "--rounds", "60", "--replications", "2", "--out", "x").code == 0
+    )
+    said = charged_costs(open_results(Path("x")))
+    assert "where answers are bought, their price" in said
+
+
+def test_what_others_buy_for_less_is_the_cheaper_model(poq, listed: Path) -> None:
+    assert poq("new", "market", "--prices", listed).code == 0
+    scenario = load("market.yaml", ["economy=null", "mechanism.cost_inference=price"])
+    profile = profile_of(scenario)
+    named = {
+        node: name_switches(
+            [Deviation("inference", "x", (node,), {"name": "downgrade", "model": "gemma_2_2b_it"})],
+            scenario,
+            profile,
+        )[0].told
+        for node in (0, 12)  # of the free model, and of the dearest
+    }
+    assert named[0] == "upgrade(model=gemma_2_2b_it; better, dearer)"
+    assert named[12] == ""

@@ -45,7 +45,7 @@ def cost_run(scenario: Scenario, profile: Profile) -> NDArray[np.float64]:
     for node, (group, model) in enumerate(zip(groups, population.answering, strict=True)):
         if model != group.model:
             really = (
-                _usd(population.groups, group, model, profile)
+                _usd(population, group, model, profile)
                 if by_price
                 else latency_of(profile, model, group.hardware).ms
             )
@@ -53,17 +53,13 @@ def cost_run(scenario: Scenario, profile: Profile) -> NDArray[np.float64]:
     return costs
 
 
-def _usd(groups: tuple[NodeGroup, ...], group: NodeGroup, model: str, profile: Profile) -> float:
-    """Return what a node pays for an answer of another model: the least that anybody buys it for.
+def _usd(population: NodePopulation, group: NodeGroup, model: str, profile: Profile) -> float:
+    """Return what a node pays for an answer of another model: the least that anybody does.
 
     Where nobody buys it, what the profile says.
     """
-    bought = [
-        other.usd_per_answer
-        for other in groups
-        if other.model == model and other.usd_per_answer is not None
-    ]
-    return min(bought) if bought else profile.usd_per_answer(model, group.hardware)
+    bought = population.least_price(model)
+    return profile.usd_per_answer(model, group.hardware) if bought is None else bought
 
 
 def _share_of_jobs(population: NodePopulation, node: int) -> float:

@@ -251,12 +251,14 @@ def name_switches(
 
     The behaviour ``downgrade`` runs any model instead of the one that is named and charged. It is a
     downgrade where that model takes less time on the node's hardware, which is what it really
-    costs, and has no higher mean truth; an upgrade where its mean truth is higher; else a switch.
-    Higher is what lies beyond two standard errors of the paired difference over records; where the
-    profile knows no truth, in the mean score of its evaluators.
+    costs, or, where the node buys its answers, is bought for less by others, and has no higher mean
+    truth; an upgrade where its mean truth is higher; else a switch. Higher is what lies beyond two
+    standard errors of the paired difference over records; where the profile knows no truth, in the
+    mean score of its evaluators.
     """
     worth = profile.truth if profile.knows_truth else profile.agreed
-    groups = [g for g in build_population(scenario, profile).groups if g.role == "inference"]
+    population = build_population(scenario, profile)
+    groups = [group for group in population.groups if group.role == "inference"]
     owners = [group for group in groups for _ in range(group.count)]
     place = {model: number for number, model in enumerate(profile.models)}
 
@@ -271,7 +273,11 @@ def name_switches(
         for node in deviation.members:
             owner = owners[node]
             better.add(is_better(model, owner.model))
-            cheaper.add(latency_of(profile, model, owner.hardware).ms < owner.latency_ms)
+            if owner.usd_per_answer is None:
+                cheaper.add(latency_of(profile, model, owner.hardware).ms < owner.latency_ms)
+            else:
+                bought = population.least_price(model)
+                cheaper.add(bought is not None and bought < owner.usd_per_answer)
         if better == {False} and cheaper == {True}:
             return ""
         cost = {frozenset({True}): "cheaper", frozenset({False}): "dearer"}.get(

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Protocol
 
 from poq_abm.errors import nearest
-from poq_abm.rules.behaviour.base import resolve
 from poq_abm.scenario.checks.problems import Finding, Problem, ScenarioError, shown
 from poq_abm.scenario.scenario import Scenario, Treatment
 from poq_abm.scenario.schema.economy import MOST_PAIRS, EconomySettings
@@ -176,15 +175,12 @@ def economy_findings(scenario: Scenario, tasks: tuple[str, ...]) -> Iterator[Fin
 
 
 def _unpriceable(scenario: Scenario, economy: EconomySettings) -> Iterator[Finding]:
-    """Yield what lets a node run another model than the one it has a price of."""
+    """Yield rules that change what nodes run, of which a price is not."""
     changes = [rule["name"] for rule in economy.adaptation if rule["name"] in _EQUIPS]
-    in_money = economy.cost.basis == "money"
     for index, group in enumerate(scenario.population.inference):
         if group.usd_per_answer is None:
             continue
-        run = [group.behaviour, *economy.options.inference] if in_money else []
-        others = [spec["name"] for spec in run if "model" in resolve("inference", spec)]
-        for name in dict.fromkeys([*changes, *others]):
+        for name in dict.fromkeys(changes):
             yield (
                 ("population", "inference", index, "usd_per_answer"),
                 f"is the price of {group.model} alone, and {name} lets these nodes run something "

@@ -84,6 +84,8 @@ class EconomyPopulation:
         )
         self._measure(profile, scenario)
         self.prices = Prices(scenario, game, self.machines)
+        least = [population.least_price(model) for model in self.models]
+        self._least_price: Array = np.array(least, dtype=np.float64)
         self._read_behaviours(game)
         self._sealed = scenario.economy is None or scenario.economy.audits.commit_reveal
         machine_of_group = np.array([self.machines.index(name) for name in hardware])
@@ -229,6 +231,16 @@ class EconomyPopulation:
         seconds = np.where(runs_other, run, latency[self.model[nodes], machines]) / 1000.0
         return seconds * self.effort_in(behaviours)
 
+    def bought_with(self, nodes: Index, behaviours: Index) -> Array:
+        """Return what inference nodes buy the answers of a job for, in USD, by what each does.
+
+        Who answers with another model than it buys, buys that for the least that anybody does; it
+        runs it on its machine where nobody does, and is NaN, as is who buys nothing.
+        """
+        own, really = self.prices.bought[nodes], self._really_run[behaviours]
+        other = np.where(np.isnan(own), np.nan, self._least_price[really])
+        return np.where(really < 0, own, other) * self.effort_in(behaviours)
+
     def effort_in(self, behaviours: Index) -> Array:
         """Return how many answers of its model a job takes an inference node; a constant none."""
         answers = np.isnan(self._inference_rows[behaviours, InferenceColumn.FIXED])
@@ -242,7 +254,7 @@ class EconomyPopulation:
         Jobs take the time of what the node would run, in proportion to what they took; where they
         took none, the mean.
         """
-        busy, effort, first = use.busy_s.copy(), use.effort.copy(), self.inference
+        busy, bought, first = use.busy_s.copy(), use.bought.copy(), self.inference
         if node >= first:
             acted = played.acted[node - first]
             run = played.jobs[node] - (acted if self.lazy[behaviour] else 0.0)
@@ -252,9 +264,9 @@ class EconomyPopulation:
             now = float(self.service_s[node])
             then = float(self._seconds(one, np.array([behaviour]), use.machine[one])[0])
             busy[node] = busy[node] * (then / now) if now > 0.0 else played.jobs[node] * then
-            effort[node] = float(self.effort_in(np.array([behaviour]))[0])
+            bought[node] = float(self.bought_with(one, np.array([behaviour]))[0])
         worked = use.worked_s + (busy - use.busy_s)
-        return use._replace(busy_s=busy, worked_s=worked, effort=effort)
+        return use._replace(busy_s=busy, worked_s=worked, bought=bought)
 
     @property
     def cost_basis(self) -> Array:

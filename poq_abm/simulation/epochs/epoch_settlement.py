@@ -120,14 +120,14 @@ def _use(economy: EconomyState, played: PlayedEpoch, active: NDArray[np.bool_]) 
     first = population.inference
     run = jobs[first:] - played.performance.acted * population.lazy[population.behaviour[first:]]
     scoring = run * population.service_s[first:]
-    effort = np.ones(population.size)
-    effort[:first] = population.effort_in(population.behaviour[:first])
+    bought = np.full(population.size, np.nan)
+    bought[:first] = population.bought_with(np.arange(first), population.behaviour[:first])
     return ResourceUse(
         machine=population.machine.copy(),
         busy_s=np.concatenate([economy.totals.busy_s, scoring]),
         worked_s=np.concatenate([played.worked_s, scoring]),
         jobs=jobs,
-        effort=effort,
+        bought=bought,
         hours=economy.hours,
         operator=population.operator.copy(),
         held=population.machines_held(active),

@@ -50,7 +50,7 @@ class ResourceUse(NamedTuple):
     busy_s: Array  #: seconds of work taken on, of one place
     worked_s: Array  #: seconds of work done in the epoch, of one place
     jobs: Array
-    effort: Array  #: answers that a job takes of a node's model: 0 where it runs none
+    bought: Array  #: USD for the answers of a job; NaN for who runs a model itself
     hours: float  #: length of the epoch
     operator: NDArray[np.int64]  #: whose machine it is
     #: machines behind each identity: 1, a part where several share one, 0 for who is not there
@@ -121,7 +121,7 @@ class Prices:
         total = self._epoch(
             use.machine, busy, idle, use.jobs, use.hours * use.held, self._usd_per_joule
         )
-        return np.where(np.isnan(self.bought), total, self.bought * use.jobs * use.effort)
+        return np.where(np.isnan(use.bought), total, use.bought * use.jobs)
 
     def epoch_on(self, node: int, machine: int, busy_s: float, jobs: float, hours: float) -> float:
         """Return what an epoch of one node would cost on another machine; 0 unless in money."""

@@ -18,6 +18,7 @@ from poq_abm.simulation.game import build_game
 from poq_abm.simulation.replication import State
 
 PUBLISHED = poq_abm.load_profile("published")
+_CHEAPER = ("tinylama_1_1b", "llama_3_2_3b")  # of which one is bought by others
 OPTIONS = {"options": {"inference": ["freeload", "misreport_cost"], "evaluator": ["noise"]}}
 
 
@@ -87,13 +88,15 @@ def test_a_price_can_be_what_a_class_is_charged() -> None:
 
 
 def test_who_buys_its_answers_pays_their_price_and_for_no_machine() -> None:
-    """A constant takes no answer, and is billed for none; what is charged is that of a job."""
-    usd = 3e-5
+    """A constant is billed for nothing, a downgrade for what it buys, or for the machine."""
+    usd, less = 3e-5, 1e-5
+    options = ["freeload", *({"name": "downgrade", "model": m} for m in _CHEAPER)]
     scenario = scenario_of(
-        {"epochs": 1, "cost": {"basis": "money"}, "options": {"inference": ["freeload"]}},
+        {"epochs": 1, "cost": {"basis": "money"}, "options": {"inference": options}},
         population__inference=[
             {"model": "qwen2_1_5b", "count": 2, "usd_per_answer": usd},
             {"model": "phi3_mini_4k", "count": 2},
+            {"model": _CHEAPER[0], "usd_per_answer": less},
         ],
         population__evaluators=[{"model": "sts_stsb", "count": 3}],
     )
@@ -102,23 +105,27 @@ def test_who_buys_its_answers_pays_their_price_and_for_no_machine() -> None:
     assert np.isfinite(population.usd_per_job).all()
     size = population.size
     jobs = np.arange(1.0, size + 1.0)
+    bought = population.bought_with(np.arange(5), population.behaviour[:5])
     use = ResourceUse(
         machine=population.machine,
         busy_s=jobs,
         worked_s=jobs,
         jobs=jobs,
-        effort=np.ones(size),
+        bought=np.append(bought, np.full(size - bought.size, np.nan)),
         hours=1.0,
         operator=np.arange(size),
         held=np.ones(size),
     )
     paid = population.prices.per_epoch(use)
     assert paid[:2] == pytest.approx([usd, 2.0 * usd], rel=1e-12)
-    assert (paid[2:] > 0.01).all()  # an hour of a machine
+    assert (paid[2:4] > 0.01).all() and (paid[5:] > 0.01).all()  # an hour of a machine
     freeload = [spec["name"] for _, spec in population.behaviours].index("freeload")
     played = SimpleNamespace(jobs=jobs, acted=np.zeros(size - population.inference))
     tried = population.prices.per_epoch(population.use_with(use, played, 1, freeload))
     assert tried[1] == 0.0
+    for place, expected in ((freeload + 1, less), (freeload + 2, np.nan)):
+        (price,) = population.bought_with(np.array([1]), np.array([place]))
+        assert price == pytest.approx(expected, nan_ok=True)
     np.testing.assert_array_equal(np.delete(tried, 1), np.delete(paid, 1))
 
 
