@@ -16,6 +16,7 @@ from poq_abm.page.views import (
     agreement_line,
     reward_table,
     rewards,
+    role_rewards,
     round_table,
     rows,
     sample_line,
@@ -285,5 +286,9 @@ class RoundsPage(ScenarioPage):
         )
 
     def figures(self, played: PlayedRounds, length: int) -> list[Quantity]:
-        """Return what every class earned a job, and how consensus agrees with truth."""
-        return [*rewards(played, length), *agreement(played, length)]
+        """Return how consensus agrees with truth, and what roles and classes earned a job."""
+        return [
+            *agreement(played, length),
+            *role_rewards(played, length),
+            *rewards(played, length),
+        ]

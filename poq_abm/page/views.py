@@ -33,6 +33,7 @@ __all__ = [
     "reward_curves",
     "reward_table",
     "rewards",
+    "role_rewards",
     "round_table",
     "rows",
     "sample_line",
@@ -147,6 +148,21 @@ def rewards(played: PlayedRounds, shown: int) -> list[Quantity]:
                 alias=f"{one.role} {one.name}",
             )
         )  # fmt: skip
+    return found
+
+
+def role_rewards(played: PlayedRounds, shown: int) -> list[Quantity]:
+    """Return what all nodes of a role together earned a job over the rounds shown."""
+    found = []
+    for role, whose in (("inference", "all inference nodes"), ("evaluator", "all evaluators")):
+        places = _places(played, role)
+
+        def per_job(played: PlayedRounds, places: list[int] = places) -> Floats:
+            sums = (each[:, shown, places].sum(axis=1) for each in (played.reward, played.jobs))
+            return _over(*sums)
+
+        sample = played.sample(per_job)
+        found.append(Quantity(whose, "reward per job", sample, sample.interval()))
     return found
 
 

@@ -14,11 +14,13 @@ from poq_abm.scenario import load
 from tests.conftest import Poq
 
 FEW = ["rounds=200", "replications=4"]
-#: what a run calls the figures of consensus
+#: what a run calls figures of all nodes
 METRICS = {
     "bias (points)": "bias",
     "mean distance from truth (points)": "mean_absolute_error",
     "correlation with truth": "correlation",
+    "all inference nodes": "inference_reward_mean",
+    "all evaluators": "evaluator_reward_mean",
 }
 
 
@@ -46,7 +48,7 @@ def test_each_side_is_what_a_run_of_it_plays_and_b_less_a_what_compare_says(
     shown = pair.shown(pair.start)
     now = [pair.page.figures(one.played, one.length) for one in shown]
     for one, other in zip(*now, strict=True):
-        metric = METRICS.get(one.what, f"reward of {one.whose}")
+        metric = METRICS.get(one.what, METRICS.get(one.whose, f"reward of {one.whose}"))
         row = compared.loc[metric]
         apart = difference(one.sample, other.sample, one.within)
         assert apart == pytest.approx((row["difference"], row["low"], row["high"]), rel=1e-9)
