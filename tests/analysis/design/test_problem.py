@@ -7,6 +7,7 @@ from poq_abm import run
 from poq_abm.analysis.design.playing import FigurePlayer
 from poq_abm.analysis.design.problem import load_design
 from poq_abm.experiment.search import Step
+from poq_abm.profile import load_profile
 from poq_abm.scenario import ScenarioError
 from poq_abm.scenario.library import find_scenario
 
@@ -153,3 +154,23 @@ def test_what_deterrence_costs_is_bonds_lost_locked_tokens_and_planted_records()
     assert (lost > 0.5).all()
     np.testing.assert_allclose(found, lost + 115 * share, rtol=1e-9)
     np.testing.assert_allclose(accounts["reward"].sum() / evaluators, 115.0, rtol=0.01)
+
+
+def test_planted_records_hardly_tell_a_constant_from_the_weaker_evaluators():
+    """How many show at 2 s.d. that a constant of 5 is wrong more often than an honest node.
+
+    n = 4 q (1 - q) / (q' - q)^2 with q and q' the shares scored wrongly, the least over tolerances
+    in steps of .01. (Half of an epoch's 140 jobs, the most that better_slash plants, are 70.)
+    """
+    profile = load_profile("published")
+    away = np.abs(5.0 - profile.truth)
+    needed = {}
+    for place, name in enumerate(profile.evaluators):
+        off = np.abs(profile.scores[:, :, place] - profile.truth)
+        shares = [
+            ((off > limit).mean(), (away > limit).mean()) for limit in np.arange(0.1, 10.0, 0.1)
+        ]
+        needed[name] = min(4 * q * (1 - q) / (c - q) ** 2 for q, c in shares if c > q)
+    assert needed == pytest.approx(
+        {"sts_stsb": 13, "ce_minilm": 10_725, "ce_deberta": 1_029}, rel=0.04
+    )
