@@ -67,8 +67,11 @@ _MOST_KEPT: Final = 512 * 2**20  # bytes: some hundred runs with compiled functi
 _refusing: list[None] = []  # one for each block of code that is not to wait for a compilation
 
 
-class NotCompiledError(Exception):
-    """Code would have had to be compiled, where nobody is to wait for that."""
+class NotCompiledError(BaseException):
+    """Code would have had to be compiled, where nobody is to wait for that.
+
+    Whoever notes what fails and goes on lets it pass, as an interrupt: nothing failed.
+    """
 
 
 @contextmanager

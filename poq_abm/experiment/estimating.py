@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from poq_abm.errors import InputError
 from poq_abm.experiment.blocks import Block, Span
 from poq_abm.experiment.execute import play_block
 from poq_abm.experiment.plan import Plan
@@ -109,10 +110,17 @@ def _probe(plan: Plan, number: int, engine: Engine) -> _Probe:
 
 
 def _timed(plan: Plan, spans: list[Span], options: Options) -> tuple[float, dict[str, Any]]:
-    """Return the seconds that it took to play replications, and the tables they left."""
+    """Return the seconds that it took to play replications, and the tables they left.
+
+    Raises :class:`InputError` if one fails, as rules of somebody's own may.
+    """
     begun = time.perf_counter()
-    tables = play_block(plan, Block(tuple(spans)), options).tables
-    return time.perf_counter() - begun, tables
+    played = play_block(plan, Block(tuple(spans)), options)
+    spent = time.perf_counter() - begun
+    if played.failures:
+        failure = played.failures[0]
+        raise InputError(f"replication {failure.replication}, tried, fails: {failure.error}")
+    return spent, played.tables
 
 
 def _seconds_per_row(table: Any) -> float:
