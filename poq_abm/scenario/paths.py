@@ -178,6 +178,8 @@ def fault(path: KeyPath, data: Mapping[str, Any]) -> str | None:
     'there is no group 2; there are 2, counted from 0'
     """
     here: Any = data
+    if path[:1] == ("malicious",) and path[1:2] not in {(), ("share",), ("behaviour",)}:
+        path = ("malicious", "behaviour", *path[1:])  # its parameters may stand beside the share
     for depth, part in enumerate(path):
         parent = path[:depth]
         if parent and parent[0] == "sweep":

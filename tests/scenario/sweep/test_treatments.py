@@ -201,3 +201,13 @@ def test_treatments_are_made_once_however_often_they_are_asked_for(
         made[size] = count
     assert made == {50: 51, 500: 501}  # and the scenario itself
     assert scenario.model_copy(update={"sweep": {}}).treatments()[0].id == "base"
+
+
+@pytest.mark.parametrize("behaviour", ["[1]", "3"])
+def test_a_parameter_of_malicious_has_a_behaviour_to_stand_in(behaviour: str) -> None:
+    """Beside the share, parameters are those of the behaviour, and lie in it."""
+    text = f"malicious: {{share: 0.5, behaviour: {behaviour}}}\nsweep: {{malicious.b: [0.1]}}\n"
+    _, line = errors(POPULATION + text)
+    assert line.endswith(
+        f"malicious.behaviour is {behaviour}, not a mapping: nothing can be put in it"
+    )
