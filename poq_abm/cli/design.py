@@ -206,7 +206,7 @@ def _print(
         "dominated": "What is shown to be dominated by which member, and what it would gain there",
         "progress": "Share of the box of all feasible outcomes that the front covers",
         "attainment": "The front of all searches, and the share of them that attain it",
-        "audit": "What the best deviations found gain, all intervals together",
+        "audit": "What a member gains by the best deviations found, all intervals together",
         "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
     progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")
