@@ -313,8 +313,9 @@ def _broken(problem: DesignProblem, cases: FoundCases) -> str:
     which = ", ".join(f"{name} in {n:,}" for name, n in per.items() if n)
     table = _boxes(cases)
     where = "; ".join(
-        f"{row['where']} (covers {row['coverage']:.0%} of them; there it fails in "
-        f"{row['density']:.0%} [{row['density_low']:.0%}, {row['density_high']:.0%}])"
+        f"{row['where']} (of cases that did not find this, it holds {row['coverage']:.0%} of those "
+        f"that break; there {row['density']:.0%} [{row['density_low']:.0%}, "
+        f"{row['density_high']:.0%}] do)"
         for row in table.to_dict("records")
     )
     told = f" Above all where {where}." if where else " No box tells them from the others."

@@ -90,6 +90,12 @@ def test_it_says_what_is_needed_and_what_the_scenario_itself_has(read):
             16,
             "behaviours.1: no beh",
         ),
+        (
+            "  budget:",
+            "  audit: {behaviours: [downgrade]}\n  budget:",
+            16,
+            "downgrade needs",
+        ),
         ("  budget:", "  audit: {behaviours: [5]}\n  budget:", 16, "5 is no behaviour"),
         ("  budget:", "  audit: {behaviours: [{name: boost, b: 99}]}\n  budget:", 16, "in [0, 10]"),
         ("rounds: 50", "sweep: {rounds: [5, 6]}", 3, "a design file has no sweep"),
@@ -194,3 +200,12 @@ def test_planted_records_hardly_tell_a_constant_from_the_weaker_evaluators():
     assert needed == pytest.approx({"sts_stsb": 12.6, "ce_minilm": np.inf, "ce_deberta": 839}, 0.01)
     assert shares["ce_minilm"] == pytest.approx((0.6015, 0.56))
     assert shares["ce_deberta"] == pytest.approx((0.5625, 0.56))
+
+
+def test_a_key_that_is_younger_than_a_search_leaves_what_it_played_known(monkeypatch):
+    player, scenario = FigurePlayer(("bias",)), load_design("better_slash").scenario
+    now, data = player.key(scenario, ["bias"], 0, 3), scenario.resolved()
+    for group in data["population"]["inference"]:
+        assert group.pop("usd_per_answer") is None
+    monkeypatch.setattr(type(scenario), "resolved", lambda _: data)
+    assert player.key(scenario, ["bias"], 0, 3) == now
