@@ -12,7 +12,7 @@ from poq_abm.analysis.audit.deviations import Deviation, name_switches
 from poq_abm.analysis.stored_run import open_results
 from poq_abm.experiment.plan import Plan
 from poq_abm.report.facts import charged_costs
-from poq_abm.scenario import ScenarioError, load
+from poq_abm.scenario import Scenario, ScenarioError, load
 from poq_abm.scenario.price_list import JobTokens, read_price_list
 from poq_abm.simulation.playable import profile_of
 from poq_abm.simulation.population import build_population
@@ -186,14 +186,19 @@ def test_a_report_says_that_answers_are_bought(poq, listed: Path) -> None:
 def test_what_others_buy_for_less_is_the_cheaper_model(poq, listed: Path) -> None:
     assert poq("new", "market", "--prices", listed).code == 0
     scenario = load("market.yaml", ["economy=null", "mechanism.cost_inference=price"])
-    profile = profile_of(scenario)
-    named = {
-        node: name_switches(
-            [Deviation("inference", "x", (node,), {"name": "downgrade", "model": "gemma_2_2b_it"})],
-            scenario,
-            profile,
-        )[0].told
-        for node in (0, 12)  # of the free model, and of the dearest
-    }
-    assert named[0] == "upgrade(model=gemma_2_2b_it; better, dearer)"
-    assert named[12] == ""
+
+    def named(node: int, market: Scenario) -> str:
+        does = {"name": "downgrade", "model": "gemma_2_2b_it"}
+        tried = [Deviation("inference", "x", (node,), does)]
+        return name_switches(tried, market, profile_of(market))[0].told
+
+    assert named(0, scenario) == "upgrade(model=gemma_2_2b_it; better, dearer)"  # of the free model
+    assert named(12, scenario) == ""  # of the dearest
+    groups = scenario.population.inference
+    place = [group.model for group in groups].index("gemma_2_2b_it")
+    key = f"population.inference.{place}.usd_per_answer"
+    alike = scenario.replace({key: groups[0].usd_per_answer})
+    assert named(0, alike) == "upgrade(model=gemma_2_2b_it; better, as dear)"
+    alone = scenario.replace({"mechanism.cost_inference": "latency", "economy.cost.basis": "money"})
+    alone = alone.replace({key: None})
+    assert named(0, alone) == "upgrade(model=gemma_2_2b_it; better, bought by nobody)"
