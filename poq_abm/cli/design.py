@@ -204,6 +204,8 @@ def _print(
         "front": f"The front, on {found.fresh} fresh replications",
         "tornado": "What one field at a time does to the chosen design",
         "dominated": "What is shown to be dominated by which member, and what it would gain there",
+        "choices": "What was tried of each choice, on the keys of the search: designs, those that "
+        "are feasible, those that meet a constraint, and the best of the feasible",
         "progress": "Share of the box of all feasible outcomes that the front covers",
         "attainment": "The front of all searches, and the share of them that attain it",
         "audit": "What the best deviations found gain, all intervals together",
@@ -217,7 +219,7 @@ def _print(
                 _narrow(table),
                 titles[name],
                 number=".4g",
-                keys=2 * (name in ("tornado", "audit")) or 1,
+                keys=2 * (name in ("tornado", "choices", "audit")) or 1,
             )
     for line in said:
         say(line)

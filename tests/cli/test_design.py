@@ -198,6 +198,8 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
     assert {row["search"] for row in said["progress"]} == {1, 2}
     assert {row["attained"] for row in said["attainment"]} <= {0.5, 1.0}
     assert len(said["cases"]) == 40
+    designs = [row["designs"] for row in said["choices"] if row["field"] == "aggregation"]
+    assert f" {sum(designs)} of them different" in " ".join(said["notes"])
     notes = " ".join(said["notes"])
     assert "Searched again from 1 other seed" in notes
     assert "Of 40 cases of rounds (2 replications each)" in notes
@@ -215,7 +217,8 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
         "cases.drawn: the certificate says 39, played 40" in poq(str(one_less), "--replay").stdout
     )
     assert text.count("<img src=") >= 4
-    for part in ("Certificate", "The front", "What does it", "Searched again from 1 other seed"):
+    for part in ("Certificate", "The front", "What does it", "Searched again from 1 other seed",
+                 "What was tried of each choice", "quarters of each range"):  # fmt: skip
         assert part in text
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     before = page.read_bytes()
