@@ -114,6 +114,11 @@ def test_a_space_that_grew_keeps_what_was_played_and_begins_with_what_was_found(
     assert (tmp_path / "kept" / found.relative_to(tmp_path / "fresh")).read_bytes() == (
         found.read_bytes()
     ), "what was played before changes nothing"
+    assert poq("which.yaml", "--out", "kept").exit_code == 0
+    there = list((tmp_path / "kept").glob("which-*"))
+    assert len(there) == 3, "another beginning is another search, in a folder of its own"
+    with pytest.raises(InputError, match="is no certificate of poq design"):
+        poq("which.yaml", "--from", "which.yaml")
 
 
 def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_path, monkeypatch):
