@@ -35,6 +35,7 @@ __all__ = [
     "PALETTE",
     "WIDTHS",
     "as_in_the_paper",
+    "beside",
     "canvas",
     "caption",
     "colours",
@@ -93,6 +94,16 @@ _TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
 _CLIP = re.compile(r'<clipPath id="(p[0-9a-f]+)"')
 
 
+def beside(panels: int) -> int:
+    """Return how many of some panels stand side by side: all, or what the width asked for holds.
+
+    >>> beside(4)
+    4
+    """
+    asked = _asked_width.get()
+    return panels if asked is None else min(panels, max(1, int(asked / _LEAST_PANEL)))
+
+
 def canvas(
     width: float = 6.4, height: float = 4.0, panels: int = 1, *, columns: int | None = None,
     **grid: Any,
@@ -108,13 +119,13 @@ def canvas(
 
     asked = _asked_width.get()
     wanted = min(columns or panels, panels)
-    beside = wanted if asked is None else min(wanted, max(1, int(asked / _LEAST_PANEL)))
-    rows = math.ceil(panels / beside)
-    if beside < wanted:
+    across = beside(wanted)
+    rows = math.ceil(panels / across)
+    if across < wanted:
         grid.pop("width_ratios", None)
     if "height_ratios" not in grid:
         # Letters keep their size, so a panel loses less of its height than of its width.
-        smaller = 1.0 if asked is None else min(1.0, asked * wanted / (width * beside))
+        smaller = 1.0 if asked is None else min(1.0, asked * wanted / (width * across))
         height *= rows * (1.0 if grid.get("sharey") else math.sqrt(smaller))
         if asked is not None and height > _MOST_HEIGHT:
             raise InputError(
@@ -123,7 +134,7 @@ def canvas(
             )
     with rc_context(_STYLE):
         figure = Figure(figsize=(asked or width, height), layout="constrained")
-        axes = list(figure.subplots(rows, beside, squeeze=False, **grid).flat)
+        axes = list(figure.subplots(rows, across, squeeze=False, **grid).flat)
     for idle in axes[panels:]:
         idle.remove()
     return figure, axes[:panels]
@@ -230,7 +241,7 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
     title = title[:1].upper() + title[1:]
     # Treatments' names have no blanks, and break after a comma.
     whole_title = (
-        textwrap.wrap(title.replace(",", ", "), across) if len(title) > across else [title]
+        textwrap.wrap(re.sub(r",(?=\S)", ", ", title), across) if len(title) > across else [title]
     )
     _break_labels(figure)
     figure.suptitle("\n".join(whole_title), fontsize=11 * small)
@@ -259,7 +270,7 @@ def _break_labels(figure: Figure) -> None:
             label = axis.get_label()
             size = float(label.get_fontsize())
             across = int((room - _AROUND_A_PANEL) * _POINTS_OF_LETTERS / size)
-            if len(label.get_text()) > across:
+            if max(map(len, label.get_text().split("\n"))) > across:
                 label.set_text("\n".join(textwrap.wrap(label.get_text(), max(across, _LEAST_LINE))))
 
 
