@@ -90,7 +90,9 @@ _AROUND_A_PANEL = 0.6  # inches of its room that it does not fill itself
 _LEAST_LINE = 14  # letters
 _SIZE_OF_NAMES = 7.0  # points, of rows
 _POINTS_OF_LETTERS = 135.0  # how many of a point's size stand in an inch
-_TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
+_BLANK = "\N{NO-BREAK SPACE}"  # where a line does not break
+_TIED = f"{_BLANK}={_BLANK}"
+_UNIT = re.compile(r"\([^()]*\)$")
 _CLIP = re.compile(r'<clipPath id="(p[0-9a-f]+)"')
 
 
@@ -258,20 +260,41 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
 
 def _break_labels(figure: Figure) -> None:
     """Break names of axes that are longer than their panel, where words end."""
+    names: dict[int, int] = {}  # letters before the panels of each column of the grid
+    for axes in figure.axes:
+        lines = [line for tick in axes.get_yticklabels() for line in tick.get_text().split("\n")]
+        at = _column_of(axes)
+        names[at] = max([names.get(at, 0), *map(len, lines)])
     for axes in figure.axes:
         spec = axes.get_subplotspec()
         rows, columns = (1, 1) if spec is None else spec.get_gridspec().get_geometry()
-        names = [tick.get_text() for tick in axes.get_yticklabels() if tick.get_text()]
-        beside = max(map(len, names), default=0) * _SIZE_OF_NAMES / _POINTS_OF_LETTERS
+        before = names[_column_of(axes)] * _SIZE_OF_NAMES / _POINTS_OF_LETTERS
         for axis, room in (
-            (axes.xaxis, (figure.get_figwidth() - beside) / columns),
+            (axes.xaxis, (figure.get_figwidth() - before) / columns),
             (axes.yaxis, figure.get_figheight() / rows),
         ):
             label = axis.get_label()
             size = float(label.get_fontsize())
             across = int((room - _AROUND_A_PANEL) * _POINTS_OF_LETTERS / size)
             if max(map(len, label.get_text().split("\n"))) > across:
-                label.set_text("\n".join(textwrap.wrap(label.get_text(), max(across, _LEAST_LINE))))
+                label.set_text(_broken(label.get_text(), max(across, _LEAST_LINE)))
+
+
+def _column_of(axes: Axes) -> int:
+    spec = axes.get_subplotspec()
+    return -1 if spec is None else spec.colspan.start
+
+
+def _broken(label: str, across: int) -> str:
+    r"""Return a label in lines, the unit in brackets at its end in one of them where it has room.
+
+    >>> _broken("bias of the consensus (points of 10)", 31)
+    'bias of the consensus\n(points of 10)'
+    """
+    unit = _UNIT.search(label)
+    if unit is not None and len(unit[0]) <= across:
+        label = label.replace(unit[0], unit[0].replace(" ", _BLANK))
+    return "\n".join(textwrap.wrap(label, across)).replace(_BLANK, " ")
 
 
 def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -> list[Path]:

@@ -50,21 +50,36 @@ def test_vector_formats_cut_nothing_and_lay_out_alike(
         assert min(abs(x - a) + abs(y - b) for a, b in starts) < 3.0, each.said
 
 
-NARROW = [
-    "accuracy", "costs", "dose", "ecdf", "figure6", "forest", "heatmap", "trilemma", "violins",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", NARROW)
+@pytest.mark.parametrize("kind", gallery.FIGURES)
 def test_a_figure_fits_a_papers_column(
     gallery_runs: dict[str, str], tmp_path: Path, kind: str
 ) -> None:
-    with printed(WIDTHS["column"], "times"):
+    with printed(WIDTHS["column"]):
         (path,) = write(drawn(gallery_runs, kind), tmp_path / kind, ["svg"])
     texts, size = texts_of_svg(path)
     assert size[0] == pytest.approx(72 * WIDTHS["column"])
+    assert size[1] < 72 * 11.0
     assert faults(texts, size) == []
+
+
+def test_letters_are_set_in_the_font_that_was_asked_for(
+    gallery_runs: dict[str, str], tmp_path: Path
+) -> None:
+    with printed(WIDTHS["column"], "times"):
+        (path,) = write(drawn(gallery_runs, "lorenz"), tmp_path / "lorenz", ["svg"])
     assert "STIXGeneral" in path.read_text()
+    assert faults(*texts_of_svg(path)) == []
+
+
+def test_a_legend_beside_the_last_panel_takes_no_room_from_others(
+    gallery_runs: dict[str, str],
+) -> None:
+    with printed(WIDTHS["page"]):
+        figure = drawn(gallery_runs, "dose")
+    figure.draw_without_rendering()
+    left, right, _ = figure.axes
+    assert left.get_position().width > 0.3
+    assert right.get_position().x0 - left.get_position().x1 < 0.2
 
 
 def test_the_trilemma_fits_a_papers_page_and_says_what_its_protocols_are(
