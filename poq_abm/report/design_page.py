@@ -35,6 +35,9 @@ _PARTS: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
         "tornado": "What one field at a time does to the chosen design",
     }),
     ("progress", "How far the search came", ("progress", "attainment"), {
+        "choices": "What was tried of each choice, on the keys of the search: designs, those that "
+                   "are feasible, those that meet a constraint, and the best of the feasible",
+        "ranges": "The same by quarters of each range",
         "attainment": "The front of all searches together, and the share of them that attain it",
     }),
     ("audit", "What deviators gain", ("audit",), {

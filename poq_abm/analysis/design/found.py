@@ -140,11 +140,16 @@ AuditOf = Callable[[Scenario], Audited]
 
 @dataclass(frozen=True)
 class Looked:
-    """The first stage of a search: what came of its feasible designs, and how far it had come."""
+    """The first stage of a search: what came of designs that can be, and how far it had come.
 
-    settings: list[Settings]  #: of the feasible designs, in the order in which they were tried
-    losses: Array  #: (feasible designs, objectives), means on the keys of the search
+    Means on the keys of the search. Designs stand in the order in which they were tried.
+    """
+
+    settings: list[Settings]  #: of the feasible designs
+    losses: Array  #: (feasible designs, objectives)
     trace: list[tuple[int, int]]  #: by generation: designs tried, feasible ones known
+    infeasible: list[Settings]  #: of the designs that break a constraint
+    violations: Array  #: (infeasible designs, constraints); at most 0 where one holds
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ and nothing in it is executed.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,26 @@ class Variable(Strict):
     def ends(self) -> tuple[Any, ...]:
         """What is tried one at a time: both ends, or all choices."""
         return self.choices or (self.low, self.high)
+
+    @property
+    def quarters(self) -> list[tuple[float, float]]:
+        """The quarters of its range on its scale: where each begins and ends; none of choices.
+
+        A quarter is without its end, where the next begins, unless it is of whole numbers.
+
+        >>> Variable(low=3, high=15).quarters
+        [(3.0, 6.0), (7.0, 9.0), (10.0, 12.0), (13.0, 15.0)]
+        >>> Variable(low=1.0, high=1e4, scale="log").quarters
+        [(1.0, 10.0), (10.0, 100.0), (100.0, 1000.0), (1000.0, 10000.0)]
+        """
+        if self.low is None or self.high is None:
+            return []
+        space = np.geomspace if self.scale == "log" else np.linspace
+        if self.is_whole:
+            edges = np.unique(np.ceil(space(self.low, self.high + 1, 5))).tolist()
+            return [(first, after - 1.0) for first, after in itertools.pairwise(edges)]
+        edges = [self.readable(edge) for edge in space(self.low, self.high, 5).tolist()]
+        return list(itertools.pairwise(edges))
 
     def readable(self, value: float) -> float:
         """Return a number of the range with few digits."""

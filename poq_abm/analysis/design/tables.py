@@ -20,7 +20,7 @@ from poq_abm.analysis.design.found import (
     FoundDesigns,
 )
 from poq_abm.analysis.design.objectives import Constraint, Objective
-from poq_abm.analysis.design.problem import DesignProblem, SearchSection, Settings
+from poq_abm.analysis.design.problem import DesignProblem, SearchSection, Settings, Variable
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.paired import paired
 
@@ -56,12 +56,15 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
     ``undecided``, or ``infeasible`` on fresh keys), ``probability`` of being dominated by no other,
     and each objective with its interval (alone, at the budget's confidence). ``dominated`` says
     what is shown to dominate whom, and by how much. ``tornado`` says what one field at a time does
-    to each objective. ``progress`` has the hypervolume, as a share of the box of all feasible
-    outcomes, by designs, for each search. Where the search was repeated, ``attainment`` has the
-    share of searches that attain each outcome of the front of all of them; where cases were drawn,
-    ``cases`` has each, and ``boxes`` those in which a constraint breaks. ``audit`` has, for the
-    chosen design and the scenario's own, the best deviation found by who deviates, what it gains
-    with its interval (all of them together), and the most that any other may gain.
+    to each objective. ``choices`` and ``ranges`` say where the search went: for each choice, or
+    quarter of a range, the designs, those that are feasible, those that meet each constraint, and
+    of the feasible ones the best of each objective. ``progress`` has the hypervolume, as a share of
+    the box of all feasible outcomes, by designs, for each search. Where the search was repeated,
+    ``attainment`` has the share of searches that attain each outcome of the front of all of them;
+    where cases were drawn, ``cases`` has each, and ``boxes`` those in which a constraint breaks.
+    ``audit`` has, for the chosen design and the scenario's own, the best deviation found by who
+    deviates, what it gains with its interval (all of them together), and the most that any other
+    may gain.
     """
     objectives = found.problem.search.objectives
     confidence = found.problem.search.budget.confidence
@@ -85,6 +88,8 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
         "front": pd.DataFrame(front),
         "tornado": _tornado(found),
         "dominated": _dominated(found),
+        "choices": _tried(found, ranged=False),
+        "ranges": _tried(found, ranged=True),
         "progress": pd.DataFrame(progress, columns=["search", "designs", "hypervolume"]),
     }
     if len(found.looks) > 1:
@@ -140,6 +145,56 @@ def _audited(audits: Mapping[str, Audited]) -> pd.DataFrame:
         for one in audited.best
     ]
     return pd.DataFrame(rows)
+
+
+def _tried(found: FoundDesigns, *, ranged: bool) -> pd.DataFrame:
+    """Return how many of the designs of the first search have each value, and what came of them.
+
+    On the keys of the search. A design in which a field does not act is in none of its rows.
+    """
+    search, look = found.problem.search, found.looks[0]
+    designs, count = [*look.settings, *look.infeasible], len(look.settings)
+    feasible = np.arange(len(designs)) < count
+    met = np.ones((len(designs), len(search.constraints)), dtype=np.bool_)
+    met[count:] = look.violations <= 0.0
+    rows: list[dict[str, Any]] = []
+    for path, variable in search.variables.items():
+        if ranged == bool(variable.choices):
+            continue
+        parts = [_part(variable, one[path]) if path in one else -1 for one in designs]
+        for number, name in enumerate(_parts(variable)):
+            has = np.array(parts) == number
+            row = {"field": _short(path), "value": name, "designs": int(has.sum())}
+            row |= {"feasible": int((has & feasible).sum())}
+            row |= {
+                one.label: int((has & holds).sum())
+                for one, holds in zip(search.constraints, met.T, strict=True)
+            }
+            losses = look.losses[has[:count]]
+            best = losses.min(axis=0) if len(losses) else np.full(len(search.objectives), np.nan)
+            row |= {
+                f"best {one.label}": one.sign * float(loss)
+                for one, loss in zip(search.objectives, best, strict=True)
+            }
+            rows.append(row)
+    columns = ["field", "value", "designs", "feasible", *(one.label for one in search.constraints),
+               *(f"best {one.label}" for one in search.objectives)]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _parts(variable: Variable) -> list[str]:
+    """Return what the choices of a field are called, or the quarters of its range."""
+    choices = [_value(one) for one in variable.choices]
+    ends = [(f"{first:g}", f"{last:g}") for first, last in variable.quarters]
+    return choices or [first if first == last else f"{first} to {last}" for first, last in ends]
+
+
+def _part(variable: Variable, value: Any) -> int:
+    """Return the number of the choice, or of the quarter, that a value is in."""
+    if variable.choices:
+        return variable.choices.index(value)
+    firsts = [first for first, _ in variable.quarters]
+    return int(np.searchsorted(firsts, value, side="right")) - 1
 
 
 def _attainment(found: FoundDesigns) -> pd.DataFrame:
@@ -225,6 +280,11 @@ def notes(found: FoundDesigns) -> list[str]:
         f"Objective {name} is the same for every design: it decides nothing."
         for name in found.constant
     ]
+    said.append(
+        "Choices, and ranges in the files and on the page: on the keys of the search, which went "
+        "where it found better. These designs are no sample of all, so that a share of them has no "
+        "interval."
+    )
     if found.least_violated is not None:
         said.append(_nobody(found))
         return said

@@ -199,6 +199,60 @@ def test_what_nobody_meets_is_said_with_the_least_violated_design(tmp_path):
     assert found.chosen is None
 
 
+def test_what_was_tried_is_counted_by_choice_and_by_quarter_of_a_range(tmp_path):
+    """Nineteen designs that can be: the median is feasible below .5, and the mean nowhere."""
+    variables = """1.0},
+    mechanism.committee_size: {low: 1, high: 9},
+    mechanism.aggregation: {choices: [mean, median, huber]},
+    mechanism.beta_evaluator: {low: 0.01, high: 1.0, scale: log,
+      when: {mechanism.aggregation: huber}}}"""
+    text = ALPHA.replace("1.0}}", variables) + (
+        "  constraints: [{metric: bias, at_most: 0.4}, {metric: reward_gap, at_most: 0.0}]\n"
+    )
+    problem = problem_of(tmp_path, text.replace("{minimise: welfare}", "{maximise: welfare}"))
+    grid = [
+        {
+            "mechanism.alpha_inference": n / 20,
+            "mechanism.committee_size": 9 if n == 20 else 1 + n % 3,
+            "mechanism.aggregation": "median" if n % 2 else "mean",
+        }
+        for n in range(1, 21)
+    ]
+    game = playing(
+        lambda m, rng: {
+            "welfare": m.alpha_inference,
+            "bias": m.alpha_inference,
+            "reward_gap": -1.0 if m.aggregation == "median" else 1.0,
+        }
+    )
+    found = drive(search_designs(problem, Listed(grid)), game)
+    table, ranges = (
+        design_tables(found)[name].set_index(["field", "value"]) for name in ("choices", "ranges")
+    )
+    counts = ["designs", "feasible", "bias <= 0.4", "reward_gap <= 0"]
+    assert table.loc[("aggregation", "median"), counts].tolist() == [10, 4, 4, 10]
+    assert table.loc[("aggregation", "mean"), counts].tolist() == [9, 0, 4, 0]
+    assert table.loc[("aggregation", "huber"), counts].tolist() == [0, 0, 0, 0]
+    assert table.loc[("aggregation", "median"), "best welfare"] == pytest.approx(0.35)
+    assert np.isnan(table.loc[("aggregation", "mean"), "best welfare"])
+    parts = ranges.loc["alpha_inference"]
+    assert parts.index.tolist() == ["0 to 0.25", "0.25 to 0.5", "0.5 to 0.75", "0.75 to 1"]
+    assert parts["designs"].tolist() == [4, 5, 5, 5], "a part is without its upper end"
+    assert parts["feasible"].tolist() == [2, 2, 0, 0]
+    sizes = ranges.loc["committee_size"]
+    assert sizes.index.tolist() == ["1 to 3", "4 to 5", "6 to 7", "8 to 9"]
+    assert sizes["designs"].tolist() == [19, 0, 0, 0]
+    rates = ranges.loc["beta_evaluator"]
+    assert rates.index.tolist() == [
+        "0.01 to 0.03162",
+        "0.03162 to 0.1",
+        "0.1 to 0.3162",
+        "0.3162 to 1",
+    ]
+    assert rates["designs"].sum() == 0, "it acts in none"
+    assert "no sample of all, so that a share of them has no interval" in " ".join(notes(found))
+
+
 def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
     text = ALPHA + "  audit: {at_most: 0.2, by: [evaluator]}\n"
     problem = problem_of(tmp_path, text.replace("{minimise: welfare}",
