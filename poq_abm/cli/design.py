@@ -134,7 +134,10 @@ def _certified_design(path: Path) -> dict[str, Any]:
 
 def _digest(problem: DesignProblem, first: list[dict[str, Any]]) -> str:
     """Return what tells searches apart: what is searched, and the designs that one begins with."""
-    data = [problem.data, problem.search.model_dump(mode="json"), *([first] if first else [])]
+    from poq_abm.experiment.plan import without_young_keys  # noqa: PLC0415
+
+    scenario = without_young_keys(problem.data)
+    data = [scenario, problem.search.model_dump(mode="json"), *([first] if first else [])]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
 
 

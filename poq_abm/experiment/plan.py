@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,9 +41,11 @@ __all__ = [
     "played_hash",
     "source_of",
     "study_of",
+    "without_young_keys",
 ]
 
-#: raised whenever the same configuration would give other numbers or other columns
+#: raised whenever the same configuration would give other numbers, or a column that runs have would
+#: mean something else or go; not for a column more, which is missing in older runs
 RESULTS_VERSION = 5
 
 #: Rounds of a block: as many as give so many blocks in all, that workers end at about the same time
@@ -331,18 +332,28 @@ def study_of(scenario: Scenario) -> Study:
 
 
 def configuration_hash(configuration: Mapping[str, Any]) -> str:
-    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same.
-
-    A key that is younger than runs has no part in it where it says nothing, so that what was played
-    before is found again.
-    """
+    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
     plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
-    with suppress(KeyError, TypeError, AttributeError):  # of what was not written by us
-        for group in plain["scenario"]["population"]["inference"]:
-            if group.get("usd_per_answer") is None:
-                group.pop("usd_per_answer", None)
+    if isinstance(plain.get("scenario"), dict):
+        plain["scenario"] = without_young_keys(plain["scenario"])
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_young_keys(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scenario's plain data without keys that are younger than runs and say nothing.
+
+    They have no part in what tells configurations apart, so that what was played before is found
+    again.
+    """
+    try:
+        groups = [
+            {k: v for k, v in group.items() if k != "usd_per_answer" or v is not None}
+            for group in scenario["population"]["inference"]
+        ]
+    except (KeyError, TypeError, AttributeError):  # of what was not written by us
+        return dict(scenario)
+    return {**scenario, "population": {**scenario["population"], "inference": groups}}
 
 
 def played_hash(configuration: Mapping[str, Any]) -> str:
