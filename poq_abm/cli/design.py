@@ -134,9 +134,9 @@ def _certified_design(path: Path) -> dict[str, Any]:
 
 def _digest(problem: DesignProblem, first: list[dict[str, Any]]) -> str:
     """Return what tells searches apart: what is searched, and the designs that one begins with."""
-    from poq_abm.experiment.plan import without_young_keys  # noqa: PLC0415
+    from poq_abm.experiment.plan import as_before  # noqa: PLC0415
 
-    scenario = without_young_keys(problem.data)
+    scenario = as_before(problem.data)
     data = [scenario, problem.search.model_dump(mode="json"), *([first] if first else [])]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -219,7 +219,7 @@ def _print(
         "are feasible, those that meet a constraint, and the best of the feasible",
         "progress": "Share of the box of all feasible outcomes that the front covers",
         "attainment": "The front of all searches, and the share of them that attain it",
-        "audit": "What the best deviations found gain, all intervals together",
+        "audit": "What a member gains by the best deviations found, all intervals together",
         "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
     progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")

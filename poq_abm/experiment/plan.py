@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
 __all__ = [
     "RESULTS_VERSION",
     "Plan",
+    "as_before",
     "configuration_hash",
     "played_hash",
     "source_of",
     "study_of",
-    "without_young_keys",
 ]
 
 #: raised whenever the same configuration would give other numbers, or a column that runs have would
@@ -331,29 +332,28 @@ def study_of(scenario: Scenario) -> Study:
     return RoundStudy(scenario) if scenario.economy is None else EconomyStudy(scenario)
 
 
+def as_before(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a scenario without keys that are younger than runs and say nothing.
+
+    So that what was played before is found again by its digest.
+    """
+    plain = dict(scenario)
+    with suppress(KeyError, TypeError, AttributeError):  # of what was not written by us
+        groups = [
+            {k: v for k, v in group.items() if (k, v) != ("usd_per_answer", None)}
+            for group in plain["population"]["inference"]
+        ]
+        plain["population"] = {**plain["population"], "inference": groups}
+    return plain
+
+
 def configuration_hash(configuration: Mapping[str, Any]) -> str:
     """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
     plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
-    if isinstance(plain.get("scenario"), dict):
-        plain["scenario"] = without_young_keys(plain["scenario"])
+    with suppress(KeyError, TypeError):  # of what was not written by us
+        plain["scenario"] = as_before(plain["scenario"])
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def without_young_keys(scenario: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a scenario's plain data without keys that are younger than runs and say nothing.
-
-    They have no part in what tells configurations apart, so that what was played before is found
-    again.
-    """
-    try:
-        groups = [
-            {k: v for k, v in group.items() if k != "usd_per_answer" or v is not None}
-            for group in scenario["population"]["inference"]
-        ]
-    except (KeyError, TypeError, AttributeError):  # of what was not written by us
-        return dict(scenario)
-    return {**scenario, "population": {**scenario["population"], "inference": groups}}
 
 
 def played_hash(configuration: Mapping[str, Any]) -> str:

@@ -41,7 +41,8 @@ _PARTS: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
         "attainment": "The front of all searches together, and the share of them that attain it",
     }),
     ("audit", "What deviators gain", ("audit",), {
-        "audit": "The best deviations found, by who deviates; intervals hold together",
+        "audit": "The best deviations found, by who deviates, in tokens per job (in an economy, "
+        "per epoch) of a member; intervals hold together",
     }),
     ("cases", "Where it breaks", ("cases",), {
         "boxes": "Boxes in which the choice stops being feasible, by cases that did not find them",

@@ -94,7 +94,7 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
     }
     if len(found.looks) > 1:
         tables["attainment"] = _attainment(found)
-    if found.certified is not None and found.certified.audits:
+    if found.certified is not None and any(one.best for one in found.certified.audits.values()):
         tables["audit"] = _audited(found.certified.audits)
     if found.cases is not None:
         tables["boxes"] = _boxes(found.cases)
@@ -300,8 +300,7 @@ def notes(found: FoundDesigns) -> list[str]:
     if (lost := _overfit(found)) is not None:
         said.append(lost)
     said += [
-        f"Member {number} failed its audit: {gains.worst.deviation}, or another deviation by "
-        f"{_WHO[gains.worst.by]}, may gain up to {gains.upper:.4g} tokens per {gains.per}."
+        f"Member {number} failed its audit: {_failed(gains)}."
         for number, gains in found.failed_audits
     ]
     if found.certified is None:
@@ -311,6 +310,16 @@ def notes(found: FoundDesigns) -> list[str]:
     if found.members:
         said.append(_keys(found))
     return said
+
+
+def _failed(gains: Audited) -> str:
+    if not gains.best:
+        return "of no deviation is it known what it gains, as nobody who could had a job"
+    worst = gains.worst
+    return (
+        f"{worst.deviation}, or another deviation by {_WHO[worst.by]}, may gain up to "
+        f"{gains.upper:.4g} tokens per {gains.unit}"
+    )
 
 
 def _keys(found: FoundDesigns) -> str:
@@ -364,8 +373,9 @@ def _broken(problem: DesignProblem, cases: FoundCases) -> str:
     which = ", ".join(f"{name} in {n:,}" for name, n in per.items() if n)
     table = _boxes(cases)
     where = "; ".join(
-        f"{row['where']} (covers {row['coverage']:.0%} of them; there it fails in "
-        f"{row['density']:.0%} [{row['density_low']:.0%}, {row['density_high']:.0%}])"
+        f"{row['where']} (of cases that did not find this, it holds {row['coverage']:.0%} of those "
+        f"that break; there {row['density']:.0%} [{row['density_low']:.0%}, "
+        f"{row['density_high']:.0%}] do)"
         for row in table.to_dict("records")
     )
     told = f" Above all where {where}." if where else " No box tells them from the others."
@@ -441,6 +451,8 @@ def certified_level(problem: DesignProblem, certified: Certified) -> float:
 def _audit_said(audits: Mapping[str, Audited], search: SearchSection) -> str:
     """Return what the best deviations gain, under the chosen design and the scenario's own."""
     chosen, own = audits["chosen"], audits.get("published")
+    if not chosen.best:
+        return "The audit told of no deviation what it gains: nobody who could deviate had a job."
     before = {} if own is None else {one.by: one for one in own.best}
     said = []
     for one in chosen.best:
@@ -452,12 +464,12 @@ def _audit_said(audits: Mapping[str, Audited], search: SearchSection) -> str:
     at_most = None if search.audit is None else search.audit.at_most
     if at_most is not None:
         said.append(
-            f"nothing that was looked at gains more than {chosen.upper:.4g}, of {at_most:g} that "
-            "are allowed"
+            f"the highest upper end, of the declared ones and of the best that each search came "
+            f"to, is {chosen.upper:.4g}, of {at_most:g} that are allowed"
         )
     return (
         f"By the best of {looked:,} deviations that were declared or searched for, in tokens per "
-        f"{chosen.per}, {'; '.join(said)}. These intervals, too, hold together at "
+        f"{chosen.unit}, {'; '.join(said)}. These intervals, too, hold together at "
         f"{search.budget.confidence:.0%}."
     )
 
@@ -467,14 +479,22 @@ def _gain(one: BestDeviation) -> str:
 
 
 def _against(one: BestDeviation, own: BestDeviation) -> str:
-    """Return how a gain is to that under the scenario's own mechanism, whose own follows."""
-    if one.low > own.high:
-        return "more than under the scenario's own mechanism,"
-    if one.high < own.low:
-        return "less than under the scenario's own mechanism,"
-    if (one.low, one.high) == (own.low, own.high):
+    """Return how a gain is to that under the scenario's own mechanism, whose own follows.
+
+    The best of either side lies between its lower end and the most that any of its kind may gain:
+    another deviation than the one that looked best may be it.
+    """
+    if np.allclose(_ends(one), _ends(own), rtol=1e-9, atol=1e-12):
         return "as under the scenario's own mechanism,"
+    if one.low > own.upper:
+        return "more than under the scenario's own mechanism,"
+    if one.upper < own.low:
+        return "less than under the scenario's own mechanism,"
     return "not told apart from that under the scenario's own mechanism,"
+
+
+def _ends(one: BestDeviation) -> tuple[float, float, float]:
+    return one.low, one.high, one.upper
 
 
 def _constraint(constraint: Constraint, excesses: Array, level: float) -> str:
