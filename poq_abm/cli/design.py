@@ -164,6 +164,7 @@ def _search(
 
     audited = auditor(problem.search, player)
     found = drive(search_designs(problem, Genetic(problem, first), audited), player)
+    found.begun_with = first
     others = [Genetic(problem, first, n) for n in range(1, problem.search.budget.searches)]
     drive(look_again(found, others), player)
     if problem.search.uncertainties and found.certified is not None:
