@@ -57,7 +57,7 @@ def listed(tmp_path: Path) -> Path:
 
 
 def test_prices_times_tokens_are_what_an_answer_costs(listed: Path) -> None:
-    found = {model.name: model.usd(JOB) for model in read_price_list(listed).models}
+    found = {model.name: model.usd(JOB) for model in read_price_list(listed).listed}
     assert found == pytest.approx(USD, rel=1e-12, abs=1e-18)
 
 
@@ -65,7 +65,7 @@ def test_other_shapes_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "lite.json").write_text(json.dumps(LITELLM))
     (tmp_path / "table.csv").write_text("Model,prompt,completion\n\ngrand,4e-7,0.0000012\nnone,,\n")
     for name in ("lite.json", "table.csv"):
-        (model,) = read_price_list(tmp_path / name).models
+        (model,) = read_price_list(tmp_path / name).listed
         assert (model.name, model.usd(JOB)) == ("grand", pytest.approx(2.4e-4, rel=1e-12))
 
 
@@ -74,19 +74,19 @@ def test_lists_are_read_as_they_are_published(tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     grand = json.dumps(LITELLM["grand"])
     path.write_text(f'{{"grand": {grand}, "grand": {grand[:-1]}, "max_tokens": 9}}}}')
-    assert [model.name for model in read_price_list(path).models] == ["grand"]
+    assert [model.name for model in read_price_list(path).listed] == ["grand"]
     per_call = {**LITELLM["grand"], "input_cost_per_request": 0.005}
     path.write_text(json.dumps({"online": per_call}))
-    assert read_price_list(path).models[0].usd(JOB) == pytest.approx(0.00524, rel=1e-12)
+    assert read_price_list(path).listed[0].usd(JOB) == pytest.approx(0.00524, rel=1e-12)
     older = [{"modality": "text->image"}, {"modality": "text+image->text"}, None,
              {"output_modalities": None}]  # fmt: skip
     models = [entry(f"m{n}", "0", "1e-7", architecture=one) for n, one in enumerate(older)]
     models[1]["pricing"]["request"] = None
     path.write_text(json.dumps({"data": models}))
-    assert [model.name for model in read_price_list(path).models] == ["m1", "m2", "m3"]
+    assert [model.name for model in read_price_list(path).listed] == ["m1", "m2", "m3"]
     table = tmp_path / "list.csv"
     table.write_text("model,prompt,completion,request\na,0,1e-7,\nb,0,1e-7,0.005\n")
-    assert [float(model.request) for model in read_price_list(table).models] == [0.0, 0.005]
+    assert [float(model.request) for model in read_price_list(table).listed] == [0.0, 0.005]
 
 
 def test_names_that_differ_in_case_alone_are_told_whole(poq, tmp_path: Path) -> None:
