@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from poq_abm.analysis import questions
 from poq_abm.analysis.questions import TREATMENTS, AnalysisRequest, TableKind, told
 from poq_abm.analysis.sweeps import literal_values
-from poq_abm.experiment.economy_study import LAST_SHARE
+from poq_abm.experiment.economy_study import first_of_last
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
 from poq_abm.experiment.results import Results
 from poq_abm.experiment.schemas import NETWORK
@@ -126,7 +126,7 @@ def _points(results: Results) -> pd.DataFrame:
     """Return price and quantity of every curve, by treatment and replication."""
     epochs = results.epochs
     count = int(epochs["epoch"].max()) + 1
-    last = epochs[epochs["epoch"] >= count - max(1, math.ceil(LAST_SHARE * count))]
+    last = epochs[epochs["epoch"] >= first_of_last(count)]
     network = last[last["group"].astype(str) == NETWORK].groupby(_KEYS, observed=True)
     columns = ["nodes", "jobs", "reward"]
     epoch = ["treatment", "replication", "epoch", "role"]

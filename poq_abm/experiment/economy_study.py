@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from poq_abm.experiment.calibration_error import stacked
-from poq_abm.experiment.estimates import CONFIDENCE, UNBOUNDED, mean_interval
+from poq_abm.experiment.calibration_error import stacked, widen
+from poq_abm.experiment.estimates import CONFIDENCE, COUNT, UNBOUNDED, Range, mean_interval
 from poq_abm.experiment.round_study import ReplicationArrays, RoundStudy
 from poq_abm.experiment.round_tables import (
     REWARD_QUANTILES,
@@ -36,7 +36,9 @@ __all__ = [
     "LAST_SHARE",
     "EconomyStudy",
     "economy_measures",
+    "first_of_last",
     "play_economy",
+    "range_of_nodes",
     "summarise_economy",
 ]
 
@@ -383,7 +385,32 @@ def account_rows(
     }
 
 
-def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
+def first_of_last(epochs: int) -> int:
+    """Return the first of the last epochs, over which a summary averages: a fifth, at least one.
+
+    >>> first_of_last(10), first_of_last(1)
+    (8, 0)
+    """
+    return epochs - max(1, math.ceil(LAST_SHARE * epochs))
+
+
+def range_of_nodes(most: float, *, varies: bool) -> Range:
+    """Return the range of a count of nodes in a group that ever had at most so many.
+
+    A count that nobody ever saw change has no end, so that it has no error either.
+
+    >>> range_of_nodes(4.0, varies=True)
+    Range(low=0.0, high=4.0, whole=True, known=False)
+    """
+    return COUNT._replace(high=most) if varies else UNBOUNDED
+
+
+def summarise_economy(
+    epochs: pd.DataFrame,
+    confidence: float = CONFIDENCE,
+    resampled: pd.DataFrame | None = None,
+    records: int = 0,
+) -> pd.DataFrame:
     """Return one row per treatment, group and measure: its first epoch, and its last ones.
 
     The estimate of one replication is the mean over the last fifth of the epochs (at least one);
@@ -400,6 +427,9 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
         A table with the columns of :data:`poq_abm.experiment.schemas.EPOCHS`.
     confidence
         Level of the interval, in (0, 1).
+    resampled, records
+        The same of resampled profiles, if there are any, and the fewest records of a task: for the
+        columns :data:`~poq_abm.experiment.calibration_error.WIDENED`, inside the same ranges.
     """
     keys = ["treatment", "role", "group"]
     measures = [*_SHOWN, *_OF_NETWORK]
@@ -410,15 +440,15 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
     cells = epochs.groupby(keys, observed=True)
     most = cells["nodes"].max().to_dict()
     changes = {name: cells[name].nunique().to_dict() for name in ("nodes", "deviating")}
-    rows = []
+    rows, ranges = [], []
     for key, group in ends.groupby(level=keys, observed=True, sort=False):
         network = list(key)[2] == NETWORK
         for measure, unit in {**_SHOWN, **(_OF_NETWORK if network else {})}.items():
             values = group[measure].dropna()
             within = range_of(measure, unit)
             if unit == "nodes":
-                varies = changes[measure][key] > 1
-                within = within._replace(high=float(most[key])) if varies else UNBOUNDED
+                within = range_of_nodes(float(most[key]), varies=changes[measure][key] > 1)
+            ranges.append(within)
             mean, _, low, high = mean_interval(values, confidence, within)
             if measure != "nodes" and (group["nodes"] == 0.0).all():
                 low = high = math.nan
@@ -435,18 +465,17 @@ def summarise_economy(epochs: pd.DataFrame, confidence: float = CONFIDENCE) -> p
                     "replications": len(group),
                 }
             )
-    return pd.DataFrame(rows)
-
-
-def by_replication(epochs: pd.DataFrame) -> pd.Series[float]:
-    """Return how economies ended, by treatment, role, group, replication and measure."""
-    return stacked(_ends(epochs), "measure")
+    summary = pd.DataFrame(rows)
+    if resampled is None:
+        return summary
+    sides = (stacked(ends, "measure"), stacked(_ends(resampled), "measure"))
+    return widen(summary, sides, ("last", "low", "high"), records, confidence, ranges)
 
 
 def _ends(epochs: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of every measure over the last epochs of a group in a replication."""
     count = int(epochs["epoch"].max()) + 1
-    last = epochs["epoch"] >= count - max(1, math.ceil(LAST_SHARE * count))
+    last = epochs["epoch"] >= first_of_last(count)
     keys = ["treatment", "role", "group", "replication"]
     measures = [*_SHOWN, *_OF_NETWORK]
     return epochs[last].groupby(keys, observed=True, sort=False)[measures].mean()

@@ -262,13 +262,10 @@ class Results:
         from poq_abm.experiment import economy_study  # noqa: PLC0415
 
         epochs = self.epochs if treatments is None else self._some("epochs", treatments)
-        found = economy_study.summarise_economy(epochs, confidence)
-        if self.fewest_records is None:
-            return self._labelled(found)
-        again = self._some(f"{RESAMPLED}epochs", treatments)
-        sides = tuple(economy_study.by_replication(part) for part in (epochs, again))
-        ends, ranges = ("last", "low", "high"), ranges_of(found)
-        return self._labelled(widen(found, sides, ends, self.fewest_records, confidence, ranges))
+        records = self.fewest_records
+        again = None if records is None else self._some(f"{RESAMPLED}epochs", treatments)
+        found = economy_study.summarise_economy(epochs, confidence, again, records or 0)
+        return self._labelled(found)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return nodes and replications as one dataset over treatment, replication and node.

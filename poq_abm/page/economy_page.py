@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -11,8 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from poq_abm.experiment.economy_study import LAST_SHARE, EconomyStudy, play_economy
-from poq_abm.experiment.estimates import UNBOUNDED, Range
+from poq_abm.experiment.economy_study import (
+    EconomyStudy,
+    first_of_last,
+    play_economy,
+    range_of_nodes,
+)
+from poq_abm.experiment.estimates import COUNT, UNBOUNDED, Range
 from poq_abm.experiment.schemas import RANGES
 from poq_abm.page.charts import limits_of, line_chart
 from poq_abm.page.controls import (
@@ -29,9 +33,9 @@ from poq_abm.page.samples import (
     Curve,
     PlayedReplications,
     Quantity,
+    apart_from,
     counterpart,
     curves_over,
-    difference,
     estimate,
     shared_places,
 )
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
     from poq_abm.profile import Profile
     from poq_abm.scenario import Scenario
 
-__all__ = ["EconomyPage", "PlayedEconomy", "replications_of"]
+__all__ = ["CHARTS", "EconomyPage", "PlayedEconomy", "epoch_curves", "replications_of"]
 
 Floats = NDArray[np.float64]
 
@@ -80,6 +84,13 @@ class PlayedEconomy(PlayedReplications):
     def of_groups(self, name: str) -> Floats:
         """Return a column of the groups, shape (R, E, G)."""
         return self.group[:, :, :-1, _GROUP[name]]
+
+    @property
+    def nodes_within(self) -> list[Range]:
+        """The range of how many nodes of each group are present, as in a summary of a run."""
+        nodes = self.of_groups("nodes")
+        ends = zip(nodes.max(axis=(0, 1)), np.ptp(nodes, axis=(0, 1)), strict=True)
+        return [range_of_nodes(float(most), varies=bool(spread)) for most, spread in ends]
 
     def per_node(self, name: str) -> Floats:
         """Return the same over the nodes present; missing where none is."""
@@ -115,8 +126,9 @@ class _EpochChart(NamedTuple):
 
 
 _SHARE = RANGES["0-1"]
-_CHARTS = (
-    _EpochChart("nodes", "Nodes present", "nodes", lambda p: p.of_groups("nodes"), when="always"),
+CHARTS = (
+    _EpochChart("nodes", "Nodes present", "nodes", lambda p: p.of_groups("nodes"),
+                within=COUNT, when="always"),
     _EpochChart("profit", "Profit of a present node", "tokens per node and epoch",
                 lambda p: p.per_node("profit"), when="always"),
     _EpochChart("pay", "What the network pays for an answer", "tokens per query served",
@@ -198,14 +210,14 @@ class EconomyPage(ScenarioPage):
         """Return a chart for every measure that is telling, here or beside."""
         found = {}
         places = shared_places([[(one, one) for one in play.owners] for play in shown.in_order])
-        for chart in _CHARTS:
+        for chart in CHARTS:
             if not any(_telling(chart, one) for one in shown.plays):
                 continue
-            before = _curves(chart, shown.written, shown.length, places) if shown.moved else []
+            before = epoch_curves(chart, shown.written, shown.length, places) if shown.moved else []
             found[chart.name] = line_chart(
                 shown.named(chart.name), shown.titled(chart.title), chart.unit,
-                _curves(chart, shown.played, shown.length, places), self.length,
-                limits_of(*(_curves(chart, one, self.length, places) for one in shown.plays)),
+                epoch_curves(chart, shown.played, shown.length, places), self.length,
+                limits_of(*(epoch_curves(chart, one, self.length, places) for one in shown.plays)),
                 before,
                 "epoch",
             )  # fmt: skip
@@ -247,7 +259,7 @@ _TITLE = "Who is present, and what they earn"
 
 def _last(length: int) -> slice:
     """Return the epochs over which a summary of so many is taken, the last of them."""
-    return slice(length - max(1, math.ceil(LAST_SHARE * length)), length)
+    return slice(first_of_last(length), length)
 
 
 def _of_the_network(played: PlayedEconomy, last: slice) -> list[Quantity]:
@@ -265,16 +277,21 @@ def _of_groups(played: PlayedEconomy, last: slice) -> list[Quantity]:
     """Return nodes present and their profit, one after the other for every group."""
     found = []
     for place, (role, label) in enumerate(zip(played.roles, played.labels, strict=True)):
-        for what, figure in (
-            ("nodes present", lambda p: p.of_groups("nodes")),
-            ("profit of a present node (tokens per epoch)", lambda p: p.per_node("profit")),
+        for what, within, figure in (
+            ("nodes present", played.nodes_within[place], lambda p: p.of_groups("nodes")),
+            (
+                "profit of a present node (tokens per epoch)",
+                UNBOUNDED,
+                lambda p: p.per_node("profit"),
+            ),
         ):
 
             def at_last(p: PlayedEconomy, of: Any = figure, place: int = place) -> Floats:
                 return _mean(of(p)[:, last])[:, place]
 
             sample = played.sample(at_last)
-            found.append(Quantity(f"{role} {label}", what, sample, sample.interval()))
+            interval = sample.interval(within)
+            found.append(Quantity(f"{role} {label}", what, sample, interval, within))
     return found
 
 
@@ -284,15 +301,18 @@ def _mean(values: Floats) -> Floats:
     return _over(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
 
 
-def _curves(
+def epoch_curves(
     chart: _EpochChart, played: PlayedEconomy, shown: int, places: Mapping[str, int]
 ) -> list[Curve]:
-    """Return the curves of a measure; those of groups have the groups' places."""
+    """Return the curves of a chart over the first epochs, each group at its place."""
     if not shown:
         return []
     sample = played.sample(lambda p: chart.values(p)[:, :shown])
     x = np.arange(1.0, shown + 1.0)
     curves = curves_over(chart.labels or played.labels, x, sample, chart.within)
+    if chart.name == "nodes":  # as in a figure of a run: at most as many as a group ever had
+        most = played.of_groups("nodes").max(axis=(0, 1))
+        curves = [replace(one, high=np.minimum(one.high, most[one.place])) for one in curves]
     # As in a summary, what nobody ever saw change has no error.
     changes = np.nan_to_num(np.ptp(chart.values(played), axis=(0, 1)), nan=1.0) > 0.0
     curves = [
@@ -326,7 +346,7 @@ def _rows(
     keys = zip(played.roles, played.labels, strict=True)
     for key, nodes, profit in zip(keys, own[::2], own[1::2], strict=True):
         there = counterpart(profit, own, before)
-        apart = None if there is None else difference(there.sample, profit.sample)
+        apart = None if there is None else apart_from(there, profit)
         yield (*key, estimate(nodes.estimate),
                estimate(profit.estimate) if np.isfinite(profit.estimate[0]) else "-",
                "-" if apart is None else estimate(apart, "+"))  # fmt: skip

@@ -53,7 +53,9 @@ def explorable(scenario: Scenario, treatment: str | None = None) -> Scenario:
     if treatment is not None:
         treatments = {one.id: one.scenario for one in scenario.treatments()}
         if treatment not in treatments:
-            raise InputError(f"no treatment {treatment!r}; {nearest(treatment, treatments)}")
+            raise InputError(
+                f"{scenario.name} has no treatment {treatment!r}; {nearest(treatment, treatments)}"
+            )
         return treatments[treatment]
     return _without_sweep(scenario)
 

@@ -134,13 +134,13 @@ def read_link(panel: Panel, query: str) -> tuple[PageState, list[str]]:
     >>> state["K"], problems
     (2, ["rul: no such control; did you mean 'rule'?"])
     """
-    state, problems, page = panel.start, [], panel.pages[0]
+    state, problems, page = panel.start, list[str](), panel.pages[0]
+    another, unknown = "", list[str]()
     if len(query) > _MOST_CHARACTERS:
         return state, [f"the link has more than {_MOST_CHARACTERS:,} characters and is not read"]
     for key, text in parse_qsl(query.removeprefix("?"), keep_blank_values=True):
         if key == "of":
-            if text != _told(panel):
-                problems.append(_another(panel, text))
+            another = _another(panel, text) if text != _told(panel) else ""
         elif key == page.unit and page.stepwise:
             whole = _number(text)
             if isinstance(whole, int) and 0 <= whole <= page.length:
@@ -148,8 +148,7 @@ def read_link(panel: Panel, query: str) -> tuple[PageState, list[str]]:
             else:
                 problems.append(f"{page.unit}: must lie in [0, {page.length}], got {text[:40]}")
         elif key not in panel.controls:
-            known = nearest(key[:40], (*panel.controls, page.unit))
-            problems.append(f"{key[:40]}: no such control; {known}")
+            unknown.append(key[:40])
         else:
             control = panel.controls[key]
             value = text[:80] if control.kind == "choice" else _number(text)
@@ -160,7 +159,19 @@ def read_link(panel: Panel, query: str) -> tuple[PageState, list[str]]:
                 state = state.moved(key, value)
             else:
                 problems.append(f"{key}: {fault}")
-    return state, problems
+    return state, [*_misplaced(panel, another, unknown), *problems]
+
+
+def _misplaced(panel: Panel, another: str, unknown: list[str]) -> list[str]:
+    """Return what is said of a link of another scenario, or of controls that nobody has.
+
+    A link of another kind of scenario moves much that is not here: that is said once.
+    """
+    if another:
+        named = ", ".join(unknown[:3]) + f" and {len(unknown) - 3} more" * (len(unknown) > 3)
+        return [another + f"; nothing here is moved by {named}" * bool(unknown)]
+    keys = (*panel.controls, panel.pages[0].unit)
+    return [f"{key}: no such control; {nearest(key, keys)}" for key in unknown]
 
 
 def _spelt(value: Value) -> str:

@@ -16,7 +16,7 @@ from poq_abm.experiment.schemas import range_of
 from poq_abm.experiment.study import Options
 from poq_abm.page.controls import Control, ScenarioPage, Shown, field_controls, value_at
 from poq_abm.page.dot_chart import Dot, DotAxis, dot_chart
-from poq_abm.page.samples import PlayedReplications, Quantity, difference, estimate
+from poq_abm.page.samples import PlayedReplications, Quantity, apart_from, estimate
 from poq_abm.page.views import error_held, table
 from poq_abm.rules.protocol.protocol import PROTOCOLS
 from poq_abm.rules.registry import find
@@ -186,7 +186,7 @@ def _rows(played: PlayedQueries, written: PlayedQueries | None) -> Iterator[tupl
         apart = None
         if written is not None and name in written.by_protocol:
             before, now = (one.figure(name, "dishonest_stands") for one in (written, played))
-            apart = difference(before.sample, now.sample, now.within)
+            apart = apart_from(before, now)
         yield name, cheats, stands, "-" if apart is None else estimate(apart, "+"), final, cost
 
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from poq_abm.experiment.calibration_error import widened_interval
 from poq_abm.experiment.estimates import (
@@ -18,6 +17,7 @@ from poq_abm.experiment.estimates import (
     ends_within,
     mean_interval,
     shown,
+    student,
 )
 from poq_abm.experiment.paired import paired
 
@@ -27,6 +27,7 @@ __all__ = [
     "PlayedReplications",
     "Quantity",
     "Sample",
+    "apart_from",
     "counterpart",
     "curves_over",
     "difference",
@@ -116,6 +117,16 @@ class Quantity(NamedTuple):
     alias: str = ""  #: another name of its owner, for a play in which nobody has the first
 
 
+def apart_from(a: Quantity, b: Quantity) -> Interval | None:
+    """Return the same quantity of B minus that of A; nothing where no pair has both.
+
+    A range that is that of one play, as the most nodes a group ever had in it, holds for the other
+    where it is as wide.
+    """
+    ends = min(a.within.low, b.within.low), max(a.within.high, b.within.high)
+    return difference(a.sample, b.sample, Range(*ends, a.within.whole, a.within.known))
+
+
 def counterpart(
     one: Quantity, own: Sequence[Quantity], others: Sequence[Quantity]
 ) -> Quantity | None:
@@ -179,15 +190,14 @@ def curves_over(
     range, as its intervals then do.
     """
     values = sample.plain
-    n = np.sum(~np.isnan(values), axis=0)
-    total = np.nansum(values, axis=0)
-    mean = np.full(total.shape, np.nan)
-    np.divide(total, n, out=mean, where=n > 0)
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    half = np.full(total.shape, np.nan)
+    missing = np.isnan(values)
+    n = np.sum(~missing, axis=0)
+    known_first = np.take_along_axis(values, np.argsort(missing, axis=0, kind="stable"), axis=0)
+    mean, half = np.full((2, *n.shape), np.nan)
+    for count in np.unique(n):
+        alike = n == count
+        mean[alike], _, half[alike] = student(known_first[:count, alike].T, CONFIDENCE)
     several = n > 1
-    k = n[several]
-    half[several] = stdtrit(k - 1, (1 + CONFIDENCE) / 2) * np.sqrt(squares[several] / (k - 1) / k)
     low, high = mean - half, mean + half
     if within != UNBOUNDED:
         for at in np.ndindex(mean.shape):

@@ -17,9 +17,9 @@ from poq_abm.page.samples import (
     Curve,
     Interval,
     Quantity,
+    apart_from,
     counterpart,
     curves_over,
-    difference,
     estimate,
 )
 
@@ -175,7 +175,7 @@ def rows(played: PlayedRounds, written: PlayedRounds | None, shown: int) -> list
     found = []
     for one, figure in zip(played.classes, own, strict=True):
         there = counterpart(figure, own, before)
-        apart = None if there is None else difference(there.sample, figure.sample)
+        apart = None if there is None else apart_from(there, figure)
         found.append(ClassRow(one.role, one.label, one.nodes, figure.estimate, apart))
     return found
 
@@ -315,12 +315,10 @@ def _lines(
         if other is None:
             yield (one.whose, one.what, _told(one.estimate), "-", *("-" * (2 if written else 1)))
             continue
-        apart = [difference(one.sample, other.sample, one.within)]
+        apart = [apart_from(one, other)]
         if written:
             old = counterpart(one, a, written[0]), counterpart(other, b, written[1])
-            apart.append(
-                difference(old[0].sample, old[1].sample, one.within) if old[0] and old[1] else None
-            )
+            apart.append(apart_from(old[0], old[1]) if old[0] and old[1] else None)
         yield (
             one.whose if one.whose == other.whose else one.alias, one.what, _told(one.estimate),
             _told(other.estimate), *("-" if d is None else estimate(d, "+") for d in apart),

@@ -29,7 +29,8 @@ _SHAPES = (
 _TEXT = """\
 # {name}: which models does a market keep, where an answer is bought at its list price?
 #
-# From {source} are the names and prices, in USD per token, of {chosen} of its {all} models.
+# From {source} are the names and prices, in USD per token, of {chosen} of its {all} models that
+# write text at a price.
 # Assumed by us:
 # * a job has {prompt} tokens of prompt and {completion} of completion, so that an answer costs
 #   {prompt} x prompt price + {completion} x completion price + what a request costs;
@@ -114,13 +115,14 @@ def read_price_list(path: Path) -> PriceList:
     JSON is ``{"data": [{"id", "pricing": {"prompt", "completion", "request"}}]}``, prices being
     numbers or words, -1 where they vary; or a mapping of models to ``input_cost_per_token`` and
     ``output_cost_per_token``. A ``.csv`` has the columns model, prompt and completion. Models
-    without a price, with one that varies, or that write no text are left out.
+    without a price, with one that varies, or that write no text are left out; who stands there
+    twice at one price is one.
 
     Raises
     ------
     InputError
         If the file cannot be read or is of another shape, a price is negative or none, a model
-        stands there twice, or no model is left.
+        has two prices, or no model is left.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -134,10 +136,10 @@ def read_price_list(path: Path) -> PriceList:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise InputError(f"{where}: a model needs a name in printable characters")
         prompt, completion, request = (_price(where, name, price) for price in prices)
-        if name in found:
-            raise InputError(f"{where}: {name!r} stands there twice")
         if prompt is not None and completion is not None and request is not None:
-            found[name] = ListedModel(name.strip(), prompt, completion, request)
+            model = ListedModel(name.strip(), prompt, completion, request)
+            if found.setdefault(model.name, model) != model:
+                raise InputError(f"{where}: {name!r} stands there twice, at two prices")
     if not found:
         raise InputError(f"{path} has no model with prices: {_SHAPES}")
     return PriceList(tuple(found.values()))
@@ -158,12 +160,18 @@ def _of_table(path: Path, text: str) -> Iterator[_Row]:
         if len(row) != len(names):
             raise InputError(f"{where}: {len(row)} cells under {len(names)} names of columns")
         cells = dict(zip(names, (cell.strip() or None for cell in row), strict=True))
-        yield where, cells["model"], (cells["prompt"], cells["completion"], cells.get("request", 0))
+        yield (
+            where,
+            cells["model"],
+            (cells["prompt"], cells["completion"], cells.get("request") or 0),
+        )
 
 
 def _of_json(path: Path, text: str) -> Iterator[_Row]:
     try:
         data = json.loads(text, parse_float=Decimal, object_pairs_hook=_once)
+    except _TwiceError as error:
+        raise InputError(f"{path}: {error} stands there twice, and not alike") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {error}") from None
     entries = data.get("data") if isinstance(data, Mapping) else data
@@ -171,15 +179,14 @@ def _of_json(path: Path, text: str) -> Iterator[_Row]:
     if isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries):
         for entry in entries:
             prices = entry.get("pricing")
-            writes = (entry.get("architecture") or {}).get("output_modalities", ["text"])
-            if isinstance(prices, Mapping) and "text" in writes:
-                three = (prices.get("prompt"), prices.get("completion"), prices.get("request", 0))
+            if isinstance(prices, Mapping) and _writes_text(entry.get("architecture")):
+                request = prices.get("request") or 0
+                three = (prices.get("prompt"), prices.get("completion"), request)
                 yield where, entry.get("id"), three
     elif isinstance(data, Mapping) and all(isinstance(entry, Mapping) for entry in data.values()):
         for name, entry in data.items():
             if name != "sample_spec" and entry.get("mode", "chat") in _WRITES:
-                three = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"), 0)
-                yield where, name, three
+                yield where, name, _lite_prices(entry)
     else:
         raise InputError(f"{path} is no price list: {_SHAPES}")
 
@@ -187,14 +194,40 @@ def _of_json(path: Path, text: str) -> Iterator[_Row]:
 _WRITES = ("chat", "completion", "responses")
 
 
+def _lite_prices(entry: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Return the prices of a model of LiteLLM's, of a token and of a request."""
+    per_token = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
+    return *per_token, entry.get("input_cost_per_request") or 0
+
+
+def _writes_text(architecture: Any) -> bool:
+    """Return whether a model of OpenRouter's writes text, as one does of which nothing is said.
+
+    >>> _writes_text({"modality": "text->image"}), _writes_text({"output_modalities": None})
+    (False, True)
+    """
+    if not isinstance(architecture, Mapping):
+        return True
+    writes = architecture.get("output_modalities") or architecture.get("modality") or "text"
+    return "text" in (writes.rpartition("->")[2] if isinstance(writes, str) else writes)
+
+
+class _TwiceError(ValueError):
+    """A key of a mapping that says two things."""
+
+
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a mapping of JSON, in which no key stands twice."""
+    """Return a mapping of JSON, in which no key says two things; of a model, two prices."""
     made: dict[str, Any] = {}
     for key, value in pairs:
-        if key in made:
-            raise ValueError(f"{key!r} stands there twice")
+        if key in made and _said(made[key]) != _said(value):
+            raise _TwiceError(repr(key))
         made[key] = value
     return made
+
+
+def _said(value: Any) -> Any:
+    return _lite_prices(value) if isinstance(value, Mapping) else value
 
 
 def _price(where: str, name: str, written: Any) -> Decimal | None:
@@ -236,12 +269,13 @@ def market_text(
     basis = "about twice what an answer costs in the median" if middle else "as all are free"
     answering = _answering([model.name for model in chosen], profile)
     labels = [model.name.rsplit("/", 1)[-1] for model in chosen]
+    alike = len({label.casefold() for label in labels}) < len(labels)
     inference = [
         f"    - {{model: {answers}, name: {json.dumps(label, ensure_ascii=False)}, "
         f"count: {_NODES}, usd_per_answer: {price!r}}}  # {ground}"
         for (answers, ground), label, price in zip(
             answering,
-            labels if len(set(labels)) == len(labels) else [model.name for model in chosen],
+            [model.name for model in chosen] if alike else labels,
             usd,
             strict=True,
         )

@@ -134,6 +134,16 @@ def button(page: Any, name: str) -> Any:
     return page.get_by_role("button", name=name, exact=True)
 
 
+def cut_tables(page: Any) -> list[str]:
+    """Return the tables that have not room for all of their columns."""
+    found = page.evaluate(
+        "() => { document.querySelectorAll('details').forEach(one => one.open = true);"
+        " return [...document.querySelectorAll('.poq-wide')]"
+        ".filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent); }"
+    )
+    return list(found)
+
+
 def shown(page: Any) -> int:
     label = page.locator("label.poq-control", has_text="Rounds shown")
     return int(label.locator("output").inner_text())
@@ -279,6 +289,7 @@ def test_protocols_stand_side_by_side_and_their_conditions_move(
         assert page.get_by_role("button", name="Play", exact=True).count() == 0
         slide(page, "Nodes that cheat where it pays", 0.0)
         page.wait_for_selector("[data-chart=vulnerability] circle.before")
+        assert cut_tables(page) == []
         assert "NaN" not in page.inner_text("body")
         for width in WIDTHS:
             assert outside(page, width) == []
@@ -300,6 +311,7 @@ def test_two_scenarios_stand_side_by_side_and_one_slider_moves_both(
             changed(page, old, f"inference-{side}")
         table = page.locator("[data-table=difference]")
         assert "B - A as written" in table.inner_text()
+        assert cut_tables(page) == []
         assert "NaN" not in page.inner_text("body")
         page.select_option("select[aria-label='Scenario to save']", "B")
         page.get_by_label("Name of the scenario file").fill("dear_b")

@@ -109,6 +109,11 @@ def test_what_a_link_says_wrongly_is_told_and_left_as_it_was(
     assert problems[0].startswith(said)
 
 
+def test_a_link_of_another_kind_is_told_once(settings: RoundsPage) -> None:
+    (said,) = read_link(Panel.of(settings), "a=1&b=2&c=3&d=4&of=other.12345678")[1]
+    assert said.endswith("; nothing here is moved by a, b, c and 1 more")
+
+
 @given(st.text(max_size=200))
 def test_no_link_breaks_the_page(text: str) -> None:
     state, _ = read_link(Panel.of(PAGE), text)
@@ -125,4 +130,4 @@ def test_links_of_other_rounds_or_seeds_are_told_apart(contested: Scenario) -> N
         RoundsPage(contested, 299),
         RoundsPage(contested.replace({"seed": 2}), 300),
     ):
-        assert "another scenario" in read_link(Panel.of(other), link)[1][-1]
+        assert "another scenario" in read_link(Panel.of(other), link)[1][0]

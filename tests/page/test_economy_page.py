@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import poq_abm
-from poq_abm.page.economy_page import EconomyPage
+from poq_abm.analysis.epochs import over_epochs
+from poq_abm.page.economy_page import CHARTS, EconomyPage, epoch_curves
 from poq_abm.page.exploring import Exploration, explorable
 from poq_abm.page.panel import read_link, write_link
 from poq_abm.scenario import load, scenario_names
@@ -27,6 +28,25 @@ def test_the_page_plays_what_a_run_plays(opened: Exploration) -> None:
     columns = [name for name, *_ in GROUP_COLUMNS]
     found = theirs[columns].to_numpy(np.float64).reshape(opened.play(opened.start).group.shape)
     np.testing.assert_array_equal(opened.play(opened.start).group, found)
+
+
+def test_nodes_are_told_as_a_run_s_summary_and_figure_tell_them() -> None:
+    scenario = explorable(load("entry_exit", [*SHORT, "sweep={}", "economy.payment.pool=200"]))
+    page = Exploration(scenario)
+    (shown,) = page.shown(page.start)
+    results = poq_abm.run(page.page.scenario)
+    rows = results.economy_summary()
+    rows = rows[(rows["measure"] == "nodes") & (rows["role"] != "network")]
+    figures = page.page.figures(shown.played, shown.length)
+    nodes = [one.estimate for one in figures if one.what == "nodes present"]
+    np.testing.assert_allclose(nodes, rows[["last", "low", "high"]], rtol=1e-12)
+    assert 0.0 <= nodes[0][1] < nodes[0][0] < nodes[0][2]
+    drawn = over_epochs(results.epochs, "nodes", "base")
+    places = {owner: place for place, owner in enumerate(shown.played.owners)}
+    for curve in epoch_curves(CHARTS[0], shown.played, shown.length, places):
+        ours = np.transpose([curve.y, curve.low, curve.high])
+        theirs = drawn[drawn["group"] == curve.label][["mean", "low", "high"]]
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_twice_the_pool_pays_twice_for_an_answer_and_feeds_more_nodes(opened: Exploration) -> None:

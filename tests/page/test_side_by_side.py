@@ -100,7 +100,7 @@ def test_a_link_says_both_and_is_told_from_one_of_either(pair: Exploration) -> N
     link = write_link(pair.panel, state)
     assert link.startswith("alpha_M=1.5&A.K=2&round=50&of=committee_size%2Bcommittee_size.")
     assert read_link(pair.panel, link) == (state, [])
-    assert "another scenario" in read_link(Panel.of(pair.page), link)[1][-1]
+    assert "another scenario" in read_link(Panel.of(pair.page), link)[1][0]
 
 
 def test_keys_are_made_common_and_that_is_said() -> None:

@@ -69,6 +69,32 @@ def test_other_shapes_say_the_same(tmp_path: Path) -> None:
         assert (model.name, model.usd(JOB)) == ("grand", pytest.approx(2.4e-4, rel=1e-12))
 
 
+def test_lists_are_read_as_they_are_published(tmp_path: Path) -> None:
+    """A model twice at one price, modalities by an older name or null, no price of a request."""
+    path = tmp_path / "list.json"
+    grand = json.dumps(LITELLM["grand"])
+    path.write_text(f'{{"grand": {grand}, "grand": {grand[:-1]}, "max_tokens": 9}}}}')
+    assert [model.name for model in read_price_list(path).models] == ["grand"]
+    per_call = {**LITELLM["grand"], "input_cost_per_request": 0.005}
+    path.write_text(json.dumps({"online": per_call}))
+    assert read_price_list(path).models[0].usd(JOB) == pytest.approx(0.00524, rel=1e-12)
+    older = [{"modality": "text->image"}, {"modality": "text+image->text"}, None,
+             {"output_modalities": None}]  # fmt: skip
+    models = [entry(f"m{n}", "0", "1e-7", architecture=one) for n, one in enumerate(older)]
+    models[1]["pricing"]["request"] = None
+    path.write_text(json.dumps({"data": models}))
+    assert [model.name for model in read_price_list(path).models] == ["m1", "m2", "m3"]
+    table = tmp_path / "list.csv"
+    table.write_text("model,prompt,completion,request\na,0,1e-7,\nb,0,1e-7,0.005\n")
+    assert [float(model.request) for model in read_price_list(table).models] == [0.0, 0.005]
+
+
+def test_names_that_differ_in_case_alone_are_told_whole(poq, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("model,prompt,completion\na/One,0,1e-7\nb/one,0,2e-7\n")
+    assert poq("new", "market", "--prices", tmp_path / "list.csv").code == 0
+    assert [group.name for group in load("market.yaml").population.inference] == ["a/One", "b/one"]
+
+
 def test_of_a_long_list_some_are_kept_at_equal_steps_of_price(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     rows = [f"m{place:03},{place * 1e-8:.8f},0" for place in reversed(range(301))]
@@ -132,8 +158,9 @@ def test_models_can_be_named(poq, listed: Path) -> None:
         ("a.json", json.dumps({"data": [entry("a", True, 0)]}), "a price that is no number"),
         ("a.json", '{"data": [{"id": "a", "pricing": {"prompt": NaN, "completion": 0}}]}', "no n"),
         ("a.json", json.dumps({"data": [entry("a", 0.5, 1.5)]}), "not per million"),
-        ("a.json", json.dumps({"data": [entry("a", 0, 0)] * 2}), "stands there twice"),
-        ("a.json", '{"a": {"input_cost_per_token": 1}, "a": {}}', "stands there twice"),
+        ("a.json", json.dumps({"data": [entry("a", 0, 0), entry("a", 0, 1e-9)]}), "at two prices"),
+        ("a.json", '{"a": {"input_cost_per_token": 1}, "a": {}}', "'a' stands there twice"),
+        ("a.json", '{"data": [], "data": [7]}', "'data' stands there twice"),
         ("a.json", json.dumps({"data": [entry("", 0, 0)]}), "needs a name"),
         ("a.json", json.dumps({"data": [entry(7, 0, 0)]}), "needs a name"),
         ("a.csv", "model,price\na,1e-7\n", "a.csv:1: the table has no column prompt"),
