@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import logging
 import math
 import re
 import textwrap
@@ -68,6 +69,12 @@ FONTS = {
     "serif": ("DejaVu Serif", "dejavuserif"),
     "times": ("STIXGeneral", "stix"),
 }
+#: how people call Computer Modern, and the copy of Matplotlib, which lacks signs
+_OF_LATEX = re.compile(
+    r"cmu\b|computer ?modern|latin ?modern|lm ?(roman|sans|mono|odern)|latex", re.I
+)
+_WITHOUT_SIGNS = re.compile(r"cm(r|b|ss|tt|mi|ti|sy|ex)10")
+_FEW_FONTS = 6  # that a message names
 _LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 2.5, 20.0, 11.0
 _NARROW = 5.0  # inches; titles get smaller, and long legends go over their panel
 _LEAST_PANEL = 2.6  # inches that a panel needs beside others
@@ -168,30 +175,65 @@ def printed(width: float | None = None, font: str = "sans") -> Iterator[None]:
 
     ``font`` is one of :data:`FONTS` or an installed family. ``times`` (STIX) is what many classes
     of LaTeX set; for their Computer Modern, name ``CMU Serif`` or ``Latin Modern Roman`` where one
-    is installed (the ``cmr10`` of Matplotlib has no underscore). No LaTeX is called. Letters
-    keep their size, 7 to 9 points, whatever the width: include the file unscaled.
+    is installed (the ``cmr10`` of Matplotlib has no underscore, and is refused). No LaTeX is
+    called. Letters keep their size, 7 to 9 points, whatever the width: include the file unscaled.
 
     Raises
     ------
     InputError
         If there is no such font.
     """
-    from matplotlib import font_manager, rc_context  # noqa: PLC0415
+    from matplotlib import rc_context  # noqa: PLC0415
 
-    family, formulas = FONTS.get(font, (font, "stix"))
-    known = font_manager.get_font_names()
-    if family not in known:
-        raise InputError(f"no font {font!r}; {nearest(font, [*FONTS, *known])}")
+    family, formulas = FONTS.get(font, (font, "cm" if _OF_LATEX.match(font) else "stix"))
+    _check_installed(font, family)
     # What a font lacks, a sign perhaps, comes from the one that has nearly all.
     fonts: Any = {"font.family": [family, "DejaVu Sans"], "mathtext.fontset": formulas}
     if width is not None and width < _NARROW:
         fonts |= dict.fromkeys(("axes.labelsize", "xtick.labelsize", "ytick.labelsize"), 8.0)
+    # What they say of weights and of LaTeX's own tables in a font is nothing that a user can mend.
+    talkers = [logging.getLogger(name) for name in ("matplotlib.font_manager", "fontTools.subset")]
+    levels = [each.level for each in talkers]
     token = _asked_width.set(width)
     try:
+        for each in talkers:
+            each.setLevel(logging.ERROR)
         with rc_context(fonts):
             yield
     finally:
         _asked_width.reset(token)
+        for each, level in zip(talkers, levels, strict=True):
+            each.setLevel(level)
+
+
+def _check_installed(font: str, family: str) -> None:
+    """Refuse a family that is not installed, or that lacks letters, and say what there is."""
+    from matplotlib import font_manager  # noqa: PLC0415
+
+    if family not in font_manager.get_font_names():
+        # Matplotlib remembers what it once found: what was installed since is looked for here.
+        manager = font_manager.fontManager
+        seen = {entry.fname for entry in manager.ttflist}
+        for path in set(font_manager.findSystemFonts()) - seen:
+            with contextlib.suppress(OSError, RuntimeError, ValueError):  # no font that it reads
+                manager.addfont(path)
+    known = [name for name in font_manager.get_font_names() if not _WITHOUT_SIGNS.fullmatch(name)]
+    if family in known:
+        return
+    if _OF_LATEX.match(font) or _WITHOUT_SIGNS.fullmatch(font):
+        lacks = "has no underscore" if _WITHOUT_SIGNS.fullmatch(font) else "is not installed"
+        raise InputError(
+            f"the font {font!r} {lacks}. Computer Modern, which LaTeX sets, is the family 'CMU "
+            "Serif': install it (on Debian the package fonts-cmu, elsewhere cm-unicode of CTAN) "
+            "and ask for that; of the fonts that come along, 'times' is that of many classes"
+        )
+    hint = nearest(font, [*FONTS, *known])
+    if not hint.startswith("did you mean"):
+        hint = "installed are " + ", ".join(sorted(known)[:_FEW_FONTS]) + ", ..."
+    raise InputError(
+        f"no font {font!r} is installed; {', '.join(FONTS)} come along, and any family that is "
+        f"installed can be named; {hint}"
+    )
 
 
 def is_narrow(figure: Figure) -> bool:
@@ -326,8 +368,17 @@ def _write(figure: Figure, path: Path, form: str) -> None:
         write_svg(figure, path)
         return
     dates = {"pdf": {"CreationDate": None}}
-    with rc_context({"pdf.fonttype": 42}), written(path) as draft:
+    with rc_context({"pdf.fonttype": _pdf_font_type()}), written(path) as draft:
         figure.savefig(draft, dpi=200, format=form, metadata=dates.get(form))
+
+
+def _pdf_font_type() -> int:
+    """Return how PDF embeds the font: TrueType; as shapes what has no TrueType outlines."""
+    from matplotlib import font_manager, rcParams  # noqa: PLC0415
+
+    path = font_manager.findfont(font_manager.FontProperties(family=rcParams["font.family"]))
+    with Path(path).open("rb") as stream:
+        return 3 if stream.read(4) == b"OTTO" else 42
 
 
 def write_svg(figure: Figure, path: Path) -> None:

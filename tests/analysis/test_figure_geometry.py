@@ -99,8 +99,6 @@ def test_the_trilemma_fits_a_papers_page_and_says_what_its_protocols_are(
 def test_what_a_paper_cannot_hold_is_refused() -> None:
     with printed(WIDTHS["column"]), pytest.raises(InputError, match=r"ask for a width of 10\.4"):
         canvas(14.0, 3.0, panels=4, sharey=True)
-    with pytest.raises(InputError, match="did you mean 'times'"), printed(font="tims"):
-        pass
     for text, message in (("colum", "column or page or inches"), ("1", "2.5 to 20 inches")):
         with pytest.raises(InputError, match=message):
             width_named(text)
