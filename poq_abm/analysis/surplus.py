@@ -18,8 +18,8 @@ users lose n (v q - p). Queries that were dropped gain nobody anything.
 
 *Producer surplus* is the income of nodes (rewards, and what they get of others' bonds, less their
 bonds lost) less the cost that an answer more or less would change: energy, which machines draw idle
-too, and bandwidth. *Profit* is what is left of it after fixed cost: machines, by the hour, and the
-capital cost of bonds.
+too, and bandwidth; of who buys its answers, their price. *Profit* is what is left of it after fixed
+cost: machines, by the hour, and the capital cost of bonds.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from poq_abm.scenario.schema.economy import EconomySettings
 from poq_abm.scenario.schema.service import MOST_DEMAND, QueryDemand
 from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.epochs.prices import hourly_usd
+from poq_abm.simulation.population import model_run_by
 
 __all__ = ["TABLES", "surplus", "surplus_by_replication", "surplus_of_a_user"]
 
@@ -176,7 +177,24 @@ def _machines(scenario: Scenario, accounts: pd.DataFrame) -> Any:
     hourly = {str(name): hourly_usd(hardware(str(name)), economy.cost)
               for name in accounts["hardware"].unique()}  # fmt: skip
     usd = accounts["hardware"].astype(str).map(hourly) * accounts["epochs"] * economy.epoch_hours
-    return usd / economy.cost.usd_per_token
+    buys = accounts["role"].eq("inference") & accounts["group"].isin(_buyers(scenario))
+    return usd.mask(buys, 0.0 if _always_buy(scenario) else math.nan) / economy.cost.usd_per_token
+
+
+def _buyers(scenario: Scenario) -> list[str]:
+    """Return the groups whose answers are bought, on no machine of theirs."""
+    people = scenario.population
+    groups = zip(people.inference_labels, people.inference, strict=True)
+    return [label for label, group in groups if group.usd_per_answer is not None]
+
+
+def _always_buy(scenario: Scenario) -> bool:
+    """Return whether nobody who buys may answer with a model that nobody sells, on a machine."""
+    groups = scenario.population.inference
+    sold = {group.model for group in groups if group.usd_per_answer is not None}
+    done = [*(group.behaviour for group in groups), *settings_of(scenario).options.inference]
+    run = {model_run_by(spec) for spec in done}
+    return run <= {*sold, None}
 
 
 def surplus(results: Results, confidence: float = CONFIDENCE) -> pd.DataFrame:

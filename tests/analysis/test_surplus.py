@@ -74,6 +74,16 @@ def test_the_gains_of_all_are_the_welfare_of_an_economy_with_inelastic_demand(
     assert (accounts["capital"] > 0.0).all() == bool(STAKED[0] in more)
 
 
+def test_who_buys_answers_has_no_machine_whose_cost_is_fixed() -> None:
+    buys = "population.inference.0.usd_per_answer=0.002"
+    results = run(load("cost_aware_poq", [*FEW, *MONEY, "mechanism.cost_inference=latency", buys]))
+    fixed = surplus_by_replication(results).loc["base"]
+    fixed = fixed["producer_surplus", "inference"] - fixed["profit", "inference"]
+    rent = hardware("rtx_4090").rental_usd_per_hour / 0.01
+    machines = len(results.accounts[results.accounts["role"] == "inference"]) / 3 - 1
+    assert np.allclose(fixed, machines * rent)
+
+
 def test_users_gain_by_the_declared_demand_where_the_fee_moves() -> None:
     elastic = ["economy.demand.elasticity=2.0", "economy.demand.arrivals=poisson", FOLLOWED]
     results = run(load("cost_aware_poq", [*FEW, "economy.payment.fee=0.2", *elastic]))
