@@ -208,8 +208,10 @@ def _figure(request: AnalysisRequest) -> Figure:
     axes.set_xlabel("seat, in order of cost")
     axes.set_ylabel("share of answers (0-1)")
     axes.set_ylim(0.0, 1.02)
-    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    caption(figure, "What does a cascade save?", frame, cascade_sentence(frame), records_of(frame))
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    said = cascade_sentence(frame)
+    said = f"{said[0].lower()}{said[1:]}"  # one part of the caption among others
+    caption(figure, "What does a cascade save?", frame, said, records_of(frame))
     return figure
 
 

@@ -37,6 +37,8 @@ _FEW_TICKS = 5  # of numbers with many digits
 _CHARACTERS_PER_INCH = 14.0  # of a name under an axis
 _BESIDE_A_PANEL = 0.9  # inches of a panel that its other axis takes
 _MOST_INSIDE = 4  # in the legend; a longer one would cover the lines
+_SHORT_NAME = 16  # letters; two of them have room beside each other in a column
+_FULL = 0.8  # of a cell: what a text in it takes at most
 
 
 def forest(rows: pd.DataFrame, label: str = "", by: str | None = None) -> Figure:
@@ -51,13 +53,13 @@ def forest(rows: pd.DataFrame, label: str = "", by: str | None = None) -> Figure
     """
     panels = [(label, rows)] if by is None else list(rows.groupby(by, sort=False))
     heights = [len(part) + 1.5 for _, part in panels]
-    figure, axes = canvas(
-        7.6, max(2.6, 0.9 + 0.24 * len(rows) + 0.5 * len(panels)), len(panels),
-        columns=1, height_ratios=heights,
-    )  # fmt: skip
+    tall = 0.9 + 0.24 * len(rows) + 0.5 * len(panels)
+    figure, axes = canvas(7.6, max(2.6, tall), len(panels), columns=1, height_ratios=heights)
+    if is_narrow(figure):  # names have two lines
+        figure.set_figheight(max(2.6, tall + 0.05 * len(rows)))
     for panel, (name, part) in zip(axes, panels, strict=True):
         _rows_of_forest(panel, part)
-        panel.set_xlabel(str(name), fontsize=9)
+        panel.set_xlabel(str(name), fontsize=8 if is_narrow(figure) else 9)
     return figure
 
 
@@ -75,10 +77,23 @@ def _rows_of_forest(axes: Axes, rows: pd.DataFrame) -> None:
         axes.plot([row["at"]], [place], marker="o" if row["at"] > 0 else "s", markersize=5,
                   color=colour, markerfacecolor=colour if row["shown"] else "white")  # fmt: skip
     axes.axvline(0.0, color="black", linewidth=0.6, zorder=0)
-    axes.set_yticks(places, rows["label"].tolist(), fontsize=7)
-    axes.set_ylim(-0.7, len(rows) - 0.3)
     narrow = is_narrow(_figure_of(axes))
+    names = [_in_two(name) if narrow else name for name in rows["label"]]
+    axes.set_yticks(places, names, fontsize=7)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.locator_params(axis="x", nbins=2 if narrow else _FEW_TICKS)
+
+
+def _in_two(name: str) -> str:
+    r"""Return a name in two lines that are as short as can be; a short name in one.
+
+    >>> _in_two("rank correlation of consensus and truth: +0.012")
+    'rank correlation of\nconsensus and truth: +0.012'
+    """
+    across = max(_SHORT_NAME, len(name) // 2)
+    while len(lines := textwrap.wrap(name, across, break_long_words=False)) > 2:
+        across += 1
+    return "\n".join(lines)
 
 
 def cells_of(frame: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFrame:
@@ -97,7 +112,7 @@ def paint_cells(figure: Figure, axes: Axes, table: pd.DataFrame, label: str) -> 
         {"cmap": "PuOr_r", "vmin": -most, "vmax": most} if both else {"cmap": "cividis"}
     )
     image = axes.imshow(np.ma.masked_invalid(values), aspect="auto", origin="lower", **scale)
-    figure.colorbar(image, ax=axes).set_label(label, fontsize=8.5)
+    figure.colorbar(image, ax=axes).set_label(label, fontsize=8 if is_narrow(figure) else 8.5)
     axes.set_xticks(range(table.shape[1]), [_short(name) for name in table.columns], fontsize=8)
     axes.set_yticks(range(len(table)), [_short(name) for name in table.index], fontsize=8)
     if max(len(_short(name)) for name in table.columns) > 6:
@@ -105,14 +120,18 @@ def paint_cells(figure: Figure, axes: Axes, table: pd.DataFrame, label: str) -> 
 
 
 def write_cells(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, size: float = 7.5) -> None:
-    """Write texts into painted cells, light on dark ones."""
+    """Write texts into painted cells, light on dark ones; upright where a cell is narrow."""
     image = axes.images[0]
+    beside = max(len(_short(name)) for name in table.index) / _CHARACTERS_PER_INCH
+    room = (_figure_of(axes).get_figwidth() - beside - _BESIDE_A_PANEL) / table.shape[1]
+    upright = texts.map(len).to_numpy().max() / _CHARACTERS_PER_INCH > _FULL * room
     for (row, column), value in np.ndenumerate(table.to_numpy(dtype=np.float64)):
         if np.isfinite(value):
             red, green, blue, _ = image.cmap(image.norm(value))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
             axes.text(column, row, str(texts.iloc[row, column]), ha="center", va="center",
-                      fontsize=size, color="white" if dark else "black")  # fmt: skip
+                      fontsize=size, color="white" if dark else "black",
+                      rotation=90 if upright else 0)  # fmt: skip
 
 
 def _short(name: object) -> str:
@@ -173,11 +192,18 @@ def legend(
     axes: Axes, lines: int, title: str | None = None, *, most_inside: int = _MOST_INSIDE
 ) -> None:
     """Name the lines of a panel; many of them beside it, or over it where it is narrow."""
+    figure = _figure_of(axes)
     outside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
-    if is_narrow(_figure_of(axes)):
-        outside = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
-    axes.legend(frameon=False, fontsize=7.5, title=title, title_fontsize=7.5,
-                **(outside if lines > most_inside else {}))  # fmt: skip
+    if is_narrow(figure):
+        names = axes.get_legend_handles_labels()[1]
+        columns = 2 if max(map(len, names), default=0) <= _SHORT_NAME else 1
+        outside = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": columns}
+    is_outside = lines > most_inside
+    drawn = axes.legend(frameon=False, fontsize=7.5, title=title, title_fontsize=7.5,
+                        **(outside if is_outside else {}))  # fmt: skip
+    grid = axes.get_subplotspec()
+    if is_outside and grid is not None and grid.colspan.stop < grid.get_gridspec().ncols:
+        drawn.set_in_layout(axes is not figure.axes[-1])  # no panel is where it stands
 
 
 def point(

@@ -26,8 +26,9 @@ from poq_abm.analysis.questions import (
 )
 from poq_abm.analysis.stored_run import StoredRun
 from poq_abm.experiment.estimates import CONFIDENCE, mean_interval
+from poq_abm.rules.behaviour.base import BEHAVIOURS
 from poq_abm.rules.behaviour.inference import Hack
-from poq_abm.rules.registry import complete
+from poq_abm.rules.registry import complete, find
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,10 +99,11 @@ def dose_response(
 def dose_plot(frame: pd.DataFrame, dose: str = "dose", peak: float | None = None) -> Figure:
     """Return the picture: how far pay, consensus and truth rise with the dose, and their intervals.
 
-    ``frame`` is :func:`dose_response`'s; ``dose`` names the axis, and ``peak`` is the dose at which
-    a law says that truth is highest.
+    ``frame`` is :func:`dose_response`'s; ``dose`` names the axis, ``frame.attrs["units"]`` may hold
+    its unit, and ``peak`` is the dose at which a law says that truth is highest.
     """
     need(frame, ["conditions", "dose", *(f"{name}_rise" for name in _PANELS)])
+    unit = frame.attrs.get("units", {}).get("dose", "")
     figure, panels = canvas(11.4, 3.6, len(_PANELS))
     parts = list(frame.groupby("conditions", sort=False))
     paint = colours(range(len(parts)))
@@ -116,7 +118,7 @@ def dose_plot(frame: pd.DataFrame, dose: str = "dose", peak: float | None = None
                 linestyle=DASHES[number % len(DASHES)], label=str(conditions) or "all",
             )  # fmt: skip
         axes.axhline(0.0, color="black", linewidth=0.6)
-        axes.set_xlabel(dose)
+        axes.set_xlabel(f"{dose} ({unit})" if unit else dose)
         axes.set_ylabel(f"rise of {title}")
         lines = {tuple(part.sort_values("dose")[f"{name}_rise"].round(9)) for _, part in parts}
         if len(lines) == 1 < len(parts):
@@ -176,9 +178,13 @@ def _peak(run: StoredRun) -> float | None:
 
 
 def _figure(request: AnalysisRequest) -> Figure:
-    run = request.run
-    name = _axes(run)[0].rpartition(".")[2]
-    return dose_plot(_table(request), name, _peak(run))
+    run, table = request.run, _table(request)
+    (axis,) = _axes(run)
+    group, _, key = axis.removeprefix("population.inference.").partition(".behaviour.")
+    spec = next(iter(run.scenarios.values())).population.inference[int(group)].behaviour
+    unit = find(BEHAVIOURS["inference"], spec["name"]).parameters[key].unit
+    table.attrs["units"] = {**table.attrs.get("units", {}), "dose": unit}
+    return dose_plot(table, key, _peak(run))
 
 
 def _fits(run: StoredRun) -> Iterator[dict[str, Any]]:

@@ -35,6 +35,7 @@ __all__ = [
     "PALETTE",
     "WIDTHS",
     "as_in_the_paper",
+    "beside",
     "canvas",
     "caption",
     "colours",
@@ -89,8 +90,20 @@ _AROUND_A_PANEL = 0.6  # inches of its room that it does not fill itself
 _LEAST_LINE = 14  # letters
 _SIZE_OF_NAMES = 7.0  # points, of rows
 _POINTS_OF_LETTERS = 135.0  # how many of a point's size stand in an inch
-_TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # where a line does not break
+_BLANK = "\N{NO-BREAK SPACE}"  # where a line does not break
+_TIED = f"{_BLANK}={_BLANK}"
+_UNIT = re.compile(r"\([^()]*\)$")
 _CLIP = re.compile(r'<clipPath id="(p[0-9a-f]+)"')
+
+
+def beside(panels: int) -> int:
+    """Return how many of some panels stand side by side: all, or what the width asked for holds.
+
+    >>> beside(4)
+    4
+    """
+    asked = _asked_width.get()
+    return panels if asked is None else min(panels, max(1, int(asked / _LEAST_PANEL)))
 
 
 def canvas(
@@ -108,13 +121,13 @@ def canvas(
 
     asked = _asked_width.get()
     wanted = min(columns or panels, panels)
-    beside = wanted if asked is None else min(wanted, max(1, int(asked / _LEAST_PANEL)))
-    rows = math.ceil(panels / beside)
-    if beside < wanted:
+    across = beside(wanted)
+    rows = math.ceil(panels / across)
+    if across < wanted:
         grid.pop("width_ratios", None)
     if "height_ratios" not in grid:
         # Letters keep their size, so a panel loses less of its height than of its width.
-        smaller = 1.0 if asked is None else min(1.0, asked * wanted / (width * beside))
+        smaller = 1.0 if asked is None else min(1.0, asked * wanted / (width * across))
         height *= rows * (1.0 if grid.get("sharey") else math.sqrt(smaller))
         if asked is not None and height > _MOST_HEIGHT:
             raise InputError(
@@ -123,7 +136,7 @@ def canvas(
             )
     with rc_context(_STYLE):
         figure = Figure(figsize=(asked or width, height), layout="constrained")
-        axes = list(figure.subplots(rows, beside, squeeze=False, **grid).flat)
+        axes = list(figure.subplots(rows, across, squeeze=False, **grid).flat)
     for idle in axes[panels:]:
         idle.remove()
     return figure, axes[:panels]
@@ -230,7 +243,7 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
     title = title[:1].upper() + title[1:]
     # Treatments' names have no blanks, and break after a comma.
     whole_title = (
-        textwrap.wrap(title.replace(",", ", "), across) if len(title) > across else [title]
+        textwrap.wrap(re.sub(r",(?=\S)", ", ", title), across) if len(title) > across else [title]
     )
     _break_labels(figure)
     figure.suptitle("\n".join(whole_title), fontsize=11 * small)
@@ -247,20 +260,41 @@ def caption(figure: Figure, title: str, frame: pd.DataFrame, *parts: str) -> Non
 
 def _break_labels(figure: Figure) -> None:
     """Break names of axes that are longer than their panel, where words end."""
+    names: dict[int, int] = {}  # letters before the panels of each column of the grid
+    for axes in figure.axes:
+        lines = [line for tick in axes.get_yticklabels() for line in tick.get_text().split("\n")]
+        at = _column_of(axes)
+        names[at] = max([names.get(at, 0), *map(len, lines)])
     for axes in figure.axes:
         spec = axes.get_subplotspec()
         rows, columns = (1, 1) if spec is None else spec.get_gridspec().get_geometry()
-        names = [tick.get_text() for tick in axes.get_yticklabels() if tick.get_text()]
-        beside = max(map(len, names), default=0) * _SIZE_OF_NAMES / _POINTS_OF_LETTERS
+        before = names[_column_of(axes)] * _SIZE_OF_NAMES / _POINTS_OF_LETTERS
         for axis, room in (
-            (axes.xaxis, (figure.get_figwidth() - beside) / columns),
+            (axes.xaxis, (figure.get_figwidth() - before) / columns),
             (axes.yaxis, figure.get_figheight() / rows),
         ):
             label = axis.get_label()
             size = float(label.get_fontsize())
             across = int((room - _AROUND_A_PANEL) * _POINTS_OF_LETTERS / size)
-            if len(label.get_text()) > across:
-                label.set_text("\n".join(textwrap.wrap(label.get_text(), max(across, _LEAST_LINE))))
+            if max(map(len, label.get_text().split("\n"))) > across:
+                label.set_text(_broken(label.get_text(), max(across, _LEAST_LINE)))
+
+
+def _column_of(axes: Axes) -> int:
+    spec = axes.get_subplotspec()
+    return -1 if spec is None else spec.colspan.start
+
+
+def _broken(label: str, across: int) -> str:
+    r"""Return a label in lines, the unit in brackets at its end in one of them where it has room.
+
+    >>> _broken("bias of the consensus (points of 10)", 31)
+    'bias of the consensus\n(points of 10)'
+    """
+    unit = _UNIT.search(label)
+    if unit is not None and len(unit[0]) <= across:
+        label = label.replace(unit[0], unit[0].replace(" ", _BLANK))
+    return "\n".join(textwrap.wrap(label, across)).replace(_BLANK, " ")
 
 
 def write(figure: Figure, stem: Path, formats: Iterable[str] = ("svg", "png")) -> list[Path]:

@@ -18,8 +18,8 @@ users lose n (v q - p). Queries that were dropped gain nobody anything.
 
 *Producer surplus* is the income of nodes (rewards, and what they get of others' bonds, less their
 bonds lost) less the cost that an answer more or less would change: energy, which machines draw idle
-too, and bandwidth; of who buys its answers, their price. *Profit* is what is left of it after fixed
-cost: machines, by the hour, and the capital cost of bonds.
+too, and bandwidth, or the answers that are bought. *Profit* is what is left of it after fixed cost:
+machines, by the hour, of who does not buy its answers, and the capital cost of bonds.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from poq_abm.experiment.schemas import NETWORK
 from poq_abm.profile.hardware import hardware
 from poq_abm.scenario import Scenario
 from poq_abm.scenario.schema.economy import EconomySettings
+from poq_abm.scenario.schema.fields import named
 from poq_abm.scenario.schema.service import MOST_DEMAND, QueryDemand
 from poq_abm.simulation.epochs.economy_state import settings_of
 from poq_abm.simulation.epochs.prices import hourly_usd
@@ -168,6 +169,7 @@ def _machines(scenario: Scenario, accounts: pd.DataFrame) -> Any:
     """Return what machines cost each node over all epochs, in tokens; NaN where it is not known.
 
     A node that changed its machine, or shares one with other identities, left no record of that.
+    Who buys its answers has none.
     """
     economy = settings_of(scenario)
     if economy.cost.basis != "money":
@@ -177,24 +179,28 @@ def _machines(scenario: Scenario, accounts: pd.DataFrame) -> Any:
     hourly = {str(name): hourly_usd(hardware(str(name)), economy.cost)
               for name in accounts["hardware"].unique()}  # fmt: skip
     usd = accounts["hardware"].astype(str).map(hourly) * accounts["epochs"] * economy.epoch_hours
-    buys = accounts["role"].eq("inference") & accounts["group"].isin(_buyers(scenario))
-    return usd.mask(buys, 0.0 if _always_buy(scenario) else math.nan) / economy.cost.usd_per_token
+    rented = accounts["group"].astype(str).map(_rented(scenario)).fillna(1.0)
+    return usd * rented.where(accounts["role"] == "inference", 1.0) / economy.cost.usd_per_token
 
 
-def _buyers(scenario: Scenario) -> list[str]:
-    """Return the groups whose answers are bought, on no machine of theirs."""
-    people = scenario.population
-    groups = zip(people.inference_labels, people.inference, strict=True)
-    return [label for label, group in groups if group.usd_per_answer is not None]
+def _rented(scenario: Scenario) -> dict[str, float]:
+    """Return 0 for each group of inference nodes that buys its answers, by its label.
 
-
-def _always_buy(scenario: Scenario) -> bool:
-    """Return whether nobody who buys may answer with a model that nobody sells, on a machine."""
-    groups = scenario.population.inference
-    sold = {group.model for group in groups if group.usd_per_answer is not None}
-    done = [*(group.behaviour for group in groups), *settings_of(scenario).options.inference]
-    run = {model_run_by(spec) for spec in done}
-    return run <= {*sold, None}
+    1 where it buys none, as it answers with a model that nobody buys; NaN where that may change.
+    """
+    people, economy = scenario.population, settings_of(scenario)
+    bought = {one.model for one in people.inference if one.count and one.usd_per_answer is not None}
+    chosen = [named(spec) for spec in economy.options.inference] if economy.adaptation else []
+    found = {}
+    for label, group in zip(people.inference_labels, people.inference, strict=True):
+        if group.usd_per_answer is None:
+            continue
+        does = [named(group.behaviour), *([{"name": "honest"}, *chosen] if chosen else [])]
+        runs = {float((model_run_by(spec) or group.model) not in bought) for spec in does}
+        for machine, _ in group.machines:
+            mixed = f" on {machine}" if isinstance(group.hardware, dict) else ""
+            found[f"{label}{mixed}"] = max(runs) if len(runs) == 1 else math.nan
+    return found
 
 
 def surplus(results: Results, confidence: float = CONFIDENCE) -> pd.DataFrame:

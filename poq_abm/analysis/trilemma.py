@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from poq_abm.analysis import questions
-from poq_abm.analysis.figure_style import canvas
+from poq_abm.analysis.figure_style import beside, canvas, caption
 from poq_abm.analysis.questions import (
     AnalysisRequest,
     FigureKind,
@@ -66,8 +66,14 @@ MEASURES = (
     "capital_locked_usd",
 )
 _INK, _MUTED, _SECOND = "#1b4f72", "0.55", "#d55e00"
-_TICKS: Final = {1.0: "1 s", 60.0: "1 min", 3600.0: "1 h", 86_400.0: "1 day", 604_800.0: "7 days"}
-_LEAST_USD: Final = 3e-5
+_DAY: Final = 86_400.0
+_TICKS: Final = {1.0: "1 s", 60.0: "1 min", 3600.0: "1 h", _DAY: "1 day", 604_800.0: "7 days"}
+_LEAST_USD, _MIDDLE_USD = 3e-5, 0.1
+_SMALL_PITCH: Final = 0.14  # inches from a protocol to the next, where panels stand in rows
+_READING: Final = (
+    "in brackets the share of rational nodes who choose to cheat; waiting: dot p50, tick p95, line "
+    "to p99; beside the cost its largest part; throughput: provers and watchers apart"
+)
 
 
 def changed(verification: Verification, settings: Mapping[str, Any]) -> Verification:
@@ -177,40 +183,54 @@ def trilemma_of_run(
 def trilemma(table: pd.DataFrame) -> Figure:
     """Return a figure with a row per protocol: integrity, waiting, cost and throughput.
 
-    ``table`` is what :func:`trilemma_table` returns.
+    ``table`` is what :func:`trilemma_table` returns. Where the panels have no room beside each
+    other, the caption says what protocols are and how to read marks.
     """
+    draws = (_integrity, _waiting, _money, _throughput)
+    small = beside(len(draws)) < len(draws)
     grid: dict[str, Any] = {"sharey": True, "width_ratios": [1.1, 1.4, 1.2, 0.9]}
-    figure, panels = canvas(14.0, 0.55 * len(table) + 2.2, panels=4, **grid)
-    for panel, draw in zip(panels, (_integrity, _waiting, _money, _throughput), strict=True):
-        draw(panel, table)
-        panel.grid(axis="y", color="0.93", linewidth=5.0)
+    height = _SMALL_PITCH * len(table) + 0.95 if small else 0.55 * len(table) + 2.2
+    figure, panels = canvas(14.0, height, panels=len(draws), **grid)
+    for panel, draw in zip(panels, draws, strict=True):
+        draw(panel, table, small)
+        panel.grid(axis="y", color="0.93", linewidth=4.0 if small else 5.0)
         panel.spines["left"].set_visible(False)
-    first = panels[0]
-    first.set_yticks(range(len(table)), [_label(name) for name in table.index])
-    first.set_ylim(len(table) - 0.5, -0.5)
-    first.tick_params(axis="y", length=0, labelsize=9)
-    figure.suptitle(
-        "What each way of checking an AI answer lets through, costs and delays", fontsize=13
-    )
-    figure.supxlabel(table.attrs.get("caption", ""), fontsize=8, color="0.35")
+        panel.tick_params(axis="y", length=0, labelsize=7.5 if small else 9)
+        if small:
+            panel.tick_params(axis="x", labelsize=7.5)
+            panel.xaxis.label.set_fontsize(8)
+    names = [str(name) if small else _label(str(name)) for name in table.index]
+    panels[0].set_yticks(range(len(table)), names)
+    panels[0].set_ylim(len(table) - 0.5, -0.5)
+    said = [str(table.attrs.get("caption", ""))]
+    if small:
+        said += [_READING, *(_label(str(name), ": ") for name in table.index)]
+    title = "What each way of checking an AI answer lets through, costs and delays"
+    caption(figure, title, table, *said)
     return figure
 
 
-def _label(name: str) -> str:
+def _label(name: str, between: str = "\n") -> str:
     known = rules(PROTOCOLS)
     gloss = known[name].gloss if name in known else ""
-    return f"{name}\n{gloss}" if gloss else name
+    if between != "\n":
+        gloss = gloss.replace("\n", " ")
+    return f"{name}{between}{gloss}" if gloss else name
 
 
-def _bars(axes: Axes, table: pd.DataFrame, measure: str, colour: str, scale: float = 1.0) -> None:
+def _title(axes: Axes, name: str, reading: str = "") -> None:
+    axes.set_title(f"{name}{reading}", fontsize=8.5 if not reading else 9.5, loc="left")
+
+
+def _points(axes: Axes, table: pd.DataFrame, measure: str, size: float, scale: float = 1.0) -> None:
     """Draw the means of a measure as points, with their intervals."""
     mean = table[measure].to_numpy() * scale
     ends = [table[f"{measure}_{end}"].to_numpy() * scale for end in ("low", "high")]
     error = np.clip([mean - ends[0], ends[1] - mean], 0.0, None)
-    axes.errorbar(mean, np.arange(len(table)), xerr=error, fmt="o", color=colour, markersize=6)
+    axes.errorbar(mean, np.arange(len(table)), xerr=error, fmt="o", color=_INK, markersize=size)
 
 
-def _integrity(axes: Axes, table: pd.DataFrame) -> None:
+def _integrity(axes: Axes, table: pd.DataFrame, small: bool) -> None:
     places = np.arange(len(table))
     share = table["dishonest_stands"].to_numpy() * 100.0
     axes.barh(places, share, height=0.5, color=_SECOND, zorder=2)
@@ -222,52 +242,63 @@ def _integrity(axes: Axes, table: pd.DataFrame) -> None:
     ):
         said = f"{value:.2g}%"
         if cheats == cheats:  # noqa: PLR0124  (missing where nobody is rational)
-            said += f"  ({cheats:.0%} choose to cheat)"
-        axes.text(max(value, error[1][place] + value) + 5.0, place, said, va="center", fontsize=8)
-    axes.set_xlim(0.0, 195.0)
+            said += f" ({cheats:.0%})" if small else f"  ({cheats:.0%} choose to cheat)"
+        axes.text(max(value, error[1][place] + value) + 5.0, place, said, va="center",
+                  fontsize=7 if small else 8)  # fmt: skip
+    axes.set_xlim(0.0, 155.0 if small else 195.0)
     axes.set_xticks([0, 50, 100])
     axes.set_xlabel("dishonest answers that are paid\nand never undone, % of queries")
-    axes.set_title(
-        "Integrity (in brackets: rational nodes\nwho choose to cheat)", fontsize=9.5, loc="left"
-    )
+    _title(axes, "Integrity",
+           "" if small else " (in brackets: rational nodes\nwho choose to cheat)")  # fmt: skip
 
 
-def _waiting(axes: Axes, table: pd.DataFrame) -> None:
+def _waiting(axes: Axes, table: pd.DataFrame, small: bool) -> None:
     places = np.arange(len(table))
+    size, p50 = (4.0, "") if small else (6.0, ": p50")
     for name, colour, shift, marker, said in (
         ("provisional", _INK, -0.13, "o", "answer in hand"),
         ("economic", _SECOND, 0.13, "s", "payment final"),
     ):
         low, high = table[f"{name}_p50_s"].to_numpy(), table[f"{name}_p99_s"].to_numpy()
         middle = table[f"{name}_p95_s"].to_numpy()
-        axes.hlines(places + shift, low, high, color=colour, linewidth=2.0)
-        axes.plot(low, places + shift, marker, color=colour, markersize=6, label=f"{said}: p50")
-        axes.plot(middle, places + shift, "|", color=colour, markersize=8)
+        axes.hlines(places + shift, low, high, color=colour, linewidth=0.3 * size)
+        axes.plot(low, places + shift, marker, color=colour, markersize=size, label=said + p50)
+        axes.plot(middle, places + shift, "|", color=colour, markersize=size + 2.0)
     axes.set_xscale("log")
     axes.set_xlim(0.3, 3e6)
-    axes.set_xticks(list(_TICKS), list(_TICKS.values()), fontsize=8)
+    ticks = {at: said for at, said in _TICKS.items() if not (small and at == _DAY)}
+    axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8)
     axes.minorticks_off()
-    axes.set_xlabel("time from the question (log scale;\ndot p50, tick p95, line to p99)")
-    axes.set_title("Waiting", fontsize=9.5, loc="left")
-    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 1.0))
+    reading = "" if small else " scale;\ndot p50, tick p95, line to p99"
+    axes.set_xlabel(f"time from the question (log{reading})")
+    _title(axes, "Waiting")
+    axes.legend(frameon=False, fontsize=7 if small else 8, loc="upper right")
 
 
-def _money(axes: Axes, table: pd.DataFrame) -> None:
-    _bars(axes, table, "total_usd", _INK)
+def _money(axes: Axes, table: pd.DataFrame, small: bool) -> None:
+    _points(axes, table, "total_usd", 4.0 if small else 6.0)
     parts = table[list(COSTS)]
     for place, name in enumerate(table.index):
         total = float(table.loc[name, "total_usd"])
         largest = str(parts.loc[name].idxmax())
         share = float(parts.loc[name, largest]) / total if total > 0 else 0.0
         said = f"${_plain(total)}: {share:.0%} {largest.removesuffix('_usd')}"
-        axes.annotate(said, (max(total, _LEAST_USD), place), (7, 7), textcoords="offset points",
-                      fontsize=7.5)  # fmt: skip
+        left = small and total > _MIDDLE_USD
+        low, high = (float(table.loc[name, f"total_usd_{end}"]) for end in ("low", "high"))
+        end = np.fmin(total, low) if left else np.fmax(total, high)
+        axes.annotate(said, (max(end, _LEAST_USD), place), (-6 if left else 6, 0),
+                      textcoords="offset points", va="center", ha="right" if left else "left",
+                      fontsize=7.0 if small else 7.5)  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xlim(_LEAST_USD, 5e4)
+    axes.set_xlim(_LEAST_USD, 3e2 if small else 5e4)
     axes.set_xticks([1e-4, 1e-2, 1.0, 100.0], ["$0.0001", "$0.01", "$1", "$100"], fontsize=8)
     axes.minorticks_off()
-    axes.set_xlabel("resources used per query, USD\n(log scale; text: the largest part)")
-    axes.set_title("Cost", fontsize=9.5, loc="left")
+    axes.set_xlabel(
+        "resources per query, USD (log)"
+        if small
+        else "resources used per query, USD\n(log scale; text: the largest part)"
+    )
+    _title(axes, "Cost")
 
 
 def _plain(value: float) -> str:
@@ -280,12 +311,12 @@ def _plain(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
-def _throughput(axes: Axes, table: pd.DataFrame) -> None:
-    _bars(axes, table, "throughput", _INK, 100.0)
+def _throughput(axes: Axes, table: pd.DataFrame, small: bool) -> None:
+    _points(axes, table, "throughput", 4.0 if small else 6.0, 100.0)
     axes.axvline(100.0, color=_MUTED, linewidth=0.8, linestyle="--")
     axes.set_xlim(0.0, max(115.0, 105.0 * float(table["throughput_high"].max())))
     axes.set_xlabel("queries per second,\n% of centralised")
-    axes.set_title("Throughput\n(provers and watchers apart)", fontsize=9.5, loc="left")
+    _title(axes, "Throughput", "" if small else "\n(provers and watchers apart)")
 
 
 def _drawn(request: AnalysisRequest) -> Figure:

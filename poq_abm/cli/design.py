@@ -96,8 +96,9 @@ def design(
     workers = workers_of(jobs, backend, scheduler)
     changed = tuple(settings or ())
     problem = load_design(design_file, changed, designs=designs, searches=repeat)
+    first = [_certified_design(path) for path in start or []]
     announce_compilation()
-    folder = out / f"{problem.scenario.name}-{_digest(problem)}"
+    folder = out / f"{problem.scenario.name}-{_digest(problem, first)}"
     try:
         with progress_bar(problem.scenario.name) as bar:
             player = _player(problem, None if replay else out, workers, bar.played)
@@ -107,7 +108,7 @@ def design(
             if select is not None:
                 rows, said = _select(problem, player, select)
             else:
-                found = _search(problem, player, start or [])
+                found = _search(problem, player, first)
     except KeyboardInterrupt:
         say(f"Interrupted. What was played is kept in {out}; the same command goes on from there.")
         raise typer.Exit(1) from None
@@ -120,8 +121,20 @@ def design(
         raise typer.Exit(1)
 
 
-def _digest(problem: DesignProblem) -> str:
-    data = [problem.data, problem.search.model_dump(mode="json")]
+def _certified_design(path: Path) -> dict[str, Any]:
+    """Return the design that a certificate is of."""
+    from poq_abm.analysis.design import load_design  # noqa: PLC0415
+
+    said = load_design(path).certificate
+    if not isinstance(said, dict) or not isinstance(said.get("design"), dict):
+        raise InputError(f"{path} is no certificate of poq design")
+    found: dict[str, Any] = said["design"]
+    return found
+
+
+def _digest(problem: DesignProblem, first: list[dict[str, Any]]) -> str:
+    """Return what tells searches apart: what is searched, and the designs that one begins with."""
+    data = [problem.data, problem.search.model_dump(mode="json"), *([first] if first else [])]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -134,23 +147,18 @@ def _player(problem: DesignProblem, out: Path | None, workers: Workers, told: An
     return FigurePlayer(problem.metrics, kept, workers, told)
 
 
-def _search(problem: DesignProblem, player: FigurePlayer, start: list[Path]) -> FoundDesigns:
+def _search(
+    problem: DesignProblem, player: FigurePlayer, first: list[dict[str, Any]]
+) -> FoundDesigns:
     from poq_abm.analysis.design import (  # noqa: PLC0415
         Genetic,
         auditor,
-        load_design,
         look_again,
         play_cases,
         search_designs,
     )
     from poq_abm.experiment.search import drive  # noqa: PLC0415
 
-    first = []
-    for path in start:
-        said = load_design(path).certificate
-        if not isinstance(said, dict) or not isinstance(said.get("design"), dict):
-            raise InputError(f"{path} is no certificate of poq design")
-        first.append(said["design"])
     audited = auditor(problem.search, player)
     found = drive(search_designs(problem, Genetic(problem, first), audited), player)
     others = [Genetic(problem, first, n) for n in range(1, problem.search.budget.searches)]
@@ -204,9 +212,11 @@ def _print(
         "front": f"The front, on {found.fresh} fresh replications",
         "tornado": "What one field at a time does to the chosen design",
         "dominated": "What is shown to be dominated by which member, and what it would gain there",
+        "choices": "What was tried of each choice, on the keys of the search: designs, those that "
+        "are feasible, those that meet a constraint, and the best of the feasible",
         "progress": "Share of the box of all feasible outcomes that the front covers",
         "attainment": "The front of all searches, and the share of them that attain it",
-        "audit": "What the best deviations found gain, all intervals together",
+        "audit": "What a member gains by the best deviations found, all intervals together",
         "boxes": "Where the chosen design stops being feasible, by cases that did not find it",
     }
     progress = tables["progress"].pivot(index="designs", columns="search", values="hypervolume")
@@ -217,7 +227,7 @@ def _print(
                 _narrow(table),
                 titles[name],
                 number=".4g",
-                keys=2 * (name in ("tornado", "audit")) or 1,
+                keys=2 * (name in ("tornado", "choices", "audit")) or 1,
             )
     for line in said:
         say(line)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poq_abm.cli.options import AsCsv, AsJson, Plugins
+from poq_abm.cli.options import AsCsv, AsJson, Plugins, Settings
 from poq_abm.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ __all__ = ["validate"]
 
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or library names.")],
+    settings: Settings = None,
     plugin: Plugins = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -37,7 +38,7 @@ def validate(
     problems: list[dict[str, Any]] = []
     for file in files:
         try:
-            plan = Plan.load(file)
+            plan = Plan.load(file, settings or [])
         except InputError as error:
             alone = [Problem(Place(file), "", str(error))]
             problems += _rows(

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.feather
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.experiment.files import write_table, write_text, written
+from poq_abm.experiment.files import write_table, write_text, written_together
 from poq_abm.experiment.labels import label, told
 from poq_abm.experiment.results import Results
 from poq_abm.experiment.schemas import SCHEMAS
@@ -166,11 +166,11 @@ def _frame(table: Any) -> pd.DataFrame:
     return frame
 
 
-def _write(path: Path, write: Any) -> None:
-    """Let ``write`` make a file, whole or not at all; say so where it cannot."""
+def _write(path: Path, write: Any, *beside: Path) -> None:
+    """Let ``write`` make a file, and others beside it: all whole or none; say where it cannot."""
     try:
-        with written(path) as draft:
-            write(draft)
+        with written_together(path, *beside) as drafts:
+            write(*drafts)
     except OSError as error:
         missing = f"there is no folder {path.parent}" * (not path.parent.is_dir())
         raise InputError(f"cannot write {path}: {missing or error.strerror or error}") from None
@@ -179,8 +179,12 @@ def _write(path: Path, write: Any) -> None:
 def _write_csv(table: Any, path: Path) -> None:
     units = [(f.name, _told(f, "unit"), _told(f, "meaning")) for f in table.schema]
     codebook = pd.DataFrame(units, columns=["column", "unit", "meaning"])
-    for frame, file in ((codebook, path.with_suffix(".codebook.csv")), (_frame(table), path)):
-        _write(file, lambda draft, frame=frame: frame.to_csv(draft, index=False))
+
+    def write(draft: Path, beside: Path) -> None:
+        _frame(table).to_csv(draft, index=False)
+        codebook.to_csv(beside, index=False)
+
+    _write(path, write, path.with_suffix(".codebook.csv"))
 
 
 def _write_stata(table: Any, path: Path) -> None:

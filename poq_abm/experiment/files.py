@@ -29,6 +29,7 @@ __all__ = [
     "write_table",
     "write_text",
     "written",
+    "written_together",
 ]
 
 ROWS_PER_GROUP = 2**17  #: as many as a stretch of a trace has, which then is written as it comes
@@ -58,14 +59,24 @@ def naming_the_folder(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
     """Yield a temporary file; flushed and renamed to ``path`` if all ends well, else removed."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}{SCRAP}")
-    try:
+    with written_together(path) as (draft,):
         yield draft
-        with draft.open("rb") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(path)
+
+
+@contextlib.contextmanager
+def written_together(*paths: Path) -> Iterator[list[Path]]:
+    """Yield a temporary file for each path; none is renamed before all are flushed."""
+    drafts = [path.with_name(f".{path.name}.{os.getpid()}{SCRAP}") for path in paths]
+    try:
+        yield drafts
+        for draft in drafts:
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+        for draft, path in zip(drafts, paths, strict=True):
+            draft.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from poq_abm.errors import InputError
 from poq_abm.experiment.estimates import shown
 from poq_abm.experiment.schemas import EPOCHS, NODES, REPLICATIONS, SCHEMAS
+from poq_abm.simulation.histograms import QUANTILES
 
 __all__ = [
     "attributes",
@@ -99,6 +100,15 @@ _IN_WORDS = {
     "mechanism.committee_size": "committee size K (evaluators)",
     "verification.protocol": "verification protocol",
     "economy.payment.scheme": "payment scheme",
+} | {
+    f"{kind}_reward_{name}": f"{share:.0%} quantile of rewards of {nodes}"
+    for kind, nodes in (
+        ("honest_inference", "honest inference nodes"),
+        ("deviating_inference", "inference nodes that deviate"),
+        ("honest_evaluator", "honest evaluators"),
+        ("malicious_evaluator", "malicious evaluators"),
+    )
+    for name, share in QUANTILES.items()
 }
 
 

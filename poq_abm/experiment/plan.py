@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RESULTS_VERSION",
     "Plan",
+    "as_before",
     "configuration_hash",
     "played_hash",
     "source_of",
@@ -330,17 +331,26 @@ def study_of(scenario: Scenario) -> Study:
     return RoundStudy(scenario) if scenario.economy is None else EconomyStudy(scenario)
 
 
-def configuration_hash(configuration: Mapping[str, Any]) -> str:
-    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same.
+def as_before(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a scenario without keys that are younger than runs and say nothing.
 
-    A key that is younger than runs has no part in it where it says nothing, so that what was played
-    before is found again.
+    So that what was played before is found again by its digest.
     """
-    plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
+    plain = dict(scenario)
     with suppress(KeyError, TypeError, AttributeError):  # of what was not written by us
-        for group in plain["scenario"]["population"]["inference"]:
-            if group.get("usd_per_answer") is None:
-                group.pop("usd_per_answer", None)
+        groups = [
+            {k: v for k, v in group.items() if (k, v) != ("usd_per_answer", None)}
+            for group in plain["population"]["inference"]
+        ]
+        plain["population"] = {**plain["population"], "inference": groups}
+    return plain
+
+
+def configuration_hash(configuration: Mapping[str, Any]) -> str:
+    """Return the SHA-256 digest of a configuration; of one that was stored and read, the same."""
+    plain = json.loads(json.dumps(configuration))  # keys are words there, and sorted as words
+    with suppress(KeyError, TypeError):  # of what was not written by us
+        plain["scenario"] = as_before(plain["scenario"])
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -126,7 +126,8 @@ ECONOMY_MEASURES = (
     (
         "deviation_gain",
         "tokens per node and epoch",
-        "profit of nodes that deviate, less that of the same nodes in the honest twin",
+        "profit of nodes that deviate, less that of the same nodes in the honest twin, over all "
+        "epochs",
     ),
 )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from html import escape
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from poq_abm.page.controls import Shown
 from poq_abm.page.played_rounds import PlayedRounds
-from poq_abm.page.samples import Curve
+from poq_abm.page.samples import Curve, shared_places
 from poq_abm.page.views import cloud, reward_curves, trust_curves
 
 __all__ = [
@@ -87,29 +88,32 @@ def line_chart(
     across = (0.0, float(rounds))
     drawn = [
         f'<path class="before" d="{_path(curve.x, curve.y, across, limits)}" fill="none" '
-        f'stroke="{PALETTE[curve.place % len(PALETTE)]}" stroke-width="1" stroke-opacity="0.6"/>'
+        f'stroke="{_ink(curve)[0]}" stroke-width="1" stroke-opacity="0.6"/>'
         for curve in before
     ]
     for curve in curves:
-        colour = PALETTE[curve.place % len(PALETTE)]
+        colour, _ = _ink(curve)
         band = _band(curve, across, limits)
         if band:
             drawn.append(f'<path d="{band}" fill="{colour}" fill-opacity="0.18"/>')
     for curve in curves:
-        colour, dash = PALETTE[curve.place % len(PALETTE)], DASHES[curve.place % len(DASHES)]
+        colour, dash = _ink(curve)
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         drawn.append(
             f'<path class="curve" d="{_path(curve.x, curve.y, across, limits)}" fill="none" '
             f'stroke="{colour}" stroke-width="2"{dashed}>'
             f"<title>{escape(curve.label)}</title></path>"
         )
-    legend = [
-        (curve.label, PALETTE[curve.place % len(PALETTE)], DASHES[curve.place % len(DASHES)])
-        for curve in curves
-    ]
+    legend = [(curve.label, *_ink(curve)) for curve in curves]
     if before:
         legend.append(("thin: as written", "#57606a", "thin"))
     return _figure(name, title, across_label, unit, across, limits, "".join(drawn), legend)
+
+
+def _ink(curve: Curve) -> tuple[str, str]:
+    """Return the colour and the dash of a curve; 32 places have each their own two."""
+    again, place = divmod(curve.place, len(PALETTE))
+    return PALETTE[place], DASHES[(place + again) % len(DASHES)]
 
 
 def cloud_chart(
@@ -119,8 +123,12 @@ def cloud_chart(
     truth: Floats,
     task: NDArray[np.int32],
     tasks: Sequence[str],
+    places: Mapping[str, int],
 ) -> str:
-    """Return a chart of consensus against truth, a dot a round, with the line where both agree."""
+    """Return a chart of consensus against truth, a dot a round, with the line where both agree.
+
+    ``places`` of tasks give them their colours and shapes.
+    """
     field = (0.0, 10.0)
     ends = np.array(field)
     drawn = [
@@ -131,14 +139,15 @@ def cloud_chart(
     known = np.isfinite(xs)  # of a truth that nobody knows nothing is drawn
     cells = (xs[known].tolist(), ys[known].tolist(), task[known].tolist())
     for x, y, which in zip(*cells, strict=True):
-        colour = PALETTE[which % len(PALETTE)]
+        place = places[tasks[which]]
+        colour = PALETTE[place % len(PALETTE)]
         shape = (
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"'
-            if which % 2 == 0
+            if place % 2 == 0
             else f'<rect x="{x - 2.6:.1f}" y="{y - 2.6:.1f}" width="5.2" height="5.2"'
         )
         drawn.append(f'{shape} fill="{colour}" fill-opacity="0.5"/>')
-    legend = [(one, PALETTE[i % len(PALETTE)], _DOTS[i % 2]) for i, one in enumerate(tasks)]
+    legend = [(one, PALETTE[places[one] % len(PALETTE)], _DOTS[places[one] % 2]) for one in tasks]
     axes = ("truth (points of 10)", "consensus (points of 10)")
     return _figure(name, title, *axes, field, field, "".join(drawn), legend)
 
@@ -252,26 +261,39 @@ def charts(shown: Shown) -> dict[str, str]:
     played: PlayedRounds = shown.played
     rounds, length = played.rounds, shown.length
     found = {}
+    places = {role: _places(shown.in_order, role) for role in _ROLES}
     for role, title in _ROLES.items():
         before = reward_curves(shown.written, role, length) if shown.moved else []
         found[role] = line_chart(
             shown.named(role), shown.titled(title), "reward per job",
-            reward_curves(played, role, length), rounds,
-            _joint([_reward_room(one, role) for one in shown.plays]), before,
+            _placed(reward_curves(played, role, length), places[role]), rounds,
+            _joint([_reward_room(one, role) for one in shown.plays]),
+            _placed(before, places[role]),
         )  # fmt: skip
     update = played.scenario.mechanism.trust.update
     found["trust"] = line_chart(
         shown.named("trust"), shown.titled(f"Evaluators: mean trust weight (update: {update})"),
-        "weight", trust_curves(played, length), rounds,
+        "weight", _placed(trust_curves(played, length), places["evaluator"]), rounds,
         _joint([_trust_room(one) for one in shown.plays]),
-        trust_curves(shown.written, length) if shown.moved else [],
+        _placed(trust_curves(shown.written, length) if shown.moved else [], places["evaluator"]),
     )  # fmt: skip
     found["consensus"] = cloud_chart(
         shown.named("consensus"),
         shown.titled("Consensus against truth (latest 400 rounds of one replication)"),
         *cloud(played, length), played.game.tasks,
+        shared_places([[(task, task) for task in one.game.tasks] for one in shown.in_order]),
     )  # fmt: skip
     return found
+
+
+def _places(plays: Sequence[PlayedRounds], role: str) -> dict[str, int]:
+    """Return the places of a role's classes, the same in every play."""
+    classes = [[one for one in played.classes if one.role == role] for played in plays]
+    return shared_places([[(one.label, one.name) for one in each] for each in classes])
+
+
+def _placed(curves: Sequence[Curve], places: Mapping[str, int]) -> list[Curve]:
+    return [replace(curve, place=places[curve.label]) for curve in curves]
 
 
 # A move asks for the room of four plays three times over, and that of resampled ones takes long.

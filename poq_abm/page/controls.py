@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BANDS",
+    "SIDES",
     "Control",
     "PageState",
     "ScenarioPage",
@@ -133,6 +134,9 @@ BANDS = Control(
 )  # fmt: skip
 
 
+SIDES = ("A", "B")  #: what two scenarios beside each other are called
+
+
 class Shown(NamedTuple):
     """What is shown of one scenario: what was played, as it was written, and how much of it."""
 
@@ -155,6 +159,17 @@ class Shown(NamedTuple):
     def plays(self) -> tuple[Any, ...]:
         """All that the axes have room for."""
         return (self.played, self.written, *self.beside)
+
+    @property
+    def in_order(self) -> tuple[Any, ...]:
+        """The same plays, alike for both sides: as written before what moved, A before B.
+
+        Classes have their colours in this order, one colour wherever they are drawn.
+        """
+        mine, other = self.plays[:2], self.plays[2:]
+        sides = (other, mine) if self.mark == SIDES[1] else (mine, other)
+        written = tuple(side[1] for side in sides if side)
+        return (*written, *(side[0] for side in sides if side))
 
 
 class ScenarioPage(ABC):

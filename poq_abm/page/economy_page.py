@@ -37,6 +37,7 @@ from poq_abm.page.samples import (
     counterpart,
     curves_over,
     estimate,
+    shared_places,
 )
 from poq_abm.page.views import error_held, table
 from poq_abm.rules.adaptation.base import ADAPTATIONS
@@ -74,6 +75,11 @@ class PlayedEconomy(PlayedReplications):
     roles: tuple[str, ...]
     group: Floats  #: (R, E, G + 1, columns); the last group is the network
     network: Floats  #: (R, E, columns)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Role and label of every group."""
+        return tuple(f"{role} {label}" for role, label in zip(self.roles, self.labels, strict=True))
 
     def of_groups(self, name: str) -> Floats:
         """Return a column of the groups, shape (R, E, G)."""
@@ -203,14 +209,16 @@ class EconomyPage(ScenarioPage):
     def charts(self, shown: Shown) -> dict[str, str]:
         """Return a chart for every measure that is telling, here or beside."""
         found = {}
+        places = shared_places([[(one, one) for one in play.owners] for play in shown.in_order])
         for chart in CHARTS:
             if not any(_telling(chart, one) for one in shown.plays):
                 continue
-            before = epoch_curves(chart, shown.written, shown.length) if shown.moved else []
+            before = epoch_curves(chart, shown.written, shown.length, places) if shown.moved else []
             found[chart.name] = line_chart(
                 shown.named(chart.name), shown.titled(chart.title), chart.unit,
-                epoch_curves(chart, shown.played, shown.length), self.length,
-                limits_of(*(epoch_curves(chart, one, self.length) for one in shown.plays)), before,
+                epoch_curves(chart, shown.played, shown.length, places), self.length,
+                limits_of(*(epoch_curves(chart, one, self.length, places) for one in shown.plays)),
+                before,
                 "epoch",
             )  # fmt: skip
         return found
@@ -293,8 +301,10 @@ def _mean(values: Floats) -> Floats:
     return _over(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
 
 
-def epoch_curves(chart: _EpochChart, played: PlayedEconomy, shown: int) -> list[Curve]:
-    """Return the curves of a chart over the first epochs, with their intervals."""
+def epoch_curves(
+    chart: _EpochChart, played: PlayedEconomy, shown: int, places: Mapping[str, int]
+) -> list[Curve]:
+    """Return the curves of a chart over the first epochs, each group at its place."""
     if not shown:
         return []
     sample = played.sample(lambda p: chart.values(p)[:, :shown])
@@ -305,10 +315,14 @@ def epoch_curves(chart: _EpochChart, played: PlayedEconomy, shown: int) -> list[
         curves = [replace(one, high=np.minimum(one.high, most[one.place])) for one in curves]
     # As in a summary, what nobody ever saw change has no error.
     changes = np.nan_to_num(np.ptp(chart.values(played), axis=(0, 1)), nan=1.0) > 0.0
-    return [
+    curves = [
         curve if changes[curve.place] else replace(curve, low=curve.y, high=curve.y)
         for curve in curves
     ]
+    if chart.labels:
+        return curves
+    owners = zip(curves, played.owners, strict=True)
+    return [replace(curve, place=places[owner]) for curve, owner in owners]
 
 
 def _telling(chart: _EpochChart, played: PlayedEconomy) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from poq_abm.errors import InputError, nearest
-from poq_abm.page.controls import BANDS, PageState, ScenarioPage, Shown, scenario_of
+from poq_abm.page.controls import BANDS, SIDES, PageState, ScenarioPage, Shown, scenario_of
 from poq_abm.page.economy_page import EconomyPage
-from poq_abm.page.panel import SIDES, Panel
+from poq_abm.page.panel import Panel
 from poq_abm.page.queries_page import AXIS, QueriesPage
 from poq_abm.page.rounds_page import RoundsPage
 from poq_abm.scenario import ScenarioError, load
+from poq_abm.scenario.checks.idle import idle_settings
 from poq_abm.simulation.playable import check_playable, profile_of
 
 if TYPE_CHECKING:
@@ -178,6 +180,28 @@ class Exploration:
             If the fields do not fit one another.
         """
         return scenario_of(self.pages[side], self.panel.own(state, side))
+
+    def idle(self, state: PageState) -> list[str]:
+        """Return what is set and does nothing in what a state stands for, a line each.
+
+        >>> from poq_abm.scenario import load
+        >>> exploration = Exploration(load("cost_aware_poq", ["rounds=100"]))
+        >>> print(exploration.idle(exploration.start.moved("share", 0.1))[0])
+        malicious.share does nothing: 0.1 of 3 evaluators is 0 nodes; the smallest share that acts
+        is 0.3333
+        """
+        found: dict[str, str] = {}  # of what, and of which sides
+        for side in range(len(self.pages)):
+            scenario = self.scenario(state, side)
+            for one in itertools.chain(*idle_settings(scenario, scenario.treatments())):
+                said = f"{one.path} does nothing: {one.message}"
+                found[said] = found.get(said, "") + SIDES[side]
+        alone = len(self.pages) == 1
+        everywhere = "".join(SIDES)
+        return [
+            said if alone or sides == everywhere else f"{sides} · {said}"
+            for said, sides in found.items()
+        ]
 
     def play(self, state: PageState, side: int = 0) -> Any:
         """Return what a state's controls play, however much of it is shown.

@@ -16,9 +16,9 @@ import solara
 import solara.lab
 
 from poq_abm.errors import InputError
-from poq_abm.page.controls import Control, PageState, Shown, Value
+from poq_abm.page.controls import SIDES, Control, PageState, Shown, Value
 from poq_abm.page.exploring import Exploration, free_name, opened, save_scenario, scenario_text
-from poq_abm.page.panel import SIDES, read_link, write_link
+from poq_abm.page.panel import read_link, write_link
 
 __all__ = ["Page"]
 
@@ -79,6 +79,8 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
         if fault:
             _html(f'<div class="poq-alert" role="alert">Not played, the last picture stays: '
                   f"{escape(fault)}</div>")  # fmt: skip
+        for said in exploration.idle(last_good.current):
+            _html(f'<div class="poq-alert" role="status">{escape(said)}</div>')
         with solara.Div(classes=["poq-body"]):
             _controls(exploration, state)
             _pictures(exploration, exploration.shown(last_good.current))

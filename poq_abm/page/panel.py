@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode
 
 from poq_abm.errors import nearest
-from poq_abm.page.controls import Control, PageState, ScenarioPage, Value, start
+from poq_abm.page.controls import SIDES, Control, PageState, ScenarioPage, Value, start
 
-__all__ = ["SIDES", "Panel", "digest", "read_link", "write_link"]
+__all__ = ["Panel", "digest", "read_link", "write_link"]
 
-SIDES = ("A", "B")  #: what two scenarios beside each other are called
 _MOST_CHARACTERS = 4000  # of a link; more is nobody's state
 
 

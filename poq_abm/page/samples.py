@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -32,6 +32,7 @@ __all__ = [
     "curves_over",
     "difference",
     "estimate",
+    "shared_places",
 ]
 
 Floats = NDArray[np.float64]
@@ -146,11 +147,38 @@ class Curve:
     """A line over rounds, with the ends of the 95% interval; NaN where there is none."""
 
     label: str
-    place: int  #: of its class among those of the role, which gives it its colour
+    place: int  #: of its class, which gives it its colour and its dash
     x: Floats
     y: Floats
     low: Floats
     high: Floats
+
+
+def shared_places(plays: Iterable[Sequence[tuple[str, str]]]) -> dict[str, int]:
+    """Return the place of every class by its label, the same in all plays that have it.
+
+    Each play is a list of (label, name). As in :func:`counterpart`, a class of another label is the
+    same if one class alone has its name.
+
+    >>> shared_places([[("a", "a"), ("b", "b")], [("b", "b"), ("c", "c")]])
+    {'a': 0, 'b': 1, 'c': 2}
+    >>> shared_places([[("a", "a"), ("b(x=1)", "b")], [("b(x=2)", "b")]])
+    {'a': 0, 'b(x=1)': 1, 'b(x=2)': 1}
+    """
+    found: dict[str, int] = {}
+    owners: dict[str, set[int]] = {}  # the places of those of a name
+    for classes in plays:
+        names = [name for _, name in classes]
+        taken = {found[label] for label, _ in classes if label in found}
+        for label, name in classes:
+            if label not in found:
+                twins = owners.get(name, set())
+                same = len(twins) == names.count(name) == 1 and not twins & taken
+                found[label] = min(twins) if same else len(set(found.values()))
+                taken.add(found[label])
+        for label, name in classes:
+            owners.setdefault(name, set()).add(found[label])
+    return found
 
 
 def curves_over(

@@ -35,10 +35,14 @@ _PARTS: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
         "tornado": "What one field at a time does to the chosen design",
     }),
     ("progress", "How far the search came", ("progress", "attainment"), {
+        "choices": "What was tried of each choice, on the keys of the search: designs, those that "
+                   "are feasible, those that meet a constraint, and the best of the feasible",
+        "ranges": "The same by quarters of each range",
         "attainment": "The front of all searches together, and the share of them that attain it",
     }),
     ("audit", "What deviators gain", ("audit",), {
-        "audit": "The best deviations found, by who deviates; intervals hold together",
+        "audit": "The best deviations found, by who deviates, in tokens per job (in an economy, "
+        "per epoch) of a member; intervals hold together",
     }),
     ("cases", "Where it breaks", ("cases",), {
         "boxes": "Boxes in which the choice stops being feasible, by cases that did not find them",

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from written_texts import faults, starts_in_pdf, texts_of_svg
 
 import poq_abm
-from poq_abm.analysis.figure_style import WIDTHS, printed, width_named, write
+from poq_abm.analysis.figure_style import WIDTHS, canvas, printed, width_named, write
 from poq_abm.analysis.questions import AnalysisRequest, draw, figures
 from poq_abm.errors import InputError
 from poq_abm.scenario import load
@@ -50,24 +50,55 @@ def test_vector_formats_cut_nothing_and_lay_out_alike(
         assert min(abs(x - a) + abs(y - b) for a, b in starts) < 3.0, each.said
 
 
-NARROW = ["accuracy", "costs", "dose", "ecdf", "figure6", "forest", "heatmap", "violins"]
-
-
-@pytest.mark.parametrize("kind", NARROW)
+@pytest.mark.parametrize("kind", gallery.FIGURES)
 def test_a_figure_fits_a_papers_column(
     gallery_runs: dict[str, str], tmp_path: Path, kind: str
 ) -> None:
-    with printed(WIDTHS["column"], "times"):
+    with printed(WIDTHS["column"]):
         (path,) = write(drawn(gallery_runs, kind), tmp_path / kind, ["svg"])
     texts, size = texts_of_svg(path)
     assert size[0] == pytest.approx(72 * WIDTHS["column"])
+    assert size[1] < 72 * 11.0
     assert faults(texts, size) == []
+
+
+def test_letters_are_set_in_the_font_that_was_asked_for(
+    gallery_runs: dict[str, str], tmp_path: Path
+) -> None:
+    with printed(WIDTHS["column"], "times"):
+        (path,) = write(drawn(gallery_runs, "lorenz"), tmp_path / "lorenz", ["svg"])
     assert "STIXGeneral" in path.read_text()
+    assert faults(*texts_of_svg(path)) == []
 
 
-def test_what_a_paper_cannot_hold_is_refused(gallery_runs: dict[str, str]) -> None:
-    with printed(WIDTHS["page"]), pytest.raises(InputError, match=r"ask for a width of 10\.4"):
-        drawn(gallery_runs, "trilemma")
+def test_a_legend_beside_the_last_panel_takes_no_room_from_others(
+    gallery_runs: dict[str, str],
+) -> None:
+    with printed(WIDTHS["page"]):
+        figure = drawn(gallery_runs, "dose")
+    figure.draw_without_rendering()
+    left, right, _ = figure.axes
+    assert left.get_position().width > 0.3
+    assert right.get_position().x0 - left.get_position().x1 < 0.2
+
+
+def test_the_trilemma_fits_a_papers_page_and_says_what_its_protocols_are(
+    gallery_runs: dict[str, str], tmp_path: Path
+) -> None:
+    with printed(WIDTHS["page"]):
+        figure = drawn(gallery_runs, "trilemma")
+        (path,) = write(figure, tmp_path / "trilemma", ["svg"])
+    texts, size = texts_of_svg(path)
+    assert faults(texts, size) == []
+    assert size[1] < 72 * 7.0
+    said = figure.get_supxlabel().replace("\n", " ")
+    assert "tee: signed by secure hardware" in said
+    assert "n = 3 replications" in said
+
+
+def test_what_a_paper_cannot_hold_is_refused() -> None:
+    with printed(WIDTHS["column"]), pytest.raises(InputError, match=r"ask for a width of 10\.4"):
+        canvas(14.0, 3.0, panels=4, sharey=True)
     with pytest.raises(InputError, match="did you mean 'times'"), printed(font="tims"):
         pass
     for text, message in (("colum", "column or page or inches"), ("1", "2.5 to 20 inches")):

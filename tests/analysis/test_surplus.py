@@ -74,16 +74,6 @@ def test_the_gains_of_all_are_the_welfare_of_an_economy_with_inelastic_demand(
     assert (accounts["capital"] > 0.0).all() == bool(STAKED[0] in more)
 
 
-def test_who_buys_answers_has_no_machine_whose_cost_is_fixed() -> None:
-    buys = "population.inference.0.usd_per_answer=0.002"
-    results = run(load("cost_aware_poq", [*FEW, *MONEY, "mechanism.cost_inference=latency", buys]))
-    fixed = surplus_by_replication(results).loc["base"]
-    fixed = fixed["producer_surplus", "inference"] - fixed["profit", "inference"]
-    rent = hardware("rtx_4090").rental_usd_per_hour / 0.01
-    machines = len(results.accounts[results.accounts["role"] == "inference"]) / 3 - 1
-    assert np.allclose(fixed, machines * rent)
-
-
 def test_users_gain_by_the_declared_demand_where_the_fee_moves() -> None:
     elastic = ["economy.demand.elasticity=2.0", "economy.demand.arrivals=poisson", FOLLOWED]
     results = run(load("cost_aware_poq", [*FEW, "economy.payment.fee=0.2", *elastic]))
@@ -152,3 +142,39 @@ def test_changes_are_paired() -> None:
     users = found[found["measure"] == "consumer_surplus"].set_index("treatment")
     assert pd.isna(users["change"].iloc[0])
     assert users["change"].iloc[1] == pytest.approx(-0.1 * 60)  # 60 queries, a tenth more each
+
+
+def test_who_buys_answers_pays_each_once_in_both_engines_and_has_no_fixed_cost() -> None:
+    """Energy, rent and depreciation are of who runs a model; a constant and an idle node buy none.
+
+    Who claims the dearer model buys the cheaper for what others pay; who answers with a model that
+    nobody buys runs it, by the hour.
+    """
+    usd, per_token, epochs = {"gemma_2_2b_it": 4e-4, "tinylama_1_1b": 1e-4}, 0.01, 3
+    bought = [{"model": model, "usd_per_answer": price} for model, price in usd.items()]
+    cheats = [{"name": "downgrade", "model": m} for m in ("tinylama_1_1b", "phi3_mini_4k")]
+    does = ["honest", *cheats, "freeload"]
+    dear = [{**bought[0], "name": f"n{n}", "behaviour": one} for n, one in enumerate(does)]
+    late = {**bought[1], "name": "late", "count": 2, "active": 1}
+    paid = ["rounds=90", "replications=2", f"economy.epochs={epochs}", *PAID[3:], *MONEY, *STAKED]
+    market = load("cost_aware_poq", paid).replace(
+        {"population.inference": [*dear, late, {"model": "qwen2_1_5b"}]}
+    )
+    results, agents = run(market), run(market, engine="agents")
+    for name in ("accounts", "epochs", "replications"):
+        pd.testing.assert_frame_equal(getattr(results, name), getattr(agents, name))
+    accounts = results.accounts.set_index(["group", "node"])
+    cost, jobs = accounts["cost_in_money"] * per_token, accounts["jobs"]
+    for group, price in zip(("n0", "n1", "late"), (4e-4, 1e-4, 1e-4), strict=True):
+        assert (jobs[group] > 0.0).any()
+        np.testing.assert_allclose(cost[group], jobs[group] * price, rtol=1e-12)
+    assert (jobs["n3"] > 0.0).all() and (cost["n3"] == 0.0).all()
+    assert sorted(jobs["late"] == 0.0) == [False, False, True, True]
+    rent = hardware("rtx_4090").rental_usd_per_hour * epochs
+    assert (cost["n2"] > rent).all() and (cost["qwen2_1_5b"] > rent).all()
+    found = surplus_by_replication(results)
+    fixed = (found["producer_surplus", "inference"] - found["profit", "inference"]) * epochs
+    capital = accounts[accounts["role"] == "inference"].groupby("replication")["capital"].sum()
+    np.testing.assert_allclose(fixed.loc["base"], capital + 2.0 * rent / per_token)
+    welfare = results.replications.set_index("replication")["welfare"] / epochs
+    np.testing.assert_allclose(found["total", "all"].loc["base"], welfare, rtol=1e-9)

@@ -114,6 +114,11 @@ def test_a_space_that_grew_keeps_what_was_played_and_begins_with_what_was_found(
     assert (tmp_path / "kept" / found.relative_to(tmp_path / "fresh")).read_bytes() == (
         found.read_bytes()
     ), "what was played before changes nothing"
+    assert poq("which.yaml", "--out", "kept").exit_code == 0
+    there = list((tmp_path / "kept").glob("which-*"))
+    assert len(there) == 3, "another beginning is another search, in a folder of its own"
+    with pytest.raises(InputError, match="is no certificate of poq design"):
+        poq("which.yaml", "--from", "which.yaml")
 
 
 def test_the_audit_of_a_certificate_is_carried_out_and_played_again(poq, tmp_path, monkeypatch):
@@ -198,6 +203,8 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
     assert {row["search"] for row in said["progress"]} == {1, 2}
     assert {row["attained"] for row in said["attainment"]} <= {0.5, 1.0}
     assert len(said["cases"]) == 40
+    designs = [row["designs"] for row in said["choices"] if row["field"] == "aggregation"]
+    assert f" {sum(designs)} of them different" in " ".join(said["notes"])
     notes = " ".join(said["notes"])
     assert "Searched again from 1 other seed" in notes
     assert "Of 40 cases of rounds (2 replications each)" in notes
@@ -215,7 +222,8 @@ def test_a_search_is_repeated_and_the_choice_is_tried_in_drawn_cases(poq, tmp_pa
         "cases.drawn: the certificate says 39, played 40" in poq(str(one_less), "--replay").stdout
     )
     assert text.count("<img src=") >= 4
-    for part in ("Certificate", "The front", "What does it", "Searched again from 1 other seed"):
+    for part in ("Certificate", "The front", "What does it", "Searched again from 1 other seed",
+                 "What was tried of each choice", "quarters of each range"):  # fmt: skip
         assert part in text
     assert not re.search(r'(src|href)="(?!data:|#)', text)
     before = page.read_bytes()

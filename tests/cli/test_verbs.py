@@ -90,6 +90,15 @@ def test_every_scenario_that_ships_is_valid(poq) -> None:
     assert poq("validate", *scenario_names()).code == 0
 
 
+def test_a_setting_is_validated_in_every_file(poq) -> None:
+    files = ("cost_aware_poq", "committee_size")
+    said = poq("validate", *files, "--set", "sweep=null", "--set", "mechanism.committee_size=2")
+    assert said.out.splitlines() == [f"{file}: valid, 1 treatment" for file in files]
+    refused = poq("validate", *files, "--set", "mechanism.committe_size=2")
+    assert refused.code == 2
+    assert refused.err.count("committee_size") == 2
+
+
 def test_new_writes_a_scenario_that_plays(poq, tmp_path: Path) -> None:
     assert poq("new", "mine").code == 0
     assert poq("validate", "mine.yaml").code == 0

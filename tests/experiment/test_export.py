@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.feather
@@ -118,6 +121,29 @@ def test_nothing_is_overwritten(swept: Results, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is there already"):
         export(swept, tmp_path / "mine.csv")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+@pytest.mark.parametrize("what", ["pandas.DataFrame.to_csv", "os.fsync"])
+def test_a_table_and_its_codebook_are_both_there_or_neither(
+    swept: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, fails: int
+) -> None:
+    """A disk is full for one of the two; once there is room, the same call writes both."""
+    name = what.rpartition(".")[2]
+    real, calls = getattr(pd.DataFrame if name == "to_csv" else os, name), []
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        calls.append(name)
+        if len(calls) == fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(what, full)
+        with pytest.raises(InputError, match="No space left"):
+            export(swept, tmp_path / "r.csv")
+    assert list(tmp_path.iterdir()) == []
+    assert all(path.is_file() for path in export(swept, tmp_path / "r.csv"))
 
 
 @pytest.mark.parametrize(

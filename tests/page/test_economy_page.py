@@ -42,7 +42,8 @@ def test_nodes_are_told_as_a_run_s_summary_and_figure_tell_them() -> None:
     np.testing.assert_allclose(nodes, rows[["last", "low", "high"]], rtol=1e-12)
     assert 0.0 <= nodes[0][1] < nodes[0][0] < nodes[0][2]
     drawn = over_epochs(results.epochs, "nodes", "base")
-    for curve in epoch_curves(CHARTS[0], shown.played, shown.length):
+    places = {owner: place for place, owner in enumerate(shown.played.owners)}
+    for curve in epoch_curves(CHARTS[0], shown.played, shown.length, places):
         ours = np.transpose([curve.y, curve.low, curve.high])
         theirs = drawn[drawn["group"] == curve.label][["mean", "low", "high"]]
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)

@@ -175,3 +175,72 @@ def test_the_verb_refuses_a_third_treatment_and_two_kinds(poq: Poq) -> None:
     outcome = poq("explore", "cost_aware_poq", "entry_exit")
     assert outcome.code == 2
     assert "explore each by itself" in outcome.err
+
+
+def drawn(chart: str) -> dict[str, tuple[str | None, str | None]]:
+    """Return colour and dash of every curve of a chart, by its label."""
+    root = ElementTree.fromstring(chart)
+    return {
+        str(path[0].text): (path.get("stroke"), path.get("stroke-dasharray"))
+        for path in root.iter("path")
+        if path.get("class") == "curve"
+    }
+
+
+def inks(exploration: Exploration, chart: str) -> list[dict[str, tuple[str | None, str | None]]]:
+    shown = exploration.shown(exploration.start)
+    return [drawn(exploration.page.charts(one)[chart]) for one in shown]
+
+
+def other_population(role: str, name: str) -> list[dict[str, object]]:
+    """Return the groups of a role in the published scenario, the first as another at the end."""
+    groups = load("cost_aware_poq").model_dump(mode="json", exclude_unset=True)["population"][role]
+    return [*groups[1:], {**groups[0], "name": name}]
+
+
+@pytest.mark.parametrize(("role", "chart"), [("inference", "inference"), ("evaluators", "trust")])
+def test_a_class_has_one_colour_and_dash_on_both_sides(role: str, chart: str) -> None:
+    a = load("cost_aware_poq", FEW)
+    b = a.replace({"name": "b", f"population.{role}": other_population(role, "newcomer")})
+    one, other = inks(Exploration(a, b), chart)
+    both = one.keys() & other.keys()
+    assert both and "newcomer" in other and "newcomer" not in one
+    assert all(one[label] == other[label] for label in both)
+    every = {**one, **other}
+    assert len(set(every.values())) == len(every)
+
+
+def test_a_group_of_an_economy_has_one_colour_on_both_sides() -> None:
+    a = load("entry_exit", ["sweep={}", "rounds=400", "replications=2"])
+    groups = a.model_dump(mode="json", exclude_unset=True)["population"]["inference"]
+    b = a.replace({"name": "b", "population.inference": [{**groups[0], "name": "new"}, *groups]})
+    one, other = inks(Exploration(a, b), "nodes")
+    assert other.keys() - one.keys() == {"new"}
+    assert all(other[label] == ink for label, ink in one.items())
+    assert len(set(other.values())) == len(other)
+
+
+def test_a_class_whose_behaviour_a_slider_strengthens_keeps_its_colour() -> None:
+    malicious = {"share": 0.34, "behaviour": {"name": "boost", "b": 3.0}}
+    exploration = Exploration(load("cost_aware_poq", FEW).replace({"malicious": malicious}))
+    moved = exploration.start.moved("strength", 1.0)
+    (before,), (after,) = (
+        [drawn(exploration.page.charts(one)["evaluator"]) for one in exploration.shown(state)]
+        for state in (exploration.start, moved)
+    )
+    attacker = next(label for label in before if "boost" in label)
+    assert after[attacker.replace("b=3", "b=1")] == before[attacker]
+    assert len(set(after.values())) == len(after) == 3
+
+
+def test_what_does_nothing_is_said_and_of_which_side() -> None:
+    a = load("cost_aware_poq", FEW)
+    pair = Exploration(a, a.replace({"name": "b", "malicious": {"share": 0.5, "behaviour": "lazy"}}))
+    state = pair.start.moved("A.share", 0.1)
+    assert pair.idle(pair.start) == []
+    assert pair.idle(state) == [
+        "A · malicious.share does nothing: 0.1 of 3 evaluators is 0 nodes; the smallest share "
+        "that acts is 0.3333"
+    ]
+    (said,) = pair.idle(pair.start.moved("lambda", 0.5))
+    assert said.startswith("mechanism.trust.rate does nothing")

@@ -172,7 +172,8 @@ def deviations(
     Raises
     ------
     InputError
-        If a chosen behaviour is unknown to all of the roles, or the share is out of range.
+        If a chosen behaviour is unknown to all of the roles, lacks a parameter or has one out of
+        range, or the share is out of range.
 
     Examples
     --------
@@ -190,6 +191,9 @@ def deviations(
             name = str(spec.get("name"))
             raise InputError(f"no behaviour {name!r} of {' or '.join(roles)} nodes; "
                              f"{nearest(name, known)}")  # fmt: skip
+        for role in roles:
+            if spec["name"] in rules(BEHAVIOURS[role]):
+                resolve(role, spec)  # says what is missing or out of range
     found: list[Deviation] = []
     skipped: list[str] = []
     for role in roles:

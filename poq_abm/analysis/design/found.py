@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,7 @@ class Member:
 class BestDeviation:
     """The best that was found for some to do under a design, and what they gain by it.
 
-    In tokens per job, or of profit per epoch; all intervals of an audit hold together.
+    In tokens per job, or of profit per epoch, of a member; all intervals of an audit hold together.
     """
 
     by: str  #: one ``evaluator``, one ``inference`` node, or a ``ring`` of several nodes
@@ -119,9 +120,14 @@ class Audited:
     per: str = "job"  #: or ``epoch``
 
     @property
+    def unit(self) -> str:
+        """What gains are counted by: of several nodes, for each of them."""
+        return "job" if self.per == "job" else "epoch of a member"
+
+    @property
     def upper(self) -> float:
-        """The most that any deviation may gain; nothing where nobody had a job."""
-        return max((one.upper for one in self.best), default=0.0)
+        """The most that any deviation may gain; infinite where none could be told."""
+        return max((one.upper for one in self.best), default=math.inf)
 
     @property
     def worst(self) -> BestDeviation:
@@ -134,11 +140,16 @@ AuditOf = Callable[[Scenario], Audited]
 
 @dataclass(frozen=True)
 class Looked:
-    """The first stage of a search: what came of its feasible designs, and how far it had come."""
+    """The first stage of a search: what came of designs that can be, and how far it had come.
 
-    settings: list[Settings]  #: of the feasible designs, in the order in which they were tried
-    losses: Array  #: (feasible designs, objectives), means on the keys of the search
+    Means on the keys of the search. Designs stand in the order in which they were tried.
+    """
+
+    settings: list[Settings]  #: of the feasible designs
+    losses: Array  #: (feasible designs, objectives)
     trace: list[tuple[int, int]]  #: by generation: designs tried, feasible ones known
+    infeasible: list[Settings]  #: of the designs that break a constraint
+    violations: Array  #: (infeasible designs, constraints); at most 0 where one holds
 
 
 @dataclass(frozen=True)

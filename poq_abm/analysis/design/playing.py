@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from poq_abm.analysis.design.objectives import is_field
 from poq_abm.errors import InputError
 from poq_abm.experiment.executor import Workers
-from poq_abm.experiment.plan import RESULTS_VERSION, source_of, study_of
+from poq_abm.experiment.plan import RESULTS_VERSION, as_before, source_of, study_of
 from poq_abm.experiment.search import PlayInMemory, Step, Tables
 from poq_abm.experiment.study import Progress
 from poq_abm.rules.registry import own_rules
@@ -148,7 +148,7 @@ class FigurePlayer:
         source = source_of(scenario)
         if source not in self._profiles:
             self._profiles[source] = profile_of(scenario).content_hash
-        data: dict[str, Any] = scenario.resolved()
+        data = as_before(scenario.resolved())
         for name in ("name", "replications"):
             data.pop(name, None)
         text = json.dumps(

@@ -6,6 +6,7 @@ and nothing in it is executed.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from poq_abm.analysis.audit.deviations import searchers
+from poq_abm.analysis.audit.deviations import ROLES, deviating, deviations, searchers
 from poq_abm.analysis.design.objectives import HONEST, Constraint, Measured, Objective, is_field
 from poq_abm.errors import InputError, nearest
 from poq_abm.experiment.plan import Plan, source_of, study_of
@@ -29,7 +30,7 @@ from poq_abm.scenario.checks.problems import Finding, Origins
 from poq_abm.scenario.library import find_scenario, is_path
 from poq_abm.scenario.loading import load_beside
 from poq_abm.scenario.paths import fault, split, value_at
-from poq_abm.scenario.schema.fields import Strict, as_tuple, complaint
+from poq_abm.scenario.schema.fields import Strict, as_tuple, complaint, named
 from poq_abm.scenario.sweep.designs import AxisRange
 from poq_abm.simulation.playable import check_playable, profile_of
 
@@ -90,6 +91,26 @@ class Variable(Strict):
         """What is tried one at a time: both ends, or all choices."""
         return self.choices or (self.low, self.high)
 
+    @property
+    def quarters(self) -> list[tuple[float, float]]:
+        """The quarters of its range on its scale: where each begins and ends; none of choices.
+
+        A quarter is without its end, where the next begins, unless it is of whole numbers.
+
+        >>> Variable(low=3, high=15).quarters
+        [(3.0, 6.0), (7.0, 9.0), (10.0, 12.0), (13.0, 15.0)]
+        >>> Variable(low=1.0, high=1e4, scale="log").quarters
+        [(1.0, 10.0), (10.0, 100.0), (100.0, 1000.0), (1000.0, 10000.0)]
+        """
+        if self.low is None or self.high is None:
+            return []
+        space = np.geomspace if self.scale == "log" else np.linspace
+        if self.is_whole:
+            edges = np.unique(np.ceil(space(self.low, self.high + 1, 5))).tolist()
+            return [(first, after - 1.0) for first, after in itertools.pairwise(edges)]
+        edges = [self.readable(edge) for edge in space(self.low, self.high, 5).tolist()]
+        return list(itertools.pairwise(edges))
+
     def readable(self, value: float) -> float:
         """Return a number of the range with few digits."""
         assert self.low is not None
@@ -115,7 +136,8 @@ class SearchedAudit(Strict):
     at_most: float | None = Field(
         default=None,
         gt=0.0,
-        description="tokens per job, of the simultaneous upper ends; default: refuse nobody",
+        description="tokens per job (in an economy, of profit per epoch and member), of the "
+        "simultaneous upper ends; default: refuse nobody",
     )
     by: Annotated[tuple[Searcher, ...], BeforeValidator(as_tuple)] = Field(
         default=get_args(Searcher), description="who searches for a best response; [] for nobody"
@@ -376,6 +398,25 @@ def _wrong_audit(problem: DesignProblem) -> Iterator[Finding]:
         if "by" in asked.model_fields_set and not searchers(problem.scenario, by, asked.share):
             said = f"{by}: a share of {asked.share:g} leaves nobody to look for a best response"
             yield ("search", "audit", "by", number), said
+    for number, spec in enumerate(asked.behaviours):
+        if (why := _cannot_deviate(problem.scenario, named(spec), asked.share)) is not None:
+            yield ("search", "audit", "behaviours", number), why
+
+
+def _cannot_deviate(scenario: Scenario, spec: Any, share: float) -> str | None:
+    """Return why nobody can deviate as a behaviour says, if that is so."""
+    if not isinstance(spec, Mapping):
+        return f"{spec!r} is no behaviour: name one, or {{name: ..., parameters}}"
+    try:
+        tried, _ = deviations(scenario, share=share, chosen=[spec])
+        for role in ROLES:
+            for one in [one for one in tried if one.role == role][:1]:
+                Plan.of(deviating(scenario, one))
+    except ScenarioError as error:
+        return error.problems[0].message
+    except InputError as error:
+        return str(error)
+    return None if tried else "there is nobody who could do it"
 
 
 def _wrong_figures(problem: DesignProblem) -> Iterator[Finding]:
@@ -407,6 +448,9 @@ def _wrong_figure(problem: DesignProblem, name: str, known: list[str]) -> str | 
         return None if name in known else f"no metric {name!r}; {nearest(name, known)}"
     if (said := fault(split(name), problem.data)) is not None:
         return said
-    value = value_at(split(name), problem.data)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return None if is_number else f"{name} is {value!r}, no number to add up"
+    searched = problem.search.variables.get(name)
+    values = [value_at(split(name), problem.data), *(searched.choices if searched else ())]
+    for value in values:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return f"{name} is {value!r}, no number to add up"
+    return None

@@ -171,7 +171,10 @@ def look(
     placed = [order[key] for key in feasible]
     trace = [(tried, int(np.searchsorted(placed, size))) for tried, size in ends]
     table = np.array(losses).reshape(len(losses), len(problem.search.objectives))
-    found.looks.append(Looked([designs[key] for key in feasible], table, trace))
+    others = {key: one.violations for key, one in possible.items() if not one.feasible}
+    broken = np.array(list(others.values())).reshape(len(others), len(problem.search.constraints))
+    settings, refused = [designs[key] for key in feasible], [designs[key] for key in others]
+    found.looks.append(Looked(settings, table, trace, refused, broken))
     return {key: (designs[key], one) for key, one in possible.items()}
 
 

@@ -20,7 +20,7 @@ from poq_abm.analysis.design.found import (
     FoundDesigns,
 )
 from poq_abm.analysis.design.objectives import Constraint, Objective
-from poq_abm.analysis.design.problem import DesignProblem, SearchSection, Settings
+from poq_abm.analysis.design.problem import DesignProblem, SearchSection, Settings, Variable
 from poq_abm.experiment.estimates import mean_interval
 from poq_abm.experiment.paired import paired
 
@@ -56,12 +56,15 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
     ``undecided``, or ``infeasible`` on fresh keys), ``probability`` of being dominated by no other,
     and each objective with its interval (alone, at the budget's confidence). ``dominated`` says
     what is shown to dominate whom, and by how much. ``tornado`` says what one field at a time does
-    to each objective. ``progress`` has the hypervolume, as a share of the box of all feasible
-    outcomes, by designs, for each search. Where the search was repeated, ``attainment`` has the
-    share of searches that attain each outcome of the front of all of them; where cases were drawn,
-    ``cases`` has each, and ``boxes`` those in which a constraint breaks. ``audit`` has, for the
-    chosen design and the scenario's own, the best deviation found by who deviates, what it gains
-    with its interval (all of them together), and the most that any other may gain.
+    to each objective. ``choices`` and ``ranges`` say where the search went: for each choice, or
+    quarter of a range, the designs, those that are feasible, those that meet each constraint, and
+    of the feasible ones the best of each objective. ``progress`` has the hypervolume, as a share of
+    the box of all feasible outcomes, by designs, for each search. Where the search was repeated,
+    ``attainment`` has the share of searches that attain each outcome of the front of all of them;
+    where cases were drawn, ``cases`` has each, and ``boxes`` those in which a constraint breaks.
+    ``audit`` has, for the chosen design and the scenario's own, the best deviation found by who
+    deviates, what it gains with its interval (all of them together), and the most that any other
+    may gain.
     """
     objectives = found.problem.search.objectives
     confidence = found.problem.search.budget.confidence
@@ -85,11 +88,13 @@ def design_tables(found: FoundDesigns) -> dict[str, pd.DataFrame]:
         "front": pd.DataFrame(front),
         "tornado": _tornado(found),
         "dominated": _dominated(found),
+        "choices": _tried(found, ranged=False),
+        "ranges": _tried(found, ranged=True),
         "progress": pd.DataFrame(progress, columns=["search", "designs", "hypervolume"]),
     }
     if len(found.looks) > 1:
         tables["attainment"] = _attainment(found)
-    if found.certified is not None and found.certified.audits:
+    if found.certified is not None and any(one.best for one in found.certified.audits.values()):
         tables["audit"] = _audited(found.certified.audits)
     if found.cases is not None:
         tables["boxes"] = _boxes(found.cases)
@@ -140,6 +145,56 @@ def _audited(audits: Mapping[str, Audited]) -> pd.DataFrame:
         for one in audited.best
     ]
     return pd.DataFrame(rows)
+
+
+def _tried(found: FoundDesigns, *, ranged: bool) -> pd.DataFrame:
+    """Return how many of the designs of the first search have each value, and what came of them.
+
+    On the keys of the search. A design in which a field does not act is in none of its rows.
+    """
+    search, look = found.problem.search, found.looks[0]
+    designs, count = [*look.settings, *look.infeasible], len(look.settings)
+    feasible = np.arange(len(designs)) < count
+    met = np.ones((len(designs), len(search.constraints)), dtype=np.bool_)
+    met[count:] = look.violations <= 0.0
+    rows: list[dict[str, Any]] = []
+    for path, variable in search.variables.items():
+        if ranged == bool(variable.choices):
+            continue
+        parts = [_part(variable, one[path]) if path in one else -1 for one in designs]
+        for number, name in enumerate(_parts(variable)):
+            has = np.array(parts) == number
+            row = {"field": _short(path), "value": name, "designs": int(has.sum())}
+            row |= {"feasible": int((has & feasible).sum())}
+            row |= {
+                one.label: int((has & holds).sum())
+                for one, holds in zip(search.constraints, met.T, strict=True)
+            }
+            losses = look.losses[has[:count]]
+            best = losses.min(axis=0) if len(losses) else np.full(len(search.objectives), np.nan)
+            row |= {
+                f"best {one.label}": one.sign * float(loss)
+                for one, loss in zip(search.objectives, best, strict=True)
+            }
+            rows.append(row)
+    columns = ["field", "value", "designs", "feasible", *(one.label for one in search.constraints),
+               *(f"best {one.label}" for one in search.objectives)]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _parts(variable: Variable) -> list[str]:
+    """Return what the choices of a field are called, or the quarters of its range."""
+    choices = [_value(one) for one in variable.choices]
+    ends = [(f"{first:g}", f"{last:g}") for first, last in variable.quarters]
+    return choices or [first if first == last else f"{first} to {last}" for first, last in ends]
+
+
+def _part(variable: Variable, value: Any) -> int:
+    """Return the number of the choice, or of the quarter, that a value is in."""
+    if variable.choices:
+        return variable.choices.index(value)
+    firsts = [first for first, _ in variable.quarters]
+    return int(np.searchsorted(firsts, value, side="right")) - 1
 
 
 def _attainment(found: FoundDesigns) -> pd.DataFrame:
@@ -225,6 +280,11 @@ def notes(found: FoundDesigns) -> list[str]:
         f"Objective {name} is the same for every design: it decides nothing."
         for name in found.constant
     ]
+    said.append(
+        "Choices, and ranges in the files and on the page: on the keys of the search, which went "
+        "where it found better. These designs are no sample of all, so that a share of them has no "
+        "interval."
+    )
     if found.least_violated is not None:
         said.append(_nobody(found))
         return said
@@ -240,8 +300,7 @@ def notes(found: FoundDesigns) -> list[str]:
     if (lost := _overfit(found)) is not None:
         said.append(lost)
     said += [
-        f"Member {number} failed its audit: {gains.worst.deviation}, or another deviation by "
-        f"{_WHO[gains.worst.by]}, may gain up to {gains.upper:.4g} tokens per {gains.per}."
+        f"Member {number} failed its audit: {_failed(gains)}."
         for number, gains in found.failed_audits
     ]
     if found.certified is None:
@@ -251,6 +310,16 @@ def notes(found: FoundDesigns) -> list[str]:
     if found.members:
         said.append(_keys(found))
     return said
+
+
+def _failed(gains: Audited) -> str:
+    if not gains.best:
+        return "of no deviation is it known what it gains, as nobody who could had a job"
+    worst = gains.worst
+    return (
+        f"{worst.deviation}, or another deviation by {_WHO[worst.by]}, may gain up to "
+        f"{gains.upper:.4g} tokens per {gains.unit}"
+    )
 
 
 def _keys(found: FoundDesigns) -> str:
@@ -304,8 +373,9 @@ def _broken(problem: DesignProblem, cases: FoundCases) -> str:
     which = ", ".join(f"{name} in {n:,}" for name, n in per.items() if n)
     table = _boxes(cases)
     where = "; ".join(
-        f"{row['where']} (covers {row['coverage']:.0%} of them; there it fails in "
-        f"{row['density']:.0%} [{row['density_low']:.0%}, {row['density_high']:.0%}])"
+        f"{row['where']} (of cases that did not find this, it holds {row['coverage']:.0%} of those "
+        f"that break; there {row['density']:.0%} [{row['density_low']:.0%}, "
+        f"{row['density_high']:.0%}] do)"
         for row in table.to_dict("records")
     )
     told = f" Above all where {where}." if where else " No box tells them from the others."
@@ -381,6 +451,8 @@ def certified_level(problem: DesignProblem, certified: Certified) -> float:
 def _audit_said(audits: Mapping[str, Audited], search: SearchSection) -> str:
     """Return what the best deviations gain, under the chosen design and the scenario's own."""
     chosen, own = audits["chosen"], audits.get("published")
+    if not chosen.best:
+        return "The audit told of no deviation what it gains: nobody who could deviate had a job."
     before = {} if own is None else {one.by: one for one in own.best}
     said = []
     for one in chosen.best:
@@ -392,12 +464,12 @@ def _audit_said(audits: Mapping[str, Audited], search: SearchSection) -> str:
     at_most = None if search.audit is None else search.audit.at_most
     if at_most is not None:
         said.append(
-            f"nothing that was looked at gains more than {chosen.upper:.4g}, of {at_most:g} that "
-            "are allowed"
+            f"the highest upper end, of the declared ones and of the best that each search came "
+            f"to, is {chosen.upper:.4g}, of {at_most:g} that are allowed"
         )
     return (
         f"By the best of {looked:,} deviations that were declared or searched for, in tokens per "
-        f"{chosen.per}, {'; '.join(said)}. These intervals, too, hold together at "
+        f"{chosen.unit}, {'; '.join(said)}. These intervals, too, hold together at "
         f"{search.budget.confidence:.0%}."
     )
 
@@ -407,14 +479,22 @@ def _gain(one: BestDeviation) -> str:
 
 
 def _against(one: BestDeviation, own: BestDeviation) -> str:
-    """Return how a gain is to that under the scenario's own mechanism, whose own follows."""
-    if one.low > own.high:
-        return "more than under the scenario's own mechanism,"
-    if one.high < own.low:
-        return "less than under the scenario's own mechanism,"
-    if (one.low, one.high) == (own.low, own.high):
+    """Return how a gain is to that under the scenario's own mechanism, whose own follows.
+
+    The best of either side lies between its lower end and the most that any of its kind may gain:
+    another deviation than the one that looked best may be it.
+    """
+    if np.allclose(_ends(one), _ends(own), rtol=1e-9, atol=1e-12):
         return "as under the scenario's own mechanism,"
+    if one.low > own.upper:
+        return "more than under the scenario's own mechanism,"
+    if one.upper < own.low:
+        return "less than under the scenario's own mechanism,"
     return "not told apart from that under the scenario's own mechanism,"
+
+
+def _ends(one: BestDeviation) -> tuple[float, float, float]:
+    return one.low, one.high, one.upper
 
 
 def _constraint(constraint: Constraint, excesses: Array, level: float) -> str:

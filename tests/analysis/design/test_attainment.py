@@ -9,7 +9,8 @@ from poq_abm.analysis.design.found import Looked
 
 def look_of(*losses):
     points = np.array(losses, dtype=float)
-    return Looked([{"x": n} for n in range(len(points))], points, [(2, 1), (4, len(points))])
+    settings = [{"x": n} for n in range(len(points))]
+    return Looked(settings, points, [(2, 1), (4, len(points))], [], np.empty((0, 1)))
 
 
 def test_what_all_searches_reach_is_told_from_what_one_did():
@@ -31,7 +32,7 @@ def test_searches_are_measured_by_one_box():
 
 
 def test_a_search_without_a_feasible_design_attains_nothing():
-    nobody = Looked([], np.empty((0, 2)), [(4, 0)])
+    nobody = Looked([], np.empty((0, 2)), [(4, 0)], [{"x": 0}], np.ones((1, 1)))
     (one,) = attained([look_of([1, 1]), nobody], np.zeros(2), 5)
     assert one.share == 0.5
     assert traces([nobody]) == [[]]

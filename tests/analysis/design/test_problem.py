@@ -84,6 +84,20 @@ def test_it_says_what_is_needed_and_what_the_scenario_itself_has(read):
         ("boosters: {", "boosters: {mechanism.committee_size: 2, ", 10, "is a variable as well"),
         ("  budget:", "  audit: {at_most: 1, by: [nodes]}\n  budget:", 16, "evaluator"),
         ("  budget:", "  audit: {at_most: 1, by: [ring]}\n  budget:", 16, "leaves nobody"),
+        (
+            "  budget:",
+            "  audit: {behaviours: [noise, bost]}\n  budget:",
+            16,
+            "behaviours.1: no beh",
+        ),
+        (
+            "  budget:",
+            "  audit: {behaviours: [downgrade]}\n  budget:",
+            16,
+            "downgrade needs",
+        ),
+        ("  budget:", "  audit: {behaviours: [5]}\n  budget:", 16, "5 is no behaviour"),
+        ("  budget:", "  audit: {behaviours: [{name: boost, b: 99}]}\n  budget:", 16, "in [0, 10]"),
         ("rounds: 50", "sweep: {rounds: [5, 6]}", 3, "a design file has no sweep"),
     ],
 )
@@ -92,6 +106,14 @@ def test_a_mistake_is_named_with_its_line(read, old, new, line, said):
         read((old, new))
     assert any(f"which.yaml:{line}" in text and said in text for text in
                str(caught.value).splitlines()), caught.value  # fmt: skip
+
+
+def test_a_field_of_which_a_choice_is_no_number_cannot_be_added_up(read):
+    with pytest.raises(ScenarioError, match=r"which.yaml:12: .* is None, no number to add up"):
+        read(
+            ("{low: 1, high: 3}", "{choices: [1, null]}"),
+            ("{maximise: correlation}", "{minimise: mechanism.committee_size}"),
+        )
 
 
 def test_a_search_of_fields_alone_plays_nothing(read):
@@ -157,20 +179,33 @@ def test_what_deterrence_costs_is_bonds_lost_locked_tokens_and_planted_records()
 
 
 def test_planted_records_hardly_tell_a_constant_from_the_weaker_evaluators():
-    """How many show at 2 s.d. that a constant of 5 is wrong more often than an honest node.
+    """How many put what a constant of 5 is expected to miss 2 s.d. above what an honest node does.
 
-    n = 4 q (1 - q) / (q' - q)^2 with q and q' the shares scored wrongly, the least over tolerances
-    in steps of .01. (Half of an epoch's 140 jobs, the most that better_slash plants, are 70.)
+    n = 4 q (1 - q) / (q' - q)^2 with q and q' the shares scored wrongly: the s.d. is that of the
+    honest share, binomial. The least over the tolerances that better_slash searches, in steps of
+    .001. (Half of an epoch's 140 jobs, the most that it plants, are 70.)
     """
     profile = load_profile("published")
-    away = np.abs(5.0 - profile.truth)
-    needed = {}
+    searched = load_design("better_slash").search.variables
+    tolerance = searched["economy.stake.slashing.gold_tolerance"]
+    limits = 10.0 * np.arange(tolerance.low, tolerance.high + 1e-9, 0.001)[:, None, None]
+    away = (np.abs(5.0 - profile.truth) > limits).mean(axis=(1, 2))
+    needed, shares = {}, {}
     for place, name in enumerate(profile.evaluators):
-        off = np.abs(profile.scores[:, :, place] - profile.truth)
-        shares = [
-            ((off > limit).mean(), (away > limit).mean()) for limit in np.arange(0.1, 10.0, 0.1)
-        ]
-        needed[name] = min(4 * q * (1 - q) / (c - q) ** 2 for q, c in shares if c > q)
-    assert needed == pytest.approx(
-        {"sts_stsb": 13, "ce_minilm": 10_725, "ce_deberta": 1_029}, rel=0.04
-    )
+        off = (np.abs(profile.scores[:, :, place] - profile.truth) > limits).mean(axis=(1, 2))
+        shown = away > off
+        n = (4 * off * (1 - off))[shown] / (away - off)[shown] ** 2
+        needed[name] = n.min(initial=np.inf)
+        shares[name] = off[200], away[200]  # at a tolerance of .3, as shipped
+    assert needed == pytest.approx({"sts_stsb": 12.6, "ce_minilm": np.inf, "ce_deberta": 839}, 0.01)
+    assert shares["ce_minilm"] == pytest.approx((0.6015, 0.56))
+    assert shares["ce_deberta"] == pytest.approx((0.5625, 0.56))
+
+
+def test_a_key_that_is_younger_than_a_search_leaves_what_it_played_known(monkeypatch):
+    player, scenario = FigurePlayer(("bias",)), load_design("better_slash").scenario
+    now, data = player.key(scenario, ["bias"], 0, 3), scenario.resolved()
+    for group in data["population"]["inference"]:
+        assert group.pop("usd_per_answer") is None
+    monkeypatch.setattr(type(scenario), "resolved", lambda _: data)
+    assert player.key(scenario, ["bias"], 0, 3) == now

@@ -199,6 +199,60 @@ def test_what_nobody_meets_is_said_with_the_least_violated_design(tmp_path):
     assert found.chosen is None
 
 
+def test_what_was_tried_is_counted_by_choice_and_by_quarter_of_a_range(tmp_path):
+    """Nineteen designs that can be: the median is feasible below .5, and the mean nowhere."""
+    variables = """1.0},
+    mechanism.committee_size: {low: 1, high: 9},
+    mechanism.aggregation: {choices: [mean, median, huber]},
+    mechanism.beta_evaluator: {low: 0.01, high: 1.0, scale: log,
+      when: {mechanism.aggregation: huber}}}"""
+    text = ALPHA.replace("1.0}}", variables) + (
+        "  constraints: [{metric: bias, at_most: 0.4}, {metric: reward_gap, at_most: 0.0}]\n"
+    )
+    problem = problem_of(tmp_path, text.replace("{minimise: welfare}", "{maximise: welfare}"))
+    grid = [
+        {
+            "mechanism.alpha_inference": n / 20,
+            "mechanism.committee_size": 9 if n == 20 else 1 + n % 3,
+            "mechanism.aggregation": "median" if n % 2 else "mean",
+        }
+        for n in range(1, 21)
+    ]
+    game = playing(
+        lambda m, rng: {
+            "welfare": m.alpha_inference,
+            "bias": m.alpha_inference,
+            "reward_gap": -1.0 if m.aggregation == "median" else 1.0,
+        }
+    )
+    found = drive(search_designs(problem, Listed(grid)), game)
+    table, ranges = (
+        design_tables(found)[name].set_index(["field", "value"]) for name in ("choices", "ranges")
+    )
+    counts = ["designs", "feasible", "bias <= 0.4", "reward_gap <= 0"]
+    assert table.loc[("aggregation", "median"), counts].tolist() == [10, 4, 4, 10]
+    assert table.loc[("aggregation", "mean"), counts].tolist() == [9, 0, 4, 0]
+    assert table.loc[("aggregation", "huber"), counts].tolist() == [0, 0, 0, 0]
+    assert table.loc[("aggregation", "median"), "best welfare"] == pytest.approx(0.35)
+    assert np.isnan(table.loc[("aggregation", "mean"), "best welfare"])
+    parts = ranges.loc["alpha_inference"]
+    assert parts.index.tolist() == ["0 to 0.25", "0.25 to 0.5", "0.5 to 0.75", "0.75 to 1"]
+    assert parts["designs"].tolist() == [4, 5, 5, 5], "a part is without its upper end"
+    assert parts["feasible"].tolist() == [2, 2, 0, 0]
+    sizes = ranges.loc["committee_size"]
+    assert sizes.index.tolist() == ["1 to 3", "4 to 5", "6 to 7", "8 to 9"]
+    assert sizes["designs"].tolist() == [19, 0, 0, 0]
+    rates = ranges.loc["beta_evaluator"]
+    assert rates.index.tolist() == [
+        "0.01 to 0.03162",
+        "0.03162 to 0.1",
+        "0.1 to 0.3162",
+        "0.3162 to 1",
+    ]
+    assert rates["designs"].sum() == 0, "it acts in none"
+    assert "no sample of all, so that a share of them has no interval" in " ".join(notes(found))
+
+
 def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
     text = ALPHA + "  audit: {at_most: 0.2, by: [evaluator]}\n"
     problem = problem_of(tmp_path, text.replace("{minimise: welfare}",
@@ -225,8 +279,8 @@ def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
     assert "gain up to 0.3 tokens per job" in said
     sentence = paragraph(problem, found.certified)
     assert "best of 1,152 deviations" in sentence
-    assert "an evaluator gains +0.1 [0.05, 0.15] (boost by 1 of a), as under the" in sentence
-    assert "nothing that was looked at gains more than 0.1, of 0.2 that are allowed" in sentence
+    assert "an evaluator gains +0.1 [0.05, 0.15] (boost by 1 of a), not told" in sentence
+    assert "that each search came to, is 0.1, of 0.2 that are allowed" in sentence
     table = design_tables(found)["audit"]
     assert table["design"].tolist() == ["chosen", "published"]
     (axes,) = design_figures(found)["audit"].axes
@@ -251,23 +305,45 @@ def test_who_fails_the_audit_is_passed_over_with_what_it_failed_by(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"), [(0.3, 0.5, "more than"), (0.0, 0.1, "less than"),
-                              (0.1, 0.32, "not told apart")]
-)  # fmt: skip
-def test_an_audit_without_a_bound_refuses_nobody_and_says_who_gains_more(tmp_path, low, high, said):
+    ("low", "high", "upper", "said"),
+    [
+        (0.3, 0.5, 9.0, "more than"),
+        (0.26, 0.5, 9.0, "not told apart"),  # own deviations that looked worse may gain up to .27
+        (0.0, 0.1, 0.14, "less than"),
+        (0.0, 0.1, 0.2, "not told apart"),
+        (0.15, 0.25, 0.27 + 1e-15, "member, a ring gains +0.2 [0.15, 0.25] (boost by 3 of a), as"),
+    ],
+)
+def test_an_audit_without_a_bound_refuses_nobody_and_says_who_gains_more(
+    tmp_path, low, high, upper, said
+):
     problem = problem_of(tmp_path, ALPHA + "  audit: {}\n")
     game = playing(lambda m, rng: {"welfare": m.alpha_inference + 0 * rng.normal()})
     grid = [{"mechanism.alpha_inference": n / 20} for n in range(1, 21)]
     own = problem.scenario.mechanism.alpha_inference
 
     def audited(scenario):
-        ends = (0.15, 0.25) if scenario.mechanism.alpha_inference == own else (low, high)
-        return Audited((BestDeviation("ring", "boost by 3 of a", sum(ends) / 2, *ends, 9.0, 5),))
+        is_own = scenario.mechanism.alpha_inference == own
+        ends = (0.15, 0.25, 0.27) if is_own else (low, high, upper)
+        gain = (ends[0] + ends[1]) / 2
+        return Audited((BestDeviation("ring", "boost by 3 of a", gain, *ends, 5),), "epoch")
 
     found = drive(search_designs(problem, Listed(grid), audited), game)
-    assert found.certified.audits["chosen"].upper == 9.0
+    assert found.certified.audits["chosen"].upper == upper
     assert f"a ring gains {(low + high) / 2:+.4g}" in paragraph(problem, found.certified)
     assert said in paragraph(problem, found.certified)
+
+
+def test_an_audit_that_could_tell_nothing_passes_no_bound_and_says_so(tmp_path):
+    text, grid = ALPHA + "  audit: {at_most: 0.2}\n", [{"mechanism.alpha_inference": 0.5}]
+    game = playing(lambda m, rng: {"welfare": m.alpha_inference + 0 * rng.normal()})
+    for asked, chosen in ((text, False), (text.replace("{at_most: 0.2}", "{}"), True)):
+        problem = problem_of(tmp_path, asked)
+        found = drive(search_designs(problem, Listed(grid * 40), lambda _: Audited(())), game)
+        assert (found.certified is not None) == chosen
+        said = [*notes(found), *([paragraph(problem, found.certified)] if chosen else [])]
+        assert "nobody who could" in " ".join(said)
+        assert "audit" not in design_tables(found) and "audit" not in design_figures(found)
 
 
 def test_a_field_without_effect_and_designs_that_cannot_be_are_said(tmp_path):
