@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
 
-from poq_abm.analysis.charts import MOST_LINES, name_places, told_apart
+from poq_abm.analysis.charts import MOST_LINES, legend, name_places, told_apart
 from poq_abm.analysis.figure_style import DASHES, canvas, caption, colours, is_narrow, need
 from poq_abm.analysis.questions import AnalysisRequest, FigureKind, of_one_treatment, told
 from poq_abm.analysis.rewards import NODE_OPTIONS, class_asked, presence_of, taking_part
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "reward_ecdf", "reward_violins", "share_ends"]
 
 Array = NDArray[np.float64]
-_MOST_CLASSES = 10
+_MOST_CLASSES, _MOST_VIOLINS = 10, 30  #: that are drawn
+_MOST_INSIDE = 6  #: lines that a legend inside a panel names
 _MOST_STEPS, _MOST_DOTS = 10_000, 2_000  #: of a class that are drawn
 _MOST_ENDS = 400  #: of an interval's band
 _MOST_ACROSS = 3  #: panels side by side
@@ -55,6 +56,7 @@ def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_
     """
     frame = _counted(frame, by, amount)
     classes, treatments = _classes(frame, by), _treatments(frame)
+    classes, left_out = _first(classes, _MOST_CLASSES)
     panels = [(name, frame[frame[by] == name]) for name in classes] if treatments else []
     figure, axes = canvas(
         3.7 * min(len(panels), _MOST_ACROSS) if len(panels) > 1 else 6.4, 4.0,
@@ -68,9 +70,13 @@ def reward_ecdf(frame: pd.DataFrame, *, by: str = "role", amount: str = "reward_
         panel.set_ylabel(f"share of nodes at or below{_weighted(frame)}")
         panel.set_ylim(0.0, 1.02)
     handles = axes[0].get_legend_handles_labels()[0]
-    axes[0].legend(handles, lines, frameon=False, fontsize=7.5)
+    for handle, line in zip(handles, lines, strict=True):
+        handle.set_label(line)
+    # Beside the first of several panels there is no room for a legend.
+    legend(axes[0], len(lines), most_inside=_MOST_INSIDE if len(axes) == 1 else len(lines))
     bands = "bands: 95% intervals at each reward, over replications" if _repeated(frame) else ""
-    caption(figure, "Distribution of rewards over nodes", frame, shared, _nodes(frame), bands)
+    title = "Distribution of rewards over nodes"
+    caption(figure, title, frame, shared, _nodes(frame), bands, left_out)
     return figure
 
 
@@ -137,6 +143,7 @@ def reward_violins(
     """
     frame = _counted(frame, by, amount)
     classes, treatments = _classes(frame, by), _treatments(frame)
+    classes, left_out = _first(classes, _MOST_VIOLINS)
     across = max(len(treatments), 1)
     figure, (axes,) = canvas(max(6.4, (0.5 + 0.4 * across) * len(classes)), 4.2)
     lines, shared = told_apart(treatments or classes)
@@ -156,7 +163,8 @@ def reward_violins(
                     ncols=2 if is_narrow(figure) else _MOST_ACROSS,
                     loc="lower center", bbox_to_anchor=(0.5, 1.0))  # fmt: skip
     caption(figure, f"Rewards by {by}", frame, shared, _nodes(frame), "lines: quartiles",
-            f"{_MOST_DOTS:,} of a class drawn, evenly by rank" if thinned else "")  # fmt: skip
+            f"{_MOST_DOTS:,} of a class drawn, evenly by rank" if thinned else "",
+            left_out)  # fmt: skip
     return figure
 
 
@@ -217,7 +225,18 @@ def _weighted(frame: pd.DataFrame) -> str:
 
 
 def _classes(frame: pd.DataFrame, by: str) -> list[str]:
-    return list(map(str, frame[by].unique()))[:_MOST_CLASSES]
+    return list(map(str, frame[by].unique()))
+
+
+def _first(classes: list[str], most: int) -> tuple[list[str], str]:
+    """Return the classes that are drawn, and what is said of those that are not.
+
+    >>> _first(["a", "b", "c"], 1)
+    (['a'], '2 more left out')
+    """
+    missing = len(classes) - most
+    said = f"{missing} more left out" if missing > 0 else ""
+    return classes[:most], said
 
 
 def _nodes(frame: pd.DataFrame) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Exploration",
     "explorable",
+    "fault_of",
     "free_name",
     "opened",
     "page_of",
@@ -249,6 +250,24 @@ class Exploration:
 
 
 _shown: list[Exploration] = []
+
+
+def fault_of(exploration: Exploration, state: PageState) -> str:
+    """Return why a state cannot be played, by field; nothing where it can.
+
+    >>> from poq_abm.scenario import load
+    >>> exploration = Exploration(load("cost_aware_poq", ["rounds=100", "replications=2"]))
+    >>> fault_of(exploration, exploration.start.moved("share", 0.4).moved("attack", "collude"))
+    'malicious.behaviour: a ring of one: collude needs two evaluators or more'
+    """
+    try:
+        exploration.shown(state)
+    except ScenarioError as error:  # whose places are nowhere in a file: a control said it
+        problems = (": ".join(filter(None, (one.path, one.message))) for one in error.problems)
+        return "; ".join(dict.fromkeys(problems))
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def show(exploration: Exploration) -> None:

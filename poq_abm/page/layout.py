@@ -17,7 +17,14 @@ import solara.lab
 
 from poq_abm.errors import InputError
 from poq_abm.page.controls import SIDES, Control, PageState, Shown, Value
-from poq_abm.page.exploring import Exploration, free_name, opened, save_scenario, scenario_text
+from poq_abm.page.exploring import (
+    Exploration,
+    fault_of,
+    free_name,
+    opened,
+    save_scenario,
+    scenario_text,
+)
 from poq_abm.page.panel import read_link, write_link
 
 __all__ = ["Page"]
@@ -60,7 +67,7 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
     playing = solara.use_reactive(False)
     stride = solara.use_reactive(max(1, exploration.page.length // _FRAMES))
     last_good = solara.use_ref(exploration.start)
-    fault = _fault(exploration, state.value)
+    fault = fault_of(exploration, state.value)
     last_good.current = last_good.current.at(state.value.round) if fault else state.value
 
     async def go_on() -> None:
@@ -85,15 +92,6 @@ def Page() -> None:  # noqa: N802  (the name that Solara looks for)
             _controls(exploration, state)
             _pictures(exploration, exploration.shown(last_good.current))
         _sharing(exploration, state.value)
-
-
-def _fault(exploration: Exploration, state: PageState) -> str:
-    """Play a state; return why it cannot be played."""
-    try:
-        exploration.shown(state)
-    except InputError as error:
-        return str(error)
-    return ""
 
 
 def _heading(exploration: Exploration) -> None:

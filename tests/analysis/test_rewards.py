@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 import poq_abm
@@ -188,6 +189,19 @@ def test_nodes_that_never_came_are_not_drawn(amount: str) -> None:
     assert drawn[0][:, 1].tolist() == pytest.approx([2.0 / 3.0, 1.0]), "each by its presence"
     dots = [len(c.get_offsets()) for c in reward_violins(beside, amount=amount).axes[0].collections]
     assert max(dots) == 2
+
+
+def test_every_group_is_drawn_or_said_to_be_left_out() -> None:
+    frame = present([1.0] * 24).assign(group=[f"g{node // 2}" for node in range(24)])
+    violins, steps = reward_violins(frame), reward_ecdf(frame, by="group")
+    assert [tick.get_text() for tick in violins.axes[0].get_xticklabels()][-1] == "g11"
+    assert "left out" not in captions(violins)
+    assert len(steps.axes[0].lines) == 10
+    assert "2 more left out" in captions(steps)
+
+
+def captions(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
 
 
 def test_axes_say_tokens_paid_points_and_presence() -> None:

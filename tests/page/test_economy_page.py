@@ -41,6 +41,10 @@ def test_nodes_are_told_as_a_run_s_summary_and_figure_tell_them() -> None:
     nodes = [one.estimate for one in figures if one.what == "nodes present"]
     np.testing.assert_allclose(nodes, rows[["last", "low", "high"]], rtol=1e-12)
     assert 0.0 <= nodes[0][1] < nodes[0][0] < nodes[0][2]
+    quality = results.economy_summary().set_index("measure").loc["quality"]
+    np.testing.assert_allclose(
+        figures[0].estimate, quality[["last", "low", "high"]].to_numpy(float)
+    )
     drawn = over_epochs(results.epochs, "nodes", "base")
     places = {owner: place for place, owner in enumerate(shown.played.owners)}
     for curve in epoch_curves(CHARTS[0], shown.played, shown.length, places):
