@@ -113,10 +113,8 @@ def paint_cells(figure: Figure, axes: Axes, table: pd.DataFrame, label: str) -> 
     )
     image = axes.imshow(np.ma.masked_invalid(values), aspect="auto", origin="lower", **scale)
     figure.colorbar(image, ax=axes).set_label(label, fontsize=8 if is_narrow(figure) else 8.5)
-    axes.set_xticks(range(table.shape[1]), [_short(name) for name in table.columns], fontsize=8)
+    name_places(axes, range(table.shape[1]), [_short(name) for name in table.columns])
     axes.set_yticks(range(len(table)), [_short(name) for name in table.index], fontsize=8)
-    if max(len(_short(name)) for name in table.columns) > 6:
-        axes.tick_params(axis="x", labelrotation=20)
 
 
 def write_cells(axes: Axes, table: pd.DataFrame, texts: pd.DataFrame, size: float = 7.5) -> None:

@@ -313,13 +313,27 @@ def _break_labels(figure: Figure) -> None:
         before = names[_column_of(axes)] * _SIZE_OF_NAMES / _POINTS_OF_LETTERS
         for axis, room in (
             (axes.xaxis, (figure.get_figwidth() - before) / columns),
-            (axes.yaxis, figure.get_figheight() / rows),
+            (axes.yaxis, figure.get_figheight() / rows - _below(axes)),
         ):
             label = axis.get_label()
             size = float(label.get_fontsize())
             across = int((room - _AROUND_A_PANEL) * _POINTS_OF_LETTERS / size)
             if max(map(len, label.get_text().split("\n"))) > across:
                 label.set_text(_broken(label.get_text(), max(across, _LEAST_LINE)))
+
+
+def _below(axes: Axes) -> float:
+    """Return the inches that names below a panel take of its height, where they are turned."""
+    return max(
+        (
+            len(tick.get_text())
+            * math.sin(math.radians(tick.get_rotation()))
+            * _SIZE_OF_NAMES
+            / _POINTS_OF_LETTERS
+            for tick in axes.get_xticklabels()
+        ),
+        default=0.0,
+    )
 
 
 def _column_of(axes: Axes) -> int:

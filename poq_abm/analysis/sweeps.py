@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from poq_abm.analysis.charts import MOST_LINES, cells_of, legend, paint_cells, write_cells
+from poq_abm.analysis.charts import (
+    MOST_LINES,
+    cells_of,
+    legend,
+    name_places,
+    paint_cells,
+    write_cells,
+)
 from poq_abm.analysis.figure_style import DASHES, MARKERS, canvas, caption, colours, count_of, need
 from poq_abm.analysis.questions import (
     TREATMENTS,
@@ -199,7 +206,7 @@ def sweep_lines(frame: pd.DataFrame, x: str, y: str | None = None, *, label: str
         )  # fmt: skip
     if len(ticks) <= _MOST_TICKS:
         places = list(dict.fromkeys(frame[x])) if is_number else range(len(ticks))
-        axes.set_xticks(places, ticks, fontsize=8)
+        name_places(axes, places, ticks)
     axes.set_xlabel(field_in_words(x))
     axes.set_ylabel(label or "mean")
     if y is not None:

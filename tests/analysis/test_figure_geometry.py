@@ -13,7 +13,9 @@ import poq_abm
 from poq_abm.analysis.figure_style import WIDTHS, canvas, printed, width_named, write
 from poq_abm.analysis.questions import AnalysisRequest, draw, figures
 from poq_abm.errors import InputError
+from poq_abm.experiment.labels import measure_in_words
 from poq_abm.scenario import load
+from poq_abm.simulation.queries.query_tables import QUERIES
 
 # The drawing libraries warn of each other's plans in some pairs of versions.
 pytestmark = [
@@ -131,3 +133,19 @@ def test_a_sweep_of_four_axes_is_drawn_whole(four_axes: str, tmp_path: Path, kin
     figure = draw(kind, AnalysisRequest(four_axes, **asked))
     (path,) = write(figure, tmp_path / kind, ["svg"])
     assert faults(*texts_of_svg(path)) == []
+
+
+def test_names_along_an_axis_are_turned_where_they_have_no_room(
+    gallery_runs: dict[str, str], tmp_path: Path
+) -> None:
+    for width in WIDTHS:
+        with printed(WIDTHS[width]):
+            asked = AnalysisRequest(gallery_runs["protocols"], metric="total_usd")
+            (path,) = write(draw("lines", asked), tmp_path / width, ["svg"])
+        assert faults(*texts_of_svg(path)) == []
+
+
+def test_no_measure_of_queries_is_named_as_its_column() -> None:
+    names = [field.name for field in QUERIES if field.name.endswith(("_s", "_usd", "_per_s"))]
+    assert names
+    assert [name for name in names if measure_in_words(name) == name.replace("_", " ")] == []
