@@ -134,7 +134,10 @@ def _certified_design(path: Path) -> dict[str, Any]:
 
 def _digest(problem: DesignProblem, first: list[dict[str, Any]]) -> str:
     """Return what tells searches apart: what is searched, and the designs that one begins with."""
-    data = [problem.data, problem.search.model_dump(mode="json"), *([first] if first else [])]
+    from poq_abm.experiment.plan import as_before  # noqa: PLC0415
+
+    scenario = as_before(problem.data)
+    data = [scenario, problem.search.model_dump(mode="json"), *([first] if first else [])]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -161,6 +164,7 @@ def _search(
 
     audited = auditor(problem.search, player)
     found = drive(search_designs(problem, Genetic(problem, first), audited), player)
+    found.begun_with = first
     others = [Genetic(problem, first, n) for n in range(1, problem.search.budget.searches)]
     drive(look_again(found, others), player)
     if problem.search.uncertainties and found.certified is not None:

@@ -45,7 +45,8 @@ __all__ = [
     "study_of",
 ]
 
-#: raised whenever the same configuration would give other numbers or other columns
+#: raised whenever the same configuration would give other numbers, or a column that runs have would
+#: mean something else or go; not for a column more, which is missing in older runs
 RESULTS_VERSION = 5
 
 #: Rounds of a block: as many as give so many blocks in all, that workers end at about the same time

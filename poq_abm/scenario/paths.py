@@ -122,8 +122,8 @@ _PREFIXES: tuple[tuple[str, ...], ...] = (
 def keys_at(path: KeyPath) -> tuple[str, ...] | None:
     """Return the keys that the mapping at ``path`` may have, or ``None`` if any or none may stand.
 
-    >>> keys_at(("population", "inference", 3))
-    ('model', 'count', 'hardware', 'region', 'active', 'stake', 'behaviour', 'weight', 'name')
+    >>> keys_at(("mechanism", "trust"))[:3]
+    ('update', 'rate', 'minimum')
     """
     return _places().keys.get(_pattern(path))
 

@@ -89,7 +89,7 @@ class ListedModel(NamedTuple):
 class PriceList(NamedTuple):
     """The models of a list that write text and have a price."""
 
-    models: tuple[ListedModel, ...]
+    listed: tuple[ListedModel, ...]
 
     def chosen(self, names: Sequence[str], limit: int, job: JobTokens) -> list[ListedModel]:
         """Return the models of these names, or ``limit`` of all, by price, the cheapest first.
@@ -97,11 +97,11 @@ class PriceList(NamedTuple):
         These stand at equal steps of the ranks of price, the cheapest and the dearest among them.
         Raises :class:`~poq_abm.errors.InputError` for a name that is not in the list.
         """
-        known = {model.name: model for model in self.models}
+        known = {model.name: model for model in self.listed}
         for name in names:
             if name not in known:
                 raise InputError(f"the price list has no model {name!r}; {nearest(name, known)}")
-        kept = [known[name] for name in dict.fromkeys(names)] if names else self.models
+        kept = [known[name] for name in dict.fromkeys(names)] if names else self.listed
         ranked = sorted(kept, key=lambda model: (model.usd(job), model.name))
         if names or len(ranked) <= limit:
             return ranked
@@ -285,7 +285,7 @@ def market_text(
         name=name,
         source=source,
         chosen=len(chosen),
-        all=len(prices.models),
+        all=len(prices.listed),
         prompt=job.prompt,
         completion=job.completion,
         count=_NODES,

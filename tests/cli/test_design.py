@@ -116,6 +116,7 @@ def test_a_space_that_grew_keeps_what_was_played_and_begins_with_what_was_found(
     ), "what was played before changes nothing"
     assert poq("which.yaml", "--out", "kept").exit_code == 0
     there = list((tmp_path / "kept").glob("which-*"))
+    assert "Begun with aggregation" in " ".join(done.stdout.split())
     assert len(there) == 3, "another beginning is another search, in a folder of its own"
     with pytest.raises(InputError, match="is no certificate of poq design"):
         poq("which.yaml", "--from", "which.yaml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from pandas.testing import assert_frame_equal
 import poq_abm
 from poq_abm.errors import InputError
 from poq_abm.experiment import results as results_module
-from poq_abm.experiment import schemas
+from poq_abm.experiment import schemas, verifying
+from poq_abm.experiment.execute import play_block
 from poq_abm.experiment.plan import Plan
 from poq_abm.experiment.round_study import TRACED_STRETCH
 from poq_abm.experiment.running import run_to_folder
@@ -215,6 +217,21 @@ def test_a_column_that_is_younger_than_a_run_is_missing_in_it(
     assert_frame_equal(read.replications.drop(columns="young"), before)
     (batch,) = read.batches("replications", ["young", "bias"])
     assert batch["young"].isna().all() and batch["bias"].tolist() == before["bias"].tolist()
+
+
+def test_a_run_that_is_older_than_a_column_is_what_a_replay_gives(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_to_folder(Plan.of(small), tmp_path / "run")
+
+    def younger(*arguments: Any, **options: Any) -> Any:
+        played = play_block(*arguments, **options)
+        table = played.tables["replications"]
+        played.tables["replications"] = table.append_column("young", pa.array([1.0] * len(table)))
+        return played
+
+    monkeypatch.setattr(verifying, "play_block", younger)
+    assert list(verifying.verify(tmp_path / "run", 2)) == []
 
 
 def test_parts_of_a_run_of_several_stages_are_in_order(small: Scenario, tmp_path: Path) -> None:

@@ -235,9 +235,8 @@ def test_a_class_whose_behaviour_a_slider_strengthens_keeps_its_colour() -> None
 
 def test_what_does_nothing_is_said_and_of_which_side() -> None:
     a = load("cost_aware_poq", FEW)
-    pair = Exploration(
-        a, a.replace({"name": "b", "malicious": {"share": 0.5, "behaviour": "lazy"}})
-    )
+    lazy = {"name": "b", "malicious": {"share": 0.5, "behaviour": "lazy"}}
+    pair = Exploration(a, a.replace(lazy))
     state = pair.start.moved("A.share", 0.1)
     assert pair.idle(pair.start) == []
     assert pair.idle(state) == [

@@ -12,7 +12,7 @@ from poq_abm.analysis.audit.deviations import Deviation, name_switches
 from poq_abm.analysis.stored_run import open_results
 from poq_abm.experiment.plan import Plan
 from poq_abm.report.facts import charged_costs
-from poq_abm.scenario import ScenarioError, load
+from poq_abm.scenario import Scenario, ScenarioError, load
 from poq_abm.scenario.price_list import JobTokens, read_price_list
 from poq_abm.simulation.playable import profile_of
 from poq_abm.simulation.population import build_population
@@ -57,7 +57,7 @@ def listed(tmp_path: Path) -> Path:
 
 
 def test_prices_times_tokens_are_what_an_answer_costs(listed: Path) -> None:
-    found = {model.name: model.usd(JOB) for model in read_price_list(listed).models}
+    found = {model.name: model.usd(JOB) for model in read_price_list(listed).listed}
     assert found == pytest.approx(USD, rel=1e-12, abs=1e-18)
 
 
@@ -65,7 +65,7 @@ def test_other_shapes_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "lite.json").write_text(json.dumps(LITELLM))
     (tmp_path / "table.csv").write_text("Model,prompt,completion\n\ngrand,4e-7,0.0000012\nnone,,\n")
     for name in ("lite.json", "table.csv"):
-        (model,) = read_price_list(tmp_path / name).models
+        (model,) = read_price_list(tmp_path / name).listed
         assert (model.name, model.usd(JOB)) == ("grand", pytest.approx(2.4e-4, rel=1e-12))
 
 
@@ -74,19 +74,19 @@ def test_lists_are_read_as_they_are_published(tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     grand = json.dumps(LITELLM["grand"])
     path.write_text(f'{{"grand": {grand}, "grand": {grand[:-1]}, "max_tokens": 9}}}}')
-    assert [model.name for model in read_price_list(path).models] == ["grand"]
+    assert [model.name for model in read_price_list(path).listed] == ["grand"]
     per_call = {**LITELLM["grand"], "input_cost_per_request": 0.005}
     path.write_text(json.dumps({"online": per_call}))
-    assert read_price_list(path).models[0].usd(JOB) == pytest.approx(0.00524, rel=1e-12)
+    assert read_price_list(path).listed[0].usd(JOB) == pytest.approx(0.00524, rel=1e-12)
     older = [{"modality": "text->image"}, {"modality": "text+image->text"}, None,
              {"output_modalities": None}]  # fmt: skip
     models = [entry(f"m{n}", "0", "1e-7", architecture=one) for n, one in enumerate(older)]
     models[1]["pricing"]["request"] = None
     path.write_text(json.dumps({"data": models}))
-    assert [model.name for model in read_price_list(path).models] == ["m1", "m2", "m3"]
+    assert [model.name for model in read_price_list(path).listed] == ["m1", "m2", "m3"]
     table = tmp_path / "list.csv"
     table.write_text("model,prompt,completion,request\na,0,1e-7,\nb,0,1e-7,0.005\n")
-    assert [float(model.request) for model in read_price_list(table).models] == [0.0, 0.005]
+    assert [float(model.request) for model in read_price_list(table).listed] == [0.0, 0.005]
 
 
 def test_names_that_differ_in_case_alone_are_told_whole(poq, tmp_path: Path) -> None:
@@ -213,14 +213,19 @@ def test_a_report_says_that_answers_are_bought(poq, listed: Path) -> None:
 def test_what_others_buy_for_less_is_the_cheaper_model(poq, listed: Path) -> None:
     assert poq("new", "market", "--prices", listed).code == 0
     scenario = load("market.yaml", ["economy=null", "mechanism.cost_inference=price"])
-    profile = profile_of(scenario)
-    named = {
-        node: name_switches(
-            [Deviation("inference", "x", (node,), {"name": "downgrade", "model": "gemma_2_2b_it"})],
-            scenario,
-            profile,
-        )[0].told
-        for node in (0, 12)  # of the free model, and of the dearest
-    }
-    assert named[0] == "upgrade(model=gemma_2_2b_it; better, dearer)"
-    assert named[12] == ""
+
+    def named(node: int, market: Scenario) -> str:
+        does = {"name": "downgrade", "model": "gemma_2_2b_it"}
+        tried = [Deviation("inference", "x", (node,), does)]
+        return name_switches(tried, market, profile_of(market))[0].told
+
+    assert named(0, scenario) == "upgrade(model=gemma_2_2b_it; better, dearer)"  # of the free model
+    assert named(12, scenario) == ""  # of the dearest
+    groups = scenario.population.inference
+    place = [group.model for group in groups].index("gemma_2_2b_it")
+    key = f"population.inference.{place}.usd_per_answer"
+    alike = scenario.replace({key: groups[0].usd_per_answer})
+    assert named(0, alike) == "upgrade(model=gemma_2_2b_it; better, as dear)"
+    alone = scenario.replace({"mechanism.cost_inference": "latency", "economy.cost.basis": "money"})
+    alone = alone.replace({key: None})
+    assert named(0, alone) == "upgrade(model=gemma_2_2b_it; better, bought by nobody)"

@@ -15,7 +15,7 @@ from poq_abm.rules.behaviour.base import BEHAVIOURS, Role, resolve, spell
 from poq_abm.rules.registry import rules
 from poq_abm.scenario import EvaluatorGroup, InferenceGroup, Scenario
 from poq_abm.scenario.schema.fields import named
-from poq_abm.simulation.population import build_population, malicious_nodes
+from poq_abm.simulation.population import NodeGroup, build_population, malicious_nodes
 
 __all__ = [
     "ALL",
@@ -255,10 +255,11 @@ def name_switches(
 
     The behaviour ``downgrade`` runs any model instead of the one that is named and charged. It is a
     downgrade where that model takes less time on the node's hardware, which is what it really
-    costs, or, where the node buys its answers, is bought for less by others, and has no higher mean
-    truth; an upgrade where its mean truth is higher; else a switch. Higher is what lies beyond two
-    standard errors of the paired difference over records; where the profile knows no truth, in the
-    mean score of its evaluators.
+    costs, or, where the node buys its answers, is bought for less by others (of what nobody buys
+    no price is known, and the name says so), and has no higher mean truth; an upgrade where its
+    mean truth is higher; else a switch. Higher is what lies beyond two standard errors of the
+    paired difference over records; where the profile knows no truth, in the mean score of its
+    evaluators.
     """
     worth = profile.truth if profile.knows_truth else profile.agreed
     population = build_population(scenario, profile)
@@ -271,22 +272,24 @@ def name_switches(
         error = pairs.std(ddof=1) / math.sqrt(pairs.size) if pairs.size > 1 else 0.0
         return bool(pairs.mean() > _STANDARD_ERRORS * error)
 
+    def costing(model: str, owner: NodeGroup) -> str:
+        now, then = owner.usd_per_answer, population.least_price(model)
+        if now is None:
+            now, then = owner.latency_ms, latency_of(profile, model, owner.hardware).ms
+        if then is None:
+            return "bought by nobody"
+        return "as dear" if then == now else "cheaper" if then < now else "dearer"
+
     def told(deviation: Deviation) -> str:
         model = str(deviation.behaviour["model"])
-        better, cheaper = set(), set()
-        for node in deviation.members:
-            owner = owners[node]
-            better.add(is_better(model, owner.model))
-            if owner.usd_per_answer is None:
-                cheaper.add(latency_of(profile, model, owner.hardware).ms < owner.latency_ms)
-            else:
-                bought = population.least_price(model)
-                cheaper.add(bought is not None and bought < owner.usd_per_answer)
-        if better == {False} and cheaper == {True}:
+        team = [owners[node] for node in deviation.members]
+        better = {is_better(model, owner.model) for owner in team}
+        costs = {costing(model, owner) for owner in team}
+        if better == {False} and costs == {"cheaper"}:
             return ""
-        cost = {frozenset({True}): "cheaper", frozenset({False}): "dearer"}.get(
-            frozenset(cheaper), "cheaper for some"
-        )
+        cost = "cheaper for some" if "cheaper" in costs else "no cheaper"
+        if len(costs) == 1:
+            (cost,) = costs
         if better == {True}:
             return f"upgrade(model={model}; better, {cost})"
         rank = "no better" if better == {False} else "better for some"

@@ -201,6 +201,7 @@ class FoundDesigns:
     chosen_member: int | None = None
     certified: Certified | None = None
     constant: list[str] = field(default_factory=list)  #: objectives that never vary
+    begun_with: list[Settings] = field(default_factory=list)  #: besides the scenario's own design
 
     @property
     def chosen(self) -> Member | None:

@@ -276,6 +276,7 @@ def notes(found: FoundDesigns) -> list[str]:
         )
         + "."
     ]
+    said += [f"Begun with {in_words(one)}, of a certificate." for one in found.begun_with]
     said += [
         f"Objective {name} is the same for every design: it decides nothing."
         for name in found.constant

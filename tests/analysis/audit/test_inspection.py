@@ -97,7 +97,7 @@ def test_the_best_inspection_is_that_of_theory_from_simulated_break_evens() -> N
     """Minimise p c + r S with p S >= G: p* = sqrt(r G / c) = .2236, S* = sqrt(c G / r) = 4.472.
 
     The cost is flat (at 2% from p* it is .02% higher), so that the least of single simulated costs
-    would wander; a curve through the break-evens of 100,000 audits at each of four rates does not.
+    would wander; a curve through the break-evens of 100,000 jobs at each of four rates does not.
     The s.d. of a break-even is sqrt((1 - p) / (100,000 p)), .9% at p = .1, of which p* has half and
     S* less; resampled nodes say so, and an s.d. of .5% puts 2% at four of them.
     """
@@ -144,7 +144,7 @@ class Listed:
 def test_a_search_takes_the_cheapest_inspection_that_deters_in_simulation(tmp_path: Path) -> None:
     """Of three rates, each with a slash below, at and above G / p: p* with the middle one.
 
-    15% below the break-even cheats gain, 15% above they lose: five s.d. or more of 10,000 audits.
+    15% below the break-even cheats gain, 15% above they lose: five s.d. or more of 10,000 jobs.
     """
     path = tmp_path / "inspection.yaml"
     data = {**inspected(0.4, 4.0, epochs=10).written(), "name": "inspection"}

@@ -71,6 +71,15 @@ def test_an_interrupt_loses_nothing_that_was_played(scenarios, tmp_path, monkeyp
     assert path.read_bytes() == kept
 
 
+def test_a_key_that_is_younger_than_what_was_played_leaves_it_found(scenarios, monkeypatch):
+    player, data = FigurePlayer(METRICS), scenarios[0].resolved()
+    before = player.key(scenarios[0], METRICS, 0, 2)
+    for group in data["population"]["inference"]:
+        assert group.pop("usd_per_answer") is None
+    monkeypatch.setattr(type(scenarios[0]), "resolved", lambda _: dict(data))
+    assert player.key(scenarios[0], METRICS, 0, 2) == before
+
+
 def test_figures_are_those_of_tables_whoever_deviates(scenarios):
     attacked = scenarios[2].replace(
         {

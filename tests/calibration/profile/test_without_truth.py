@@ -27,7 +27,8 @@ from poq_abm.analysis.quality_latency import (
 from poq_abm.analysis.variance import variance_shares
 from poq_abm.errors import InputError
 from poq_abm.experiment.running import run
-from poq_abm.page.views import ClosenessAgreement, agreement_line
+from poq_abm.page.exploring import Exploration
+from poq_abm.page.views import agreement, agreement_line
 from poq_abm.profile import Profile, read_profile
 from poq_abm.scenario import Scenario
 from poq_abm.simulation.playable import check_playable
@@ -125,8 +126,11 @@ def test_tables_and_figures_leave_out_what_needs_it(profile: Profile) -> None:
     for table in (composite_table, pay_on_profile):
         with pytest.raises(InputError, match="knows no truth"):
             table(profile)
-    nothing = (np.nan, np.nan, np.nan)
-    assert "Nobody knows" in agreement_line(ClosenessAgreement(nothing, nothing, nothing))
+
+
+def test_the_page_says_that_nobody_knows(folder: Path) -> None:
+    opened = Exploration(scenario(folder))
+    assert "Nobody knows" in agreement_line(agreement(opened.play(opened.start), 10))
 
 
 def test_a_smoothed_profile_knows_none_either(profile: Profile) -> None:
