@@ -14,8 +14,8 @@ import pytest
 def _compensated(values: Iterable[Any], start: Any = 0) -> Any:
     """Return a sum as Python 3.12 and later form it: without the rounding of each step."""
     terms = list(values)
-    if terms and start == 0 and all(type(term) is float for term in terms):
-        return math.fsum(terms)
+    if terms and type(start) is int and all(type(term) is float for term in terms):
+        return math.fsum((start, *terms))
     return builtins.sum(terms, start)
 
 
